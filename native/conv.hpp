@@ -1,0 +1,430 @@
+// Convolution: the values, the gradient of its input (the same loop over flipped weights), the gradient of its weights.
+//
+// Every loop keeps a block of output channels x neighbouring positions in registers, one image a lane, and streams over input
+// channels and taps: per step it loads the positions once, broadcasts one weight a channel, and does channels x positions
+// multiply-adds. The planner chooses the blocks (planner.cpp).
+#pragma once
+#include <cstring>
+
+#include "epilogue.hpp"
+
+namespace {
+
+// One row of output positions for one block of output channels.
+struct ConvRow {
+  const float* x;        // tap (first row that lies in the image, column 0) of the row's first position, input channel 0
+  const float* w;        // packed [input channel][row][column][block of output channels], at the first row used
+  const float* bias;     // of the block's first channel, or null
+  float* y;              // the row's first position, the block's first channel
+  const float* values;   // backward: the values at y's places, for the activation's derivative
+  int64_t x_channel, x_row, x_step, w_channel, y_channel, values_channel;
+  int channels, kernel_rows, kernel_columns;
+  Act act;
+  float slope;
+};
+
+// CB output channels, PB positions; KC kernel columns where known at compile time (0: not); UNIT: stride 1.
+template <int CB, int PB, int KC, bool UNIT>
+void conv_tile(const ConvRow& row, int position) {
+  vf sum[CB][PB];
+#pragma GCC unroll 16
+  for (int c = 0; c < CB; ++c)
+#pragma GCC unroll 16
+    for (int p = 0; p < PB; ++p) sum[c][p] = row.bias ? splat(row.bias[c]) : zero();
+  const int columns = KC ? KC : row.kernel_columns;
+  const int64_t step = UNIT ? L : row.x_step;
+  const float* x_channel = row.x + position * step;
+  const float* w_channel = row.w;
+  for (int channel = 0; channel < row.channels; ++channel) {
+    const float* x = x_channel;
+    const float* w = w_channel;
+    for (int k = 0; k < row.kernel_rows; ++k) {
+#pragma GCC unroll 5
+      for (int j = 0; j < columns; ++j) {
+        vf weight[CB];
+#pragma GCC unroll 16
+        for (int c = 0; c < CB; ++c) weight[c] = splat(w[j * CB + c]);
+#pragma GCC unroll 16
+        for (int p = 0; p < PB; ++p) {
+          const vf value = load(x + j * L + p * step);
+#pragma GCC unroll 16
+          for (int c = 0; c < CB; ++c) sum[c][p] += value * weight[c];
+        }
+      }
+      x += row.x_row;
+      w += columns * CB;
+    }
+    x_channel += row.x_channel;
+    w_channel += row.w_channel;
+  }
+  float* y = row.y + position * L;
+  if (row.values) {
+    const float* values = row.values + position * L;
+#pragma GCC unroll 16
+    for (int c = 0; c < CB; ++c)
+#pragma GCC unroll 16
+      for (int p = 0; p < PB; ++p)
+        store(y + c * row.y_channel + p * L, derived(row.act, row.slope, sum[c][p], load(values + c * row.values_channel + p * L)));
+  } else {
+#pragma GCC unroll 16
+    for (int c = 0; c < CB; ++c)
+#pragma GCC unroll 16
+      for (int p = 0; p < PB; ++p) store(y + c * row.y_channel + p * L, activated(row.act, row.slope, sum[c][p]));
+  }
+}
+
+typedef void (*ConvTile)(const ConvRow&, int);
+
+constexpr int most_positions = 8;
+constexpr int most_channels = 4;
+
+template <int CB, int PB>
+ConvTile conv_tile_for(int kernel_columns, bool unit) {
+  if constexpr (CB * PB > ISSUN_ACCUMULATORS) {
+    return nullptr;
+  } else {
+    if (!unit) return conv_tile<CB, PB, 0, false>;
+    if (kernel_columns == 3) return conv_tile<CB, PB, 3, true>;
+    if (kernel_columns == 1) return conv_tile<CB, PB, 1, true>;
+    return conv_tile<CB, PB, 0, true>;
+  }
+}
+
+template <int CB>
+ConvTile conv_tile_for(int positions, int kernel_columns, bool unit) {
+  switch (positions) {
+    case 1: return conv_tile_for<CB, 1>(kernel_columns, unit);
+    case 2: return conv_tile_for<CB, 2>(kernel_columns, unit);
+    case 3: return conv_tile_for<CB, 3>(kernel_columns, unit);
+    case 4: return conv_tile_for<CB, 4>(kernel_columns, unit);
+    case 5: return conv_tile_for<CB, 5>(kernel_columns, unit);
+    case 6: return conv_tile_for<CB, 6>(kernel_columns, unit);
+    case 7: return conv_tile_for<CB, 7>(kernel_columns, unit);
+    default: return conv_tile_for<CB, 8>(kernel_columns, unit);
+  }
+}
+
+ConvTile conv_tile_for(int channels, int positions, int kernel_columns, bool unit) {
+  switch (channels) {
+    case 1: return conv_tile_for<1>(positions, kernel_columns, unit);
+    case 2: return conv_tile_for<2>(positions, kernel_columns, unit);
+    case 3: return conv_tile_for<3>(positions, kernel_columns, unit);
+    default: return conv_tile_for<4>(positions, kernel_columns, unit);
+  }
+}
+
+// A correlation of any tensor with any packed kernel; forward and backward differ only in what they put in.
+struct Correlation {
+  const float* x;
+  View x_view;
+  int x_channels, x_rows;
+  const float* w;
+  const float* bias;
+  float* y;
+  View y_view;
+  int y_channels, y_rows, y_columns;
+  const float* values;
+  View values_view;
+  int kernel_rows, kernel_columns, stride_rows, stride_columns, pad_top, pad_left;
+  Cut channels, columns;
+  Act act;
+  float slope;
+};
+
+void correlate(const Correlation& a) {
+  const bool unit = a.stride_columns == 1;
+  ConvRow row;
+  row.x_channel = a.x_view.channel;
+  row.x_row = a.x_view.row;
+  row.x_step = int64_t(a.stride_columns) * L;
+  row.y_channel = a.y_view.channel;
+  row.values_channel = a.values_view.channel;
+  row.channels = a.x_channels;
+  row.kernel_columns = a.kernel_columns;
+  row.act = a.act;
+  row.slope = a.slope;
+  for (int r = 0; r < a.y_rows; ++r) {
+    // Only the kernel's rows that lie in the image: the border above and below is never stored.
+    const int top = r * a.stride_rows - a.pad_top;
+    const int skip = top < 0 ? -top : 0;
+    const int end = top + a.kernel_rows > a.x_rows ? a.x_rows - top : a.kernel_rows;
+    row.kernel_rows = end > skip ? end - skip : 0;
+    for (int block = 0; block < a.channels.blocks; ++block) {
+      const int first = block_start(a.channels, block), size = block_size(a.channels, block);
+      row.x = a.x + (top + skip) * a.x_view.row - int64_t(a.pad_left) * L;
+      row.w_channel = int64_t(a.kernel_rows) * a.kernel_columns * size;
+      row.w = a.w + int64_t(first) * a.x_channels * a.kernel_rows * a.kernel_columns + int64_t(skip) * a.kernel_columns * size;
+      row.bias = a.bias ? a.bias + first : nullptr;
+      row.y = a.y + first * a.y_view.channel + r * a.y_view.row;
+      row.values = a.values ? a.values + first * a.values_view.channel + r * a.values_view.row : nullptr;
+      const int wide = a.columns.wide, narrow = a.columns.blocks - wide;
+      int position = 0;
+      if (wide) {
+        const ConvTile tile = conv_tile_for(size, a.columns.base + 1, a.kernel_columns, unit);
+        for (int i = 0; i < wide; ++i, position += a.columns.base + 1) tile(row, position);
+      }
+      if (narrow) {
+        const ConvTile tile = conv_tile_for(size, a.columns.base, a.kernel_columns, unit);
+        for (int i = 0; i < narrow; ++i, position += a.columns.base) tile(row, position);
+      }
+    }
+  }
+}
+
+void conv_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  Correlation a;
+  a.x = place.value(in);
+  a.x_view = in.value;
+  a.x_channels = in.channels;
+  a.x_rows = in.rows;
+  a.w = work.packed + op.packed;
+  a.bias = op.bias >= 0 ? work.weights + op.bias : nullptr;
+  a.y = place.value(out);
+  a.y_view = out.value;
+  a.y_channels = out.channels;
+  a.y_rows = out.rows;
+  a.y_columns = out.columns;
+  a.values = nullptr;
+  a.values_view = out.value;
+  a.kernel_rows = op.kernel_rows;
+  a.kernel_columns = op.kernel_columns;
+  a.stride_rows = op.stride_rows;
+  a.stride_columns = op.stride_columns;
+  a.pad_top = op.pad_top;
+  a.pad_left = op.pad_left;
+  a.channels = op.forward_channels;
+  a.columns = op.forward_columns;
+  a.act = op.act;
+  a.slope = op.slope;
+  correlate(a);
+}
+
+// Stride 1: a correlation of the (bordered) gradient with the flipped kernel.
+void conv_input_gradient_unit(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  Correlation a;
+  a.x = place.gradient(out);
+  a.x_view = out.gradient;
+  a.x_channels = out.channels;
+  a.x_rows = out.rows;
+  a.w = work.packed + op.packed_backward;
+  a.bias = nullptr;
+  a.y = place.gradient(in);
+  a.y_view = in.gradient;
+  a.y_channels = in.channels;
+  a.y_rows = in.rows;
+  a.y_columns = in.columns;
+  a.values = in.act == Act::linear ? nullptr : place.value(in);
+  a.values_view = in.value;
+  a.kernel_rows = op.kernel_rows;
+  a.kernel_columns = op.kernel_columns;
+  a.stride_rows = a.stride_columns = 1;
+  a.pad_top = op.kernel_rows - 1 - op.pad_top;
+  a.pad_left = op.kernel_columns - 1 - op.pad_left;
+  a.channels = op.backward_channels;
+  a.columns = op.backward_columns;
+  a.act = in.act;
+  a.slope = in.slope;
+  correlate(a);
+}
+
+// Other strides: for each input position, gather from the output positions whose window covers it.
+void conv_input_gradient_strided(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* dz = place.gradient(out);
+  const float* x = place.value(in);
+  float* dx = place.gradient(in);
+  const float* weights = work.weights + op.kernel;
+  const int64_t taps = int64_t(op.kernel_rows) * op.kernel_columns;
+  constexpr int CB = 8;
+  for (int first = 0; first < in.channels; first += CB) {
+    const int size = in.channels - first < CB ? in.channels - first : CB;
+    for (int r = 0; r < in.rows; ++r)
+      for (int c = 0; c < in.columns; ++c) {
+        vf sum[CB] = {};
+        for (int i = 0; i < op.kernel_rows; ++i) {
+          const int from_row = r + op.pad_top - i;
+          if (from_row < 0 || from_row % op.stride_rows || from_row / op.stride_rows >= out.rows) continue;
+          for (int j = 0; j < op.kernel_columns; ++j) {
+            const int from_column = c + op.pad_left - j;
+            if (from_column < 0 || from_column % op.stride_columns || from_column / op.stride_columns >= out.columns) continue;
+            const float* g = dz + (from_row / op.stride_rows) * out.gradient.row + int64_t(from_column / op.stride_columns) * L;
+            const float* w = weights + first * taps + i * op.kernel_columns + j;
+            for (int o = 0; o < out.channels; ++o) {
+              const vf gradient = load(g + o * out.gradient.channel);
+              const float* wo = w + int64_t(o) * in.channels * taps;
+              for (int b = 0; b < size; ++b) sum[b] += gradient * wo[b * taps];
+            }
+          }
+        }
+        for (int b = 0; b < size; ++b) {
+          const vf value = load(x + (first + b) * in.value.channel + r * in.value.row + int64_t(c) * L);
+          store(dx + (first + b) * in.gradient.channel + r * in.gradient.row + int64_t(c) * L, derived(in.act, in.slope, sum[b], value));
+        }
+      }
+  }
+}
+
+// CB channels of the gradient x TB taps of the input, over a few rows of positions. The sums keep their lanes: they are added up
+// once for all groups of a chunk, not once a sweep.
+template <int CB, int TB, bool UNIT>
+void weight_tile(const float* g, int64_t g_channel, int64_t g_row, const float* const* x, int64_t x_row, int64_t x_step, int rows,
+                 int columns, float* sums, int64_t sums_channel) {
+  vf sum[CB][TB];
+#pragma GCC unroll 16
+  for (int c = 0; c < CB; ++c)
+#pragma GCC unroll 16
+    for (int t = 0; t < TB; ++t) sum[c][t] = load(sums + c * sums_channel + t * L);
+  const int64_t step = UNIT ? L : x_step;
+  const float* xs[TB];
+#pragma GCC unroll 16
+  for (int t = 0; t < TB; ++t) xs[t] = x[t];
+  for (int r = 0; r < rows; ++r) {
+    for (int p = 0; p < columns; ++p) {
+      vf gradient[CB];
+#pragma GCC unroll 16
+      for (int c = 0; c < CB; ++c) gradient[c] = load(g + c * g_channel + int64_t(p) * L);
+#pragma GCC unroll 16
+      for (int t = 0; t < TB; ++t) {
+        const vf value = load(xs[t] + p * step);
+#pragma GCC unroll 16
+        for (int c = 0; c < CB; ++c) sum[c][t] += value * gradient[c];
+      }
+    }
+    g += g_row;
+#pragma GCC unroll 16
+    for (int t = 0; t < TB; ++t) xs[t] += x_row;
+  }
+#pragma GCC unroll 16
+  for (int c = 0; c < CB; ++c)
+#pragma GCC unroll 16
+    for (int t = 0; t < TB; ++t) store(sums + c * sums_channel + t * L, sum[c][t]);
+}
+
+typedef void (*WeightTile)(const float*, int64_t, int64_t, const float* const*, int64_t, int64_t, int, int, float*, int64_t);
+
+template <int CB, int TB>
+WeightTile weight_tile_for(bool unit) {
+  if constexpr (CB * TB > ISSUN_ACCUMULATORS)
+    return nullptr;
+  else
+    return unit ? weight_tile<CB, TB, true> : weight_tile<CB, TB, false>;
+}
+
+template <int CB>
+WeightTile weight_tile_for(int taps, bool unit) {
+  switch (taps) {
+    case 1: return weight_tile_for<CB, 1>(unit);
+    case 2: return weight_tile_for<CB, 2>(unit);
+    case 3: return weight_tile_for<CB, 3>(unit);
+    case 4: return weight_tile_for<CB, 4>(unit);
+    case 5: return weight_tile_for<CB, 5>(unit);
+    case 6: return weight_tile_for<CB, 6>(unit);
+    case 7: return weight_tile_for<CB, 7>(unit);
+    default: return weight_tile_for<CB, 8>(unit);
+  }
+}
+
+WeightTile weight_tile_for(int channels, int taps, bool unit) {
+  switch (channels) {
+    case 1: return weight_tile_for<1>(taps, unit);
+    case 2: return weight_tile_for<2>(taps, unit);
+    case 3: return weight_tile_for<3>(taps, unit);
+    default: return weight_tile_for<4>(taps, unit);
+  }
+}
+
+// Adds to the gradients with lanes: kernel [kernel row][filter][channel, kernel column][lane], bias [filter][lane].
+void conv_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  const float* dz = place.gradient(out);
+  const bool unit = op.stride_columns == 1;
+  const int taps = in.channels * op.kernel_columns;
+  float* kernel = lanes + op.lanes_kernel;
+  for (int start = 0; start < out.rows; start += op.gradient_rows) {
+    const int stop = start + op.gradient_rows < out.rows ? start + op.gradient_rows : out.rows;
+    for (int i = 0; i < op.kernel_rows; ++i) {
+      // The output rows for which this row of the kernel lies in the image.
+      int first = start, last = stop;
+      while (first < last && first * op.stride_rows + i - op.pad_top < 0) ++first;
+      while (first < last && (last - 1) * op.stride_rows + i - op.pad_top >= in.rows) --last;
+      if (first >= last) continue;
+      const float* x_row = x + (first * op.stride_rows + i - op.pad_top) * in.value.row - int64_t(op.pad_left) * L;
+      for (int cb = 0; cb < op.gradient_channels.blocks; ++cb) {
+        const int channel = block_start(op.gradient_channels, cb), channels = block_size(op.gradient_channels, cb);
+        const float* g = dz + channel * out.gradient.channel + first * out.gradient.row;
+        float* sums = kernel + (int64_t(i) * out.channels + channel) * taps * L;
+        for (int tb = 0; tb < op.gradient_taps.blocks; ++tb) {
+          const int tap = block_start(op.gradient_taps, tb), size = block_size(op.gradient_taps, tb);
+          const float* xs[most_positions];
+          for (int t = 0; t < size; ++t)
+            xs[t] = x_row + (tap + t) / op.kernel_columns * in.value.channel + int64_t((tap + t) % op.kernel_columns) * L;
+          weight_tile_for(channels, size, unit)(g, out.gradient.channel, out.gradient.row, xs, op.stride_rows * in.value.row,
+                                                int64_t(op.stride_columns) * L, last - first, out.columns, sums + int64_t(tap) * L,
+                                                int64_t(taps) * L);
+        }
+      }
+    }
+  }
+  if (op.bias < 0) return;
+  float* bias = lanes + op.lanes_bias;
+  for (int o = 0; o < out.channels; ++o) {
+    vf s0 = zero(), s1 = zero();
+    for (int r = 0; r < out.rows; ++r) {
+      const float* g = dz + o * out.gradient.channel + r * out.gradient.row;
+      int p = 0;
+      for (; p + 1 < out.columns; p += 2) {
+        s0 += load(g + int64_t(p) * L);
+        s1 += load(g + int64_t(p + 1) * L);
+      }
+      if (p < out.columns) s0 += load(g + int64_t(p) * L);
+    }
+    store(bias + o * L, load(bias + o * L) + (s0 + s1));
+  }
+}
+
+// Sums the lanes of a chunk's gradient into its place in the flat order (filter, channel, row, column).
+void conv_reduce(const Plan& plan, const Op& op, const float* lanes, float* gradient) {
+  const int channels = plan.tensors[op.input].channels, filters = plan.tensors[op.output].channels;
+  const float* from = lanes + op.lanes_kernel;
+  float* kernel = gradient + op.kernel;
+  for (int i = 0; i < op.kernel_rows; ++i)
+    for (int o = 0; o < filters; ++o)
+      for (int c = 0; c < channels; ++c)
+        for (int j = 0; j < op.kernel_columns; ++j, from += L)
+          kernel[((int64_t(o) * channels + c) * op.kernel_rows + i) * op.kernel_columns + j] = sum(load(from));
+  if (op.bias >= 0)
+    for (int o = 0; o < filters; ++o) gradient[op.bias + o] = sum(load(lanes + op.lanes_bias + o * L));
+}
+
+void conv_pack(const Plan& plan, Work& work, const Op& op) {
+  const int channels = plan.tensors[op.input].channels, filters = plan.tensors[op.output].channels;
+  const int rows = op.kernel_rows, columns = op.kernel_columns;
+  const float* w = work.weights + op.kernel;
+  float* to = work.packed + op.packed;
+  for (int block = 0; block < op.forward_channels.blocks; ++block) {
+    const int first = block_start(op.forward_channels, block), size = block_size(op.forward_channels, block);
+    for (int c = 0; c < channels; ++c)
+      for (int i = 0; i < rows; ++i)
+        for (int j = 0; j < columns; ++j)
+          for (int b = 0; b < size; ++b) *to++ = w[((int64_t(first + b) * channels + c) * rows + i) * columns + j];
+  }
+  if (op.packed_backward < 0) return;
+  to = work.packed + op.packed_backward;
+  for (int block = 0; block < op.backward_channels.blocks; ++block) {
+    const int first = block_start(op.backward_channels, block), size = block_size(op.backward_channels, block);
+    for (int o = 0; o < filters; ++o)
+      for (int i = 0; i < rows; ++i)
+        for (int j = 0; j < columns; ++j)
+          for (int b = 0; b < size; ++b)
+            *to++ = w[((int64_t(o) * channels + first + b) * rows + (rows - 1 - i)) * columns + (columns - 1 - j)];
+  }
+}
+
+}  // namespace

@@ -1,0 +1,42 @@
+// Which instruction set: the widest that this machine has, or the one that ISSUN_ISA names.
+#include <cstdlib>
+#include <stdexcept>
+
+#include "engine.hpp"
+
+namespace issun {
+namespace {
+
+std::vector<const Kernels*> sets() {
+  std::vector<const Kernels*> found;
+#if defined(ISSUN_X86)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bw"))
+    found.push_back(kernels_avx512());
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(kernels_avx2());
+#endif
+  found.push_back(kernels_baseline());
+  return found;
+}
+
+}  // namespace
+
+std::vector<std::string> available_sets() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : sets()) names.emplace_back(kernels->name);
+  return names;
+}
+
+const Kernels& choose_kernels() {
+  const char* wanted = std::getenv("ISSUN_ISA");
+  if (!wanted || !*wanted) return *sets().front();
+  std::string known;
+  for (const Kernels* kernels : sets()) {
+    if (std::string(wanted) == kernels->name) return *kernels;
+    known += (known.empty() ? "" : ", ") + std::string(kernels->name);
+  }
+  throw std::runtime_error("`ISSUN_ISA` (=" + std::string(wanted) + ") must be an instruction set that this machine has: " + known);
+}
+
+}  // namespace issun

@@ -1,0 +1,78 @@
+// Dropout, and an activation that stands alone.
+#pragma once
+#include "epilogue.hpp"
+#include "random.hpp"
+
+namespace {
+
+// Calls f(element number, value offset of the input, of the output, gradient offset of the input, of the output).
+template <typename F>
+INLINE void each_element(const Tensor& in, const Tensor& out, F f) {
+  uint32_t element = 0;
+  for (int c = 0; c < in.channels; ++c)
+    for (int r = 0; r < in.rows; ++r)
+      for (int p = 0; p < in.columns; ++p, ++element)
+        f(element, c * in.value.channel + r * in.value.row + int64_t(p) * L, c * out.value.channel + r * out.value.row + int64_t(p) * L,
+          c * in.gradient.channel + r * in.gradient.row + int64_t(p) * L, c * out.gradient.channel + r * out.gradient.row + int64_t(p) * L);
+}
+
+INLINE vu image_keys(const Work& work, const Op& op, int group) {
+  const uint64_t stream = dropout_stream(work.seed, work.epoch, uint64_t(op.row));
+  vu keys = {};
+  for (int lane = 0; lane < L; ++lane) {
+    const int image = group * L + lane;
+    if (image < work.count) keys[lane] = image_key(stream, uint64_t(work.indices[image]));
+  }
+  return keys;
+}
+
+INLINE vi kept(vu keys, uint32_t element, uint32_t threshold) { return (vi)(mix32(keys ^ (element * golden32)) >= threshold); }
+
+void dropout_forward(const Plan& plan, const Work& work, const Op& op, const Place& place, int group) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  float* y = place.value(out);
+  if (!work.training) {
+    each_element(in, out, [&](uint32_t, int64_t from, int64_t to, int64_t, int64_t) { store(y + to, load(x + from)); });
+    return;
+  }
+  const vu keys = image_keys(work, op, group);
+  const float scale = 1.0f / (1.0f - op.rate);
+  each_element(in, out, [&](uint32_t element, int64_t from, int64_t to, int64_t, int64_t) {
+    store(y + to, where(kept(keys, element, op.threshold), load(x + from) * scale));
+  });
+}
+
+void dropout_backward(const Plan& plan, const Work& work, const Op& op, const Place& place, int group) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  const float* g = place.gradient(out);
+  float* dx = place.gradient(in);
+  const vu keys = image_keys(work, op, group);
+  const float scale = 1.0f / (1.0f - op.rate);
+  each_element(in, out, [&](uint32_t element, int64_t value, int64_t, int64_t to, int64_t from) {
+    store(dx + to, where(kept(keys, element, op.threshold), derived(in.act, in.slope, load(g + from) * scale, load(x + value))));
+  });
+}
+
+void activate_forward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const float* x = place.value(in);
+  float* y = place.value(plan.tensors[op.output]);
+  each_element(in, plan.tensors[op.output],
+               [&](uint32_t, int64_t from, int64_t to, int64_t, int64_t) { store(y + to, activated(op.act, op.slope, load(x + from))); });
+}
+
+void activate_backward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const float* x = place.value(in);
+  const float* g = place.gradient(plan.tensors[op.output]);
+  float* dx = place.gradient(in);
+  each_element(in, plan.tensors[op.output], [&](uint32_t, int64_t value, int64_t, int64_t to, int64_t from) {
+    store(dx + to, derived(in.act, in.slope, load(g + from), load(x + value)));
+  });
+}
+
+}  // namespace

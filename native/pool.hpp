@@ -1,0 +1,191 @@
+// Pooling: maximum and mean over windows, and the mean over a whole channel.
+//
+// A window that hangs over the edge (`same`) is clipped to the image: the maximum ignores what is outside, the mean divides by the
+// pixels that exist. The gradient of a maximum goes to its first place in row order, as in TensorFlow and PyTorch.
+#pragma once
+#include "epilogue.hpp"
+
+namespace {
+
+struct Window {
+  int top, bottom, left, right;  // rows [top, bottom), columns [left, right)
+};
+
+INLINE Window window_at(const Op& op, const Tensor& in, int row, int column) {
+  Window w;
+  w.top = row * op.stride_rows - op.pad_top;
+  w.left = column * op.stride_columns - op.pad_left;
+  w.bottom = w.top + op.kernel_rows < in.rows ? w.top + op.kernel_rows : in.rows;
+  w.right = w.left + op.kernel_columns < in.columns ? w.left + op.kernel_columns : in.columns;
+  if (w.top < 0) w.top = 0;
+  if (w.left < 0) w.left = 0;
+  return w;
+}
+
+// The usual pool: 2x2 windows side by side that lie inside the image.
+INLINE bool is_plain(const Op& op, const Tensor& in, const Tensor& out) {
+  return op.kernel_rows == 2 && op.kernel_columns == 2 && op.stride_rows == 2 && op.stride_columns == 2 && out.rows * 2 <= in.rows &&
+         out.columns * 2 <= in.columns;
+}
+
+// Windows that neither overlap nor leave gaps: every input is written at most once on the way back.
+INLINE bool side_by_side(const Op& op) { return op.stride_rows >= op.kernel_rows && op.stride_columns >= op.kernel_columns; }
+
+void clear_gradient(const Tensor& t, float* gradient) {
+  for (int c = 0; c < t.channels; ++c)
+    for (int r = 0; r < t.rows; ++r) {
+      float* to = gradient + c * t.gradient.channel + r * t.gradient.row;
+      for (int p = 0; p < t.columns; ++p) store(to + int64_t(p) * L, zero());
+    }
+}
+
+void max_pool_forward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  float* y = place.value(out);
+  const bool plain = is_plain(op, in, out);
+  for (int c = 0; c < out.channels; ++c)
+    for (int r = 0; r < out.rows; ++r) {
+      float* to = y + c * out.value.channel + r * out.value.row;
+      const float* from = x + c * in.value.channel;
+      if (plain) {
+        const float* a = from + (2 * r) * in.value.row;
+        const float* b = a + in.value.row;
+        for (int p = 0; p < out.columns; ++p, a += 2 * L, b += 2 * L)
+          store(to + int64_t(p) * L, maximum(maximum(load(a), load(a + L)), maximum(load(b), load(b + L))));
+        continue;
+      }
+      for (int p = 0; p < out.columns; ++p) {
+        const Window w = window_at(op, in, r, p);
+        vf best = load(from + w.top * in.value.row + int64_t(w.left) * L);
+        for (int i = w.top; i < w.bottom; ++i)
+          for (int j = w.left; j < w.right; ++j) best = maximum(best, load(from + i * in.value.row + int64_t(j) * L));
+        store(to + int64_t(p) * L, best);
+      }
+    }
+}
+
+// Gives `gradient` to the lanes where x is the maximum and no earlier place took it; `open` are the lanes still to be served.
+INLINE vf first_maximum(vf x, vf best, vf gradient, vi& open) {
+  const vi here = (x == best) & open;
+  open &= ~here;
+  return where(here, gradient);
+}
+
+void max_pool_backward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  const float* y = place.value(out);
+  const float* g = place.gradient(out);
+  float* dx = place.gradient(in);
+  const bool plain = is_plain(op, in, out), once = side_by_side(op);
+  if (!once) clear_gradient(in, dx);
+  for (int c = 0; c < out.channels; ++c)
+    for (int r = 0; r < out.rows; ++r) {
+      const float* best_row = y + c * out.value.channel + r * out.value.row;
+      const float* g_row = g + c * out.gradient.channel + r * out.gradient.row;
+      const float* x_channel = x + c * in.value.channel;
+      float* dx_channel = dx + c * in.gradient.channel;
+      if (plain) {
+        const float* a = x_channel + (2 * r) * in.value.row;
+        const float* b = a + in.value.row;
+        float* da = dx_channel + (2 * r) * in.gradient.row;
+        float* db = da + in.gradient.row;
+        for (int p = 0; p < out.columns; ++p, a += 2 * L, b += 2 * L, da += 2 * L, db += 2 * L) {
+          const vf best = load(best_row + int64_t(p) * L);
+          // All four inputs of the one that gets the gradient share its value, so its derivative is that of the maximum.
+          const vf gradient = derived(in.act, in.slope, load(g_row + int64_t(p) * L), best);
+          vi open = best == best;
+          store(da, first_maximum(load(a), best, gradient, open));
+          store(da + L, first_maximum(load(a + L), best, gradient, open));
+          store(db, first_maximum(load(b), best, gradient, open));
+          store(db + L, where(open, gradient));
+        }
+        continue;
+      }
+      for (int p = 0; p < out.columns; ++p) {
+        const Window w = window_at(op, in, r, p);
+        const vf best = load(best_row + int64_t(p) * L);
+        const vf gradient = derived(in.act, in.slope, load(g_row + int64_t(p) * L), best);
+        vi open = best == best;
+        for (int i = w.top; i < w.bottom; ++i)
+          for (int j = w.left; j < w.right; ++j) {
+            float* to = dx_channel + i * in.gradient.row + int64_t(j) * L;
+            const vf share = first_maximum(load(x_channel + i * in.value.row + int64_t(j) * L), best, gradient, open);
+            store(to, once ? share : load(to) + share);
+          }
+      }
+    }
+}
+
+void average_pool_forward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  float* y = place.value(out);
+  for (int c = 0; c < out.channels; ++c)
+    for (int r = 0; r < out.rows; ++r)
+      for (int p = 0; p < out.columns; ++p) {
+        const Window w = window_at(op, in, r, p);
+        vf total = zero();
+        for (int i = w.top; i < w.bottom; ++i)
+          for (int j = w.left; j < w.right; ++j) total += load(x + c * in.value.channel + i * in.value.row + int64_t(j) * L);
+        store(y + c * out.value.channel + r * out.value.row + int64_t(p) * L, total * (1.0f / float((w.bottom - w.top) * (w.right - w.left))));
+      }
+}
+
+void average_pool_backward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  const float* g = place.gradient(out);
+  float* dx = place.gradient(in);
+  const bool once = side_by_side(op);
+  if (!once) clear_gradient(in, dx);
+  for (int c = 0; c < out.channels; ++c)
+    for (int r = 0; r < out.rows; ++r)
+      for (int p = 0; p < out.columns; ++p) {
+        const Window w = window_at(op, in, r, p);
+        const vf share = load(g + c * out.gradient.channel + r * out.gradient.row + int64_t(p) * L) *
+                         (1.0f / float((w.bottom - w.top) * (w.right - w.left)));
+        for (int i = w.top; i < w.bottom; ++i)
+          for (int j = w.left; j < w.right; ++j) {
+            const vf value = load(x + c * in.value.channel + i * in.value.row + int64_t(j) * L);
+            float* to = dx + c * in.gradient.channel + i * in.gradient.row + int64_t(j) * L;
+            const vf gradient = derived(in.act, in.slope, share, value);
+            store(to, once ? gradient : load(to) + gradient);
+          }
+      }
+}
+
+void global_average_pool_forward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  float* y = place.value(out);
+  for (int c = 0; c < in.channels; ++c) {
+    vf total = zero();
+    for (int r = 0; r < in.rows; ++r)
+      for (int p = 0; p < in.columns; ++p) total += load(x + c * in.value.channel + r * in.value.row + int64_t(p) * L);
+    store(y + c * out.value.channel, total * (1.0f / float(in.rows * in.columns)));
+  }
+}
+
+void global_average_pool_backward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  const float* g = place.gradient(out);
+  float* dx = place.gradient(in);
+  for (int c = 0; c < in.channels; ++c) {
+    const vf share = load(g + c * out.gradient.channel) * (1.0f / float(in.rows * in.columns));
+    for (int r = 0; r < in.rows; ++r)
+      for (int p = 0; p < in.columns; ++p)
+        store(dx + c * in.gradient.channel + r * in.gradient.row + int64_t(p) * L,
+              derived(in.act, in.slope, share, load(x + c * in.value.channel + r * in.value.row + int64_t(p) * L)));
+  }
+}
+
+}  // namespace

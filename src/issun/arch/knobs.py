@@ -1,0 +1,162 @@
+"""Knobs: the named sizes of a family. What does a size with a knob come to, and which values does `n=1,2,4` stand for?"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from issun.errors import KnobError, NetworkError
+
+#: The largest whole number that a size, a knob's value or a stride may be.
+LARGEST_SIZE = 1_000_000
+
+#: How many values one knob may have, and how many combinations the knobs of one family.
+LARGEST_COUNT = 100_000
+
+#: Every word of the notation; none of them can name a knob.
+LAYER_WORDS = ("conv", "pool", "avgpool", "gap", "dense", "drop", "frozen", "relu", "leaky", "linear")
+OPTION_WORDS = ("stride", "same", "valid", "relu", "leaky", "linear", "nobias", "l1", "l2", "glorot", "he", "orthogonal")
+
+#: What names a knob, word of the notation or not.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def name_problem(name: str) -> str | None:
+    """Return why `name` cannot name a knob, or None where it can."""
+    if not NAME.fullmatch(name):
+        return f"`{name}` cannot name a knob: a name is letters, digits and `_`, and does not begin with a digit"
+    if name in LAYER_WORDS or name in OPTION_WORDS:
+        return f"`{name}` is a word of the notation and cannot name a knob"
+    if name == "x":
+        return "`x` cannot name a knob, since windows are written with it (`5x5`)"
+    return None
+
+
+@dataclass(frozen=True)
+class Size:
+    """A whole number that depends on a knob: `factor` times its value, rounded down.
+
+    In the template of a family it stands where a layer has a plain whole number.
+    """
+
+    factor: Fraction
+    knob: str
+
+    def at(self, values: Mapping[str, int]) -> int:
+        """Return the whole number that the size comes to.
+
+        Raises
+        ------
+        NetworkError
+            Where that is 0 or above `LARGEST_SIZE`.
+        """
+        size = math.floor(self.factor * values[self.knob])
+        if not 1 <= size <= LARGEST_SIZE:
+            rule = "at least 1" if size < 1 else f"at most {LARGEST_SIZE:,}"
+            raise NetworkError(f"`{self}` comes to {size} where {self.knob}={values[self.knob]}; a size must be {rule}")
+        return size
+
+    def __str__(self) -> str:
+        if self.factor == 1:
+            return self.knob
+        # The factor was written as a decimal, so some power of ten makes it whole.
+        places = next(places for places in range(100) if (self.factor * 10**places).denominator == 1)
+        digits = str(self.factor.numerator * 10**places // self.factor.denominator).rjust(places + 1, "0")
+        return (f"{digits[:-places]}.{digits[-places:]}" if places else digits) + self.knob
+
+
+@dataclass(frozen=True)
+class KnobValues:
+    """The values of one knob, in the order in which they were written: ``n=1,2,4``.
+
+    Parameters
+    ----------
+    name : str
+        The knob.
+    values : tuple of int
+        Whole numbers from 1 to 1,000,000, at least one.
+
+    Raises
+    ------
+    KnobError
+        Where the name cannot name a knob, or a value is out of range.
+    """
+
+    name: str
+    values: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        problem = name_problem(self.name)
+        if problem:
+            raise KnobError(problem)
+        if not 1 <= len(self.values) <= LARGEST_COUNT:
+            raise KnobError(
+                f"the knob `{self.name}` has {len(self.values):,} values; it needs 1 to {LARGEST_COUNT:,}, for example `{self.name}=1,2,4`"
+            )
+        for value in self.values:
+            _in_range(value, str(value), self.name)
+
+    @classmethod
+    def parse(cls, text: str) -> KnobValues:
+        """Read ``n=1,2,4``, ``n=2..11`` (both ends included), ``n=1..32*2`` (doubling), or several of these with commas between.
+
+        Raises
+        ------
+        KnobError
+            Names the knob, the rule and what was found.
+        """
+        name, equals, rest = (part.strip() for part in text.partition("="))
+        if not equals or name_problem(name):
+            reason = (equals and name_problem(name)) or f"`{text}` has no `=`"
+            raise KnobError(f'{reason}; values of a knob are an argument of their own, after the family: "conv n, dense" n=1,2,4')
+        values: list[int] = []
+        for part in rest.split(","):
+            values += _values_of(part.strip(), name)
+            if len(values) > LARGEST_COUNT:
+                raise KnobError(f"the knob `{name}` has more than {LARGEST_COUNT:,} values; give fewer, for example `{name}=1..32*2`")
+        return cls(name, tuple(values))
+
+    def __str__(self) -> str:
+        return f"{self.name}={','.join(str(value) for value in self.values)}"
+
+
+def _values_of(part: str, name: str) -> list[int]:
+    """Return the values that one part between commas stands for: a number, or a range with or without a factor."""
+    first, dots, rest = (piece.strip() for piece in part.partition(".."))
+    if not dots:
+        return [_number(first, name)]
+    last, star, factor = (piece.strip() for piece in rest.partition("*"))
+    low, high = _number(first, name), _number(last, name)
+    if low > high:
+        raise KnobError(f"the values `{part}` of `{name}` run backwards: write `{name}={high}..{low}`, the smaller end first")
+    if not star:
+        if high - low >= LARGEST_COUNT:
+            raise KnobError(f"the values `{part}` of `{name}` are more than {LARGEST_COUNT:,}; for doubling write `{name}={part}*2`")
+        return list(range(low, high + 1))
+    step = _number(factor, name)
+    if step < 2:
+        raise KnobError(f"the factor of the values `{part}` of `{name}` must be at least 2: `{name}={low}..{high}*2` doubles")
+    values = [low]
+    while values[-1] * step <= high:
+        values.append(values[-1] * step)
+    return values
+
+
+def _number(text: str, name: str) -> int:
+    """Return the whole number that `text` writes."""
+    if not re.fullmatch(r"[0-9]+", text):
+        # A value in quotes that is thousands of characters long helps nobody.
+        shown = text if len(text) <= 20 else f"{text[:20]}…"
+        found = f"`{shown}` is no positive whole number" if text else "there is none"
+        raise KnobError(f"a value of the knob `{name}` is missing or wrong: {found}; write for example `{name}=1,2,4` or `{name}=1..32*2`")
+    # Python refuses to convert thousands of digits; anything this long is out of range anyway.
+    return _in_range(int(text) if len(text) <= 20 else LARGEST_SIZE + 1, text[:20], name)
+
+
+def _in_range(value: int, text: str, name: str) -> int:
+    if not 1 <= value <= LARGEST_SIZE:
+        raise KnobError(f"the value {text} of the knob `{name}` must be a whole number from 1 to {LARGEST_SIZE:,}")
+    return value

@@ -1,0 +1,87 @@
+"""Every exception that issun raises on purpose.
+
+All of them derive from `IssunError`; the command line prints their text without a traceback. A message names the
+argument, the rule, the value that broke it and what to do.
+
+    IssunError
+    ├── NotationError       the text of a network or family cannot be read (shows the place)
+    ├── NetworkError        the text is fine, the network cannot be (shapes, classifier)
+    ├── KnobError           a knob without values, values without a knob, values that are no positive whole numbers
+    ├── RecipeError         a training setting outside its range
+    ├── DataError           images or labels that cannot be used
+    ├── ModelError          a file that is no model, or images that do not fit a model
+    ├── StudyError          a study file that cannot be used
+    │   ├── StudyBusyError      another process is writing to it
+    │   └── StudyVersionError   it was written by a newer issun
+    ├── SelectionError      no network meets the target or the budget
+    └── Cancelled           the work was stopped on request (Ctrl-C)
+"""
+
+from __future__ import annotations
+
+
+class IssunError(Exception):
+    """Base of all errors that issun raises on purpose."""
+
+
+class NotationError(IssunError):
+    """The text of a network or family cannot be read.
+
+    Parameters
+    ----------
+    text : str
+        The whole text.
+    position : int
+        Index of the first character that is wrong.
+    problem : str
+        What is wrong and what was expected, in one sentence.
+    length : int
+        Number of characters to underline, at least 1.
+    """
+
+    def __init__(self, text: str, position: int, problem: str, length: int = 1) -> None:
+        self.text = text
+        self.position = position
+        self.problem = problem
+        line = text.replace("\n", " ").replace("\t", " ")
+        super().__init__(f"{problem}\n  {line}\n  {' ' * position}{'^' * max(1, length)}")
+
+
+class NetworkError(IssunError):
+    """The text can be read, but no such network can be: a shape, a classifier or a size does not fit."""
+
+
+class KnobError(IssunError):
+    """A knob has no values, values have no knob, or a value is not a positive whole number."""
+
+
+class RecipeError(IssunError):
+    """A training setting is outside its range."""
+
+
+class DataError(IssunError):
+    """Images or labels cannot be used as they are."""
+
+
+class ModelError(IssunError):
+    """A file is no issun model, or images do not fit the model."""
+
+
+class StudyError(IssunError):
+    """A study file cannot be used."""
+
+
+class StudyBusyError(StudyError):
+    """Another process is writing to the study."""
+
+
+class StudyVersionError(StudyError):
+    """The study was written by a newer version of issun."""
+
+
+class SelectionError(IssunError):
+    """No network of the study meets the target or the budget."""
+
+
+class Cancelled(IssunError):
+    """The work was stopped on request; what had been finished is kept."""

@@ -1,0 +1,186 @@
+"""`Model`: what does a trained network say to images, and how often is it right?"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.arch.net import Net
+from issun.engine import make_engine, threads_available
+from issun.engine.fit import log_softmax, loss_and_accuracy
+from issun.engine.protocol import Scaling
+from issun.errors import ModelError
+from issun.model_file import ModelParts, read_model, write_model
+from issun.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How well a model does on labelled images.
+
+    Attributes
+    ----------
+    images : int
+        How many there were.
+    loss : float
+        Mean cross-entropy (natural logarithm), without penalties.
+    accuracy : float
+        Fraction of images whose class has the largest probability.
+    confusion : ndarray of int64, shape (classes, classes)
+        Images by true class (row) and predicted class (column).
+    """
+
+    images: int
+    loss: float
+    accuracy: float
+    confusion: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network with everything that it needs to answer.
+
+    Parameters
+    ----------
+    net : Net
+    weights : ndarray of float32, shape (net.parameters,)
+        All finite, in the order of `issun.engine.weights.tensors`.
+    scaling : Scaling
+        How uint8 values become the network's input, per channel.
+    classes : tuple of str
+        Class names, one for each logit.
+    about : dict of str to str
+        Facts about its making, such as recipe, data and seed.
+
+    Raises
+    ------
+    ModelError
+        Where the parts do not fit together, or weights are not finite.
+    """
+
+    net: Net
+    weights: NDArray[np.float32]
+    scaling: Scaling
+    classes: tuple[str, ...]
+    about: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.weights.dtype != np.float32 or self.weights.shape != (self.net.parameters,):
+            raise ModelError(
+                f"`weights` must be float32 of shape ({self.net.parameters},) for `{self.net}`, not {self.weights.dtype} of shape "
+                f"{self.weights.shape}"
+            )
+        if not np.isfinite(self.weights).all():
+            raise ModelError("the weights are no finite numbers: the training diverged; train again with a smaller learning rate")
+        if len(self.classes) != self.net.classes or len(set(self.classes)) < len(self.classes):
+            raise ModelError(f"`classes` must be {self.net.classes} different names, one for each logit, not {self.classes}")
+        if not len(self.scaling.factor) == len(self.scaling.offset) == self.net.input[2]:
+            raise ModelError(f"`scaling` must have a factor and an offset for each of the {self.net.input[2]} channels, not {self.scaling}")
+
+    def logits(self, images: NDArray[np.uint8], threads: int | None = None) -> NDArray[np.float32]:
+        """Return the network's outputs before softmax.
+
+        Parameters
+        ----------
+        images : ndarray of uint8, shape (N, height, width, channels)
+            Values from 0 to 255. The channel axis may be left out where the network takes one channel, and the first axis for one image.
+        threads : int, optional
+            How many to use; by default one for each core.
+
+        Returns
+        -------
+        ndarray of float32, shape (N, classes)
+
+        Raises
+        ------
+        ModelError
+            Where the images do not fit the network.
+        """
+        batch = self._batch(images)
+        engine = make_engine(self.net, Recipe(), self.scaling, threads=threads_available() if threads is None else threads)
+        logits = engine.logits(self.weights, batch, np.arange(len(batch)))
+        if not np.isfinite(logits).all():
+            raise ModelError(
+                "the network's outputs are no finite numbers: its weights are too large; train again with a smaller learning rate"
+            )
+        return logits
+
+    def predict_proba(self, images: NDArray[np.uint8], threads: int | None = None) -> NDArray[np.float32]:
+        """Return the class probabilities (softmax), float32 of shape (N, classes); each row sums to 1. Arguments as of `logits`."""
+        return np.exp(log_softmax(self.logits(images, threads))).astype(np.float32)
+
+    def predict(self, images: NDArray[np.uint8], threads: int | None = None) -> NDArray[np.int64]:
+        """Return the index of each image's most probable class (the first of equals), shape (N,). Arguments as of `logits`."""
+        return np.asarray(self.logits(images, threads).argmax(axis=1), np.int64)
+
+    def evaluate(self, images: NDArray[np.uint8], labels: NDArray[np.integer], threads: int | None = None) -> Evaluation:
+        """Compare predictions with labels.
+
+        Parameters
+        ----------
+        images, threads
+            As of `logits`; at least one image.
+        labels : ndarray of int, shape (N,)
+            Class indices.
+
+        Raises
+        ------
+        ModelError
+            Where the images do not fit the network, or the labels do not fit the images or the classes.
+        """
+        labels, count = np.asarray(labels), len(self.classes)
+        logits = self.logits(images, threads)
+        if labels.dtype.kind not in "iu" or labels.shape != (len(logits),) or not len(labels):
+            raise ModelError(
+                f"`labels` must be whole numbers of shape ({len(logits)},), one for each image, at least one; not {labels.dtype} of shape "
+                f"{labels.shape}"
+            )
+        if labels.min() < 0 or labels.max() >= count:
+            raise ModelError(f"`labels` must lie between 0 and {count - 1}, not between {labels.min()} and {labels.max()}")
+        loss, accuracy = loss_and_accuracy(logits, labels)
+        pairs = labels.astype(np.int64) * count + logits.argmax(axis=1)
+        return Evaluation(len(labels), loss, accuracy, np.bincount(pairs, minlength=count * count).reshape(count, count))
+
+    def _batch(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the images with all four axes, C-contiguous."""
+        images = np.asarray(images)
+        height, width, channels = self.net.input
+        expected = f"(N, {height}, {width}, {channels})"
+        if images.dtype != np.uint8:
+            raise ModelError(
+                f"images must be uint8 (0 to 255), shape {expected}, not {images.dtype}; for values from 0 to 1 use "
+                f"(images * 255).round().astype('uint8')"
+            )
+        shape = images.shape
+        if shape == self.net.input or (channels == 1 and shape == (height, width)):
+            images = images.reshape(1, height, width, channels)
+        elif channels == 1 and shape[1:] == (height, width):
+            images = images[..., None]
+        elif shape[1:] != self.net.input:
+            raise ModelError(f"images must have the shape {expected}, not {shape}")
+        return np.ascontiguousarray(images)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a safetensors file, whole or not at all; equal models give equal bytes.
+
+        Raises
+        ------
+        ModelError
+            Where the file cannot be written.
+        """
+        write_model(Path(path), ModelParts(self.net, self.weights, self.scaling, self.classes, self.about))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Model:
+        """Read a model that `save` wrote.
+
+        Raises
+        ------
+        ModelError
+            Names the file and why it is no model that can be used.
+        """
+        return cls(*read_model(Path(path)))

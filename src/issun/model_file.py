@@ -1,0 +1,168 @@
+"""How is a trained network kept in a file?
+
+In a safetensors file: the weights by tensor name, and in its metadata the network's text, its input, the class names, the input scaling
+and facts about its making. No code is in it, and nothing of it is believed before it is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as serialised
+
+from issun.arch.layers import shape_text
+from issun.arch.net import Net
+from issun.arch.notation import parse_network
+from issun.engine.protocol import Scaling
+from issun.engine.weights import as_tensors, tensors
+from issun.errors import IssunError, ModelError
+
+#: Version of the format; a file of a higher one is refused.
+FORMAT = 1
+
+#: The most that a file may say: bytes of header, characters of network text, values of one image.
+LONGEST_HEADER, LONGEST_TEXT, LARGEST_IMAGE = 16 * 2**20, 100_000, 2**28
+
+
+class ModelParts(NamedTuple):
+    """What a file holds; the fields are those of `issun.model.Model`."""
+
+    net: Net
+    weights: NDArray[np.float32]
+    scaling: Scaling
+    classes: tuple[str, ...]
+    about: dict[str, str]
+
+
+def write_model(path: Path, parts: ModelParts) -> None:
+    """Write a model, whole or not at all; equal parts give equal bytes.
+
+    Raises
+    ------
+    ModelError
+        Where the file cannot be written.
+    """
+    metadata = {
+        "issun.model": str(FORMAT),
+        "issun.network": str(parts.net),
+        "issun.input": shape_text(parts.net.input),
+        "issun.classes": json.dumps(parts.classes),
+        "issun.scaling": json.dumps({"factor": parts.scaling.factor, "offset": parts.scaling.offset}),
+        "issun.about": json.dumps(parts.about, sort_keys=True),
+    }
+    content = _sorted_header(serialised(as_tensors(parts.net, parts.weights), metadata))
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be written ({error.strerror or error}); name a file in a folder that can be written to") from None
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """Return the content of a safetensors file with the entries of its header in alphabetical order (the library leaves it to chance)."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
+
+
+def read_model(path: Path) -> ModelParts:
+    """Read what `write_model` wrote.
+
+    Raises
+    ------
+    ModelError
+        Names the file and why it is no model that can be used.
+    """
+    try:
+        return _checked(path)
+    except ModelError:
+        raise
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (IssunError, SafetensorError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is no issun model, or is damaged: {error}") from None
+
+
+def _checked(path: Path) -> ModelParts:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > size - 8:
+        raise ValueError(f"its first bytes announce a header of {length:,} bytes, but the file has {size:,} (is it cut off?)")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"its header of {length:,} bytes is longer than {LONGEST_HEADER:,}")
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
+        if "issun.model" not in metadata:
+            raise ValueError("it is a safetensors file, but says nothing of a network; `issun train` writes files that do")
+        if metadata["issun.model"] != str(FORMAT):
+            version = metadata["issun.model"][:20]
+            raise ModelError(f"{path} has the format {version!r}, this issun reads {FORMAT}: update issun to use it")
+        classes, scaling, about = _facts(metadata)
+        net = _network(metadata, len(classes))
+        if not len(scaling.factor) == len(scaling.offset) == net.input[2]:
+            raise ValueError(f"its scaling must have a factor and an offset for each of its {net.input[2]} channels, not {scaling}")
+        if 4 * net.parameters != size - 8 - length:
+            raise ValueError(
+                f"its network has {net.parameters:,} weights of 4 bytes, but the file holds {size - 8 - length:,} bytes of them"
+            )
+        weights = np.empty(net.parameters, np.float32)
+        expected = {tensor.name: tensor for tensor in tensors(net)}
+        if set(file.keys()) != set(expected):
+            raise ValueError(f"its tensors must be {', '.join(expected)}, not {', '.join(sorted(file.keys()))[:200]}")
+        for name, tensor in expected.items():
+            entry = file.get_slice(name)
+            if entry.get_dtype() != "F32" or tuple(entry.get_shape()) != tensor.shape:
+                found = f"{entry.get_dtype()} of shape {tuple(entry.get_shape())}"
+                raise ValueError(f"its tensor {name} must be F32 of shape {tensor.shape}, not {found}")
+            weights[tensor.slice] = file.get_tensor(name).ravel()
+    if not np.isfinite(weights).all():
+        raise ValueError("it holds weights that are no finite numbers")
+    return ModelParts(net, weights, scaling, classes, about)
+
+
+def _network(metadata: dict[str, str], classes: int) -> Net:
+    text, size = metadata.get("issun.network", ""), metadata.get("issun.input", "")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}x[1-9][0-9]{0,8}x[1-9][0-9]{0,8}", size):
+        raise ValueError(f"its input must be like 28x28x1, not {size[:40]!r}")
+    height, width, channels = (int(part) for part in size.split("x"))
+    if math.prod((height, width, channels)) > LARGEST_IMAGE:
+        raise ValueError(f"its input of {size} values is larger than {LARGEST_IMAGE:,}")
+    # A model's text is written out in full; a few repeats inside repeats would describe billions of layers.
+    if len(text) > LONGEST_TEXT or "*" in text:
+        raise ValueError(f"its network's text is longer than {LONGEST_TEXT:,} characters or holds repeats")
+    return parse_network(text, (height, width, channels), classes)
+
+
+def _facts(metadata: dict[str, str]) -> tuple[tuple[str, ...], Scaling, dict[str, str]]:
+    """Return class names, scaling and the facts about the making, each checked for its form."""
+    classes: Any = json.loads(metadata.get("issun.classes", "null"))
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
+        raise ValueError("its class names must be a list of different texts")
+    scaling: Any = json.loads(metadata.get("issun.scaling", "null"))
+    about: Any = json.loads(metadata.get("issun.about", "{}"))
+    if not isinstance(about, dict) or not all(isinstance(value, str) for value in about.values()):
+        raise ValueError("its facts (issun.about) must be texts by name")
+    if not isinstance(scaling, dict) or set(scaling) != {"factor", "offset"}:
+        raise ValueError("its scaling must have a factor and an offset")
+    for name, values in scaling.items():
+        if not isinstance(values, list) or not all(type(value) in (int, float) and abs(value) < 1e30 for value in values):
+            raise ValueError(f"the {name} of its scaling must be a list of finite numbers")
+    return tuple(classes), Scaling(tuple(map(float, scaling["factor"])), tuple(map(float, scaling["offset"]))), about

@@ -1,0 +1,190 @@
+"""How does accuracy grow with size? The picture of a study: every network, its spread over seeds, and the frontier."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
+
+from issun.show.labels import Label, place_labels
+from issun.show.numbers import knobs_text, label_count
+from issun.show.scales import accuracy_axis, count_axis
+from issun.show.style import COLOURS, INK, MARKERS, PALE, plain_axes, title_above
+
+WIDTH, PLOT_HEIGHT, LEFT, RIGHT = 9.0, 5.0, 0.75, 0.25  # inches
+MOST_LABELS = 10
+LEGEND_WIDTH, LEGEND_LINE = 108, 0.2  # characters, inches
+
+
+def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | None = None) -> Figure:
+    """Draw accuracy against parameters for every network of a study.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a network. Columns: `family` and `network` (str), `knobs` (dict of str to int), `parameters` (int), `validation` (mean
+        accuracy over seeds, a fraction; a row without one is left out), `validation_sd` (NaN where there is one seed), `frontier` (bool).
+    title : str
+    target : float, optional
+        Accuracy to mark, a fraction.
+
+    Returns
+    -------
+    Figure
+        Bound to no window; save it with `save_figure`.
+    """
+    data = frame[frame["validation"].notna() & (frame["parameters"] > 0)].sort_values("parameters", kind="stable")
+    families = list(dict.fromkeys(frame["family"]))
+    texts = [textwrap.fill(family, LEGEND_WIDTH, subsequent_indent="  ") for family in families]
+    figure, axes = _empty(title, sum(text.count("\n") + 1.25 for text in texts))
+    if data.empty:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "no network has been measured yet", transform=axes.transAxes, ha="center", color=PALE)
+        return figure
+    _scale(axes, data, target)
+    handles = []
+    for family, text, colour, marker in zip(families, texts, cycle(COLOURS), cycle(MARKERS), strict=False):
+        _draw_family(axes, data[data["family"] == family], colour, marker)
+        handles.append(Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=7, label=text))
+    frontier = data[data["frontier"].astype(bool)]
+    if len(frontier):
+        axes.step(frontier["parameters"], 100 * frontier["validation"], where="post", color=INK, linewidth=1.1, alpha=0.75, zorder=3)
+        last = frontier.iloc[-1]
+        axes.hlines(100 * last["validation"], last["parameters"], axes.get_xlim()[1], INK, linewidth=1.1, alpha=0.75, zorder=3)
+    legend = axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(-0.07, -0.125),
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handletextpad=0.5,
+        borderaxespad=0,
+        labelspacing=0.35,
+    )
+    legend.set_zorder(5)
+    occupied = _occupied(axes, data, frontier)
+    if target is not None:
+        occupied += _draw_target(axes, target, occupied)
+    colours = dict(zip(families, islice(cycle(COLOURS), len(families)), strict=True))
+    place_labels(axes, _labels(data, frontier, target, colours), occupied, 8.5)
+    return figure
+
+
+def _empty(title: str, legend_lines: float) -> tuple[Figure, Axes]:
+    """Return a figure with room for the title above and the families below its axes."""
+    top, bottom = 0.72 if title else 0.35, 0.75 + LEGEND_LINE * legend_lines
+    height = top + PLOT_HEIGHT + bottom
+    figure = Figure(figsize=(WIDTH, height), dpi=100, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((LEFT / WIDTH, bottom / height, (WIDTH - LEFT - RIGHT) / WIDTH, PLOT_HEIGHT / height))
+    plain_axes(axes)
+    title_above(figure, title)
+    return figure, axes
+
+
+def _scale(axes: Axes, data: pd.DataFrame, target: float | None) -> None:
+    """Set both axes so that every point, and the target, lies inside."""
+    deviation = data["validation_sd"].fillna(0.0)
+    ends = [*(data["validation"] - deviation), *data["validation"], *([] if target is None else [target])]
+    accuracy_axis(axes, 100 * max(0.0, min(ends)), 100 * max([*data["validation"], *([] if target is None else [target])]))
+    count_axis(axes, float(data["parameters"].min()), float(data["parameters"].max()))
+    axes.set_xlabel("parameters", color=PALE, fontsize=10, loc="right")
+    axes.annotate(
+        "validation accuracy", (0, 1), xycoords="axes fraction", xytext=(-40, 5), textcoords="offset points", fontsize=10, color=PALE
+    )
+
+
+def _draw_family(axes: Axes, data: pd.DataFrame, colour: str, marker: str) -> None:
+    """Draw one family: strong where it is on the frontier, pale elsewhere; a thin line where one knob orders its networks."""
+    x, y = data["parameters"].to_numpy(float), 100 * data["validation"].to_numpy(float)
+    deviation = 100 * data["validation_sd"].to_numpy(float)
+    strong = data["frontier"].to_numpy(bool)
+    if len(data) > 1 and all(len(knobs) == 1 for knobs in data["knobs"]):
+        axes.plot(x, y, color=colour, linewidth=1, alpha=0.3, zorder=2)
+    spread = np.isfinite(deviation) & (deviation > 0)
+    axes.vlines(x[spread], (y - deviation)[spread], np.minimum(y + deviation, 100)[spread], colour, linewidth=1.3, alpha=0.45, zorder=2.5)
+    crowded = len(data) > 60
+    axes.scatter(x[~strong], y[~strong], 14 if crowded else 24, color=colour, marker=marker, alpha=0.5, linewidths=0, zorder=3.5)
+    axes.scatter(x[strong], y[strong], 52, color=colour, marker=marker, edgecolors="white", linewidths=0.9, zorder=5)
+
+
+def _draw_target(axes: Axes, target: float, occupied: Sequence[Bbox]) -> list[Bbox]:
+    """Draw the target as a thin line with its name at a free end and return the pixels of both."""
+    axes.axhline(100 * target, color=PALE, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
+    text = axes.annotate(
+        f"target {100 * target:g} %",
+        (0, 100 * target),
+        (0, 0),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        fontsize=8.5,
+        color=PALE,
+    )
+    for x, vertical in ((0, "bottom"), (1, "top"), (1, "bottom"), (0, "top")):
+        text.xy = (x, 100 * target)
+        text.set_position((3 - 6 * x, 3 if vertical == "bottom" else -3))
+        text.set_horizontalalignment("right" if x else "left")
+        text.set_verticalalignment("bottom" if vertical == "bottom" else "top")
+        box = text.get_window_extent(_renderer(axes)).padded(1)
+        if not box.count_overlaps(occupied):
+            break
+    extent = axes.get_window_extent(_renderer(axes))
+    height = float(axes.transData.transform((axes.get_xlim()[0], 100 * target))[1])
+    return [box, Bbox.from_extents(extent.x0, height - 1, extent.x1, height + 1)]
+
+
+def _occupied(axes: Axes, data: pd.DataFrame, frontier: pd.DataFrame) -> list[Bbox]:
+    """Return the pixels of every marker, error bar and stretch of the frontier line: labels must not hide them."""
+    size = 5.5
+    boxes = []
+    for _, row in data.iterrows():
+        spread = 0.0 if np.isnan(row["validation_sd"]) else row["validation_sd"]
+        ends = [(row["parameters"], 100 * min(1.0, max(0.0, row["validation"] + sign * spread))) for sign in (-1, 1)]
+        (x, low), (_, high) = axes.transData.transform(ends)
+        middle = axes.transData.transform((row["parameters"], 100 * row["validation"]))[1]
+        boxes += [Bbox.from_extents(x - size, middle - size, x + size, middle + size), Bbox.from_extents(x - 1, low, x + 1, high)]
+    corners = axes.transData.transform([(x, 100 * y) for x, y in zip(frontier["parameters"], frontier["validation"], strict=True)])
+    right = float(axes.get_window_extent(_renderer(axes)).x1)
+    for index, (x, y) in enumerate(corners):
+        end, above = corners[index + 1] if index + 1 < len(corners) else (right, y)
+        boxes += [Bbox.from_extents(x, y - 1, end, y + 1), Bbox.from_extents(end - 1, y, end + 1, above)]
+    return boxes
+
+
+def _labels(data: pd.DataFrame, frontier: pd.DataFrame, target: float | None, colours: dict[str, str]) -> Iterable[Label]:
+    """Yield labels for networks of the frontier: the smallest that meets the target, the best, the smallest, then by what each gains."""
+    order = list(range(len(frontier)))
+    errors = np.log(np.maximum(1 - frontier["validation"].to_numpy(float), 1e-6))
+    gains = -np.diff(errors, prepend=errors[:1])
+    meets = [index for index in order if target is not None and frontier["validation"].iloc[index] >= target][:1]
+    ranked = dict.fromkeys([*meets, *order[-1:], *order[:1], *sorted(order, key=lambda index: -gains[index])])
+    varying = {
+        family: {knob for knob in rows.iloc[0] if len({knobs[knob] for knobs in rows}) > 1}
+        for family, rows in data.groupby("family")["knobs"]
+    }
+    for index in islice(ranked, MOST_LABELS):
+        row = frontier.iloc[index]
+        knobs = {knob: value for knob, value in row["knobs"].items() if knob in varying[row["family"]] or len(row["knobs"]) == 1}
+        text = label_count(row["parameters"]) + (f"\n{knobs_text(knobs)}" if knobs else "")
+        yield Label(row["parameters"], 100 * row["validation"], text, _darker(colours[row["family"]]), bold=index in meets)
+
+
+def _darker(colour: str) -> str:
+    """Return the colour as letters need it to be read on white."""
+    red, green, blue = to_rgb(colour)
+    return to_hex((0.72 * red, 0.72 * green, 0.72 * blue))
+
+
+def _renderer(axes: Axes):  # type: ignore[no-untyped-def]
+    """Return what measures texts of the axes' figure."""
+    return axes.get_figure(root=True).canvas.get_renderer()  # type: ignore[union-attr]

@@ -1,0 +1,192 @@
+"""Which trials answer the question? Every network of every family, under one recipe and split, with each seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.arch.net import Net
+from issun.arch.notation import BoundFamily
+from issun.data.dataset import Dataset, Split
+from issun.engine.protocol import NUMERICS_VERSION
+from issun.errors import NetworkError, RecipeError
+from issun.recipe import Recipe
+
+#: How many of the combinations that cannot be are spelt out where none can.
+_REASONS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a study keeps of its data set: everything but the images.
+
+    `images` and `test_images` are counts; `source` is where the data was read from.
+    """
+
+    name: str
+    source: str
+    fingerprint: str
+    input: tuple[int, int, int]
+    classes: tuple[str, ...]
+    images: int
+    test_images: int
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> DataFacts:
+        """Return the facts of a data set."""
+        return cls(
+            dataset.name,
+            dataset.source,
+            dataset.fingerprint,
+            dataset.input,
+            dataset.classes,
+            len(dataset.images),
+            len(dataset.test_images),
+            dataset.notes,
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One network, trained once.
+
+    Attributes
+    ----------
+    family : str
+        The text of the family that it came from.
+    knobs : mapping of str to int
+        The knob values that made it.
+    net, recipe, split, seed
+        What is trained, how, on which images, from which draw of weights and order.
+    fingerprint : str
+        Of the data set.
+    """
+
+    family: str
+    knobs: Mapping[str, int]
+    net: Net
+    recipe: Recipe
+    split: Split
+    seed: int
+    fingerprint: str
+
+    @cached_property
+    def id(self) -> str:
+        """32 hexadecimal digits of SHA-256 over all that decides the result: two trials with one id would give the same bits."""
+        parts = {
+            "network": self.net.id,
+            "recipe": recipe_text(self.recipe),
+            "data": self.fingerprint,
+            "split": [self.split.fraction, self.split.seed],
+            "seed": self.seed,
+            "numerics": NUMERICS_VERSION,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def work(self) -> int:
+        """Multiply-accumulates of one pass over one image, times epochs: what trials on the same images are ordered by."""
+        return max(1, self.net.macs) * self.recipe.epochs
+
+
+@dataclass(frozen=True)
+class Infeasible:
+    """A combination of knob values that gives no network, and why."""
+
+    family: str
+    knobs: Mapping[str, int]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All trials of one sweep.
+
+    `train` and `validation` are the indices (int64, ascending) that the split gives on this data.
+    """
+
+    data: DataFacts
+    recipe: Recipe
+    split: Split
+    seeds: tuple[int, ...]
+    trials: tuple[Trial, ...]
+    infeasible: tuple[Infeasible, ...]
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+    @cached_property
+    def networks(self) -> tuple[Net, ...]:
+        """The different networks, in the order of the families."""
+        return tuple({trial.net.id: trial.net for trial in self.trials}.values())
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Return a recipe as JSON with its settings in alphabetical order: equal recipes give equal texts."""
+    return json.dumps(recipe.model_dump(mode="json"), sort_keys=True)
+
+
+def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, split: Split, seeds: Sequence[int]) -> Plan:
+    """Return the trials that train every network of the families with every seed.
+
+    A network that comes out of several families, or of several combinations of knobs, is trained once and listed under the first.
+
+    Parameters
+    ----------
+    families : iterable of BoundFamily
+        Families with the values of their knobs.
+    dataset : Dataset
+    recipe : Recipe
+        The same for all.
+    split : Split
+        Which of the training images are the validation part; the same for all.
+    seeds : sequence of int
+        Different whole numbers from 0 to 2^63 - 1, at least one.
+
+    Raises
+    ------
+    NetworkError
+        When no combination gives a network that can be; the message says why.
+    RecipeError
+        When the seeds cannot be used.
+    DataError
+        When the data cannot be split so.
+    """
+    seeds = tuple(seeds)
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
+        raise RecipeError(f"`seeds` (={list(seeds)}) must be different whole numbers from 0 to 2^63 - 1, at least one")
+    found: dict[str, tuple[str, Mapping[str, int], Net]] = {}
+    infeasible: list[Infeasible] = []
+    for family in families:
+        feasible, impossible = family.networks(dataset.input, len(dataset.classes))
+        for knobs, net in feasible:
+            found.setdefault(net.id, (str(family.family), dict(knobs), net))
+        infeasible += [Infeasible(str(family.family), dict(knobs), str(reason)) for knobs, reason in impossible]
+    if not found:
+        raise NetworkError(_none_feasible(infeasible))
+    train, validation = split.indices(dataset.labels, dataset.classes)
+    trials = tuple(
+        Trial(family, knobs, net, recipe, split, seed, dataset.fingerprint) for family, knobs, net in found.values() for seed in seeds
+    )
+    return Plan(DataFacts.of(dataset), recipe, split, seeds, trials, tuple(infeasible), train, validation)
+
+
+def knobs_text(knobs: Mapping[str, int]) -> str:
+    """Return knob values as they are typed: ``n=4 d=16``."""
+    return " ".join(f"{name}={value}" for name, value in knobs.items())
+
+
+def _none_feasible(infeasible: Sequence[Infeasible]) -> str:
+    if not infeasible:
+        return 'there is no network to train: name at least one family, for example "conv 4, pool, dense"'
+    lines = [f"none of the {len(infeasible)} networks can be; use other knob values, or change the family"]
+    lines += [f'  "{item.family}" {knobs_text(item.knobs)}: {item.reason}' for item in infeasible[:_REASONS_SHOWN]]
+    if len(infeasible) > _REASONS_SHOWN:
+        lines.append(f"  … and {len(infeasible) - _REASONS_SHOWN} more")
+    return "\n".join(lines)

@@ -1,0 +1,382 @@
+"""How are the trials of a plan trained? Longest first, one network a thread, each stored as it ends; stopped or killed, it goes on later.
+
+Workers only train. The calling thread alone writes to the study and reports: it waits for trials that end, and keeps a checkpoint of
+those that run every few seconds. A worker leaves a copy of its state at the end of each epoch where the calling thread can take it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+
+from issun.data.dataset import Dataset
+from issun.engine import threads_available
+from issun.engine.fit import Epoch
+from issun.engine.protocol import CancelFlag, State
+from issun.errors import Cancelled, IssunError, StudyError
+from issun.study.machine import machine
+from issun.study.plan import Plan, Trial
+from issun.study.progress import Progress, Running
+from issun.study.schedule import makespan
+from issun.study.store import Store
+from issun.training import Outcome, train_network
+
+#: Seconds between two looks at the workers when nothing happens.
+_TICK = 0.25
+
+
+@dataclass(eq=False)
+class _Job:
+    """A trial that is to be trained in this run.
+
+    `latest` is what a checkpoint would keep: a state at the end of an epoch that nobody changes any more, and how many lines of
+    `history` belong to it. It is replaced as a whole, so that it can be read while the trial runs.
+    """
+
+    trial: Trial
+    start: State | None = None
+    history: list[Epoch] = field(default_factory=list)
+    latest: tuple[State, int] | None = None
+    saved_epoch: int = 0
+    first_epoch: int = 0
+
+    def keep(self, line: Epoch, state: State) -> None:
+        """Take note of an epoch. A state that diverged is no place to go on from."""
+        self.history.append(line)
+        if not line.diverged:
+            self.latest = (state.copy(), len(self.history))
+
+    @property
+    def work_done(self) -> float:
+        """Of this run alone."""
+        return self.trial.work * (len(self.history) - self.first_epoch) / self.trial.recipe.epochs
+
+    @property
+    def work_left(self) -> float:
+        return self.trial.work * (1 - len(self.history) / self.trial.recipe.epochs)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What a worker says when it is through with a job: an outcome, an error, or neither where it was stopped."""
+
+    job: _Job
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+
+
+def run(
+    plan: Plan,
+    dataset: Dataset,
+    store: Store,
+    *,
+    threads: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancel: CancelFlag | None = None,
+    checkpoint_seconds: float = 10.0,
+    command: str = "",
+    train: Callable[..., Outcome] = train_network,
+) -> Progress:
+    """Train the trials of a plan that the study does not hold yet, and store each as it ends.
+
+    Parameters
+    ----------
+    plan : Plan
+    dataset : Dataset
+        The one that the plan was made for.
+    store : Store
+        Open; it stays open.
+    threads : int, optional
+        How many at once; default: all cores that this process may use. Where there are fewer trials, each gets several.
+    on_progress : callable, optional
+        Called with a `Progress` at every event and about four times a second, always from the calling thread.
+    cancel : CancelFlag, optional
+        Set it (from any thread) to stop the run. Ctrl-C does the same when the calling thread is the main one.
+    checkpoint_seconds : float
+        A killed run loses at most what was trained in so many seconds.
+    command : str
+        What was asked, kept in the study.
+    train : callable
+        What trains one network: `issun.training.train_network` or something like it.
+
+    Returns
+    -------
+    Progress
+        The last moment.
+
+    Raises
+    ------
+    Cancelled
+        When the run was stopped; all that had been trained up to the last whole epoch is stored.
+    StudyError
+        When the study cannot be written any more (a full disk); what was stored stays.
+    Exception
+        What a trial raised, after all others have ended.
+    """
+    count = threads_available() if threads is None else threads
+    labels = dataset.labels[plan.validation]
+    store.begin(plan, labels, command=command, threads=count, machine=machine())
+    return _Run(plan, dataset, store, count, on_progress, cancel, checkpoint_seconds, train).run()
+
+
+class _Run:
+    """The state of one call of `run`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        dataset: Dataset,
+        store: Store,
+        threads: int,
+        on_progress: Callable[[Progress], None] | None,
+        cancel: CancelFlag | None,
+        checkpoint_seconds: float,
+        train: Callable[..., Outcome],
+    ) -> None:
+        self._plan, self._dataset, self._store = plan, dataset, store
+        self._on_progress, self._cancel, self._train = on_progress, cancel, train
+        self._checkpoint_seconds = checkpoint_seconds
+        self._stop = threading.Event()
+        self._ends: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
+        self._errors: list[BaseException] = []
+
+        ended = store.finished()
+        self._skipped = sum(trial.id in ended for trial in plan.trials)
+        self._diverged = sum(ended[trial.id][0] == "diverged" for trial in plan.trials if trial.id in ended)
+        self._best: tuple[str, int, float] | None = None
+        for trial in plan.trials:
+            if trial.id in ended and ended[trial.id][0] == "done":
+                self._compare(trial, ended[trial.id][1])
+        self._done = 0
+
+        missing = [trial for trial in plan.trials if trial.id not in ended]
+        jobs = sorted((self._job(trial) for trial in missing), key=lambda job: job.work_left, reverse=True)
+        self._unfinished = len(jobs)
+        self._workers = max(1, min(threads, len(jobs)))
+        self._threads_each = max(1, threads // max(1, len(jobs)))
+        self._waiting = deque(jobs)
+        self._running: dict[str, _Job] = {}
+        self._began = time.monotonic()
+        self._busy, self._work_of_ended, self._looked = 0.0, 0.0, self._began
+
+    def _job(self, trial: Trial) -> _Job:
+        kept = self._store.checkpoint(trial)
+        if kept is None:
+            return _Job(trial)
+        state, history = kept
+        return _Job(trial, state, list(history), None, state.epoch, state.epoch)
+
+    # In the worker threads.
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                job = self._waiting.popleft()
+            except IndexError:
+                return
+            self._running[job.trial.id] = job
+            try:
+                ended = _Ended(job, self._trained(job))
+            except Cancelled as error:
+                ended = _Ended(job, error=None if self._stop.is_set() else error)
+            except BaseException as error:  # whatever it is must reach the calling thread, or it would wait for ever
+                ended = _Ended(job, error=error)
+            self._ends.put(ended)
+
+    def _trained(self, job: _Job) -> Outcome:
+        trial = job.trial
+        return self._train(
+            trial.net,
+            trial.recipe,
+            self._dataset,
+            trial.split,
+            trial.seed,
+            threads=self._threads_each,
+            state=job.start,
+            history=tuple(job.history),
+            on_epoch=job.keep,
+            cancel=self._stop,
+        )
+
+    # In the calling thread.
+
+    def run(self) -> Progress:
+        workers = [threading.Thread(target=self._work, name=f"issun-{number}") for number in range(self._workers)]
+        with _interrupt_sets(self._stop):
+            try:
+                for worker in workers:
+                    worker.start()
+                self._supervise()
+            except KeyboardInterrupt:  # out of `on_progress`
+                self._stop.set()
+            except BaseException:
+                self._stop.set()
+                _join(workers)
+                with contextlib.suppress(StudyError):
+                    self._keep_the_rest()
+                raise
+            _join(workers)
+            self._keep_the_rest()
+        if self._stop.is_set() and self._unfinished:
+            raise Cancelled(self._stopped_text())
+        if self._errors:
+            raise self._errors[0]
+        return self._report(None)
+
+    def _supervise(self) -> None:
+        """Store what ends and keep checkpoints until every job has ended or the run is to stop."""
+        self._report(None)
+        next_checkpoint = time.monotonic() + self._checkpoint_seconds
+        while self._unfinished and not self._stop.is_set():
+            try:
+                wait = min(_TICK, max(0.0, next_checkpoint - time.monotonic()))
+                event = self._end(self._ends.get(timeout=wait))
+            except queue.Empty:
+                event = None
+            if self._cancel is not None and self._cancel.is_set():
+                self._stop.set()
+            if time.monotonic() >= next_checkpoint:
+                self._save_checkpoints()
+                next_checkpoint = time.monotonic() + self._checkpoint_seconds
+            self._report(event)
+        if self._stop.is_set():
+            self._report("stopping: each network in training ends its batch")
+
+    def _keep_the_rest(self) -> None:
+        """When no worker runs any more: store what has ended since, and where the others stand."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._end(self._ends.get_nowait())
+        self._save_checkpoints()
+
+    def _end(self, ended: _Ended) -> str | None:
+        """Store what a worker brings; return one line about it."""
+        trial, outcome = ended.job.trial, ended.outcome
+        who = f"{trial.net}  seed {trial.seed}"
+        if ended.error is not None:
+            ended.error.add_note(f"while training `{trial.net}` with seed {trial.seed}")
+            self._errors.append(ended.error)
+            self._save_checkpoints()  # what it had reached
+            self._leave(ended.job)
+            reason = str(ended.error) if isinstance(ended.error, IssunError) else repr(ended.error)
+            return f"failed: {who}  {reason}"
+        if outcome is None:
+            return None  # stopped: it stays among the running, so that its checkpoint is kept
+        self._store.finish(trial, outcome)
+        self._leave(ended.job)
+        self._done += 1
+        if outcome.diverged:
+            self._diverged += 1
+            return f"diverged: {who}  after {len(outcome.history)} epochs (kept, marked as diverged)"
+        self._compare(trial, outcome.validation_accuracy)
+        return f"done: {who}  validation {100 * outcome.validation_accuracy:.1f} %"
+
+    def _leave(self, job: _Job) -> None:
+        self._note_time()
+        self._work_of_ended += job.work_done
+        self._unfinished -= 1
+        del self._running[job.trial.id]
+
+    def _save_checkpoints(self) -> None:
+        rows, jobs = [], []
+        for job in list(self._running.values()):
+            latest = job.latest
+            if latest is not None and latest[0].epoch > job.saved_epoch:
+                state, lines = latest
+                rows.append((job.trial, state, job.history[:lines]))
+                jobs.append((job, state.epoch))
+        if rows:
+            self._store.save_checkpoints(rows)
+            for job, epoch in jobs:
+                job.saved_epoch = epoch
+
+    def _compare(self, trial: Trial, accuracy: float) -> None:
+        if self._best is None or accuracy > self._best[2]:
+            self._best = (str(trial.net), trial.net.parameters, accuracy)
+
+    def _note_time(self) -> None:
+        """Add the time since the last look to that of each thread that was at work."""
+        now = time.monotonic()
+        self._busy += (now - self._looked) * len(self._running)
+        self._looked = now
+
+    def _seconds_left(self) -> float | None:
+        running = list(self._running.values())
+        done = self._work_of_ended + sum(job.work_done for job in running)
+        if not self._unfinished:
+            return 0.0
+        if done <= 0 or self._busy <= 0:
+            return None
+        left = makespan([job.work_left for job in tuple(self._waiting)], self._workers, [job.work_left for job in running])
+        return left * self._busy / done
+
+    def _report(self, event: str | None) -> Progress:
+        self._note_time()
+        progress = Progress(
+            total=len(self._plan.trials),
+            done=self._done,
+            skipped=self._skipped,
+            diverged=self._diverged,
+            running=tuple(_running(job) for job in list(self._running.values())),
+            best=self._best,
+            elapsed=time.monotonic() - self._began,
+            seconds_left=self._seconds_left(),
+            event=event,
+        )
+        if self._on_progress is not None:
+            self._on_progress(progress)
+        return progress
+
+    def _stopped_text(self) -> str:
+        total = len(self._plan.trials)
+        begun = sum(job.saved_epoch > 0 for job in self._running.values())
+        kept = f"{self._done + self._skipped} of {total} trials are kept"
+        if begun:
+            kept += f", {begun} more up to the last whole epoch"
+        return f"stopped: {kept} in `{self._store.path}`; run the same command again to go on"
+
+
+def _running(job: _Job) -> Running:
+    last = job.history[-1] if job.history else None
+    return Running(
+        str(job.trial.net),
+        job.trial.net.parameters,
+        job.trial.seed,
+        len(job.history),
+        job.trial.recipe.epochs,
+        None if last is None else last.validation_accuracy,
+    )
+
+
+def _join(workers: list[threading.Thread]) -> None:
+    for worker in workers:
+        if worker.ident is not None:
+            worker.join()
+
+
+@contextlib.contextmanager
+def _interrupt_sets(stop: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C set `stop` instead of raising in the middle of whatever happens; only the main thread hears of it at all."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.getsignal(signal.SIGINT)
+    if previous in (None, signal.SIG_IGN):  # somebody has decided that this process is not to be interrupted
+        yield
+        return
+
+    def answer(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, answer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,188 @@
+"""What is in a study file? Its tables, its version, and how any problem with such a file is told to a person.
+
+Every table can be read with any SQLite tool. Arrays are little-endian: weights and moments float32, predictions and labels uint16,
+indices int64. SQLite has no NaN: the loss of a trial that diverged is NULL. Test figures stand in a table of their own,
+`test_results`, so that nothing which chooses can read one by accident.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from issun.errors import StudyBusyError, StudyError, StudyVersionError
+
+#: "isSt" as four bytes in the header of the file: this is an issun study.
+APPLICATION_ID = 0x69735374
+
+#: Raised by one whenever the tables change; a file of an older version must open.
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE meta (          -- about the study: JSON values
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE runs (          -- each time that somebody worked on it: where, with what, how long
+    id INTEGER PRIMARY KEY,
+    started TEXT NOT NULL,
+    ended TEXT,              -- NULL while it goes on, or when it was killed
+    command TEXT NOT NULL,
+    threads INTEGER NOT NULL,
+    versions TEXT NOT NULL,
+    machine TEXT NOT NULL
+);
+
+CREATE TABLE recipes (
+    id TEXT PRIMARY KEY,
+    settings TEXT NOT NULL   -- JSON
+) WITHOUT ROWID;
+
+CREATE TABLE splits (
+    id TEXT PRIMARY KEY,
+    fraction REAL NOT NULL,
+    seed INTEGER NOT NULL,
+    images INTEGER NOT NULL, -- how many images of the training part were set aside for validation
+    indices BLOB NOT NULL,   -- which
+    labels BLOB NOT NULL     -- their true classes
+) WITHOUT ROWID;
+
+CREATE TABLE networks (
+    id TEXT PRIMARY KEY,
+    network TEXT NOT NULL,
+    family TEXT NOT NULL,
+    knobs TEXT NOT NULL,     -- JSON
+    parameters INTEGER NOT NULL,
+    trained INTEGER NOT NULL,
+    macs INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    peak_memory INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE trials (        -- one row from the first checkpoint on
+    id TEXT PRIMARY KEY,
+    network_id TEXT NOT NULL REFERENCES networks (id),
+    recipe_id TEXT NOT NULL REFERENCES recipes (id),
+    split_id TEXT NOT NULL REFERENCES splits (id),
+    seed INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('running', 'done', 'diverged')),
+    validation_loss REAL,
+    validation_accuracy REAL,
+    seconds REAL,
+    finished TEXT
+) WITHOUT ROWID;
+
+CREATE TABLE epochs (        -- the history; training figures are those of the batches as they were met
+    trial_id TEXT NOT NULL REFERENCES trials (id),
+    epoch INTEGER NOT NULL,  -- from 1
+    train_loss REAL,
+    train_accuracy REAL,
+    validation_loss REAL,
+    validation_accuracy REAL,
+    seconds REAL,
+    PRIMARY KEY (trial_id, epoch)
+) WITHOUT ROWID;
+
+CREATE TABLE weights (
+    trial_id TEXT PRIMARY KEY REFERENCES trials (id),
+    scaling TEXT NOT NULL,   -- JSON: factor and offset of each channel
+    weights BLOB NOT NULL
+);
+
+CREATE TABLE predictions (   -- the class given to each validation image, in the order of splits.indices
+    trial_id TEXT PRIMARY KEY REFERENCES trials (id),
+    classes BLOB NOT NULL
+);
+
+CREATE TABLE checkpoints (   -- of the trials that still run
+    trial_id TEXT PRIMARY KEY REFERENCES trials (id),
+    epoch INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    slots INTEGER NOT NULL,
+    weights BLOB NOT NULL,
+    moments BLOB NOT NULL
+);
+
+CREATE TABLE test_results (  -- measured once, when a trial ends; read by nothing that chooses
+    trial_id TEXT PRIMARY KEY REFERENCES trials (id),
+    loss REAL,
+    accuracy REAL NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+def study_uri(path: Path, options: str) -> str:
+    """Return the address under which SQLite opens a path, whatever characters are in it."""
+    return f"file://{quote(os.fsencode(path))}?{options}"
+
+
+def connect(path: Path, options: str) -> sqlite3.Connection:
+    """Open a database in autocommit mode; the caller closes it."""
+    return sqlite3.connect(study_uri(path, options), uri=True, isolation_level=None, timeout=10)
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn every error of SQLite inside the block into one clear line about the study at `path`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = str(getattr(error, "sqlite_errorname", ""))
+        if name == "SQLITE_FULL":
+            raise StudyError(f"the disk is full: `{path}` cannot grow; make room and run the same command again to go on") from None
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise StudyBusyError(f"`{path}` is held by another program: close it there and try again") from None
+        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+            raise StudyError(f"`{path}` cannot be opened ({error}): check that you may write to the file and its folder") from None
+        if name.startswith("SQLITE_IOERR"):
+            raise StudyError(f"`{path}` could not be read or written ({error}): check the disk and its free space") from None
+        raise damaged(path, str(error)) from None
+
+
+def damaged(path: Path, detail: str) -> StudyError:
+    """Return the error for a study whose content is not what issun wrote."""
+    return StudyError(f"`{path}` is damaged ({detail}): put a copy back, or start anew with another path")
+
+
+def check_is_study(path: Path) -> None:
+    """Raise unless the file at `path` is a study of this version or an older one. Nothing is written, not even beside it.
+
+    Raises
+    ------
+    StudyError, StudyVersionError
+    """
+    if not path.exists():
+        raise StudyError(f"there is no study at `{path}`: check the path, or make one with `issun sweep`")
+    if not path.is_file():
+        raise StudyError(f"`{path}` is no file: a study is one SQLite file")
+    no_study = StudyError(f"`{path}` is no issun study; it was left as it is: give another path")
+    try:
+        # Immutable: no lock, no recovery, no helper files, as the file may belong to another program.
+        with contextlib.closing(connect(path, "mode=ro&immutable=1")) as connection:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        name = str(getattr(error, "sqlite_errorname", ""))
+        if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+            raise StudyError(f"`{path}` cannot be opened ({error}): check that you may read it") from None
+        if name.startswith("SQLITE_CORRUPT"):
+            if _has_log(path):  # killed while the log was folded in: opening it mends it
+                return
+            raise damaged(path, str(error)) from None
+        raise no_study from None
+    if application != APPLICATION_ID or version < 1:
+        raise no_study
+    if version > SCHEMA_VERSION:
+        raise StudyVersionError(
+            f"`{path}` was written by a newer issun (study version {version}, this one reads up to {SCHEMA_VERSION}): upgrade issun"
+        )
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0

@@ -1,0 +1,93 @@
+"""How far below its mean may a network's accuracy truly lie? Bounds from the size of the validation part and the spread over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from scipy.special import ndtri, stdtrit
+
+#: How sure a lower bound is: one-sided, 95 %.
+CONFIDENCE = 0.95
+
+
+def wilson_lower(fraction: float, count: int, confidence: float = CONFIDENCE) -> float:
+    """Return the lower bound of a proportion that was seen as `fraction` in `count` draws.
+
+    Parameters
+    ----------
+    fraction : float
+        From 0 to 1.
+    count : int
+        At least 1.
+    confidence : float
+        One-sided, above 0.5 and below 1.
+
+    Returns
+    -------
+    float
+        From 0 to `fraction`.
+
+    Notes
+    -----
+    The score interval of Wilson (1927), one side of it. Unlike the textbook's mean − z·sd it does not collapse at 0 and 1 and keeps
+    its coverage for small counts (Brown, Cai & DasGupta 2001).
+    """
+    z = float(ndtri(confidence))
+    centre = fraction + z * z / (2 * count)
+    spread = z * math.sqrt(fraction * (1 - fraction) / count + z * z / (4 * count * count))
+    # Rounding must not lift the bound above the fraction, nor push it below zero.
+    return min(fraction, max(0.0, (centre - spread) / (1 + z * z / count)))
+
+
+def seed_margin(deviation: float, seeds: int, confidence: float = CONFIDENCE) -> float:
+    """Return how far below their mean the expected accuracy over all seeds may lie: t · sd / √seeds (Student 1908).
+
+    Parameters
+    ----------
+    deviation : float
+        Standard deviation over the seeds, divisor seeds − 1.
+    seeds : int
+        One seed says nothing about the spread: its margin is 0.
+    confidence : float
+        One-sided.
+    """
+    if seeds < 2:
+        return 0.0
+    return float(stdtrit(seeds - 1, confidence)) * deviation / math.sqrt(seeds)
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the standard deviation (divisor n − 1; NaN for a single value) of at least one value."""
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, math.nan
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def lower_bound(accuracies: Sequence[float], images: int) -> float:
+    """Return the lower 95 % bound of a network's accuracy.
+
+    Parameters
+    ----------
+    accuracies : sequence of float
+        One fraction for each seed, all measured on the same validation images; at least one.
+    images : int
+        Number of validation images, at least 1.
+
+    Returns
+    -------
+    float
+        From 0 to the mean of `accuracies`.
+
+    Notes
+    -----
+    Two things are uncertain, and they are independent of each other: which images happen to be in the validation part
+    (`wilson_lower` of the mean; not divided by the number of seeds, since every seed is measured on the same images), and which seeds
+    happened to be drawn (`seed_margin`). Their distances from the mean are added as the sides of a right angle, the square-and-add
+    way of combining intervals (Zou & Donner 2008). With one seed only the first is known.
+    """
+    mean, deviation = mean_and_deviation(accuracies)
+    images_part = mean - wilson_lower(min(1.0, max(0.0, mean)), images)
+    seeds_part = seed_margin(deviation, len(accuracies))
+    return max(0.0, mean - math.hypot(images_part, seeds_part))

@@ -1,0 +1,302 @@
+"""Where do results go? `Store`: the one process that writes to a study.
+
+While it is open, the file is in SQLite's write-ahead mode, so that readers neither wait nor make it wait. What a `with` block or a
+method has written when it returns survives the death of the process. `close` folds the log in: a closed study is one file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.data.dataset import Split
+from issun.engine.fit import Epoch
+from issun.engine.protocol import State
+from issun.errors import StudyError
+from issun.study.lock import WriterLock
+from issun.study.plan import DataFacts, Plan, Trial, recipe_text
+from issun.study.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, check_is_study, connect, damaged, told
+from issun.training import Outcome
+
+#: How long the end of a run waits for readers before it leaves the log beside the study (which loses nothing).
+_FOLD_SECONDS = 3.0
+
+
+def split_id(split: Split) -> str:
+    """Return the name of a split in a study: its fraction and its seed."""
+    return f"{split.fraction!r} seed {split.seed}"
+
+
+def recipe_id(trial: Trial) -> str:
+    """Return eight hexadecimal digits that stand for a trial's recipe."""
+    return hashlib.sha256(recipe_text(trial.recipe).encode()).hexdigest()[:8]
+
+
+class Store:
+    """A study, open for writing. A context manager; use it from one thread.
+
+    Parameters
+    ----------
+    path : str or Path
+        Created where it does not exist; its folder must.
+    data : DataFacts
+        The data that the trials are trained on. A study belongs to one data set.
+
+    Raises
+    ------
+    StudyBusyError
+        At once, when somebody else is writing to it.
+    StudyVersionError
+        When it was written by a newer issun.
+    StudyError
+        When the path cannot be written, the file is no study (it is left as it is), is damaged, or belongs to other data.
+    """
+
+    def __init__(self, path: str | Path, data: DataFacts) -> None:
+        self.path = Path(path).expanduser().resolve()
+        if self.path.is_dir():
+            raise StudyError(f"`{self.path}` is a folder: give the path of a file in it")
+        if not self.path.parent.is_dir():
+            raise StudyError(f"the folder `{self.path.parent}` does not exist: create it, or give another path")
+        self._run: int | None = None
+        self._lock = WriterLock(self.path)
+        try:
+            with told(self.path):
+                if not self.path.exists() or self.path.stat().st_size == 0:
+                    self._create(data)
+                check_is_study(self.path)
+                self._connection = self._open()
+                try:
+                    self._check(data)
+                except BaseException:
+                    self._connection.close()
+                    raise
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _create(self, data: DataFacts) -> None:
+        """Make an empty study under another name and give it its own at the end: a study is whole or not there."""
+        unfinished = self.path.with_name(self.path.name + "-new")
+        journal = self.path.with_name(self.path.name + "-new-journal")
+        try:
+            unfinished.unlink(missing_ok=True)
+            with contextlib.closing(connect(unfinished, "mode=rwc")) as connection:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+                facts = {"data": asdict(data), "created": _now()}
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", [(key, json.dumps(value)) for key, value in facts.items()])
+            unfinished.replace(self.path)
+        except OSError as error:
+            raise StudyError(f"`{self.path}` cannot be written ({error.strerror}): give another path") from None
+        finally:
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+                journal.unlink(missing_ok=True)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = connect(self.path, "mode=rw")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check(self, data: DataFacts) -> None:
+        verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise damaged(self.path, verdict.splitlines()[-1])
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'data'").fetchone()
+        try:
+            theirs = json.loads(row[0])
+            name, fingerprint = theirs["name"], theirs["fingerprint"]
+        except (TypeError, ValueError, KeyError):
+            raise damaged(self.path, "it does not say which data it is about") from None
+        if fingerprint != data.fingerprint:
+            raise StudyError(
+                f"`{self.path}` is about other data ({name}, fingerprint {fingerprint}; now {data.name}, {data.fingerprint}): "
+                f"a study belongs to one data set, give another path"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:  # what went wrong first is what the user must hear of
+            with contextlib.suppress(StudyError):
+                self.close()
+
+    def begin(self, plan: Plan, labels: NDArray[np.int32], *, command: str, threads: int, machine: Mapping[str, Any]) -> None:
+        """Note that a run of `plan` starts, with its networks, recipe and split.
+
+        Parameters
+        ----------
+        labels : ndarray of int32
+            The true classes of the plan's validation images.
+        command, threads, machine
+            What was asked, on how many threads, and `issun.study.machine.machine()`.
+        """
+        networks: dict[str, Trial] = {}
+        for trial in plan.trials:
+            networks.setdefault(trial.net.id, trial)
+        recipes = {recipe_id(trial): recipe_text(trial.recipe) for trial in plan.trials}
+        split = (split_id(plan.split), plan.split.fraction, plan.split.seed, len(plan.validation))
+        with self._transaction() as run:
+            run.executemany("INSERT OR IGNORE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_network_row, networks.values()))
+            run.executemany("INSERT OR IGNORE INTO recipes VALUES (?, ?)", recipes.items())
+            arrays = (plan.validation.astype("<i8").tobytes(), labels.astype("<u2").tobytes())
+            run.execute("INSERT OR IGNORE INTO splits VALUES (?, ?, ?, ?, ?, ?)", (*split, *arrays))
+            versions = machine["versions"]
+            place = {key: value for key, value in machine.items() if key != "versions"}
+            cursor = run.execute(
+                "INSERT INTO runs (started, command, threads, versions, machine) VALUES (?, ?, ?, ?, ?)",
+                (_now(), command, threads, json.dumps(versions), json.dumps(place)),
+            )
+            self._run = cursor.lastrowid
+
+    def finished(self) -> dict[str, tuple[str, float]]:
+        """Return status (``done`` or ``diverged``) and validation accuracy of every trial that ended, by its id."""
+        with told(self.path):
+            rows = self._connection.execute("SELECT id, status, validation_accuracy FROM trials WHERE status != 'running'").fetchall()
+        return {trial: (status, accuracy) for trial, status, accuracy in rows}
+
+    def checkpoint(self, trial: Trial) -> tuple[State, tuple[Epoch, ...]] | None:
+        """Return the state and the history from which a trial goes on, or None where it starts anew."""
+        with told(self.path):
+            row = self._connection.execute(
+                "SELECT epoch, step, slots, weights, moments FROM checkpoints WHERE trial_id = ?", (trial.id,)
+            ).fetchone()
+            lines = self._connection.execute(
+                "SELECT epoch, train_loss, train_accuracy, validation_loss, validation_accuracy, seconds FROM epochs "
+                "WHERE trial_id = ? ORDER BY epoch",
+                (trial.id,),
+            ).fetchall()
+        if row is None:
+            return None
+        epoch, step, slots, weights, moments = row
+        size = 4 * trial.net.parameters
+        if len(weights) != size or len(moments) != slots * size or len(lines) != epoch:
+            raise damaged(self.path, f"the checkpoint of trial {trial.id} is not whole")
+        state = State(
+            np.frombuffer(weights, "<f4").astype(np.float32),
+            np.frombuffer(moments, "<f4").astype(np.float32).reshape(slots, -1),
+            step,
+            epoch,
+        )
+        return state, tuple(Epoch(*line) for line in lines)
+
+    def save_checkpoints(self, checkpoints: Iterable[tuple[Trial, State, Sequence[Epoch]]]) -> None:
+        """Keep where trials stand, each at the end of an epoch, with their history up to it."""
+        with self._transaction() as run:
+            for trial, state, history in checkpoints:
+                run.execute(
+                    "INSERT OR IGNORE INTO trials (id, network_id, recipe_id, split_id, seed, status) VALUES (?, ?, ?, ?, ?, 'running')",
+                    _trial_key(trial),
+                )
+                _write_history(run, trial, history)
+                arrays = (state.weights.astype("<f4").tobytes(), state.moments.astype("<f4").tobytes())
+                run.execute(
+                    "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
+                    (trial.id, state.epoch, state.step, len(state.moments), *arrays),
+                )
+
+    def finish(self, trial: Trial, outcome: Outcome) -> None:
+        """Keep all that came out of a trial, at once or not at all; its checkpoint goes."""
+        with self._transaction() as run:
+            run.execute(
+                "INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *_trial_key(trial),
+                    "diverged" if outcome.diverged else "done",
+                    outcome.validation_loss,
+                    outcome.validation_accuracy,
+                    outcome.seconds,
+                    _now(),
+                ),
+            )
+            _write_history(run, trial, outcome.history)
+            weights = outcome.state.weights.astype("<f4").tobytes()
+            scaling = json.dumps({"factor": list(outcome.scaling.factor), "offset": list(outcome.scaling.offset)})
+            run.execute("INSERT OR REPLACE INTO weights VALUES (?, ?, ?)", (trial.id, scaling, weights))
+            predictions = outcome.validation_predictions.astype("<u2").tobytes()
+            run.execute("INSERT OR REPLACE INTO predictions VALUES (?, ?)", (trial.id, predictions))
+            run.execute("INSERT OR REPLACE INTO test_results VALUES (?, ?, ?)", (trial.id, outcome.test_loss, outcome.test_accuracy))
+            run.execute("DELETE FROM checkpoints WHERE trial_id = ?", (trial.id,))
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with told(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Fold the log into the file, give the lock up; once. Where readers hold the file, the log stays beside it and is still part."""
+        if self._lock.released:
+            return
+        try:
+            with told(self.path), contextlib.closing(self._connection):
+                if self._run is not None:
+                    self._connection.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), self._run))
+                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                with contextlib.suppress(sqlite3.OperationalError):
+                    _patiently(lambda: self._connection.execute("PRAGMA journal_mode = DELETE").fetchone())
+        finally:
+            self._lock.release()
+
+
+def _patiently(action: Callable[[], object]) -> None:
+    """Do what needs the file for itself; try again for a while where a reader has it (SQLite itself does not wait here)."""
+    until = time.monotonic() + _FOLD_SECONDS
+    while True:
+        try:
+            action()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _network_row(trial: Trial) -> tuple[Any, ...]:
+    net = trial.net
+    words = (net.id, str(net), trial.family, json.dumps(dict(trial.knobs)))
+    return (*words, net.parameters, net.trained, net.macs, net.bytes(), net.peak_memory())
+
+
+def _trial_key(trial: Trial) -> tuple[Any, ...]:
+    return trial.id, trial.net.id, recipe_id(trial), split_id(trial.split), trial.seed
+
+
+def _write_history(run: sqlite3.Connection, trial: Trial, history: Sequence[Epoch]) -> None:
+    lines = [(trial.id, e.epoch, e.train_loss, e.train_accuracy, e.validation_loss, e.validation_accuracy, e.seconds) for e in history]
+    run.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)", lines)

@@ -1,0 +1,313 @@
+"""What did a study find? `Study`: a study file, read. Whoever writes to it meanwhile is not disturbed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from issun.arch.net import Net
+from issun.arch.notation import parse_network
+from issun.engine.protocol import Scaling
+from issun.errors import NetworkError, NotationError, SelectionError
+from issun.model import Model
+from issun.show.frontier import frontier_figure, save_figure
+from issun.study import frontier as choose
+from issun.study.schema import check_is_study, connect, damaged, told
+from issun.study.statistics import mean_and_deviation
+
+#: A network: its text, its id, the network itself, or a row of `Study.networks`.
+NetworkLike = str | Net | pd.Series
+
+_TRIALS = """
+SELECT t.id AS trial_id, t.network_id, n.family, n.network, n.knobs, n.parameters, n.trained, n.macs, n.bytes, n.peak_memory,
+       t.recipe_id, t.split_id AS split, t.seed, t.status, t.validation_loss, t.validation_accuracy, s.images AS validation_images,
+       e.epoch AS epochs, e.train_loss, e.train_accuracy, t.seconds, t.finished
+FROM trials t JOIN networks n ON n.id = t.network_id JOIN splits s ON s.id = t.split_id
+     LEFT JOIN epochs e ON e.trial_id = t.id AND e.epoch = (SELECT MAX(epoch) FROM epochs WHERE trial_id = t.id)
+WHERE t.status != 'running'
+ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
+"""
+
+_FLOATS = ("validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "seconds")
+
+
+class Study:
+    """A study, open for reading.
+
+    Every property reads the file anew: a study that is being written grows while one looks at it. Whatever chooses (`networks`,
+    `frontier`, `smallest`, `best`, `model`) reads validation figures only; test figures come from `test`, `with_test` and
+    ``trials(test=True)``, for what was chosen.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    StudyVersionError
+        When it was written by a newer issun.
+    StudyError
+        When there is no file, or it is no study, or damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().resolve()
+        check_is_study(self.path)
+        self._facts = self._meta("data")
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with told(self.path), contextlib.closing(connect(self.path, "mode=ro")) as connection:
+            connection.row_factory = sqlite3.Row
+            yield connection
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(query, values)]
+
+    def _row(self, query: str, values: tuple[Any, ...]) -> dict[str, Any]:
+        rows = self._rows(query, values)
+        if not rows:
+            raise damaged(self.path, "a trial lacks a part")
+        return rows[0]
+
+    def _meta(self, key: str) -> Any:
+        return self._json(self._row("SELECT value FROM meta WHERE key = ?", (key,))["value"])
+
+    def _json(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise damaged(self.path, str(error)) from None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the results rest on.
+
+        ``data, source, fingerprint, input, classes, images, test_images, notes`` of the data set; ``created``; ``recipes`` and
+        ``splits`` by their ids; ``trials`` (how many of each status); ``runs``: each with ``started, ended, command, threads,
+        versions, machine``, the last one's ``command, versions, machine, threads`` also by themselves.
+        """
+        facts = self._facts
+        runs = self._rows("SELECT started, ended, command, threads, versions, machine FROM runs ORDER BY id")
+        runs = [run | {"versions": self._json(run["versions"]), "machine": self._json(run["machine"])} for run in runs]
+        last = {key: runs[-1][key] for key in ("command", "versions", "machine", "threads")} if runs else {}
+        statuses = self._rows("SELECT status, COUNT(*) AS trials FROM trials GROUP BY status ORDER BY status")
+        splits = self._rows("SELECT id, fraction, seed, images FROM splits ORDER BY id")
+        return {
+            "path": str(self.path),
+            "data": facts["name"],
+            **{key: facts[key] for key in ("source", "fingerprint", "input", "classes", "images", "test_images", "notes")},
+            "created": self._meta("created"),
+            "recipes": {row["id"]: self._json(row["settings"]) for row in self._rows("SELECT id, settings FROM recipes ORDER BY id")},
+            "splits": {split.pop("id"): split for split in splits},
+            "trials": {row["status"]: row["trials"] for row in statuses},
+            **last,
+            "runs": runs,
+        }
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names in label order."""
+        return tuple(self._facts["classes"])
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row for each trial that ended, smallest network first; no test figures.
+
+        Columns: ``trial_id, network_id, family, network, knobs, parameters, trained, macs, bytes, peak_memory, recipe_id, split, seed,
+        status, diverged, epochs, validation_loss, validation_accuracy, validation_images, train_loss, train_accuracy`` (of the last
+        epoch, while the weights changed)``, seconds, finished``. Accuracies are fractions.
+        """
+        rows = self._rows(_TRIALS)
+        columns = ["trial_id", "network_id", "family", "network", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory"]
+        columns += ["recipe_id", "split", "seed", "status", "validation_loss", "validation_accuracy", "validation_images", "epochs"]
+        columns += ["train_loss", "train_accuracy", "seconds", "finished"]
+        frame = pd.DataFrame(rows, columns=columns)
+        frame["knobs"] = [self._json(text) for text in frame["knobs"]]
+        frame = frame.astype(dict.fromkeys(_FLOATS, float))
+        frame.insert(frame.columns.get_loc("status") + 1, "diverged", frame["status"] == "diverged")
+        return frame
+
+    def trials(self, *, test: bool = False) -> pd.DataFrame:
+        """Return `frame`, with ``test_loss`` and ``test_accuracy`` beside it where `test` asks for them (to show, not to choose)."""
+        frame = self.frame
+        if test:
+            results = pd.DataFrame(
+                self._rows("SELECT trial_id, loss AS test_loss, accuracy AS test_accuracy FROM test_results"),
+                columns=["trial_id", "test_loss", "test_accuracy"],
+            )
+            frame = frame.merge(results.astype({"test_loss": float, "test_accuracy": float}), on="trial_id", how="left")
+        return frame
+
+    @property
+    def networks(self) -> pd.DataFrame:
+        """One row for each network, averaged over its seeds; see `issun.study.frontier.networks_frame`."""
+        return choose.networks_frame(self.frame)
+
+    def frontier(self) -> pd.DataFrame:
+        """Return the rows of `networks` that no smaller network beats, smallest first."""
+        return choose.frontier(self.networks)
+
+    def smallest(self, accuracy: float | None = None, *, lower: bool = False) -> pd.Series[Any]:
+        """Return the network with the fewest parameters that meets `accuracy` (a fraction; default: 0.01 below the best mean).
+
+        See `issun.study.frontier.smallest`, also for the `SelectionError` where there is none.
+        """
+        return choose.smallest(self.networks, accuracy, lower=lower)
+
+    def best(
+        self,
+        *,
+        max_params: int | None = None,
+        max_macs: int | None = None,
+        max_bytes: int | None = None,
+        max_memory: int | None = None,
+    ) -> pd.Series[Any]:
+        """Return the most accurate network under the given budgets; see `issun.study.frontier.best`."""
+        return choose.best(self.networks, max_params=max_params, max_macs=max_macs, max_bytes=max_bytes, max_memory=max_memory)
+
+    def network(self, network: NetworkLike | None = None) -> pd.Series[Any]:
+        """Return a network's row of `networks`; where it was trained in several ways, the most accurate.
+
+        Parameters
+        ----------
+        network : str, Net or Series, optional
+            Its text (however it is written), its id, the network, or a row of `networks`. Default: what `smallest()` returns.
+
+        Raises
+        ------
+        SelectionError
+            When the study does not hold it.
+        """
+        if network is None:
+            return self.smallest()
+        rows = self.networks
+        if isinstance(network, pd.Series):
+            same = [rows[column] == network[column] for column in ("network_id", "recipe_id", "split")]
+            found = rows[same[0] & same[1] & same[2]]
+        else:
+            found = rows[rows["network_id"] == (network.id if isinstance(network, Net) else self._id(network))]
+        if found.empty:
+            name = network["network"] if isinstance(network, pd.Series) else network
+            raise SelectionError(f"the study holds no finished network `{name}`; `networks` lists those that it holds")
+        return found.sort_values("validation", ascending=False, kind="stable").iloc[0]
+
+    def _id(self, text: str) -> str:
+        try:
+            return parse_network(text, tuple(self._facts["input"]), len(self._facts["classes"])).id
+        except (NotationError, NetworkError):
+            return text
+
+    def _trial(self, network: NetworkLike | None, seed: int | None) -> pd.Series[Any]:
+        """Return the trial of a network with a seed; default: its best one on validation."""
+        row = self.network(network)
+        wanted = int(row["best_seed"]) if seed is None else seed
+        frame = self.frame
+        same = (frame["network_id"] == row["network_id"]) & (frame["recipe_id"] == row["recipe_id"]) & (frame["split"] == row["split"])
+        found = frame[same & (frame["seed"] == wanted)]
+        if found.empty:
+            seeds = ", ".join(str(value) for value in sorted(frame[same]["seed"]))
+            raise SelectionError(f"`seed` (={wanted}) was not trained for `{row['network']}`; its seeds are {seeds}")
+        return found.iloc[0]
+
+    def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
+        """Return a trial's history, one row an epoch: ``epoch`` (from 1)``, train_loss, train_accuracy, validation_loss,
+        validation_accuracy, seconds``. `network` as in `network()`; `seed` by default the best on validation."""
+        columns = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds"]
+        query = f"SELECT {', '.join(columns)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
+        frame = pd.DataFrame(self._rows(query, (self._trial(network, seed)["trial_id"],)), columns=columns)
+        return frame.astype(dict.fromkeys(columns[1:], float))
+
+    def weights(self, network: NetworkLike | None = None, seed: int | None = None) -> tuple[NDArray[np.float32], Scaling]:
+        """Return a trial's final weights, flat (parameters,) float32, and the scaling of the input that they expect."""
+        trial = self._trial(network, seed)
+        row = self._row("SELECT weights, scaling FROM weights WHERE trial_id = ?", (trial["trial_id"],))
+        if len(row["weights"]) != 4 * trial["parameters"]:
+            raise damaged(self.path, f"the weights of trial {trial['trial_id']} are not whole")
+        scaling = self._json(row["scaling"])
+        return np.frombuffer(row["weights"], "<f4").astype(np.float32), Scaling(tuple(scaling["factor"]), tuple(scaling["offset"]))
+
+    def predictions(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
+        """Return what a trial said of the validation images, one row an image: ``index`` (in the training part of the data)``, label,
+        predicted``."""
+        trial = self._trial(network, seed)
+        split = self._row("SELECT indices, labels FROM splits WHERE id = ?", (trial["split"],))
+        row = self._row("SELECT classes FROM predictions WHERE trial_id = ?", (trial["trial_id"],))
+        indices, labels = np.frombuffer(split["indices"], "<i8"), np.frombuffer(split["labels"], "<u2")
+        predicted = np.frombuffer(row["classes"], "<u2")
+        if not len(indices) == len(labels) == len(predicted):
+            raise damaged(self.path, f"the predictions of trial {trial['trial_id']} are not whole")
+        return pd.DataFrame({"index": indices, "label": labels.astype(np.int32), "predicted": predicted.astype(np.int32)})
+
+    def test(self, network: NetworkLike | None = None) -> tuple[float, float]:
+        """Return mean and standard deviation (NaN for one seed) of a network's test accuracy over its seeds, fractions.
+
+        For what has been chosen, to stand beside its validation figure.
+        """
+        row = self.with_test(self.network(network).to_frame().T).iloc[0]
+        return float(row["test"]), float(row["test_sd"])
+
+    def with_test(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rows of `networks` with ``test`` and ``test_sd`` beside them: mean and deviation of the test accuracy over seeds."""
+        keys = ["network_id", "recipe_id", "split"]
+        measured: dict[Any, list[float]] = {}
+        for *key, accuracy in self.trials(test=True)[[*keys, "test_accuracy"]].itertuples(index=False):
+            measured.setdefault(tuple(key), []).append(accuracy)
+        figures = [mean_and_deviation(measured[key]) for key in frame[keys].itertuples(index=False, name=None)]
+        return frame.assign(test=[mean for mean, _ in figures], test_sd=[deviation for _, deviation in figures])
+
+    def model(self, network: NetworkLike | None = None, seed: int | None = None) -> Model:
+        """Return a trained network.
+
+        Parameters
+        ----------
+        network : str, Net or Series, optional
+            As in `network()`; default: the smallest within 0.01 of the best.
+        seed : int, optional
+            Default: the best one on validation. ``Model.about`` says which it is and how it was chosen.
+
+        Raises
+        ------
+        SelectionError
+            When the study does not hold it.
+        ModelError
+            When that trial diverged: its weights are no numbers.
+        """
+        row, trial = self.network(network), self._trial(network, seed)
+        net = parse_network(row["network"], tuple(self._facts["input"]), len(self._facts["classes"]))
+        weights, scaling = self.weights(row, int(trial["seed"]))
+        about = {
+            "study": self.path.name,
+            "data": f"{self._facts['name']} ({self._facts['fingerprint']})",
+            "seed": str(trial["seed"]),
+            "chosen": f"best of {row['seeds']} seeds on validation" if seed is None else "seed asked for",
+            "validation accuracy": f"{trial['validation_accuracy']:.4f}",
+            "validation accuracy, mean over seeds": f"{row['validation']:.4f}",
+            "recipe": json.dumps(self.about["recipes"][row["recipe_id"]]),
+        }
+        return Model(net, weights, scaling, self.classes, about)
+
+    def plot(self, path: str | Path | None = None, *, target: float | None = None, title: str | None = None) -> Figure:
+        """Draw accuracy against parameters; save it where `path` says so (its ending gives the format)."""
+        figure = frontier_figure(self.networks, title=self._facts["name"] if title is None else title, target=target)
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
+    def __repr__(self) -> str:
+        return f"Study({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        """The frontier as a table, for notebooks."""
+        columns = ["network", "parameters", "validation", "validation_sd", "lower", "seeds"]
+        return str(self.frontier()[columns].to_html(index=False, float_format=lambda value: f"{value:.4f}"))

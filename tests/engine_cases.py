@@ -1,0 +1,96 @@
+"""What the tests of the engines share: images, weights and batches on which no rounding decides, and how gradients are compared."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.arch.layers import Pool
+from issun.arch.net import Net, activation_of
+from issun.engine.protocol import Scaling, scaling_for
+from issun.engine.reference import ReferenceEngine, dropout_masks
+from issun.engine.reference_layers import pad, windows
+from issun.engine.weights import initialised, tensors
+from issun.recipe import Recipe
+
+#: How far from a kink or a tie a value must be, as a share of the typical size of its layer's values.
+MARGIN = 1e-4
+
+
+def images_for(net: Net, count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Return random images and labels; within an image no two values are equal where 256 values suffice for that."""
+    generator = np.random.default_rng(seed)
+    size = int(np.prod(net.input))
+    if size <= 256:
+        pixels = np.array([generator.permutation(256)[:size] for _ in range(count)])
+    else:
+        pixels = generator.integers(0, 256, (count, size))
+    labels = generator.integers(0, net.classes, count)
+    return pixels.reshape(count, *net.input).astype(np.uint8), labels.astype(np.int32)
+
+
+def weights_for(net: Net, recipe: Recipe, seed: int) -> NDArray[np.float32]:
+    """Return weights as `seed` draws them, but with biases that are not zero."""
+    weights = initialised(net, recipe.initializer, seed)
+    generator = np.random.default_rng(seed)
+    for tensor in tensors(net):
+        if not tensor.kernel:
+            weights[tensor.slice] = generator.normal(0, 0.1, tensor.size)
+    return weights
+
+
+def unit(net: Net) -> Scaling:
+    """Return the scaling of a recipe's default, division by 255."""
+    return scaling_for(Recipe(), np.zeros((1, *net.input), np.uint8), np.zeros(1, np.int64))
+
+
+def margins(
+    engine: ReferenceEngine, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], seed: int, epoch: int
+) -> NDArray[np.float64]:
+    """Return for each image how near its nearest decision is: a value to an activation's kink, a runner-up to a window's maximum.
+
+    Distances are shares of the layer's root mean square. Values that are exactly zero (of a dropped or blank region) and values that
+    are equal because they come from the same pixels are no near decisions: every engine has them equal.
+    """
+    _, tape = engine.forward(weights, images, indices, dropout_masks(engine.net, indices, seed, epoch))
+    nearest = np.full(len(indices), np.inf)
+    for row, (x, z) in zip(engine.net.rows, tape, strict=True):
+        activation = activation_of(row.layer)
+        distances = np.zeros((len(indices), 0))
+        if activation is not None and activation.kind != "linear":
+            distances = np.abs(z) / _typical(z)
+        elif isinstance(row.layer, Pool) and row.layer.kind == "max":
+            padded = pad(x, row.layer.window, row.layer.stride, row.layer.padding == "same", -np.inf)
+            seen = windows(padded, row.layer.window, row.layer.stride)
+            distances = (seen.max(axis=(4, 5), keepdims=True) - seen) / _typical(x)
+        distances = distances.reshape(len(indices), -1)
+        distances = np.where(distances > 1e-12, distances, np.inf)
+        nearest = np.minimum(nearest, distances.min(axis=1, initial=np.inf))
+    return nearest
+
+
+def _typical(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt((values**2).mean())) or 1.0
+
+
+def decided(
+    engine: ReferenceEngine, weights: NDArray[np.float32], images: NDArray[np.uint8], count: int, seed: int, epoch: int
+) -> NDArray[np.int64]:
+    """Return the indices of up to `count` images on which float32 decides as float64 does, in a shuffled order."""
+    indices = np.random.default_rng(seed).permutation(len(images)).astype(np.int64)
+    return indices[margins(engine, weights, images, indices, seed, epoch) > MARGIN][:count]
+
+
+def gradient_errors(net: Net, found: NDArray[np.floating], right: NDArray[np.floating], floor: float) -> dict[str, float]:
+    """Return the relative error ‖a - b‖ / ‖b‖ of each tensor's gradient.
+
+    A tensor whose gradient is small beside the whole gradient is measured against `floor` times the norm of the whole instead:
+    what reaches it are differences of larger numbers, and their rounding is not its own.
+    """
+    whole = float(np.linalg.norm(right))
+    errors = {}
+    for tensor in tensors(net):
+        difference = float(np.linalg.norm(found[tensor.slice] - right[tensor.slice]))
+        size = max(float(np.linalg.norm(right[tensor.slice])), floor * whole)
+        errors[tensor.name] = difference / size if size else difference
+    return errors
