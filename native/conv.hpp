@@ -41,14 +41,29 @@ void conv_tile(const ConvRow& row, int position) {
     for (int k = 0; k < row.kernel_rows; ++k) {
 #pragma GCC unroll 5
       for (int j = 0; j < columns; ++j) {
-        vf weight[CB];
+        const float* at = x + j * L;
+        const float* weights = w + j * CB;
+        // The shorter side waits in registers, the longer one passes by: 12 sums, 3 values and one more are all the 16 there are.
+        if constexpr (CB <= PB) {
+          vf weight[CB];
 #pragma GCC unroll 16
-        for (int c = 0; c < CB; ++c) weight[c] = splat(w[j * CB + c]);
+          for (int c = 0; c < CB; ++c) weight[c] = splat(weights[c]);
 #pragma GCC unroll 16
-        for (int p = 0; p < PB; ++p) {
-          const vf value = load(x + j * L + p * step);
+          for (int p = 0; p < PB; ++p) {
+            const vf value = load(at + p * step);
 #pragma GCC unroll 16
-          for (int c = 0; c < CB; ++c) sum[c][p] += value * weight[c];
+            for (int c = 0; c < CB; ++c) sum[c][p] += value * weight[c];
+          }
+        } else {
+          vf value[PB];
+#pragma GCC unroll 16
+          for (int p = 0; p < PB; ++p) value[p] = load(at + p * step);
+#pragma GCC unroll 16
+          for (int c = 0; c < CB; ++c) {
+            const vf weight = splat(weights[c]);
+#pragma GCC unroll 16
+            for (int p = 0; p < PB; ++p) sum[c][p] += value[p] * weight;
+          }
         }
       }
       x += row.x_row;

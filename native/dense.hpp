@@ -212,8 +212,8 @@ void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const int units = out.channels, features = int(op.kernel_size / units);
-  const float* x[group_block];
-  float* y[group_block];
+  const float* x[group_block] = {};
+  float* y[group_block] = {};
   const int product_rows = direction == forward ? units : features;
   const int products = direction == forward || in.needs_gradient ? group_blocks(work) * slices(product_rows) : 0;
   if (task >= products) {  // gradient of the weights

@@ -17,6 +17,9 @@ std::vector<const Kernels*> sets() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(kernels_avx2());
 #endif
   found.push_back(kernels_baseline());
+#if defined(ISSUN_EMULATED)
+  found.push_back(kernels_emulated());
+#endif
   return found;
 }
 

@@ -154,5 +154,8 @@ const Kernels* kernels_baseline();
 const Kernels* kernels_avx2();
 const Kernels* kernels_avx512();
 #endif
+#if defined(ISSUN_EMULATED)
+const Kernels* kernels_emulated();
+#endif
 
 }  // namespace issun

@@ -16,11 +16,14 @@ typedef uint32_t vu __attribute__((vector_size(4 * ISSUN_LANES), may_alias));
 INLINE vf load(const float* p) { return *reinterpret_cast<const vf*>(p); }
 INLINE void store(float* p, vf v) { *reinterpret_cast<vf*>(p) = v; }
 
-INLINE vf splat(float s) {
-  vf v;
-  for (int i = 0; i < L; ++i) v[i] = s;
-  return v;
-}
+// Written out: from a loop the compiler would build the register lane by lane instead of with one broadcast.
+#if ISSUN_LANES == 4
+INLINE vf splat(float s) { return vf{s, s, s, s}; }
+#elif ISSUN_LANES == 8
+INLINE vf splat(float s) { return vf{s, s, s, s, s, s, s, s}; }
+#elif ISSUN_LANES == 16
+INLINE vf splat(float s) { return vf{s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s}; }
+#endif
 
 INLINE vf zero() { return vf{}; }
 
