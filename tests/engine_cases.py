@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.datasets import load_digits
 
 from issun.arch.layers import Pool
 from issun.arch.net import Net, activation_of
@@ -15,6 +16,12 @@ from issun.recipe import Recipe
 
 #: How far from a kink or a tie a value must be, as a share of the typical size of its layer's values.
 MARGIN = 1e-4
+
+
+def digits() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Return the bundled digits as uint8 images (1797, 8, 8, 1) and int32 labels."""
+    bunch = load_digits()
+    return (bunch.images * 15).astype(np.uint8)[..., None], bunch.target.astype(np.int32)
 
 
 def images_for(net: Net, count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from issun.arch.net import Net
 from issun.arch.notation import bind_arguments
 from issun.data.dataset import Dataset, Split
-from issun.engine.fit import Epoch
+from issun.engine.fitting import Epoch
 from issun.engine.protocol import CancelFlag, Scaling, State
 from issun.engine.randomness import draws64, stream
 from issun.errors import Cancelled
@@ -80,6 +80,7 @@ def pretend(
     return Outcome(
         net=net,
         recipe=recipe,
+        split=split,
         seed=seed,
         state=state,
         history=tuple(lines),

@@ -16,13 +16,10 @@ NATIVE = Path(__file__).resolve().parent.parent / "native"
 @pytest.mark.skipif(not (shutil.which("g++") and shutil.which("nm")), reason="needs g++ and nm")
 def test_operators_of_an_instruction_set_export_one_function_and_nothing_inline(tmp_path: Path) -> None:
     compiled = tmp_path / "kernels.o"
-    subprocess.run(
-        ["g++", "-std=c++17", "-O1", "-mavx2", "-mfma", "-fPIC", "-fno-exceptions", "-fno-rtti", "-Wno-psabi", "-DISSUN_LANES=8"]
-        + ["-DISSUN_ACCUMULATORS=12", "-DISSUN_KERNELS=kernels_avx2", '-DISSUN_SET_NAME="avx2"']
-        + ["-c", str(NATIVE / "kernels.cpp"), "-o", str(compiled)],
-        check=True,
-        capture_output=True,
-    )
+    flags = "-std=c++17 -O1 -mavx2 -mfma -fPIC -fno-exceptions -fno-rtti -Wno-psabi"
+    definitions = ["-DISSUN_LANES=8", "-DISSUN_ACCUMULATORS=12", "-DISSUN_KERNELS=kernels_avx2", '-DISSUN_SET_NAME="avx2"']
+    command = ["g++", *flags.split(), *definitions, "-c", str(NATIVE / "kernels.cpp"), "-o", str(compiled)]
+    subprocess.run(command, check=True, capture_output=True)
     listing = subprocess.run(["nm", "--defined-only", "-C", str(compiled)], check=True, capture_output=True, text=True).stdout
     defined = [line.split(maxsplit=2)[1:] for line in listing.splitlines()]
     # Upper case is visible to other files; weak symbols (W, V, u) are the inline functions that a linker may choose among.

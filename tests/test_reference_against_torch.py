@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_cases import decided, gradient_errors, images_for, unit, weights_for
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from strategies import nets
 
+from engine_cases import decided, gradient_errors, images_for, unit, weights_for
 from issun.arch.layers import Activation, Classifier, Conv, Dense, Dropout, GlobalAveragePool, Pool, Shape, same_padding
 from issun.arch.net import Net, activation_of
 from issun.engine.protocol import State
@@ -18,6 +17,7 @@ from issun.engine.randomness import dropped
 from issun.engine.reference import ReferenceEngine
 from issun.engine.weights import tensors
 from issun.recipe import Recipe
+from strategies import nets
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed here; it is the oracle of this file")
 

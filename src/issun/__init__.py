@@ -1,3 +1,55 @@
-"""issun: how small can the network be, and why?"""
+"""issun: how small can the network be, and why?
+
+The names below are the public interface. Each is loaded when it is first used, so that `import issun` stays quick: pandas, matplotlib
+and the compiled core come in only where they are needed.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+#: Where each public name is defined. `__init__.pyi` says the same to type checkers and editors.
+_DEFINED_IN = {
+    "sweep": "issun.study.sweep",
+    "Study": "issun.study.study",
+    "train": "issun.training",
+    "Model": "issun.model",
+    "load": "issun.data.named",
+    "Dataset": "issun.data.dataset",
+    "Split": "issun.data.dataset",
+    "Recipe": "issun.recipe",
+    "Net": "issun.arch.net",
+    "parse": "issun.arch.notation",
+    "parse_network": "issun.arch.notation",
+    "IssunError": "issun.errors",
+}
+
+__all__ = [
+    "Dataset",
+    "IssunError",
+    "Model",
+    "Net",
+    "Recipe",
+    "Split",
+    "Study",
+    "__version__",
+    "load",
+    "parse",
+    "parse_network",
+    "sweep",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that defines it (PEP 562)."""
+    if name not in _DEFINED_IN:
+        raise AttributeError(f"module 'issun' has no attribute {name!r}")
+    value = getattr(import_module(_DEFINED_IN[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -43,8 +43,13 @@ class NotationError(IssunError):
         self.text = text
         self.position = position
         self.problem = problem
-        line = text.replace("\n", " ").replace("\t", " ")
-        super().__init__(f"{problem}\n  {line}\n  {' ' * position}{'^' * max(1, length)}")
+        # Characters that move the cursor would separate the caret from its place; of a long text only the surroundings matter.
+        line = "".join(character if character.isprintable() else " " for character in text)
+        start = max(0, position - 60) if len(line) > 120 else 0
+        end = min(len(line), start + 120)
+        before, after = "…" if start else "", "…" if end < len(line) else ""
+        caret = "^" * max(1, min(length, end - position))
+        super().__init__(f"{problem}\n  {before}{line[start:end]}{after}\n  {' ' * (position - start + len(before))}{caret}")
 
 
 class NetworkError(IssunError):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.engine import make_engine, threads_available
-from issun.engine.fit import log_softmax, loss_and_accuracy
+from issun.engine.fitting import log_softmax, loss_and_accuracy
 from issun.engine.protocol import Scaling
 from issun.errors import ModelError
 from issun.model_file import ModelParts, read_model, write_model

@@ -97,7 +97,8 @@ def read_model(path: Path) -> ModelParts:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     except (IssunError, SafetensorError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is no issun model, or is damaged: {error}") from None
+        problem = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise ModelError(f"{path} is no issun model, or is damaged: {problem}") from None
 
 
 def _checked(path: Path) -> ModelParts:
@@ -145,9 +146,8 @@ def _network(metadata: dict[str, str], classes: int) -> Net:
     height, width, channels = (int(part) for part in size.split("x"))
     if math.prod((height, width, channels)) > LARGEST_IMAGE:
         raise ValueError(f"its input of {size} values is larger than {LARGEST_IMAGE:,}")
-    # A model's text is written out in full; a few repeats inside repeats would describe billions of layers.
-    if len(text) > LONGEST_TEXT or "*" in text:
-        raise ValueError(f"its network's text is longer than {LONGEST_TEXT:,} characters or holds repeats")
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"its network's text of {len(text):,} characters is longer than {LONGEST_TEXT:,}")
     return parse_network(text, (height, width, channels), classes)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from issun.errors import KnobError, NetworkError
 
@@ -26,8 +27,10 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def name_problem(name: str) -> str | None:
     """Return why `name` cannot name a knob, or None where it can."""
+    if not name:
+        return "there is no name of a knob before the `=`"
     if not NAME.fullmatch(name):
-        return f"`{name}` cannot name a knob: a name is letters, digits and `_`, and does not begin with a digit"
+        return f"`{name[:40]}` cannot name a knob: a name is letters, digits and `_`, and does not begin with a digit"
     if name in LAYER_WORDS or name in OPTION_WORDS:
         return f"`{name}` is a word of the notation and cannot name a knob"
     if name == "x":
@@ -53,10 +56,10 @@ class Size:
         NetworkError
             Where that is 0 or above `LARGEST_SIZE`.
         """
-        size = math.floor(self.factor * values[self.knob])
+        size = math.floor(self.factor * int(values[self.knob]))
         if not 1 <= size <= LARGEST_SIZE:
             rule = "at least 1" if size < 1 else f"at most {LARGEST_SIZE:,}"
-            raise NetworkError(f"`{self}` comes to {size} where {self.knob}={values[self.knob]}; a size must be {rule}")
+            raise NetworkError(f"`{self}` comes to {size}; a size must be {rule}")
         return size
 
     def __str__(self) -> str:
@@ -156,7 +159,7 @@ def _number(text: str, name: str) -> int:
     return _in_range(int(text) if len(text) <= 20 else LARGEST_SIZE + 1, text[:20], name)
 
 
-def _in_range(value: int, text: str, name: str) -> int:
-    if not 1 <= value <= LARGEST_SIZE:
+def _in_range(value: Any, text: str, name: str) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not 1 <= value <= LARGEST_SIZE:
         raise KnobError(f"the value {text} of the knob `{name}` must be a whole number from 1 to {LARGEST_SIZE:,}")
-    return value
+    return int(value)

@@ -102,6 +102,7 @@ def _weights_text(layer: Conv | Dense | Classifier, activation: Activation | Non
     return "".join(f" {word}" for word in words)
 
 
+@dataclass(frozen=True)
 class Layer(ABC):
     """What every layer can tell about itself."""
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -80,7 +82,10 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str) -> Dataset:
         test_images, _ = _images(archive, path, "x_test", np.zeros(len(labels[1]), np.bool_), notes)
         return Dataset(name, images, labels[0], test_images, labels[1], classes, source, tuple(notes))
     aside = np.zeros(len(labels[0]), np.bool_)
-    aside[TEST_PART.indices(labels[0], classes)[1]] = True
+    try:
+        aside[TEST_PART.indices(labels[0], classes)[1]] = True
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     images, test_images = _images(archive, path, x, aside, notes)
     notes.append(test_note(len(test_images)))
     return Dataset(name, images, labels[0][~aside], test_images, labels[0][aside], classes, source, tuple(notes))
@@ -101,8 +106,9 @@ class _Array(NamedTuple):
     stream: IO[bytes]
 
 
-def _opened(archive: zipfile.ZipFile, path: Path, key: str) -> _Array:
-    """Read the header of an array and refuse what cannot be true or cannot be held."""
+@contextmanager
+def _opened(archive: zipfile.ZipFile, path: Path, key: str) -> Iterator[_Array]:
+    """Open an array whose header has been read; refuse what cannot be true or cannot be held."""
     where = f"{path}: {key}"
     entry = archive.getinfo(f"{key}.npy" if f"{key}.npy" in archive.NameToInfo else key)
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -112,23 +118,33 @@ def _opened(archive: zipfile.ZipFile, path: Path, key: str) -> _Array:
             f"{where} would unpack from {entry.compress_size:,} to {entry.file_size:,} bytes, more than {BELIEVED_RATIO} times as much, "
             f"which no real images do; if they are real, write them with numpy.savez (not compressed)"
         )
-    stream = archive.open(entry)
-    shape, fortran, dtype = _header(stream, where)
-    claimed, held = math.prod(shape) * dtype.itemsize, entry.file_size - stream.tell()
-    if dtype.hasobject:
+    with archive.open(entry) as stream:
+        array = _Array(where, *_header(stream, where), stream)
+        _check_size(array, entry.file_size - stream.tell())
+        yield array
+
+
+def _check_size(array: _Array, held: int) -> None:
+    """Refuse an array that is not of exactly the size that the archive holds, or is too large for this machine."""
+    if array.dtype.hasobject:
         raise DataError(
-            f"{where} holds pickled objects, which are never opened because they can run code; save plain numbers, or texts made with "
-            f".astype(str)"
+            f"{array.where} holds pickled objects, which are never opened because they can run code; save plain numbers, or texts made "
+            f"with .astype(str)"
         )
-    if claimed != held or min(shape, default=0) < 0 or not dtype.itemsize:
-        raise DataError(f"{where}: its header claims {claimed:,} bytes (shape {shape}, {dtype}), but the archive holds {held:,} of it")
+    if len(array.shape) > 8 or not all(0 <= size < 2**63 for size in array.shape):
+        raise DataError(f"{array.where}: its header claims the shape {str(array.shape)[:100]}, which no array has")
+    values = math.prod(array.shape)
+    claimed = values * array.dtype.itemsize
+    if claimed != held or not array.dtype.itemsize:
+        raise DataError(
+            f"{array.where}: its header claims {claimed:,} bytes (shape {array.shape}, {array.dtype}), but the archive holds {held:,} of it"
+        )
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if math.prod(shape) > memory // 2:
+    if values > memory // 2:
         raise DataError(
-            f"{where} has {math.prod(shape):,} values, more bytes than half of this machine's memory ({memory:,} bytes); use fewer or "
-            f"smaller images"
+            f"{array.where} has {values:,} values, more bytes than half of this machine's memory ({memory:,} bytes); use fewer or smaller "
+            f"images"
         )
-    return _Array(where, shape, fortran, dtype, stream)
 
 
 def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -152,8 +168,8 @@ def _blocks(array: _Array) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield the array a few megabytes at a time, each block with the index of its first row."""
     count, row = array.shape[0], math.prod(array.shape[1:]) * array.dtype.itemsize
     # Column by column (Fortran order) no row is whole before all are read.
-    rows = count if array.fortran else max(1, BLOCK // max(1, row))
-    for start in range(0, count, max(1, rows)):
+    rows = count if array.fortran else max(1, BLOCK // row)
+    for start in range(0, count, rows):
         here = min(rows, count - start)
         data = array.stream.read(here * row)
         if len(data) < here * row:
@@ -166,25 +182,27 @@ def _images(
     archive: zipfile.ZipFile, path: Path, key: str, aside: NDArray[np.bool_], notes: list[str]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the images where `aside` is False and those where it is True, each read straight into its place."""
-    array = _opened(archive, path, key)
-    shape = _image_shape(array)
-    if array.shape[0] != len(aside):
-        raise DataError(f"{array.where} has {array.shape[0]:,} images, but there are {len(aside):,} labels for them; each image needs one")
-    kinds = {"u": "whole numbers", "i": "whole numbers", "f": "floats", "b": "truth values"}
-    if array.dtype.kind not in kinds:
-        raise DataError(f"{array.where} holds {array.dtype}; images are numbers: uint8 from 0 to 255, or floats from 0 to 1")
-    if array.dtype.kind in "fb":
-        notes.append(f"{key}: {kinds[array.dtype.kind]} from 0 to 1 were multiplied by 255 and rounded.")
-    number = int(np.count_nonzero(aside))
-    parts = [np.empty((count, *shape), np.uint8) for count in (len(aside) - number, number)]
-    filled = [0, 0]
-    for start, block in _blocks(array):
-        values = _as_bytes(block, array.where).reshape(-1, *shape)
-        mask = aside[start : start + len(values)]
-        for which, chosen in enumerate((~mask, mask)):
-            found = values[chosen]
-            parts[which][filled[which] : filled[which] + len(found)] = found
-            filled[which] += len(found)
+    with _opened(archive, path, key) as array:
+        shape = _image_shape(array)
+        if array.shape[0] != len(aside):
+            raise DataError(
+                f"{array.where} has {array.shape[0]:,} images, but there are {len(aside):,} labels for them; each image needs one"
+            )
+        kinds = {"u": "whole numbers", "i": "whole numbers", "f": "floats", "b": "truth values"}
+        if array.dtype.kind not in kinds:
+            raise DataError(f"{array.where} holds {array.dtype}; images are numbers: uint8 from 0 to 255, or floats from 0 to 1")
+        if array.dtype.kind in "fb":
+            notes.append(f"{key}: {kinds[array.dtype.kind]} from 0 to 1 were multiplied by 255 and rounded.")
+        number = int(np.count_nonzero(aside))
+        parts = [np.empty((count, *shape), np.uint8) for count in (len(aside) - number, number)]
+        filled = [0, 0]
+        for start, block in _blocks(array):
+            values = _as_bytes(block, array.where).reshape(-1, *shape)
+            mask = aside[start : start + len(values)]
+            for which, chosen in enumerate((~mask, mask)):
+                found = values[chosen]
+                parts[which][filled[which] : filled[which] + len(found)] = found
+                filled[which] += len(found)
     return parts[0], parts[1]
 
 
@@ -208,7 +226,7 @@ def _as_bytes(block: NDArray[Any], where: str) -> NDArray[np.uint8]:
     if block.dtype == np.uint8:
         return block
     if block.dtype.kind == "b":
-        return block.astype(np.uint8) * np.uint8(255)
+        return np.where(block.view(np.uint8), np.uint8(255), np.uint8(0))
     low, high = block.min(), block.max()
     if block.dtype.kind == "f":
         if not (np.isfinite(low) and np.isfinite(high)):
@@ -226,34 +244,38 @@ def _as_bytes(block: NDArray[Any], where: str) -> NDArray[np.uint8]:
 
 def _labels(archive: zipfile.ZipFile, path: Path, key: str) -> NDArray[Any]:
     """Return the labels as they are in the file, shape (N,), integers or texts."""
-    array = _opened(archive, path, key)
-    if len(array.shape) not in (1, 2) or array.shape[1:] not in ((), (1,)):
-        advice = "; for one-hot labels use y.argmax(axis=1)" if len(array.shape) == 2 else ""
-        raise DataError(f"{array.where} has the shape {array.shape}; labels have the shape (N,) or (N, 1){advice}")
-    if array.dtype.kind not in "biuSU":
-        raise DataError(f"{array.where} holds {array.dtype}; labels are whole numbers (use .astype(int)) or texts (use .astype(str))")
-    if not array.shape[0]:
-        raise DataError(f"{array.where} is empty: at least one image is needed in each part (where there is no test part, leave it out)")
-    if array.dtype.kind in "SU" and math.prod(array.shape) * array.dtype.itemsize > BELIEVED_BYTES:
-        raise DataError(f"{array.where} holds texts of {array.dtype.itemsize:,} bytes each; class names must be short")
-    labels = np.concatenate([block for _, block in _blocks(array)]).reshape(-1)
+    with _opened(archive, path, key) as array:
+        if len(array.shape) not in (1, 2) or array.shape[1:] not in ((), (1,)):
+            advice = "; for one-hot labels use y.argmax(axis=1)" if len(array.shape) == 2 else ""
+            raise DataError(f"{array.where} has the shape {array.shape}; labels have the shape (N,) or (N, 1){advice}")
+        if array.dtype.kind not in "biuSU":
+            raise DataError(f"{array.where} holds {array.dtype}; labels are whole numbers (use .astype(int)) or texts (use .astype(str))")
+        if not array.shape[0]:
+            raise DataError(
+                f"{array.where} is empty: at least one image is needed in each part (where there is no test part, leave it out)"
+            )
+        if array.dtype.kind in "SU" and math.prod(array.shape) * array.dtype.itemsize > BELIEVED_BYTES:
+            raise DataError(f"{array.where} holds texts of {array.dtype.itemsize:,} bytes each; class names must be short")
+        labels = np.concatenate([block for _, block in _blocks(array)]).reshape(-1)
+    labels = labels.astype(array.dtype.newbyteorder("="))
     try:
-        return np.char.decode(labels, "utf-8") if array.dtype.kind == "S" else labels
-    except UnicodeDecodeError:
-        raise DataError(f"{array.where} holds texts that are not UTF-8; save them with .astype(str)") from None
+        # NumPy keeps any four bytes as a character; those beyond Unicode break Python.
+        if array.dtype.kind == "U" and labels.view(np.uint32).max() > sys.maxunicode:
+            raise ValueError
+        labels = np.char.decode(labels, "utf-8") if array.dtype.kind == "S" else labels
+        "".join(np.unique(labels).astype(str)).encode()
+    except ValueError:  # halves of surrogate pairs and bytes that are no UTF-8, too
+        raise DataError(f"{array.where} holds texts that are no valid Unicode; save them with .astype(str)") from None
+    return labels
 
 
 def _numbered(parts: list[NDArray[Any]], path: Path) -> tuple[list[NDArray[np.int32]], tuple[str, ...]]:
     """Number the classes in their natural order over all parts; return the numbers and the class names."""
     if len({part.dtype.kind == "U" for part in parts}) > 1:
         raise DataError(f"{path}: y_train and y_test must both be whole numbers or both be texts")
-    try:
-        found = [(values.tolist(), inverse) for values, inverse in (np.unique(part, return_inverse=True) for part in parts)]
-        values = sorted(set().union(*(part for part, _ in found)))
-        classes = tuple(str(value) for value in values)
-        "".join(classes).encode()
-    except ValueError:  # code points beyond Unicode, or halves of surrogate pairs
-        raise DataError(f"{path}: some labels are no valid text; save them with .astype(str)") from None
+    found = [(values.tolist(), inverse) for values, inverse in (np.unique(part, return_inverse=True) for part in parts)]
+    values = sorted(set().union(*(part for part, _ in found)))
+    classes = tuple(str(value) for value in values)
     if len(values) < 2:
         raise DataError(f"{path}: all labels are {classes[0]!r}; a classifier needs at least two classes")
     number = {value: index for index, value in enumerate(values)}

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from issun.data.dataset import Dataset
 from issun.data.files import TEST_PART, load_npz, test_note
@@ -108,6 +107,8 @@ def _from_file(name: str, path: Path) -> Dataset:
 
 def _digits() -> Dataset:
     """Return scikit-learn's digits (Alpaydin & Kaynak 1998): whole numbers from 0 to 16, here rescaled to 0 to 255."""
+    from sklearn.datasets import load_digits  # here, because it takes longer to import than all of issun
+
     bundle = load_digits()
     images = np.rint(bundle.images * (255 / 16)).astype(np.uint8)[..., None]
     labels = bundle.target.astype(np.int32)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from issun.arch.net import Net
-from issun.engine.fit import Epoch, fit
+from issun.engine.fitting import Epoch, fit
 from issun.engine.native import NativeEngine, available_sets, threads_available
 from issun.engine.protocol import NUMERICS_VERSION, Engine, EpochSums, Scaling, State, scaling_for
 from issun.engine.reference import ReferenceEngine

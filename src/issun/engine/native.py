@@ -26,7 +26,7 @@ from issun.arch.layers import (
     same_padding,
 )
 from issun.arch.net import Net, Row, activation_of
-from issun.engine.protocol import CancelFlag, EpochSums, Scaling, State
+from issun.engine.protocol import SLOTS, CancelFlag, EpochSums, Scaling, State
 from issun.engine.randomness import dropout_threshold
 from issun.engine.weights import Tensor, tensors
 from issun.errors import Cancelled, DataError, IssunError
@@ -173,8 +173,12 @@ class NativeEngine:
     ) -> EpochSums:
         """See `Engine.train_epoch`. An epoch whose loss stops being finite ends there and gives a loss of nan."""
         self._check_images(images, indices, labels)
+        self._check_state(state)
         if len(indices) == 0:
             raise DataError("there are no images to train on")
+        # The core asks after 50 ms; a small network has then gone through its epoch.
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("training was stopped before an epoch")
         rates = np.ascontiguousarray(self.recipe.learning_rates(state.epoch, len(indices)))
         loss, correct, steps, finite, cancelled = self._core.train(
             images, labels, indices, rates, state.weights, state.moments, state.step, self._settings, _unsigned(seed), state.epoch, cancel
@@ -190,6 +194,8 @@ class NativeEngine:
     ) -> NDArray[np.float32]:
         """See `Engine.logits`."""
         self._check_images(images, indices, None)
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("inference was stopped before it began")
         out = np.empty((len(indices), self.net.classes), np.float32)
         if not self._core.logits(images, indices, self._checked_weights(weights), out, cancel):
             raise Cancelled("inference was stopped")
@@ -207,16 +213,30 @@ class NativeEngine:
         """See `Engine.gradients`; at most a batch of the recipe's size."""
         self._check_images(images, indices, labels)
         if not 1 <= len(indices) <= self.recipe.batch_size:
-            raise DataError(f"`indices` (of length {len(indices)}) must hold from 1 to {self.recipe.batch_size} images, the recipe's batch size")
+            raise DataError(
+                f"`indices` (of length {len(indices)}) must hold from 1 to {self.recipe.batch_size} images, the recipe's batch size"
+            )
         out = np.zeros(self._weights, np.float32)
         loss = self._core.gradients(images, labels, indices, self._checked_weights(weights), _unsigned(seed), epoch, out)
         return loss, out
 
     def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:
         """See `Engine.step`."""
+        self._check_state(state)
         flat = np.ascontiguousarray(gradient, np.float32)
         self._core.step(self._checked_weights(flat), state.weights, state.moments, state.step + 1, learning_rate, self._settings)
         state.step += 1
+
+    def _check_state(self, state: State) -> None:
+        self._checked_weights(state.weights)
+        expected = (SLOTS[self.recipe.optimizer], self._weights)
+        moments = state.moments
+        if moments.shape != expected or moments.dtype != np.float32:
+            raise IssunError(
+                f"moments of shape {moments.shape} and type {moments.dtype} do not fit: `{self.recipe.optimizer}` needs {expected} float32"
+            )
+        if not (state.weights.flags.c_contiguous and moments.flags.c_contiguous):
+            raise IssunError("the arrays of a state must be C-contiguous: pass numpy.ascontiguousarray(...)")
 
     def _checked_weights(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         if weights.shape != (self._weights,) or weights.dtype != np.float32:

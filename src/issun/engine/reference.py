@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from issun.arch.layers import LINEAR, Classifier, Conv, Dense, Dropout, GlobalAveragePool, Pool
 from issun.arch.net import Net, Row, activation_of
-from issun.engine.protocol import CancelFlag, EpochSums, Scaling, State
+from issun.engine.protocol import SLOTS, CancelFlag, EpochSums, Scaling, State
 from issun.engine.randomness import dropped
 from issun.engine.reference_layers import (
     Array,
@@ -33,7 +33,7 @@ from issun.engine.reference_layers import (
     max_pool_forward,
 )
 from issun.engine.weights import penalty, tensors
-from issun.errors import Cancelled, DataError
+from issun.errors import Cancelled, DataError, IssunError
 from issun.recipe import Recipe
 
 Images = NDArray[np.uint8]
@@ -76,6 +76,7 @@ class ReferenceEngine:
     ) -> EpochSums:
         """Take every step of epoch `state.epoch`; a batch whose loss is not finite ends it before its step, and the loss is nan."""
         self._check(images, indices, labels)
+        self._check_state(state.weights, state.moments)
         size = self.recipe.batch_size
         rates = self.recipe.learning_rates(state.epoch, len(indices))
         loss_sum, correct = 0.0, 0
@@ -98,6 +99,7 @@ class ReferenceEngine:
     ) -> NDArray[np.float32]:
         """Return the logits of the images at `indices`, shape (len(indices), classes), without dropout."""
         self._check(images, indices)
+        self._check_state(weights)
         out = np.zeros((len(indices), self.net.classes), np.float32)
         for start in range(0, len(indices), INFERENCE_BATCH):
             _stop_if(cancel)
@@ -110,12 +112,14 @@ class ReferenceEngine:
     ) -> tuple[float, Array]:
         """Return the loss of one batch (penalties included) and its gradient, float64, flat as the weights, zero for frozen ones."""
         self._check(images, indices, labels)
+        self._check_state(weights)
         loss, _, gradient = self._batch(weights, images, labels, indices, seed, epoch)
         return loss, gradient
 
     @np.errstate(over="ignore", invalid="ignore")  # the loss of the next batch shows a step that went too far
     def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:
         """Take one optimiser step from a given gradient by the formulas of `issun.recipe`; frozen weights stay as they are."""
+        self._check_state(state.weights, state.moments)
         recipe, trained, t = self.recipe, self._trained, state.step + 1
         g = gradient.astype(np.float64)[trained]
         moments = state.moments.astype(np.float64)[:, trained]
@@ -207,6 +211,13 @@ class ReferenceEngine:
         """Return a layer's kernel or bias in float64; a zero where it has none."""
         tensor = self._tensors.get(f"{row.index}.{name}")
         return np.zeros(1) if tensor is None else weights[tensor.slice].reshape(tensor.shape).astype(np.float64)
+
+    def _check_state(self, weights: NDArray[np.float32], moments: NDArray[np.float32] | None = None) -> None:
+        """Raise `IssunError` where weights or moments are not those of this network and recipe."""
+        count = self.net.parameters
+        for name, array, shape in (("weights", weights, (count,)), ("moments", moments, (SLOTS[self.recipe.optimizer], count))):
+            if array is not None and (array.shape != shape or array.dtype != np.float32):
+                raise IssunError(f"`{name}` must be float32 of shape {shape} for this network and recipe, not {array.dtype} {array.shape}")
 
     def _check(self, images: Images, indices: Indices, labels: Labels | None = None) -> None:
         """Raise `DataError` where images, labels and indices do not fit the network or each other."""

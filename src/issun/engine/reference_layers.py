@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from issun.arch.layers import Activation, same_padding
-from issun.engine.fit import log_softmax
+from issun.engine.fitting import log_softmax
 
 Array = NDArray[np.float64]
 Pair = tuple[int, int]

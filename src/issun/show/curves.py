@@ -57,7 +57,10 @@ def _draw(axes: Axes, history: pd.DataFrame, quantity: str, factor: float) -> No
         if np.isfinite(values).any():
             last = np.flatnonzero(np.isfinite(values))[-1]
             ends.append((part, colour, float(epochs[last]), float(values[last])))
-    heights = _apart([float(axes.transData.transform((x, y))[1]) for _, _, x, y in ends], 13)
+    if len(history) == 1:
+        axes.set_xlim(0, 2)
+    axes.autoscale_view()  # the limits must stand before places are measured
+    heights = _apart([float(axes.transData.transform((x, y))[1]) for _, _, x, y in ends], 16)
     for (part, colour, x, y), height in zip(ends, heights, strict=True):
         shift = (height - float(axes.transData.transform((x, y))[1])) * 72 / axes.figure.dpi
         axes.annotate(part, (x, y), (6, shift), textcoords="offset points", color=colour, fontsize=9.5, va="center", annotation_clip=False)
@@ -71,15 +74,19 @@ def _apart(heights: Sequence[float], least: float) -> list[float]:
     return [middle + sign * least / 2, middle - sign * least / 2]
 
 
-def sparkline(accuracies: Sequence[float], width: int) -> str:
-    """Return accuracies (fractions) as a line of blocks at most `width` long; the last ones where there are more.
+def sparkline(accuracies: Sequence[float], width: int, limits: Sequence[float] | None = None) -> str:
+    """Return accuracies (fractions) as a line of at most `width` blocks; where there are more values, evenly spaced ones.
 
-    The height is logarithmic in the error rate, from the worst to the best that is shown, so that late progress is seen too.
+    The height is logarithmic in the error rate, so that late progress is seen too. It runs from the worst to the best of `limits`, by
+    default of the accuracies themselves; values that are not finite are left out.
     """
-    shown = [accuracy for accuracy in accuracies if np.isfinite(accuracy)][-width:]
+    shown = [accuracy for accuracy in accuracies if np.isfinite(accuracy)]
     if not shown:
         return ""
-    gains = -np.log10(np.maximum(1 - np.asarray(shown), 1e-4))
-    span = float(gains.max() - gains.min())
-    levels = np.rint((gains - gains.min()) / span * (len(BLOCKS) - 1)) if span > 0 else np.zeros(len(shown))
+    if len(shown) > width:
+        shown = [shown[index] for index in np.linspace(0, len(shown) - 1, width).round().astype(int)]
+    ends = [accuracy for accuracy in (limits or shown) if np.isfinite(accuracy)]
+    low, high, gains = (-np.log10(np.maximum(1 - np.asarray(values), 1e-4)) for values in (min(ends), max(ends), shown))
+    span = high - low if high > low else 1.0
+    levels = np.clip(np.rint((gains - low) / span * (len(BLOCKS) - 1)), 0, len(BLOCKS) - 1)
     return "".join(BLOCKS[int(level)] for level in levels)

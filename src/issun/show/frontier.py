@@ -18,7 +18,9 @@ from matplotlib.transforms import Bbox
 from issun.show.labels import Label, place_labels
 from issun.show.numbers import knobs_text, label_count
 from issun.show.scales import accuracy_axis, count_axis
-from issun.show.style import COLOURS, INK, MARKERS, PALE, plain_axes, title_above
+from issun.show.style import COLOURS, INK, MARKERS, PALE, plain_axes, renderer_of, save_figure, title_above
+
+__all__ = ["frontier_figure", "save_figure"]
 
 WIDTH, PLOT_HEIGHT, LEFT, RIGHT = 9.0, 5.0, 0.75, 0.25  # inches
 MOST_LABELS = 10
@@ -31,8 +33,9 @@ def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | Non
     Parameters
     ----------
     frame : DataFrame
-        One row a network. Columns: `family` and `network` (str), `knobs` (dict of str to int), `parameters` (int), `validation` (mean
-        accuracy over seeds, a fraction; a row without one is left out), `validation_sd` (NaN where there is one seed), `frontier` (bool).
+        One row a network; families are named in the order in which they come. Columns: `family` and `network` (str), `knobs` (dict of
+        str to int), `parameters` (int), `validation` (mean accuracy over seeds, a fraction; a row without one is left out),
+        `validation_sd` (NaN where there is one seed), `frontier` (bool).
     title : str
     target : float, optional
         Accuracy to mark, a fraction.
@@ -82,7 +85,7 @@ def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | Non
 
 def _empty(title: str, legend_lines: float) -> tuple[Figure, Axes]:
     """Return a figure with room for the title above and the families below its axes."""
-    top, bottom = 0.72 if title else 0.35, 0.75 + LEGEND_LINE * legend_lines
+    top, bottom = 0.8 if title else 0.42, 0.75 + LEGEND_LINE * legend_lines
     height = top + PLOT_HEIGHT + bottom
     figure = Figure(figsize=(WIDTH, height), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
@@ -100,7 +103,7 @@ def _scale(axes: Axes, data: pd.DataFrame, target: float | None) -> None:
     count_axis(axes, float(data["parameters"].min()), float(data["parameters"].max()))
     axes.set_xlabel("parameters", color=PALE, fontsize=10, loc="right")
     axes.annotate(
-        "validation accuracy", (0, 1), xycoords="axes fraction", xytext=(-40, 5), textcoords="offset points", fontsize=10, color=PALE
+        "validation accuracy", (0, 1), xycoords="axes fraction", xytext=(-40, 12), textcoords="offset points", fontsize=10, color=PALE
     )
 
 
@@ -135,10 +138,10 @@ def _draw_target(axes: Axes, target: float, occupied: Sequence[Bbox]) -> list[Bb
         text.set_position((3 - 6 * x, 3 if vertical == "bottom" else -3))
         text.set_horizontalalignment("right" if x else "left")
         text.set_verticalalignment("bottom" if vertical == "bottom" else "top")
-        box = text.get_window_extent(_renderer(axes)).padded(1)
+        box = text.get_window_extent(renderer_of(axes)).padded(1)
         if not box.count_overlaps(occupied):
             break
-    extent = axes.get_window_extent(_renderer(axes))
+    extent = axes.get_window_extent(renderer_of(axes))
     height = float(axes.transData.transform((axes.get_xlim()[0], 100 * target))[1])
     return [box, Bbox.from_extents(extent.x0, height - 1, extent.x1, height + 1)]
 
@@ -154,7 +157,7 @@ def _occupied(axes: Axes, data: pd.DataFrame, frontier: pd.DataFrame) -> list[Bb
         middle = axes.transData.transform((row["parameters"], 100 * row["validation"]))[1]
         boxes += [Bbox.from_extents(x - size, middle - size, x + size, middle + size), Bbox.from_extents(x - 1, low, x + 1, high)]
     corners = axes.transData.transform([(x, 100 * y) for x, y in zip(frontier["parameters"], frontier["validation"], strict=True)])
-    right = float(axes.get_window_extent(_renderer(axes)).x1)
+    right = float(axes.get_window_extent(renderer_of(axes)).x1)
     for index, (x, y) in enumerate(corners):
         end, above = corners[index + 1] if index + 1 < len(corners) else (right, y)
         boxes += [Bbox.from_extents(x, y - 1, end, y + 1), Bbox.from_extents(end - 1, y, end + 1, above)]
@@ -183,8 +186,3 @@ def _darker(colour: str) -> str:
     """Return the colour as letters need it to be read on white."""
     red, green, blue = to_rgb(colour)
     return to_hex((0.72 * red, 0.72 * green, 0.72 * blue))
-
-
-def _renderer(axes: Axes):  # type: ignore[no-untyped-def]
-    """Return what measures texts of the axes' figure."""
-    return axes.get_figure(root=True).canvas.get_renderer()  # type: ignore[union-attr]

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
+
+from issun.show.style import renderer_of
 
 #: Where a label may stand as seen from its point, best first: direction (x, y), then how far off in points.
 PLACES = [
@@ -48,10 +49,7 @@ def place_labels(axes: Axes, labels: Iterable[Label], occupied: Sequence[Bbox], 
     size : float
         Of the text, in points.
     """
-    figure = axes.get_figure(root=True)
-    assert figure is not None, "axes that belong to no figure"
-    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
-    renderer = canvas.get_renderer()
+    renderer = renderer_of(axes)
     taken, placed = list(occupied), []
     inside = axes.get_window_extent(renderer)
     for label in labels:

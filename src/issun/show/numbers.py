@@ -20,6 +20,11 @@ def label_count(count: float) -> str:
     return f"{count:,.0f}" if count < 100_000 else short_count(count)
 
 
+def counted(count: int, word: str) -> str:
+    """Return ``1 network`` or ``1,200 networks``."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
 def bytes_text(count: float) -> str:
     """Return bytes in units of 1,000: ``932 B``, ``3.7 kB``, ``2.1 MB``."""
     return f"{count:,.0f} B" if count < 1000 else f"{short_count(count)[:-1]} {short_count(count)[-1]}B"

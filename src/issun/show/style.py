@@ -6,11 +6,15 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 
 #: Colours that people with any kind of colour vision tell apart (Okabe & Ito 2008, then Tol's "muted"), each with a marker of its own.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255", "#999933", "#4D4D4D")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
+#: What a picture can be written as.
+FORMATS = (".png", ".svg", ".pdf")
+
 INK, PALE, GRID = "#222222", "#6b6b6b", "#ececec"
 
 
@@ -31,24 +35,37 @@ def title_above(figure: Figure, title: str) -> None:
         figure.text(0.2 / width, 1 - 0.27 / height, title, fontsize=12.5, color=INK, fontweight="bold", va="center")
 
 
-def save_figure(figure: Figure, path: str | Path) -> tuple[Path, Path]:
-    """Write a figure as `.png` and as `.svg` beside each other and return both paths.
+def renderer_of(axes: Axes) -> RendererAgg:
+    """Return what measures the texts of the figure that `axes` belongs to."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None, "axes that belong to no figure"
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
+    renderer: RendererAgg = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    return renderer
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure to a file, the same bytes for the same figure each time, and return the file's path.
 
     Parameters
     ----------
     figure : Figure
     path : str or Path
-        Where, with or without one of the two endings. The same figure gives the same bytes each time.
+        Its ending gives the format: `.png`, `.svg` or `.pdf`.
 
     Raises
     ------
+    ValueError
+        Where the ending is another one.
     OSError
-        Where the files cannot be written.
+        Where the file cannot be written.
     """
-    base = Path(path)
-    base = base.with_suffix("") if base.suffix.lower() in (".png", ".svg") else base
-    png, svg = base.with_name(base.name + ".png"), base.with_name(base.name + ".svg")
-    figure.savefig(png, dpi=160)
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise ValueError(f"`path` (={path}) must end in {', '.join(FORMATS)}")
+    # A date or a random number inside a file would make two runs of one command look different.
+    dated = {".svg": "Date", ".pdf": "CreationDate"}
     with matplotlib.rc_context({"svg.hashsalt": "issun"}):
-        figure.savefig(svg, metadata={"Date": None})
-    return png, svg
+        figure.savefig(path, dpi=160, metadata={dated[kind]: None} if kind in dated else {})
+    return path

@@ -15,7 +15,7 @@ from issun.study.schedule import makespan
 #: How many networks are measured at most, and for how many seconds in all.
 _NETWORKS, _SECONDS = 12, 1.5
 
-#: A pass that only looks takes about a third of one that learns: forward alone, instead of forward and twice that backward.
+#: Looking at an image takes about a third of learning from it: forward alone, instead of forward and twice that backward.
 _LOOK = 1 / 3
 
 
@@ -40,25 +40,26 @@ def estimate(plan: Plan, dataset: Dataset, threads: int | None = None, *, engine
     chosen = [nets[index] for index in sorted(set(np.linspace(0, len(nets) - 1, min(_NETWORKS, len(nets))).round().astype(int).tolist()))]
     seconds = [_seconds_per_image(net, plan, dataset, _SECONDS / len(chosen), engine) for net in chosen]
     macs = [net.macs for net in chosen]
-    looks = _LOOK * (len(plan.validation) * plan.recipe.epochs + plan.data.test_images)
-    images = len(plan.train) * plan.recipe.epochs + looks
+    images = len(plan.train) * plan.recipe.epochs + _LOOK * plan.data.test_images
     per_network = {net.id: float(np.interp(net.macs, macs, seconds)) * images for net in nets}
     return makespan([per_network[trial.net.id] for trial in plan.trials], count)
 
 
 def _seconds_per_image(net: Net, plan: Plan, dataset: Dataset, budget: float, name: EngineName) -> float:
-    """Measure training with one batch more than before each time, until the time is used up; the best rate counts."""
-    recipe = plan.recipe
+    """Measure longer and longer parts of an epoch, with its look at the validation images, until the time is used up.
+
+    The last part counts: it is the longest, and the first pays for memory that is touched for the first time.
+    """
+    recipe, images = plan.recipe, len(plan.train)
     machine = make_engine(net, recipe, scaling_for(recipe, dataset.images, plan.train[:1000]), 1, name)
     state = State.start(net, recipe, 0)
-    best, batches, until = np.inf, 1, time.perf_counter() + budget
+    part, until = min(recipe.batch_size, images), time.perf_counter() + budget
     while True:
-        indices = plan.train[: batches * recipe.batch_size]
         began = time.perf_counter()
-        machine.train_epoch(state, dataset.images, dataset.labels, indices, 0)
+        machine.train_epoch(state, dataset.images, dataset.labels, plan.train[:part], 0)
+        machine.logits(state.weights, dataset.images, plan.validation[: len(plan.validation) * part // images])
         ended = time.perf_counter()
-        best = min(best, (ended - began) / len(indices))
-        # The next measurement takes twice as long as this one.
-        if ended + 2 * (ended - began) > until or len(indices) == len(plan.train):
-            return best
-        batches *= 2
+        # The next part takes twice as long as this one.
+        if ended + 2 * (ended - began) > until or part == images:
+            return (ended - began) / part
+        part = min(2 * part, images)

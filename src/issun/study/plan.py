@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.net import Net
-from issun.arch.notation import BoundFamily
+from issun.arch.notation import BoundFamily, values_text
 from issun.data.dataset import Dataset, Split
 from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import NetworkError, RecipeError
@@ -51,6 +51,14 @@ class DataFacts:
             len(dataset.test_images),
             dataset.notes,
         )
+
+    @classmethod
+    def from_json(cls, text: str) -> DataFacts:
+        """Return the facts that a study keeps as JSON; raise TypeError or ValueError where they are none."""
+        parts = json.loads(text)
+        height, width, channels = parts["input"]
+        parts |= {"input": (height, width, channels), "classes": tuple(map(str, parts["classes"])), "notes": tuple(parts["notes"])}
+        return cls(**parts)
 
 
 @dataclass(frozen=True)
@@ -166,7 +174,10 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
     for family in families:
         feasible, impossible = family.networks(dataset.input, len(dataset.classes))
         for knobs, net in feasible:
-            found.setdefault(net.id, (str(family.family), dict(knobs), net))
+            if net.trained:
+                found.setdefault(net.id, (str(family.family), dict(knobs), net))
+            else:
+                infeasible.append(Infeasible(str(family.family), dict(knobs), "all of it is frozen, there is nothing to train"))
         infeasible += [Infeasible(str(family.family), dict(knobs), str(reason)) for knobs, reason in impossible]
     if not found:
         raise NetworkError(_none_feasible(infeasible))
@@ -177,16 +188,11 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
     return Plan(DataFacts.of(dataset), recipe, split, seeds, trials, tuple(infeasible), train, validation)
 
 
-def knobs_text(knobs: Mapping[str, int]) -> str:
-    """Return knob values as they are typed: ``n=4 d=16``."""
-    return " ".join(f"{name}={value}" for name, value in knobs.items())
-
-
 def _none_feasible(infeasible: Sequence[Infeasible]) -> str:
     if not infeasible:
         return 'there is no network to train: name at least one family, for example "conv 4, pool, dense"'
     lines = [f"none of the {len(infeasible)} networks can be; use other knob values, or change the family"]
-    lines += [f'  "{item.family}" {knobs_text(item.knobs)}: {item.reason}' for item in infeasible[:_REASONS_SHOWN]]
+    lines += [f'  "{item.family}" {values_text(item.knobs)}: {item.reason}' for item in infeasible[:_REASONS_SHOWN]]
     if len(infeasible) > _REASONS_SHOWN:
         lines.append(f"  … and {len(infeasible) - _REASONS_SHOWN} more")
     return "\n".join(lines)

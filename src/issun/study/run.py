@@ -1,7 +1,7 @@
 """How are the trials of a plan trained? Longest first, one network a thread, each stored as it ends; stopped or killed, it goes on later.
 
 Workers only train. The calling thread alone writes to the study and reports: it waits for trials that end, and keeps a checkpoint of
-those that run every few seconds. A worker leaves a copy of its state at the end of each epoch where the calling thread can take it.
+those that run every few seconds.
 """
 
 from __future__ import annotations
@@ -11,65 +11,23 @@ import queue
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from types import FrameType
 
 from issun.data.dataset import Dataset
 from issun.engine import threads_available
-from issun.engine.fit import Epoch
-from issun.engine.protocol import CancelFlag, State
+from issun.engine.protocol import CancelFlag
 from issun.errors import Cancelled, IssunError, StudyError
 from issun.study.machine import machine
 from issun.study.plan import Plan, Trial
-from issun.study.progress import Progress, Running
+from issun.study.progress import Progress
 from issun.study.schedule import makespan
 from issun.study.store import Store
+from issun.study.workers import Ended, Job, Workers
 from issun.training import Outcome, train_network
 
 #: Seconds between two looks at the workers when nothing happens.
 _TICK = 0.25
-
-
-@dataclass(eq=False)
-class _Job:
-    """A trial that is to be trained in this run.
-
-    `latest` is what a checkpoint would keep: a state at the end of an epoch that nobody changes any more, and how many lines of
-    `history` belong to it. It is replaced as a whole, so that it can be read while the trial runs.
-    """
-
-    trial: Trial
-    start: State | None = None
-    history: list[Epoch] = field(default_factory=list)
-    latest: tuple[State, int] | None = None
-    saved_epoch: int = 0
-    first_epoch: int = 0
-
-    def keep(self, line: Epoch, state: State) -> None:
-        """Take note of an epoch. A state that diverged is no place to go on from."""
-        self.history.append(line)
-        if not line.diverged:
-            self.latest = (state.copy(), len(self.history))
-
-    @property
-    def work_done(self) -> float:
-        """Of this run alone."""
-        return self.trial.work * (len(self.history) - self.first_epoch) / self.trial.recipe.epochs
-
-    @property
-    def work_left(self) -> float:
-        return self.trial.work * (1 - len(self.history) / self.trial.recipe.epochs)
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """What a worker says when it is through with a job: an outcome, an error, or neither where it was stopped."""
-
-    job: _Job
-    outcome: Outcome | None = None
-    error: BaseException | None = None
 
 
 def run(
@@ -121,9 +79,10 @@ def run(
         What a trial raised, after all others have ended.
     """
     count = threads_available() if threads is None else threads
-    labels = dataset.labels[plan.validation]
-    store.begin(plan, labels, command=command, threads=count, machine=machine())
-    return _Run(plan, dataset, store, count, on_progress, cancel, checkpoint_seconds, train).run()
+    stop = threading.Event()
+    with _interrupt_sets(stop):
+        store.begin(plan, dataset.labels[plan.validation], command=command, threads=count, machine=machine())
+        return _Run(plan, dataset, store, count, on_progress, cancel, stop, checkpoint_seconds, train).run()
 
 
 class _Run:
@@ -137,93 +96,52 @@ class _Run:
         threads: int,
         on_progress: Callable[[Progress], None] | None,
         cancel: CancelFlag | None,
+        stop: threading.Event,
         checkpoint_seconds: float,
         train: Callable[..., Outcome],
     ) -> None:
-        self._plan, self._dataset, self._store = plan, dataset, store
-        self._on_progress, self._cancel, self._train = on_progress, cancel, train
+        self._plan, self._store = plan, store
+        self._on_progress, self._cancel, self._stop = on_progress, cancel, stop
         self._checkpoint_seconds = checkpoint_seconds
-        self._stop = threading.Event()
-        self._ends: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._errors: list[BaseException] = []
 
         ended = store.finished()
+        self._done = 0
+        self._best: tuple[str, int, float] | None = None
         self._skipped = sum(trial.id in ended for trial in plan.trials)
         self._diverged = sum(ended[trial.id][0] == "diverged" for trial in plan.trials if trial.id in ended)
-        self._best: tuple[str, int, float] | None = None
         for trial in plan.trials:
             if trial.id in ended and ended[trial.id][0] == "done":
                 self._compare(trial, ended[trial.id][1])
-        self._done = 0
 
         missing = [trial for trial in plan.trials if trial.id not in ended]
         jobs = sorted((self._job(trial) for trial in missing), key=lambda job: job.work_left, reverse=True)
         self._unfinished = len(jobs)
-        self._workers = max(1, min(threads, len(jobs)))
-        self._threads_each = max(1, threads // max(1, len(jobs)))
-        self._waiting = deque(jobs)
-        self._running: dict[str, _Job] = {}
-        self._began = time.monotonic()
-        self._busy, self._work_of_ended, self._looked = 0.0, 0.0, self._began
+        self._workers = Workers(jobs, dataset, threads, train, stop)
+        self._began = self._looked = time.monotonic()
+        self._busy = self._work_of_ended = 0.0
 
-    def _job(self, trial: Trial) -> _Job:
+    def _job(self, trial: Trial) -> Job:
         kept = self._store.checkpoint(trial)
         if kept is None:
-            return _Job(trial)
+            return Job(trial)
         state, history = kept
-        return _Job(trial, state, list(history), None, state.epoch, state.epoch)
-
-    # In the worker threads.
-
-    def _work(self) -> None:
-        while not self._stop.is_set():
-            try:
-                job = self._waiting.popleft()
-            except IndexError:
-                return
-            self._running[job.trial.id] = job
-            try:
-                ended = _Ended(job, self._trained(job))
-            except Cancelled as error:
-                ended = _Ended(job, error=None if self._stop.is_set() else error)
-            except BaseException as error:  # whatever it is must reach the calling thread, or it would wait for ever
-                ended = _Ended(job, error=error)
-            self._ends.put(ended)
-
-    def _trained(self, job: _Job) -> Outcome:
-        trial = job.trial
-        return self._train(
-            trial.net,
-            trial.recipe,
-            self._dataset,
-            trial.split,
-            trial.seed,
-            threads=self._threads_each,
-            state=job.start,
-            history=tuple(job.history),
-            on_epoch=job.keep,
-            cancel=self._stop,
-        )
-
-    # In the calling thread.
+        return Job(trial, state, list(history), None, state.epoch, state.epoch)
 
     def run(self) -> Progress:
-        workers = [threading.Thread(target=self._work, name=f"issun-{number}") for number in range(self._workers)]
-        with _interrupt_sets(self._stop):
-            try:
-                for worker in workers:
-                    worker.start()
-                self._supervise()
-            except KeyboardInterrupt:  # out of `on_progress`
-                self._stop.set()
-            except BaseException:
-                self._stop.set()
-                _join(workers)
-                with contextlib.suppress(StudyError):
-                    self._keep_the_rest()
-                raise
-            _join(workers)
-            self._keep_the_rest()
+        try:
+            self._workers.start()
+            self._supervise()
+        except KeyboardInterrupt:  # out of `on_progress`
+            self._stop.set()
+        except BaseException:
+            self._stop.set()
+            self._workers.join()
+            with contextlib.suppress(StudyError):
+                self._keep_the_rest()
+            raise
+        self._workers.join()
+        self._keep_the_rest()
         if self._stop.is_set() and self._unfinished:
             raise Cancelled(self._stopped_text())
         if self._errors:
@@ -237,7 +155,7 @@ class _Run:
         while self._unfinished and not self._stop.is_set():
             try:
                 wait = min(_TICK, max(0.0, next_checkpoint - time.monotonic()))
-                event = self._end(self._ends.get(timeout=wait))
+                event = self._end(self._workers.ends.get(timeout=wait))
             except queue.Empty:
                 event = None
             if self._cancel is not None and self._cancel.is_set():
@@ -253,10 +171,10 @@ class _Run:
         """When no worker runs any more: store what has ended since, and where the others stand."""
         with contextlib.suppress(queue.Empty):
             while True:
-                self._end(self._ends.get_nowait())
+                self._end(self._workers.ends.get_nowait())
         self._save_checkpoints()
 
-    def _end(self, ended: _Ended) -> str | None:
+    def _end(self, ended: Ended) -> str | None:
         """Store what a worker brings; return one line about it."""
         trial, outcome = ended.job.trial, ended.outcome
         who = f"{trial.net}  seed {trial.seed}"
@@ -278,15 +196,15 @@ class _Run:
         self._compare(trial, outcome.validation_accuracy)
         return f"done: {who}  validation {100 * outcome.validation_accuracy:.1f} %"
 
-    def _leave(self, job: _Job) -> None:
+    def _leave(self, job: Job) -> None:
         self._note_time()
         self._work_of_ended += job.work_done
         self._unfinished -= 1
-        del self._running[job.trial.id]
+        self._workers.leave(job)
 
     def _save_checkpoints(self) -> None:
         rows, jobs = [], []
-        for job in list(self._running.values()):
+        for job in self._workers.running:
             latest = job.latest
             if latest is not None and latest[0].epoch > job.saved_epoch:
                 state, lines = latest
@@ -304,17 +222,17 @@ class _Run:
     def _note_time(self) -> None:
         """Add the time since the last look to that of each thread that was at work."""
         now = time.monotonic()
-        self._busy += (now - self._looked) * len(self._running)
+        self._busy += (now - self._looked) * len(self._workers.running)
         self._looked = now
 
     def _seconds_left(self) -> float | None:
-        running = list(self._running.values())
+        running = self._workers.running
         done = self._work_of_ended + sum(job.work_done for job in running)
         if not self._unfinished:
             return 0.0
         if done <= 0 or self._busy <= 0:
             return None
-        left = makespan([job.work_left for job in tuple(self._waiting)], self._workers, [job.work_left for job in running])
+        left = makespan([job.work_left for job in self._workers.waiting], self._workers.count, [job.work_left for job in running])
         return left * self._busy / done
 
     def _report(self, event: str | None) -> Progress:
@@ -324,7 +242,7 @@ class _Run:
             done=self._done,
             skipped=self._skipped,
             diverged=self._diverged,
-            running=tuple(_running(job) for job in list(self._running.values())),
+            running=tuple(job.shown for job in self._workers.running),
             best=self._best,
             elapsed=time.monotonic() - self._began,
             seconds_left=self._seconds_left(),
@@ -336,29 +254,11 @@ class _Run:
 
     def _stopped_text(self) -> str:
         total = len(self._plan.trials)
-        begun = sum(job.saved_epoch > 0 for job in self._running.values())
+        begun = sum(job.saved_epoch > 0 for job in self._workers.running)
         kept = f"{self._done + self._skipped} of {total} trials are kept"
         if begun:
             kept += f", {begun} more up to the last whole epoch"
         return f"stopped: {kept} in `{self._store.path}`; run the same command again to go on"
-
-
-def _running(job: _Job) -> Running:
-    last = job.history[-1] if job.history else None
-    return Running(
-        str(job.trial.net),
-        job.trial.net.parameters,
-        job.trial.seed,
-        len(job.history),
-        job.trial.recipe.epochs,
-        None if last is None else last.validation_accuracy,
-    )
-
-
-def _join(workers: list[threading.Thread]) -> None:
-    for worker in workers:
-        if worker.ident is not None:
-            worker.join()
 
 
 @contextlib.contextmanager

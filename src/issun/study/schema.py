@@ -131,6 +131,8 @@ def told(path: Path) -> Iterator[None]:
     """Turn every error of SQLite inside the block into one clear line about the study at `path`."""
     try:
         yield
+    except sqlite3.ProgrammingError:  # a mistake of ours, not of the file
+        raise
     except sqlite3.Error as error:
         name = str(getattr(error, "sqlite_errorname", ""))
         if name == "SQLITE_FULL":
@@ -142,11 +144,14 @@ def told(path: Path) -> Iterator[None]:
         if name.startswith("SQLITE_IOERR"):
             raise StudyError(f"`{path}` could not be read or written ({error}): check the disk and its free space") from None
         raise damaged(path, str(error)) from None
+    except (UnicodeDecodeError, OverflowError):
+        raise damaged(path, "it holds text that is none") from None
 
 
 def damaged(path: Path, detail: str) -> StudyError:
     """Return the error for a study whose content is not what issun wrote."""
-    return StudyError(f"`{path}` is damaged ({detail}): put a copy back, or start anew with another path")
+    line = " ".join(detail.split())
+    return StudyError(f"`{path}` is damaged ({line}): put a copy back, or start anew with another path")
 
 
 def check_is_study(path: Path) -> None:
@@ -171,9 +176,7 @@ def check_is_study(path: Path) -> None:
         if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
             raise StudyError(f"`{path}` cannot be opened ({error}): check that you may read it") from None
         if name.startswith("SQLITE_CORRUPT"):
-            if _has_log(path):  # killed while the log was folded in: opening it mends it
-                return
-            raise damaged(path, str(error)) from None
+            return  # damaged, or just being folded in: with locks and log it can be told, see `check_whole`
         raise no_study from None
     if application != APPLICATION_ID or version < 1:
         raise no_study
@@ -183,6 +186,13 @@ def check_is_study(path: Path) -> None:
         )
 
 
-def _has_log(path: Path) -> bool:
-    log = path.with_name(path.name + "-wal")
-    return log.exists() and log.stat().st_size > 0
+def check_whole(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `StudyError` where a closed study's file is shorter than it says of itself, or is no study after all."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise damaged(path, "its header is not that of a study")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("BEGIN")
+        size = connection.execute("PRAGMA page_size").fetchone()[0] * connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute("COMMIT")
+        if path.stat().st_size < size:
+            raise damaged(path, f"{size - path.stat().st_size:,} of its {size:,} bytes are missing at the end")

@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.data.dataset import Split
-from issun.engine.fit import Epoch
+from issun.engine.fitting import Epoch
 from issun.engine.protocol import State
 from issun.errors import StudyError
 from issun.study.lock import WriterLock
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
-from issun.study.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, check_is_study, connect, damaged, told
+from issun.study.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, check_is_study, check_whole, connect, damaged, told
 from issun.training import Outcome
 
 #: How long the end of a run waits for readers before it leaves the log beside the study (which loses nothing).
@@ -42,6 +42,15 @@ def split_id(split: Split) -> str:
 def recipe_id(trial: Trial) -> str:
     """Return eight hexadecimal digits that stand for a trial's recipe."""
     return hashlib.sha256(recipe_text(trial.recipe).encode()).hexdigest()[:8]
+
+
+def stored_facts(connection: sqlite3.Connection, path: Path) -> DataFacts:
+    """Return what the study at `path` says of its data."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'data'").fetchone()
+    try:
+        return DataFacts.from_json(row[0])
+    except (TypeError, ValueError):
+        raise damaged(path, "it does not say which data it is about") from None
 
 
 class Store:
@@ -98,8 +107,8 @@ class Store:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-                facts = {"data": asdict(data), "created": _now()}
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", [(key, json.dumps(value)) for key, value in facts.items()])
+                facts = {"data": json.dumps(asdict(data)), "created": json.dumps(_now())}
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
             unfinished.replace(self.path)
         except OSError as error:
             raise StudyError(f"`{self.path}` cannot be written ({error.strerror}): give another path") from None
@@ -111,6 +120,7 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         connection = connect(self.path, "mode=rw")
         try:
+            check_whole(connection, self.path)
             connection.execute("PRAGMA foreign_keys = ON")
             _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -123,16 +133,11 @@ class Store:
         verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(self.path, verdict.splitlines()[-1])
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'data'").fetchone()
-        try:
-            theirs = json.loads(row[0])
-            name, fingerprint = theirs["name"], theirs["fingerprint"]
-        except (TypeError, ValueError, KeyError):
-            raise damaged(self.path, "it does not say which data it is about") from None
-        if fingerprint != data.fingerprint:
+        theirs = stored_facts(self._connection, self.path)
+        if theirs.fingerprint != data.fingerprint:
             raise StudyError(
-                f"`{self.path}` is about other data ({name}, fingerprint {fingerprint}; now {data.name}, {data.fingerprint}): "
-                f"a study belongs to one data set, give another path"
+                f"`{self.path}` is about other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
+                f"{data.fingerprint}): a study belongs to one data set, give another path"
             )
 
     def __enter__(self) -> Self:

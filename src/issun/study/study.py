@@ -6,6 +6,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling
 from issun.errors import NetworkError, NotationError, SelectionError
 from issun.model import Model
-from issun.show.frontier import frontier_figure, save_figure
+from issun.show import frontier_figure, save_figure
 from issun.study import frontier as choose
-from issun.study.schema import check_is_study, connect, damaged, told
+from issun.study.schema import check_is_study, check_whole, connect, damaged, told
 from issun.study.statistics import mean_and_deviation
+from issun.study.store import stored_facts
 
 #: A network: its text, its id, the network itself, or a row of `Study.networks`.
 NetworkLike = str | Net | pd.Series
@@ -37,6 +39,7 @@ WHERE t.status != 'running'
 ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 """
 
+_COUNTS = ("parameters", "trained", "macs", "bytes", "peak_memory", "seed", "validation_images", "epochs")
 _FLOATS = ("validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "seconds")
 
 
@@ -62,7 +65,9 @@ class Study:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().resolve()
         check_is_study(self.path)
-        self._facts = self._meta("data")
+        with self._reading() as connection:
+            check_whole(connection, self.path)
+            self._facts = stored_facts(connection, self.path)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -74,20 +79,23 @@ class Study:
         with self._reading() as connection:
             return [dict(row) for row in connection.execute(query, values)]
 
-    def _row(self, query: str, values: tuple[Any, ...]) -> dict[str, Any]:
+    def _row(self, query: str, values: tuple[Any, ...] = ()) -> dict[str, Any]:
         rows = self._rows(query, values)
         if not rows:
             raise damaged(self.path, "a trial lacks a part")
         return rows[0]
 
-    def _meta(self, key: str) -> Any:
-        return self._json(self._row("SELECT value FROM meta WHERE key = ?", (key,))["value"])
-
     def _json(self, text: str) -> Any:
-        try:
+        with self._whole("JSON"):
             return json.loads(text)
-        except ValueError as error:
-            raise damaged(self.path, str(error)) from None
+
+    @contextlib.contextmanager
+    def _whole(self, what: str) -> Iterator[None]:
+        """Say that the study is damaged where `what` inside it is not what issun wrote."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(self.path, f"{what}: {error}") from None
 
     @property
     def about(self) -> dict[str, Any]:
@@ -97,7 +105,7 @@ class Study:
         ``splits`` by their ids; ``trials`` (how many of each status); ``runs``: each with ``started, ended, command, threads,
         versions, machine``, the last one's ``command, versions, machine, threads`` also by themselves.
         """
-        facts = self._facts
+        facts = asdict(self._facts)
         runs = self._rows("SELECT started, ended, command, threads, versions, machine FROM runs ORDER BY id")
         runs = [run | {"versions": self._json(run["versions"]), "machine": self._json(run["machine"])} for run in runs]
         last = {key: runs[-1][key] for key in ("command", "versions", "machine", "threads")} if runs else {}
@@ -105,9 +113,9 @@ class Study:
         splits = self._rows("SELECT id, fraction, seed, images FROM splits ORDER BY id")
         return {
             "path": str(self.path),
-            "data": facts["name"],
-            **{key: facts[key] for key in ("source", "fingerprint", "input", "classes", "images", "test_images", "notes")},
-            "created": self._meta("created"),
+            "data": facts.pop("name"),
+            **facts,
+            "created": self._json(self._row("SELECT value FROM meta WHERE key = 'created'")["value"]),
             "recipes": {row["id"]: self._json(row["settings"]) for row in self._rows("SELECT id, settings FROM recipes ORDER BY id")},
             "splits": {split.pop("id"): split for split in splits},
             "trials": {row["status"]: row["trials"] for row in statuses},
@@ -118,7 +126,7 @@ class Study:
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names in label order."""
-        return tuple(self._facts["classes"])
+        return self._facts.classes
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -134,8 +142,9 @@ class Study:
         columns += ["train_loss", "train_accuracy", "seconds", "finished"]
         frame = pd.DataFrame(rows, columns=columns)
         frame["knobs"] = [self._json(text) for text in frame["knobs"]]
-        frame = frame.astype(dict.fromkeys(_FLOATS, float))
-        frame.insert(frame.columns.get_loc("status") + 1, "diverged", frame["status"] == "diverged")
+        with self._whole("a number"):
+            frame = frame.astype(dict.fromkeys(_FLOATS, float) | dict.fromkeys(_COUNTS, "int64"))
+        frame.insert(columns.index("status") + 1, "diverged", frame["status"] == "diverged")
         return frame
 
     def trials(self, *, test: bool = False) -> pd.DataFrame:
@@ -200,11 +209,12 @@ class Study:
         if found.empty:
             name = network["network"] if isinstance(network, pd.Series) else network
             raise SelectionError(f"the study holds no finished network `{name}`; `networks` lists those that it holds")
-        return found.sort_values("validation", ascending=False, kind="stable").iloc[0]
+        chosen: pd.Series[Any] = found.sort_values("validation", ascending=False, kind="stable").iloc[0]
+        return chosen
 
     def _id(self, text: str) -> str:
         try:
-            return parse_network(text, tuple(self._facts["input"]), len(self._facts["classes"])).id
+            return str(parse_network(text, self._facts.input, len(self._facts.classes)).id)
         except (NotationError, NetworkError):
             return text
 
@@ -218,7 +228,8 @@ class Study:
         if found.empty:
             seeds = ", ".join(str(value) for value in sorted(frame[same]["seed"]))
             raise SelectionError(f"`seed` (={wanted}) was not trained for `{row['network']}`; its seeds are {seeds}")
-        return found.iloc[0]
+        chosen: pd.Series[Any] = found.iloc[0]
+        return chosen
 
     def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
         """Return a trial's history, one row an epoch: ``epoch`` (from 1)``, train_loss, train_accuracy, validation_loss,
@@ -226,7 +237,8 @@ class Study:
         columns = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds"]
         query = f"SELECT {', '.join(columns)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
         frame = pd.DataFrame(self._rows(query, (self._trial(network, seed)["trial_id"],)), columns=columns)
-        return frame.astype(dict.fromkeys(columns[1:], float))
+        with self._whole("a history"):
+            return frame.astype(dict.fromkeys(columns[1:], float))
 
     def weights(self, network: NetworkLike | None = None, seed: int | None = None) -> tuple[NDArray[np.float32], Scaling]:
         """Return a trial's final weights, flat (parameters,) float32, and the scaling of the input that they expect."""
@@ -235,7 +247,8 @@ class Study:
         if len(row["weights"]) != 4 * trial["parameters"]:
             raise damaged(self.path, f"the weights of trial {trial['trial_id']} are not whole")
         scaling = self._json(row["scaling"])
-        return np.frombuffer(row["weights"], "<f4").astype(np.float32), Scaling(tuple(scaling["factor"]), tuple(scaling["offset"]))
+        with self._whole("an input scaling"):
+            return np.frombuffer(row["weights"], "<f4").astype(np.float32), Scaling(tuple(scaling["factor"]), tuple(scaling["offset"]))
 
     def predictions(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
         """Return what a trial said of the validation images, one row an image: ``index`` (in the training part of the data)``, label,
@@ -243,8 +256,9 @@ class Study:
         trial = self._trial(network, seed)
         split = self._row("SELECT indices, labels FROM splits WHERE id = ?", (trial["split"],))
         row = self._row("SELECT classes FROM predictions WHERE trial_id = ?", (trial["trial_id"],))
-        indices, labels = np.frombuffer(split["indices"], "<i8"), np.frombuffer(split["labels"], "<u2")
-        predicted = np.frombuffer(row["classes"], "<u2")
+        with self._whole("predictions"):
+            indices, labels = np.frombuffer(split["indices"], "<i8"), np.frombuffer(split["labels"], "<u2")
+            predicted = np.frombuffer(row["classes"], "<u2")
         if not len(indices) == len(labels) == len(predicted):
             raise damaged(self.path, f"the predictions of trial {trial['trial_id']} are not whole")
         return pd.DataFrame({"index": indices, "label": labels.astype(np.int32), "predicted": predicted.astype(np.int32)})
@@ -284,22 +298,22 @@ class Study:
             When that trial diverged: its weights are no numbers.
         """
         row, trial = self.network(network), self._trial(network, seed)
-        net = parse_network(row["network"], tuple(self._facts["input"]), len(self._facts["classes"]))
+        net = parse_network(row["network"], self._facts.input, len(self._facts.classes))
         weights, scaling = self.weights(row, int(trial["seed"]))
         about = {
             "study": self.path.name,
-            "data": f"{self._facts['name']} ({self._facts['fingerprint']})",
+            "data": f"{self._facts.name} ({self._facts.fingerprint})",
             "seed": str(trial["seed"]),
             "chosen": f"best of {row['seeds']} seeds on validation" if seed is None else "seed asked for",
             "validation accuracy": f"{trial['validation_accuracy']:.4f}",
             "validation accuracy, mean over seeds": f"{row['validation']:.4f}",
-            "recipe": json.dumps(self.about["recipes"][row["recipe_id"]]),
+            "recipe": str(self._row("SELECT settings FROM recipes WHERE id = ?", (row["recipe_id"],))["settings"]),
         }
         return Model(net, weights, scaling, self.classes, about)
 
     def plot(self, path: str | Path | None = None, *, target: float | None = None, title: str | None = None) -> Figure:
         """Draw accuracy against parameters; save it where `path` says so (its ending gives the format)."""
-        figure = frontier_figure(self.networks, title=self._facts["name"] if title is None else title, target=target)
+        figure = frontier_figure(self.networks, title=self._facts.name if title is None else title, target=target)
         if path is not None:
             save_figure(figure, path)
         return figure

@@ -13,6 +13,7 @@ from issun.arch.net import Net
 from issun.engine.protocol import CancelFlag, Engine, State
 from issun.engine.randomness import shuffled
 from issun.engine.weights import penalty
+from issun.errors import Cancelled
 from issun.recipe import Recipe
 
 
@@ -89,6 +90,8 @@ def fit(
     """
     state = State.start(net, recipe, seed) if state is None else state
     while state.epoch < recipe.epochs:
+        if cancel is not None and cancel.is_set():  # an epoch may be over before an engine asks
+            raise Cancelled("training was stopped between two epochs")
         order = shuffled(train, seed, state.epoch)
         began = time.perf_counter()
         sums = engine.train_epoch(state, images, labels, order, seed, cancel)

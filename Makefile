@@ -1,0 +1,76 @@
+# What people type: make demo, make test. Everything is made in .venv and build; nothing else is needed than Python, make and a C++ compiler.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check --quiet
+SHELL := /bin/bash
+TORCH_VERSION := 2.13.0
+
+.PHONY: help install test demo lint bench clean force
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      train small networks on handwritten digits and draw their frontier"
+	@echo "make install   build issun into $(VENV)"
+	@echo "make test      run the tests (TORCH=1: also those against PyTorch)"
+	@echo "make lint      ruff and mypy"
+	@echo "make bench     the same networks in issun and in Keras"
+	@echo "make clean     remove everything that was made"
+	@echo "Another Python than python3: make PYTHON=python3.12 …"
+
+# Which Python files there are: an editable installation knows only those that it found, so a new one asks for a new installation.
+$(VENV)/sources: force
+	@mkdir -p $(VENV)
+	@find src -name '*.py' | sort > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(VENV)/ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "issun needs Python 3.11 or newer, and $(PYTHON) is not: install it, or name it with make PYTHON=python3.12" >&2; exit 1; }
+	@[ -n "$$CXX" ] || command -v c++ g++ clang++ >/dev/null \
+		|| { echo "issun needs a C++ compiler and found none: install g++ or clang (Debian: apt install g++; macOS: xcode-select --install)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "$(PYTHON) -m venv failed: install its package (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(PIP) install "scikit-build-core>=0.11" "nanobind>=2.4" "cmake>=3.20" ninja
+	@touch $@
+
+$(VENV)/installed: $(VENV)/ready $(VENV)/sources pyproject.toml CMakeLists.txt $(wildcard native/*)
+	@echo "building issun into $(VENV) …"
+	@$(PIP) install --no-build-isolation -e ".[test]"
+	@touch $@
+
+$(VENV)/linters: $(VENV)/installed
+	@$(PIP) install --no-build-isolation -e ".[test,lint]"
+	@touch $@
+
+install: $(VENV)/installed
+
+# PyTorch is an oracle in some tests; without it they are skipped, and say so. It is large, so it is asked for.
+test: $(VENV)/installed
+ifneq ($(filter true 1,$(CI) $(TORCH)),)
+	@$(RUN) -c "import torch" 2>/dev/null \
+		|| $(PIP) install "torch==$(TORCH_VERSION)" \
+		|| echo "PyTorch could not be installed; the tests against it are skipped" >&2
+endif
+	$(RUN) -m pytest
+
+lint: $(VENV)/linters
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+demo: $(VENV)/installed
+	@mkdir -p build/demo
+	$(RUN) -m issun sweep digits "conv n, conv n, pool, dense" "conv n same, pool, conv 2n same, pool, dense" "dense n, dense" \
+		n=1..32*2 --seeds 5 --target 95% --study build/demo/digits.sqlite
+
+# In an environment of its own: Keras and TensorFlow are peers, no part of issun. Options: make bench BENCH="--data-dir FOLDER".
+bench: $(VENV)/ready
+	@$(PYTHON) -m venv build/bench
+	@build/bench/bin/python -m pip --disable-pip-version-check --quiet install . -r benchmarks/requirements-keras.txt
+	build/bench/bin/python benchmarks/versus_keras.py $(BENCH)
+
+clean:
+	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,14 @@
+from issun.arch.net import Net as Net
+from issun.arch.notation import parse as parse
+from issun.arch.notation import parse_network as parse_network
+from issun.data.dataset import Dataset as Dataset
+from issun.data.dataset import Split as Split
+from issun.data.named import load as load
+from issun.errors import IssunError as IssunError
+from issun.model import Model as Model
+from issun.recipe import Recipe as Recipe
+from issun.study.study import Study as Study
+from issun.study.sweep import sweep as sweep
+from issun.training import train as train
+
+__version__: str

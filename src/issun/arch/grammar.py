@@ -1,0 +1,247 @@
+"""The grammar of the notation: which layers does a text write, and where exactly is it wrong?
+
+    network = items
+    items   = item {"," item}
+    item    = size "*" "(" items ")"  |  "frozen" "(" items ")"  |  layer
+    layer   = word [size] {option}
+    size    = whole number  |  knob  |  factor followed at once by a knob (2n, 0.6d)
+
+What is read becomes the records of `issun.arch.layers`, with a `Size` wherever a knob stands instead of a whole number, so a family
+prints itself with the layers' own words. `issun.arch.notation` binds the knobs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from issun.arch.knobs import LARGEST_SIZE, LAYER_WORDS, OPTION_WORDS, Size
+from issun.arch.layers import Activate, Classifier, Conv, Dense, Dropout, Frozen, GlobalAveragePool, Layer, Pool
+from issun.arch.tokens import WINDOW_RULE, Reader, Token, nearest
+
+LARGEST_DEPTH = 50
+LARGEST_REPEAT = 10_000
+
+#: The setting that each option decides. Two options of one setting contradict each other.
+SETTINGS = {
+    "stride": "stride",
+    "same": "padding",
+    "valid": "padding",
+    "relu": "activation",
+    "leaky": "activation",
+    "linear": "activation",
+    "nobias": "bias",
+    "glorot": "initializer",
+    "he": "initializer",
+    "orthogonal": "initializer",
+    "l1": "l1",
+    "l2": "l2",
+}
+WEIGHTS = ("bias", "initializer", "l1", "l2")
+ALLOWED = {
+    "conv": ("window", "stride", "padding", "activation", *WEIGHTS),
+    "pool": ("window", "stride", "padding"),
+    "avgpool": ("window", "stride", "padding"),
+    "dense": ("activation", *WEIGHTS),
+}
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """``count * (…)`` before it is written out: the same layers, one after the other, each time with weights of their own."""
+
+    count: int | Size
+    items: tuple[Item, ...]
+
+    def __str__(self) -> str:
+        return f"{self.count} * ({', '.join(str(item) for item in self.items)})"
+
+
+Item = Layer | Repeat
+
+
+class Parser(Reader):
+    """Reads the layers of one text from left to right."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+
+    def network(self) -> tuple[Item, ...]:
+        """Read the whole text."""
+        items = self.items()
+        if self.next.text == ")":
+            self.fail("this `)` closes nothing", self.next)
+        if self.next.kind != "end":
+            self.comma_expected()
+        return items
+
+    def items(self) -> tuple[Item, ...]:
+        """Read layers up to the end or a closing parenthesis."""
+        items = [self.item()]
+        while self.next.text == ",":
+            self.take()
+            items.append(self.item())
+        return tuple(items)
+
+    def item(self) -> Item:
+        """Read a layer, a frozen group or a repeated group."""
+        token = self.next
+        after = self.tokens[min(self.index + 1, len(self.tokens) - 1)]
+        if token.kind in ("number", "scaled") or (token.kind == "name" and after.text == "*" and token.text not in LAYER_WORDS):
+            return self.repeat()
+        if token.kind != "name":
+            self.fail(f"a layer is expected where {self.found(token)}; the shortest network is `dense`", token)
+        if token.text not in LAYER_WORDS:
+            self.misspelt(token)
+        self.take()
+        if token.text == "frozen":
+            # The records of a template hold repeats and sizes too; binding replaces them.
+            layers: Any = self.group("`frozen`")
+            return Frozen(layers)
+        return self.layer(token)
+
+    def repeat(self) -> Repeat:
+        """Read ``3 * (…)``."""
+        start = self.next
+        count = self.size("a number of times", "3 * (conv 8 same)")
+        if isinstance(count, int) and count > LARGEST_REPEAT:
+            self.fail(f"a group is repeated at most {LARGEST_REPEAT:,} times", start)
+        if self.next.text != "*":
+            self.fail(f"a layer begins with a word, such as `conv {start.text}` or `dense {start.text}`", start)
+        self.take()
+        return Repeat(count, self.group(f"`{start.text} *`"))
+
+    def group(self, opener: str) -> tuple[Item, ...]:
+        """Read layers in parentheses."""
+        opening = self.next
+        if opening.text != "(":
+            self.fail(f"`(` is expected after {opener} where {self.found(opening)}: {opener.strip('`')} (conv 8, pool)", opening)
+        self.take()
+        self.depth += 1
+        if self.depth > LARGEST_DEPTH:
+            self.fail(f"groups stand in groups at most {LARGEST_DEPTH} deep", opening)
+        items = self.items()
+        if self.next.kind == "end":
+            self.fail("this `(` is never closed", opening)
+        if self.next.text != ")":
+            self.comma_expected()
+        self.take()
+        self.depth -= 1
+        return items
+
+    def comma_expected(self) -> NoReturn:
+        """Raise the error for something that follows a group without a comma."""
+        self.fail(f"`,` is expected where {self.found(self.next)}", self.next)
+
+    def misspelt(self, token: Token) -> NoReturn:
+        """Raise the error for a word that is no layer."""
+        joined = re.fullmatch(rf"({'|'.join(LAYER_WORDS)})([0-9].*)", token.text)
+        if joined:
+            self.fail(f"unknown layer `{token.text}`; did you mean `{joined[1]} {joined[2]}`?", token)
+        if token.text in OPTION_WORDS:
+            self.fail(f"`{token.text}` is an option: it stands behind its layer, without a comma between", token)
+        hint = nearest(token.text, LAYER_WORDS)
+        self.fail(f"unknown layer `{token.text[:40]}`{hint or '; the layers are ' + ', '.join(LAYER_WORDS)}", token)
+
+    def layer(self, word: Token) -> Layer:
+        """Read what follows a layer's word."""
+        name = word.text
+        if name in ("relu", "linear", "leaky", "gap", "drop"):
+            layer = self.small_layer(name)
+            self.end_of_layer(name)
+            return layer
+        if name == "conv":
+            size: Any = self.size("a number of filters", "conv 8")
+            settings = self.options(name, {})
+            return Conv(size, settings.pop("window", (3, 3)), **settings)
+        if name == "dense":
+            if not self.size_follows():
+                return Classifier(0, **self.options("dense", {}, classifier=True))  # binding knows how many classes there are
+            size = self.size("a number of units", "dense 64")
+            return Dense(size, **self.options(name, {}))
+        settings = self.options(name, {"window": self.pool_window()} if self.size_follows() else {})
+        window = settings.pop("window", (2, 2))
+        return Pool(window, settings.pop("stride", window), kind="max" if name == "pool" else "average", **settings)
+
+    def small_layer(self, name: str) -> Layer:
+        """Read what follows a word that takes a number or nothing."""
+        if name == "gap":
+            return GlobalAveragePool()
+        if name == "drop":
+            token = self.next
+            rate = self.decimal("`drop`", "a rate, such as `drop 0.2`")
+            if rate >= 1:
+                self.fail(f"the rate (={token.text}) of `drop` must be at least 0 and below 1", token)
+            return Dropout(rate)
+        return Activate(self.activation(name))
+
+    def end_of_layer(self, name: str) -> None:
+        """Check that nothing more is said of a layer without options."""
+        if self.next.kind != "end" and self.next.text not in (",", ")"):
+            self.fail(f"`,` is expected after `{name}` where {self.found(self.next)}: it has no such option", self.next)
+
+    def options(self, name: str, settings: dict[str, Any], classifier: bool = False) -> dict[str, Any]:
+        """Read options in any order and return the settings that they decide, added to those that are decided already."""
+        allowed = WEIGHTS if classifier else ALLOWED[name]
+        said = dict.fromkeys(settings, self.tokens[self.index - 1])
+        while self.next.kind != "end" and self.next.text not in (",", ")"):
+            token = self.take()
+            setting = "window" if token.kind == "window" else SETTINGS.get(token.text)
+            if setting is None:
+                self.unknown_option(name, allowed, token)
+            if setting not in allowed:
+                hidden = "; the classifier gives logits: for a hidden layer write its size, as in `dense 64`" if classifier else ""
+                self.fail(f"`{token.text}` is no option of `{name}`{hidden}", token)
+            if setting in said:
+                same = said[setting].text == token.text
+                self.fail(
+                    f"`{token.text}` is given twice" if same else f"`{token.text}` contradicts `{said[setting].text}` before it", token
+                )
+            said[setting] = token
+            settings[setting] = self.option_value(setting, token)
+        return settings
+
+    def option_value(self, setting: str, token: Token) -> Any:
+        """Return what an option sets, reading the number that belongs to it."""
+        if setting == "window":
+            return self.window(token)
+        if setting == "stride":
+            if self.next.kind == "window":
+                return self.window(self.take())
+            step = self.size("a stride", "stride 2")
+            return step, step
+        if setting == "activation":
+            return self.activation(token.text)
+        if setting == "bias":
+            return False
+        if setting in ("l1", "l2"):
+            number = self.next
+            value = self.decimal(f"`{setting}`", f"a penalty, such as `{setting} 0.01`")
+            if value > LARGEST_SIZE:
+                self.fail(f"the penalty (={number.text}) of `{setting}` must be at most {LARGEST_SIZE:,}", number)
+            return value
+        return token.text
+
+    def unknown_option(self, name: str, allowed: tuple[str, ...], token: Token) -> NoReturn:
+        """Raise the error for something that is no option."""
+        known = [word for word, setting in SETTINGS.items() if setting in allowed]
+        if token.text in LAYER_WORDS:
+            self.fail(f"`,` is expected between `{name}` and `{token.text}`", token)
+        if token.text in ("(", "*"):
+            self.fail(f"`,` is expected after `{name}` where `{token.text}` stands", token)
+        if token.text.isdigit() and "window" in allowed:
+            self.fail(
+                f"a number does not stand here; a window is written `{token.text}x{token.text}`, a stride `stride {token.text}`", token
+            )
+        if token.kind == "scaled" and "x" in token.text:
+            self.fail(WINDOW_RULE, token)
+        hint = nearest(token.text, known) if token.kind == "name" else ""
+        windows = "a window such as `5x5`, " if "window" in allowed else ""
+        self.fail(f"unknown option `{token.text[:40]}` of `{name}`{hint or f'; the options are {windows}' + ', '.join(known)}", token)
+
+    def size_follows(self) -> bool:
+        """Tell whether a size stands next, rather than an option."""
+        token = self.next
+        return token.kind in ("number", "scaled", "window") or (token.kind == "name" and token.text not in (*LAYER_WORDS, *OPTION_WORDS))

@@ -1,0 +1,264 @@
+"""The notation: text <-> network, and families of networks with their knobs.
+
+A network is one line of text, ``conv 8, pool, dense``; a family is one with knobs, ``conv n, pool, dense``. `str` of either writes it
+in canonical form, and reading that gives the same again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from issun.arch.grammar import Item, Parser, Repeat
+from issun.arch.knobs import LARGEST_COUNT, LAYER_WORDS, OPTION_WORDS, KnobValues, Size
+from issun.arch.layers import Classifier, Frozen, Layer, Shape
+from issun.arch.net import Net
+from issun.arch.tokens import nearest
+from issun.errors import KnobError, NetworkError
+
+#: How many layers a network may have when its repeats are written out.
+LARGEST_LAYERS = 10_000
+
+
+def substituted(layer: Layer, size: Callable[[Size], Any], classes: int) -> Layer:
+    """Return the layer with `size` of each knob's size in its place, and a classifier for `classes` classes."""
+
+    def value(given: Any) -> Any:
+        if isinstance(given, tuple):
+            return tuple(value(part) for part in given)
+        return size(given) if isinstance(given, Size) else given
+
+    changes = {item.name: value(getattr(layer, item.name)) for item in fields(layer)}
+    if isinstance(layer, Classifier):
+        changes["classes"] = classes
+    return replace(layer, **changes)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Networks that differ in their knobs; made by `parse`.
+
+    Two families are equal when they mean the same, however they were typed.
+
+    Attributes
+    ----------
+    text : str
+        As it was typed; `str` of the family is canonical.
+    items : tuple of Layer or Repeat
+        The layers, with a `Size` wherever a knob stands.
+    knobs : tuple of str
+        Names in order of appearance.
+    """
+
+    text: str = field(compare=False)
+    items: tuple[Item, ...]
+    knobs: tuple[str, ...]
+
+    def bind(self, values: Mapping[str, int], input: Shape, classes: int) -> Net:
+        """Return the network that the knobs' values make.
+
+        Parameters
+        ----------
+        values : mapping of str to int
+            A whole number, at least 1, for each knob.
+        input : tuple of int
+            ``(height, width, channels)`` of one image.
+        classes : int
+            Number of classes.
+
+        Raises
+        ------
+        KnobError
+            Where a knob has no value, a value no knob, or is out of range.
+        NetworkError
+            Where these values make no network; the message says which layer, why and with which values.
+        """
+        missing = [name for name in self.knobs if name not in values]
+        if missing:
+            raise KnobError(self._without_values(missing[0]))
+        for name, value in values.items():
+            if name not in self.knobs:
+                knobs = f"its knobs are {', '.join(self.knobs)}" if self.knobs else "it has no knobs"
+                raise KnobError(f"there is a value for `{name}`, but no such knob in the family `{self}`: {knobs}")
+            KnobValues(name, (value,))
+        try:
+            if _count(self.items, values) > LARGEST_LAYERS:
+                raise NetworkError(f"`{self}` has more than {LARGEST_LAYERS:,} layers when its repeats are written out; repeat less")
+            return Net(input, classes, tuple(_written_out(self.items, values, classes, itertools.count(1))))
+        except NetworkError as error:
+            raise NetworkError(f"{error} (with {values_text(values)})" if values else str(error)) from None
+
+    def _without_values(self, knob: str) -> str:
+        hint = nearest(knob, (*LAYER_WORDS, *OPTION_WORDS), 0.75) if len(knob) > 3 else ""
+        example = " ".join(f"{name}=1,2,4" for name in self.knobs)
+        return f'the knob `{knob}` of the family `{self}` has no values{hint or ";"} write for example "{self}" {example}'
+
+    def __str__(self) -> str:
+        return ", ".join(str(item) for item in self.items)
+
+
+def values_text(values: Mapping[str, int]) -> str:
+    """Return values as people write them: ``n=1, d=64``."""
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _repeats(item: Repeat, values: Mapping[str, int]) -> int:
+    return item.count.at(values) if isinstance(item.count, Size) else item.count
+
+
+def _count(items: Sequence[Item], values: Mapping[str, int]) -> int:
+    """Return how many layers the items are when the repeats are written out, without doing it."""
+    total = 0
+    for item in items:
+        if isinstance(item, Repeat):
+            total += _repeats(item, values) * _count(item.items, values)
+        else:
+            total += _count(item.layers, values) if isinstance(item, Frozen) else 1
+    return total
+
+
+def _written_out(items: Sequence[Item], values: Mapping[str, int], classes: int, number: Iterator[int]) -> Iterator[Layer]:
+    """Yield the layers with the knobs' values put in and the repeats written out; `number` counts them for the errors."""
+    for item in items:
+        if isinstance(item, Repeat):
+            for _ in range(_repeats(item, values)):
+                yield from _written_out(item.items, values, classes, number)
+        elif isinstance(item, Frozen):
+            yield Frozen(tuple(_written_out(item.layers, values, classes, number)))
+        else:
+            index = next(number)
+            try:
+                yield substituted(item, lambda size: size.at(values), classes)
+            except NetworkError as error:
+                raise NetworkError(f"layer {index}, `{item}`: {error}") from None
+
+
+def parse(text: str) -> Family:
+    """Read the text of a network or a family.
+
+    Raises
+    ------
+    NotationError
+        Shows the place, what was expected there and the nearest known word.
+    """
+    parser = Parser(text)
+    items = parser.network()
+    return Family(text, items, tuple(parser.knobs))
+
+
+def parse_network(text: str, input: Shape, classes: int) -> Net:
+    """Read the text of one network for images of shape `input`.
+
+    Raises
+    ------
+    NotationError
+        Where the text cannot be read.
+    KnobError
+        Where it has a knob.
+    NetworkError
+        Where no such network can be.
+    """
+    family = parse(text)
+    if family.knobs:
+        knob = family.knobs[0]
+        raise KnobError(f"`{family}` is a family with the knob `{knob}`, and one network is needed: write a number in place of `{knob}`")
+    return family.bind({}, input, classes)
+
+
+@dataclass(frozen=True)
+class BoundFamily:
+    """A family and the values of its knobs.
+
+    Attributes
+    ----------
+    family : Family
+    values : tuple of (str, tuple of int)
+        The values of each knob, in the family's order of knobs.
+    zipped : bool
+        Whether the values go in pairs, rather than each with each.
+
+    Raises
+    ------
+    KnobError
+        Where zipped knobs differ in length, or there are more than 100,000 combinations.
+    """
+
+    family: Family
+    values: tuple[tuple[str, tuple[int, ...]], ...]
+    zipped: bool = False
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(values) for name, values in self.values}
+        if self.zipped and len(set(lengths.values())) > 1:
+            counts = ", ".join(f"`{name}` has {count}" for name, count in lengths.items())
+            raise KnobError(f"the values of `{self.family}` go in pairs, so every knob needs as many as the others: {counts}")
+        if not self.zipped and math.prod(lengths.values()) > LARGEST_COUNT:
+            raise KnobError(
+                f"the knobs of `{self.family}` make {math.prod(lengths.values()):,} combinations; at most {LARGEST_COUNT:,} are allowed"
+            )
+
+    def combinations(self) -> Iterator[dict[str, int]]:
+        """Yield every combination of values once, the last knob changing fastest."""
+        names = [name for name, _ in self.values]
+        lists = [values for _, values in self.values]
+        every = zip(*lists, strict=True) if self.zipped and lists else itertools.product(*lists)
+        for values in dict.fromkeys(every):
+            yield dict(zip(names, values, strict=True))
+
+    def networks(self, input: Shape, classes: int) -> tuple[list[tuple[dict[str, int], Net]], list[tuple[dict[str, int], NetworkError]]]:
+        """Return the networks of all combinations that can be, and the errors of those that cannot, each with its values."""
+        feasible: list[tuple[dict[str, int], Net]] = []
+        infeasible: list[tuple[dict[str, int], NetworkError]] = []
+        for values in self.combinations():
+            try:
+                feasible.append((values, self.family.bind(values, input, classes)))
+            except NetworkError as error:
+                infeasible.append((values, error))
+        return feasible, infeasible
+
+
+def bind_arguments(arguments: Sequence[str], zipped: bool = False) -> list[BoundFamily]:
+    """Read families and knob values as the command line takes them, ``"A" "B" n=1,2 "C" n=16,32``.
+
+    Values bind to every family before them whose knob of that name has none yet: here 1 and 2 to A and B, 16 and 32 to C.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Texts of families, and values ``name=…``.
+    zipped : bool
+        Whether the values of a family's knobs go in pairs, rather than each with each.
+
+    Raises
+    ------
+    NotationError
+        Where a family cannot be read.
+    KnobError
+        Where values have no knob or a knob has no values.
+    """
+    families: list[Family] = []
+    bound: list[dict[str, tuple[int, ...]]] = []
+    for argument in arguments:
+        if "=" not in argument:
+            families.append(parse(argument))
+            bound.append({})
+            continue
+        given = KnobValues.parse(argument)
+        having = [index for index, family in enumerate(families) if given.name in family.knobs]
+        waiting = [index for index in having if given.name not in bound[index]]
+        if not waiting:
+            reason = "every family before them has values for it already" if having else "no family before them has such a knob"
+            raise KnobError(f"the values `{argument[:60]}` find no knob: {reason}; values stand after the families that they are for")
+        for index in waiting:
+            bound[index][given.name] = given.values
+    result = []
+    for family, values in zip(families, bound, strict=True):
+        for name in family.knobs:
+            if name not in values:
+                raise KnobError(family._without_values(name))
+        lists = tuple((name, values[name] if zipped else tuple(dict.fromkeys(values[name]))) for name in family.knobs)
+        result.append(BoundFamily(family, lists, zipped))
+    return result

@@ -1,0 +1,242 @@
+"""What does a person want to know of a study? The frontier, the smallest network that is good enough, the best one that is small enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from issun.cli.output import print_json, results, warn
+from issun.errors import SelectionError
+from issun.show.frontier import frontier_figure
+from issun.show.numbers import knobs_text, mean_text, percent
+from issun.show.style import save_figure
+from issun.show.tables import family_letters, networks_table, plain_table
+from issun.study import Study, default_target
+from issun.study.frontier import best, smallest
+
+#: What is said of a network in JSON; test figures stand only beside what was chosen.
+FIELDS = (
+    *("network", "family", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory", "seeds", "validation", "validation_sd"),
+    *("lower", "validation_images", "diverged", "best_seed", "seconds", "recipe_id", "split", "frontier"),
+)
+
+_BUDGETS = {"max_params": "parameters", "max_macs": "MACs", "max_bytes": "bytes of weights"}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a network: the accuracy to reach, a fraction (None: 0.01 below the best), and the most it may cost."""
+
+    target: float | None = None
+    max_params: int | None = None
+    max_macs: int | None = None
+    max_bytes: int | None = None
+
+    @property
+    def budgets(self) -> dict[str, int]:
+        """The budgets that were given, by the names of `issun.study.frontier.best`."""
+        given = {"max_params": self.max_params, "max_macs": self.max_macs, "max_bytes": self.max_bytes}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A network that was chosen for a reason, or the problem where there is none.
+
+    `key` names the reason in JSON, `note` in a table, `words` in a sentence. `row` is a row of `networks_frame` with `test` and `test_sd`.
+    """
+
+    key: str
+    note: str
+    words: str
+    row: pd.Series[Any] | None
+    problem: str = ""
+
+
+class Report:
+    """What a study says to what was asked.
+
+    Parameters
+    ----------
+    study : Study
+    networks : DataFrame
+        The networks to choose from, as `networks_frame` gives them.
+    wishes : Wishes
+    families : sequence of str, optional
+        The order in which families are named.
+
+    Raises
+    ------
+    SelectionError
+        Where nothing at all can be chosen: no trial has ended, or all diverged.
+    """
+
+    def __init__(self, study: Study, networks: pd.DataFrame, wishes: Wishes, families: list[str] | None = None) -> None:
+        self.study, self.networks, self.wishes = study, networks, wishes
+        self.letters = family_letters([*(families or []), *networks["family"]])
+        self.target = default_target(networks) if wishes.target is None else wishes.target
+        self.choices = self._choices()
+        self.by_family = self._by_family()
+
+    def _choice(self, key: str, note: str, words: str, choose: Callable[[], pd.Series[Any]]) -> Choice:
+        try:
+            row = choose()
+        except SelectionError as error:
+            return Choice(key, note, words, None, str(error))
+        tested = self.study.with_test(self.networks.loc[[row.name]])
+        return Choice(key, note, words, tested.iloc[0])
+
+    def _choices(self) -> list[Choice]:
+        networks, target = self.networks, self.target
+        notes = ["mean over seeds"] if (networks["seeds"] > 1).any() else []
+        notes += ["1 % below the best"] if self.wishes.target is None else []
+        reach = f"Smallest with {percent(target)} on validation" + (f" ({'; '.join(notes)})" if notes else "")
+        limits = " and ".join(f"at most {limit:,} {_BUDGETS[name]}" for name, limit in self.wishes.budgets.items())
+        return [
+            self._choice("smallest", "target", reach, partial(smallest, networks, target)),
+            self._choice(
+                "smallest_lower",
+                "bound",
+                "Smallest whose lower 95 % bound reaches it",
+                partial(smallest, networks, target, lower=True),
+            ),
+            self._choice(
+                "best", "best", f"Best with {limits}" if limits else "Best on validation", partial(best, networks, **self.wishes.budgets)
+            ),
+        ]
+
+    def _by_family(self) -> dict[str, Choice]:
+        """Return the smallest network of each family that reaches the target, in the order of the letters."""
+        choices = {}
+        for family in self.letters:
+            rows = self.networks[self.networks["family"] == family]
+            if not rows.empty:
+                choices[family] = self._choice("smallest", "target", family, partial(smallest, rows, self.target))
+        return choices
+
+    @property
+    def problem(self) -> str | None:
+        """Why a wish cannot be met. That no lower bound reaches the target is an answer, no problem."""
+        problems = [choice.problem for choice in self.choices if choice.problem and choice.key != "smallest_lower"]
+        return "; ".join(problems) or None
+
+    def print_tables(self, everything: bool = False) -> None:
+        """Print the frontier, or every network, and what was chosen."""
+        console = results()
+        chosen = [choice for choice in self.choices if choice.row is not None]
+        frontier = self.networks.index if everything else self.networks.index[self.networks["frontier"].astype(bool)]
+        rows = self.networks.loc[sorted({*frontier, *(choice.row.name for choice in chosen if choice.row is not None)})]
+        tests = {choice.row.name: choice.row for choice in chosen if choice.row is not None}
+        nan = float("nan")
+        rows = rows.assign(
+            test=[float(tests[index]["test"]) if index in tests else nan for index in rows.index],
+            test_sd=[float(tests[index]["test_sd"]) if index in tests else nan for index in rows.index],
+            note=[", ".join(c.note for c in chosen if c.row is not None and c.row.name == index) for index in rows.index],
+            training=trainings(self.study, rows),
+        )
+        console.print(networks_table(rows, self.letters))
+        if len(self.by_family) > 1:
+            self._print_families(console)
+        console.print()
+        for choice in self.choices:
+            self._print_choice(console, choice)
+
+    def _print_families(self, console: Console) -> None:
+        console.print(f"\nSmallest of each family with {percent(self.target)}:")
+        table = plain_table("", "", "parameters", "validation", "test", left=["", ""])
+        table.show_header = False
+        for family, choice in self.by_family.items():
+            row = choice.row
+            if row is None:
+                table.add_row(self.letters[family], "none")
+                continue
+            accuracies = [mean_text(row["validation"], row["validation_sd"]), "test " + mean_text(row["test"], row["test_sd"])]
+            table.add_row(self.letters[family], knobs_text(row["knobs"]), f"{row['parameters']:,}", *accuracies)
+        console.print(table)
+
+    def _print_choice(self, console: Console, choice: Choice) -> None:
+        row = choice.row
+        if row is None:
+            console.print(f"{choice.words}: none", soft_wrap=True)
+            return
+        before = [other for other in self.choices[: self.choices.index(choice)] if other.row is not None and other.row.name == row.name]
+        words = choice.words + (f" ({percent(row['lower'])})" if choice.key == "smallest_lower" else "")
+        if before:
+            console.print(f"{words}: the same", soft_wrap=True)
+            return
+        console.print(f"{words}:", soft_wrap=True)
+        console.print(f"  {row['network']}", soft_wrap=True)
+        accuracies = f"validation {mean_text(row['validation'], row['validation_sd'])}, test {mean_text(row['test'], row['test_sd'])}"
+        console.print(f"  {row['parameters']:,} parameters, {accuracies}", soft_wrap=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        about = self.study.about
+        return {
+            "study": self.study.path,
+            "data": {key: about[key] for key in ("data", "source", "fingerprint", "input", "classes", "images", "test_images", "notes")},
+            "recipes": about["recipes"],
+            "splits": about["splits"],
+            "trials": about["trials"],
+            "target": self.target,
+            "budgets": self.wishes.budgets,
+            **{choice.key: _as_json(choice.row) for choice in self.choices},
+            "smallest_by_family": {family: _as_json(choice.row) for family, choice in self.by_family.items()},
+            "problem": self.problem,
+            "networks": [{field: row[field] for field in FIELDS} for _, row in self.networks.iterrows()],
+        }
+
+    def draw(self) -> list[Path]:
+        """Draw the picture beside the study, as `.png` and `.svg`; say so, and go on, where that cannot be."""
+        name = Path(self.study.about["data"]).stem
+        order = list(self.letters)
+        networks = self.networks.sort_values("family", key=lambda families: families.map(order.index), kind="stable")
+        figure = frontier_figure(networks, title=f"How small can a network for {name} be?", target=self.target)
+        try:
+            return [save_figure(figure, self.study.path.with_suffix(kind)) for kind in (".png", ".svg")]
+        except OSError as error:
+            warn(f"the picture could not be written: {error}; the results are in {self.study.path}")
+            return []
+
+    def finish(self, as_json: bool, everything: bool, plot: bool) -> None:
+        """Draw and print what is asked for; raise `SelectionError` at the end where a wish cannot be met."""
+        if not as_json:
+            self.print_tables(everything)
+        pictures = self.draw() if plot else []
+        if as_json:
+            print_json(self.as_json() | {"pictures": pictures})
+        else:
+            console = results()
+            console.print()
+            if pictures:
+                console.print(f"Picture  {', '.join(shown(path) for path in pictures)}", soft_wrap=True)
+            console.print(f"Study    {shown(self.study.path)}", soft_wrap=True)
+        if self.problem:
+            raise SelectionError(self.problem)
+
+
+def _as_json(row: pd.Series[Any] | None) -> dict[str, Any] | None:
+    return None if row is None else {field: row[field] for field in (*FIELDS, "test", "test_sd")}
+
+
+def shown(path: Path) -> str:
+    """Return a path as people want to see it: seen from here where it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def trainings(study: Study, networks: pd.DataFrame) -> list[str]:
+    """Return for each network how it was trained, in the settings in which the study's recipes and splits differ."""
+    about = study.about
+    keys = list(networks[["recipe_id", "split"]].itertuples(index=False, name=None))
+    settings = {
+        (recipe, split): {**about["recipes"][recipe], "validation": about["splits"][split]["fraction"]} for recipe, split in set(keys)
+    }
+    names = sorted({name for values in settings.values() for name in values})
+    differing = [name for name in names if len({str(values[name]) for values in settings.values()}) > 1]
+    return [", ".join(f"{name.replace('_', ' ')} {settings[key][name]}" for name in differing) for key in keys]

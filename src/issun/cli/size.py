@@ -1,0 +1,104 @@
+"""`issun size`: how large is a network, layer by layer, and how does a family grow with its knobs?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from issun.arch.layers import shape_text
+from issun.arch.net import Net
+from issun.cli import options, values
+
+
+def size(
+    families: Annotated[list[str], typer.Argument(metavar="FAMILY… n=1,2,4", help="Networks, or families and the values of their knobs.")],
+    input: Annotated[str, typer.Option("--input", help="Height x width x channels of one image.")] = "28x28x1",
+    classes: Annotated[int, typer.Option("--classes", help="Number of classes.")] = 10,
+    zipped: options.Zip = False,
+    as_json: options.Json = False,
+) -> None:
+    """Print parameters, multiply-accumulates, bytes and working memory; nothing is trained.
+
+    For a family: the table over its knobs' values and the number of parameters as a polynomial in the knobs, also without values.
+    """
+    from issun.arch.cost import macs_polynomial, polynomial
+    from issun.arch.notation import BoundFamily, bind_arguments, parse
+    from issun.cli.output import print_json, results
+    from issun.errors import NetworkError
+    from issun.show.tables import sizes_table
+
+    shape = values.image_shape(input, "--input")
+    if any("=" in text for text in families):
+        bound = bind_arguments(families, zipped)
+    else:  # a family may then go without values: its polynomial needs none
+        parsed = [parse(text) for text in families]
+        bound = [BoundFamily(family, tuple((knob, ()) for knob in family.knobs)) for family in parsed]
+    answers, console, empty = [], results(), True
+    for index, family in enumerate(bound):
+        feasible, impossible = family.networks(shape, classes)
+        if not family.family.knobs and impossible:
+            raise NetworkError(str(impossible[0][1]))
+        empty = empty and not feasible and bool(impossible)
+        counts = {"parameters": polynomial, "macs": macs_polynomial} if family.family.knobs else {}
+        formulas = {name: str(count(family.family, shape, classes)) for name, count in counts.items()}
+        if as_json:
+            answers.append(
+                {
+                    "family": str(family.family),
+                    "formulas": formulas,
+                    "networks": [_facts(knobs, net) for knobs, net in feasible],
+                    "impossible": [{"knobs": knobs, "reason": str(reason)} for knobs, reason in impossible],
+                }
+            )
+            continue
+        if index:
+            console.print()
+        if family.family.knobs:
+            console.print(str(family.family))
+            console.print(f"parameters: {formulas['parameters']}", soft_wrap=True)
+            console.print(f"MACs: {formulas['macs']}", soft_wrap=True)
+            console.print()
+            console.print(sizes_table([_facts(knobs, net) for knobs, net in feasible], [(knobs, str(why)) for knobs, why in impossible]))
+        else:
+            _print_network(console, feasible[0][1])
+    if as_json:
+        print_json({"input": shape, "classes": classes, "families": answers})
+    if empty:
+        raise typer.Exit(1)
+
+
+def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
+    return {
+        "network": str(net),
+        "knobs": knobs,
+        "parameters": net.parameters,
+        "trained": net.trained,
+        "macs": net.macs,
+        "bytes": net.bytes(),
+        "peak_memory": net.peak_memory(),
+        "layers": [
+            {
+                "layer": str(row.layer),
+                "output": shape_text(row.output),
+                "parameters": row.parameters,
+                "trained": row.trained,
+                "macs": row.macs,
+                "frozen": row.frozen,
+            }
+            for row in net.rows
+        ],
+    }
+
+
+def _print_network(console: Console, net: Net) -> None:
+    from issun.show.numbers import bytes_text
+    from issun.show.tables import layers_table
+
+    console.print(layers_table(net))
+    console.print()
+    console.print(
+        f"weights {bytes_text(net.bytes())} as float32, {bytes_text(net.bytes(1))} as int8; "
+        f"working memory for one image {bytes_text(net.peak_memory())} as float32"
+    )

@@ -1,0 +1,90 @@
+"""`issun sweep`: train families of networks, then print and draw the frontier."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from issun.cli import options, values
+
+
+def sweep(
+    data: options.Data,
+    families: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FAMILY… n=1,2,4",
+            help="Networks with knobs in them, and the values of the knobs after them: n=1,2,4, n=2..11, n=1..32*2 (doubling).",
+        ),
+    ],
+    study: Annotated[Path | None, typer.Option("--study", help="The study's file; default: the data's name with .sqlite.")] = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="How many seeds each network is trained with, or which: 0,1,7.")] = "3",
+    target: options.Target = None,
+    max_params: options.MaxParams = None,
+    max_macs: options.MaxMacs = None,
+    max_bytes: options.MaxBytes = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many trials, how large and about how long; train nothing.")] = False,
+    epochs: options.Epochs = None,
+    learning_rate: options.LearningRate = None,
+    batch_size: options.BatchSize = None,
+    optimizer: options.Optimizer = None,
+    schedule: options.Schedule = None,
+    scaling: options.Scaling = None,
+    initializer: options.Initializer = None,
+    validation: options.Validation = 0.1,
+    zipped: options.Zip = False,
+    threads: options.Threads = None,
+    data_dir: options.DataDir = None,
+    plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = True,
+    as_json: options.Json = False,
+) -> None:
+    """Train families of networks and show accuracy against size.
+
+    What the study already holds is not trained again: the same command goes on where it was stopped, a wider one adds to it.
+
+    Example: issun sweep digits "conv n, pool, dense" n=1..16*2
+    """
+    from issun.cli.dry_run import dry_run as describe
+    from issun.cli.dry_run import plan_text
+    from issun.cli.output import remark_on
+    from issun.cli.progress import SweepView
+    from issun.cli.report import Report, Wishes
+    from issun.data.named import load
+    from issun.study import DataFacts, Store, Study, default_path, make_plan, run
+    from issun.study.frontier import networks_frame
+    from issun.study.store import recipe_id, split_id
+
+    wishes = Wishes(
+        values.accuracy(target, "--target"),
+        values.count(max_params, "--max-params"),
+        values.count(max_macs, "--max-macs"),
+        values.count(max_bytes, "--max-bytes"),
+    )
+    dataset = load(data, data_dir)
+    plan = make_plan(
+        families,
+        dataset,
+        epochs=epochs,
+        seeds=values.seeds(seeds, "--seeds"),
+        recipe=options.recipe_settings(learning_rate, batch_size, optimizer, schedule, scaling, initializer),
+        validation=validation,
+        zipped=zipped,
+    )
+    path = study or default_path(dataset)
+    if dry_run:
+        describe(plan, dataset, path, threads, as_json)
+        return
+    for remark in (*dataset.notes, *(f"left out: {problem.reason}" for problem in plan.infeasible), plan_text(plan)):
+        remark_on(remark)
+    with Store(path, DataFacts.of(dataset)) as store, SweepView() as view:
+        run(plan, dataset, store, threads=threads, on_progress=view, command=shlex.join(["issun", *sys.argv[1:]]))
+    result = Study(path)
+    trials = result.frame
+    # An earlier sweep may have trained otherwise, into the same study: what is compared here was trained alike.
+    alike = (trials["recipe_id"] == recipe_id(plan.trials[0])) & (trials["split"] == split_id(plan.split))
+    order = list(dict.fromkeys(trial.family for trial in plan.trials))
+    Report(result, networks_frame(trials[alike]), wishes, order).finish(as_json, everything=False, plot=plot)

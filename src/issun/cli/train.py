@@ -1,0 +1,99 @@
+"""`issun train`: train one network, watch it learn, save it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from issun.cli import options
+
+
+def train(
+    data: options.Data,
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help='A network without knobs: "conv 8, pool, conv 16, pool, dense".')],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the model.")] = Path("model.safetensors"),
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, order and dropout.")] = 0,
+    curves: Annotated[
+        Path | None, typer.Option("--curves", help="Draw loss and accuracy by epoch to this file: .png, .svg or .pdf.")
+    ] = None,
+    epochs: options.Epochs = None,
+    learning_rate: options.LearningRate = None,
+    batch_size: options.BatchSize = None,
+    optimizer: options.Optimizer = None,
+    schedule: options.Schedule = None,
+    scaling: options.Scaling = None,
+    initializer: options.Initializer = None,
+    validation: options.Validation = 0.1,
+    threads: options.Threads = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train one network, print how good it is, and save it."""
+    import pandas as pd
+
+    from issun.arch.notation import parse_network
+    from issun.cli.output import print_json, remark_on, results, warn
+    from issun.cli.progress import TrainingView
+    from issun.cli.report import shown
+    from issun.data.dataset import Split
+    from issun.data.named import load
+    from issun.errors import IssunError
+    from issun.recipe import Recipe
+    from issun.show.curves import curves_figure
+    from issun.show.numbers import duration, percent
+    from issun.show.style import FORMATS, save_figure
+    from issun.training import train_network
+
+    for path in (output, *([curves] if curves else [])):
+        if not path.absolute().parent.is_dir():
+            raise IssunError(f"{path} cannot be written: there is no folder {path.absolute().parent}; make it first")
+    if curves and curves.suffix.lower() not in FORMATS:
+        raise IssunError(f"--curves (={curves}) must end in {', '.join(FORMATS)}")
+    dataset = load(data, data_dir)
+    net = parse_network(network, dataset.input, len(dataset.classes))
+    split = Split(validation)
+    images, _ = split.indices(dataset.labels, dataset.classes)
+    settings = options.recipe_settings(learning_rate, batch_size, optimizer, schedule, scaling, initializer)
+    recipe = Recipe.for_images(len(images), **settings, epochs=epochs)
+    for note in dataset.notes:
+        remark_on(note)
+    with TrainingView(f"{net}  ({net.parameters:,} parameters) on {dataset.name}", recipe.epochs).shown() as view:
+        outcome = train_network(net, recipe, dataset, split, seed, threads=threads, on_epoch=view)
+    history = [line.as_dict() for line in outcome.history]
+    if curves:
+        save_figure(curves_figure(pd.DataFrame(history), title=f"{net} on {dataset.name}"), curves)
+    if not outcome.diverged:
+        outcome.model(dataset).save(output)
+    if as_json:
+        print_json(
+            {
+                "network": str(net),
+                "parameters": net.parameters,
+                "macs": net.macs,
+                "data": {"data": dataset.name, "source": dataset.source, "fingerprint": dataset.fingerprint},
+                "recipe": recipe.model_dump(),
+                "validation_fraction": validation,
+                "seed": seed,
+                "diverged": outcome.diverged,
+                "validation": {"loss": outcome.validation_loss, "accuracy": outcome.validation_accuracy},
+                "test": {"loss": outcome.test_loss, "accuracy": outcome.test_accuracy},
+                "seconds": outcome.seconds,
+                "history": history,
+                "model": None if outcome.diverged else output,
+                "curves": curves,
+            }
+        )
+    elif not outcome.diverged:
+        console = results()
+        console.print(f"{net}", soft_wrap=True)
+        console.print(
+            f"{net.parameters:,} parameters, {net.macs:,} MACs, trained for {recipe.epochs} epochs in {duration(outcome.seconds)}"
+        )
+        console.print(f"validation {percent(outcome.validation_accuracy)}, loss {outcome.validation_loss:.4f}")
+        console.print(f"test       {percent(outcome.test_accuracy)}, loss {outcome.test_loss:.4f}")
+        console.print(f"Model  {shown(output.absolute())}", soft_wrap=True)
+    if outcome.diverged:
+        warn(f"training diverged in epoch {len(outcome.history)}: try a smaller --learning-rate (now {recipe.learning_rate:g})")
+        raise typer.Exit(1)

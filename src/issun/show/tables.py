@@ -1,0 +1,116 @@
+"""How do results stand in a terminal? Tables that stay whole at 80 columns: a network is written as its family's letter and its knobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from math import isnan
+from string import ascii_uppercase
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from issun.arch import cost
+from issun.arch.layers import shape_text
+from issun.arch.net import Net
+from issun.show.numbers import bytes_text, knobs_text, mean_text, short_count
+
+
+def plain_table(*columns: str, left: Sequence[str] = ()) -> Table:
+    """Return an empty table with a line below its head; numbers go to the right, the columns named in `left` to the left."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True, header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right", no_wrap=column not in left, overflow="fold")
+    return table
+
+
+def family_letters(families: Iterable[str]) -> dict[str, str]:
+    """Return a name for each family in the order in which they come: A to Z, then AA, AB, …"""
+    names = ("".join(letters) for length in (1, 2, 3) for letters in product(ascii_uppercase, repeat=length))
+    return dict(zip(dict.fromkeys(families), names, strict=False))
+
+
+def _family_key(letters: Mapping[str, str]) -> Iterator[RenderableType]:
+    """Yield what each letter stands for, long families folded beside it."""
+    key = Table.grid(padding=(0, 2))
+    key.add_column(style="bold", no_wrap=True)
+    key.add_column(overflow="fold")
+    for family, letter in letters.items():
+        key.add_row(letter, Text(family))
+    yield Padding(key, (1, 0, 0, 0))
+
+
+def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None) -> RenderableType:
+    """Return networks with their sizes and accuracies, in the order of the frame, and below them the families.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a network. Columns: `family` (str), `knobs` (dict), `parameters`, `macs` (int), `validation`, `validation_sd`, `lower`
+        (fractions; the deviation is NaN for one seed); where there is one, `test` and `test_sd` (NaN: not shown) and `note` (str, may be
+        empty), `training` (str; shown where it differs).
+    letters : mapping of str to str, optional
+        What the families are called; by default A, B, … in the order in which they come.
+    """
+    letters = letters or family_letters(frame["family"])
+    trainings = "training" in frame and frame["training"].nunique() > 1
+    tested = "test" in frame and bool(frame["test"].notna().any())
+    noted = "note" in frame and bool(frame["note"].astype(bool).any())
+    columns = ["", "knobs", *(["training"] if trainings else []), "parameters", "MACs", "validation"]
+    columns += ["test"] * tested + ["chosen for"] * noted
+    table = plain_table(*columns, left=["", "knobs", "training", "chosen for"])
+    for _, row in frame.iterrows():
+        note = str(row["note"]) if noted else ""
+        cells = [letters[row["family"]], knobs_text(row["knobs"]), *([row["training"]] if trainings else [])]
+        cells += [f"{row['parameters']:,}", short_count(row["macs"]), mean_text(row["validation"], row["validation_sd"])]
+        if tested:
+            cells.append("" if isnan(row["test"]) else mean_text(row["test"], row["test_sd"]))
+        if noted:
+            cells.append(note)
+        table.add_row(*(Text(cell) for cell in cells), style="bold" if note else "")
+    return Group(table, *_family_key(letters))
+
+
+def layers_table(net: Net) -> Table:
+    """Return the layers of a network with each one's share of the parameters and of the MACs, and the sums."""
+    table = plain_table("", "layer", "output", "parameters", "share", "MACs", "share", left=["layer"])
+    for row in cost.table(net):
+        name = row.layer + ("  (frozen)" if row.frozen and row.parameters else "")
+        cells = [f"{row.parameters:,}", _share(row.parameter_share), f"{row.macs:,}", _share(row.mac_share)]
+        table.add_row(str(row.number), Text(name), shape_text(row.output), *cells)
+    table.add_section()
+    table.add_row("", "all", "", f"{net.parameters:,}", "", f"{net.macs:,}", "", style="bold")
+    if net.trained < net.parameters:
+        table.add_row("", "trained", "", f"{net.trained:,}", _share(net.trained / net.parameters), "", "")
+    return table
+
+
+def _share(fraction: float) -> str:
+    """Return a share of the whole in per cent; nothing where it is nothing."""
+    if not fraction:
+        return ""
+    return "<0.1 %" if fraction < 0.0005 else f"{100 * fraction:.1f} %"
+
+
+def sizes_table(rows: Sequence[Mapping[str, Any]], impossible: Sequence[tuple[Mapping[str, int], str]] = ()) -> RenderableType:
+    """Return the sizes of a family's networks, and below them which values give no network, and why.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        With `knobs` (mapping), `parameters`, `trained`, `macs`, `bytes`, `peak_memory` (int).
+    impossible : sequence of (mapping, str)
+        Knobs and reason.
+    """
+    partly = any(row["trained"] != row["parameters"] for row in rows)
+    table = plain_table("knobs", "parameters", *(["trained"] if partly else []), "MACs", "bytes", "peak memory", left=["knobs"])
+    for row in rows:
+        cells = [knobs_text(row["knobs"]), f"{row['parameters']:,}", *([f"{row['trained']:,}"] if partly else [])]
+        table.add_row(*cells, f"{row['macs']:,}", bytes_text(row["bytes"]), bytes_text(row["peak_memory"]))
+    problems = [Text(f"no network with {knobs_text(knobs)}: {reason}") for knobs, reason in impossible]
+    return Group(*([table] if rows else []), *([Text("")] if rows and problems else []), *problems)

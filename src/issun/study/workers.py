@@ -1,0 +1,156 @@
+"""Who does the work? Threads that take the longest job left, train it, and say how it ended.
+
+They know nothing of the study. A worker leaves a copy of its state at the end of each epoch where the calling thread can take it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from issun.data.dataset import Dataset
+from issun.engine.fitting import Epoch
+from issun.engine.protocol import State
+from issun.errors import Cancelled
+from issun.study.plan import Trial
+from issun.study.progress import Running
+from issun.training import Outcome
+
+
+@dataclass(eq=False)
+class Job:
+    """A trial that is to be trained in this run.
+
+    `latest` is what a checkpoint would keep: a state at the end of an epoch that nobody changes any more, and how many lines of
+    `history` belong to it. It is replaced as a whole, so that it can be read while the trial runs. `first_epoch` are the epochs that
+    an earlier run had done, `saved_epoch` those that the study holds.
+    """
+
+    trial: Trial
+    start: State | None = None
+    history: list[Epoch] = field(default_factory=list)
+    latest: tuple[State, int] | None = None
+    saved_epoch: int = 0
+    first_epoch: int = 0
+
+    def keep(self, line: Epoch, state: State) -> None:
+        """Take note of an epoch. A state that diverged is no place to go on from."""
+        self.history.append(line)
+        if not line.diverged:
+            self.latest = (state.copy(), len(self.history))
+
+    @property
+    def work_done(self) -> float:
+        """Of this run alone."""
+        return self.trial.work * (len(self.history) - self.first_epoch) / self.trial.recipe.epochs
+
+    @property
+    def work_left(self) -> float:
+        """Until its last epoch."""
+        return self.trial.work * (1 - len(self.history) / self.trial.recipe.epochs)
+
+    @property
+    def shown(self) -> Running:
+        """What a person is told of it while it runs."""
+        net, last = self.trial.net, self.history[-1] if self.history else None
+        accuracy = None if last is None else last.validation_accuracy
+        return Running(str(net), net.parameters, self.trial.seed, len(self.history), self.trial.recipe.epochs, accuracy)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a worker says when it is through with a job: an outcome, an error, or neither where it was stopped."""
+
+    job: Job
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+
+
+class Workers:
+    """Threads at work on jobs.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        In the order in which they are to begin.
+    dataset : Dataset
+    threads : int
+        How many jobs at once. Where there are fewer jobs, each gets several threads.
+    train : callable
+        What trains one network.
+    stop : Event
+        Set it to end all work soon.
+
+    Attributes
+    ----------
+    ends : SimpleQueue of Ended
+        Each job that was begun comes out here once.
+    """
+
+    def __init__(self, jobs: Sequence[Job], dataset: Dataset, threads: int, train: Callable[..., Outcome], stop: threading.Event) -> None:
+        self.ends: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+        self._stop = stop
+        self.count = max(1, min(threads, len(jobs)))
+        self._each = max(1, threads // max(1, len(jobs)))
+        self._dataset, self._train = dataset, train
+        self._waiting = deque(jobs)
+        self._running: dict[str, Job] = {}
+        self._threads = [threading.Thread(target=self._work, name=f"issun-{number}") for number in range(self.count)]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Wait until no thread runs any more."""
+        for thread in self._threads:
+            if thread.ident is not None:  # started
+                thread.join()
+
+    @property
+    def running(self) -> list[Job]:
+        """The jobs that were begun and not yet left, oldest first."""
+        return list(self._running.values())
+
+    @property
+    def waiting(self) -> list[Job]:
+        """The jobs that nobody has begun."""
+        return list(self._waiting)
+
+    def leave(self, job: Job) -> None:
+        """Count a job that came out of `ends` as running no more."""
+        del self._running[job.trial.id]
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                job = self._waiting.popleft()
+            except IndexError:
+                return
+            self._running[job.trial.id] = job
+            try:
+                ended = Ended(job, self._trained(job))
+            except Cancelled as error:
+                ended = Ended(job, error=None if self._stop.is_set() else error)
+            except BaseException as error:  # whatever it is must reach the calling thread, or it would wait for ever
+                ended = Ended(job, error=error)
+            self.ends.put(ended)
+
+    def _trained(self, job: Job) -> Outcome:
+        trial = job.trial
+        return self._train(
+            trial.net,
+            trial.recipe,
+            self._dataset,
+            trial.split,
+            trial.seed,
+            threads=self._each,
+            state=job.start,
+            history=tuple(job.history),
+            on_epoch=job.keep,
+            cancel=self._stop,
+        )

@@ -1,0 +1,287 @@
+"""What comes of training one network once? `train_network` for those who have every part, `train` for everybody else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.arch.layers import shape_text
+from issun.arch.net import Net
+from issun.arch.notation import parse_network
+from issun.data.dataset import Dataset, Split
+from issun.data.named import load
+from issun.engine import EngineName, Epoch, Scaling, State, fit, make_engine, scaling_for, threads_available
+from issun.engine.fitting import loss_and_accuracy
+from issun.engine.protocol import SLOTS, CancelFlag
+from issun.engine.weights import penalty
+from issun.errors import ModelError, NetworkError
+from issun.model import Model
+from issun.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of training one network once. Losses are means over images with penalties, accuracies are fractions.
+
+    Attributes
+    ----------
+    net, recipe, split, seed
+        What was trained, and how.
+    state : State
+        Final weights and optimiser moments.
+    history : tuple of Epoch
+        One line an epoch, from the first on.
+    scaling : Scaling
+        How uint8 values became the network's input.
+    validation_loss, validation_accuracy : float
+        With the final weights.
+    validation_predictions : ndarray of uint16, shape (validation images,)
+        The predicted class of each validation image, in the order of `Split.indices`.
+    test_loss, test_accuracy : float
+        With the final weights, measured once. To be reported, never to choose by.
+    seconds : float
+        Time spent training, measuring left out.
+    diverged : bool
+        Whether a loss or a weight stopped being a finite number; training then ended early.
+    """
+
+    net: Net
+    recipe: Recipe
+    split: Split
+    seed: int
+    state: State
+    history: tuple[Epoch, ...]
+    scaling: Scaling
+    validation_loss: float
+    validation_accuracy: float
+    validation_predictions: NDArray[np.uint16]
+    test_loss: float
+    test_accuracy: float
+    seconds: float
+    diverged: bool
+
+    def model(self, dataset: Dataset) -> Model:
+        """Return the trained network as a `Model` with the class names of `dataset`, on which it was trained.
+
+        Raises
+        ------
+        ModelError
+            Where training diverged, or the data set has another number of classes.
+        """
+        if self.diverged:
+            raise ModelError(
+                f"training diverged in epoch {len(self.history)}, so there is no model of it: train again with a smaller `learning_rate` "
+                f"(now {self.recipe.learning_rate:g})"
+            )
+        about = {
+            "data": f"{dataset.name} ({dataset.fingerprint})",
+            "seed": str(self.seed),
+            "validation": f"{self.split.fraction:g} of the training images, split seed {self.split.seed}",
+            "validation accuracy": f"{self.validation_accuracy:.4f}",
+            "recipe": self.recipe.model_dump_json(),
+            "issun": _version(),
+        }
+        return Model(self.net, self.state.weights, self.scaling, dataset.classes, about)
+
+
+def _version() -> str:
+    try:
+        return version("issun")
+    except PackageNotFoundError:  # run from its sources without being installed
+        return "unknown"
+
+
+def train_network(
+    net: Net,
+    recipe: Recipe,
+    dataset: Dataset,
+    split: Split | None = None,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+    engine: EngineName = "native",
+    state: State | None = None,
+    history: Sequence[Epoch] = (),
+    on_epoch: Callable[[Epoch, State], None] | None = None,
+    cancel: CancelFlag | None = None,
+) -> Outcome:
+    """Train one network to the last epoch of its recipe, from the first or from a stored state, and measure it.
+
+    Parameters
+    ----------
+    net : Net
+        Made for the images and classes of `dataset`, with at least one weight to train.
+    recipe : Recipe
+    dataset : Dataset
+    split : Split, optional
+        Which of the training images are set aside for validation; by default a tenth, ``Split()``.
+    seed : int
+        Of weights, order and dropout. The same arguments give the same outcome to the bit, `threads` and an interruption between two
+        epochs notwithstanding; only the seconds differ.
+    threads : int, optional
+        How many to use; by default one for each core.
+    engine : {"native", "reference"}
+    state, history : State and sequence of Epoch, optional
+        Where to go on from: the state after an epoch (it is copied) and the lines of all epochs up to it.
+    on_epoch : callable, optional
+        Called after each epoch with its line and the state (copy it to keep it).
+    cancel : CancelFlag, optional
+        Asked again and again whether to stop.
+
+    Returns
+    -------
+    Outcome
+        Also where training diverges, marked so.
+
+    Raises
+    ------
+    NetworkError
+        Where the network does not fit the data, or has nothing to train.
+    DataError
+        Where a class has too few images to be split.
+    ModelError
+        Where `state` and `history` do not belong to each other, the network or the recipe.
+    Cancelled
+        Where `cancel` was set.
+    """
+    split = Split() if split is None else split
+    _check_fit(net, dataset)
+    lines = list(history)
+    state = State.start(net, recipe, seed) if state is None else state.copy()
+    _check_state(state, lines, net, recipe)
+    train, validation = split.indices(dataset.labels, dataset.classes)
+    scaling = scaling_for(recipe, dataset.images, train)
+    runner = make_engine(net, recipe, scaling, threads=threads_available() if threads is None else threads, name=engine)
+
+    def keep(line: Epoch, state: State) -> None:
+        lines.append(line)
+        if on_epoch is not None:
+            on_epoch(line, state)
+
+    if not (lines and lines[-1].diverged):
+        state = fit(runner, net, recipe, dataset.images, dataset.labels, train, validation, seed, state, keep, cancel)
+    extra = penalty(net, state.weights)
+    logits = runner.logits(state.weights, dataset.images, validation, cancel)
+    loss, accuracy = loss_and_accuracy(logits, dataset.labels[validation])
+    test_logits = runner.logits(state.weights, dataset.test_images, np.arange(len(dataset.test_images)), cancel)
+    test_loss, test_accuracy = loss_and_accuracy(test_logits, dataset.test_labels)
+    return Outcome(
+        net=net,
+        recipe=recipe,
+        split=split,
+        seed=seed,
+        state=state,
+        history=tuple(lines),
+        scaling=scaling,
+        validation_loss=loss + extra,
+        validation_accuracy=accuracy,
+        validation_predictions=np.nan_to_num(logits, nan=-np.inf).argmax(axis=1).astype(np.uint16),
+        test_loss=test_loss + extra,
+        test_accuracy=test_accuracy,
+        seconds=sum(line.seconds for line in lines),
+        diverged=any(line.diverged for line in lines) or not (np.isfinite(loss) and np.isfinite(state.weights).all()),
+    )
+
+
+def _check_fit(net: Net, dataset: Dataset) -> None:
+    if net.input != dataset.input:
+        raise NetworkError(f"the network takes {shape_text(net.input)} images, but those of {dataset.name} are {shape_text(dataset.input)}")
+    if net.classes != len(dataset.classes):
+        raise NetworkError(f"the network tells {net.classes} classes apart, but {dataset.name} has {len(dataset.classes)}")
+    if net.trained == 0:
+        raise NetworkError(f"`{net}` has nothing to train: leave a layer with weights out of `frozen (…)`, as a rule the last `dense`")
+
+
+def _check_state(state: State, history: list[Epoch], net: Net, recipe: Recipe) -> None:
+    weights, moments = (net.parameters,), (SLOTS[recipe.optimizer], net.parameters)
+    if state.weights.shape != weights or state.moments.shape != moments:
+        raise ModelError(
+            f"a stored state with weights of shape {state.weights.shape} and moments of shape {state.moments.shape} does not belong to "
+            f"`{net}` trained with {recipe.optimizer}, where they are {weights} and {moments}; begin without it"
+        )
+    if state.epoch > recipe.epochs or [line.epoch for line in history] != list(range(1, state.epoch + 1)):
+        raise ModelError(
+            f"a stored state after epoch {state.epoch} needs a history of {state.epoch} lines and a recipe of as many epochs or more, but "
+            f"there are {len(history)} lines and {recipe.epochs} epochs; begin without it"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What `train` gives back: the outcome, the data that it was trained on, and the model."""
+
+    outcome: Outcome
+    dataset: Dataset
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained network; `ModelError` where training diverged."""
+        return self.outcome.model(self.dataset)
+
+
+def train(
+    data: str | os.PathLike[str] | Dataset,
+    network: str | Net,
+    *,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    validation: float = 0.1,
+    threads: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    on_epoch: Callable[[Epoch, State], None] | None = None,
+) -> Trained:
+    """Train one network on images.
+
+    Parameters
+    ----------
+    data : str, PathLike or Dataset
+        A name such as ``digits`` or ``mnist``, the path of an ``.npz`` archive, or a data set.
+    network : str or Net
+        The network's text, such as ``"conv 4, pool, conv 8, pool, dense"``.
+    recipe : Recipe or mapping, optional
+        How to train, or settings to put in place of the defaults; by default `Recipe.for_images` of the number of training images.
+    epochs : int, optional
+        In place of the recipe's.
+    seed : int
+        Of weights, order and dropout.
+    validation : float
+        Share of the training images that is set aside, above 0 and below 1.
+    threads, on_epoch
+        As of `train_network`.
+    data_dir : str or PathLike, optional
+        Where named data sets are looked for first.
+
+    Returns
+    -------
+    Trained
+        Its `model` predicts and can be saved; its `outcome` has the history.
+
+    Raises
+    ------
+    DataError, NotationError, NetworkError, RecipeError
+        Where data, network or settings cannot be used.
+
+    Examples
+    --------
+    >>> trained = train("digits", "conv 4, pool, dense", epochs=2)  # doctest: +SKIP
+    >>> trained.model.predict(trained.dataset.test_images[:3])  # doctest: +SKIP
+    array([0, 1, 2])
+    """
+    dataset = data if isinstance(data, Dataset) else load(data, data_dir)
+    net = network if isinstance(network, Net) else parse_network(network, dataset.input, len(dataset.classes))
+    split = Split(validation)
+    settings = {} if epochs is None else {"epochs": epochs}
+    if isinstance(recipe, Recipe):
+        recipe = Recipe(**recipe.model_dump() | settings)
+    else:
+        images, _ = split.indices(dataset.labels, dataset.classes)
+        recipe = Recipe.for_images(len(images), **{**(recipe or {}), **settings})
+    return Trained(train_network(net, recipe, dataset, split, seed, threads=threads, on_epoch=on_epoch), dataset)

@@ -1,0 +1,179 @@
+"""The notation: what a text means, and that writing and reading give the same network again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issun.arch.layers import (
+    LINEAR,
+    Activate,
+    Activation,
+    Classifier,
+    Conv,
+    Dense,
+    Dropout,
+    Frozen,
+    GlobalAveragePool,
+    Layer,
+    Pool,
+    number_text,
+)
+from issun.arch.net import Net
+from issun.arch.notation import parse, parse_network
+from issun.errors import KnobError, NetworkError, NotationError
+from strategies import nets
+
+IMAGE = (28, 28, 1)
+WORDS = [
+    "conv",
+    "pool",
+    "dense",
+    "drop",
+    "frozen",
+    "gap",
+    "8",
+    "n",
+    "2n",
+    "0.6d",
+    "5x5",
+    "stride",
+    "same",
+    "relu",
+    "leaky",
+    "0.2",
+    "nobias",
+    "l1",
+    "3",
+    "*",
+    "(",
+    ")",
+    ",",
+    "x",
+]
+
+
+def layer(text: str) -> Layer:
+    """Return the first layer of a network that begins with `text`."""
+    return parse_network(f"{text}, dense", IMAGE, 10).layers[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("conv 8", Conv(8)),
+        ("conv 8 5x5 same", Conv(8, (5, 5), padding="same")),
+        ("conv 8 same 5x3 stride 2x1", Conv(8, (5, 3), (2, 1), "same")),
+        ("conv 8 stride 2 valid linear nobias", Conv(8, stride=(2, 2), activation=LINEAR, bias=False)),
+        ("conv 8 leaky 0.2 he", Conv(8, activation=Activation("leaky", 0.2), initializer="he")),
+        ("conv 8 leaky same", Conv(8, activation=Activation("leaky"), padding="same")),
+        ("conv 8 l2 1e-4 l1 .01 orthogonal", Conv(8, initializer="orthogonal", l1=0.01, l2=0.0001)),
+        ("pool", Pool()),
+        ("pool 3", Pool((3, 3), (3, 3))),
+        ("pool 3x2", Pool((3, 2), (3, 2))),
+        ("pool 3x3 stride 2", Pool((3, 3), (2, 2))),
+        ("pool stride 1 same", Pool((2, 2), (1, 1), "same")),
+        ("pool same 3x3", Pool((3, 3), (3, 3), "same")),
+        ("avgpool 2 stride 2", Pool(kind="average")),
+        ("gap", GlobalAveragePool()),
+        ("dense 64 linear glorot", Dense(64, LINEAR, initializer="glorot")),
+        ("drop 0.2", Dropout(0.2)),
+        ("leaky 0.3", Activate(Activation("leaky", 0.3))),
+        ("relu", Activate(Activation("relu"))),
+        ("frozen (conv 4, pool)", Frozen((Conv(4), Pool()))),
+    ],
+)
+def test_each_layer_and_option_means_what_it_says(text: str, expected: Layer) -> None:
+    assert layer(text) == expected
+
+
+def test_dense_without_a_number_is_the_classifier() -> None:
+    net = parse_network("dense nobias l2 0.5", IMAGE, 7)
+    assert net.layers == (Classifier(7, bias=False, l2=0.5),)
+
+
+def test_repeats_are_written_out_inside_frozen_groups_too() -> None:
+    net = parse_network("frozen (2 * (conv 4 same, 2 * (relu))), dense", IMAGE, 10)
+    group = (Conv(4, padding="same"), Activate(Activation("relu")), Activate(Activation("relu")))
+    assert net.layers == (Frozen(group * 2), Classifier(10))
+
+
+def test_spaces_and_line_ends_do_not_matter() -> None:
+    assert parse("conv   n,pool ,\n\tdense") == parse("conv n, pool, dense")
+
+
+@pytest.mark.parametrize(
+    ("typed", "canonical"),
+    [
+        ("conv n 3x3 stride 1 valid relu , dense", "conv n, dense"),
+        ("conv n same 5x5 nobias leaky 0.01, dense", "conv n 5x5 same leaky nobias, dense"),
+        ("conv 1.0n, conv 0.60n, conv 12.5n, dense", "conv n, conv 0.6n, conv 12.5n, dense"),
+        ("2n*(pool k stride k),3 * ( dense 08 ),dense", "2n * (pool k), 3 * (dense 8), dense"),
+        ("frozen(n * (conv 4 stride s)), pool 2x2 stride 2, dense", "frozen (n * (conv 4 stride s)), pool, dense"),
+    ],
+)
+def test_a_family_is_written_in_one_canonical_form(typed: str, canonical: str) -> None:
+    family = parse(typed)
+    assert str(family) == canonical
+    assert parse(canonical) == family
+    assert family.text == typed
+
+
+@given(nets(trainable=False))
+def test_a_network_is_read_back_from_its_own_text(net: Net) -> None:
+    again = parse_network(str(net), net.input, net.classes)
+    assert again == net
+    assert again.id == net.id
+    assert str(parse(str(net))) == str(net)
+
+
+@given(st.floats(0, 1e6))
+def test_numbers_are_written_without_exponent_and_read_back_exactly(value: float) -> None:
+    text = number_text(value)
+    assert "e" not in text
+    assert float(text) == value
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS), max_size=15).map(" ".join)))
+def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
+    try:
+        family = parse(text)
+    except NotationError as error:
+        refused: NotationError | None = error
+    else:
+        refused = None
+        assert parse(str(family)) == family
+    if refused is not None:
+        assert 0 <= refused.position <= len(text)
+        assert refused.text == text
+
+
+@given(st.lists(st.sampled_from(["conv n", "conv 2m 2x2", "pool", "pool n", "dense 0.5n", "drop 0.1", "2 * (relu, conv m same)"])))
+def test_a_family_is_read_back_from_its_own_text(layers: list[str]) -> None:
+    family = parse(", ".join([*layers, "dense"]))
+    assert parse(str(family)) == family
+    values = {"n": 3, "m": 2}
+    try:
+        net = family.bind({name: values[name] for name in family.knobs}, (9, 8, 2), 5)
+    except NetworkError:
+        return
+    assert parse_network(str(net), (9, 8, 2), 5) == net
+
+
+def test_sizes_are_computed_in_exact_decimals_and_rounded_down() -> None:
+    # In binary floating point 0.29 * 100 is 28.999999999999996.
+    assert parse("dense 0.29d, dense 0.6d, dense").bind({"d": 100}, IMAGE, 10).layers[:2] == (Dense(29), Dense(60))
+    assert parse("dense 0.6d, dense").bind({"d": 256}, IMAGE, 10).layers[0] == Dense(153)
+
+
+def test_knobs_stand_for_filters_units_windows_strides_and_repeats() -> None:
+    family = parse("conv f stride s, pool p, r * (conv 2f same), dense u, dense")
+    assert family.knobs == ("f", "s", "p", "r", "u")
+    net = family.bind({"f": 3, "s": 2, "p": 3, "r": 2, "u": 9}, IMAGE, 10)
+    assert str(net) == "conv 3 stride 2, pool 3, conv 6 same, conv 6 same, dense 9, dense"
+
+
+def test_one_network_has_no_knobs() -> None:
+    with pytest.raises(KnobError, match=r"knob `n`.*write a number in place of `n`"):
+        parse_network("conv n, dense", IMAGE, 10)

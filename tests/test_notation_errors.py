@@ -1,0 +1,102 @@
+"""Errors of the notation: each shows the place, says what was expected, and names the nearest known word."""
+
+from __future__ import annotations
+
+import pytest
+
+from issun.arch.notation import parse
+from issun.errors import NotationError
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "says"),
+    [
+        ("cnov 8, dense", "cnov", "did you mean `conv`"),
+        ("conv8, dense", "conv8", "did you mean `conv 8`"),
+        ("Dense", "Dense", "did you mean `dense`"),
+        ("zebra 3, dense", "zebra", "the layers are conv, pool"),
+        ("conv 8 smae, dense", "smae", "did you mean `same`"),
+        ("conv 8 quickly, dense", "quickly", "the options are a window such as `5x5`, stride"),
+        ("conv, dense", ",", "a number of filters is expected"),
+        ("conv same, dense", "same", "`conv 8` or, with a knob, `conv n`"),
+        ("conv 3x3 8, dense", "3x3", "a number of filters is expected"),
+        ("conv 8 5, dense", "5", "a window is written `5x5`"),
+        ("conv 8 3xn, dense", "3xn", "without knobs"),
+        ("conv 8 nx3, dense", "nx3", "unknown option"),
+        ("conv 0, dense", "0", "from 1 to 1,000,000"),
+        ("conv 8 0x3, dense", "0x3", "from 1 to 1,000,000"),
+        ("conv 1000001, dense", "1000001", "from 1 to 1,000,000"),
+        ("conv 1.5, dense", "1.5", "must be a whole number"),
+        ("conv -3, dense", "-", "no sign"),
+        ("conv 0n, dense", "0n", "factor (=0) of the knob `n` must be above 0"),
+        ("conv 2x, dense", "2x", "without knobs"),
+        ("conv x, dense", "x", "cannot name a knob"),
+        ("conv 2pool, dense", "2pool", "is a word of the notation"),
+        ("conv 8 same same, dense", "same", "given twice"),
+        ("conv 8 same valid, dense", "valid", "contradicts `same`"),
+        ("conv 8 relu linear, dense", "linear", "contradicts `relu`"),
+        ("conv 8 he glorot, dense", "glorot", "contradicts `he`"),
+        ("pool 3 2x2, dense", "2x2", "contradicts `3`"),
+        ("conv 8 stride, dense", ",", "a stride is expected"),
+        ("conv 8 l1, dense", ",", "a penalty"),
+        ("conv 8 l1 9999999, dense", "9999999", "at most 1,000,000"),
+        ("conv 8 leaky 3, dense", "3", "from 0 to 1"),
+        ("pool relu, dense", "relu", "no option of `pool`"),
+        ("dense 8 same, dense", "same", "no option of `dense`"),
+        ("dense relu", "relu", "for a hidden layer write its size"),
+        ("dense dense", "dense", "`,` is expected between"),
+        ("conv 8 pool, dense", "pool", "`,` is expected between"),
+        ("gap 3, dense", "3", "no such option"),
+        ("drop 1, dense", "1", "below 1"),
+        ("drop n, dense", "n", "whole numbers only"),
+        ("same, dense", "same", "is an option"),
+        ("conv 8,, dense", ",", "a layer is expected"),
+        ("conv 8, dense)", ")", "closes nothing"),
+        ("frozen (conv 8, dense", "(", "never closed"),
+        ("frozen conv 8, dense", "conv", "`(` is expected after `frozen`"),
+        ("frozen (), dense", ")", "a layer is expected"),
+        ("3 * conv 8, dense", "conv", "`(` is expected after `3 *`"),
+        ("3 conv 8, dense", "3", "begins with a word"),
+        ("3 * (conv 8) pool, dense", "pool", "`,` is expected"),
+        ("10001 * (conv 8), dense", "10001", "at most 10,000 times"),
+        ("conv n=4, dense", "=", "an argument of their own"),
+        ("conv 8; dense", ";", "separated by `,`"),
+        ("conv 8 \x00, dense", "\x00", r"`\x00` cannot be read here"),
+        ("conv " + "1" * 5000 + ", dense", "1" * 5000, "at most 30 characters"),
+    ],
+)
+def test_the_error_points_at_the_place_and_says_what_to_do(text: str, wrong: str, says: str) -> None:
+    with pytest.raises(NotationError) as caught:
+        parse(text)
+    error = caught.value
+    # Where a word stands twice, the second is wrong.
+    assert text[error.position :].startswith(wrong)
+    assert says in error.problem
+    # Under the caret stands what is wrong, also where only a part of a long text is shown.
+    _, line, carets = str(error).split("\n")
+    start, length = carets.index("^"), carets.count("^")
+    shown = "".join(character if character.isprintable() else " " for character in wrong)
+    assert shown.startswith(line[start : start + length].rstrip("…"))
+    assert len(line) < 130
+
+
+@pytest.mark.parametrize("text", ["", "   ", "conv 8,", "3 * (", "conv 8 l1", "frozen"])
+def test_a_text_that_ends_too_early_is_marked_at_its_end(text: str) -> None:
+    with pytest.raises(NotationError, match="the text ends") as caught:
+        parse(text)
+    assert caught.value.position == len(text.rstrip())
+
+
+def test_an_option_given_twice_is_marked_where_it_stands_the_second_time() -> None:
+    with pytest.raises(NotationError) as caught:
+        parse("conv 8 same relu same")
+    assert caught.value.position == 17
+
+
+def test_depth_and_length_have_bounds() -> None:
+    with pytest.raises(NotationError, match="at most 50 deep"):
+        parse("frozen (" * 2000 + "dense")
+    with pytest.raises(NotationError, match="at most 20,000"):
+        parse("pool, " * 10_000 + "dense")
+    deep = "frozen (" * 50 + "conv 2" + ")" * 50 + ", dense"
+    assert str(parse(deep)) == deep

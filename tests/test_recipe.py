@@ -1,0 +1,122 @@
+"""Recipes: defaults, what is refused and how it is said, and the learning rate of every step."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issun.errors import IssunError, RecipeError
+from issun.recipe import LEARNING_RATES, Recipe
+
+
+def test_the_default_recipe() -> None:
+    recipe = Recipe()
+    assert recipe.model_dump() == {
+        "scaling": "unit",
+        "initializer": "glorot",
+        "optimizer": "adam",
+        "learning_rate": 0.003,
+        "schedule": "cosine",
+        "batch_size": 128,
+        "epochs": 12,
+        "momentum": 0.9,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+        "rho": 0.9,
+        "epsilon": 1e-7,
+    }
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), LEARNING_RATES.items())
+def test_each_optimizer_has_its_own_rate(optimizer: str, rate: float) -> None:
+    assert Recipe(optimizer=optimizer).learning_rate == rate
+    assert Recipe(optimizer=optimizer, learning_rate=0.5).learning_rate == 0.5
+
+
+def test_adadelta_has_its_own_rho() -> None:
+    assert Recipe(optimizer="adadelta").rho == 0.95
+    assert Recipe(optimizer="rmsprop").rho == 0.9
+    assert Recipe(optimizer="adadelta", rho=0.5).rho == 0.5
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "rule"),
+    [
+        ("learning_rate", 0, "greater than 0"),
+        ("learning_rate", -0.1, "greater than 0"),
+        ("learning_rate", math.inf, "finite"),
+        ("learning_rate", math.nan, "finite|greater"),
+        ("learning_rate", "fast", "valid number"),
+        ("batch_size", 0, "greater than or equal to 1"),
+        ("batch_size", 65537, "less than or equal to 65536"),
+        ("batch_size", 1.5, "valid integer|fractional"),
+        ("epochs", 0, "greater than or equal to 1"),
+        ("momentum", 1.0, "less than 1"),
+        ("beta_1", 1.0, "less than 1"),
+        ("beta_2", -0.1, "greater than or equal to 0"),
+        ("rho", 1.0, "less than 1"),
+        ("epsilon", 0.0, "greater than 0"),
+        ("optimizer", "adamw", "'sgd', 'adam', 'rmsprop' or 'adadelta'"),
+        ("schedule", "step", "'constant' or 'cosine'"),
+        ("scaling", "half", "'unit', 'raw' or 'standard'"),
+        ("initializer", "zeros", "'glorot', 'he' or 'orthogonal'"),
+    ],
+)
+def test_a_setting_out_of_range_names_itself_its_value_and_the_rule(setting: str, value: object, rule: str) -> None:
+    with pytest.raises(RecipeError, match=rule) as caught:
+        Recipe(**{setting: value})
+    assert str(caught.value).startswith(f"`{setting}` (={value!r}): ")
+    assert isinstance(caught.value, IssunError)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_setting_is_named_beside_those_that_exist() -> None:
+    with pytest.raises(RecipeError, match=r"`dropout` is no setting of a recipe; the settings are .*learning_rate.*epsilon"):
+        Recipe(dropout=0.5)
+
+
+def test_a_recipe_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Recipe().epochs = 3
+
+
+def test_a_recipe_survives_the_way_through_json() -> None:
+    recipe = Recipe(optimizer="adadelta", learning_rate=0.1 + 0.2, epochs=7)
+    assert Recipe(**Recipe.model_validate_json(recipe.model_dump_json()).model_dump()) == recipe
+
+
+@given(st.integers(1, 10_000), st.integers(1, 500), st.integers(1, 20))
+def test_the_cosine_falls_from_the_rate_to_nearly_zero(images: int, batch: int, epochs: int) -> None:
+    recipe = Recipe(batch_size=batch, epochs=epochs, learning_rate=0.25)
+    rates = np.concatenate([recipe.learning_rates(epoch, images) for epoch in range(epochs)])
+    steps = epochs * math.ceil(images / batch)
+    assert rates.dtype == np.float64
+    assert len(rates) == steps == epochs * recipe.steps(images)
+    expected = [0.25 * (1 + math.cos(math.pi * step / steps)) / 2 for step in range(steps)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-9, atol=1e-12)
+    assert rates[0] == 0.25
+    assert (np.diff(rates) < 0).all()
+    assert rates[-1] > 0
+
+
+def test_a_constant_rate_is_constant() -> None:
+    assert Recipe(schedule="constant", learning_rate=0.5, batch_size=4).learning_rates(3, 9).tolist() == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "epochs"), [(1, 32, 60), (1500, 32, 40), (4_999, 32, 13), (5_000, 64, 12), (20_000, 128, 12), (60_000, 128, 12)]
+)
+def test_small_sets_get_small_batches_and_more_epochs(images: int, batch: int, epochs: int) -> None:
+    recipe = Recipe.for_images(images)
+    assert (recipe.batch_size, recipe.epochs) == (batch, epochs)
+
+
+def test_given_settings_win_and_none_means_not_given() -> None:
+    recipe = Recipe.for_images(1500, epochs=5, batch_size=None, optimizer="sgd")
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (5, 32, 0.01)
+    with pytest.raises(RecipeError, match="`epochs`"):
+        Recipe.for_images(1500, epochs=0)
