@@ -263,32 +263,21 @@ class EngineContract:
         assert (state.step, state.epoch) == (0, 0)
 
     @pytest.mark.parametrize(
-        ("problem", "message"),
+        ("change", "message"),
         [
-            ("other shape", "images.*8, 8, 1"),
-            ("floats", "images.*float32"),
-            ("too few labels", "labels.*1797"),
-            ("label of no class", "labels.*10"),
-            ("negative label", "labels.*-1"),
-            ("no indices", "images to train on|at least one image"),
+            (lambda images, labels, indices: (np.ascontiguousarray(images[:, :7]), labels, indices), "images.*8, 8, 1"),
+            (lambda images, labels, indices: (images.astype(np.float32), labels, indices), "images.*float32"),
+            (lambda images, labels, indices: (images, labels[:20], indices), "labels.*1797"),
+            (lambda images, labels, indices: (images, labels + np.int32(1), indices), "labels.*10"),
+            (lambda images, labels, indices: (images, labels - np.int32(1), indices), "labels.*-1"),
+            (lambda images, labels, indices: (images, labels, indices[:0]), "images to train on|at least one image"),
         ],
+        ids=["other shape", "floats", "too few labels", "label of no class", "negative label", "no indices"],
     )
-    def test_wrong_data_is_named(self, problem: str, message: str) -> None:
+    def test_wrong_data_is_named(self, change: Callable[..., tuple[np.ndarray, ...]], message: str) -> None:
         net, engine = self.engine()
-        images, labels = digits()
-        indices = np.arange(0 if problem == "no indices" else 20)
-        if problem == "other shape":
-            images = np.ascontiguousarray(images[:, :7])
-        elif problem == "floats":
-            images = images.astype(np.float32)
-        elif problem == "too few labels":
-            labels = labels[:20]
-        elif problem == "label of no class":
-            labels[1700] = 10
-        elif problem == "negative label":
-            labels[1700] = -1
         with pytest.raises(DataError, match=message):
-            engine.train_epoch(State.start(net, RECIPE, 0), images, labels, indices, 0)
+            engine.train_epoch(State.start(net, RECIPE, 0), *change(*digits(), np.arange(20)), 0)
 
 
 class TestReference(EngineContract):

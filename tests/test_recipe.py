@@ -19,7 +19,7 @@ def test_the_default_recipe() -> None:
         "scaling": "unit",
         "initializer": "glorot",
         "optimizer": "adam",
-        "learning_rate": 0.003,
+        "learning_rate": 0.005,
         "schedule": "cosine",
         "batch_size": 128,
         "epochs": 12,

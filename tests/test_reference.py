@@ -188,7 +188,7 @@ def test_an_epoch_is_its_batches_one_after_the_other() -> None:
     sums = engine.train_epoch(state, images, labels, order, 5)
 
     losses, hits = [], 0
-    rates = [0.003 * 0.5 * (1 + math.cos(math.pi * done / 6)) for done in (3, 4, 5)]
+    rates = [0.005 * 0.5 * (1 + math.cos(math.pi * done / 6)) for done in (3, 4, 5)]
     for batch, rate in zip((order[:4], order[4:8], order[8:]), rates, strict=True):
         loss, gradient = engine.gradients(by_hand.weights, images, labels, batch, 5, 1)
         logits, _ = engine.forward(by_hand.weights, images, batch, dropout_masks(net, batch, 5, 1))

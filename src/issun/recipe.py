@@ -29,7 +29,7 @@ InputScaling = Literal["unit", "raw", "standard"]
 Schedule = Literal["constant", "cosine"]
 
 #: Learning rates where none is given. Adam's is issun's own (see `docs/recipe.md`), the others are those of Keras 2.
-LEARNING_RATES: dict[str, float] = {"sgd": 0.01, "adam": 0.003, "rmsprop": 0.001, "adadelta": 1.0}
+LEARNING_RATES: dict[str, float] = {"sgd": 0.01, "adam": 0.005, "rmsprop": 0.001, "adadelta": 1.0}
 
 
 class Recipe(BaseModel):
@@ -45,7 +45,7 @@ class Recipe(BaseModel):
     optimizer : {"adam", "sgd", "rmsprop", "adadelta"}
         The formulas stand at the top of this module.
     learning_rate : float
-        Above 0. Default: 0.003 for adam, 0.01 for sgd, 0.001 for rmsprop, 1.0 for adadelta.
+        Above 0. Default: 0.005 for adam, 0.01 for sgd, 0.001 for rmsprop, 1.0 for adadelta.
     schedule : {"cosine", "constant"}
         How the rate changes from step to step.
     batch_size, epochs : int

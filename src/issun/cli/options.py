@@ -22,7 +22,7 @@ MaxBytes = Annotated[str | None, typer.Option("--max-bytes", help="Most bytes of
 
 _TRAINING = "How to train"
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the training images.", rich_help_panel=_TRAINING)]
-LearningRate = Annotated[float | None, typer.Option("--learning-rate", help="Default: 0.003 for adam.", rich_help_panel=_TRAINING)]
+LearningRate = Annotated[float | None, typer.Option("--learning-rate", help="Default: 0.005 for adam.", rich_help_panel=_TRAINING)]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Images of one step.", rich_help_panel=_TRAINING)]
 Optimizer = Annotated[str | None, typer.Option("--optimizer", help="adam, sgd, rmsprop or adadelta.", rich_help_panel=_TRAINING)]
 Schedule = Annotated[str | None, typer.Option("--schedule", help="cosine or constant.", rich_help_panel=_TRAINING)]
