@@ -60,22 +60,12 @@ OptimizerSettings to_settings(const nb::dict& d) {
 }
 
 // Asked every 50 ms while the core works: a signal (Ctrl-C) raises once the core has stopped, a set flag stops it.
-std::function<bool()> make_idle(const nb::object& cancel, bool& interrupted) {
-  return [&cancel, &interrupted] {
+std::function<bool()> make_idle(const nb::object& cancel) {
+  return [&cancel] {
     nb::gil_scoped_acquire acquired;
-    if (PyErr_CheckSignals() != 0) {
-      interrupted = true;
-      PyErr_Clear();
-      return true;
-    }
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
     return !cancel.is_none() && nb::cast<bool>(cancel.attr("is_set")());
   };
-}
-
-void raise_interrupt(bool interrupted) {
-  if (!interrupted) return;
-  PyErr_SetNone(PyExc_KeyboardInterrupt);
-  throw nb::python_error();
 }
 
 float* row(Matrix& moments, size_t index) {
@@ -116,15 +106,13 @@ NB_MODULE(_native, m) {
           [](Engine& e, const Pixels& images, const Labels& labels, const Indices& indices, const Rates& rates, Vector weights,
              Matrix moments, int64_t step, const nb::dict& settings, uint64_t seed, uint64_t epoch, const nb::object& cancel) {
             const OptimizerSettings s = to_settings(settings);
-            bool interrupted = false;
-            const auto idle = make_idle(cancel, interrupted);
+            const auto idle = make_idle(cancel);
             EpochResult result;
             {
               nb::gil_scoped_release released;
               result = e.train({images.data(), labels.data()}, indices.data(), int64_t(indices.shape(0)), rates.data(), weights.data(),
                                row(moments, 0), row(moments, 1), step, s, seed, epoch, idle);
             }
-            raise_interrupt(interrupted);
             return nb::make_tuple(result.loss, result.correct, result.steps, result.finite, result.cancelled);
           },
           nb::arg("images"), nb::arg("labels"), nb::arg("indices"), nb::arg("rates"), nb::arg("weights").noconvert(),
@@ -133,14 +121,9 @@ NB_MODULE(_native, m) {
       .def(
           "logits",
           [](Engine& e, const Pixels& images, const Indices& indices, const Constant& weights, Matrix out, const nb::object& cancel) {
-            bool interrupted = false, complete;
-            const auto idle = make_idle(cancel, interrupted);
-            {
-              nb::gil_scoped_release released;
-              complete = e.logits({images.data(), nullptr}, indices.data(), int64_t(indices.shape(0)), weights.data(), out.data(), idle);
-            }
-            raise_interrupt(interrupted);
-            return complete;
+            const auto idle = make_idle(cancel);
+            nb::gil_scoped_release released;
+            return e.logits({images.data(), nullptr}, indices.data(), int64_t(indices.shape(0)), weights.data(), out.data(), idle);
           },
           nb::arg("images"), nb::arg("indices"), nb::arg("weights"), nb::arg("out").noconvert(), nb::arg("cancel").none())
       .def(

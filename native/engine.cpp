@@ -1,10 +1,12 @@
 // Threads, batches, epochs: everything between the bindings and the operators.
 #include "engine.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <cstring>
+#include <exception>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -106,7 +108,7 @@ int64_t Engine::memory() const {
               (p.lanes_floats ? p.weights * chunk_count : 0) + p.weights);
 }
 
-// Runs `body` on every thread of a team while this thread waits, and asks it to stop when `idle` says so.
+// Runs `body` on every thread of a team while this thread waits, and asks it to stop when `idle` says so or throws.
 void Engine::run(const std::function<void(Team&, int)>& body, const std::function<bool()>& idle, std::atomic<bool>& stop) {
   Team team(threads_);
   std::mutex mutex;
@@ -121,15 +123,22 @@ void Engine::run(const std::function<void(Team&, int)>& body, const std::functio
       std::lock_guard<std::mutex> lock(mutex);
       if (--running == 0) ended.notify_one();
     });
+  std::exception_ptr thrown;
   {
     std::unique_lock<std::mutex> lock(mutex);
     while (!ended.wait_for(lock, std::chrono::milliseconds(50), [&] { return running == 0; })) {
       lock.unlock();
-      if (idle && idle()) stop.store(true);
+      try {
+        if (!stop && idle && idle()) stop = true;
+      } catch (...) {
+        thrown = std::current_exception();
+        stop = true;
+      }
       lock.lock();
     }
   }
   for (std::thread& worker : workers) worker.join();
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 void Engine::set_batch(const Images& images, const int64_t* indices, int32_t count, bool training) {

@@ -24,3 +24,11 @@ def test_operators_of_an_instruction_set_export_one_function_and_nothing_inline(
     defined = [line.split(maxsplit=2)[1:] for line in listing.splitlines()]
     # Upper case is visible to other files; weak symbols (W, V, u) are the inline functions that a linker may choose among.
     assert [name for kind, name in defined if kind.isupper() or kind in "wvu"] == ["issun::kernels_avx2()"]
+
+
+@pytest.mark.skipif(not shutil.which("aarch64-linux-gnu-g++"), reason="needs a cross compiler (Debian: g++-aarch64-linux-gnu)")
+@pytest.mark.parametrize("source", ["kernels.cpp", "engine.cpp", "planner.cpp", "dispatch.cpp"])
+def test_the_core_compiles_for_arm64(source: str, tmp_path: Path) -> None:
+    definitions = ["-DISSUN_LANES=4", "-DISSUN_ACCUMULATORS=24", "-DISSUN_KERNELS=kernels_baseline", '-DISSUN_SET_NAME="baseline"']
+    command = ["aarch64-linux-gnu-g++", "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", *definitions]
+    subprocess.run([*command, "-c", str(NATIVE / source), "-o", str(tmp_path / "object.o")], check=True, capture_output=True)

@@ -132,11 +132,12 @@ class Report:
         chosen = [choice for choice in self.choices if choice.row is not None]
         frontier = self.networks.index if everything else self.networks.index[self.networks["frontier"].astype(bool)]
         rows = self.networks.loc[sorted({*frontier, *(choice.row.name for choice in chosen if choice.row is not None)})]
-        tests = {choice.row.name: choice.row for choice in chosen if choice.row is not None}
-        nan = float("nan")
+        # What lies on the frontier was chosen on validation too, so its test figure may stand beside it.
+        tests = self.study.with_test(rows)
+        shown = rows["frontier"].astype(bool) | rows.index.isin([choice.row.name for choice in chosen if choice.row is not None])
         rows = rows.assign(
-            test=[float(tests[index]["test"]) if index in tests else nan for index in rows.index],
-            test_sd=[float(tests[index]["test_sd"]) if index in tests else nan for index in rows.index],
+            test=tests["test"].where(shown),
+            test_sd=tests["test_sd"].where(shown),
             note=[", ".join(c.note for c in chosen if c.row is not None and c.row.name == index) for index in rows.index],
             training=trainings(self.study, rows),
         )

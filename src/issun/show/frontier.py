@@ -125,7 +125,7 @@ def _draw_target(axes: Axes, target: float, occupied: Sequence[Bbox]) -> list[Bb
     """Draw the target as a thin line with its name at a free end and return the pixels of both."""
     axes.axhline(100 * target, color=PALE, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
     text = axes.annotate(
-        f"target {100 * target:g} %",
+        f"target {round(100 * target, 2):g} %",
         (0, 100 * target),
         (0, 0),
         xycoords=axes.get_yaxis_transform(),
