@@ -7,13 +7,14 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 SHELL := /bin/bash
 TORCH_VERSION := 2.13.0
 
-.PHONY: help install test demo lint bench clean force
+.PHONY: help install test test-wide demo lint bench clean force
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      train small networks on handwritten digits and draw their frontier"
 	@echo "make install   build issun into $(VENV)"
 	@echo "make test      run the tests (TORCH=1: also those against PyTorch)"
+	@echo "make test-wide the 16-lane code of AVX-512 on a machine without it"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     the same networks in issun and in Keras"
 	@echo "make clean     remove everything that was made"
@@ -54,6 +55,11 @@ ifneq ($(filter true 1,$(CI) $(TORCH)),)
 		|| echo "PyTorch could not be installed; the tests against it are skipped" >&2
 endif
 	$(RUN) -m pytest
+
+# The 16-lane operators, which machines without AVX-512 never run, compiled without it: slow, and before a change of the core is done.
+test-wide: $(VENV)/installed
+	@$(PIP) install --no-build-isolation -e ".[test]" -Ccmake.define.ISSUN_EMULATED=ON
+	ISSUN_ISA=emulated $(RUN) -m pytest tests/test_native_against_reference.py tests/test_engine_contract.py
 
 lint: $(VENV)/linters
 	$(RUN) -m ruff check .

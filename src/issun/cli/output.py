@@ -30,7 +30,8 @@ def warn(text: str) -> None:
 
 def remark_on(text: str) -> None:
     """Write what is good to know, but no warning, to stderr."""
-    messages().print(text, style="dim", soft_wrap=True)
+    console = messages()
+    console.print(text, style="dim", soft_wrap=not console.is_terminal)  # in a log a remark stays one line
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -191,7 +191,7 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
 def _none_feasible(infeasible: Sequence[Infeasible]) -> str:
     if not infeasible:
         return 'there is no network to train: name at least one family, for example "conv 4, pool, dense"'
-    lines = [f"none of the {len(infeasible)} networks can be; use other knob values, or change the family"]
+    lines = ["no such network can be: use other knob values, or change the family"]
     lines += [f'  "{item.family}" {values_text(item.knobs)}: {item.reason}' for item in infeasible[:_REASONS_SHOWN]]
     if len(infeasible) > _REASONS_SHOWN:
         lines.append(f"  … and {len(infeasible) - _REASONS_SHOWN} more")
