@@ -22,6 +22,9 @@ from issun.study.progress import Progress
 #: How many running trials are listed; on machines with many cores the rest is counted.
 SHOWN = 8
 
+#: Seconds without an event after which a log gets a line all the same: large networks take long, and silence looks like a hang.
+PATIENCE = 60.0
+
 
 class SweepView:
     """Shows each `Progress` of a sweep; use it as a context, and call it."""
@@ -29,6 +32,7 @@ class SweepView:
     def __init__(self) -> None:
         self._console = messages()
         self._live = Live(console=self._console, transient=True, refresh_per_second=8) if self._console.is_terminal else None
+        self._spoke = 0.0  # seconds since the start of the sweep
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -43,15 +47,17 @@ class SweepView:
         """Show one moment."""
         if self._live is not None:
             self._live.update(sweep_picture(progress))
-        elif progress.event:
+        elif progress.event or (progress.running and progress.elapsed - self._spoke >= PATIENCE):
+            self._spoke = progress.elapsed
             self._console.print(sweep_line(progress), soft_wrap=True)
 
 
 def sweep_line(progress: Progress) -> str:
-    """Return what just happened as one plain line."""
+    """Return what just happened, or else what is going on, as one plain line."""
     ended = progress.done + progress.skipped
     left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f", about {duration(progress.seconds_left)} left"
-    return f"[{ended}/{progress.total}{left}] {progress.event}"
+    going_on = "; ".join(f"{trial.network}  seed {trial.seed}, epoch {trial.epoch} of {trial.epochs}" for trial in progress.running)
+    return f"[{ended}/{progress.total}{left}] {progress.event or 'in training: ' + going_on}"
 
 
 def sweep_picture(progress: Progress) -> RenderableType:
