@@ -3,6 +3,7 @@
 // Compiled once for each set, with ISSUN_LANES, ISSUN_ACCUMULATORS, ISSUN_KERNELS and the compiler's flags for it. Everything but the
 // one function at the end has internal linkage: code for a newer machine must not be picked by the linker for an older one.
 #include "conv.hpp"
+#include "conv_weights.hpp"
 #include "dense.hpp"
 #include "elementwise.hpp"
 #include "input.hpp"
