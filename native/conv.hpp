@@ -88,7 +88,6 @@ void conv_tile(const ConvRow& row, int position) {
 
 typedef void (*ConvTile)(const ConvRow&, int);
 
-
 template <int CB, int PB>
 ConvTile conv_tile_for(int kernel_columns, bool unit) {
   if constexpr (CB * PB > ISSUN_ACCUMULATORS) {
