@@ -77,7 +77,7 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_answered(issun: I
 def test_a_picture_of_another_size_is_said_to_be_resized(issun: Issun) -> None:
     issun.succeeds("train", "small.npz", "dense", "--epochs", "1")
     Image.new("L", (20, 10)).save(issun.folder / "large.png")
-    assert "large.png: resized from 10x20 to 8x8" in issun.run("predict", "model.safetensors", "large.png").err
+    assert "large.png: cropped to its middle and resized from 10x20 to 8x8" in issun.run("predict", "model.safetensors", "large.png").err
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from idx_files import packed, small_idx, write_all
 from issun.data.named import load
+from issun.data.sources import SOURCES
 from issun.errors import DataError
 
 
 @pytest.fixture(autouse=True)
 def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide whatever data sets this machine has."""
+    """Hide whatever data sets this machine has, and the network."""
     monkeypatch.delenv("ISSUN_DATA", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "no-keras"))
+    monkeypatch.setenv("ISSUN_CACHE", str(tmp_path / "no-cache"))
+    for name, source in SOURCES.items():
+        # No such scheme: not even the attempt leaves this machine.
+        monkeypatch.setitem(SOURCES, name, replace(source, mirrors=("nowhere://none/", "nowhere://neither/")))
 
 
 def write(folder: Path, name: str, value: int, shape: tuple[int, ...] = (28, 28), classes: int = 10) -> Path:
@@ -86,7 +94,8 @@ def test_a_file_that_is_not_there_is_asked_for(name: str, tmp_path: Path, monkey
     monkeypatch.setenv("ISSUN_DATA", str(tmp_path / "environment"))
     with pytest.raises(DataError) as error:
         load(name, tmp_path)
-    for word in (f"Put {name}.npz", "x_train", "--data-dir", "ISSUN_DATA", str(tmp_path / "environment"), str(tmp_path / "no-keras")):
+    places = (str(tmp_path), str(tmp_path / "environment"))
+    for word in (*places, "could not be downloaded", f"put {name}.npz", "x_train", "--data-dir", "ISSUN_DATA", str(tmp_path / "no-keras")):
         assert word in str(error.value)
 
 
@@ -110,15 +119,66 @@ def test_an_unknown_name_gets_the_list() -> None:
         load("zebra")
 
 
+@pytest.mark.parametrize("place", ["mnist", "MNIST/raw", "."])
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_idx_files_among_the_local_files(tmp_path: Path, place: str, gzipped: bool) -> None:
+    folder = tmp_path / "mnist" if place == "." else tmp_path
+    write_all(folder / place, packed(small_idx()) if gzipped else small_idx())
+    dataset = load("mnist", folder)
+    assert dataset.source == str(folder / place)
+    assert len(dataset.images) == 30
+
+
+def test_idx_files_of_another_set_are_not_taken_for_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All these sets name their files alike; in a folder of any name the checksums tell them apart."""
+    files = packed(small_idx(seed=1))
+    write_all(tmp_path, files)
+    with pytest.raises(DataError, match="kmnist was not found in"):
+        load("kmnist", tmp_path)
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    monkeypatch.setitem(SOURCES, "kmnist", replace(SOURCES["kmnist"], files=sums))
+    assert load("kmnist", tmp_path).classes[0] == "o"
+    with pytest.raises(DataError, match="fashion-mnist was not found in"):
+        load("fashion-mnist", tmp_path)
+
+
+def test_the_fashion_files_that_keras_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    write_all(tmp_path / "datasets" / "fashion-mnist", packed(small_idx()))
+    assert load("fashion-mnist").classes[-1] == "ankle boot"
+
+
+@pytest.mark.parametrize(("side", "first"), [(27, 0), (28, 1)])
+def test_wrong_idx_files_under_a_known_name(tmp_path: Path, side: int, first: int) -> None:
+    write_all(tmp_path / "mnist", small_idx(side, first))
+    with pytest.raises(DataError, match=r"mnist is not mnist: it holds .* images of 10 classes"):
+        load("mnist", tmp_path)
+    assert load(tmp_path / "mnist").input == (side, side, 1)
+
+
 @pytest.mark.parametrize("place", ["none.npz", "folder/none"])
 def test_a_path_that_leads_nowhere(tmp_path: Path, place: str) -> None:
     with pytest.raises(DataError, match=r"none.*: there is no such file"):
         load(tmp_path / place)
 
 
-def test_a_folder_is_no_archive(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"is a folder; give the path of an .npz file"):
+def test_a_folder_with_nothing_in_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no image"):
         load(tmp_path)
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    with pytest.raises(DataError, match="cannot be read: File name too long"):
+        load("x" * 300)
+
+
+def test_a_folder_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(DataError, match="cannot be read: Permission denied"):
+        load("mnist", tmp_path)
 
 
 def test_a_data_folder_that_is_none(tmp_path: Path) -> None:

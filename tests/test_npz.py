@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import struct
 import tracemalloc
@@ -166,7 +167,7 @@ def nan(x: np.ndarray, value: float) -> np.ndarray:
         ({"x": X, "y": np.arange(20) // 19}, r"the class '1' has 1 image, fewer than the split needs"),
         ({"x": X}, r"must hold the arrays x, y or .*; it holds x$"),
         ({"x_train": X, "y_train": Y, "x_test": X}, r"it holds x_test, x_train, y_train$"),
-        ({"images": X, "labels": Y}, r"it holds images, labels$"),
+        ({"images": X, "annotations": Y}, r"it holds annotations, images$"),
         ({}, r"it holds nothing$"),
     ],
 )
@@ -314,6 +315,17 @@ def test_an_unusual_packing_and_a_password(path: Path) -> None:
         load(path)
 
 
+@pytest.mark.parametrize(("signature", "flags", "name"), [(b"PK\x03\x04", 6, 30), (b"PK\x01\x02", 8, 46)])
+def test_a_name_that_is_no_text(path: Path, signature: bytes, flags: int, name: int) -> None:
+    content = bytearray(zipped(path, x=npy(X), y=npy(Y)).read_bytes())
+    place = content.index(signature)
+    content[place + flags + 1] |= 8  # it says that it is UTF-8
+    content[place + name] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"is damaged .*invalid start byte"):
+        load(path)
+
+
 def test_a_file_that_is_no_archive(path: Path) -> None:
     path.write_text("image,label\n")
     with pytest.raises(DataError, match=r"is no \.npz archive"):
@@ -326,6 +338,12 @@ def test_a_file_that_is_no_archive(path: Path) -> None:
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         load_npz(tmp_path, "folder")
+
+
+def test_a_pipe_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="cannot be read: it is no file"):
+        load(path)
 
 
 def test_images_are_held_once(path: Path) -> None:

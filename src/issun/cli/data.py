@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
 from issun.cli import options
 
 
 def data(
     data: options.Data,
     data_dir: options.DataDir = None,
+    size: options.Size = None,
+    gray: options.Gray = None,
+    strict: options.Strict = False,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Draw a hundred images with their labels to this file: .png, .svg or .pdf.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print how many images of each class a data set holds, and their shape."""
-    import numpy as np
-    from rich.text import Text
+    """Print what a data set holds: images of each class, sizes, what could not be read, images that are there twice."""
+    from issun.cli.contents import contents, print_contents
+    from issun.cli.loading import loaded
+    from issun.cli.output import print_json, remark_on
+    from issun.cli.report import shown
+    from issun.errors import IssunError
 
-    from issun.arch.layers import shape_text
-    from issun.cli.output import print_json, results
-    from issun.data.named import load
-    from issun.show.tables import plain_table
+    if sheet is not None:
+        from issun.show.style import FORMATS
 
-    dataset = load(data, data_dir)
-    parts = {
-        "train": np.bincount(dataset.labels, minlength=len(dataset.classes)),
-        "test": np.bincount(dataset.test_labels, minlength=len(dataset.classes)),
-    }
+        if sheet.suffix.lower() not in FORMATS:
+            raise IssunError(f"--sheet (={sheet}) must end in {', '.join(FORMATS)}")
+        if not sheet.absolute().parent.is_dir():
+            raise IssunError(f"{sheet} cannot be written: there is no folder {sheet.absolute().parent}; make it first")
+    dataset = loaded(data, data_dir, size, gray, strict)
+    if sheet is not None:
+        from issun.show.samples import samples_figure
+        from issun.show.style import save_figure
+
+        try:
+            save_figure(samples_figure(dataset), sheet)
+        except OSError as error:
+            raise IssunError(f"{sheet} cannot be written: {error.strerror or error}") from None
+        remark_on(f"Sheet  {shown(sheet.absolute())}")
+    facts: dict[str, Any] = contents(dataset)
     if as_json:
-        counts = [{"class": name, **{part: count[index] for part, count in parts.items()}} for index, name in enumerate(dataset.classes)]
-        facts = {"data": dataset.name, "source": dataset.source, "input": dataset.input, "fingerprint": dataset.fingerprint}
-        print_json(facts | {"classes": counts, "notes": dataset.notes})
-        return
-    console = results()
-    table = plain_table("class", *parts, left=["class"])
-    for index, name in enumerate(dataset.classes):
-        table.add_row(Text(name), *(f"{count[index]:,}" for count in parts.values()))
-    table.add_section()
-    table.add_row("all", *(f"{count.sum():,}" for count in parts.values()), style="bold")
-    console.print(f"{dataset.name}: {shape_text(dataset.input)} images of {len(dataset.classes)} classes, from {dataset.source}")
-    console.print()
-    console.print(table)
-    for note in dataset.notes:
-        console.print(note)
+        print_json(facts | {"sheet": sheet})
+    else:
+        print_contents(facts)

@@ -8,9 +8,18 @@ from typing import Annotated, Any
 import typer
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="A name (digits, mnist, fashion-mnist, kmnist, cifar10) or the path of an .npz file.")
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A name (digits, mnist, fashion-mnist, kmnist, cifar10), a folder with a subfolder of images for each class, or an .npz file.",
+    ),
 ]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where named data sets are looked for first.")]
+Size = Annotated[
+    str | None, typer.Option("--size", help="Of the images of a folder, height first: 32x32.", rich_help_panel="Folders of images")
+]
+Gray = Annotated[bool | None, typer.Option("--gray/--rgb", help="Default: grey where all files are.", rich_help_panel="Folders of images")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse a folder with unreadable images.", rich_help_panel="Folders of images")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="How many to use; default: all cores.")]
 Validation = Annotated[float, typer.Option("--validation", help="Share of the training images that is set aside to choose on.")]

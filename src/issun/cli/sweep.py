@@ -39,6 +39,9 @@ def sweep(
     zipped: options.Zip = False,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
+    size: options.Size = None,
+    gray: options.Gray = None,
+    strict: options.Strict = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = True,
     as_json: options.Json = False,
 ) -> None:
@@ -50,10 +53,10 @@ def sweep(
     """
     from issun.cli.dry_run import dry_run as describe
     from issun.cli.dry_run import plan_text
+    from issun.cli.loading import loaded
     from issun.cli.output import remark_on
     from issun.cli.progress import SweepView
     from issun.cli.report import Report, Wishes
-    from issun.data.named import load
     from issun.study import DataFacts, Store, Study, default_path, make_plan, run
     from issun.study.frontier import networks_frame
     from issun.study.store import recipe_id, split_id
@@ -64,7 +67,7 @@ def sweep(
         values.count(max_macs, "--max-macs"),
         values.count(max_bytes, "--max-bytes"),
     )
-    dataset = load(data, data_dir)
+    dataset = loaded(data, data_dir, size, gray, strict)
     plan = make_plan(
         families,
         dataset,

@@ -28,17 +28,20 @@ def train(
     validation: options.Validation = 0.1,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
+    size: options.Size = None,
+    gray: options.Gray = None,
+    strict: options.Strict = False,
     as_json: options.Json = False,
 ) -> None:
     """Train one network, print how good it is, and save it."""
     import pandas as pd
 
     from issun.arch.notation import parse_network
+    from issun.cli.loading import loaded
     from issun.cli.output import print_json, remark_on, results, warn
     from issun.cli.progress import TrainingView
     from issun.cli.report import shown
     from issun.data.dataset import Split
-    from issun.data.named import load
     from issun.errors import IssunError
     from issun.recipe import Recipe
     from issun.show.curves import curves_figure
@@ -51,7 +54,7 @@ def train(
             raise IssunError(f"{path} cannot be written: there is no folder {path.absolute().parent}; make it first")
     if curves and curves.suffix.lower() not in FORMATS:
         raise IssunError(f"--curves (={curves}) must end in {', '.join(FORMATS)}")
-    dataset = load(data, data_dir)
+    dataset = loaded(data, data_dir, size, gray, strict)
     net = parse_network(network, dataset.input, len(dataset.classes))
     split = Split(validation)
     images, _ = split.indices(dataset.labels, dataset.classes)

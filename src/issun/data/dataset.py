@@ -6,6 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,14 @@ from issun.errors import DataError
 
 #: Predicted classes are stored in 16 bits.
 MAXIMUM_CLASSES = 65_536
+
+
+class Skipped(NamedTuple):
+    """A file that a data set leaves out: its path, a reason that continues the sentence, and whether it should have been an image."""
+
+    path: str
+    reason: str
+    unreadable: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +43,12 @@ class Dataset:
         Where it was read from; notes on what was done to it follow in `notes`.
     notes : tuple of str
         One sentence each, for the user (for example how a test part was made where the data had none).
+    files, test_files : tuple of str
+        The file of each image, for data that comes as files, else empty.
+    skipped : tuple of Skipped
+        Files that were left out, and why.
+    sizes, modes : tuple of (str, int)
+        The sizes (``480x640``, height first) and the kinds (``RGB``, ``L``) that the images' files have, and how many, most first.
 
     Raises
     ------
@@ -49,6 +64,11 @@ class Dataset:
     classes: tuple[str, ...]
     source: str = ""
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    test_files: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    sizes: tuple[tuple[str, int], ...] = ()
+    modes: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.classes) <= MAXIMUM_CLASSES:
@@ -62,6 +82,8 @@ class Dataset:
             labels = _checked_labels(getattr(self, f"{part}labels"), len(images), self.classes, f"{self.name}: `{part}labels`")
             object.__setattr__(self, f"{part}images", images)
             object.__setattr__(self, f"{part}labels", labels)
+            if (names := len(getattr(self, f"{part}files"))) not in (0, len(images)):
+                raise DataError(f"{self.name}: `{part}files` has {names:,} names for {_count(len(images), 'image', 'images')}")
         if self.images.shape[1:] != self.test_images.shape[1:]:
             raise DataError(
                 f"{self.name}: the test images ({_shape(self.test_images.shape[1:])}) must have the shape of the training images "

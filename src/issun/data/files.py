@@ -22,6 +22,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from issun.data.dataset import Dataset, Split
+from issun.data.spellings import listed, spelling
 from issun.errors import DataError
 
 #: Where data has no test part, this stratified fifth of it becomes one: the same images each time.
@@ -40,10 +41,10 @@ def load_npz(path: Path, name: str) -> Dataset:
     Parameters
     ----------
     path : Path
-        The archive holds ``x_train, y_train, x_test, y_test``, or only the first two, or ``x, y``; where it has no test part, a fixed
-        stratified fifth of the images becomes one. Images have the shape (N, height, width) or (N, height, width, channels) with 1 to 4
-        channels: whole numbers from 0 to 255, or floats (or truth values) from 0 to 1, which are multiplied by 255 and rounded. Labels
-        are whole numbers or texts, shape (N,) or (N, 1).
+        The archive holds ``x_train, y_train, x_test, y_test``, or only the first two, or ``x, y``, or their like (see
+        `issun.data.spellings`); where it has no test part, a fixed stratified fifth of the images becomes one. Images have the shape
+        (N, height, width) or (N, height, width, channels) with 1 to 4 channels: whole numbers from 0 to 255, or floats (or truth
+        values) from 0 to 1, which are multiplied by 255 and rounded. Labels are whole numbers or texts, shape (N,) or (N, 1).
     name : str
         What the data set is called.
 
@@ -56,10 +57,12 @@ def load_npz(path: Path, name: str) -> Dataset:
     DataError
         Names the file, the array and what is wrong with it.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path} cannot be read: it is no file")  # but a pipe, which would be waited for
     try:
         with zipfile.ZipFile(path) as archive:
             return _read(archive, path, name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as error:  # the last for the names in it
         raise DataError(f"{path} is no .npz archive, or is damaged ({error}); write it again with numpy.savez_compressed") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -69,17 +72,16 @@ def load_npz(path: Path, name: str) -> Dataset:
 
 def _read(archive: zipfile.ZipFile, path: Path, name: str) -> Dataset:
     keys = {entry.removesuffix(".npy") for entry in archive.namelist()}
-    x, y = ("x_train", "y_train") if {"x_train", "y_train"} <= keys else ("x", "y")
-    test = {"x_test", "y_test"} & keys
-    if not {x, y} <= keys or len(test) == 1:
-        held = ", ".join(sorted(keys)[:12]) or "nothing"
-        raise DataError(f"{path} must hold the arrays x, y or x_train, y_train, x_test, y_test; it holds {held}")
+    (x, y), test = spelling(path, keys)
     notes: list[str] = []
-    labels, classes = _numbered([_labels(archive, path, key) for key in ((y, "y_test") if test else (y,))], path)
+    labels, classes = numbered([_labels(archive, path, key) for key in ((y, test[1]) if test else (y,))], path)
     source = str(path.absolute())
+    unread = keys - {x, y, *(test or ())}
+    if unread:
+        notes.append(f"The archive also holds {listed(unread)}; not read.")
     if test:
         images, _ = _images(archive, path, x, np.zeros(len(labels[0]), np.bool_), notes)
-        test_images, _ = _images(archive, path, "x_test", np.zeros(len(labels[1]), np.bool_), notes)
+        test_images, _ = _images(archive, path, test[0], np.zeros(len(labels[1]), np.bool_), notes)
         return Dataset(name, images, labels[0], test_images, labels[1], classes, source, tuple(notes))
     aside = np.zeros(len(labels[0]), np.bool_)
     try:
@@ -139,11 +141,15 @@ def _check_size(array: _Array, held: int) -> None:
         raise DataError(
             f"{array.where}: its header claims {claimed:,} bytes (shape {array.shape}, {array.dtype}), but the archive holds {held:,} of it"
         )
+    check_memory(array.where, values)
+
+
+def check_memory(where: str, values: int) -> None:
+    """Refuse so many bytes of images that half of this machine's memory does not hold them."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if values > memory // 2:
         raise DataError(
-            f"{array.where} has {values:,} values, more bytes than half of this machine's memory ({memory:,} bytes); use fewer or smaller "
-            f"images"
+            f"{where} has {values:,} values, more bytes than half of this machine's memory ({memory:,} bytes); use fewer or smaller images"
         )
 
 
@@ -269,10 +275,10 @@ def _labels(archive: zipfile.ZipFile, path: Path, key: str) -> NDArray[Any]:
     return labels
 
 
-def _numbered(parts: list[NDArray[Any]], path: Path) -> tuple[list[NDArray[np.int32]], tuple[str, ...]]:
+def numbered(parts: list[NDArray[Any]], path: Path) -> tuple[list[NDArray[np.int32]], tuple[str, ...]]:
     """Number the classes in their natural order over all parts; return the numbers and the class names."""
     if len({part.dtype.kind == "U" for part in parts}) > 1:
-        raise DataError(f"{path}: y_train and y_test must both be whole numbers or both be texts")
+        raise DataError(f"{path}: training and test labels must both be whole numbers or both be texts")
     found = [(values.tolist(), inverse) for values, inverse in (np.unique(part, return_inverse=True) for part in parts)]
     values = sorted(set().union(*(part for part, _ in found)))
     classes = tuple(str(value) for value in values)

@@ -4,51 +4,73 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from issun.data import cifar
 from issun.data.dataset import Dataset
+from issun.data.download import DownloadError, by_hand, cache_folder, download
 from issun.data.files import TEST_PART, load_npz, test_note
+from issun.data.folder import load_folder
+from issun.data.idx import idx_files, is_idx_folder, load_idx
+from issun.data.sources import MNIST_UNPACKED, SOURCES
+from issun.data.tree import readable
 from issun.errors import DataError
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What a named data set must look like, so that a wrong file under its name is noticed; empty `classes` are 0 to 9."""
+    """What a named data set must look like, so that a wrong file under its name is noticed; `raw` is where torchvision keeps IDX files."""
 
     input: tuple[int, int, int]
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...]
+    raw: str = ""
 
 
+_DIGITS = tuple("0123456789")
 _FASHION = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 _FILES = {
-    "mnist": _Known((28, 28, 1)),
-    "fashion-mnist": _Known((28, 28, 1), _FASHION),
-    "kmnist": _Known((28, 28, 1), _KUZUSHIJI),
-    "cifar10": _Known((32, 32, 3), _CIFAR10),
+    "mnist": _Known((28, 28, 1), _DIGITS, "MNIST/raw"),
+    "fashion-mnist": _Known((28, 28, 1), _FASHION, "FashionMNIST/raw"),
+    "kmnist": _Known((28, 28, 1), _KUZUSHIJI, "KMNIST/raw"),
+    "cifar10": _Known((32, 32, 3), cifar.CLASSES),
 }
 
 #: The names that `load` knows.
 NAMES = ("digits", *_FILES)
 
 
-def load(data: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+def load(
+    data: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    strict: bool = False,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Dataset:
     """Load a data set by name or from a file.
 
     Parameters
     ----------
     data : str or PathLike
         ``digits`` (1,797 handwritten digits of 8x8 pixels that come with scikit-learn); ``mnist``, ``fashion-mnist``, ``kmnist`` or
-        ``cifar10``, found as ``<name>.npz`` in `data_dir`, the folder that the environment variable ISSUN_DATA names, or the Keras cache,
-        whichever has it first; or the path of an ``.npz`` archive (see `issun.data.files.load_npz`).
+        ``cifar10``, taken from `data_dir`, the folder that the environment variable ISSUN_DATA names, or the Keras cache, whichever has it
+        first, else downloaded once into issun's own cache (the folder that ISSUN_CACHE names, or the platform's place); or a path: of an
+        ``.npz`` archive (see `issun.data.files.load_npz`), a folder of IDX files (see `issun.data.idx.load_idx`) or CIFAR-10's binary
+        release (see `issun.data.cifar.load_cifar`).
     data_dir : str or PathLike, optional
-        Where named data sets are looked for first.
+        Where named data sets are looked for first: as ``<name>.npz``, as IDX files in ``<name>/`` (in `data_dir` itself where that is
+        their folder's name, or their checksums tell), as ``cifar-10-binary.tar.gz`` or what that unpacks to.
+    size, gray, strict, on_progress : optional
+        For a folder with a subfolder of images for each class: see `issun.data.folder.load_folder`.
 
     Returns
     -------
@@ -57,52 +79,110 @@ def load(data: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None =
     Raises
     ------
     DataError
-        Where the name is not known, the file is not found or cannot be used.
+        Where the name is not known, the file is not found or cannot be used, or nothing can be downloaded.
     """
     if data_dir is not None and not Path(data_dir).is_dir():
         raise DataError(f"--data-dir (={data_dir}) is no folder")
     name, path = str(data), Path(data)
+    try:
+        path.exists()
+    except OSError as error:  # names that are too long, folders that may not be entered
+        raise DataError(f"{name} cannot be read: {error.strerror or error}") from None
+    is_array = name in NAMES or not path.is_dir() or is_idx_folder(path) or cifar.is_cifar(path)
+    if is_array and (size is not None or gray is not None or strict):
+        raise DataError(f"--size, --gray, --rgb and --strict are for folders of images, but {name} is none")
+    if not is_array:
+        return load_folder(path, readable(name), size=size, gray=gray, strict=strict, on_progress=on_progress)
     if name == "digits":
         return _digits()
     if name in _FILES:
-        return _from_file(name, _found(name, data_dir))
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; give the path of an .npz file, or one of the names {', '.join(NAMES)}")
+        return _named(name, data_dir)
+    if is_idx_folder(path):
+        return load_idx(path, name)
+    if cifar.is_cifar(path):
+        return cifar.load_cifar(path, name)
     if path.exists() or path.suffix or len(path.parts) > 1:
         if not path.exists():
-            raise DataError(f"{path}: there is no such file; give the path of an .npz file, or one of the names {', '.join(NAMES)}")
+            raise DataError(
+                f"{path}: there is no such file; give the path of an .npz file, of a folder of IDX files or of a folder of images, or one "
+                f"of the names {', '.join(NAMES)}"
+            )
         return load_npz(path, name)
     near = difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.5)
     question = f"; did you mean {near[0]}?" if near else ";"
-    raise DataError(f"there is no data set {name!r}{question} The names are {', '.join(NAMES)}; anything else is the path of an .npz file")
+    raise DataError(
+        f"there is no data set {name!r}{question} The names are {', '.join(NAMES)}; anything else is the path of a file or folder"
+    )
 
 
-def _found(name: str, data_dir: str | os.PathLike[str] | None) -> Path:
+def _named(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
+    """Return a named data set: of the folders that may have it the first, else downloaded."""
     folders = [Path(data_dir)] if data_dir is not None else []
     if os.environ.get("ISSUN_DATA"):
         folders.append(Path(os.environ["ISSUN_DATA"]))
     keras = os.environ.get("KERAS_HOME")
     folders.append((Path(keras) if keras else Path("~/.keras").expanduser()) / "datasets")
     for folder in folders:
-        if (folder / f"{name}.npz").is_file():
-            return folder / f"{name}.npz"
-    raise DataError(
-        f"{name}.npz was not found in {' or '.join(str(folder) for folder in folders)}. Put {name}.npz (with x_train, y_train, x_test and "
-        f"y_test, as Keras keeps mnist.npz) into a folder, then name the folder with --data-dir FOLDER or in the environment variable "
-        f"ISSUN_DATA. The data set digits needs no file"
-    )
+        try:
+            dataset = _local(name, folder)
+        except OSError as error:  # a folder that may not be entered
+            raise DataError(f"{folder} cannot be read: {error.strerror or error}") from None
+        if dataset is not None:
+            return dataset
+    cache = cache_folder() / name
+    try:
+        files = download(name, SOURCES[name], cache)
+    except DownloadError as error:
+        looked = " or ".join(str(folder) for folder in folders)
+        raise DataError(f"{name} was not found in {looked}, and {error}. {by_hand(name, SOURCES[name])}") from None
+    return _checked(name, cache, cifar.load_cifar(files[0], name) if name == "cifar10" else load_idx(cache, name))
 
 
-def _from_file(name: str, path: Path) -> Dataset:
+def _local(name: str, folder: Path) -> Dataset | None:
+    """Return a named data set from a folder of local files, None where it is not there."""
+    archive = folder / f"{name}.npz"
+    if archive.is_file():
+        return _checked(name, archive, load_npz(archive, name))
+    if name == "cifar10":
+        within = (Path(), Path(name))
+        for path in (folder / top / end for top in within for end in (cifar.ARCHIVE, cifar.FOLDER, ".")):
+            if cifar.is_cifar(path):
+                return _checked(name, path, cifar.load_cifar(path, name))
+        return None
+    for path in (folder / name, folder / _FILES[name].raw, folder):
+        # The files of all these sets have the same names: in a folder of another name only their content tells whose they are.
+        if is_idx_folder(path) and (path != folder or folder.absolute().name == name or _recognised(name, folder)):
+            return _checked(name, path, load_idx(path, name))
+    return None
+
+
+def _recognised(name: str, folder: Path) -> bool:
+    """Whether the IDX files of a folder are, by their checksums, those of a named data set."""
+    files = idx_files(folder)
+    if len(files) < 4:
+        return False
+    for part, path in files.items():
+        right = {md5 for file, md5 in SOURCES[name].files.items() if file.startswith(part)}
+        right |= {MNIST_UNPACKED[part]} if name == "mnist" else set()
+        try:
+            with path.open("rb") as stream:
+                if hashlib.file_digest(stream, "md5").hexdigest() not in right:
+                    return False
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    return True
+
+
+def _checked(name: str, path: Path, dataset: Dataset) -> Dataset:
+    """Return a data set with its class names, after checking that it can be what it is called."""
     known = _FILES[name]
-    dataset = load_npz(path, name)
-    if dataset.input != known.input or dataset.classes != tuple("0123456789"):
+    if dataset.input != known.input or dataset.classes not in (_DIGITS, known.classes):
         held, wanted = ("x".join(map(str, shape)) for shape in (dataset.input, known.input))
         raise DataError(
             f"{path} is not {name}: it holds {held} images of {len(dataset.classes)} classes, but {name} has {wanted} images, labelled "
             f"0 to 9; to use it as it is, give its path"
         )
-    return dataclasses.replace(dataset, classes=known.classes or dataset.classes)
+    return dataclasses.replace(dataset, classes=known.classes)
 
 
 def _digits() -> Dataset:

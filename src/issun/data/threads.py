@@ -1,0 +1,78 @@
+"""Decoding on all cores: Pillow lets other threads run while it decodes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.data.decode import PictureError, Probe, decode, fitted, pixels_of, probe, quiet
+from issun.data.tree import Found
+from issun.errors import DataError
+
+_Result = TypeVar("_Result")
+_Progress = Callable[[str, int, int], None]
+
+#: Files that a thread takes at a time.
+_CHUNK = 64
+
+
+def probed(root: Path, files: Sequence[Found], on_progress: _Progress) -> list[Probe | PictureError]:
+    """Return what the head of each file says, or why it is no picture."""
+
+    def one(index: int) -> Probe | PictureError:
+        try:
+            return probe(os.path.join(root, files[index].path))  # noqa: PTH118
+        except PictureError as error:
+            return error
+
+    return _all(one, len(files), lambda done: on_progress("reading", done, len(files)))
+
+
+def decoded(
+    root: Path, files: Sequence[Found], shape: tuple[int, int, int], on_progress: _Progress
+) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    """Return the pixels of all files, shape (N, height, width, channels), and of those that could not be decoded their index and why.
+
+    Raises
+    ------
+    DataError
+        Where the images do not fit into memory.
+    """
+    height, width, channels = shape
+    try:
+        images = np.zeros((len(files), *shape), np.uint8)
+    except MemoryError:
+        raise DataError(f"{len(files):,} images of {height}x{width} need more memory than is free; use a smaller --size") from None
+
+    def one(index: int) -> str | None:
+        try:
+            picture, _ = decode(os.path.join(root, files[index].path), channels)  # noqa: PTH118
+            images[index] = pixels_of(fitted(picture, height, width))
+        except PictureError as error:
+            return str(error)
+        return None
+
+    problems = _all(one, len(files), lambda done: on_progress("decoding", done, len(files)))
+    return images, {index: problem for index, problem in enumerate(problems) if problem is not None}
+
+
+def _all(work: Callable[[int], _Result], count: int, done: Callable[[int], None]) -> list[_Result]:
+    """Return the results for 0 to `count` - 1 in order, computed by as many threads as this process has cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pool = ThreadPoolExecutor(cores)
+    results: list[_Result] = []
+    try:
+        with quiet():
+            chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+            for chunk in pool.map(lambda indices: [work(index) for index in indices], chunks):
+                results += chunk
+                done(len(results))
+    finally:
+        pool.shutdown(cancel_futures=True)  # at Ctrl-C, what has not begun is not begun
+    return results
