@@ -84,7 +84,7 @@ def test_everything_odd_is_named_and_the_rest_is_right(root: Path) -> None:
     assert "no regular file" in reasons["pipe.png"]
     assert "No such file" in reasons["nowhere.png"]
     assert "floating-point" in reasons["floats.tif"]
-    assert "6 images could not be read and are left out (issun data names them)." in dataset.notes
+    assert "6 images could not be read, left out (issun data names what)." in dataset.notes
     with pytest.raises(DataError, match="6 images cannot be read; mend or remove, or leave out --strict\n  good/") as error:
         load(root, strict=True)
     assert all(f"good/{name} " in str(error.value) for name in UNREADABLE)

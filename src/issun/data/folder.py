@@ -272,9 +272,9 @@ def _compacted(images: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np
 
 def _skipped_notes(skipped: list[Skipped]) -> list[str]:
     unreadable = sum(entry.unreadable for entry in skipped)
-    notes = [f"{_images(unreadable)} could not be read and are left out (issun data names them)."] if unreadable else []
+    notes = [f"{_images(unreadable)} could not be read, left out (issun data names what)."] if unreadable else []
     if other := len(skipped) - unreadable:
-        notes.append(f"{other:,} other {'file or folder is' if other == 1 else 'files or folders are'} no images and left out.")
+        notes.append(f"{other:,} {'entry' if other == 1 else 'entries'} of the folder that hold no image, left out.")
     return notes
 
 
