@@ -9,6 +9,7 @@ argument, the rule, the value that broke it and what to do.
     ├── KnobError           a knob without values, values without a knob, values that are no positive whole numbers
     ├── RecipeError         a training setting outside its range
     ├── DataError           images or labels that cannot be used
+    │   └── DownloadError       no mirror sent a file of a named data set
     ├── ModelError          a file that is no model, or images that do not fit a model
     ├── StudyError          a study file that cannot be used
     │   ├── StudyBusyError      another process is writing to it
@@ -66,6 +67,10 @@ class RecipeError(IssunError):
 
 class DataError(IssunError):
     """Images or labels cannot be used as they are."""
+
+
+class DownloadError(DataError):
+    """No mirror sent a file of a named data set."""
 
 
 class ModelError(IssunError):

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from issun.data.sources import Source
-from issun.errors import DataError
+from issun.errors import DataError, DownloadError
 
 #: Seconds to wait for a connection, and for the next bytes of an answer, before a server is given up.
 TIMEOUT = (10.0, 20.0)
@@ -21,10 +21,6 @@ MOST_BYTES = 2**30
 ATTEMPTS = 2
 
 CHUNK = 2**16
-
-
-class DownloadError(DataError):
-    """No mirror sent a file of a named data set."""
 
 
 class _Unusable(ValueError):

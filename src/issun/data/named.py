@@ -14,13 +14,13 @@ import numpy as np
 
 from issun.data import cifar
 from issun.data.dataset import Dataset
-from issun.data.download import DownloadError, by_hand, cache_folder, download
+from issun.data.download import by_hand, cache_folder, download
 from issun.data.files import TEST_PART, load_npz, test_note
 from issun.data.folder import load_folder
 from issun.data.idx import idx_files, is_idx_folder, load_idx
 from issun.data.sources import MNIST_UNPACKED, SOURCES
 from issun.data.tree import readable
-from issun.errors import DataError
+from issun.errors import DataError, DownloadError
 
 
 @dataclass(frozen=True)
