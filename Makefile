@@ -7,16 +7,18 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 SHELL := /bin/bash
 TORCH_VERSION := 2.13.0
 
-.PHONY: help install test test-wide demo lint bench clean force
+.PHONY: help install test test-long test-wide sanitize demo lint bench clean force
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      train small networks on handwritten digits and draw their frontier"
 	@echo "make install   build issun into $(VENV)"
 	@echo "make test      run the tests (TORCH=1: also those against PyTorch)"
+	@echo "make test-long the checks that take minutes: damaged files by the thousand, all of MNIST as PNG files"
 	@echo "make test-wide the 16-lane code of AVX-512 on a machine without it"
+	@echo "make sanitize  the compiled core under the address, undefined-behaviour and thread sanitizers"
 	@echo "make lint      ruff and mypy"
-	@echo "make bench     the same networks in issun and in Keras"
+	@echo "make bench     the same networks in issun, Keras and PyTorch"
 	@echo "make clean     remove everything that was made"
 	@echo "Another Python than python3: make PYTHON=python3.12 …"
 
@@ -56,10 +58,18 @@ ifneq ($(filter true 1,$(CI) $(TORCH)),)
 endif
 	$(RUN) -m pytest
 
+# What takes minutes, run before a change is done. Its seconds are printed, not judged: other programs may be running.
+test-long: $(VENV)/installed
+	$(RUN) -m pytest -m long -rP --durations=0
+
 # The 16-lane operators, which machines without AVX-512 never run, compiled without it: slow, and before a change of the core is done.
 test-wide: $(VENV)/installed
 	@$(PIP) install --no-build-isolation -e ".[test]" -Ccmake.define.ISSUN_EMULATED=ON
 	ISSUN_ISA=emulated $(RUN) -m pytest tests/test_native_against_reference.py tests/test_engine_contract.py
+
+# Every operator, recipe and shape, with each instruction set of this machine: minutes, before a change of the core is done.
+sanitize: $(VENV)/installed
+	$(RUN) tests/sanitizing.py
 
 lint: $(VENV)/linters
 	$(RUN) -m ruff check .
@@ -71,11 +81,11 @@ demo: $(VENV)/installed
 	$(RUN) -m issun sweep digits "conv n, conv n, pool, dense" "conv n same, pool, conv 2n same, pool, dense" "dense n, dense" \
 		n=1..32*2 --seeds 5 --target 95% --study build/demo/digits.sqlite
 
-# In an environment of its own: Keras and TensorFlow are peers, no part of issun. Options: make bench BENCH="--data-dir FOLDER".
+# In an environment of its own: Keras and TensorFlow are peers, no part of issun. Options: make bench BENCH="--rounds 3".
 bench: $(VENV)/ready
 	@$(PYTHON) -m venv build/bench
-	@build/bench/bin/python -m pip --disable-pip-version-check --quiet install . -r benchmarks/requirements-keras.txt
-	build/bench/bin/python benchmarks/versus_keras.py $(BENCH)
+	@build/bench/bin/python -m pip --disable-pip-version-check --quiet install . -r benchmarks/requirements-peers.txt
+	build/bench/bin/python benchmarks/peers.py $(BENCH)
 
 clean:
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Write `docs/speed.md` from what was measured: `python benchmarks/speed_page.py > docs/speed.md`.
 
-Reads `benchmarks/results/times.json` and `accuracies.json`, which `versus_keras.py --json` writes. Needs nothing but Python.
+Reads `benchmarks/results/`: `peers.json`, `sweep.json` and `parity.json`, those that are there. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -11,71 +11,105 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
+_NAMES = {"keras": "Keras", "torch": "PyTorch"}
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """Return one file of results, None where it is not there."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def machine(about: dict[str, Any]) -> str:
-    """Return on what, with what and when something was measured, in one sentence."""
-    versions = about["versions"]
-    return (
-        f"{about['processor']}, {about['threads']} threads on each side, {about['instruction set']}; issun {versions['issun']}, Keras "
-        f"{versions['keras']} on TensorFlow {versions['tensorflow']}, Python {versions['python']}; {about['time']}."
-    )
+    """Return on what and with what something was measured, in one sentence."""
+    peers = "; ".join(f"{_NAMES[side]} {version}" for side, version in about.get("peers", {}).items())
+    extra = [about[key] for key in ("instruction_set", "peer") if about.get(key)] + ([peers] if peers else [])
+    versions = f"issun {about['versions']['issun']}, Python {about['versions']['python']}"
+    parts = [f"{about['processor']}, {about['cores']} cores", *extra, versions, *([about["started"]] if "started" in about else [])]
+    return "; ".join(parts) + "."
 
 
-def times_table(measured: dict[str, Any]) -> list[str]:
-    """Return the table of epoch times, one line a network."""
-    images = measured["about"]["images"]
+def spread(ratios: list[float]) -> str:
+    """Return median and range."""
+    digits = 0 if statistics.median(ratios) >= 20 else 1
+    return f"**{statistics.median(ratios):.{digits}f}** ({min(ratios):.{digits}f} to {max(ratios):.{digits}f})"
+
+
+def peers_section(measured: dict[str, Any]) -> list[str]:
+    """Return the table of one epoch's time beside the peers."""
+    about = measured["about"]
+    sides = list(about["peers"])
+    titles = [f"{_NAMES[side]} / issun" for side in sides]
     lines = [
-        f"| network | parameters | issun, s | Keras, s | Keras / issun | range of {len(measured['times'][0]['issun_seconds'])} rounds |",
-        "|---|---:|---:|---:|---:|---:|",
+        f"| network | batch | parameters | issun, µs an image | of the peak | {' | '.join(titles)} | Keras / issun asked, aim |",
+        f"|---|---:|---:|---:|---:|{'---:|' * len(sides)}---:|",
     ]
-    for row in measured["times"]:
-        ours, theirs = statistics.median(row["issun_seconds"]), statistics.median(row["keras_seconds"])
-        lines.append(
-            f"| `{row['network']}` | {row['parameters']:,} | {ours:.3f} | {theirs:.3f} | **{row['ratio']:.1f}** "
-            f"| {row['ratio_min']:.1f} to {row['ratio_max']:.1f} |"
-        )
-    return [f"Seconds for one training epoch over {images:,} MNIST images, batch 128, Adam; medians.", "", *lines]
+    for row in measured["cases"]:
+        case, ours = row["case"], row["seconds"]["issun"]
+        ratios = [
+            spread([theirs / own for own, theirs in zip(ours, row["seconds"][side], strict=True)]) if side in row["seconds"] else "–"
+            for side in sides
+        ]
+        size, each = "x".join(map(str, case["input"])), 1e6 * statistics.median(ours) / case["images"]
+        cells = [f"`{case['network']}` ({size})", str(case["batch"]), f"{row['parameters']:,}", f"{each:.2f}"]
+        cells += [f"{100 * row['share_of_peak']:.0f} %", *ratios, f"{row['least']:g}, {row['aim']:g}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    peak = 2e-9 * about["multiply_adds_a_second"]
+    text = (
+        f"One epoch of training on {about['threads']} threads each, Adam, medians of {about['rounds']} rounds in turn, the range beside "
+        f"them. The peak is {peak:.0f} GFLOP/s of multiply-adds between registers, measured just before; the share counts the "
+        "multiply-adds that training needs and nothing else. Keras and PyTorch ran in the fastest of their setups."
+    )
+    return [text, "", *lines, "", machine(about)]
 
 
-def accuracies_table(measured: dict[str, Any]) -> list[str]:
+def sweep_section(measured: dict[str, Any]) -> list[str]:
+    """Return what a whole sweep takes."""
+    about = measured["about"]
+    threads = about["threads"]
+    ours, theirs, one = (statistics.median(measured[key]) for key in ("issun", "torch", "issun_one_thread"))
+    ratios = [b / a for a, b in zip(measured["issun"], measured["torch"], strict=True)]
+    work = 24 * about["epochs"]
+    text = (
+        "`conv a, conv a, pool, conv b, conv b, pool, dense`, a = 1..4, b = 1..6: 24 networks over "
+        f"{about['images']:,} images, {about['epochs']} epoch each. issun: {work / ours:.1f} networks x epochs a second; PyTorch, a pool "
+        f"of {threads} processes of one thread: {work / theirs:.1f}; the ratio is {spread(ratios)}. On {threads} threads issun takes "
+        f"{ours / one:.2f} of its time on one."
+    )
+    return [text, "", machine(about)]
+
+
+def parity_section(measured: dict[str, Any]) -> list[str]:
     """Return the comparison of accuracies."""
-    lines = ["| network | issun | Keras | difference | allowed |", "|---|---:|---:|---:|---:|"]
-    for row in measured["accuracies"]:
+    lines = ["| data | network | epochs | seeds | issun | Keras | apart, points | allowed |", "|---|---|---:|---:|---:|---:|---:|---:|"]
+    for row in measured["cases"]:
         sides = [
             f"{100 * statistics.mean(row[side]):.2f} ± {100 * statistics.stdev(row[side]) / len(row[side]) ** 0.5:.2f} %"
             for side in ("issun", "keras")
         ]
-        lines.append(f"| `{row['network']}` | {sides[0]} | {sides[1]} | {100 * row['difference']:+.2f} | {100 * row['allowed']:.2f} |")
-    seeds = len(measured["accuracies"][0]["issun"])
-    epochs = measured["about"]["recipe"]["epochs"]
-    return [f"Test accuracy after {epochs} epochs on all of MNIST, mean ± standard error over {seeds} seeds, in points.", "", *lines]
+        lines.append(
+            f"| {row['data']} | `{row['network']}` | {row['epochs']} | {len(row['issun'])} | {' | '.join(sides)} "
+            f"| {100 * row['apart']:+.2f} | {100 * row['allowed']:.2f} |"
+        )
+    return ["Test accuracy with the same recipe, mean ± standard error over seeds.", "", *lines, "", machine(measured["about"])]
 
 
 def page() -> str:
     """Return the whole page."""
-    times = json.loads((RESULTS / "times.json").read_text())
-    accuracies = json.loads((RESULTS / "accuracies.json").read_text())
     lines = [
         "# How fast, and as good?",
         "",
         "Made from `benchmarks/results/` by `python benchmarks/speed_page.py`; how it was measured, and how to repeat it on your machine,",
-        "stands in `benchmarks/README.md`.",
-        "",
-        "## Training time beside Keras",
-        "",
-        *times_table(times),
-        "",
-        machine(times["about"]),
-        "",
-        "## Accuracy beside Keras",
-        "",
-        *accuracies_table(accuracies),
-        "",
-        "Two engines agree here when the difference is at most 0.3 points or twice its standard error, whichever is larger.",
-        "",
-        machine(accuracies["about"]),
+        "stands in `benchmarks/README.md`. `issun bench` measures your own machine.",
     ]
+    sections = (
+        ("Training time beside Keras and PyTorch", "peers", peers_section),
+        ("A whole sweep", "sweep", sweep_section),
+        ("Accuracy beside Keras", "parity", parity_section),
+    )
+    for title, name, section in sections:
+        if measured := read(name):
+            lines += ["", f"## {title}", "", *section(measured)]
     return "\n".join(lines)
 
 

@@ -15,13 +15,26 @@ struct ConvRow {
   const float* bias;     // of the block's first channel, or null
   float* y;              // the row's first position, the block's first channel
   const float* values;   // backward: the values at y's places, for the activation's derivative
-  int64_t x_channel, x_row, x_step, w_channel, y_channel, values_channel;
+  int64_t x_channel, x_row, x_tap, x_step, w_channel, y_channel, values_channel;  // x_row, x_tap: from one tap to the next
   int channels, kernel_rows, kernel_columns;
   Act act;
   float slope;
+  bool adds;             // backward: to the gradient that another reader of the tensor has written
 };
 
-// CB output channels, PB positions; KC kernel columns where known at compile time (0: not); UNIT: stride 1.
+// Adds a finished block to a gradient that is already there: rare, so that it stands here once and not in every block.
+__attribute__((noinline)) void add_tile(const ConvRow& row, int position, int channels, int positions, const float* sums) {
+  for (int c = 0; c < channels; ++c)
+    for (int p = position; p < position + positions; ++p, sums += L) {
+      vf gradient;
+      __builtin_memcpy(&gradient, sums, sizeof(vf));
+      if (row.values) gradient = derived(row.act, row.slope, gradient, load(row.values + c * row.values_channel + int64_t(p) * L));
+      float* to = row.y + c * row.y_channel + int64_t(p) * L;
+      store(to, load(to) + gradient);
+    }
+}
+
+// CB output channels, PB positions; KC kernel columns, side by side, where known at compile time (0: not); UNIT: stride 1.
 template <int CB, int PB, int KC, bool UNIT>
 void conv_tile(const ConvRow& row, int position) {
   vf sum[CB][PB];
@@ -30,7 +43,7 @@ void conv_tile(const ConvRow& row, int position) {
 #pragma GCC unroll 16
     for (int p = 0; p < PB; ++p) sum[c][p] = row.bias ? splat(row.bias[c]) : zero();
   const int columns = KC ? KC : row.kernel_columns;
-  const int64_t step = UNIT ? L : row.x_step;
+  const int64_t step = UNIT ? L : row.x_step, tap = KC ? L : row.x_tap;
   const float* x_channel = row.x + position * step;
   const float* w_channel = row.w;
   for (int channel = 0; channel < row.channels; ++channel) {
@@ -39,7 +52,7 @@ void conv_tile(const ConvRow& row, int position) {
     for (int k = 0; k < row.kernel_rows; ++k) {
 #pragma GCC unroll 5
       for (int j = 0; j < columns; ++j) {
-        const float* at = x + j * L;
+        const float* at = x + j * tap;
         const float* weights = w + j * CB;
         // The shorter side waits in registers, the longer one passes by: 12 sums, 3 values and one more are all the 16 there are.
         if constexpr (CB <= PB) {
@@ -71,7 +84,14 @@ void conv_tile(const ConvRow& row, int position) {
     w_channel += row.w_channel;
   }
   float* y = row.y + position * L;
-  if (row.values) {
+  if (row.adds) {
+    float sums[CB * PB * L];
+#pragma GCC unroll 16
+    for (int c = 0; c < CB; ++c)
+#pragma GCC unroll 16
+      for (int p = 0; p < PB; ++p) __builtin_memcpy(sums + (c * PB + p) * L, &sum[c][p], sizeof(vf));
+    add_tile(row, position, CB, PB, sums);
+  } else if (row.values) {
     const float* values = row.values + position * L;
 #pragma GCC unroll 16
     for (int c = 0; c < CB; ++c)
@@ -135,17 +155,26 @@ struct Correlation {
   int y_channels, y_rows, y_columns;
   const float* values;
   View values_view;
-  int kernel_rows, kernel_columns, stride_rows, stride_columns, pad_top, pad_left;
+  int kernel_rows, kernel_columns, stride_rows, stride_columns, pad_top, pad_left, dilation_rows, dilation_columns;
   Cut channels, columns;
   Act act;
   float slope;
+  bool adds;
 };
+
+// A 1x1 window at stride 1 has no use for rows: all positions of a channel in one, so that blocks need not end with the row.
+INLINE void flatten(Correlation& a) {
+  a.y_columns *= a.y_rows;
+  a.x_rows = a.y_rows = 1;
+}
 
 void correlate(const Correlation& a) {
   const bool unit = a.stride_columns == 1;
+  const int known_columns = a.dilation_columns == 1 ? a.kernel_columns : 0;
   ConvRow row;
   row.x_channel = a.x_view.channel;
-  row.x_row = a.x_view.row;
+  row.x_row = a.x_view.row * a.dilation_rows;
+  row.x_tap = int64_t(a.dilation_columns) * L;
   row.x_step = int64_t(a.stride_columns) * L;
   row.y_channel = a.y_view.channel;
   row.values_channel = a.values_view.channel;
@@ -153,15 +182,15 @@ void correlate(const Correlation& a) {
   row.kernel_columns = a.kernel_columns;
   row.act = a.act;
   row.slope = a.slope;
+  row.adds = a.adds;
   for (int r = 0; r < a.y_rows; ++r) {
     // Only the kernel's rows that lie in the image: the border above and below is never stored.
     const int top = r * a.stride_rows - a.pad_top;
-    const int skip = top < 0 ? -top : 0;
-    const int end = top + a.kernel_rows > a.x_rows ? a.x_rows - top : a.kernel_rows;
+    const int skip = taps_above(top, a.dilation_rows), end = taps_until(top, a.kernel_rows, a.dilation_rows, a.x_rows);
     row.kernel_rows = end > skip ? end - skip : 0;
     for (int block = 0; block < a.channels.blocks; ++block) {
       const int first = block_start(a.channels, block), size = block_size(a.channels, block);
-      row.x = a.x + (top + skip) * a.x_view.row - int64_t(a.pad_left) * L;
+      row.x = a.x + (top + skip * a.dilation_rows) * a.x_view.row - int64_t(a.pad_left) * L;
       row.w_channel = int64_t(a.kernel_rows) * a.kernel_columns * size;
       row.w = a.w + int64_t(first) * a.x_channels * a.kernel_rows * a.kernel_columns + int64_t(skip) * a.kernel_columns * size;
       row.bias = a.bias ? a.bias + first : nullptr;
@@ -170,13 +199,15 @@ void correlate(const Correlation& a) {
       const int wide = a.columns.wide, narrow = a.columns.blocks - wide;
       int position = 0;
       if (wide) {
-        const ConvTile tile = conv_tile_for(size, a.columns.base + 1, a.kernel_columns, unit);
+        const ConvTile tile = conv_tile_for(size, a.columns.base + 1, known_columns, unit);
         for (int i = 0; i < wide; ++i, position += a.columns.base + 1) tile(row, position);
       }
       if (narrow) {
-        const ConvTile tile = conv_tile_for(size, a.columns.base, a.kernel_columns, unit);
+        const ConvTile tile = conv_tile_for(size, a.columns.base, known_columns, unit);
         for (int i = 0; i < narrow; ++i, position += a.columns.base) tile(row, position);
       }
+      if (!a.values && a.act == Act::tanh)
+        for (int c = 0; c < size; ++c) activate_stored(a.act, row.y + c * row.y_channel, a.y_columns);
     }
   }
 }
@@ -206,8 +237,12 @@ void conv_forward(const Plan& plan, const Work& work, const Op& op, const Place&
   a.pad_left = op.pad_left;
   a.channels = op.forward_channels;
   a.columns = op.forward_columns;
+  a.dilation_rows = op.dilation_rows;
+  a.dilation_columns = op.dilation_columns;
   a.act = op.act;
   a.slope = op.slope;
+  a.adds = false;
+  if (op.flat_forward) flatten(a);
   correlate(a);
 }
 
@@ -232,12 +267,16 @@ void conv_input_gradient_unit(const Plan& plan, const Work& work, const Op& op, 
   a.kernel_rows = op.kernel_rows;
   a.kernel_columns = op.kernel_columns;
   a.stride_rows = a.stride_columns = 1;
-  a.pad_top = op.kernel_rows - 1 - op.pad_top;
-  a.pad_left = op.kernel_columns - 1 - op.pad_left;
+  a.dilation_rows = op.dilation_rows;
+  a.dilation_columns = op.dilation_columns;
+  a.pad_top = (op.kernel_rows - 1) * op.dilation_rows - op.pad_top;
+  a.pad_left = (op.kernel_columns - 1) * op.dilation_columns - op.pad_left;
   a.channels = op.backward_channels;
   a.columns = op.backward_columns;
   a.act = in.act;
   a.slope = in.slope;
+  a.adds = op.adds;
+  if (op.flat_backward) flatten(a);
   correlate(a);
 }
 
@@ -273,33 +312,10 @@ void conv_input_gradient_strided(const Plan& plan, const Work& work, const Op& o
         }
         for (int b = 0; b < size; ++b) {
           const vf value = load(x + (first + b) * in.value.channel + r * in.value.row + int64_t(c) * L);
-          store(dx + (first + b) * in.gradient.channel + r * in.gradient.row + int64_t(c) * L, derived(in.act, in.slope, sum[b], value));
+          put_gradient(op.adds, dx + (first + b) * in.gradient.channel + r * in.gradient.row + int64_t(c) * L,
+                       derived(in.act, in.slope, sum[b], value));
         }
       }
-  }
-}
-
-void conv_pack(const Plan& plan, Work& work, const Op& op) {
-  const int channels = plan.tensors[op.input].channels, filters = plan.tensors[op.output].channels;
-  const int rows = op.kernel_rows, columns = op.kernel_columns;
-  const float* w = work.weights + op.kernel;
-  float* to = work.packed + op.packed;
-  for (int block = 0; block < op.forward_channels.blocks; ++block) {
-    const int first = block_start(op.forward_channels, block), size = block_size(op.forward_channels, block);
-    for (int c = 0; c < channels; ++c)
-      for (int i = 0; i < rows; ++i)
-        for (int j = 0; j < columns; ++j)
-          for (int b = 0; b < size; ++b) *to++ = w[((int64_t(first + b) * channels + c) * rows + i) * columns + j];
-  }
-  if (op.packed_backward < 0) return;
-  to = work.packed + op.packed_backward;
-  for (int block = 0; block < op.backward_channels.blocks; ++block) {
-    const int first = block_start(op.backward_channels, block), size = block_size(op.backward_channels, block);
-    for (int o = 0; o < filters; ++o)
-      for (int i = 0; i < rows; ++i)
-        for (int j = 0; j < columns; ++j)
-          for (int b = 0; b < size; ++b)
-            *to++ = w[((int64_t(o) * channels + first + b) * rows + (rows - 1 - i)) * columns + (columns - 1 - j)];
   }
 }
 

@@ -75,40 +75,8 @@ WeightTile weight_tile_for(int channels, int taps, bool unit) {
   }
 }
 
-// Adds to the gradients with lanes: kernel [kernel row][filter][channel, kernel column][lane], bias [filter][lane].
-void conv_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
-  const Tensor& in = plan.tensors[op.input];
-  const Tensor& out = plan.tensors[op.output];
-  const float* x = place.value(in);
-  const float* dz = place.gradient(out);
-  const bool unit = op.stride_columns == 1;
-  const int taps = in.channels * op.kernel_columns;
-  float* kernel = lanes + op.lanes_kernel;
-  for (int start = 0; start < out.rows; start += op.gradient_rows) {
-    const int stop = start + op.gradient_rows < out.rows ? start + op.gradient_rows : out.rows;
-    for (int i = 0; i < op.kernel_rows; ++i) {
-      // The output rows for which this row of the kernel lies in the image.
-      int first = start, last = stop;
-      while (first < last && first * op.stride_rows + i - op.pad_top < 0) ++first;
-      while (first < last && (last - 1) * op.stride_rows + i - op.pad_top >= in.rows) --last;
-      if (first >= last) continue;
-      const float* x_row = x + (first * op.stride_rows + i - op.pad_top) * in.value.row - int64_t(op.pad_left) * L;
-      for (int cb = 0; cb < op.gradient_channels.blocks; ++cb) {
-        const int channel = block_start(op.gradient_channels, cb), channels = block_size(op.gradient_channels, cb);
-        const float* g = dz + channel * out.gradient.channel + first * out.gradient.row;
-        float* sums = kernel + (int64_t(i) * out.channels + channel) * taps * L;
-        for (int tb = 0; tb < op.gradient_taps.blocks; ++tb) {
-          const int tap = block_start(op.gradient_taps, tb), size = block_size(op.gradient_taps, tb);
-          const float* xs[most_taps];
-          for (int t = 0; t < size; ++t)
-            xs[t] = x_row + (tap + t) / op.kernel_columns * in.value.channel + int64_t((tap + t) % op.kernel_columns) * L;
-          weight_tile_for(channels, size, unit)(g, out.gradient.channel, out.gradient.row, xs, op.stride_rows * in.value.row,
-                                                int64_t(op.stride_columns) * L, last - first, out.columns, sums + int64_t(tap) * L,
-                                                int64_t(taps) * L);
-        }
-      }
-    }
-  }
+// Adds to the gradient of the bias, if there is one: [channel][lane].
+void add_bias_gradient(const Op& op, const Tensor& out, const float* dz, float* lanes) {
   if (op.bias < 0) return;
   float* bias = lanes + op.lanes_bias;
   for (int o = 0; o < out.channels; ++o) {
@@ -126,18 +94,63 @@ void conv_weight_gradient(const Plan& plan, const Op& op, const Place& place, fl
   }
 }
 
-// Sums the lanes of a chunk's gradient into its place in the flat order (filter, channel, row, column).
-void conv_reduce(const Plan& plan, const Op& op, const float* lanes, float* gradient) {
+// Adds to the gradients with lanes: kernel [kernel row][filter][channel, kernel column][lane], bias [filter][lane].
+void conv_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const float* x = place.value(in);
+  const float* dz = place.gradient(out);
+  const bool unit = op.stride_columns == 1;
+  const int taps = in.channels * op.kernel_columns;
+  const bool flat_rows = in.value.row == int64_t(in.columns) * L && out.gradient.row == int64_t(out.columns) * L;
+  float* kernel = lanes + op.lanes_kernel;
+  for (int start = 0; start < out.rows; start += op.gradient_rows) {
+    const int stop = start + op.gradient_rows < out.rows ? start + op.gradient_rows : out.rows;
+    for (int i = 0; i < op.kernel_rows; ++i) {
+      // The output rows for which this row of the kernel lies in the image.
+      int first = start, last = stop;
+      const int tap = i * op.dilation_rows - op.pad_top;
+      while (first < last && first * op.stride_rows + tap < 0) ++first;
+      while (first < last && (last - 1) * op.stride_rows + tap >= in.rows) --last;
+      if (first >= last) continue;
+      // A 1x1 window at stride 1 over buffers without borders: all rows are one.
+      const bool flat = op.kernel_rows == 1 && op.kernel_columns == 1 && op.stride_rows == 1 && unit && flat_rows;
+      const int rows = flat ? 1 : last - first, columns = flat ? (last - first) * out.columns : out.columns;
+      const float* x_row = x + (first * op.stride_rows + tap) * in.value.row - int64_t(op.pad_left) * L;
+      for (int cb = 0; cb < op.gradient_channels.blocks; ++cb) {
+        const int filter = block_start(op.gradient_channels, cb), filters = block_size(op.gradient_channels, cb);
+        const float* g = dz + filter * out.gradient.channel + first * out.gradient.row;
+        float* sums = kernel + (int64_t(i) * out.channels + filter) * taps * L;
+        for (int tb = 0; tb < op.gradient_taps.blocks; ++tb) {
+          const int from = block_start(op.gradient_taps, tb), size = block_size(op.gradient_taps, tb);
+          const float* xs[most_taps];
+          for (int t = 0; t < size; ++t) {
+            const int channel = (from + t) / op.kernel_columns, column = (from + t) % op.kernel_columns * op.dilation_columns;
+            xs[t] = x_row + channel * in.value.channel + int64_t(column) * L;
+          }
+          weight_tile_for(filters, size, unit)(g, out.gradient.channel, out.gradient.row, xs, op.stride_rows * in.value.row,
+                                                int64_t(op.stride_columns) * L, rows, columns, sums + int64_t(from) * L,
+                                                int64_t(taps) * L);
+        }
+      }
+    }
+  }
+  add_bias_gradient(op, out, dz, lanes);
+}
+
+// Sums the lanes of a chunk's gradient into its place in the flat order (filter, channel, row, column). The lanes are used up.
+void conv_reduce(const Plan& plan, const Op& op, float* lanes, float* gradient) {
   const int channels = plan.tensors[op.input].channels, filters = plan.tensors[op.output].channels;
-  const float* from = lanes + op.lanes_kernel;
+  float* from = lanes + op.lanes_kernel;
+  sum_lanes(from, op.kernel_size, from);
   float* kernel = gradient + op.kernel;
   for (int i = 0; i < op.kernel_rows; ++i)
     for (int o = 0; o < filters; ++o)
-      for (int c = 0; c < channels; ++c)
-        for (int j = 0; j < op.kernel_columns; ++j, from += L)
-          kernel[((int64_t(o) * channels + c) * op.kernel_rows + i) * op.kernel_columns + j] = sum(load(from));
-  if (op.bias >= 0)
-    for (int o = 0; o < filters; ++o) gradient[op.bias + o] = sum(load(lanes + op.lanes_bias + o * L));
+      for (int c = 0; c < channels; ++c) {
+        float* to = kernel + ((int64_t(o) * channels + c) * op.kernel_rows + i) * op.kernel_columns;
+        for (int j = 0; j < op.kernel_columns; ++j) to[j] = *from++;
+      }
+  if (op.bias >= 0) sum_lanes(lanes + op.lanes_bias, filters, gradient + op.bias);
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ void dense_forward(const Plan& plan, const Work& work, const Op& op, const Place
   for (; u + 10 <= units; u += 10) dense_forward_block<10>(work, op, x, y, features, u);
   for (; u + 4 <= units; u += 4) dense_forward_block<4>(work, op, x, y, features, u);
   for (; u < units; ++u) dense_forward_block<1>(work, op, x, y, features, u);
+  activate_stored(op.act, y, units);
 }
 
 template <int B>
@@ -56,7 +57,7 @@ INLINE void dense_input_block(const Plan& plan, const Work& work, const Op& op, 
   dense_input_block<B>(g, work.weights + op.kernel + first, units, features, sum);
   const int64_t* offsets = plan.feature_offsets + op.feature_offsets + first;
 #pragma GCC unroll 16
-  for (int b = 0; b < B; ++b) store(dx + offsets[b], derived(in.act, in.slope, sum[b], load(x + int64_t(first + b) * L)));
+  for (int b = 0; b < B; ++b) put_gradient(op.adds, dx + offsets[b], derived(in.act, in.slope, sum[b], load(x + int64_t(first + b) * L)));
 }
 
 void dense_input_gradient(const Plan& plan, const Work& work, const Op& op, const Place& place) {
@@ -88,9 +89,10 @@ void dense_weight_gradient(const Plan& plan, const Op& op, const Place& place, f
   }
 }
 
-void dense_reduce(const Op& op, const float* lanes, float* gradient) {
-  for (int64_t i = 0; i < op.kernel_size; ++i) gradient[op.kernel + i] = sum(load(lanes + op.lanes_kernel + i * L));
-  for (int64_t i = 0; i < op.bias_size; ++i) gradient[op.bias + i] = sum(load(lanes + op.lanes_bias + i * L));
+// Sums the lanes of a chunk's gradient where they lie in the flat order.
+void flat_reduce(const Op& op, const float* lanes, float* gradient) {
+  sum_lanes(lanes + op.lanes_kernel, op.kernel_size, gradient + op.kernel);
+  sum_lanes(lanes + op.lanes_bias, op.bias_size, gradient + op.bias);
 }
 
 // ---- all groups ---------------------------------------------------------------------------------------------------------------
@@ -166,16 +168,14 @@ constexpr int unit_block = 4;
 constexpr int units_of_task = unit_block * 4;
 INLINE int unit_tasks(int units) { return (units + units_of_task - 1) / units_of_task; }
 
+// Sums of products over all groups for UB units x FB features, lanes kept apart: totals[unit][feature][lane].
 template <int UB, int FB>
-INLINE void outer_tile(const Work& work, const Plan& plan, const Tensor& in, const Tensor& out, int unit, int feature, int features,
-                       float* kernel) {
+INLINE void outer_tile(const Work& work, const Plan& plan, const float* g, const float* x, float* totals, int64_t totals_unit) {
   vf total[UB][FB];
 #pragma GCC unroll 16
   for (int u = 0; u < UB; ++u)
 #pragma GCC unroll 16
     for (int f = 0; f < FB; ++f) total[u][f] = zero();
-  const float* g = work.groups + out.gradient.offset + int64_t(unit) * L;
-  const float* x = work.groups + in.value.offset + int64_t(feature) * L;
   for (int group = 0; group < work.group_count; ++group, g += plan.group_floats, x += plan.group_floats) {
     vf value[FB];
 #pragma GCC unroll 16
@@ -190,15 +190,35 @@ INLINE void outer_tile(const Work& work, const Plan& plan, const Tensor& in, con
 #pragma GCC unroll 16
   for (int u = 0; u < UB; ++u)
 #pragma GCC unroll 16
-    for (int f = 0; f < FB; ++f) kernel[int64_t(unit + u) * features + feature + f] = sum(total[u][f]);
+    for (int f = 0; f < FB; ++f) store(totals + u * totals_unit + f * L, total[u][f]);
 }
 
+// So many features at a time that their values in all groups stay in the nearest cache while the task's units pass by.
+constexpr int outer_features = 24;
+
 template <int UB>
-void outer_rows(const Work& work, const Plan& plan, const Tensor& in, const Tensor& out, int unit, int features, float* kernel) {
+INLINE void outer_rows(const Work& work, const Plan& plan, const float* g, const float* x, int count, float* kernel, int features) {
   constexpr int FB = ISSUN_ACCUMULATORS / unit_block;
+  alignas(64) float totals[UB][outer_features * L];
   int f = 0;
-  for (; f + FB <= features; f += FB) outer_tile<UB, FB>(work, plan, in, out, unit, f, features, kernel);
-  for (; f < features; ++f) outer_tile<UB, 1>(work, plan, in, out, unit, f, features, kernel);
+  for (; f + FB <= count; f += FB) outer_tile<UB, FB>(work, plan, g, x + f * L, totals[0] + f * L, outer_features * L);
+  for (; f < count; ++f) outer_tile<UB, 1>(work, plan, g, x + f * L, totals[0] + f * L, outer_features * L);
+  for (int u = 0; u < UB; ++u) sum_lanes(totals[u], count, kernel + int64_t(u) * features);
+}
+
+// The gradient of the weights of units [first, last).
+void outer_product(const Work& work, const Plan& plan, const Tensor& in, const Tensor& out, int first, int last, int features,
+                   float* kernel) {
+  const float* g = work.groups + out.gradient.offset;
+  const float* x = work.groups + in.value.offset;
+  for (int f = 0; f < features; f += outer_features) {
+    const int count = features - f < outer_features ? features - f : outer_features;
+    float* to = kernel + f;
+    int u = first;
+    for (; u + unit_block <= last; u += unit_block)
+      outer_rows<unit_block>(work, plan, g + int64_t(u) * L, x + int64_t(f) * L, count, to + int64_t(u) * features, features);
+    for (; u < last; ++u) outer_rows<1>(work, plan, g + int64_t(u) * L, x + int64_t(f) * L, count, to + int64_t(u) * features, features);
+  }
 }
 
 int32_t dense_meeting_tasks(const Plan& plan, const Work& work, const Op& op, int32_t direction) {
@@ -219,11 +239,9 @@ void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction
   if (task >= products) {  // gradient of the weights
     const int first = (task - products) * units_of_task;
     const int last = first + units_of_task < units ? first + units_of_task : units;
-    int u = first;
-    for (; u + unit_block <= last; u += unit_block) outer_rows<unit_block>(work, plan, in, out, u, features, work.gradient + op.kernel);
-    for (; u < last; ++u) outer_rows<1>(work, plan, in, out, u, features, work.gradient + op.kernel);
+    outer_product(work, plan, in, out, first, last, features, work.gradient + op.kernel);
     if (op.bias >= 0)
-      for (u = first; u < last; ++u) {
+      for (int u = first; u < last; ++u) {
         vf total = zero();
         for (int g = 0; g < work.group_count; ++g) total += load(group_arena(plan, work, g) + out.gradient.offset + int64_t(u) * L);
         work.gradient[op.bias + u] = sum(total);
@@ -244,6 +262,7 @@ void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction
     if (op.act != Act::linear)
       for (int g = 0; g < groups; ++g)
         for (int r = 0; r < rows; ++r) store(y[g] + r * L, activated(op.act, op.slope, load(y[g] + r * L)));
+    for (int g = 0; g < groups; ++g) activate_stored(op.act, y[g], rows);
     return;
   }
   // gradient of the input: the products go into a buffer without borders, beside the place where they belong
@@ -258,7 +277,7 @@ void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction
     const float* values = group_arena(plan, work, group + g) + in.value.offset + int64_t(row) * L;
     float* dx = group_arena(plan, work, group + g) + in.gradient.offset;
     for (int r = 0; r < rows; ++r)
-      store(dx + offsets[r], derived(in.act, in.slope, load(buffer[g] + r * L), load(values + int64_t(r) * L)));
+      put_gradient(op.adds, dx + offsets[r], derived(in.act, in.slope, load(buffer[g] + r * L), load(values + int64_t(r) * L)));
   }
 }
 

@@ -1,18 +1,19 @@
-// Dropout, and an activation that stands alone.
+// Dropout, of single values or (`spatial`) of whole channels, and the addition where a residual joins.
 #pragma once
 #include "epilogue.hpp"
 #include "random.hpp"
 
 namespace {
 
-// Calls f(element number, value offset of the input, of the output, gradient offset of the input, of the output).
+// Calls f(number of the draw, value offset of the input, of the output, gradient offset of the input, of the output).
 template <typename F>
-INLINE void each_element(const Tensor& in, const Tensor& out, F f) {
+INLINE void each_element(const Tensor& in, const Tensor& out, bool spatial, F f) {
   uint32_t element = 0;
   for (int c = 0; c < in.channels; ++c)
     for (int r = 0; r < in.rows; ++r)
       for (int p = 0; p < in.columns; ++p, ++element)
-        f(element, c * in.value.channel + r * in.value.row + int64_t(p) * L, c * out.value.channel + r * out.value.row + int64_t(p) * L,
+        f(spatial ? uint32_t(c) : element, c * in.value.channel + r * in.value.row + int64_t(p) * L,
+          c * out.value.channel + r * out.value.row + int64_t(p) * L,
           c * in.gradient.channel + r * in.gradient.row + int64_t(p) * L, c * out.gradient.channel + r * out.gradient.row + int64_t(p) * L);
 }
 
@@ -34,12 +35,12 @@ void dropout_forward(const Plan& plan, const Work& work, const Op& op, const Pla
   const float* x = place.value(in);
   float* y = place.value(out);
   if (!work.training) {
-    each_element(in, out, [&](uint32_t, int64_t from, int64_t to, int64_t, int64_t) { store(y + to, load(x + from)); });
+    each_element(in, out, op.spatial, [&](uint32_t, int64_t from, int64_t to, int64_t, int64_t) { store(y + to, load(x + from)); });
     return;
   }
   const vu keys = image_keys(work, op, group);
   const float scale = 1.0f / (1.0f - op.rate);
-  each_element(in, out, [&](uint32_t element, int64_t from, int64_t to, int64_t, int64_t) {
+  each_element(in, out, op.spatial, [&](uint32_t element, int64_t from, int64_t to, int64_t, int64_t) {
     store(y + to, where(kept(keys, element, op.threshold), load(x + from) * scale));
   });
 }
@@ -52,27 +53,42 @@ void dropout_backward(const Plan& plan, const Work& work, const Op& op, const Pl
   float* dx = place.gradient(in);
   const vu keys = image_keys(work, op, group);
   const float scale = 1.0f / (1.0f - op.rate);
-  each_element(in, out, [&](uint32_t element, int64_t value, int64_t, int64_t to, int64_t from) {
-    store(dx + to, where(kept(keys, element, op.threshold), derived(in.act, in.slope, load(g + from) * scale, load(x + value))));
+  each_element(in, out, op.spatial, [&](uint32_t element, int64_t value, int64_t, int64_t to, int64_t from) {
+    const vf gradient = derived(in.act, in.slope, load(g + from) * scale, load(x + value));
+    put_gradient(op.adds, dx + to, where(kept(keys, element, op.threshold), gradient));
   });
 }
 
-void activate_forward(const Plan& plan, const Op& op, const Place& place) {
-  const Tensor& in = plan.tensors[op.input];
-  const float* x = place.value(in);
-  float* y = place.value(plan.tensors[op.output]);
-  each_element(in, plan.tensors[op.output],
-               [&](uint32_t, int64_t from, int64_t to, int64_t, int64_t) { store(y + to, activated(op.act, op.slope, load(x + from))); });
+void add_forward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& a = plan.tensors[op.input];
+  const Tensor& b = plan.tensors[op.other];
+  const Tensor& out = plan.tensors[op.output];
+  for (int c = 0; c < out.channels; ++c)
+    for (int r = 0; r < out.rows; ++r) {
+      const float* from = place.value(a) + c * a.value.channel + r * a.value.row;
+      const float* other = place.value(b) + c * b.value.channel + r * b.value.row;
+      float* to = place.value(out) + c * out.value.channel + r * out.value.row;
+      for (int64_t p = 0; p < int64_t(out.columns) * L; p += L) store(to + p, activated(op.act, op.slope, load(from + p) + load(other + p)));
+    }
 }
 
-void activate_backward(const Plan& plan, const Op& op, const Place& place) {
-  const Tensor& in = plan.tensors[op.input];
-  const float* x = place.value(in);
-  const float* g = place.gradient(plan.tensors[op.output]);
-  float* dx = place.gradient(in);
-  each_element(in, plan.tensors[op.output], [&](uint32_t, int64_t value, int64_t, int64_t to, int64_t from) {
-    store(dx + to, derived(in.act, in.slope, load(g + from), load(x + value)));
-  });
+// What leaves an addition goes back to both of its inputs as it is.
+void add_backward(const Tensor& in, const Tensor& out, bool adds, const Place& place) {
+  if (!in.needs_gradient) return;
+  for (int c = 0; c < out.channels; ++c)
+    for (int r = 0; r < out.rows; ++r) {
+      const float* values = place.value(in) + c * in.value.channel + r * in.value.row;
+      const float* from = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+      float* to = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+      for (int64_t p = 0; p < int64_t(out.columns) * L; p += L)
+        put_gradient(adds, to + p, derived(in.act, in.slope, load(from + p), load(values + p)));
+    }
+}
+
+void add_backward(const Plan& plan, const Op& op, const Place& place) {
+  const Tensor& out = plan.tensors[op.output];
+  add_backward(plan.tensors[op.input], out, op.adds, place);
+  add_backward(plan.tensors[op.other], out, op.other_adds, place);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Threads, batches, epochs: everything between the bindings and the operators.
 #include "engine.hpp"
+#include "stopwatch.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -11,22 +12,41 @@
 #include <stdexcept>
 #include <thread>
 
+#include "team.hpp"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace issun {
 namespace {
 
+// What an arena of so many floats takes.
+size_t arena_bytes(int64_t count) { return (size_t(count) * sizeof(float) + 127) / 64 * 64; }
+
 Floats make_floats(int64_t count) {
-  const size_t bytes = (size_t(count) * sizeof(float) + 127) / 64 * 64;
+  const size_t bytes = arena_bytes(count);
   void* memory = std::aligned_alloc(64, bytes);
   if (!memory) throw std::bad_alloc();
   std::memset(memory, 0, bytes);
+#if defined(__SANITIZE_ADDRESS__)
+  // What was rounded up to whole lines is nobody's.
+  const size_t used = size_t(count) * sizeof(float);
+  __asan_poison_memory_region(static_cast<char*>(memory) + used, bytes - used);
+#endif
   return Floats(static_cast<float*>(memory), [](float* p) { std::free(p); });
 }
 
 int chunks(const Work& work) { return work.group_count < chunk_count ? work.group_count : chunk_count; }
 
-Update make_update(const OptimizerSettings& s, double rate, int64_t step, float* first, float* second) {
+Update make_update(const OptimizerSettings& s, double rate, int64_t step, const Moments& moments) {
   Update u{};
   u.optimizer = s.kind;
+  u.nesterov = s.nesterov;
+  u.decay = float(rate * s.weight_decay);
+  u.shorten = 1;
+  u.average = moments.average;
+  u.average_rate = float((1 - s.average) / (1 - std::pow(s.average, double(step))));
   if (s.kind == Optimizer::adam) rate *= std::sqrt(1 - std::pow(s.beta_2, double(step))) / (1 - std::pow(s.beta_1, double(step)));
   u.learning_rate = float(rate);
   u.momentum = float(s.momentum);
@@ -37,75 +57,48 @@ Update make_update(const OptimizerSettings& s, double rate, int64_t step, float*
   u.new_2 = float(1 - s.beta_2);
   u.rho = float(s.rho);
   u.new_rho = float(1 - s.rho);
-  u.first = first;
-  u.second = second;
+  u.first = moments.first;
+  u.second = moments.second;
   return u;
 }
 
 }  // namespace
 
-// A few threads that go through the same phases. Tasks of a phase are taken by whoever is free: no result depends on who.
-class Engine::Team {
- public:
-  explicit Team(int size) : size_(size) {}
-
-  template <typename F>
-  void phase(int count, F task) {
-    if (size_ == 1) {
-      for (int i = 0; i < count; ++i) task(i);
-      return;
-    }
-    // The number of the phase is the same for all threads between two meetings.
-    std::atomic<int>& next = next_[generation_.load(std::memory_order_relaxed) & 1];
-    for (int i = next.fetch_add(1, std::memory_order_relaxed); i < count; i = next.fetch_add(1, std::memory_order_relaxed)) task(i);
-    meet();
-  }
-
-  void meet() {
-    if (size_ == 1) return;
-    const int generation = generation_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
-      arrived_.store(0, std::memory_order_relaxed);
-      next_[(generation + 1) & 1].store(0, std::memory_order_relaxed);
-      generation_.store(generation + 1, std::memory_order_release);
-      return;
-    }
-    for (int spins = 0; generation_.load(std::memory_order_acquire) == generation; ++spins)
-      if (spins > 4000) std::this_thread::yield();
-  }
-
- private:
-  const int size_;
-  std::atomic<int> next_[2] = {0, 0};
-  std::atomic<int> arrived_{0};
-  std::atomic<int> generation_{0};
-};
-
-Engine::Engine(const Network& network, int threads) : kernels_(choose_kernels()), planned_(make_plan(network, kernels_)) {
+Engine::Engine(const Network& network, const LossSettings& loss, int threads)
+    : kernels_(choose_kernels()), planned_(make_plan(network, kernels_)), class_weights_(loss.class_weights) {
   threads_ = threads < 1 ? 1 : threads > 256 ? 256 : threads;
   const Plan& plan = planned_->plan;
   const auto arena = [this](int64_t count) {
     arenas_.push_back(make_floats(count));
+    memory_ += int64_t(arena_bytes(count));
     return arenas_.back().get();
   };
   for (int i = 0; i < threads_; ++i) {
     work_.threads[i] = arena(plan.thread_floats);
     work_.lanes[i] = arena(plan.lanes_floats);
+    if (plan.augment.bytes == 0) continue;
+    work_.scratch[i] = reinterpret_cast<uint8_t*>(arena(plan.augment.bytes / 4));
+    std::memset(work_.scratch[i], plan.augment.fill, size_t(plan.augment.image) * plan.lanes);  // the borders stay so
   }
   work_.groups = arena(plan.group_floats * plan.groups);
   work_.packed = arena(plan.packed_floats);
-  work_.chunk_gradients = arena(plan.lanes_floats ? plan.weights * chunk_count : 0);
+  work_.chunk_gradients = arena(plan.walking_gradients ? plan.weights * chunk_count : 0);
   work_.gradient = arena(plan.weights);
   losses_.resize(plan.groups);
   correct_.resize(plan.groups);
+  sums_.resize(plan.norm_channels * chunk_count * 2);
+  norms_.resize(plan.norm_channels);
+  if (plan.augment.mixes) other_labels_.resize(plan.batch);
+  memory_ += int64_t((sums_.size() + losses_.size()) * sizeof(double) + norms_.size() * sizeof(NormChannel) +
+                     (correct_.size() + other_labels_.size()) * sizeof(int32_t));
+  work_.sums = sums_.data();
+  work_.norms = norms_.data();
   work_.losses = losses_.data();
   work_.correct = correct_.data();
-}
-
-int64_t Engine::memory() const {
-  const Plan& p = planned_->plan;
-  return 4 * ((p.thread_floats + p.lanes_floats) * threads_ + p.group_floats * p.groups + p.packed_floats +
-              (p.lanes_floats ? p.weights * chunk_count : 0) + p.weights);
+  squares_.resize(plan.piece_count);
+  work_.squares = squares_.data();
+  work_.smoothing = loss.smoothing;
+  work_.class_weights = class_weights_.empty() ? nullptr : class_weights_.data();
 }
 
 // Runs `body` on every thread of a team while this thread waits, and asks it to stop when `idle` says so or throws.
@@ -141,10 +134,16 @@ void Engine::run(const std::function<void(Team&, int)>& body, const std::functio
   if (thrown) std::rethrow_exception(thrown);
 }
 
-void Engine::set_batch(const Images& images, const int64_t* indices, int32_t count, bool training) {
+void Engine::set_batch(const Images& images, const int64_t* indices, int64_t from, int32_t count, bool training) {
   work_.images = images.pixels;
+  work_.values = images.values;
   work_.labels = images.labels;
-  work_.indices = indices;
+  work_.indices = indices + from;
+  work_.draws = images.draws ? images.draws + from : nullptr;
+  work_.mix = images.mix ? images.mix + from : nullptr;
+  work_.other_labels = images.mix ? other_labels_.data() : nullptr;
+  if (images.mix)
+    for (int32_t k = 0; k < count; ++k) other_labels_[k] = images.labels[work_.indices[k + 1 < count ? k + 1 : 0]];
   work_.count = count;
   work_.group_count = (count + planned_->plan.lanes - 1) / planned_->plan.lanes;
   work_.training = training;
@@ -152,7 +151,11 @@ void Engine::set_batch(const Images& images, const int64_t* indices, int32_t cou
 
 void Engine::pack(Team& team, int) {
   const Plan& plan = planned_->plan;
-  team.phase(plan.op_count, [&](int op) { kernels_.pack(plan, work_, op); });
+  team.phase(plan.op_count, [&](int op) {
+    Stopwatch watch(work_.ticks);
+    kernels_.pack(plan, work_, op);
+    watch.lap(plan.op_count * ticks_of_op + rest_pack);
+  });
 }
 
 // One batch through all segments, and back again.
@@ -167,11 +170,34 @@ void Engine::go_forward(Team& team, int thread, bool and_back) {
       team.phase(chunks(work_), [&](int chunk) { kernels_.walk(plan, work_, s, chunk, thread, direction); });
     }
   };
-  for (int s = 0; s < last; ++s) segment(s, forward);
+  for (int s = 0; s < last; ++s) {
+    segment(s, forward);
+    if (work_.training) meet_at_norm(team, plan.segments[s], forward);
+  }
   segment(last, and_back ? there_and_back : forward);
   if (!and_back) return;
   for (int s = last - 1; s >= 0; --s)
-    if (plan.segments[s].last > plan.first_trained) segment(s, backward);
+    if (plan.segments[s].last > plan.first_trained) {
+      meet_at_norm(team, plan.segments[s], backward);
+      segment(s, backward);
+    }
+}
+
+// Completes what the norm after a segment needs of the whole batch.
+void Engine::meet_at_norm(Team& team, const Segment& segment, int direction) {
+  if (segment.norm < 0) return;
+  const Op& op = planned_->plan.ops[segment.norm];
+  team.phase(int(op.kernel_size + norm_task - 1) / norm_task,
+             [&](int task) { kernels_.norm_meeting(planned_->plan, work_, segment.norm, direction, task); });
+}
+
+std::vector<int64_t> Engine::ticks(bool count) {
+  std::lock_guard<std::mutex> lock(busy_);
+  std::vector<int64_t> table;
+  table.swap(ticks_);
+  if (count) ticks_.assign(planned_->plan.op_count * ticks_of_op + rest_count, 0);
+  work_.ticks = count ? ticks_.data() : nullptr;
+  return table;
 }
 
 double Engine::penalty() const {
@@ -188,8 +214,32 @@ double Engine::penalty() const {
   return total;
 }
 
-EpochResult Engine::train(const Images& images, const int64_t* indices, int64_t count, const double* rates, float* weights, float* first,
-                          float* second, int64_t step, const OptimizerSettings& settings, uint64_t seed, uint64_t epoch,
+void Engine::apply(Team& team, bool complete, const OptimizerSettings& settings, const Update& u) {
+  const Plan& plan = planned_->plan;
+  Update mine = u;
+  if (settings.clip_norm > 0) {
+    team.phase(plan.piece_count, [&](int piece) {
+      if (complete) kernels_.complete(plan, work_, piece);
+      kernels_.square(plan, work_, piece);
+    });
+    double total = 0;  // every thread adds the same numbers in the same order
+    for (const double square : squares_) total += square;
+    const double norm = std::sqrt(total);
+    if (norm > settings.clip_norm) mine.shorten = float(settings.clip_norm / norm);
+    complete = false;
+  }
+  team.phase(plan.piece_count + (u.average ? plan.rest_count : 0), [&](int task) {
+    if (task >= plan.piece_count) return kernels_.follow(plan, work_, task - plan.piece_count, mine);
+    Stopwatch watch(work_.ticks);
+    if (complete) kernels_.complete(plan, work_, task);
+    watch.lap(plan.op_count * ticks_of_op + rest_sums);
+    kernels_.update(plan, work_, task, mine);
+    watch.lap(plan.op_count * ticks_of_op + rest_update);
+  });
+}
+
+EpochResult Engine::train(const Images& images, const int64_t* indices, int64_t count, const double* rates, float* weights,
+                          const Moments& moments, int64_t step, const OptimizerSettings& settings, uint64_t seed, uint64_t epoch,
                           const std::function<bool()>& idle) {
   std::lock_guard<std::mutex> lock(busy_);
   const Plan& plan = planned_->plan;
@@ -206,8 +256,8 @@ EpochResult Engine::train(const Images& images, const int64_t* indices, int64_t 
         pack(team, thread);
         for (int64_t from = 0, number = 0; from < count; from += plan.batch, ++number) {
           if (thread == 0) {
-            set_batch(images, indices + from, int32_t(std::min<int64_t>(plan.batch, count - from)), true);
-            u = make_update(settings, rates[number], step + number + 1, first, second);
+            set_batch(images, indices, from, int32_t(std::min<int64_t>(plan.batch, count - from)), true);
+            u = make_update(settings, rates[number], step + number + 1, moments);
           }
           team.meet();
           go_forward(team, thread, true);
@@ -226,10 +276,8 @@ EpochResult Engine::train(const Images& images, const int64_t* indices, int64_t 
           }
           team.meet();
           if (!go_on) return;
-          team.phase(plan.piece_count, [&](int piece) {
-            kernels_.complete(plan, work_, piece);
-            kernels_.update(plan, work_, piece, u);
-          });
+          if (plan.norm_channels) team.phase(plan.op_count, [&](int op) { kernels_.run_statistics(plan, work_, op); });
+          apply(team, true, settings, u);
           pack(team, thread);
         }
       },
@@ -249,8 +297,8 @@ bool Engine::logits(const Images& images, const int64_t* indices, int64_t count,
         pack(team, thread);
         for (int64_t from = 0; from < count; from += plan.batch) {
           if (thread == 0) {
-            set_batch(images, indices + from, int32_t(std::min<int64_t>(plan.batch, count - from)), false);
-            work_.logits = out + from * plan.classes;
+            set_batch(images, indices, from, int32_t(std::min<int64_t>(plan.batch, count - from)), false);
+            work_.logits = out + from * plan.outputs;
             go_on = !stop.load();
           }
           team.meet();
@@ -271,7 +319,7 @@ double Engine::gradients(const Images& images, const int64_t* indices, int32_t c
   work_.seed = seed;
   work_.epoch = epoch;
   work_.logits = nullptr;
-  set_batch(images, indices, count, true);
+  set_batch(images, indices, 0, count, true);
   std::memset(work_.gradient, 0, size_t(plan.weights) * sizeof(float));
   std::atomic<bool> stop{false};
   run(
@@ -287,16 +335,15 @@ double Engine::gradients(const Images& images, const int64_t* indices, int32_t c
   return loss / count + penalty();
 }
 
-void Engine::step(const float* gradient, float* weights, float* first, float* second, int64_t step, double rate,
+void Engine::step(const float* gradient, float* weights, const Moments& moments, int64_t step, double rate,
                   const OptimizerSettings& settings) {
   std::lock_guard<std::mutex> lock(busy_);
   const Plan& plan = planned_->plan;
   work_.weights = weights;
   std::memcpy(work_.gradient, gradient, size_t(plan.weights) * sizeof(float));
-  const Update u = make_update(settings, rate, step, first, second);
+  const Update u = make_update(settings, rate, step, moments);
   std::atomic<bool> stop{false};
-  run(
-      [&](Team& team, int) { team.phase(plan.piece_count, [&](int piece) { kernels_.update(plan, work_, piece, u); }); }, nullptr, stop);
+  run([&](Team& team, int) { apply(team, false, settings, u); }, nullptr, stop);
 }
 
 }  // namespace issun

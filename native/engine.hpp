@@ -12,19 +12,23 @@
 
 namespace issun {
 
-// One layer as Python describes it; sizes are checked there.
+// One layer as Python describes it; sizes are checked there. Layer i reads tensor `input` (an addition also `other`) and makes tensor
+// i + 1; tensor 0 is the image. Layers of one kernel are passes of tied weights.
 struct Layer {
   Kind kind;
   int32_t row;
+  int32_t input = 0, other = -1;
   int32_t in_channels, in_rows, in_columns, out_channels, out_rows, out_columns;
   int32_t kernel_rows = 1, kernel_columns = 1, stride_rows = 1, stride_columns = 1, pad_top = 0, pad_left = 0;
   Act act = Act::linear;
   float slope = 0;
   bool trained = false;
-  int64_t kernel = -1, kernel_size = 0, bias = -1, bias_size = 0;
+  int64_t kernel = -1, kernel_size = 0, bias = -1, bias_size = 0, mean = -1, variance = -1;
   double rate = 0;
   uint32_t threshold = 0;
   float l1 = 0, l2 = 0;
+  int32_t dilation_rows = 1, dilation_columns = 1;
+  bool spatial = false;
 };
 
 struct Network {
@@ -33,6 +37,9 @@ struct Network {
   std::vector<float> factor, offset;
   int64_t weights;
   int32_t batch;
+  Augment augment{};  // what is done; the planner adds the sizes
+  bool takes_values = false;
+  int64_t macs_before = 0;  // of the convolutions that made the values: dense layers are planned as if those were here
 };
 
 // A plan with the arrays that it points to.
@@ -42,25 +49,51 @@ struct Planned {
   std::vector<Op> ops;
   std::vector<Segment> segments;
   std::vector<Piece> pieces;
+  std::vector<Piece> rest;
   std::vector<int64_t> feature_offsets;
   std::vector<Piece> penalties;
 };
 
 std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernels);
+// Its part that lays out the tensors, once the operators and segments are known.
+void place_tensors(const Network& network, int lanes, Planned& planned);
 
 // The operators for this machine, or for the set that the environment variable ISSUN_ISA names. Throws std::runtime_error.
 const Kernels& choose_kernels();
 std::vector<std::string> available_sets();
 
+// Multiply-adds a second that `threads` threads reach together in about `seconds`, by the chosen operators' instruction set.
+double measure_peak(int threads, double seconds);
+
 // Settings of an optimiser, in double precision as Python has them.
 struct OptimizerSettings {
   Optimizer kind;
   double momentum, beta_1, beta_2, rho, epsilon;
+  bool nesterov;
+  double weight_decay;
+  double clip_norm;  // 0: no clipping
+  double average;    // decay of the moving average, where there is one
+};
+
+// What an optimiser keeps: two moments of every weight (null where it has none), and the moving average or null.
+struct Moments {
+  float* first;
+  float* second;
+  float* average;
+};
+
+// What the loss is besides the cross-entropy with the label.
+struct LossSettings {
+  float smoothing = 0;
+  std::vector<float> class_weights;  // empty: all count the same
 };
 
 struct Images {
-  const uint8_t* pixels;
+  const uint8_t* pixels;  // or
+  const float* values;
   const int32_t* labels;
+  const Draw* draws = nullptr;  // by position in the epoch
+  const float* mix = nullptr;
 };
 
 struct EpochResult {
@@ -76,32 +109,37 @@ using Floats = std::unique_ptr<float[], void (*)(float*)>;
 
 class Engine {
  public:
-  Engine(const Network& network, int threads);
+  Engine(const Network& network, const LossSettings& loss, int threads);
 
   // Takes every step of one epoch. `rates` has one learning rate a step. `idle` is called by the waiting thread now and then and
   // returns true to stop.
-  EpochResult train(const Images& images, const int64_t* indices, int64_t count, const double* rates, float* weights, float* first,
-                    float* second, int64_t step, const OptimizerSettings& settings, uint64_t seed, uint64_t epoch,
+  EpochResult train(const Images& images, const int64_t* indices, int64_t count, const double* rates, float* weights,
+                    const Moments& moments, int64_t step, const OptimizerSettings& settings, uint64_t seed, uint64_t epoch,
                     const std::function<bool()>& idle);
   bool logits(const Images& images, const int64_t* indices, int64_t count, const float* weights, float* out,
               const std::function<bool()>& idle);
   double gradients(const Images& images, const int64_t* indices, int32_t count, const float* weights, uint64_t seed, uint64_t epoch,
                    float* out);
-  void step(const float* gradient, float* weights, float* first, float* second, int64_t step, double rate,
-            const OptimizerSettings& settings);
+  void step(const float* gradient, float* weights, const Moments& moments, int64_t step, double rate, const OptimizerSettings& settings);
+
+  // Returns what has been counted since the last call (nothing at first), and begins or stops counting; for engines of one thread.
+  std::vector<int64_t> ticks(bool count);
 
   const Kernels& kernels() const { return kernels_; }
   const Plan& plan() const { return planned_->plan; }
   // Bytes of all arenas together.
-  int64_t memory() const;
+  int64_t memory() const { return memory_; }
 
  private:
   class Team;
   void run(const std::function<void(Team&, int)>& body, const std::function<bool()>& idle, std::atomic<bool>& stop);
-  void set_batch(const Images& images, const int64_t* indices, int32_t count, bool training);
+  void set_batch(const Images& images, const int64_t* indices, int64_t from, int32_t count, bool training);
   void pack(Team& team, int thread);
   void go_forward(Team& team, int thread, bool and_back);
+  void meet_at_norm(Team& team, const Segment& segment, int direction);
   double penalty() const;
+  // Completes the gradient (unless it was given) and takes the step `u`, all in one pass over the weights where nothing is clipped.
+  void apply(Team& team, bool complete, const OptimizerSettings& settings, const Update& u);
 
   const Kernels& kernels_;
   std::unique_ptr<Planned> planned_;
@@ -109,6 +147,13 @@ class Engine {
   std::vector<Floats> arenas_;
   std::vector<double> losses_;
   std::vector<int32_t> correct_;
+  std::vector<double> sums_;
+  std::vector<int64_t> ticks_;
+  std::vector<NormChannel> norms_;
+  std::vector<double> squares_;
+  std::vector<float> class_weights_;
+  std::vector<int32_t> other_labels_;
+  int64_t memory_ = 0;
   Work work_{};
   std::mutex busy_;
 };

@@ -59,6 +59,28 @@ void enter_channels(const Plan& plan, const uint8_t* const* from, const Tensor& 
   }
 }
 
+// Values that were computed before, one image after the other, enter the lanes.
+void enter_values(const Plan& plan, const Work& work, const Place& place, int group) {
+  const Tensor& t = plan.tensors[0];
+  const int64_t size = int64_t(t.channels) * t.rows * t.columns;
+  const float* from[L];
+  vf present;
+  for (int lane = 0; lane < L; ++lane) {
+    const int image = group * L + lane;
+    from[lane] = work.values + size * work.indices[image < work.count ? image : 0];
+    present[lane] = image < work.count ? 1.0f : 0.0f;
+  }
+  float* to = place.value(t);
+  int64_t at = 0;
+  for (int c = 0; c < t.channels; ++c)
+    for (int r = 0; r < t.rows; ++r)
+      for (int p = 0; p < t.columns; ++p, ++at) {
+        vf value;
+        for (int lane = 0; lane < L; ++lane) value[lane] = from[lane][at];
+        store(to + c * t.value.channel + r * t.value.row + int64_t(p) * L, value * present);
+      }
+}
+
 void enter(const Plan& plan, const Work& work, const Place& place, int group) {
   const Tensor& t = plan.tensors[0];
   float* to = place.value(t);

@@ -2,14 +2,23 @@
 //
 // Compiled once for each set, with ISSUN_LANES, ISSUN_ACCUMULATORS, ISSUN_KERNELS and the compiler's flags for it. Everything but the
 // one function at the end has internal linkage: code for a newer machine must not be picked by the linker for an older one.
+#include "activation.hpp"
+#include "augment.hpp"
+#include "channels.hpp"
 #include "conv.hpp"
+#include "conv_pack.hpp"
 #include "conv_weights.hpp"
 #include "dense.hpp"
+#include "depthwise.hpp"
+#include "depthwise_weights.hpp"
 #include "elementwise.hpp"
 #include "input.hpp"
 #include "loss.hpp"
+#include "norm.hpp"
 #include "optimizer.hpp"
+#include "peak.hpp"
 #include "pool.hpp"
+#include "stopwatch.hpp"
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -25,7 +34,11 @@ void op_forward(const Plan& plan, const Work& work, const Op& op, const Place& p
     case Kind::average_pool: return average_pool_forward(plan, op, place);
     case Kind::global_average_pool: return global_average_pool_forward(plan, op, place);
     case Kind::dropout: return dropout_forward(plan, work, op, place, group);
-    case Kind::activate: return activate_forward(plan, op, place);
+    case Kind::activate: return activate_forward(plan, work, op, place);
+    case Kind::depthwise: return depthwise_forward(plan, work, op, place);
+    case Kind::scale: return scale_forward(plan, work, op, place);
+    case Kind::add: return add_forward(plan, op, place);
+    case Kind::norm: return norm_forward(plan, work, op, place);
   }
 }
 
@@ -39,13 +52,20 @@ void op_input_gradient(const Plan& plan, const Work& work, const Op& op, const P
     case Kind::average_pool: return average_pool_backward(plan, op, place);
     case Kind::global_average_pool: return global_average_pool_backward(plan, op, place);
     case Kind::dropout: return dropout_backward(plan, work, op, place, group);
-    case Kind::activate: return activate_backward(plan, op, place);
+    case Kind::activate: return activate_backward(plan, work, op, place);
+    case Kind::depthwise: return depthwise_input_gradient(plan, work, op, place);
+    case Kind::scale: return scale_input_gradient(plan, work, op, place);
+    case Kind::add: return add_backward(plan, op, place);
+    case Kind::norm: return norm_input_gradient(plan, work, op, place, group);
   }
 }
 
 void op_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
   if (op.kind == Kind::conv) conv_weight_gradient(plan, op, place, lanes);
   if (op.kind == Kind::dense) dense_weight_gradient(plan, op, place, lanes);
+  if (op.kind == Kind::depthwise) depthwise_weight_gradient(plan, op, place, lanes);
+  if (op.kind == Kind::scale) scale_weight_gradient(plan, op, place, lanes);
+  if (op.kind == Kind::activate) activate_weight_gradient(plan, op, place, lanes);
 }
 
 void walk(const Plan& plan, Work& work, int32_t number, int32_t chunk, int32_t thread, int32_t direction) {
@@ -54,42 +74,68 @@ void walk(const Plan& plan, Work& work, int32_t number, int32_t chunk, int32_t t
   const int chunks = work.group_count < chunk_count ? work.group_count : chunk_count;
   const int first = int(int64_t(work.group_count) * chunk / chunks), last = int(int64_t(work.group_count) * (chunk + 1) / chunks);
   float* lanes = work.lanes[thread];
-  int64_t begin = -1, end = -1;  // this segment's part of the gradients with lanes
+  // The norm that waits for what this segment makes: forward for its statistics, backward for its input gradient.
+  const Op* next = segment.norm >= 0 ? &plan.ops[segment.norm] : nullptr;
+  Stopwatch watch(work.ticks);
+  const int rest = plan.op_count * ticks_of_op;
   if (direction & backward)
-    for (int o = segment.first; o < segment.last; ++o) {
-      const Op& op = plan.ops[o];
-      if (!op.trained) continue;
-      if (begin < 0) begin = op.lanes_kernel;
-      end = op.lanes_kernel + (op.kernel_size + op.bias_size) * L;
-    }
-  for (int64_t i = begin; i < end; i += L) store(lanes + i, zero());
+    for (int64_t i = segment.lanes_first; i < segment.lanes_last; i += L) store(lanes + i, zero());
+  watch.lap(rest + rest_sums);
   for (int group = first; group < last; ++group) {
     const Place place{work.threads[thread], group_arena(plan, work, group)};
     if (direction & forward) {
-      if (number == 0) enter(plan, work, place, group);
-      for (int o = segment.first; o < segment.last; ++o) op_forward(plan, work, plan.ops[o], place, group);
-      if (is_last && work.training) cross_entropy(plan, work, place, group);
+      if (number == 0) {
+        if (plan.takes_values)
+          enter_values(plan, work, place, group);
+        else
+          work.draws ? enter_augmented(plan, work, place, group, thread) : enter(plan, work, place, group);
+      }
+      watch.lap(rest + rest_enter);
+      for (int o = segment.first; o < segment.last; ++o) {
+        op_forward(plan, work, plan.ops[o], place, group);
+        watch.lap(o * ticks_of_op);
+      }
+      if (is_last && work.training) loss_and_gradient(plan, work, place, group);
       if (is_last && work.logits) hand_out_logits(plan, work, place, group);
+      watch.lap(rest + rest_loss);
+      if (next && work.training) norm_measure(plan, work, *next, place, chunk, first, group);
+      if (next) watch.lap(segment.norm * ticks_of_op);
     }
-    if (direction & backward)
+    if (direction & backward) {
+      if (next && plan.tensors[next->input].needs_gradient) norm_input_gradient(plan, work, *next, place, group);
+      if (next) watch.lap(segment.norm * ticks_of_op + 1);
       for (int o = segment.last - 1; o >= segment.first && o >= plan.first_trained; --o) {
         const Op& op = plan.ops[o];
+        if (op.batch_statistics) {
+          norm_sum_gradients(plan, work, op, place, chunk, group == first);
+          watch.lap(o * ticks_of_op + 2);
+          continue;  // its input gradient is the business of the segment before
+        }
         if (op.trained) op_weight_gradient(plan, op, place, lanes);
-        if (plan.tensors[op.input].needs_gradient) op_input_gradient(plan, work, op, place, group);
+        watch.lap(o * ticks_of_op + 2);
+        if (op.sends_gradient) op_input_gradient(plan, work, op, place, group);
+        watch.lap(o * ticks_of_op + 1);
       }
+    }
   }
   if (direction & backward)
     for (int o = segment.first; o < segment.last; ++o) {
       const Op& op = plan.ops[o];
-      if (!op.trained) continue;
+      if (!op.trained || op.shares != o) continue;
       float* gradient = work.chunk_gradients + chunk * plan.weights;
       if (op.kind == Kind::conv) conv_reduce(plan, op, lanes, gradient);
-      if (op.kind == Kind::dense) dense_reduce(op, lanes, gradient);
+      if (op.kind == Kind::norm)
+        norm_reduce(plan, work, op, chunk, gradient);
+      else if (op.kind != Kind::conv)
+        flat_reduce(op, lanes, gradient);
     }
+  watch.lap(rest + rest_sums);
 }
 
 void pack(const Plan& plan, Work& work, int32_t op) {
+  if (plan.ops[op].shares != op) return;  // the first pass of tied weights packs them for all
   if (plan.ops[op].kind == Kind::conv) conv_pack(plan, work, plan.ops[op]);
+  if (plan.ops[op].kind == Kind::norm) norm_pack(plan, work, plan.ops[op]);
 }
 
 int32_t meeting_tasks(const Plan& plan, const Work& work, int32_t op, int32_t direction) {
@@ -97,7 +143,12 @@ int32_t meeting_tasks(const Plan& plan, const Work& work, int32_t op, int32_t di
 }
 
 void meeting(const Plan& plan, Work& work, int32_t op, int32_t direction, int32_t task) {
+  Stopwatch watch(work.ticks);
   dense_meeting(plan, work, plan.ops[op], direction, task);
+  if (!work.ticks) return;
+  const int units = plan.tensors[plan.ops[op].output].channels, weights = plan.ops[op].trained ? unit_tasks(units) : 0;
+  const bool of_weights = direction == backward && task >= meeting_tasks(plan, work, op, backward) - weights;
+  watch.lap(op * ticks_of_op + (direction == forward ? 0 : of_weights ? 2 : 1));
 }
 
 // Dead units give denormal numbers, each a hundred times slower than a normal one. Only called on the core's own threads.
@@ -111,7 +162,9 @@ void flush_denormals() {
 #endif
 }
 
-constexpr Kernels kernels = {ISSUN_SET_NAME, L, ISSUN_ACCUMULATORS, pack, walk, meeting_tasks, meeting, complete, update, flush_denormals};
+constexpr Kernels kernels = {ISSUN_SET_NAME, L,              ISSUN_ACCUMULATORS, pack,   walk,   meeting_tasks, meeting,
+                             norm_meeting,   run_statistics, complete,           square, update, follow,        flush_denormals,
+                             multiply_adds};
 
 }  // namespace
 

@@ -48,11 +48,76 @@ void cross_entropy(const Plan& plan, Work& work, const Place& place, int group) 
   work.correct[group] = correct;
 }
 
-void hand_out_logits(const Plan& plan, Work& work, const Place& place, int group) {
+// The same where targets are more than one label: smoothed, mixed of two images, or classes that count differently.
+void soft_cross_entropy(const Plan& plan, Work& work, const Place& place, int group) {
   const Tensor& t = plan.tensors[plan.tensor_count - 1];
   const float* logits = place.value(t);
-  for (int lane = 0; lane < L && group * L + lane < work.count; ++lane)
-    for (int c = 0; c < plan.classes; ++c) work.logits[int64_t(group * L + lane) * plan.classes + c] = logits[c * t.value.channel + lane];
+  float* gradient = place.gradient(t);
+  vi label, other, present;
+  vf mix = splat(1.0f), weight = splat(1.0f);
+  for (int lane = 0; lane < L; ++lane) {
+    const int image = group * L + lane;
+    present[lane] = image < work.count ? -1 : 0;
+    label[lane] = other[lane] = image < work.count ? work.labels[work.indices[image]] : -1;
+    if (image >= work.count) continue;
+    if (work.other_labels) {
+      other[lane] = work.other_labels[image];
+      mix[lane] = work.mix[image];
+    }
+    if (work.class_weights)
+      weight[lane] = mix[lane] * work.class_weights[label[lane]] + (1.0f - mix[lane]) * work.class_weights[other[lane]];
+  }
+  vf best = load(logits);
+  vi winner = {};
+  for (int c = 1; c < plan.classes; ++c) {
+    const vf value = load(logits + c * t.value.channel);
+    const vi better = value > best;
+    best = choose(better, value, best);
+    winner = (winner & ~better) | (better & c);
+  }
+  // -Σ target log p = log Σ e^(z - best) + Σ target (best - z): no difference of large numbers
+  const float even = work.smoothing / float(plan.classes), sharp = 1.0f - work.smoothing;
+  const vf of_label = sharp * mix, of_other = sharp - of_label;
+  vf total = zero(), behind = zero();
+  for (int c = 0; c < plan.classes; ++c) {
+    const vf value = load(logits + c * t.value.channel);
+    const vf e = exponential(value - best);
+    const vf target = even + where(label == c, of_label) + where(other == c, of_other);
+    store(gradient + c * t.gradient.channel, e);
+    total += e;
+    behind += target * (best - value);
+  }
+  const vf share = where(present, weight * (1.0f / float(work.count)));
+  for (int c = 0; c < plan.classes; ++c) {
+    const vf target = even + where(label == c, of_label) + where(other == c, of_other);
+    store(gradient + c * t.gradient.channel, share * (load(gradient + c * t.gradient.channel) / total - target));
+  }
+  double loss = 0.0;
+  int32_t correct = 0;
+  for (int lane = 0; lane < L; ++lane)
+    if (present[lane]) {
+      loss += double(weight[lane]) * (__builtin_log(double(total[lane])) + double(behind[lane]));
+      correct += winner[lane] == (mix[lane] < 0.5f ? other[lane] : label[lane]);
+    }
+  work.losses[group] = loss;
+  work.correct[group] = correct;
+}
+
+void loss_and_gradient(const Plan& plan, Work& work, const Place& place, int group) {
+  const bool plain = work.smoothing == 0.0f && !work.class_weights && !work.other_labels;
+  return plain ? cross_entropy(plan, work, place, group) : soft_cross_entropy(plan, work, place, group);
+}
+
+// The last tensor of every image, in the order channel, row, column: as a rule the logits.
+void hand_out_logits(const Plan& plan, Work& work, const Place& place, int group) {
+  const Tensor& t = plan.tensors[plan.tensor_count - 1];
+  const float* values = place.value(t);
+  for (int lane = 0; lane < L && group * L + lane < work.count; ++lane) {
+    float* to = work.logits + int64_t(group * L + lane) * plan.outputs;
+    for (int c = 0; c < t.channels; ++c)
+      for (int r = 0; r < t.rows; ++r)
+        for (int p = 0; p < t.columns; ++p) *to++ = values[c * t.value.channel + r * t.value.row + int64_t(p) * L + lane];
+  }
 }
 
 }  // namespace

@@ -11,13 +11,17 @@
 
 namespace issun {
 
-enum class Kind : int32_t { conv, dense, max_pool, average_pool, global_average_pool, dropout, activate };
-enum class Act : int32_t { linear, relu, leaky };
+enum class Kind : int32_t {
+  conv, dense, max_pool, average_pool, global_average_pool, dropout, activate, depthwise, add, norm, scale
+};
+enum class Act : int32_t { linear, relu, leaky, tanh, gelu, hardswish, prelu };
 enum class Optimizer : int32_t { sgd, adam, rmsprop, adadelta };
 
 constexpr int max_channels = 4;  // of an input image
 constexpr int max_block = 16;    // register blocks an operator may be split into along one row
 constexpr int chunk_count = 8;   // a batch is cut into so many parts, whatever the number of threads: sums keep their order
+constexpr int norm_task = 32;    // channels of a batch normalisation that one task completes
+constexpr double norm_epsilon = 1e-5, norm_keep = 0.9;  // running = keep * running + (1 - keep) * batch
 
 // One buffer of a tensor: where element (channel 0, row 0, column 0, lane 0) lies and how far its neighbours are, in floats.
 struct View {
@@ -45,13 +49,20 @@ struct Cut {
 struct Op {
   Kind kind;
   int32_t row;                 // index of the layer in Net.rows
-  int32_t input, output;       // tensors
+  int32_t input, other, output;  // tensors; `other` is what an addition adds to its input, else -1
+  bool adds, other_adds;       // the gradient of input (other) has been written by another reader of it: add to it
+  bool sends_gradient;         // to its input, or to the other one
+  bool several;                // the gradient of input has other writers: leave no place of it unwritten
+  int32_t shares;              // op whose weights, packed weights and gradients with lanes it uses: itself, but for later passes
   int32_t kernel_rows, kernel_columns, stride_rows, stride_columns, pad_top, pad_left;
   Act act;
   float slope;
   bool trained;                // has weights that change
   bool meeting;                // a dense layer over all groups at once
-  int64_t kernel, bias;        // offsets in the flat weights; bias -1 where there is none
+  int64_t kernel, bias;        // offsets in the flat weights; bias -1 where there is none (norm: factor and shift)
+  int64_t mean, variance;      // norm: offsets of the running statistics
+  int64_t norm;                // norm: its first channel among those of all norms
+  bool batch_statistics;       // norm: it opens its segment, and uses the batch's statistics while training
   int64_t kernel_size, bias_size;
   float rate;                  // dropout
   uint32_t threshold;          // dropout: draws below it drop
@@ -63,12 +74,17 @@ struct Op {
   int64_t packed, packed_backward;  // offsets in the packed weights
   int64_t lanes_kernel, lanes_bias; // offsets in the gradient with lanes not yet summed, in floats (trained, not meeting)
   int64_t feature_offsets;     // dense: index of the table feature -> offset in the input's gradient view, in floats
+  int32_t dilation_rows, dilation_columns;  // conv, depthwise: from one tap to the next
+  bool spatial;                // dropout: one draw for a whole channel
+  bool flat_forward, flat_backward;  // conv 1x1 between buffers without borders: a whole channel is one row of positions
 };
 
 // Ops [first, last) that one thread runs for one group after another; where `meeting` it is a single op over the whole batch.
 struct Segment {
   int32_t first, last;
   bool meeting;
+  int32_t norm;                      // op that opens the next segment and needs the statistics of what this one made; else -1
+  int64_t lanes_first, lanes_last;   // its part of the gradients with lanes, in floats
 };
 
 // A piece of the weights that one task updates: never crosses a tensor.
@@ -76,12 +92,35 @@ struct Piece {
   int64_t first, size;
   float l1, l2;
   bool meeting;  // its gradient is complete; otherwise it is the sum over chunks
+  bool decays;   // a part of a kernel: weight decay acts on it
+};
+
+// Where one image is sampled while training, by position in the batch; drawn in src/issun/engine/augmenting.py. Places are in 65536ths
+// of a pixel: output (r, c) lies at row y + r·y_by_row + c·y_by_column and column x + r·x_by_row + c·x_by_column of the image.
+struct Draw {
+  int32_t y, y_by_row, y_by_column, x, x_by_row, x_by_column;
+  int32_t crop_row, crop_column;                     // the frame that is cut out of the padded one
+  int32_t cut_top, cut_left, cut_bottom, cut_right;  // what is filled
+};
+
+// How images are changed as they enter; the memory for it is one scratch a thread, sizes and places in bytes.
+struct Augment {
+  bool moves;     // by whole pixels, or something is cut out
+  bool bilinear;  // sampled between pixels
+  bool mixes;
+  int32_t fill;
+  int64_t image;         // of the copy of one lane's image (with a border where bilinear)
+  int64_t rows, other;   // where the work on one row and the images to be mixed in begin
+  int64_t bytes;         // all of it
 };
 
 struct Plan {
   int32_t lanes, classes, batch, groups;  // groups of a full batch
   int32_t height, width, channels;        // of an input image
   float factor[max_channels], offset[max_channels];
+  bool takes_values;                      // what enters are not images but values that were computed before: [channel][row][column]
+  int64_t outputs;                        // numbers of the last tensor for one image
+  Augment augment;
   const Tensor* tensors;
   int32_t tensor_count;
   const Op* ops;
@@ -90,12 +129,23 @@ struct Plan {
   int32_t segment_count;
   const Piece* pieces;
   int32_t piece_count;
+  const Piece* rest;                      // the weights that no optimiser changes: frozen ones, running statistics
+  int32_t rest_count;
   const int64_t* feature_offsets;
   int32_t first_trained;                  // first op whose weights change
   bool has_penalty;
   int64_t weights;                        // how many there are
   // sizes of the arenas in floats
   int64_t thread_floats, group_floats, packed_floats, lanes_floats;
+  int64_t norm_channels;                  // of all norms together
+  bool walking_gradients;                 // some gradient is summed over chunks
+};
+
+// What a batch normalisation does to one channel: y = factor * (x - mean) * inverse + shift, and on the way back
+// dx = factor * inverse * (dy - mean_gradient - (x - mean) * inverse * mean_product).
+struct NormChannel {
+  float mean, inverse, variance;
+  float mean_gradient, mean_product;
 };
 
 // The memory a run works in, and what it works on. One for each engine; threads share it.
@@ -106,30 +156,47 @@ struct Work {
   float* packed;
   float* chunk_gradients; // [chunk][weights]
   float* gradient;        // [weights]
+  double* sums;           // [chunk][channel of a norm][2]: mean and squared deviations; backward, sums of dy and of dy times x normalised
+  NormChannel* norms;     // [channel of a norm]
   double* losses;         // [group]
   int32_t* correct;       // [group]
+  double* squares;        // [piece]: sums of the squared gradient
   float* weights;
   // the batch
   const uint8_t* images;
+  const float* values;    // in place of the images, where the plan takes values
   const int32_t* labels;  // may be null: inference
+  // The target of an image is mix of its label and 1 - mix of the other; both null where every image has one label.
+  const int32_t* other_labels;  // [count], by the image's place in the batch
+  const float* mix;             // [count]
+  float smoothing;              // share of the target that is spread over all classes
+  const float* class_weights;   // [classes] or null: what an image of each class counts
   const int64_t* indices; // of the images of this batch
   int32_t count;          // how many they are
   int32_t group_count;
+  const Draw* draws;            // by position in the batch; null where images enter as they are
+  uint8_t* scratch[256];        // one a thread, for augmentation
   uint64_t seed;
   uint64_t epoch;
   bool training;
-  float* logits;          // [count][classes] or null
+  float* logits;          // [count][outputs] or null
+  int64_t* ticks;         // of native/stopwatch.hpp, or null
 };
 
 struct Update {
   Optimizer optimizer;
   float learning_rate;    // of adam: times sqrt(1 - beta_2^t) / (1 - beta_1^t)
   float momentum, epsilon;
+  bool nesterov;          // of sgd
+  float decay;            // learning rate of the step times weight decay
+  float shorten;          // what the gradient is multiplied by, so that its norm is at most what is allowed; 1: nothing
+  float average_rate;     // (1 - average) / (1 - average^t)
   float beta_1, new_1;    // new_1 is 1 - beta_1, rounded once
   float beta_2, new_2;
   float rho, new_rho;
   float* first;           // moments
   float* second;
+  float* average;         // moving average of all weights, or null
 };
 
 // The operators, compiled for one instruction set.
@@ -142,20 +209,23 @@ struct Kernels {
   void (*walk)(const Plan&, Work&, int32_t segment, int32_t chunk, int32_t thread, int32_t direction);
   int32_t (*meeting_tasks)(const Plan&, const Work&, int32_t op, int32_t direction);
   void (*meeting)(const Plan&, Work&, int32_t op, int32_t direction, int32_t task);
+  // Completes statistics (forward) or their gradients (backward) of a task's channels of a norm, from the sums of the chunks.
+  void (*norm_meeting)(const Plan&, Work&, int32_t op, int32_t direction, int32_t task);
+  // Moves the running statistics of a norm towards those of the batch.
+  void (*run_statistics)(const Plan&, Work&, int32_t op);
   void (*complete)(const Plan&, Work&, int32_t piece);
+  void (*square)(const Plan&, Work&, int32_t piece);
   void (*update)(const Plan&, Work&, int32_t piece, const Update&);
+  void (*follow)(const Plan&, Work&, int32_t rest, const Update&);
   void (*flush_denormals)();
+  float (*multiply_adds)(int64_t rounds);  // rounds * registers * lanes of them, for measuring the peak
 };
 
 constexpr int32_t forward = 1, backward = 2, there_and_back = 3;
 
 const Kernels* kernels_baseline();
-#if defined(ISSUN_X86)
 const Kernels* kernels_avx2();
 const Kernels* kernels_avx512();
-#endif
-#if defined(ISSUN_EMULATED)
 const Kernels* kernels_emulated();
-#endif
 
 }  // namespace issun

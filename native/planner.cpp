@@ -1,7 +1,8 @@
-// Decides, before anything runs, where every number lies and how every operator is cut into register blocks.
+// Decides, before anything runs, what is computed in which order, and how every operator is cut into register blocks.
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "engine.hpp"
 
@@ -42,18 +43,13 @@ void choose_blocks(int channels, int others, int registers, Cut& channel_cut, Cu
     }
 }
 
-View make_view(const Tensor& t, int left, int right, bool contiguous, int lanes, int64_t& arena) {
-  View view;
-  view.row = int64_t(left + t.columns + right) * lanes;
-  view.channel = t.rows * view.row;
-  if (!contiguous) {
-    // Whole cache lines, and an odd number of them: channels must not all fall into the same set of the cache.
-    view.channel = (view.channel + 15) / 16 * 16;
-    if (t.rows * t.columns > 1 && view.channel / 16 % 2 == 0) view.channel += 16;
-  }
-  view.offset = arena + int64_t(left) * lanes;
-  arena += (t.channels * view.channel + 15) / 16 * 16;
-  return view;
+// The best way to cut others where the channels are cut already.
+Cut cut_beside(const Cut& channels, int others, int registers) {
+  const int most = std::min({8, registers / (channels.base + (channels.wide > 0 ? 1 : 0)), others});
+  Cut best = cut(others, most);
+  for (int b = 1; b < most; ++b)
+    if (const Cut c = cut(others, b); cut_cycles(channels, c) < cut_cycles(channels, best) - 1e-9) best = c;
+  return best;
 }
 
 // A dense layer runs group by group where it is small beside the convolutions around it, so that a group can go through the whole
@@ -63,21 +59,222 @@ bool is_meeting(const Layer& layer, int64_t conv_macs) {
   return layer.kernel_size > 16384 || layer.kernel_size * 16 > conv_macs;
 }
 
+// Whether the derivative of an activation can be told from what comes out of it.
+bool known_from_value(Act act) { return act != Act::gelu && act != Act::hardswish && act != Act::prelu; }
+
+// A 1x1 convolution at stride 1 between buffers without borders takes a whole channel as one row of positions.
+void flatten(Op& op, const Tensor& in, const Tensor& out, int lanes, int registers) {
+  if (op.kernel_rows != 1 || op.kernel_columns != 1 || op.stride_rows != 1 || op.stride_columns != 1) return;
+  const int64_t row = int64_t(in.columns) * lanes;
+  op.flat_forward = in.value.row == row && out.value.row == row;
+  op.flat_backward = op.packed_backward >= 0 && in.value.row == row && in.gradient.row == row && out.gradient.row == row;
+  // The channels stay cut as they are: passes of tied weights share what is packed by it.
+  const int positions = in.rows * in.columns;
+  if (op.flat_forward) op.forward_columns = cut_beside(op.forward_channels, positions, registers);
+  if (op.flat_backward) op.backward_columns = cut_beside(op.backward_channels, positions, registers);
+}
+
+// Tensor 0 is the image; every layer makes the next one.
+void make_tensors(const Network& network, Planned& planned) {
+  const auto& layers = network.layers;
+  planned.tensors.assign(layers.size() + 1, Tensor{});
+  Tensor& image = planned.tensors[0];
+  image.channels = network.channels;
+  image.rows = network.height;
+  image.columns = network.width;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const Layer& layer = layers[i];
+    Tensor& t = planned.tensors[i + 1];
+    t.channels = layer.out_channels;
+    t.rows = layer.out_rows;
+    t.columns = layer.out_columns;
+    t.act = known_from_value(layer.act) ? layer.act : Act::linear;
+    t.slope = layer.slope;
+    t.needs_gradient = layer.trained || planned.tensors[layer.input].needs_gradient ||
+                       (layer.other >= 0 && planned.tensors[layer.other].needs_gradient);
+  }
+}
+
+void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, int i, Planned& planned) {
+  const auto& layers = network.layers;
+  const Layer& layer = layers[i];
+  Plan& plan = planned.plan;
+  Op& op = planned.ops[i];
+  op = Op{};
+  op.kind = layer.kind;
+  op.row = layer.row;
+  op.input = layer.input;
+  op.other = layer.other;
+  op.output = i + 1;
+  op.kernel_rows = layer.kernel_rows;
+  op.kernel_columns = layer.kernel_columns;
+  op.stride_rows = layer.stride_rows;
+  op.stride_columns = layer.stride_columns;
+  op.pad_top = layer.pad_top;
+  op.pad_left = layer.pad_left;
+  op.act = layer.act;
+  op.slope = layer.slope;
+  op.trained = layer.trained;
+  op.kernel = layer.kernel;
+  op.kernel_size = layer.kernel_size;
+  op.bias = layer.bias;
+  op.bias_size = layer.bias_size;
+  op.mean = layer.mean;
+  op.variance = layer.variance;
+  op.rate = float(layer.rate);
+  op.threshold = layer.threshold;
+  op.packed_backward = -1;
+  op.dilation_rows = layer.dilation_rows;
+  op.dilation_columns = layer.dilation_columns;
+  op.spatial = layer.spatial;
+  op.sends_gradient = planned.tensors[op.input].needs_gradient || (op.other >= 0 && planned.tensors[op.other].needs_gradient);
+  op.shares = i;
+  bool tied = false;
+  for (int j = 0; j < int(layers.size()) && layer.kernel >= 0; ++j) {
+    if (j == i || layers[j].kernel != layer.kernel) continue;
+    tied = true;
+    op.shares = std::min(op.shares, j);
+  }
+  if (op.kind == Kind::norm) {
+    op.batch_statistics = op.trained;
+    op.norm = plan.norm_channels;
+    plan.norm_channels += op.kernel_size;
+    plan.walking_gradients |= op.trained;
+    return;
+  }
+  op.meeting = !tied && is_meeting(layer, conv_macs);
+  if (op.kind == Kind::conv) {
+    choose_blocks(layer.out_channels, layer.out_columns, kernels.registers, op.forward_channels, op.forward_columns);
+    choose_blocks(layer.in_channels, layer.in_columns, kernels.registers, op.backward_channels, op.backward_columns);
+    choose_blocks(layer.out_channels, layer.in_channels * layer.kernel_columns, kernels.registers, op.gradient_channels, op.gradient_taps);
+    // So many rows that what one sweep reads again for the next taps stays in half of a 32 kB cache.
+    const int64_t row_bytes = int64_t(layer.out_columns) * kernels.lanes * 4 * (op.gradient_channels.base + 2);
+    op.gradient_rows = int32_t(std::max<int64_t>(1, std::min<int64_t>(layer.out_rows, 16384 / row_bytes)));
+  }
+  const bool unit_conv = op.kind == Kind::conv && layer.stride_rows == 1 && layer.stride_columns == 1;
+  if (op.shares == i) {
+    if (op.trained && !op.meeting) {
+      op.lanes_kernel = plan.lanes_floats;
+      op.lanes_bias = op.lanes_kernel + op.kernel_size * kernels.lanes;
+      plan.lanes_floats += (op.kernel_size + op.bias_size) * kernels.lanes;
+      plan.walking_gradients = true;
+    }
+    if (op.kind == Kind::conv) {
+      op.packed = plan.packed_floats;
+      plan.packed_floats += op.kernel_size;
+    }
+  } else {
+    const Op& owner = planned.ops[op.shares];
+    op.lanes_kernel = owner.lanes_kernel;
+    op.lanes_bias = owner.lanes_bias;
+    op.packed = owner.packed;
+    op.packed_backward = owner.packed_backward;
+  }
+  if (unit_conv && op.sends_gradient && op.packed_backward < 0) {
+    op.packed_backward = plan.packed_floats;
+    planned.ops[op.shares].packed_backward = op.packed_backward;  // which packs it for all passes
+    plan.packed_floats += op.kernel_size;
+  }
+}
+
+// Every meeting stands alone, a norm that needs the whole batch opens a segment, and the last segment walks, since it holds the loss.
+void make_segments(int lanes, Planned& planned) {
+  auto& segments = planned.segments;
+  const int count = int(planned.ops.size());
+  int start = 0;
+  for (int i = 0; i < count; ++i) {
+    const Op& op = planned.ops[i];
+    if (op.batch_statistics) {
+      segments.push_back({start, i, false, i, 0, 0});  // empty after a meeting: it measures what that made
+      start = i;
+    } else if (op.meeting) {
+      if (start < i || i == 0) segments.push_back({start, i, false, -1, 0, 0});  // the first one lets the images in
+      segments.push_back({i, i + 1, true, -1, 0, 0});
+      start = i + 1;
+    }
+  }
+  if (start < count || segments.empty() || segments.back().meeting) segments.push_back({start, count, false, -1, 0, 0});
+  for (Segment& segment : segments) {
+    for (int i = segment.first; i < segment.last; ++i) {
+      const Op& op = planned.ops[i];
+      if (op.shares < segment.first) throw std::runtime_error("passes of tied weights must lie in one segment");
+      if (!op.trained || op.meeting || op.batch_statistics || op.shares != i) continue;
+      if (segment.lanes_last == 0) segment.lanes_first = op.lanes_kernel;
+      segment.lanes_last = op.lanes_kernel + (op.kernel_size + op.bias_size) * lanes;
+    }
+  }
+}
+
+// Who is the first on the way back to write the gradient of a tensor, and who adds to it.
+void make_order_of_gradients(Planned& planned) {
+  std::vector<int> writers(planned.tensors.size(), 0);
+  for (auto op = planned.ops.rbegin(); op != planned.ops.rend(); ++op) {
+    op->adds = writers[op->input]++ > 0;
+    if (op->other >= 0) op->other_adds = writers[op->other]++ > 0;
+  }
+  for (Op& op : planned.ops) op.several = writers[op.input] > 1;
+}
+
+// The gaps that the pieces leave in the flat weights.
+void find_rest(Planned& planned, int64_t weights, int64_t piece_size) {
+  std::vector<Piece> pieces = planned.pieces;
+  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.first < b.first; });
+  pieces.push_back({weights, 0, 0, 0, false, false});
+  int64_t from = 0;
+  for (const Piece& piece : pieces) {
+    for (; from < piece.first; from += piece_size)
+      planned.rest.push_back({from, std::min(piece_size, piece.first - from), 0, 0, false, false});
+    from = piece.first + piece.size;
+  }
+}
+
+void make_pieces(const Network& network, Planned& planned) {
+  constexpr int64_t piece_size = 8192;
+  for (size_t i = 0; i < network.layers.size(); ++i) {
+    const Layer& layer = network.layers[i];
+    const Op& op = planned.ops[i];
+    if (op.shares != int(i)) continue;
+    const bool decays = op.kind == Kind::conv || op.kind == Kind::dense || op.kind == Kind::depthwise;
+    if (layer.l1 != 0 || layer.l2 != 0) {
+      planned.plan.has_penalty = true;
+      planned.penalties.push_back({layer.kernel, layer.kernel_size, layer.l1, layer.l2, false, decays});
+    }
+    if (!layer.trained) continue;
+    for (int64_t from = 0; from < layer.kernel_size; from += piece_size)
+      planned.pieces.push_back(
+          {layer.kernel + from, std::min(piece_size, layer.kernel_size - from), layer.l1, layer.l2, op.meeting, decays});
+    if (layer.bias >= 0) planned.pieces.push_back({layer.bias, layer.bias_size, 0, 0, op.meeting, false});
+  }
+  find_rest(planned, network.weights, piece_size);
+}
+
+// Memory for what is done to images as they enter. Where they are sampled between pixels a copy has one pixel of border before and behind
+// and two rows below, and room for the last word to be read; one row needs places, two weights and the words around each pixel.
+Augment plan_augment(Augment augment, const Plan& plan, const Tensor& image) {
+  const auto whole_lines = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
+  if (augment.bilinear) augment.image = whole_lines(int64_t(plan.height + 3) * (plan.width + 2) * plan.channels + 8);
+  else if (augment.moves) augment.image = whole_lines(int64_t(plan.height) * plan.width * plan.channels);
+  augment.rows = augment.image * plan.lanes;
+  augment.other = augment.rows + (augment.bilinear ? whole_lines(int64_t(plan.width) * plan.lanes * 4 * (plan.channels == 1 ? 4 : 7)) : 0);
+  augment.bytes = augment.other + (augment.mixes ? whole_lines(image.channels * image.value.channel * 4) : 0);
+  return augment;
+}
+
 }  // namespace
 
 std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernels) {
   auto planned = std::make_unique<Planned>();
   Plan& plan = planned->plan;
   plan = Plan{};
-  const int lanes = kernels.lanes, registers = kernels.registers;
-  plan.lanes = lanes;
+  plan.lanes = kernels.lanes;
   plan.classes = network.classes;
   plan.batch = network.batch;
-  plan.groups = (network.batch + lanes - 1) / lanes;
+  plan.groups = (network.batch + kernels.lanes - 1) / kernels.lanes;
   plan.height = network.height;
   plan.width = network.width;
   plan.channels = network.channels;
-  for (int c = 0; c < network.channels; ++c) {
+  plan.takes_values = network.takes_values;
+  for (int c = 0; !plan.takes_values && c < network.channels; ++c) {
     plan.factor[c] = network.factor[c];
     plan.offset[c] = network.offset[c];
   }
@@ -85,144 +282,27 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
   const auto& layers = network.layers;
   const int count = int(layers.size());
 
-  int64_t conv_macs = 0;
+  int64_t conv_macs = network.macs_before;
   for (const Layer& layer : layers)
-    if (layer.kind == Kind::conv) conv_macs += layer.kernel_size * layer.out_rows * layer.out_columns;
+    if (layer.kind == Kind::conv || layer.kind == Kind::depthwise) conv_macs += layer.kernel_size * layer.out_rows * layer.out_columns;
   plan.first_trained = count;
   for (int i = count - 1; i >= 0; --i)
     if (layers[i].trained) plan.first_trained = i;
 
-  planned->tensors.resize(count + 1);
-  auto& tensors = planned->tensors;
-  for (int i = 0; i <= count; ++i) {
-    Tensor& t = tensors[i];
-    t = Tensor{};
-    const Layer& near = layers[std::min(i, count - 1)];
-    t.channels = i < count ? near.in_channels : near.out_channels;
-    t.rows = i < count ? near.in_rows : near.out_rows;
-    t.columns = i < count ? near.in_columns : near.out_columns;
-    t.act = i > 0 ? layers[i - 1].act : Act::linear;
-    t.slope = i > 0 ? layers[i - 1].slope : 0;
-    t.needs_gradient = i > plan.first_trained;
-  }
-
+  make_tensors(network, *planned);
+  const Tensor& end = planned->tensors.back();
+  plan.outputs = int64_t(end.channels) * end.rows * end.columns;
   planned->ops.resize(count);
-  int64_t lane_floats = 0, packed = 0;
-  for (int i = 0; i < count; ++i) {
-    const Layer& layer = layers[i];
-    Op& op = planned->ops[i];
-    op = Op{};
-    op.kind = layer.kind;
-    op.row = layer.row;
-    op.input = i;
-    op.output = i + 1;
-    op.kernel_rows = layer.kernel_rows;
-    op.kernel_columns = layer.kernel_columns;
-    op.stride_rows = layer.stride_rows;
-    op.stride_columns = layer.stride_columns;
-    op.pad_top = layer.pad_top;
-    op.pad_left = layer.pad_left;
-    op.act = layer.act;
-    op.slope = layer.slope;
-    op.trained = layer.trained;
-    op.meeting = is_meeting(layer, conv_macs);
-    op.kernel = layer.kernel;
-    op.kernel_size = layer.kernel_size;
-    op.bias = layer.bias;
-    op.bias_size = layer.bias_size;
-    op.rate = float(layer.rate);
-    op.threshold = layer.threshold;
-    op.packed_backward = -1;
-    if (op.trained && !op.meeting) {
-      op.lanes_kernel = lane_floats;
-      op.lanes_bias = lane_floats + op.kernel_size * lanes;
-      lane_floats += (op.kernel_size + op.bias_size) * lanes;
-    }
-    if (op.kind == Kind::conv) {
-      choose_blocks(layer.out_channels, layer.out_columns, registers, op.forward_channels, op.forward_columns);
-      choose_blocks(layer.in_channels, layer.in_columns, registers, op.backward_channels, op.backward_columns);
-      choose_blocks(layer.out_channels, layer.in_channels * layer.kernel_columns, registers, op.gradient_channels, op.gradient_taps);
-      // So many rows that what one sweep reads again for the next taps stays in half of a 32 kB cache.
-      const int64_t row_bytes = int64_t(layer.out_columns) * lanes * 4 * (op.gradient_channels.base + 2);
-      op.gradient_rows = int32_t(std::max<int64_t>(1, std::min<int64_t>(layer.out_rows, 16384 / row_bytes)));
-      op.packed = packed;
-      packed += layer.kernel_size;
-      if (tensors[i].needs_gradient && layer.stride_rows == 1 && layer.stride_columns == 1) {
-        op.packed_backward = packed;
-        packed += layer.kernel_size;
-      }
-    }
-  }
+  for (int i = 0; i < count; ++i) make_op(network, kernels, conv_macs, i, *planned);
+  make_segments(kernels.lanes, *planned);
+  make_order_of_gradients(*planned);
+  place_tensors(network, kernels.lanes, *planned);
+  plan.augment = plan_augment(network.augment, plan, planned->tensors[0]);
+  for (Op& op : planned->ops)
+    if (op.kind == Kind::conv) flatten(op, planned->tensors[op.input], planned->tensors[op.output], kernels.lanes, kernels.registers);
+  make_pieces(network, *planned);
 
-  // Segments: every meeting stands alone; the last segment is no meeting, since it holds the loss.
-  int start = 0;
-  for (int i = 0; i < count; ++i)
-    if (planned->ops[i].meeting) {
-      if (start < i || i == 0) planned->segments.push_back({start, i, false});  // the first one lets the images in
-      planned->segments.push_back({i, i + 1, true});
-      start = i + 1;
-    }
-  if (start < count || planned->segments.empty() || planned->segments.back().meeting) planned->segments.push_back({start, count, false});
-
-  // What more than one segment touches is kept for every group, and so is everything where the walk does not turn round at once.
-  const bool single = planned->segments.size() == 1;
-  std::vector<char> at_meeting(count + 1, 0);
-  for (const Op& op : planned->ops)
-    if (op.meeting) at_meeting[op.input] = at_meeting[op.output] = 1;
-  const int last_start = planned->segments.back().first;
-  int64_t thread_floats = 0, group_floats = 0;
-  for (int i = 0; i <= count; ++i) {
-    Tensor& t = tensors[i];
-    t.value_per_group = !single && (i <= last_start || at_meeting[i]);
-    t.gradient_per_group = !single && at_meeting[i];
-    int left = 0, right = 0;
-    const bool feeds_dense = i < count && layers[i].kind == Kind::dense;
-    if (i < count && layers[i].kind == Kind::conv) {
-      const Layer& next = layers[i];
-      left = next.pad_left;
-      right = std::max(0, (next.out_columns - 1) * next.stride_columns + next.kernel_columns - next.pad_left - t.columns);
-    }
-    // Channels of a vector are features: consecutive for whoever reads or writes them.
-    t.value = make_view(t, left, right, feeds_dense || t.rows * t.columns == 1, lanes, t.value_per_group ? group_floats : thread_floats);
-    if (!t.needs_gradient) continue;
-    left = right = 0;
-    if (i > 0 && layers[i - 1].kind == Kind::conv && planned->ops[i - 1].packed_backward >= 0) {
-      const Layer& made = layers[i - 1];
-      left = made.kernel_columns - 1 - made.pad_left;
-      right = std::max(0, made.in_columns - made.out_columns + made.pad_left);
-    }
-    t.gradient = make_view(t, left, right, t.rows * t.columns == 1, lanes, t.gradient_per_group ? group_floats : thread_floats);
-  }
-
-  for (int i = 0; i < count; ++i) {
-    if (layers[i].kind != Kind::dense || !tensors[i].needs_gradient) continue;
-    const Tensor& t = tensors[i];
-    planned->ops[i].feature_offsets = int64_t(planned->feature_offsets.size());
-    for (int c = 0; c < t.channels; ++c)
-      for (int r = 0; r < t.rows; ++r)
-        for (int p = 0; p < t.columns; ++p)
-          planned->feature_offsets.push_back(c * t.gradient.channel + r * t.gradient.row + int64_t(p) * lanes);
-  }
-
-  constexpr int64_t piece_size = 8192;
-  for (int i = 0; i < count; ++i) {
-    const Layer& layer = layers[i];
-    if (layer.l1 != 0 || layer.l2 != 0) {
-      plan.has_penalty = true;
-      planned->penalties.push_back({layer.kernel, layer.kernel_size, layer.l1, layer.l2, false});
-    }
-    if (!layer.trained) continue;
-    for (int64_t from = 0; from < layer.kernel_size; from += piece_size)
-      planned->pieces.push_back(
-          {layer.kernel + from, std::min(piece_size, layer.kernel_size - from), layer.l1, layer.l2, planned->ops[i].meeting});
-    if (layer.bias >= 0) planned->pieces.push_back({layer.bias, layer.bias_size, 0, 0, planned->ops[i].meeting});
-  }
-
-  plan.thread_floats = thread_floats;
-  plan.group_floats = group_floats;
-  plan.packed_floats = packed;
-  plan.lanes_floats = lane_floats;
-  plan.tensors = tensors.data();
+  plan.tensors = planned->tensors.data();
   plan.tensor_count = count + 1;
   plan.ops = planned->ops.data();
   plan.op_count = count;
@@ -230,6 +310,8 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
   plan.segment_count = int32_t(planned->segments.size());
   plan.pieces = planned->pieces.data();
   plan.piece_count = int32_t(planned->pieces.size());
+  plan.rest = planned->rest.data();
+  plan.rest_count = int32_t(planned->rest.size());
   plan.feature_offsets = planned->feature_offsets.data();
   return planned;
 }

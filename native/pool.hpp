@@ -31,6 +31,11 @@ INLINE bool is_plain(const Op& op, const Tensor& in, const Tensor& out) {
 // Windows that neither overlap nor leave gaps: every input is written at most once on the way back.
 INLINE bool side_by_side(const Op& op) { return op.stride_rows >= op.kernel_rows && op.stride_columns >= op.kernel_columns; }
 
+// Whether a share of the gradient is stored, or added to what is there: zeros, or what another reader of the tensor wrote. What no
+// window covers is zero from the start, unless others write there.
+INLINE bool writes_once(const Op& op) { return side_by_side(op) && !op.several; }
+INLINE bool clears(const Op& op) { return !op.adds && !writes_once(op); }
+
 void clear_gradient(const Tensor& t, float* gradient) {
   for (int c = 0; c < t.channels; ++c)
     for (int r = 0; r < t.rows; ++r) {
@@ -80,8 +85,8 @@ void max_pool_backward(const Plan& plan, const Op& op, const Place& place) {
   const float* y = place.value(out);
   const float* g = place.gradient(out);
   float* dx = place.gradient(in);
-  const bool plain = is_plain(op, in, out), once = side_by_side(op);
-  if (!once) clear_gradient(in, dx);
+  const bool plain = is_plain(op, in, out), once = writes_once(op);
+  if (clears(op)) clear_gradient(in, dx);
   for (int c = 0; c < out.channels; ++c)
     for (int r = 0; r < out.rows; ++r) {
       const float* best_row = y + c * out.value.channel + r * out.value.row;
@@ -98,10 +103,10 @@ void max_pool_backward(const Plan& plan, const Op& op, const Place& place) {
           // All four inputs of the one that gets the gradient share its value, so its derivative is that of the maximum.
           const vf gradient = derived(in.act, in.slope, load(g_row + int64_t(p) * L), best);
           vi open = best == best;
-          store(da, first_maximum(load(a), best, gradient, open));
-          store(da + L, first_maximum(load(a + L), best, gradient, open));
-          store(db, first_maximum(load(b), best, gradient, open));
-          store(db + L, where(open, gradient));
+          put_gradient(!once, da, first_maximum(load(a), best, gradient, open));
+          put_gradient(!once, da + L, first_maximum(load(a + L), best, gradient, open));
+          put_gradient(!once, db, first_maximum(load(b), best, gradient, open));
+          put_gradient(!once, db + L, where(open, gradient));
         }
         continue;
       }
@@ -114,7 +119,7 @@ void max_pool_backward(const Plan& plan, const Op& op, const Place& place) {
           for (int j = w.left; j < w.right; ++j) {
             float* to = dx_channel + i * in.gradient.row + int64_t(j) * L;
             const vf share = first_maximum(load(x_channel + i * in.value.row + int64_t(j) * L), best, gradient, open);
-            store(to, once ? share : load(to) + share);
+            put_gradient(!once, to, share);
           }
       }
     }
@@ -142,8 +147,8 @@ void average_pool_backward(const Plan& plan, const Op& op, const Place& place) {
   const float* x = place.value(in);
   const float* g = place.gradient(out);
   float* dx = place.gradient(in);
-  const bool once = side_by_side(op);
-  if (!once) clear_gradient(in, dx);
+  const bool once = writes_once(op);
+  if (clears(op)) clear_gradient(in, dx);
   for (int c = 0; c < out.channels; ++c)
     for (int r = 0; r < out.rows; ++r)
       for (int p = 0; p < out.columns; ++p) {
@@ -155,7 +160,7 @@ void average_pool_backward(const Plan& plan, const Op& op, const Place& place) {
             const vf value = load(x + c * in.value.channel + i * in.value.row + int64_t(j) * L);
             float* to = dx + c * in.gradient.channel + i * in.gradient.row + int64_t(j) * L;
             const vf gradient = derived(in.act, in.slope, share, value);
-            store(to, once ? gradient : load(to) + gradient);
+            put_gradient(!once, to, gradient);
           }
       }
 }
@@ -183,8 +188,8 @@ void global_average_pool_backward(const Plan& plan, const Op& op, const Place& p
     const vf share = load(g + c * out.gradient.channel) * (1.0f / float(in.rows * in.columns));
     for (int r = 0; r < in.rows; ++r)
       for (int p = 0; p < in.columns; ++p)
-        store(dx + c * in.gradient.channel + r * in.gradient.row + int64_t(p) * L,
-              derived(in.act, in.slope, share, load(x + c * in.value.channel + r * in.value.row + int64_t(p) * L)));
+        put_gradient(op.adds, dx + c * in.gradient.channel + r * in.gradient.row + int64_t(p) * L,
+                     derived(in.act, in.slope, share, load(x + c * in.value.channel + r * in.value.row + int64_t(p) * L)));
   }
 }
 

@@ -46,6 +46,70 @@ INLINE float sum(vf v) {
   return part[0];
 }
 
+// Any lanes of two registers, as one. Clang, and GCC from 12 on, call it the same.
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLED(a, b, ...) __builtin_shuffle(a, b, vi{__VA_ARGS__})
+#endif
+
+// The sums of the lanes of L registers at once, result i from the L floats at from + i * L. Each step halves the width of two registers
+// and puts them into one, with shuffles that stay within 16 bytes from the second last on. The additions are those of `sum`, bit for bit.
+INLINE vf lane_sums(const float* from) {
+#if ISSUN_LANES == 4
+  const vf a = load(from), b = load(from + L), c = load(from + 2 * L), d = load(from + 3 * L);
+  const vf e = SHUFFLED(a, b, 0, 1, 4, 5) + SHUFFLED(a, b, 2, 3, 6, 7), f = SHUFFLED(c, d, 0, 1, 4, 5) + SHUFFLED(c, d, 2, 3, 6, 7);
+  return SHUFFLED(e, f, 0, 2, 4, 6) + SHUFFLED(e, f, 1, 3, 5, 7);
+#elif ISSUN_LANES == 8
+  vf quarter[4], half[2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const vf a = load(from + i * L), b = load(from + (i + 4) * L);
+    quarter[i] = SHUFFLED(a, b, 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLED(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const vf a = quarter[2 * i], b = quarter[2 * i + 1];
+    half[i] = SHUFFLED(a, b, 0, 1, 8, 9, 4, 5, 12, 13) + SHUFFLED(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  return SHUFFLED(half[0], half[1], 0, 2, 8, 10, 4, 6, 12, 14) + SHUFFLED(half[0], half[1], 1, 3, 9, 11, 5, 7, 13, 15);
+#elif ISSUN_LANES == 16
+  vf eighth[8], quarter[4], half[2];
+  // Which register stands where: element 4k + j of the result is register k + 4j here.
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    const int first = 2 * i, second = 2 * i + 1;
+    const vf a = load(from + (4 * (first % 4) + first / 4) * L), b = load(from + (4 * (second % 4) + second / 4) * L);
+    eighth[i] = SHUFFLED(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+                SHUFFLED(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const vf a = eighth[2 * i], b = eighth[2 * i + 1];
+    quarter[i] = SHUFFLED(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+                 SHUFFLED(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const vf a = quarter[2 * i], b = quarter[2 * i + 1];
+    half[i] = SHUFFLED(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+              SHUFFLED(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+  }
+  return SHUFFLED(half[0], half[1], 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) +
+         SHUFFLED(half[0], half[1], 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31);
+#endif
+}
+
+// A register of floats that need not be aligned.
+typedef float unaligned_vf __attribute__((vector_size(4 * ISSUN_LANES), may_alias, aligned(4)));
+
+// Sums the lanes of `count` registers: to[i] from the L floats at from + i * L. `to` may be `from`: what is written was read.
+INLINE void sum_lanes(const float* from, int64_t count, float* to) {
+  int64_t i = 0;
+  for (; i + L <= count; i += L) *reinterpret_cast<unaligned_vf*>(to + i) = lane_sums(from + i * L);
+  for (; i < count; ++i) to[i] = sum(load(from + i * L));
+}
+
 // e^x for x <= 0, relative error below 2e-7: 2^n times a polynomial in the remainder (Cephes' expf).
 INLINE vf exponential(vf x) {
   const vf low = splat(-87.0f);

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from issun.arch.layers import Pool
+from issun.arch.layers import Activation, Pool
 from issun.arch.net import Net, activation_of
 from issun.engine.protocol import Scaling, scaling_for
-from issun.engine.reference import ReferenceEngine, dropout_masks
-from issun.engine.reference_layers import pad, windows
+from issun.engine.reference import ReferenceEngine
+from issun.engine.reference_graph import dropout_masks
+from issun.engine.reference_layers import windows
 from issun.engine.weights import initialised, tensors
 from issun.recipe import Recipe
 
@@ -37,12 +38,13 @@ def images_for(net: Net, count: int, seed: int) -> tuple[NDArray[np.uint8], NDAr
 
 
 def weights_for(net: Net, recipe: Recipe, seed: int) -> NDArray[np.float32]:
-    """Return weights as `seed` draws them, but with biases that are not zero."""
+    """Return weights as `seed` draws them, but with the rest moved from where it starts: no bias is zero, no factor one."""
     weights = initialised(net, recipe.initializer, seed)
     generator = np.random.default_rng(seed)
     for tensor in tensors(net):
         if not tensor.kernel:
-            weights[tensor.slice] = generator.normal(0, 0.1, tensor.size)
+            moved = generator.normal(0, 0.1, tensor.size)
+            weights[tensor.slice] = np.exp(moved) if tensor.role == "variance" else weights[tensor.slice] + moved
     return weights
 
 
@@ -51,28 +53,31 @@ def unit(net: Net) -> Scaling:
     return scaling_for(Recipe(), np.zeros((1, *net.input), np.uint8), np.zeros(1, np.int64))
 
 
+def kinks(activation: Activation | None) -> tuple[float, ...]:
+    """Return where an activation has a kink."""
+    kind = "linear" if activation is None else activation.kind
+    return {"relu": (0.0,), "leaky": (0.0,), "prelu": (0.0,), "hardswish": (-3.0, 3.0)}.get(kind, ())
+
+
 def margins(
     engine: ReferenceEngine, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], seed: int, epoch: int
 ) -> NDArray[np.float64]:
-    """Return for each image how near its nearest decision is: a value to an activation's kink, a runner-up to a window's maximum.
+    """Return for each image of a batch how near its nearest decision is: a value to an activation's kink, a runner-up to a window's
+    maximum.
 
-    Distances are shares of the layer's root mean square. Values that are exactly zero (of a dropped or blank region) and values that
-    are equal because they come from the same pixels are no near decisions: every engine has them equal.
+    Distances are shares of the layer's root mean square. Values that are exactly at a kink (of a dropped or blank region) and values
+    that are equal because they come from the same pixels are no near decisions: every engine has them equal.
     """
-    _, tape = engine.forward(weights, images, indices, dropout_masks(engine.net, indices, seed, epoch))
+    _, seen = engine.forward(weights, images, indices, dropout_masks(engine.net, indices, seed, epoch))
     nearest = np.full(len(indices), np.inf)
-    for row, (x, z) in zip(engine.net.rows, tape, strict=True):
-        activation = activation_of(row.layer)
-        distances = np.zeros((len(indices), 0))
-        if activation is not None and activation.kind != "linear":
-            distances = np.abs(z) / _typical(z)
-        elif isinstance(row.layer, Pool) and row.layer.kind == "max":
-            padded = pad(x, row.layer.window, row.layer.stride, row.layer.padding == "same", -np.inf)
-            seen = windows(padded, row.layer.window, row.layer.stride)
-            distances = (seen.max(axis=(4, 5), keepdims=True) - seen) / _typical(x)
-        distances = distances.reshape(len(indices), -1)
-        distances = np.where(distances > 1e-12, distances, np.inf)
-        nearest = np.minimum(nearest, distances.min(axis=1, initial=np.inf))
+    for row, (x, _, z, _) in zip(engine.net.rows, seen, strict=True):
+        distances = [np.abs(z - kink) / _typical(z) for kink in kinks(activation_of(row.layer))]
+        if isinstance(row.layer, Pool) and row.layer.kind == "max":
+            taps = windows(x, row.layer.window, row.layer.stride, row.layer.padding == "same", -np.inf)
+            distances.append((taps.max(axis=(4, 5), keepdims=True) - taps) / _typical(x))
+        for distance in distances:
+            flat = distance.reshape(len(indices), -1)
+            nearest = np.minimum(nearest, np.where(flat > 1e-12, flat, np.inf).min(axis=1, initial=np.inf))
     return nearest
 
 
@@ -83,9 +88,17 @@ def _typical(values: NDArray[np.float64]) -> float:
 def decided(
     engine: ReferenceEngine, weights: NDArray[np.float32], images: NDArray[np.uint8], count: int, seed: int, epoch: int
 ) -> NDArray[np.int64]:
-    """Return the indices of up to `count` images on which float32 decides as float64 does, in a shuffled order."""
-    indices = np.random.default_rng(seed).permutation(len(images)).astype(np.int64)
-    return indices[margins(engine, weights, images, indices, seed, epoch) > MARGIN][:count]
+    """Return the indices of up to `count` images on which float32 decides as float64 does, in a shuffled order.
+
+    Where batch statistics couple the images of a batch, they decide so together: others take the place of those that do not until all do.
+    """
+    pool = np.random.default_rng(seed).permutation(len(images)).astype(np.int64)
+    while len(chosen := pool[:count]):
+        undecided = chosen[margins(engine, weights, images, chosen, seed, epoch) <= MARGIN]
+        if not len(undecided):
+            break
+        pool = pool[~np.isin(pool, undecided)]
+    return chosen
 
 
 def gradient_errors(net: Net, found: NDArray[np.floating], right: NDArray[np.floating], floor: float) -> dict[str, float]:

@@ -61,11 +61,11 @@ def pretend(
     """Do as `train_network` does, at once: each epoch's weights follow from those before, every figure from the weights."""
     state = State.start(net, recipe, seed) if state is None else state.copy()
     lines = list(history)
-    _, validation = split.indices(dataset.labels, dataset.classes)
+    _, validation = dataset.parts(split)
     while state.epoch < recipe.epochs and not (lines and lines[-1].diverged):
         if cancel is not None and cancel.is_set():
             raise Cancelled("stopped")
-        draws = draws64(stream(seed, state.epoch), np.arange(net.parameters))
+        draws = draws64(stream(seed, state.epoch), np.arange(net.stored))
         state.weights[:] = state.weights * np.float32(0.5) + (draws >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
         state.moments += state.weights
         state.epoch += 1

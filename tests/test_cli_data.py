@@ -36,7 +36,11 @@ def test_a_folder_for_programs(issun: Issun) -> None:
     draw_some(issun.folder / "pets")
     facts = issun.answers("data", "pets", "--size", "6x5")
     dataset = load(issun.folder / "pets", size=(6, 5))
-    assert facts["classes"] == [{"class": "cat", "train": 10, "test": 2}, {"class": "犬", "train": 3, "test": 2}]
+    assert facts["classes"] == [
+        {"class": "cat", "train": 10, "validation": 0, "test": 2},
+        {"class": "犬", "train": 3, "validation": 0, "test": 2},
+    ]
+    assert (facts["given_parts"], facts["groups"]) == (["train", "test"], None)
     assert facts["imbalance"] == pytest.approx(10 / 3)
     assert facts["input"] == [6, 5, 3]
     assert facts["fingerprint"] == dataset.fingerprint
@@ -74,7 +78,7 @@ def test_a_folder_for_people_at_80_columns(issun: Issun) -> None:
         "Could not be read: 1",
         "train/cat/broken.png is no picture",
         "train/cat/notes.txt is no picture",
-        "In training and test part (the test figure is too good): 1 image",
+        "In more than one part (figures are too good): 1 image",
         "train/犬/1.png = test/犬/leak.png",
         "In several classes (a label is wrong): 1 image",
         "More than once in a class and part: 1 image",
@@ -133,13 +137,6 @@ def test_the_sheet_shows_each_class_and_its_right_label(tmp_path: Path) -> None:
     assert {name: sum(label == name for _, label in samples) for name in digits.classes} == dict.fromkeys(digits.classes, 10)
 
 
-def test_labels_that_the_font_does_not_have_are_numbers() -> None:
-    images, labels = pixels(1, 4, 3, 3, 1), np.array([0, 1, 2, 3], np.int32)
-    names = ("plain", "犬", "$x^2$", "a very long name indeed")
-    dataset = Dataset("drawn", images, labels, images, labels, names)
-    assert [label for _, label in shown(dataset)] == ["plain", "class 1", "$x^2$", "a very long …"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -148,7 +145,7 @@ def test_labels_that_the_font_does_not_have_are_numbers() -> None:
         (("data", "pets", "--strict"), "1 image cannot be read; mend or remove"),
         (("data", "pets", "--sheet", "sheet.doc"), "--sheet (=sheet.doc) must end in"),
         (("data", "pets", "--sheet", "none/sheet.png"), "there is no folder"),
-        (("data", "digits", "--rgb"), "are for folders of images, but digits is none"),
+        (("data", "digits", "--rgb"), "are for images that are files"),
     ],
 )
 def test_wrong_input(issun: Issun, arguments: tuple[str, ...], message: str) -> None:

@@ -23,6 +23,21 @@ def test_a_network_layer_by_layer(issun: Issun) -> None:
     assert "373.3 kB as float32" in " ".join(" ".join(lines).split())
 
 
+def test_what_a_layer_shares_and_reads_is_readable(issun: Issun) -> None:
+    network = "conv 4 same norm, res (sepconv 8 same), tied 2 (conv 8 same), frozen (res (dwconv same)), gap, dense"
+    text = issun.succeeds("size", network)
+    lines = text.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    folded = " ".join(text.split())
+    for words in ("(shortcut from 1)", "5 add 3 and 4", "(again, as 6)", "dwconv same (frozen)", "9 add 7 and 8", "folded into its layer"):
+        assert words in folded
+    layers = issun.answers("size", network)["families"][0]["networks"][0]["layers"]
+    assert [layer["reads"] for layer in layers] == [[-1], [0], [1], [0], [2, 3], [4], [5], [6], [7, 6], [8], [9]]
+    assert [layer["shares"] for layer in layers] == [0, 1, 2, 3, 4, 5, 5, 7, 8, 9, 10]
+    assert [layer["parameters"] for layer in layers[5:7]] == [584, 0]
+    assert "shortcut from the image" in " ".join(issun.succeeds("size", "res (conv 4 same), dense").split())
+
+
 def test_a_family_over_its_knobs_with_its_polynomial(issun: Issun) -> None:
     text = issun.succeeds("size", "conv n, conv n, pool, conv 2n, conv 2n, pool, dense", "n=1..32*2")
     assert "parameters: 63n² + 335n + 10" in text

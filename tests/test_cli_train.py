@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,43 @@ def test_data_counts_images_by_class_and_part(issun: Issun) -> None:
     found = issun.answers("data", "small.npz")
     assert sum(entry["train"] for entry in found["classes"]) == sum(entry["test"] for entry in found["classes"]) == 300
     assert found["input"] == [8, 8, 1]
+
+
+def test_every_setting_of_a_recipe_can_be_given(issun: Issun) -> None:
+    options = ["--optimizer", "adamw", "--schedule", "step", "--average", "0.9", "--patience", "2", "--keep", "best", "--warmup", "0.1"]
+    options += ["--weight-decay", "0.1", "--clip-norm", "2", "--label-smoothing", "0.1", "--learning-rate", "0.2", "--epochs", "12"]
+    others = ["--set", "drop_at=0.25,0.5", "--set", "class-weights=balanced", "--set", "drop_factor=0.5"]
+    found = issun.answers("train", "small.npz", "dense", *options, *others)
+    recipe = found["recipe"]
+    given = {"optimizer": "adamw", "schedule": "step", "average": 0.9, "patience": 2, "keep": "best", "warmup": 0.1}
+    given |= {"weight_decay": 0.1, "clip_norm": 2, "label_smoothing": 0.1, "drop_at": [0.25, 0.5], "class_weights": "balanced"}
+    assert {name: recipe[name] for name in given} == given
+    assert recipe["drop_factor"] == 0.5
+    accuracies = [line["validation_accuracy"] for line in found["history"]]
+    assert found["validation"]["accuracy"] == accuracies[found["kept_epoch"] - 1] == max(accuracies)
+    assert len(accuracies) == min(12, found["kept_epoch"] + 2)
+
+
+def test_an_epoch_that_is_not_the_last_is_named(issun: Issun) -> None:
+    done = issun.succeeds("train", "small.npz", "dense", "--keep", "best", "--patience", "1", "--learning-rate", "0.5", "--epochs", "30")
+    epochs, kept = re.findall(r"trained for (\d+) epochs in .*; kept is epoch (\d+)", done)[0]
+    assert int(kept) == int(epochs) - 1 < 29
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "drop_every"], "--set drop_every: write a setting and its value with = between them"),
+        (["--set", "dropout=0.5"], "`dropout` is no setting of a recipe"),
+        (["--set", "drop_every=0"], "`drop_every` (=0): input should be greater than or equal to 1"),
+        (["--patience", "3", "--set", "patience=4"], "`patience` is given twice"),
+        (["--epochs", "3", "--set", "epochs=4"], "`epochs` is given twice"),
+        (["--keep", "first"], "`keep` (='first')"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_settings_that_cannot_be_are_told(issun: Issun, options: list[str], message: str) -> None:
+    done = issun.run("train", "small.npz", "dense", *options)
+    assert done.code != 0
+    assert message in " ".join(done.err.split())
+    assert not (issun.folder / "model.safetensors").exists()

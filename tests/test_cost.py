@@ -13,7 +13,7 @@ from issun.arch.layers import Dense
 from issun.arch.net import Net
 from issun.arch.notation import parse, parse_network
 from issun.errors import NetworkError
-from strategies import nets
+from strategies import OPERATORS, nets
 
 MNIST = (28, 28, 1)
 CIFAR = (32, 32, 3)
@@ -67,6 +67,17 @@ def test_published_networks_have_the_published_counts(
         ("n * (frozen (dense k)), dense", "k²n - k² + kn + 794k + 10", "k²n - k² + 794k"),
         ("2n * (conv n same), gap, dense", "18n³ - 7n² + 19n + 10", "14112n³ - 7056n² + 7066n"),
         ("dense", "7850", "7840"),
+        ("sepconv n, sepconv 2n, pool, dense", "2n² + 2893n + 19", "1152n² + 8740n + 6084"),
+        ("conv n same norm prelu, dwconv same, scale, gap, dense", "33n + 10", "14122n"),
+        ("dwconv m, dwconv k, conv n, dense", "9kmn + 10km + 10m + 4841n + 10", "4356kmn + 5184km + 6084m + 4840n"),
+        ("conv n same, res (conv n same, conv n same), gap, dense", "18n² + 22n + 10", "14112n² + 7066n"),
+        ("conv n same, res (conv 2n same), gap, dense", "20n² + 32n + 10", "15680n² + 7076n"),
+        ("conv 2 same, res (conv 3n same), gap, dense", "93n + 30", "47070n + 14112"),
+        ("conv n same, k * (res (conv 2n same)), gap, dense", "36kn² + 2kn - 16n² + 30n + 10", "28224kn² - 12544n² + 7076n"),
+        ("conv n same, tied k (conv n same), gap, dense", "9n² + 21n + 10", "7056kn² + 7066n"),
+        ("conv n same, frozen (tied 3 (dwconv same, tied k (scale))), gap, dense", "32n + 10", "28234n"),
+        ("dense n norm, res (dense n), prelu, dense", "n² + 797n + 10", "n² + 794n"),
+        ("conv 8 same dilation n, gap, dense", "170", "56528"),
     ],
 )
 def test_a_family_has_its_exact_polynomial(text: str, parameters: str, macs: str) -> None:
@@ -84,6 +95,15 @@ def test_a_family_has_its_exact_polynomial(text: str, parameters: str, macs: str
 @pytest.mark.parametrize(
     ("text", "image", "reason"),
     [
+        ("res (conv n same), dense", MNIST, "where n = 1 the channels agree and its shortcut has no weights"),
+        ("conv 8 same, res (conv 2n same), dense", MNIST, "`res (conv 2n same)`: where n = 4 the channels agree"),
+        ("conv 2n same, res (conv 3m same), dense", MNIST, "where 2n = 3m the channels agree"),
+        ("conv n same, res (dwconv k same), dense", MNIST, "where k = 1 the channels agree"),
+        ("conv 6 same, res (conv a same, dwconv b same), dense", MNIST, "where ab = 6 the channels agree"),
+        ("dense n, res (dense m), dense", MNIST, "`res (dense m)` can be only where n = m, so that the features agree"),
+        ("tied 2 (conv n same), dense", CIFAR, "`tied 2 (conv n same)` can be only where n = 3, so that the channels agree"),
+        ("conv 8 dilation n, dense", MNIST, "the knob `n` changes the height and width"),
+        ("13 * (dwconv n same), dense", MNIST, "degree may be above 12"),
         (ROUNDED, CIFAR, "`0.6d` is rounded down to a whole number"),
         ("dense 0.5d, dense", MNIST, "`0.5d` is rounded down"),
         ("pool n, dense", MNIST, "`pool n`: the knob `n` changes the height and width"),
@@ -99,9 +119,18 @@ def test_where_there_is_no_polynomial_the_reason_is_given(text: str, image: tupl
         assert reason in str(found)
 
 
-def test_a_family_that_no_value_makes_possible_is_an_error() -> None:
-    with pytest.raises(NetworkError, match="does not fit the 28x28 image"):
-        polynomial(parse("conv n 30x30, dense"), MNIST, 10)
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("conv n 30x30, dense", "does not fit the 28x28 image"),
+        ("res (conv n), dense", r"`res \(conv n\)` cannot be: .* needs the same height and width"),
+        ("dense n, res (dense 2n), dense", "n features enter it and 2n leave its layers"),
+        ("conv n, tied 2 (conv 2n same), dense", "26x26xn enters it and 26x26x2n leaves it"),
+    ],
+)
+def test_a_family_that_no_value_makes_possible_is_an_error(text: str, says: str) -> None:
+    with pytest.raises(NetworkError, match=says):
+        polynomial(parse(text), MNIST, 10)
 
 
 def test_a_formula_that_real_networks_do_not_follow_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +155,11 @@ LAYERS = [
     "a * (conv 2 same)",
     "b * (dense a)",
     "frozen (conv b)",
+    "sepconv a same",
+    "dwconv b same norm",
+    "conv 4a same, res (conv 4a same prelu)",
+    "conv a same, b * (res (conv 3a same))",
+    "conv 2b same, tied a (conv 2b same, scale)",
 ]
 
 
@@ -174,7 +208,7 @@ def test_polynomials_compute_exactly(p: int, q: int, r: int, a: int, b: int) -> 
     assert hash(left * 2) == hash(left + left)
 
 
-@given(nets(trainable=False))
+@given(nets(trainable=False, operators=OPERATORS))
 def test_the_shares_of_the_layer_table_add_up(net: Net) -> None:
     rows = table(net)
     assert [row.number for row in rows] == list(range(1, len(net.rows) + 1))

@@ -53,18 +53,6 @@ def test_an_existing_test_part_is_kept(root: Path, train: str, test: str) -> Non
     assert dataset.notes == ()
 
 
-@pytest.mark.parametrize("validation", ["val", "valid", "validation", "dev"])
-def test_a_validation_part(root: Path, validation: str) -> None:
-    draw_classes(root, {"train/a": 3, "train/b": 3, f"{validation}/a": 2, f"{validation}/b": 2})
-    alone = load(root)
-    assert len(alone.test_images) == 4
-    assert f"There is no test part: the 4 images of {validation} are used as one." in alone.notes
-    draw_classes(root, {"test/a": 1, "test/b": 1}, seed=50)
-    both = load(root)
-    assert (len(both.images), len(both.test_images)) == (10, 2)
-    assert f"The 4 images of {validation} joined the training images; issun chooses its own." in both.notes
-
-
 def test_parts_that_are_classes_and_parts_beside_other_folders(root: Path, tmp_path: Path) -> None:
     draw_classes(root, {"train": 5, "bus": 5})
     assert load(root).classes == ("bus", "train")
@@ -77,7 +65,7 @@ def test_parts_that_are_classes_and_parts_beside_other_folders(root: Path, tmp_p
 def test_a_test_part_without_labels_is_not_used(root: Path) -> None:
     draw_classes(root, {"train/a": 5, "train/b": 5, "test": 3})
     dataset = load(root)
-    assert "The folder test has no images in class folders and is not used." in dataset.notes
+    assert "The part test has no image of a class that can be read and is not used as test part." in dataset.notes
     assert len(dataset.test_images) == 2
     assert {entry.path for entry in dataset.skipped} == {"test/0.png", "test/1.png", "test/2.png"}
 
@@ -185,7 +173,7 @@ def test_a_turned_photograph_counts_as_it_stands(root: Path) -> None:
 
 def test_options_are_for_folders(root: Path) -> None:
     draw_classes(root, {"a": 3, "b": 3})
-    with pytest.raises(DataError, match=r"--size, --gray, --rgb and --strict are for folders of images, but digits is none"):
+    with pytest.raises(DataError, match=r"--size, --gray, --rgb and --strict are for images that are files"):
         load("digits", size=(4, 4))
     with pytest.raises(DataError, match=r"`size` \(=0x4\) must be height x width, each from 1 to 4096"):
         load(root, size=(0, 4))

@@ -16,7 +16,7 @@ from PIL import Image
 from cli_runner import TINY, Issun
 from folder_of import draw, draw_classes, pixels
 from issun.data import cache
-from issun.data.dataset import Dataset
+from issun.data.dataset import Dataset, Split
 from issun.data.named import load
 from issun.errors import DataError
 
@@ -142,9 +142,9 @@ def broken_class(root: Path) -> None:
 
 
 def broken_pixels(root: Path) -> None:
-    draw_classes(root, {"a": 3, "b": 1}, (40, 40, 3))
-    file = root / "b" / "0.png"
-    file.write_bytes(file.read_bytes()[:300])
+    draw_classes(root, {"a": 3, "b": 2}, (40, 40, 3))
+    for file in (root / "b").iterdir():
+        file.write_bytes(file.read_bytes()[:300])
 
 
 def unlabelled(root: Path) -> None:
@@ -166,11 +166,12 @@ def only_test(root: Path) -> None:
         (texts, r"holds no image in a class folder.*\n  a/text.txt is no picture"),
         (one_class, r"holds one class, 'a'; a classifier needs at least two"),
         (broken_class, r"the class 'b' has no image that can be read; add images, or remove its folder"),
-        (broken_pixels, r"no training image of the class 'b' can be read \(1 of its files cannot be read\)"),
+        (broken_pixels, r"no training image of the class 'b' can be read \(2 of its files cannot be read\)"),
         (unlabelled, r"train holds no folders; make one for each class in it"),
         (twice, r"train.* and train.* both mean the train part; keep one of them"),
         (only_test, r"no training image of the class 'c' can be read; add some, or leave the class out"),
         (lambda root: draw_classes(root, {"a": 3, "b": 1}), r"the class 'b' has 1 image, fewer than the split needs"),
+        (lambda root: draw_classes(root, {"a": 1, "b": 1, "c": 1}), r"'a' has 1 image, .* \(and 2 other classes have no more\)"),
     ],
 )
 def test_what_cannot_be_used_is_named(root: Path, make: Any, message: str) -> None:
@@ -215,6 +216,55 @@ def test_thousands_of_classes(root: Path) -> None:
     assert dataset.input == (1, 1, 1)
 
 
+def test_twenty_thousand_classes_of_one_image_are_refused_before_anything_is_decoded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = draw(root / "one.png", pixels(1, 1, 1)).read_bytes()
+    for number in range(20_000):
+        (root / str(number)).mkdir()
+        (root / str(number) / "a").write_bytes(picture)
+    monkeypatch.setattr("issun.data.gather.decoded", None)
+    with pytest.raises(DataError, match=r"pictures: the class '0' has 1 image, .* \(and 19,999 other classes have no more\)"):
+        load(root)
+
+
+def test_a_class_that_gave_an_image_to_the_test_part_and_has_one_left(root: Path) -> None:
+    draw_classes(root, {"a": 5, "b": 2})
+    with pytest.raises(DataError, match=r"the class 'b' has 1 image beside its test images, which were set aside, and needs 2"):
+        load(root).parts(Split())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("empty", "empty holds no image in a class folder that can be read; make a folder for each class in it"),
+        ("texts", "a/text.txt is no picture"),
+        ("one", "one holds one class, 'a'"),
+        ("broken", "broken: the class 'b' has no image that can be read; add images, or remove its folder"),
+        ("nowhere/", "nowhere: there is no such file; give the path"),
+        ("mnsit", "there is no data set 'mnsit'; did you mean mnist?"),
+        ("xyzxyz", "there is no data set 'xyzxyz'. The names are digits"),
+        ("tiny", "`conv 1` cannot be: its 3x3 window does not fit the 1x1 image"),
+    ],
+)
+def test_wrong_input_is_one_message_of_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    texts(tmp_path / "texts")
+    one_class(tmp_path / "one")
+    broken_class(tmp_path / "broken")
+    draw_classes(tmp_path / "tiny", {"a": 5, "b": 5}, (1, 1))
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    for command in (("sweep", name, "conv 1, dense"), ("train", name, "conv 1, dense"), ("data", name)):
+        if (name, command[0]) == ("tiny", "data"):
+            assert "1x1x1 images of 2 classes" in issun.succeeds(*command)
+            continue
+        found = issun.fails(*command)
+        assert message in " ".join(found.split())
+        assert "Traceback" not in found
+    if name == "tiny":
+        issun.succeeds("sweep", name, "dense n, dense", "n=1", "--epochs", "1", "--seeds", "1", "--no-plot")
+
+
 def same(first: Dataset, second: Dataset) -> bool:
     parts = ("fingerprint", "files", "test_files", "classes", "skipped", "sizes", "modes", "notes")
     return all(getattr(first, part) == getattr(second, part) for part in parts)
@@ -229,7 +279,7 @@ def test_decoded_images_are_kept_until_something_changes(root: Path, tmp_path: P
     first = load(root)
     (archive,) = archives(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("issun.data.folder.probed", None)  # nothing is opened again
+        patch.setattr("issun.data.gather.probed", None)  # nothing is opened again
         assert same(load(root), first)
     assert load(root, size=(4, 4)).input == (4, 4, 3)
     draw(root / "good" / "0.png", pixels(123, 16, 20, 3))

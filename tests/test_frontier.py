@@ -159,3 +159,9 @@ def test_nothing_to_choose_from() -> None:
         smallest(networks_frame(pd.DataFrame(columns=list(trial("a", 0, 0.5)))))
     with pytest.raises(SelectionError, match=r"diverged with every seed"):
         best(networks(trial("a", 0, 0.1, diverged=True)))
+
+
+def test_where_nothing_is_learnt_something_is_still_good_enough() -> None:
+    frame = networks(trial("a", 0, 0.0), trial("b", 0, 0.004, parameters=200))
+    assert default_target(frame) > 0
+    assert smallest(frame)["network"] == "b"

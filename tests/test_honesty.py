@@ -29,6 +29,8 @@ def choices(study: Study) -> dict[str, Any]:
         "best of the small": study.best(max_params=int(networks["parameters"].median())).to_json(),
         "best of the cheap": study.best(max_macs=int(networks["macs"].median()), max_bytes=10**6, max_memory=10**6).to_json(),
         "models": [(model.about["seed"], model.weights.tobytes()) for model in (study.model(), study.model(networks.iloc[0]))],
+        "diagnoses": [str(study.diagnosis(row)) for _, row in networks.iterrows()],
+        "remedies": [str(remedy) for remedy in study.remedies()],
         "histories": [study.history(row).drop(columns="seconds").to_csv() for _, row in networks.iterrows()],
     }
 

@@ -148,7 +148,7 @@ def test_a_packed_file_with_a_wrong_checksum(tmp_path: Path) -> None:
 
 def test_more_than_half_of_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_all(tmp_path, FILES) / "train-images-idx3-ubyte"
-    monkeypatch.setattr("os.sysconf", lambda name: 1400 if name == "SC_PHYS_PAGES" else 1)
+    monkeypatch.setattr("issun.data.memory.memory_limit", lambda: 1400)
     with pytest.raises(DataError, match=r"750 values, more bytes than half of this machine's memory"):
         read_idx(path, 3)
 

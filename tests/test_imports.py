@@ -12,7 +12,26 @@ import pytest
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "issun"
 
 #: Low to high. A room is a module or a package directly under `issun`.
-ROOMS = (*("errors", "arch", "data", "recipe", "_native", "engine", "model_file", "model", "training", "show", "study", "cli", "__main__"),)
+ROOMS = (
+    *(
+        "errors",
+        "arch",
+        "data",
+        "schedules",
+        "augmentation",
+        "recipe",
+        "_native",
+        "engine",
+        "model_file",
+        "model",
+        "training",
+        "show",
+        "study",
+        "bench",
+        "cli",
+        "__main__",
+    ),
+)
 
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 

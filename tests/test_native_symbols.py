@@ -27,7 +27,7 @@ def test_operators_of_an_instruction_set_export_one_function_and_nothing_inline(
 
 
 @pytest.mark.skipif(not shutil.which("aarch64-linux-gnu-g++"), reason="needs a cross compiler (Debian: g++-aarch64-linux-gnu)")
-@pytest.mark.parametrize("source", ["kernels.cpp", "engine.cpp", "planner.cpp", "dispatch.cpp"])
+@pytest.mark.parametrize("source", ["kernels.cpp", "engine.cpp", "planner.cpp", "layout.cpp", "dispatch.cpp"])
 def test_the_core_compiles_for_arm64(source: str, tmp_path: Path) -> None:
     definitions = ["-DISSUN_LANES=4", "-DISSUN_ACCUMULATORS=24", "-DISSUN_KERNELS=kernels_baseline", '-DISSUN_SET_NAME="baseline"']
     command = ["aarch64-linux-gnu-g++", "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", *definitions]

@@ -13,17 +13,22 @@ from issun.arch.layers import (
     Classifier,
     Conv,
     Dense,
+    DepthwiseConv,
     Dropout,
     Frozen,
     GlobalAveragePool,
     Layer,
     Pool,
+    Residual,
+    Scale,
+    SeparableConv,
+    Tied,
     number_text,
 )
 from issun.arch.net import Net
 from issun.arch.notation import parse, parse_network
 from issun.errors import KnobError, NetworkError, NotationError
-from strategies import nets
+from strategies import OPERATORS, nets
 
 IMAGE = (28, 28, 1)
 WORDS = [
@@ -32,6 +37,15 @@ WORDS = [
     "dense",
     "drop",
     "frozen",
+    "dwconv",
+    "sepconv",
+    "scale",
+    "res",
+    "tied",
+    "norm",
+    "dilation",
+    "prelu",
+    "spatial",
     "gap",
     "8",
     "n",
@@ -82,6 +96,25 @@ def layer(text: str) -> Layer:
         ("leaky 0.3", Activate(Activation("leaky", 0.3))),
         ("relu", Activate(Activation("relu"))),
         ("frozen (conv 4, pool)", Frozen((Conv(4), Pool()))),
+        ("conv 8 3x1", Conv(8, (3, 1))),
+        ("conv 8 dilation 2", Conv(8, dilation=(2, 2))),
+        ("conv 8 same dilation 3x1 stride 1", Conv(8, padding="same", dilation=(3, 1))),
+        ("conv 8 stride 2 dilation 1", Conv(8, stride=(2, 2))),
+        ("conv 8 norm", Conv(8, norm=True)),
+        ("conv 8 gelu norm he", Conv(8, activation=Activation("gelu"), norm=True, initializer="he")),
+        ("dwconv", DepthwiseConv()),
+        ("dwconv 2", DepthwiseConv(2)),
+        ("dwconv 5x5 stride 2 same", DepthwiseConv(1, (5, 5), (2, 2), "same")),
+        ("dwconv 2 1x3 linear nobias", DepthwiseConv(2, (1, 3), activation=LINEAR, bias=False)),
+        ("sepconv 16", SeparableConv(16)),
+        ("sepconv 16 5x5 dilation 2 norm tanh", SeparableConv(16, (5, 5), dilation=(2, 2), norm=True, activation=Activation("tanh"))),
+        ("dense 8 norm prelu", Dense(8, Activation("prelu"), norm=True)),
+        ("scale", Scale()),
+        ("drop 0.2 spatial", Dropout(0.2, True)),
+        ("prelu", Activate(Activation("prelu"))),
+        ("hardswish", Activate(Activation("hardswish"))),
+        ("res (conv 8 same, drop 0)", Residual((Conv(8, padding="same"), Dropout(0)))),
+        ("tied 3 (relu, 2 * (conv 1 same))", Tied(3, (Activate(Activation("relu")), *[Conv(1, padding="same")] * 2))),
     ],
 )
 def test_each_layer_and_option_means_what_it_says(text: str, expected: Layer) -> None:
@@ -111,6 +144,8 @@ def test_spaces_and_line_ends_do_not_matter() -> None:
         ("conv 1.0n, conv 0.60n, conv 12.5n, dense", "conv n, conv 0.6n, conv 12.5n, dense"),
         ("2n*(pool k stride k),3 * ( dense 08 ),dense", "2n * (pool k), 3 * (dense 8), dense"),
         ("frozen(n * (conv 4 stride s)), pool 2x2 stride 2, dense", "frozen (n * (conv 4 stride s)), pool, dense"),
+        ("dwconv 1 3x3, dwconv n norm tanh, dense", "dwconv, dwconv n tanh norm, dense"),
+        ("res(sepconv 2n dilation d same), tied k(scale), dense", "res (sepconv 2n dilation d same), tied k (scale), dense"),
     ],
 )
 def test_a_family_is_written_in_one_canonical_form(typed: str, canonical: str) -> None:
@@ -120,7 +155,7 @@ def test_a_family_is_written_in_one_canonical_form(typed: str, canonical: str) -
     assert family.text == typed
 
 
-@given(nets(trainable=False))
+@given(nets(trainable=False, operators=OPERATORS))
 def test_a_network_is_read_back_from_its_own_text(net: Net) -> None:
     again = parse_network(str(net), net.input, net.classes)
     assert again == net
@@ -149,7 +184,10 @@ def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
         assert refused.text == text
 
 
-@given(st.lists(st.sampled_from(["conv n", "conv 2m 2x2", "pool", "pool n", "dense 0.5n", "drop 0.1", "2 * (relu, conv m same)"])))
+GROUPS = ["res (sepconv m same, n * (dwconv same norm))", "tied n (dwconv same dilation m, scale)", "frozen (res (tied m (tanh)))"]
+
+
+@given(st.lists(st.sampled_from(["conv n", "conv 2m 2x2", "pool", "pool n", "dense 0.5n", "drop 0.1", "2 * (relu, conv m same)", *GROUPS])))
 def test_a_family_is_read_back_from_its_own_text(layers: list[str]) -> None:
     family = parse(", ".join([*layers, "dense"]))
     assert parse(str(family)) == family

@@ -10,12 +10,13 @@ import pytest
 
 from cli_runner import Issun
 from conftest import ROOT
+from folder_of import draw, pixels
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)( fails)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 #: What a test of the documentation cannot do: build, or train on data that is not here. Their options are checked all the same.
-NOT_RUN = ("make ", "source ", "issun sweep mnist ", "issun --help")
+NOT_RUN = ("make ", "source ", "issun sweep mnist ", "issun run studies/", "issun --help")
 
 
 def commands(page: Path, failing: bool) -> list[str]:
@@ -28,6 +29,9 @@ def commands(page: Path, failing: bool) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     issun = Issun(tmp_path, monkeypatch, capsys)
+    monkeypatch.setenv("ISSUN_CACHE", str(tmp_path / "cache"))
+    for number in range(20):  # the reader's own folder
+        draw(tmp_path / "pictures" / ["owl", "hawk"][number % 2] / f"video{number // 4}_{number}.png", pixels(number, 8, 8, 3))
     for command in commands(page, failing=False):
         if command.startswith(NOT_RUN):
             continue
@@ -66,7 +70,8 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
 def test_options_and_links_exist(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     issun = Issun(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("COLUMNS", "200")
-    known = " ".join(issun.succeeds(command, "--help") for command in ("sweep", "size", "train", "predict", "show", "data")) + "--help"
+    commands = ("sweep", "run", "size", "train", "predict", "show", "plot", "data", "bench")
+    known = " ".join(issun.succeeds(command, "--help") for command in commands) + "--help"
     text = page.read_text()
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)):
         assert option in known, option

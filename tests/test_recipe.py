@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issun.errors import IssunError, RecipeError
-from issun.recipe import LEARNING_RATES, Recipe
+from issun.recipe import FIRST_SETTINGS, LEARNING_RATES, Recipe
 
 
 def test_the_default_recipe() -> None:
@@ -28,6 +29,19 @@ def test_the_default_recipe() -> None:
         "beta_2": 0.999,
         "rho": 0.9,
         "epsilon": 1e-7,
+        "nesterov": False,
+        "weight_decay": 0.0,
+        "clip_norm": None,
+        "warmup": 0.0,
+        "drop_at": (0.5, 0.75),
+        "drop_every": None,
+        "drop_factor": 0.1,
+        "label_smoothing": 0.0,
+        "class_weights": None,
+        "average": 0.0,
+        "patience": None,
+        "keep": "last",
+        "augment": None,
     }
 
 
@@ -60,8 +74,22 @@ def test_adadelta_has_its_own_rho() -> None:
         ("beta_2", -0.1, "greater than or equal to 0"),
         ("rho", 1.0, "less than 1"),
         ("epsilon", 0.0, "greater than 0"),
-        ("optimizer", "adamw", "'sgd', 'adam', 'rmsprop' or 'adadelta'"),
-        ("schedule", "step", "'constant' or 'cosine'"),
+        ("optimizer", "lion", "'sgd', 'adam', 'rmsprop', 'adadelta' or 'adamw'"),
+        ("schedule", "zigzag", "'constant', 'cosine', 'linear', 'step' or 'one-cycle'"),
+        ("weight_decay", -0.1, "greater than or equal to 0"),
+        ("clip_norm", 0, "greater than 0"),
+        ("warmup", 1.0, "less than 1"),
+        ("drop_every", 0, "greater than or equal to 1"),
+        ("drop_factor", 1.5, "less than or equal to 1"),
+        ("drop_at", (0.75, 0.5), "ascending order"),
+        ("label_smoothing", 1.0, "less than 1"),
+        ("class_weights", "even", "`balanced` or one number"),
+        ("class_weights", (1.0, -1.0), "`balanced` or one number"),
+        ("class_weights", (0.0, 0.0), "at least one must be above 0"),
+        ("average", 1.0, "less than 1"),
+        ("patience", 0, "greater than or equal to 1"),
+        ("keep", "first", "'last' or 'best'"),
+        ("nesterov", True, "needs sgd with a momentum above 0, not adam"),
         ("scaling", "half", "'unit', 'raw' or 'standard'"),
         ("initializer", "zeros", "'glorot', 'he' or 'orthogonal'"),
     ],
@@ -101,6 +129,24 @@ def test_the_cosine_falls_from_the_rate_to_nearly_zero(images: int, batch: int, 
     assert rates[0] == 0.25
     assert (np.diff(rates) < 0).all()
     assert rates[-1] > 0
+
+
+def test_defaults_that_depend_on_other_settings() -> None:
+    assert (Recipe(optimizer="adamw").weight_decay, Recipe(optimizer="adamw", weight_decay=0).weight_decay) == (0.01, 0)
+    assert (Recipe(schedule="one-cycle").warmup, Recipe(schedule="one-cycle", warmup=0.1).warmup) == (0.3, 0.1)
+    with pytest.raises(RecipeError, match="momentum above 0"):
+        Recipe(optimizer="sgd", momentum=0, nesterov=True)
+
+
+def test_what_identifies_a_recipe_leaves_out_later_settings_that_have_their_defaults() -> None:
+    for recipe in (Recipe(), Recipe(optimizer="adamw"), Recipe(schedule="one-cycle", epochs=3)):
+        assert tuple(recipe.identity()) == FIRST_SETTINGS
+    changed = Recipe(optimizer="adamw", weight_decay=0, drop_at=(0.5,), class_weights=(1, 2), keep="best", patience=3)
+    later = {"weight_decay": 0.0, "drop_at": [0.5], "class_weights": [1.0, 2.0], "patience": 3, "keep": "best"}
+    assert {name: value for name, value in changed.identity().items() if name not in FIRST_SETTINGS} == later
+    for recipe in (changed, Recipe(optimizer="adamw"), Recipe(schedule="one-cycle", warmup=0)):
+        assert Recipe(**recipe.identity()) == recipe
+        assert Recipe.model_validate_json(json.dumps(recipe.identity())) == recipe
 
 
 def test_a_constant_rate_is_constant() -> None:

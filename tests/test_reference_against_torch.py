@@ -5,94 +5,88 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from engine_cases import decided, gradient_errors, images_for, unit, weights_for
-from issun.arch.layers import Activation, Classifier, Conv, Dense, Dropout, GlobalAveragePool, Pool, Shape, same_padding
-from issun.arch.net import Net, activation_of
+from issun.arch.layers import Classifier, Dense
+from issun.arch.net import Net
 from issun.engine.protocol import State
-from issun.engine.randomness import dropped
 from issun.engine.reference import ReferenceEngine
 from issun.engine.weights import tensors
 from issun.recipe import Recipe
+from operator_cases import OPERATORS
+from strategies import OPERATORS as WORDS
 from strategies import nets
+from torch_network import functional, torch, torch_logits
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed here; it is the oracle of this file")
-
-TOLERANCE = 1e-9
-
-
-def padded(x, shape: Shape, window, stride, padding: str, value: float = 0.0):
-    """Pad images as TensorFlow does for `same`; PyTorch's own `same` puts the odd one elsewhere."""
-    if padding == "valid":
-        return x
-    top, bottom = same_padding(shape[0], window[0], stride[0])
-    left, right = same_padding(shape[1], window[1], stride[1])
-    return torch.nn.functional.pad(x, (left, right, top, bottom), value=value)
+#: Relative to a tensor's gradient, or to `FLOOR` of the whole gradient where that is more: what is before a `norm` has gradients in which
+#: all but rounding cancels.
+TOLERANCE, FLOOR = 1e-9, 1e-4
 
 
-def activated(x, activation: Activation | None):
-    if activation is None or activation.kind == "linear":
-        return x
-    return torch.relu(x) if activation.kind == "relu" else torch.nn.functional.leaky_relu(x, activation.slope)
+def as_torch(net: Net, weights: np.ndarray) -> dict:
+    """Return the tensors by name in float64; those that are trained collect gradients."""
+    flat = torch.from_numpy(weights.astype(np.float64))
+    return {t.name: flat[t.slice].reshape(t.shape).clone().requires_grad_(t.trained) for t in tensors(net)}
 
 
-def torch_loss(net: Net, weights: dict, x, labels, indices, seed: int, epoch: int):
-    """Return the loss of one batch as PyTorch computes it; only the dropped elements come from issun."""
-    functional = torch.nn.functional
-    for row in net.rows:
-        layer = row.layer
-        kernel, bias = weights.get(f"{row.index}.kernel"), weights.get(f"{row.index}.bias")
-        if isinstance(layer, Conv):
-            x = functional.conv2d(padded(x, row.input, layer.kernel, layer.stride, layer.padding), kernel, bias, layer.stride)
-        elif isinstance(layer, Dense | Classifier):
-            x = functional.linear(x.flatten(1), kernel, bias)
-        elif isinstance(layer, Pool) and layer.kind == "max":
-            x = functional.max_pool2d(
-                padded(x, row.input, layer.window, layer.stride, layer.padding, -torch.inf), layer.window, layer.stride
-            )
-        elif isinstance(layer, Pool):
-            inside = padded(torch.ones_like(x), row.input, layer.window, layer.stride, layer.padding)
-            x = functional.avg_pool2d(padded(x, row.input, layer.window, layer.stride, layer.padding), layer.window, layer.stride)
-            x = x / functional.avg_pool2d(inside, layer.window, layer.stride)
-        elif isinstance(layer, GlobalAveragePool):
-            x = functional.adaptive_avg_pool2d(x, 1).flatten(1)
-        elif isinstance(layer, Dropout):
-            zero = dropped(seed, epoch, row.index, indices, x[0].numel(), layer.rate).reshape(x.shape)
-            x = x * torch.from_numpy(~zero) / (1 - layer.rate)
-        x = activated(x, activation_of(layer))
-    loss = functional.cross_entropy(x, torch.from_numpy(labels.astype(np.int64)))
-    for tensor in tensors(net):
-        loss = loss + tensor.l1 * weights[tensor.name].abs().sum() + tensor.l2 * weights[tensor.name].square().sum()
-    return loss
+def scaled(images: np.ndarray):
+    """Return images as PyTorch takes them."""
+    return torch.from_numpy(images.astype(np.float64).transpose(0, 3, 1, 2) / 255)
 
 
-@hypothesis_settings(max_examples=150)
-@given(net=nets(), count=st.integers(1, 9), seed=st.integers(0, 2**32))
-def test_loss_and_gradients_are_those_of_pytorch(net: Net, count: int, seed: int) -> None:
-    engine = ReferenceEngine(net, Recipe(), unit(net))
+def compare(net: Net, count: int, seed: int) -> int:
+    """Hold loss, gradients, running statistics and logits against PyTorch's; return how many images were compared."""
+    recipe = Recipe(batch_size=count, epochs=4, optimizer="sgd", learning_rate=0.1)
+    engine = ReferenceEngine(net, recipe, unit(net))
     images, labels = images_for(net, 4 * count, seed)
-    weights = weights_for(net, Recipe(), seed)
+    weights = weights_for(net, recipe, seed)
     indices = decided(engine, weights, images, count, seed, 3)
+    if not len(indices):
+        return 0
     loss, gradient = engine.gradients(weights, images, labels, indices, seed, 3)
 
-    trained = {t.name: t.trained for t in tensors(net)}
-    flat = torch.from_numpy(weights.astype(np.float64))
-    given = {t.name: flat[t.slice].reshape(t.shape).clone().requires_grad_(trained[t.name]) for t in tensors(net)}
-    x = torch.from_numpy(images[indices].astype(np.float64).transpose(0, 3, 1, 2) / 255)
-    oracle = torch_loss(net, given, x, labels[indices], indices, seed, 3)
-    right = np.zeros(net.parameters)
+    given = as_torch(net, weights)
+    logits = torch_logits(net, given, scaled(images[indices]), (indices, seed, 3))
+    oracle = functional.cross_entropy(logits, torch.from_numpy(labels[indices].astype(np.int64)))
+    for tensor in tensors(net):
+        oracle = oracle + tensor.l1 * given[tensor.name].abs().sum() + tensor.l2 * given[tensor.name].square().sum()
+    right = np.zeros(net.stored)
     if oracle.requires_grad:
         oracle.backward()
         for tensor in tensors(net):
             if tensor.trained and given[tensor.name].grad is not None:
                 right[tensor.slice] = given[tensor.name].grad.numpy().ravel()
-
     assert gradient.dtype == np.float64
     assert loss == pytest.approx(float(oracle.detach()), rel=TOLERANCE)
-    assert max(gradient_errors(net, gradient, right, floor=1e-6).values(), default=0) < TOLERANCE
+    assert max(gradient_errors(net, gradient, right, floor=FLOOR).values(), default=0) < TOLERANCE
+
+    state = State(weights.copy(), State.start(net, recipe, 0).moments, epoch=3)
+    engine.train_epoch(state, images, labels, indices, seed)
+    for tensor in tensors(net):
+        if tensor.role in ("mean", "variance"):
+            size = float(np.abs(weights[tensor.slice]).max())
+            kept = given[tensor.name].detach().numpy()
+            np.testing.assert_allclose(state.weights[tensor.slice], kept, rtol=1e-6, atol=1e-6 * size, err_msg=tensor.name)
+
+    found, _ = engine.forward(weights, images, indices, None)
+    answer = torch_logits(net, as_torch(net, weights), scaled(images[indices]), None).detach().numpy()
+    np.testing.assert_allclose(found, answer, rtol=0, atol=1e-11 * float(np.abs(answer).max()))
+    return len(indices)
+
+
+@hypothesis_settings(max_examples=120)
+@given(net=nets(operators=WORDS), count=st.integers(1, 9), seed=st.integers(0, 2**32))
+def test_random_networks(net: Net, count: int, seed: int) -> None:
+    assume(compare(net, count, seed))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_every_operator(name: str, count: int) -> None:
+    assert compare(OPERATORS[name], count, seed=1) == count
 
 
 def torch_optimizer(recipe: Recipe, parameter):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from issun.study.plan import DataFacts
-from issun.study.store import Store
+from issun.study.store import Store, recipe_id
 from issun.study.study import Study
 from small_study import digits, run_small, small_plan
 
@@ -41,6 +41,17 @@ def test_version_1_is_read(version_1: Path) -> None:
     assert float(model.weights.sum()) == pytest.approx(WEIGHTS, rel=1e-6)
     assert len(study.predictions(row)) == 49
     assert version_1.read_bytes() == before
+
+
+def test_the_ids_of_its_trials_are_those_of_today(version_1: Path) -> None:
+    """Settings that recipes learnt later leave the ids of earlier trials as they were: a sweep finds them done."""
+    known = {trial.id for trial in small_plan("dense n, dense", "n=1,2", learning_rate=0.003).trials}
+    known |= {trial.id for trial in small_plan("conv 1, pool, dense", seeds=(0,), learning_rate=1e9).trials}
+    study = Study(version_1)
+    assert set(study.frame["trial_id"]) == known
+    assert set(study.frame["recipe_id"]) == {recipe_id(trial) for trial in small_plan(learning_rate=0.003).trials} | {
+        recipe_id(small_plan(learning_rate=1e9).trials[0])
+    }
 
 
 def test_version_1_goes_on(version_1: Path) -> None:

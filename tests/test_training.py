@@ -175,7 +175,7 @@ def test_a_class_with_too_few_images(digits: Dataset) -> None:
     first = np.flatnonzero(digits.labels == 3)[0]
     keep = (digits.labels != 3) | (np.arange(len(digits.labels)) == first)
     few = dataclasses.replace(digits, images=digits.images[keep], labels=digits.labels[keep])
-    with pytest.raises(DataError, match="'3' has 1 image, fewer than the split needs"):
+    with pytest.raises(DataError, match="'3' has 1 image beside its test images, which were set aside"):
         trained(few)
 
 

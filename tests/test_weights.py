@@ -10,31 +10,93 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from issun.arch.layers import Classifier, Conv, Dense, Frozen, Initializer
+from issun.arch.layers import (
+    Activate,
+    Activation,
+    Classifier,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Frozen,
+    Initializer,
+    Residual,
+    Scale,
+    SeparableConv,
+    Tied,
+)
 from issun.arch.net import Net
 from issun.engine.protocol import SLOTS, State
 from issun.engine.weights import as_tensors, initialised, tensors
 from issun.recipe import Recipe
-from strategies import nets
+from strategies import OPERATORS, nets
 
 INITIALIZERS: tuple[Initializer, ...] = ("glorot", "he", "orthogonal")
 
 
-@given(nets(trainable=False))
+ORDER = ("kernel", "bias", "factor", "shift", "mean", "variance", "slope")
+
+
+@given(nets(trainable=False, operators=OPERATORS))
 def test_the_tensors_cover_the_flat_array_once_and_in_order(net: Net) -> None:
     offset = 0
     for tensor in tensors(net):
         assert tensor.offset == offset
         assert tensor.size > 0
+        assert tensor.name == f"{tensor.row}.{tensor.role}"
         offset += tensor.size
-    assert offset == net.parameters
-    assert sum(t.size for t in tensors(net) if t.trained) == net.trained
+    assert offset == net.stored
+    assert [t.row for t in tensors(net)] == sorted(t.row for t in tensors(net))
     for row in net.rows:
         own = [t for t in tensors(net) if t.row == row.index]
-        assert sum(t.size for t in own) == row.parameters
-        assert [t.kernel for t in own] == [True, False][: len(own)]
-        assert {t.name for t in own} <= {f"{row.index}.kernel", f"{row.index}.bias"}
-        assert all(t.trained != row.frozen for t in own)
+        assert sum(t.size for t in own) == row.stored
+        assert not own or row.shares == row.index
+        roles = [t.role for t in own]
+        assert roles == [role for role in ORDER if role in roles]
+        assert all(t.trained == (not row.frozen and t.role not in ("mean", "variance")) for t in own)
+        # Folded, the four numbers of a norm are one bias.
+        norms = sum(t.size for t in own if t.role == "mean")
+        assert sum(t.size for t in own) - 3 * norms == row.parameters
+        assert sum(t.size for t in own if t.trained) - (0 if row.frozen else norms) == row.trained
+        assert all((t.l1, t.l2) == ((row.layer.l1, row.layer.l2) if t.kernel else (0, 0)) for t in own)
+
+
+def test_layers_have_the_documented_tensors() -> None:
+    layers = (
+        DepthwiseConv(2, (2, 3), norm=True, activation=Activation("prelu")),
+        Residual((SeparableConv(4, padding="same"),)),
+        Tied(2, (Conv(4, (1, 1), activation=Activation("prelu"), bias=False), Scale())),
+        Frozen((Dense(7, norm=True), Activate(Activation("prelu")))),
+        Classifier(3),
+    )
+    net = Net((6, 5, 3), 3, layers)
+    features = 4 * 5 * 3
+    assert [(t.name, t.shape) for t in tensors(net)] == [
+        ("0.kernel", (6, 1, 2, 3)),
+        *((f"0.{role}", (6,)) for role in ("factor", "shift", "mean", "variance", "slope")),
+        ("1.kernel", (6, 1, 3, 3)),
+        ("2.kernel", (4, 6, 1, 1)),
+        ("2.bias", (4,)),
+        ("3.kernel", (4, 6, 1, 1)),  # the shortcut; row 4 adds
+        ("5.kernel", (4, 4, 1, 1)),
+        ("5.slope", (4,)),
+        ("6.factor", (4,)),
+        ("6.shift", (4,)),
+        ("9.kernel", (7, features)),  # rows 7 and 8 are the second pass
+        *((f"9.{role}", (7,)) for role in ("factor", "shift", "mean", "variance")),
+        ("10.slope", (7,)),
+        ("11.kernel", (3, 7)),
+        ("11.bias", (3,)),
+    ]
+    assert {t.name for t in tensors(net) if not t.trained} == {
+        *("0.mean", "0.variance"),
+        *(f"9.{role}" for role in ("kernel", "factor", "shift", "mean", "variance")),
+        "10.slope",
+    }
+    start = as_tensors(net, initialised(net, "glorot", 0))
+    for name, values in start.items():
+        role = name.split(".")[1]
+        if role != "kernel":
+            assert set(values.tolist()) == {{"factor": 1, "variance": 1, "slope": 0.25}.get(role, 0)}, name
 
 
 def test_kernels_have_the_documented_shapes_and_penalties() -> None:
@@ -57,14 +119,14 @@ def test_views_share_the_flat_array() -> None:
 
 
 @hypothesis_settings(max_examples=40)
-@given(nets(trainable=False), st.sampled_from(INITIALIZERS), st.integers(0, 2**64 - 1))
+@given(nets(trainable=False, operators=OPERATORS), st.sampled_from(INITIALIZERS), st.integers(0, 2**64 - 1))
 def test_a_seed_decides_the_start(net: Net, default: Initializer, seed: int) -> None:
     flat = initialised(net, default, seed)
-    assert (flat.shape, flat.dtype) == ((net.parameters,), np.float32)
+    assert (flat.shape, flat.dtype) == ((net.stored,), np.float32)
     assert np.array_equal(flat, initialised(net, default, seed))
     assert np.isfinite(flat).all()
     for tensor in tensors(net):
-        assert flat[tensor.slice].any() == tensor.kernel, "biases start at zero"
+        assert flat[tensor.slice].any() == (tensor.role not in ("bias", "shift", "mean")), tensor.name
     if any(tensor.kernel and tensor.size > 1 for tensor in tensors(net)):
         assert not np.array_equal(flat, initialised(net, default, seed ^ 1))
 
@@ -111,6 +173,19 @@ def test_orthogonal_rows_or_columns(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(product, np.eye(min(shape)), atol=1e-6)
 
 
+@pytest.mark.parametrize("multiplier", [1, 2, 9, 12])
+def test_each_channel_of_a_depthwise_convolution_is_drawn_for_itself(multiplier: int) -> None:
+    """What meets in one channel are a window's weights going in and `multiplier` windows' going out, whatever the other channels."""
+    net = Net((8, 8, 300), 2, (DepthwiseConv(multiplier), Classifier(2)))
+    glorot, he, orthogonal = (as_tensors(net, initialised(net, kind, 5))["0.kernel"] for kind in INITIALIZERS)
+    assert glorot.shape == (300 * multiplier, 1, 3, 3)
+    assert np.abs(glorot).max() == pytest.approx(math.sqrt(6 / (9 + 9 * multiplier)), rel=0.01)
+    assert he.var() == pytest.approx(2 / 9, rel=0.1)
+    for block in orthogonal.astype(np.float64).reshape(300, multiplier, 9):
+        product = block @ block.T if multiplier <= 9 else block.T @ block
+        np.testing.assert_allclose(product, np.eye(min(multiplier, 9)), atol=1e-6)
+
+
 def test_orthogonal_directions_have_no_favourite() -> None:
     corner = np.array([kernel((3, 3), "orthogonal", seed)[0, 0] for seed in range(600)])
     assert abs(corner.mean()) < 5 * math.sqrt(1 / 3 / 600)
@@ -135,7 +210,7 @@ def test_a_state_starts_with_moments_of_zero_and_copies_share_nothing(optimizer:
     net = Net((4, 4, 1), 2, (Conv(2), Classifier(2)))
     state = State.start(net, Recipe(optimizer=optimizer, initializer="he"), 4)
     assert np.array_equal(state.weights, initialised(net, "he", 4))
-    assert state.moments.shape == (2 if optimizer in ("adam", "adadelta") else 1, net.parameters)
+    assert state.moments.shape == (2 if optimizer in ("adam", "adamw", "adadelta") else 1, net.parameters)
     assert not state.moments.any()
     assert (state.step, state.epoch) == (0, 0)
     copy = state.copy()

@@ -19,6 +19,8 @@ _DEFINED_IN = {
     "Dataset": "issun.data.dataset",
     "Split": "issun.data.dataset",
     "Recipe": "issun.recipe",
+    "Augmentation": "issun.augmentation",
+    "augmented": "issun.engine.reference_augment",
     "Net": "issun.arch.net",
     "parse": "issun.arch.notation",
     "parse_network": "issun.arch.notation",
@@ -26,6 +28,7 @@ _DEFINED_IN = {
 }
 
 __all__ = [
+    "Augmentation",
     "Dataset",
     "IssunError",
     "Model",
@@ -34,6 +37,7 @@ __all__ = [
     "Split",
     "Study",
     "__version__",
+    "augmented",
     "load",
     "parse",
     "parse_network",

@@ -1,9 +1,11 @@
 from issun.arch.net import Net as Net
 from issun.arch.notation import parse as parse
 from issun.arch.notation import parse_network as parse_network
+from issun.augmentation import Augmentation as Augmentation
 from issun.data.dataset import Dataset as Dataset
 from issun.data.dataset import Split as Split
 from issun.data.named import load as load
+from issun.engine.reference_augment import augmented as augmented
 from issun.errors import IssunError as IssunError
 from issun.model import Model as Model
 from issun.recipe import Recipe as Recipe

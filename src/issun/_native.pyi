@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from issun.engine.protocol import CancelFlag
 
 def available_sets() -> list[str]: ...
+def measure_peak(threads: int, seconds: float) -> float: ...
 
 class Engine:
     def __init__(
@@ -23,7 +24,12 @@ class Engine:
         offset: Sequence[float],
         weights: int,
         batch: int,
+        smoothing: float,
+        class_weights: Sequence[float],
         threads: int,
+        augment: Mapping[str, int],
+        takes_values: bool,
+        macs_before: int,
     ) -> None: ...
     @property
     def instruction_set(self) -> str: ...
@@ -33,23 +39,27 @@ class Engine:
     def segments(self) -> int: ...
     @property
     def memory(self) -> int: ...
+    def ticks(self, count: bool) -> list[int]: ...
     def train(
         self,
-        images: NDArray[np.uint8],
+        images: NDArray[np.uint8] | NDArray[np.float32],
         labels: NDArray[np.int32],
         indices: NDArray[np.int64],
         rates: NDArray[np.float64],
         weights: NDArray[np.float32],
         moments: NDArray[np.float32],
+        average: NDArray[np.float32] | None,
         step: int,
         settings: Mapping[str, float],
         seed: int,
         epoch: int,
         cancel: CancelFlag | None,
+        draws: NDArray[np.int32] | None,
+        mix: NDArray[np.float32] | None,
     ) -> tuple[float, int, int, bool, bool]: ...
     def logits(
         self,
-        images: NDArray[np.uint8],
+        images: NDArray[np.uint8] | NDArray[np.float32],
         indices: NDArray[np.int64],
         weights: NDArray[np.float32],
         out: NDArray[np.float32],
@@ -64,12 +74,15 @@ class Engine:
         seed: int,
         epoch: int,
         out: NDArray[np.float32],
+        draws: NDArray[np.int32] | None,
+        mix: NDArray[np.float32] | None,
     ) -> float: ...
     def step(
         self,
         gradient: NDArray[np.float32],
         weights: NDArray[np.float32],
         moments: NDArray[np.float32],
+        average: NDArray[np.float32] | None,
         step: int,
         rate: float,
         settings: Mapping[str, float],

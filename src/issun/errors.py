@@ -14,6 +14,7 @@ argument, the rule, the value that broke it and what to do.
     ├── StudyError          a study file that cannot be used
     │   ├── StudyBusyError      another process is writing to it
     │   └── StudyVersionError   it was written by a newer issun
+    ├── StudyFileError      a file that asks for studies (TOML) says something that cannot be (names line and key)
     ├── SelectionError      no network meets the target or the budget
     └── Cancelled           the work was stopped on request (Ctrl-C)
 """
@@ -87,6 +88,10 @@ class StudyBusyError(StudyError):
 
 class StudyVersionError(StudyError):
     """The study was written by a newer version of issun."""
+
+
+class StudyFileError(IssunError):
+    """A TOML file that asks for studies cannot be read, or says something that cannot be; names the line and the key."""
 
 
 class SelectionError(IssunError):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.engine import make_engine, threads_available
 from issun.engine.fitting import log_softmax, loss_and_accuracy
+from issun.engine.folding import fold
 from issun.engine.protocol import Scaling
 from issun.errors import ModelError
 from issun.model_file import ModelParts, read_model, write_model
@@ -47,7 +48,7 @@ class Model:
     Parameters
     ----------
     net : Net
-    weights : ndarray of float32, shape (net.parameters,)
+    weights : ndarray of float32, shape (net.stored,)
         All finite, in the order of `issun.engine.weights.tensors`.
     scaling : Scaling
         How uint8 values become the network's input, per channel.
@@ -69,9 +70,9 @@ class Model:
     about: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.weights.dtype != np.float32 or self.weights.shape != (self.net.parameters,):
+        if self.weights.dtype != np.float32 or self.weights.shape != (self.net.stored,):
             raise ModelError(
-                f"`weights` must be float32 of shape ({self.net.parameters},) for `{self.net}`, not {self.weights.dtype} of shape "
+                f"`weights` must be float32 of shape ({self.net.stored},) for `{self.net}`, not {self.weights.dtype} of shape "
                 f"{self.weights.shape}"
             )
         if not np.isfinite(self.weights).all():
@@ -164,15 +165,26 @@ class Model:
             raise ModelError(f"images must have the shape {expected}, not {shape}")
         return np.ascontiguousarray(images)
 
+    def folded(self) -> Model:
+        """Return the model that inference needs: the same answers, with every `norm` folded into the layer before it.
+
+        ``about["trained_as"]`` then says which network was trained. Without `norm` it is this model.
+        """
+        if self.net.stored == self.net.parameters:
+            return self
+        net, weights = fold(self.net, self.weights)
+        return Model(net, weights, self.scaling, self.classes, {**self.about, "trained_as": str(self.net)})
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a safetensors file, whole or not at all; equal models give equal bytes.
+        """Write the model, `folded`, to a safetensors file, whole or not at all; equal models give equal bytes.
 
         Raises
         ------
         ModelError
             Where the file cannot be written.
         """
-        write_model(Path(path), ModelParts(self.net, self.weights, self.scaling, self.classes, self.about))
+        model = self.folded()
+        write_model(Path(path), ModelParts(model.net, model.weights, model.scaling, model.classes, model.about))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:

@@ -120,11 +120,9 @@ def _checked(path: Path) -> ModelParts:
         net = _network(metadata, len(classes))
         if not len(scaling.factor) == len(scaling.offset) == net.input[2]:
             raise ValueError(f"its scaling must have a factor and an offset for each of its {net.input[2]} channels, not {scaling}")
-        if 4 * net.parameters != size - 8 - length:
-            raise ValueError(
-                f"its network has {net.parameters:,} weights of 4 bytes, but the file holds {size - 8 - length:,} bytes of them"
-            )
-        weights = np.empty(net.parameters, np.float32)
+        if 4 * net.stored != size - 8 - length:
+            raise ValueError(f"its network has {net.stored:,} weights of 4 bytes, but the file holds {size - 8 - length:,} bytes of them")
+        weights = np.empty(net.stored, np.float32)
         expected = {tensor.name: tensor for tensor in tensors(net)}
         if set(file.keys()) != set(expected):
             raise ValueError(f"its tensors must be {', '.join(expected)}, not {', '.join(sorted(file.keys()))[:200]}")

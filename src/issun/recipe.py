@@ -4,32 +4,62 @@ The optimisers, written down once (w weight, g gradient of the mean loss of the 
 counted from 1). They follow Keras 3, whose settings the published studies used; PyTorch places epsilon differently.
 
     sgd       m = momentum m - r g;  w += m                                              (Polyak 1964)
+              with `nesterov` instead w += momentum m - r g, with the new m              (Nesterov 1983; Sutskever et al. 2013)
     adam      m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g²             (Kingma & Ba 2015, end of section 2)
               w -= r sqrt(1 - beta_2^t) / (1 - beta_1^t) · m / (sqrt(v) + epsilon)
+    adamw     adam with a `weight_decay` of 0.01 unless another is given                 (Loshchilov & Hutter 2019)
     rmsprop   v = rho v + (1 - rho) g²;  w -= r g / sqrt(v + epsilon)                    (Tieleman & Hinton 2012)
     adadelta  v = rho v + (1 - rho) g²;  d = g sqrt(u + epsilon) / sqrt(v + epsilon)     (Zeiler 2012)
               u = rho u + (1 - rho) d²;  w -= r d
 
-The cosine schedule gives step t of T (counted from 0) the rate r (1 + cos(π t / T)) / 2 (Loshchilov & Hutter 2017).
+Around every one of them, in this order:
+
+    clip_norm     where |g|, the Euclidean norm over all trained weights, penalties included, is above it: g *= clip_norm / |g|
+                                                                                         (Pascanu, Mikolov & Bengio 2013)
+    weight_decay  w -= r weight_decay w, before the step, for kernels alone: not for biases, for factors and shifts of normalisation
+                  or `scale`, nor for learned slopes                                     (Loshchilov & Hutter 2019; scaled by the rate
+                                                                                         of the step, as PyTorch does)
+    average       a += (1 - average) / (1 - average^t) (w - a), after the step: the exponential moving average of the weights after
+                  each step so far, the start of it corrected as Adam corrects its moments. Every weight is averaged, running
+                  statistics of normalisation too; a is what is measured on validation and handed over.
+
+The loss of an image of class y, with K classes, logits z and p = softmax(z):
+
+    weight(y) Σ_c target(c) (-log p(c)),  target(c) = (1 - label_smoothing) [c = y] + label_smoothing / K     (Szegedy et al. 2016)
+
+The loss of a batch is its mean over the images, plus the penalties. Class weights do not change what it is divided by (as in Keras;
+PyTorch divides by the sum of the weights, by which a batch of one image would not feel them). `balanced` gives class c the weight
+images / (K · images of c), as scikit-learn does, measured on the training part: 1 on the average. The training loss in a history is
+this one; the validation loss is always the plain cross-entropy plus the penalties, so that recipes can be compared.
+
+The schedules are in `issun.schedules`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 
 from issun.arch.layers import Initializer
+from issun.augmentation import Augmentation
 from issun.errors import RecipeError
+from issun.schedules import Schedule, rates
 
-Optimizer = Literal["sgd", "adam", "rmsprop", "adadelta"]
+Optimizer = Literal["sgd", "adam", "rmsprop", "adadelta", "adamw"]
 InputScaling = Literal["unit", "raw", "standard"]
-Schedule = Literal["constant", "cosine"]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 #: Learning rates where none is given. Adam's is issun's own (see `docs/recipe.md`), the others are those of Keras 2.
-LEARNING_RATES: dict[str, float] = {"sgd": 0.01, "adam": 0.005, "rmsprop": 0.001, "adadelta": 1.0}
+LEARNING_RATES: dict[str, float] = {"sgd": 0.01, "adam": 0.005, "rmsprop": 0.001, "adadelta": 1.0, "adamw": 0.005}
+
+#: The settings of the first version: what identifies a recipe names them always, all others only where they differ from their defaults.
+FIRST_SETTINGS = (
+    *("scaling", "initializer", "optimizer", "learning_rate", "schedule", "batch_size", "epochs"),
+    *("momentum", "beta_1", "beta_2", "rho", "epsilon"),
+)
 
 
 class Recipe(BaseModel):
@@ -42,12 +72,12 @@ class Recipe(BaseModel):
         channel.
     initializer : {"glorot", "he", "orthogonal"}
         For layers that name none themselves. Biases start at zero.
-    optimizer : {"adam", "sgd", "rmsprop", "adadelta"}
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adadelta"}
         The formulas stand at the top of this module.
     learning_rate : float
-        Above 0. Default: 0.005 for adam, 0.01 for sgd, 0.001 for rmsprop, 1.0 for adadelta.
-    schedule : {"cosine", "constant"}
-        How the rate changes from step to step.
+        Above 0. Default: 0.005 for adam and adamw, 0.01 for sgd, 0.001 for rmsprop, 1.0 for adadelta.
+    schedule : {"cosine", "constant", "linear", "step", "one-cycle"}
+        How the rate changes from step to step; `issun.schedules` has the formulas.
     batch_size, epochs : int
         Images of one step, from 1 to 65,536; passes over the training images, at least 1.
     momentum : float
@@ -58,6 +88,33 @@ class Recipe(BaseModel):
         Of rmsprop (default 0.9) and adadelta (default 0.95).
     epsilon : float
         Of adam, rmsprop and adadelta.
+    nesterov : bool
+        Of sgd: look ahead along the momentum.
+    weight_decay : float
+        At least 0, of every optimiser, on kernels alone. Default: 0, and 0.01 for adamw.
+    clip_norm : float, optional
+        Above 0: the longest that the whole gradient may be.
+    warmup : float
+        Share of all steps in which the rate rises, 0 <= warmup < 1. Default: 0, and 0.3 for one-cycle.
+    drop_at : tuple of float
+        Of the step schedule: fractions of the training, ascending, at which the rate falls.
+    drop_every : int, optional
+        Of the step schedule: the rate falls after each so many epochs, in place of `drop_at`.
+    drop_factor : float
+        Of the step schedule: what it falls to, as a share; above 0, at most 1.
+    label_smoothing : float
+        Share of the target that is spread over all classes, 0 <= label_smoothing < 1.
+    class_weights : "balanced" or tuple of float, optional
+        What an image of each class counts, in the order of the classes.
+    average : float
+        Decay of the moving average of the weights, 0 <= average < 1, as a rule 0.99 to 0.9999; 0 averages nothing.
+    patience : int, optional
+        Training stops after so many epochs in a row without a better one. An epoch is better when its validation accuracy is higher,
+        or as high with a lower validation loss.
+    keep : {"last", "best"}
+        Which weights are handed over: those after the last epoch, or after the best one, judged as for `patience`.
+    augment : Augmentation or str, optional
+        How the training images are changed, anew in every epoch; see `issun.augmentation`.
 
     Raises
     ------
@@ -79,18 +136,50 @@ class Recipe(BaseModel):
     beta_2: float = Field(0.999, ge=0, lt=1)
     rho: float = Field(default_factory=lambda data: 0.95 if data.get("optimizer") == "adadelta" else 0.9, ge=0, lt=1)
     epsilon: float = Field(1e-7, gt=0)
+    nesterov: bool = False
+    weight_decay: float = Field(default_factory=lambda data: 0.01 if data.get("optimizer") == "adamw" else 0.0, ge=0)
+    clip_norm: float | None = Field(None, gt=0)
+    warmup: float = Field(default_factory=lambda data: 0.3 if data.get("schedule") == "one-cycle" else 0.0, ge=0, lt=1)
+    drop_at: tuple[Fraction, ...] = (0.5, 0.75)
+    drop_every: int | None = Field(None, ge=1)
+    drop_factor: float = Field(0.1, gt=0, le=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    average: float = Field(0.0, ge=0, lt=1)
+    patience: int | None = Field(None, ge=1)
+    keep: Literal["last", "best"] = "last"
+    augment: Annotated[Augmentation, PlainValidator(Augmentation.of), PlainSerializer(str, return_type=str)] | None = None
 
     def __init__(self, **settings: Any) -> None:
         try:
             super().__init__(**settings)
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"]) or "recipe"
+            # A tuple's place and a union's kind follow the setting's name; they say nothing to whoever gave it.
+            name = str(first["loc"][0]) if first["loc"] else "recipe"
             if first["type"] == "extra_forbidden":
                 known = ", ".join(type(self).model_fields)
                 raise RecipeError(f"`{name}` is no setting of a recipe; the settings are {known}") from None
+            if first["type"] == "value_error":
+                raise RecipeError(str(first["ctx"]["error"])) from None
+            if name == "class_weights":
+                raise RecipeError(
+                    f"`class_weights` (={settings[name]!r}): must be `balanced` or one number of at least 0 a class"
+                ) from None
             message = first["msg"][0].lower() + first["msg"][1:]
             raise RecipeError(f"`{name}` (={first['input']!r}): {message}") from None
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> Self:
+        if list(self.drop_at) != sorted(set(self.drop_at)):
+            raise ValueError(f"`drop_at` (={self.drop_at!r}): must be fractions in ascending order, each once")
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise ValueError(
+                f"`nesterov` (=True): needs sgd with a momentum above 0, not {self.optimizer} with {self.momentum:g}; leave it out"
+            )
+        if isinstance(self.class_weights, tuple) and not any(self.class_weights):
+            raise ValueError(f"`class_weights` (={self.class_weights!r}): at least one must be above 0")
+        return self
 
     @classmethod
     def for_images(cls, images: int, **settings: Any) -> Recipe:
@@ -109,7 +198,20 @@ class Recipe(BaseModel):
     def learning_rates(self, epoch: int, images: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return the learning rate of each step of `epoch` (counted from 0), shape (steps,), float64."""
         steps = self.steps(images)
-        if self.schedule == "constant":
-            return np.full(steps, self.learning_rate)
-        done = (epoch * steps + np.arange(steps)) / (self.epochs * steps)
-        return np.asarray(self.learning_rate * 0.5 * (1 + np.cos(np.pi * done)))
+        total = self.epochs * steps
+        every = self.drop_every
+        falls = np.ceil(np.array(self.drop_at, np.float64) * total - 1e-9)
+        if every:
+            falls = np.arange(every, self.epochs, every).astype(np.float64) * steps
+        now = epoch * steps + np.arange(steps)
+        return rates(self.schedule, self.learning_rate, now, total, warmup=self.warmup, falls=falls, factor=self.drop_factor)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the recipe: its settings as plain values, without those of later versions that have their defaults.
+
+        So a recipe that an older issun knew has the identity that it had then. ``Recipe(**identity)`` is the recipe again.
+        """
+        settings = self.model_dump(mode="json")
+        first = {name: settings[name] for name in FIRST_SETTINGS}
+        usual = type(self)(**first).model_dump(mode="json")
+        return {name: value for name, value in settings.items() if name in first or value != usual[name]}

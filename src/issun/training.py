@@ -16,10 +16,10 @@ from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.data.dataset import Dataset, Split
-from issun.data.named import load
-from issun.engine import EngineName, Epoch, Scaling, State, fit, make_engine, scaling_for, threads_available
-from issun.engine.fitting import loss_and_accuracy
-from issun.engine.protocol import SLOTS, CancelFlag
+from issun.data.named import loaded
+from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, fit, handed_over, make_engine, scaling_for, threads_available
+from issun.engine.fitting import best_of, loss_and_accuracy
+from issun.engine.protocol import SLOTS, CancelFlag, check_average
 from issun.engine.weights import penalty
 from issun.errors import ModelError, NetworkError
 from issun.model import Model
@@ -35,7 +35,7 @@ class Outcome:
     net, recipe, split, seed
         What was trained, and how.
     state : State
-        Final weights and optimiser moments.
+        Where training ended: weights, optimiser moments, the average and the best epoch where the recipe asks for them.
     history : tuple of Epoch
         One line an epoch, from the first on.
     scaling : Scaling
@@ -43,7 +43,7 @@ class Outcome:
     validation_loss, validation_accuracy : float
         With the final weights.
     validation_predictions : ndarray of uint16, shape (validation images,)
-        The predicted class of each validation image, in the order of `Split.indices`.
+        The predicted class of each validation image, in the order of `Dataset.parts`.
     test_loss, test_accuracy : float
         With the final weights, measured once. To be reported, never to choose by.
     seconds : float
@@ -67,6 +67,16 @@ class Outcome:
     seconds: float
     diverged: bool
 
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """The weights that are handed over: see `issun.engine.handed_over`. All figures are theirs."""
+        return handed_over(self.recipe, self.state, self.diverged)[0]
+
+    @property
+    def kept(self) -> int:
+        """The epoch, from 1, whose weights they are."""
+        return handed_over(self.recipe, self.state, self.diverged)[1]
+
     def model(self, dataset: Dataset) -> Model:
         """Return the trained network as a `Model` with the class names of `dataset`, on which it was trained.
 
@@ -83,12 +93,13 @@ class Outcome:
         about = {
             "data": f"{dataset.name} ({dataset.fingerprint})",
             "seed": str(self.seed),
-            "validation": f"{self.split.fraction:g} of the training images, split seed {self.split.seed}",
+            "validation": str(self.split),
             "validation accuracy": f"{self.validation_accuracy:.4f}",
+            "epoch": f"{self.kept} of {len(self.history)}",
             "recipe": self.recipe.model_dump_json(),
             "issun": _version(),
         }
-        return Model(self.net, self.state.weights, self.scaling, dataset.classes, about)
+        return Model(self.net, self.weights, self.scaling, dataset.classes, about)
 
 
 def _version() -> str:
@@ -121,7 +132,8 @@ def train_network(
     recipe : Recipe
     dataset : Dataset
     split : Split, optional
-        Which of the training images are set aside for validation; by default a tenth, ``Split()``.
+        Which of the training images are set aside for validation, where the data brings no validation part; by default a tenth,
+        ``Split()``.
     seed : int
         Of weights, order and dropout. The same arguments give the same outcome to the bit, `threads` and an interruption between two
         epochs notwithstanding; only the seconds differ.
@@ -155,10 +167,14 @@ def train_network(
     _check_fit(net, dataset)
     lines = list(history)
     state = State.start(net, recipe, seed) if state is None else state.copy()
+    if state.best is None and recipe.keep == "last":
+        state.best = best_of(lines)
     _check_state(state, lines, net, recipe)
-    train, validation = split.indices(dataset.labels, dataset.classes)
+    split = dataset.resolved(split)
+    train, validation = dataset.parts(split)
     scaling = scaling_for(recipe, dataset.images, train)
-    runner = make_engine(net, recipe, scaling, threads=threads_available() if threads is None else threads, name=engine)
+    class_weights = class_weights_for(recipe, dataset.labels, train, len(dataset.classes))
+    runner = make_engine(net, recipe, scaling, threads_available() if threads is None else threads, engine, class_weights)
 
     def keep(line: Epoch, state: State) -> None:
         lines.append(line)
@@ -167,10 +183,11 @@ def train_network(
 
     if not (lines and lines[-1].diverged):
         state = fit(runner, net, recipe, dataset.images, dataset.labels, train, validation, seed, state, keep, cancel)
-    extra = penalty(net, state.weights)
-    logits = runner.logits(state.weights, dataset.images, validation, cancel)
+    weights, _ = handed_over(recipe, state, any(line.diverged for line in lines))
+    extra = penalty(net, weights)
+    logits = runner.logits(weights, dataset.images, validation, cancel)
     loss, accuracy = loss_and_accuracy(logits, dataset.labels[validation])
-    test_logits = runner.logits(state.weights, dataset.test_images, np.arange(len(dataset.test_images)), cancel)
+    test_logits = runner.logits(weights, dataset.test_images, np.arange(len(dataset.test_images)), cancel)
     test_loss, test_accuracy = loss_and_accuracy(test_logits, dataset.test_labels)
     return Outcome(
         net=net,
@@ -200,7 +217,8 @@ def _check_fit(net: Net, dataset: Dataset) -> None:
 
 
 def _check_state(state: State, history: list[Epoch], net: Net, recipe: Recipe) -> None:
-    weights, moments = (net.parameters,), (SLOTS[recipe.optimizer], net.parameters)
+    check_average(recipe, state.average, net.stored)
+    weights, moments = (net.stored,), (SLOTS[recipe.optimizer], net.stored)
     if state.weights.shape != weights or state.moments.shape != moments:
         raise ModelError(
             f"a stored state with weights of shape {state.weights.shape} and moments of shape {state.moments.shape} does not belong to "
@@ -210,6 +228,12 @@ def _check_state(state: State, history: list[Epoch], net: Net, recipe: Recipe) -
         raise ModelError(
             f"a stored state after epoch {state.epoch} needs a history of {state.epoch} lines and a recipe of as many epochs or more, but "
             f"there are {len(history)} lines and {recipe.epochs} epochs; begin without it"
+        )
+    best, found = state.best, best_of(history)
+    if (best and best.epoch) != (found and found.epoch) or (best and recipe.keep == "best" and best.weights is None):
+        raise ModelError(
+            f"a stored state whose best epoch is {best.epoch if best else 'not known'} does not belong to this history, whose best is "
+            f"{found.epoch if found else 'none'}, or lacks the weights of that epoch; begin without it"
         )
 
 
@@ -236,6 +260,10 @@ def train(
     validation: float = 0.1,
     threads: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    strict: bool = False,
+    groups: str | None = None,
     on_epoch: Callable[[Epoch, State], None] | None = None,
 ) -> Trained:
     """Train one network on images.
@@ -243,7 +271,8 @@ def train(
     Parameters
     ----------
     data : str, PathLike or Dataset
-        A name such as ``digits`` or ``mnist``, the path of an ``.npz`` archive, or a data set.
+        A name such as ``digits`` or ``mnist``, the path of a folder of images, a ``.csv`` of files and labels or an ``.npz`` archive
+        (see `issun.load`), or a data set.
     network : str or Net
         The network's text, such as ``"conv 4, pool, conv 8, pool, dense"``.
     recipe : Recipe or mapping, optional
@@ -253,11 +282,13 @@ def train(
     seed : int
         Of weights, order and dropout.
     validation : float
-        Share of the training images that is set aside, above 0 and below 1.
+        Share of the training images that is set aside, above 0 and below 1; a validation part that the data brings is used as it is.
     threads, on_epoch
         As of `train_network`.
     data_dir : str or PathLike, optional
         Where named data sets are looked for first.
+    size, gray, strict, groups : optional
+        For images that are files, see `issun.load`; not for a data set that is loaded already.
 
     Returns
     -------
@@ -275,13 +306,13 @@ def train(
     >>> trained.model.predict(trained.dataset.test_images[:3])  # doctest: +SKIP
     array([0, 1, 2])
     """
-    dataset = data if isinstance(data, Dataset) else load(data, data_dir)
+    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups)
     net = network if isinstance(network, Net) else parse_network(network, dataset.input, len(dataset.classes))
     split = Split(validation)
     settings = {} if epochs is None else {"epochs": epochs}
     if isinstance(recipe, Recipe):
         recipe = Recipe(**recipe.model_dump() | settings)
     else:
-        images, _ = split.indices(dataset.labels, dataset.classes)
+        images, _ = dataset.parts(split)
         recipe = Recipe.for_images(len(images), **{**(recipe or {}), **settings})
     return Trained(train_network(net, recipe, dataset, split, seed, threads=threads, on_epoch=on_epoch), dataset)

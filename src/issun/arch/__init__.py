@@ -1,7 +1,7 @@
 """What a network is: pure values that know shapes, parameters, MACs and bytes. Nothing is trained here.
 
-This is the table of the public names; the modules, from low to high, are `layers`, `net`, `knobs`, `tokens`, `grammar`, `notation`
-and `cost`.
+This is the table of the public names; the modules, from low to high, are `layers`, `graph`, `net`, `knobs`, `tokens`, `options`,
+`grammar`, `notation`, `polynomials` and `cost`.
 """
 
 from issun.arch.cost import NotPolynomial, Polynomial, TableRow, macs_polynomial, polynomial, table
@@ -11,15 +11,21 @@ from issun.arch.layers import (
     RELU,
     Activate,
     Activation,
+    Add,
     Classifier,
     Conv,
     Dense,
+    DepthwiseConv,
     Dropout,
     Frozen,
     GlobalAveragePool,
     Layer,
     Pool,
+    Residual,
+    Scale,
+    SeparableConv,
     Shape,
+    Tied,
     shape_text,
 )
 from issun.arch.net import Net, Row
@@ -30,10 +36,12 @@ __all__ = [
     "RELU",
     "Activate",
     "Activation",
+    "Add",
     "BoundFamily",
     "Classifier",
     "Conv",
     "Dense",
+    "DepthwiseConv",
     "Dropout",
     "Family",
     "Frozen",
@@ -44,9 +52,13 @@ __all__ = [
     "NotPolynomial",
     "Polynomial",
     "Pool",
+    "Residual",
     "Row",
+    "Scale",
+    "SeparableConv",
     "Shape",
     "TableRow",
+    "Tied",
     "bind_arguments",
     "macs_polynomial",
     "parse",

@@ -1,38 +1,43 @@
 """What does a network, or a whole family, cost? The layer table, and counts as exact polynomials in the knobs.
 
 The polynomials come from the layers' own formulas: a knob's size goes through them as a `Polynomial` where a network has a whole
-number, so the two cannot drift apart. The result is still proved against real networks. Every layer multiplies at most two sizes,
-and each group around it that is repeated by a knob multiplies once more: with d such groups in each other, the count is a polynomial
-of total degree at most 2 + d. Such a polynomial is determined by its values at the points 1 + e, e whole numbers of at least 0 that
-add up to at most 2 + d (the principal lattice, Chung & Yao 1977), and the count of real networks is compared at every one of them.
+number, so the two cannot drift apart. The result is still proved against real networks. Every layer multiplies at most two sizes;
+each group around it that is repeated or tied by a knob multiplies once more, and so does each depthwise convolution whose multiplier is
+a knob, for the channels that it leaves: this bounds the total degree of the count. A polynomial of total degree at most d is determined
+by its values at the points 1 + e, e whole numbers of at least 0 that add up to at most d (the principal lattice, Chung & Yao 1977), and
+the count of real networks is compared at every one of them.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from issun.arch.grammar import Item, Repeat
 from issun.arch.knobs import Size
-from issun.arch.layers import Frozen, Layer, Shape
+from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv, Group, Layer, Residual, SeparableConv, Shape, Tied
 from issun.arch.net import Net
 from issun.arch.notation import Family, substituted, values_text
+from issun.arch.polynomials import NotPolynomial, Polynomial, agreement, as_polynomial
 from issun.errors import IssunError, NetworkError
 
-#: The knobs of one term with their exponents, by name: ``(("a", 2), ("b", 1))`` is a²b.
-Monomial = tuple[tuple[str, int], ...]
-Number = int | Fraction
+__all__ = ["NotPolynomial", "Polynomial", "TableRow", "macs_polynomial", "polynomial", "table"]
+
 Count = Literal["parameters", "macs"]
 
-SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+#: The highest degree that is worked out: with several knobs, the points of the proof are too many beyond.
+LARGEST_DEGREE = 12
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One line of the layer table; `number` counts from 1, the shares are fractions of the network's totals (0 where that is 0)."""
+    """One line of the layer table; the two shares are fractions of the network's totals (0 where that is 0).
+
+    `number` counts from 1, and so do `source` and `other`, the lines whose outputs it reads (0 is the image; `other` only for a sum),
+    and `weights`, the line whose weights it uses: another than its own in a later pass of `tied`.
+    """
 
     number: int
     layer: str
@@ -44,6 +49,9 @@ class TableRow:
     macs: int
     parameter_share: float
     mac_share: float
+    source: int
+    other: int | None
+    weights: int
 
 
 def table(net: Net) -> list[TableRow]:
@@ -61,90 +69,12 @@ def table(net: Net) -> list[TableRow]:
             macs=row.macs,
             parameter_share=row.parameters / parameters,
             mac_share=row.macs / macs,
+            source=row.source + 1,
+            other=None if row.other is None else row.other + 1,
+            weights=row.shares + 1,
         )
         for row in net.rows
     ]
-
-
-@dataclass(frozen=True)
-class Polynomial:
-    """A polynomial in the knobs with exact rational coefficients.
-
-    Attributes
-    ----------
-    terms : tuple of (monomial, Fraction)
-        Highest degree first, then by name; no coefficient is 0.
-    """
-
-    terms: tuple[tuple[Monomial, Fraction], ...] = ()
-
-    @classmethod
-    def of(cls, terms: Mapping[Monomial, Number]) -> Polynomial:
-        """Return the polynomial with these coefficients, brought into order."""
-        kept = [(monomial, Fraction(value)) for monomial, value in terms.items() if value != 0]
-        return cls(tuple(sorted(kept, key=lambda term: (-sum(power for _, power in term[0]), _factors(term[0])))))
-
-    @classmethod
-    def knob(cls, name: str) -> Polynomial:
-        """Return the polynomial that is the knob itself."""
-        return cls.of({((name, 1),): 1})
-
-    @property
-    def degree(self) -> int:
-        """The largest sum of the exponents of a term; 0 for a constant."""
-        return max((sum(power for _, power in monomial) for monomial, _ in self.terms), default=0)
-
-    def at(self, values: Mapping[str, int]) -> Fraction:
-        """Return the value where the knobs have these values, exactly."""
-        total = Fraction(0)
-        for monomial, coefficient in self.terms:
-            for name, power in monomial:
-                coefficient *= values[name] ** power
-            total += coefficient
-        return total
-
-    def __add__(self, other: Polynomial | Number) -> Polynomial:
-        total = dict(self.terms)
-        for monomial, coefficient in _polynomial(other).terms:
-            total[monomial] = total.get(monomial, Fraction(0)) + coefficient
-        return Polynomial.of(total)
-
-    def __mul__(self, other: Polynomial | Number) -> Polynomial:
-        total: dict[Monomial, Fraction] = {}
-        for (left, a), (right, b) in itertools.product(self.terms, _polynomial(other).terms):
-            powers = dict(left)
-            for name, power in right:
-                powers[name] = powers.get(name, 0) + power
-            monomial = tuple(sorted(powers.items()))
-            total[monomial] = total.get(monomial, Fraction(0)) + a * b
-        return Polynomial.of(total)
-
-    def __sub__(self, other: Polynomial | Number) -> Polynomial:
-        return self + _polynomial(other) * -1
-
-    __radd__ = __add__
-    __rmul__ = __mul__
-
-    def __str__(self) -> str:
-        text = ""
-        for monomial, coefficient in self.terms:
-            sign = ("-" if not text else " - ") if coefficient < 0 else (" + " if text else "")
-            size = abs(coefficient)
-            number = "" if size == 1 and monomial else f"{size}" if size.denominator == 1 or not monomial else f"({size})"
-            between = "" if all(len(name) == 1 for name, _ in monomial) else "·"
-            powers = (name + (str(power).translate(SUPERSCRIPTS) if power > 1 else "") for name, power in monomial)
-            text += sign + number + between.join(powers)
-        return text or "0"
-
-
-@dataclass(frozen=True)
-class NotPolynomial:
-    """There is no exact polynomial; `reason` says why, in one sentence."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 def polynomial(family: Family, input: Shape, classes: int) -> Polynomial | NotPolynomial:
@@ -168,10 +98,11 @@ def macs_polynomial(family: Family, input: Shape, classes: int) -> Polynomial | 
 def _proved(family: Family, input: Shape, classes: int, what: Count) -> Polynomial | NotPolynomial:
     try:
         _, total = _through(family.items, input, classes, what)
+        _, degree = _degrees(family.items, 0)
     except _NoPolynomialError as error:
         return NotPolynomial(str(error))
-    found = _polynomial(total)
-    for values in _lattice(family.knobs, 2 + _depth(family.items)):
+    found = as_polynomial(total)
+    for values in _lattice(family.knobs, degree):
         try:
             count = getattr(family.bind(values, input, classes), what)
         except NetworkError as error:
@@ -183,15 +114,6 @@ def _proved(family: Family, input: Shape, classes: int, what: Count) -> Polynomi
 
 class _NoPolynomialError(IssunError):
     """A size is rounded or a shape changes on the way, so that no exact polynomial is given."""
-
-
-def _polynomial(value: Polynomial | Number) -> Polynomial:
-    return value if isinstance(value, Polynomial) else Polynomial.of({(): value})
-
-
-def _factors(monomial: Monomial) -> tuple[str, ...]:
-    """Return the knobs of a term, each as often as it is multiplied."""
-    return tuple(name for name, power in monomial for _ in range(power))
 
 
 def _symbol(size: Size) -> Polynomial:
@@ -207,11 +129,10 @@ def _through(items: Sequence[Item], shape: Any, classes: int, what: Count) -> tu
     for item in items:
         if isinstance(item, Repeat):
             shape, count = _through_repeat(item, shape, classes, what)
-        elif isinstance(item, Frozen):
-            shape, count = _through(item.layers, shape, classes, what)
+        elif isinstance(item, Group):
+            shape, count = _through_group(item, shape, classes, what)
         else:
-            _check_windows(item)
-            layer = substituted(item, _symbol, classes)
+            layer = substituted(_without_windows(item), _symbol, classes)
             shape, count = layer.output_shape(shape), getattr(layer, what)(shape)
         total = total + count
     return shape, total
@@ -238,26 +159,79 @@ def _through_repeat(group: Repeat, shape: Any, classes: int, what: Count) -> tup
     return shape, total
 
 
-def _check_windows(layer: Layer) -> None:
-    """Refuse a knob that decides how many positions a window takes: these are rounded."""
-    for name in ("kernel", "window", "stride"):
+def _through_group(group: Group, entry: Any, classes: int, what: Count) -> tuple[Any, Any]:
+    """Return shape and count of a frozen, residual or tied group."""
+    end, total = _through(group.layers, entry, classes, what)
+    same = None
+    if isinstance(group, Residual | Tied) and entry != end and entry[:-1] == end[:-1]:
+        same = agreement(entry[-1], end[-1])
+    what_agrees = "channels" if len(entry) == 3 else "features"
+    if isinstance(group, Residual):
+        if same and len(entry) == 3:
+            raise _NoPolynomialError(
+                f"`{group}`: where {same} the {what_agrees} agree and its shortcut has no weights, elsewhere it is a 1x1 convolution, "
+                f"so no exact polynomial is given"
+            )
+        shortcut = None if same else group.shortcut(entry, end)
+        if shortcut is not None:
+            total = total + getattr(shortcut, what)(entry)
+    if isinstance(group, Tied):
+        if same is None:
+            group.check_shapes(entry, end)
+        if what == "macs":
+            total = total * (_symbol(group.times) if isinstance(group.times, Size) else group.times)
+    if same:
+        raise _NoPolynomialError(f"`{group}` can be only where {same}, so that the {what_agrees} agree: no polynomial holds for all values")
+    return end, total
+
+
+def _without_windows(layer: Layer) -> Layer:
+    """Refuse a knob that decides how many positions a window takes, which is rounded; one that does not matter is left out."""
+    if isinstance(getattr(layer, "dilation", (1, 1))[0], Size) and getattr(layer, "padding", "valid") == "same":
+        changes: dict[str, Any] = {"dilation": (1, 1)}
+        layer = replace(layer, **changes)
+    for name in ("kernel", "window", "stride", "dilation"):
         for size in getattr(layer, name, ()):
             if isinstance(size, Size):
                 raise _NoPolynomialError(
                     f"`{layer}`: the knob `{size.knob}` changes the height and width of the image, which are rounded, "
                     f"so no exact polynomial is given"
                 )
+    return layer
 
 
-def _depth(items: Sequence[Item]) -> int:
-    """Return how many groups that a knob repeats stand in each other at most."""
-    deepest = 0
+def _degrees(items: Sequence[Item], channels: int) -> tuple[int, int]:
+    """Return bounds of two total degrees: of the channels that leave the items, and of their count.
+
+    `channels` bounds the degree of the channels that enter.
+    """
+    highest = 0
     for item in items:
         if isinstance(item, Repeat):
-            deepest = max(deepest, _depth(item.items) + isinstance(item.count, Size))
-        elif isinstance(item, Frozen):
-            deepest = max(deepest, _depth(item.layers))
-    return deepest
+            by_knob = isinstance(item.count, Size)
+            # Where the channels grow with every repeat of a knob there is no polynomial at all, so two passes are enough.
+            for _ in range(2 if isinstance(item.count, Size) else item.count):
+                before = channels
+                channels, count = _degrees(item.items, channels)
+                highest = max(highest, count + by_knob)
+                if channels == before:
+                    break
+        elif isinstance(item, Group):
+            before = channels
+            channels, count = _degrees(item.layers, channels)
+            highest = max(highest, count + (isinstance(item, Tied) and isinstance(item.times, Size)))
+            if isinstance(item, Residual):
+                highest = max(highest, before + channels)  # its shortcut
+        elif isinstance(item, DepthwiseConv):
+            channels += isinstance(item.multiplier, Size)
+            highest = max(highest, channels)
+        elif isinstance(item, Conv | SeparableConv | Dense | Classifier):
+            highest = max(highest, 2, channels + 1)
+            channels = 1
+        highest = max(highest, channels)
+        if highest > LARGEST_DEGREE:
+            raise _NoPolynomialError(f"the polynomial's degree may be above {LARGEST_DEGREE}, so none is given")
+    return channels, max(2, highest)
 
 
 def _lattice(knobs: Sequence[str], degree: int) -> Iterator[dict[str, int]]:

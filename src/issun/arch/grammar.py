@@ -2,7 +2,7 @@
 
     network = items
     items   = item {"," item}
-    item    = size "*" "(" items ")"  |  "frozen" "(" items ")"  |  layer
+    item    = size "*" "(" items ")"  |  ("frozen" | "res" | "tied" size) "(" items ")"  |  layer
     layer   = word [size] {option}
     size    = whole number  |  knob  |  factor followed at once by a knob (2n, 0.6d)
 
@@ -16,35 +16,29 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from issun.arch.knobs import LARGEST_SIZE, LAYER_WORDS, OPTION_WORDS, Size
-from issun.arch.layers import Activate, Classifier, Conv, Dense, Dropout, Frozen, GlobalAveragePool, Layer, Pool
-from issun.arch.tokens import WINDOW_RULE, Reader, Token, nearest
+from issun.arch.knobs import GROUP_WORDS, LAYER_WORDS, OPTION_WORDS, Size
+from issun.arch.layers import (
+    ACTIVATION_KINDS,
+    Activate,
+    Classifier,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Dropout,
+    Frozen,
+    GlobalAveragePool,
+    Layer,
+    Pool,
+    Residual,
+    Scale,
+    SeparableConv,
+    Tied,
+)
+from issun.arch.options import OptionReader
+from issun.arch.tokens import Token, nearest
 
 LARGEST_DEPTH = 50
 LARGEST_REPEAT = 10_000
-
-#: The setting that each option decides. Two options of one setting contradict each other.
-SETTINGS = {
-    "stride": "stride",
-    "same": "padding",
-    "valid": "padding",
-    "relu": "activation",
-    "leaky": "activation",
-    "linear": "activation",
-    "nobias": "bias",
-    "glorot": "initializer",
-    "he": "initializer",
-    "orthogonal": "initializer",
-    "l1": "l1",
-    "l2": "l2",
-}
-WEIGHTS = ("bias", "initializer", "l1", "l2")
-ALLOWED = {
-    "conv": ("window", "stride", "padding", "activation", *WEIGHTS),
-    "pool": ("window", "stride", "padding"),
-    "avgpool": ("window", "stride", "padding"),
-    "dense": ("activation", *WEIGHTS),
-}
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class Repeat:
 Item = Layer | Repeat
 
 
-class Parser(Reader):
+class Parser(OptionReader):
     """Reads the layers of one text from left to right."""
 
     def __init__(self, text: str) -> None:
@@ -96,11 +90,23 @@ class Parser(Reader):
         if token.text not in LAYER_WORDS:
             self.misspelt(token)
         self.take()
-        if token.text == "frozen":
-            # The records of a template hold repeats and sizes too; binding replaces them.
-            layers: Any = self.group("`frozen`")
-            return Frozen(layers)
+        if token.text in GROUP_WORDS:
+            return self.layer_group(token)
         return self.layer(token)
+
+    def layer_group(self, word: Token) -> Layer:
+        """Read ``frozen (…)``, ``res (…)`` or ``tied 3 (…)``; records of a template hold repeats and sizes too, binding replaces them."""
+        if word.text != "tied":
+            layers: Any = self.group(f"`{word.text}`")
+            return Frozen(layers) if word.text == "frozen" else Residual(layers)
+        number = self.next
+        times: Any = self.size("a number of times", "tied 3 (conv 8 same)")
+        if isinstance(times, int) and times > LARGEST_REPEAT:
+            self.fail(f"a group is applied at most {LARGEST_REPEAT:,} times", number)
+        self.tied += 1
+        layers = self.group(f"`tied {number.text}`")
+        self.tied -= 1
+        return Tied(times, layers)
 
     def repeat(self) -> Repeat:
         """Read ``3 * (…)``."""
@@ -148,14 +154,20 @@ class Parser(Reader):
     def layer(self, word: Token) -> Layer:
         """Read what follows a layer's word."""
         name = word.text
-        if name in ("relu", "linear", "leaky", "gap", "drop"):
+        if name in (*ACTIVATION_KINDS, "gap", "drop", "scale"):
             layer = self.small_layer(name)
             self.end_of_layer(name)
             return layer
-        if name == "conv":
-            size: Any = self.size("a number of filters", "conv 8")
+        if name in ("conv", "sepconv"):
+            size: Any = self.size("a number of filters", f"{name} 8")
             settings = self.options(name, {})
-            return Conv(size, settings.pop("window", (3, 3)), **settings)
+            window = settings.pop("window", (3, 3))
+            return Conv(size, window, **settings) if name == "conv" else SeparableConv(size, window, **settings)
+        if name == "dwconv":
+            multiplies = self.size_follows() and self.next.kind != "window"
+            size = self.size("a multiplier", "dwconv 2") if multiplies else 1
+            settings = self.options(name, {})
+            return DepthwiseConv(size, settings.pop("window", (3, 3)), **settings)
         if name == "dense":
             if not self.size_follows():
                 return Classifier(0, **self.options("dense", {}, classifier=True))  # binding knows how many classes there are
@@ -169,79 +181,20 @@ class Parser(Reader):
         """Read what follows a word that takes a number or nothing."""
         if name == "gap":
             return GlobalAveragePool()
+        if name == "scale":
+            return Scale()
         if name == "drop":
             token = self.next
             rate = self.decimal("`drop`", "a rate, such as `drop 0.2`")
             if rate >= 1:
                 self.fail(f"the rate (={token.text}) of `drop` must be at least 0 and below 1", token)
-            return Dropout(rate)
+            spatial = self.next.text == "spatial"
+            if spatial:
+                self.take()
+            return Dropout(rate, spatial)
         return Activate(self.activation(name))
 
     def end_of_layer(self, name: str) -> None:
         """Check that nothing more is said of a layer without options."""
         if self.next.kind != "end" and self.next.text not in (",", ")"):
             self.fail(f"`,` is expected after `{name}` where {self.found(self.next)}: it has no such option", self.next)
-
-    def options(self, name: str, settings: dict[str, Any], classifier: bool = False) -> dict[str, Any]:
-        """Read options in any order and return the settings that they decide, added to those that are decided already."""
-        allowed = WEIGHTS if classifier else ALLOWED[name]
-        said = dict.fromkeys(settings, self.tokens[self.index - 1])
-        while self.next.kind != "end" and self.next.text not in (",", ")"):
-            token = self.take()
-            setting = "window" if token.kind == "window" else SETTINGS.get(token.text)
-            if setting is None:
-                self.unknown_option(name, allowed, token)
-            if setting not in allowed:
-                hidden = "; the classifier gives logits: for a hidden layer write its size, as in `dense 64`" if classifier else ""
-                self.fail(f"`{token.text}` is no option of `{name}`{hidden}", token)
-            if setting in said:
-                same = said[setting].text == token.text
-                self.fail(
-                    f"`{token.text}` is given twice" if same else f"`{token.text}` contradicts `{said[setting].text}` before it", token
-                )
-            said[setting] = token
-            settings[setting] = self.option_value(setting, token)
-        return settings
-
-    def option_value(self, setting: str, token: Token) -> Any:
-        """Return what an option sets, reading the number that belongs to it."""
-        if setting == "window":
-            return self.window(token)
-        if setting == "stride":
-            if self.next.kind == "window":
-                return self.window(self.take())
-            step = self.size("a stride", "stride 2")
-            return step, step
-        if setting == "activation":
-            return self.activation(token.text)
-        if setting == "bias":
-            return False
-        if setting in ("l1", "l2"):
-            number = self.next
-            value = self.decimal(f"`{setting}`", f"a penalty, such as `{setting} 0.01`")
-            if value > LARGEST_SIZE:
-                self.fail(f"the penalty (={number.text}) of `{setting}` must be at most {LARGEST_SIZE:,}", number)
-            return value
-        return token.text
-
-    def unknown_option(self, name: str, allowed: tuple[str, ...], token: Token) -> NoReturn:
-        """Raise the error for something that is no option."""
-        known = [word for word, setting in SETTINGS.items() if setting in allowed]
-        if token.text in LAYER_WORDS:
-            self.fail(f"`,` is expected between `{name}` and `{token.text}`", token)
-        if token.text in ("(", "*"):
-            self.fail(f"`,` is expected after `{name}` where `{token.text}` stands", token)
-        if token.text.isdigit() and "window" in allowed:
-            self.fail(
-                f"a number does not stand here; a window is written `{token.text}x{token.text}`, a stride `stride {token.text}`", token
-            )
-        if token.kind == "scaled" and "x" in token.text:
-            self.fail(WINDOW_RULE, token)
-        hint = nearest(token.text, known) if token.kind == "name" else ""
-        windows = "a window such as `5x5`, " if "window" in allowed else ""
-        self.fail(f"unknown option `{token.text[:40]}` of `{name}`{hint or f'; the options are {windows}' + ', '.join(known)}", token)
-
-    def size_follows(self) -> bool:
-        """Tell whether a size stands next, rather than an option."""
-        token = self.next
-        return token.kind in ("number", "scaled", "window") or (token.kind == "name" and token.text not in (*LAYER_WORDS, *OPTION_WORDS))

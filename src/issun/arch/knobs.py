@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from issun.arch.layers import ACTIVATION_KINDS
 from issun.errors import KnobError, NetworkError
 
 #: The largest whole number that a size, a knob's value or a stride may be.
@@ -18,8 +19,16 @@ LARGEST_SIZE = 1_000_000
 LARGEST_COUNT = 100_000
 
 #: Every word of the notation; none of them can name a knob.
-LAYER_WORDS = ("conv", "pool", "avgpool", "gap", "dense", "drop", "frozen", "relu", "leaky", "linear")
-OPTION_WORDS = ("stride", "same", "valid", "relu", "leaky", "linear", "nobias", "l1", "l2", "glorot", "he", "orthogonal")
+GROUP_WORDS = ("frozen", "res", "tied")
+LAYER_WORDS = (
+    *("conv", "pool", "avgpool", "gap", "dense", "drop", "dwconv", "sepconv", "scale"),
+    *(*GROUP_WORDS, *ACTIVATION_KINDS),
+)
+INITIALIZER_WORDS = ("glorot", "he", "orthogonal")
+OPTION_WORDS = (
+    *("stride", "dilation", "same", "valid", *ACTIVATION_KINDS, "norm", "nobias", "l1", "l2"),
+    *(*INITIALIZER_WORDS, "spatial"),
+)
 
 #: What names a knob, word of the notation or not.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

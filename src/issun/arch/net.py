@@ -7,25 +7,23 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from issun.arch.layers import Activate, Activation, Classifier, Conv, Dense, Dropout, GlobalAveragePool, Layer, Shape, shape_text
+from issun.arch.graph import IMAGE, Row, rows
+from issun.arch.layers import (
+    Activate,
+    Activation,
+    Add,
+    Classifier,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    GlobalAveragePool,
+    Layer,
+    Shape,
+    shape_text,
+)
 from issun.errors import NetworkError
 
-
-@dataclass(frozen=True)
-class Row:
-    """One computing layer of a network with everything that can be said of it beforehand.
-
-    `parameters` and `macs` are counts for one image; `trained` is the part of `parameters` that training changes.
-    """
-
-    index: int
-    layer: Layer
-    frozen: bool
-    input: Shape
-    output: Shape
-    parameters: int
-    trained: int
-    macs: int
+__all__ = ["IMAGE", "Net", "Row", "activation_of"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,7 @@ class Net:
             raise NetworkError(f"the number of classes (={self.classes}) must be at least 2")
         if not self.layers:
             raise NetworkError("a network needs at least one layer: the shortest is `dense`")
-        rows = self.rows  # computes every shape once, and raises where one cannot be
-        last = rows[-1]
+        last = self.rows[-1]  # computes every shape once, and raises where one cannot be
         if isinstance(last.layer, Classifier) and last.layer.classes != self.classes:
             raise NetworkError(f"the classifier gives {last.layer.classes} logits, but there are {self.classes} classes")
         if isinstance(last.layer, GlobalAveragePool) and last.output != (self.classes,):
@@ -68,26 +65,13 @@ class Net:
                 f"give the layer before it {self.classes} channels, or end with `dense`"
             )
         if not isinstance(last.layer, Classifier | GlobalAveragePool):
-            raise NetworkError(f"the network ends with `{last.layer}` and has no classifier: end it with `dense`")
+            ending = self.layers[-1] if isinstance(last.layer, Add) else last.layer
+            raise NetworkError(f"the network ends with `{ending}` and has no classifier: end it with `dense`")
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """The layers that compute something, in order, groups opened."""
-        rows: list[Row] = []
-        shape = self.input
-        for layer, frozen in (leaf for top in self.layers for leaf in top.leaves()):
-            index = len(rows)
-            if rows and isinstance(rows[-1].layer, Classifier):
-                raise NetworkError(f"layer {index}: `dense` without a number is the classifier and comes last; give it a number here")
-            try:
-                layer.check()
-                output = layer.output_shape(shape)
-                parameters = layer.parameters(shape)
-            except NetworkError as error:
-                raise NetworkError(f"layer {index + 1}: {error}") from None
-            rows.append(Row(index, layer, frozen, shape, output, parameters, 0 if frozen else parameters, layer.macs(shape)))
-            shape = output
-        return tuple(rows)
+        """The layers that compute something, in the order of execution: a graph, since a row may read any row before it."""
+        return rows(self.input, self.layers)
 
     @property
     def parameters(self) -> int:
@@ -98,6 +82,11 @@ class Net:
     def trained(self) -> int:
         """The parameters that training changes."""
         return sum(row.trained for row in self.rows)
+
+    @property
+    def stored(self) -> int:
+        """How many float32 numbers the flat array of weights has while training; more than `parameters` where there is `norm`."""
+        return sum(row.stored for row in self.rows)
 
     @property
     def macs(self) -> int:
@@ -117,16 +106,29 @@ class Net:
     def peak_memory(self, number: int = 4) -> int:
         """Return the bytes of working memory that inference of one image needs, layer by layer.
 
-        At each layer its input and its output must exist together; activations and dropout work in place. The largest of these
-        sums is the peak. `number` is the bytes of one value.
+        At each layer there must exist together what enters it, what leaves it, and every output that a later layer still reads: in
+        `res (…)`, what enters the group waits for its sum. Activations, dropout, `scale` and the sum write where their input was,
+        unless a later layer reads that too. The largest of these amounts is the peak. `number` is the bytes of one value.
         """
-        peak = 0
+        return max(sum(math.prod(shape) for shape in live) for live in self.live()) * number
+
+    def live(self) -> list[list[Shape]]:
+        """Return, for each row, the shapes of the tensors that exist together while it runs, its own output last."""
+        last = {IMAGE: IMAGE}  # the last row that reads each tensor
         for row in self.rows:
-            size = math.prod(row.input)
-            if not isinstance(row.layer, Activate | Dropout):
-                size += math.prod(row.output)
-            peak = max(peak, size)
-        return peak * number
+            last[row.source] = row.index
+            if row.other is not None:
+                last[row.other] = row.index
+        alive: dict[int, Shape] = {IMAGE: self.input}
+        found: list[list[Shape]] = []
+        for row in self.rows:
+            # What this row reads for the last time may become its output.
+            if row.layer.in_place and last[row.source] == row.index:
+                del alive[row.source]
+            found.append([*alive.values(), row.output])
+            alive[row.index] = row.output
+            alive = {index: shape for index, shape in alive.items() if last.get(index, row.index + 1) > row.index}
+        return found
 
     def __str__(self) -> str:
         return ", ".join(str(layer) for layer in self.layers)
@@ -134,6 +136,6 @@ class Net:
 
 def activation_of(layer: Layer) -> Activation | None:
     """Return the activation that a layer applies to its output, or None where it has none."""
-    if isinstance(layer, Conv | Dense | Activate):
+    if isinstance(layer, Conv | DepthwiseConv | Dense | Activate):
         return layer.activation
     return None

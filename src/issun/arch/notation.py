@@ -13,14 +13,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from issun.arch.grammar import Item, Parser, Repeat
+from issun.arch.graph import LARGEST_LAYERS
 from issun.arch.knobs import LARGEST_COUNT, LAYER_WORDS, OPTION_WORDS, KnobValues, Size
-from issun.arch.layers import Classifier, Frozen, Layer, Shape
+from issun.arch.layers import Classifier, Group, Layer, SeparableConv, Shape, Tied
 from issun.arch.net import Net
 from issun.arch.tokens import nearest
 from issun.errors import KnobError, NetworkError
-
-#: How many layers a network may have when its repeats are written out.
-LARGEST_LAYERS = 10_000
 
 
 def substituted(layer: Layer, size: Callable[[Size], Any], classes: int) -> Layer:
@@ -105,8 +103,8 @@ def values_text(values: Mapping[str, int]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
-def _repeats(item: Repeat, values: Mapping[str, int]) -> int:
-    return item.count.at(values) if isinstance(item.count, Size) else item.count
+def _at(size: int | Size, values: Mapping[str, int]) -> int:
+    return size.at(values) if isinstance(size, Size) else size
 
 
 def _count(items: Sequence[Item], values: Mapping[str, int]) -> int:
@@ -114,9 +112,11 @@ def _count(items: Sequence[Item], values: Mapping[str, int]) -> int:
     total = 0
     for item in items:
         if isinstance(item, Repeat):
-            total += _repeats(item, values) * _count(item.items, values)
+            total += _at(item.count, values) * _count(item.items, values)
+        elif isinstance(item, Group):
+            total += (_at(item.times, values) if isinstance(item, Tied) else 1) * _count(item.layers, values)
         else:
-            total += _count(item.layers, values) if isinstance(item, Frozen) else 1
+            total += 2 if isinstance(item, SeparableConv) else 1
     return total
 
 
@@ -124,10 +124,13 @@ def _written_out(items: Sequence[Item], values: Mapping[str, int], classes: int,
     """Yield the layers with the knobs' values put in and the repeats written out; `number` counts them for the errors."""
     for item in items:
         if isinstance(item, Repeat):
-            for _ in range(_repeats(item, values)):
+            for _ in range(_at(item.count, values)):
                 yield from _written_out(item.items, values, classes, number)
-        elif isinstance(item, Frozen):
-            yield Frozen(tuple(_written_out(item.layers, values, classes, number)))
+        elif isinstance(item, Group):
+            changes: dict[str, Any] = {"layers": tuple(_written_out(item.layers, values, classes, number))}
+            if isinstance(item, Tied):
+                changes["times"] = _at(item.times, values)
+            yield replace(item, **changes)
         else:
             index = next(number)
             try:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from issun import __version__
-from issun.cli import data, predict, show, size, sweep, train
+from issun.cli import bench, data, plot, predict, run, show, size, sweep, train
 from issun.errors import Cancelled
 
 
@@ -52,11 +52,14 @@ def issun(
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep.sweep,
+    "run": run.run,
     "size": size.size,
     "train": train.train,
     "predict": predict.predict,
     "show": show.show,
+    "plot": plot.plot,
     "data": data.data,
+    "bench": bench.bench,
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)

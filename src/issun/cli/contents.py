@@ -14,6 +14,7 @@ from issun.arch.layers import shape_text
 from issun.cli.output import results
 from issun.data.dataset import Dataset
 from issun.data.duplicates import Copy, duplicates
+from issun.data.groups import group_facts
 from issun.show.tables import plain_table
 
 #: How many lines of a list people are shown; programs get all.
@@ -33,21 +34,29 @@ def contents(dataset: Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``data, source, input, fingerprint, classes`` (with ``train`` and ``test`` counts), ``imbalance`` (training images of the largest
-        class over those of the smallest), ``mean`` and ``deviation`` of the training images by channel (0 to 255), ``sizes`` and
-        ``modes`` of the files, ``skipped``, ``duplicates`` (groups of equal images, by kind), ``notes``.
+        ``data, source, input, fingerprint, classes`` (with ``train``, ``validation`` and ``test`` counts; validation is 0 where issun
+        sets it aside from the training images), ``given_parts`` (those that the data brings), ``groups`` (None, or how many, how many
+        images are in none, the largest), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and
+        ``deviation`` of the training images by channel (0 to 255), ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates``
+        (groups of equal images, by kind), ``notes``.
     """
-    train = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    kept = len(dataset.images) - dataset.given_validation
+    train, validation = (np.bincount(labels, minlength=len(dataset.classes)) for labels in np.split(dataset.labels, [kept]))
     test = np.bincount(dataset.test_labels, minlength=len(dataset.classes))
     found = duplicates(dataset)
-    mean, deviation = _moments(dataset.images)
+    mean, deviation = _moments(dataset.images[:kept])
     kinds = {"within_classes": found.within_classes, "across_classes": found.across_classes, "across_parts": found.across_parts}
     return {
         "data": dataset.name,
         "source": dataset.source,
         "input": dataset.input,
         "fingerprint": dataset.fingerprint,
-        "classes": [{"class": name, "train": train[index], "test": test[index]} for index, name in enumerate(dataset.classes)],
+        "classes": [
+            {"class": name, "train": train[index], "validation": validation[index], "test": test[index]}
+            for index, name in enumerate(dataset.classes)
+        ],
+        "given_parts": ["train", *(["validation"] if dataset.given_validation else []), *(["test"] if dataset.given_test else [])],
+        "groups": group_facts(dataset),
         "imbalance": float(train.max() / train.min()),
         "mean": mean,
         "deviation": deviation,
@@ -56,6 +65,7 @@ def contents(dataset: Dataset) -> dict[str, Any]:
         "skipped": [entry._asdict() for entry in dataset.skipped],
         "duplicates": {
             "leaked_test_images": found.leaked,
+            "leaked_validation_images": found.leaked_validation,
             **{kind: [[_copy(copy, dataset.classes) for copy in group] for group in groups] for kind, groups in kinds.items()},
         },
         "notes": dataset.notes,
@@ -85,13 +95,14 @@ def print_contents(facts: Mapping[str, Any]) -> None:
     classes = facts["classes"]
     console.print(f"{facts['data']}: {shape_text(facts['input'])} images of {len(classes)} classes, from {facts['source']}")
     console.print()
-    table = plain_table("class", "train", "test", left=["class"])
+    parts = [part for part in ("train", "validation", "test") if part != "validation" or part in facts["given_parts"]]
+    table = plain_table("class", *parts, left=["class"])
     for entry in classes[:CLASSES_SHOWN]:
-        table.add_row(Text(entry["class"]), f"{entry['train']:,}", f"{entry['test']:,}")
+        table.add_row(Text(entry["class"]), *(f"{entry[part]:,}" for part in parts))
     if len(classes) > CLASSES_SHOWN:
-        table.add_row(f"… {len(classes) - CLASSES_SHOWN:,} more", "", "", style="dim")
+        table.add_row(f"… {len(classes) - CLASSES_SHOWN:,} more", style="dim")
     table.add_section()
-    table.add_row("all", *(f"{sum(entry[part] for entry in classes):,}" for part in ("train", "test")), style="bold")
+    table.add_row("all", *(f"{sum(entry[part] for entry in classes):,}" for part in parts), style="bold")
     console.print(table)
     if facts["imbalance"] >= 1.5:
         console.print(f"The largest class has {facts['imbalance']:.1f} times as many training images as the smallest.")
@@ -119,7 +130,7 @@ def _print_skipped(console: Console, skipped: Sequence[Mapping[str, Any]]) -> No
 
 def _print_duplicates(console: Console, found: Mapping[str, Any]) -> None:
     titles = {
-        "across_parts": "In training and test part (the test figure is too good)",
+        "across_parts": "In more than one part (figures are too good)",
         "across_classes": "In several classes (a label is wrong)",
         "within_classes": "More than once in a class and part",
     }

@@ -16,8 +16,17 @@ def data(
     size: options.Size = None,
     gray: options.Gray = None,
     strict: options.Strict = False,
+    groups: options.Groups = None,
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Draw a hundred images with their labels to this file: .png, .svg or .pdf.")
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            "--augment",
+            help='Draw what training would see with "shift 2, flip, rotate 10", not the sample sheet; to augmented.png '
+            "unless --sheet names a file.",
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -28,6 +37,11 @@ def data(
     from issun.cli.report import shown
     from issun.errors import IssunError
 
+    if augment is not None:
+        from issun.augmentation import Augmentation
+
+        augmentation = Augmentation.parse(augment)
+        sheet = sheet or Path("augmented.png")
     if sheet is not None:
         from issun.show.style import FORMATS
 
@@ -35,18 +49,20 @@ def data(
             raise IssunError(f"--sheet (={sheet}) must end in {', '.join(FORMATS)}")
         if not sheet.absolute().parent.is_dir():
             raise IssunError(f"{sheet} cannot be written: there is no folder {sheet.absolute().parent}; make it first")
-    dataset = loaded(data, data_dir, size, gray, strict)
+    dataset = loaded(data, data_dir, size, gray, strict, groups)
     if sheet is not None:
+        from issun.show.augmented import augmented_figure
         from issun.show.samples import samples_figure
         from issun.show.style import save_figure
 
+        figure = samples_figure(dataset) if augment is None else augmented_figure(dataset, augmentation)
         try:
-            save_figure(samples_figure(dataset), sheet)
+            save_figure(figure, sheet)
         except OSError as error:
             raise IssunError(f"{sheet} cannot be written: {error.strerror or error}") from None
         remark_on(f"Sheet  {shown(sheet.absolute())}")
     facts: dict[str, Any] = contents(dataset)
     if as_json:
-        print_json(facts | {"sheet": sheet})
+        print_json(facts | {"augment": None if augment is None else str(augmentation), "sheet": sheet})
     else:
         print_contents(facts)

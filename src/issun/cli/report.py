@@ -11,8 +11,10 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from issun.cli.diagnoses import diagnoses, print_diagnoses
 from issun.cli.output import print_json, results, warn
 from issun.errors import SelectionError
+from issun.recipe import Recipe
 from issun.show.frontier import frontier_figure
 from issun.show.numbers import knobs_text, mean_text, percent
 from issun.show.style import save_figure
@@ -22,7 +24,20 @@ from issun.study.frontier import best, smallest
 
 #: What is said of a network in JSON; test figures stand only beside what was chosen.
 FIELDS = (
-    *("network", "family", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory", "seeds", "validation", "validation_sd"),
+    *(
+        "network",
+        "family",
+        "label",
+        "knobs",
+        "parameters",
+        "trained",
+        "macs",
+        "bytes",
+        "peak_memory",
+        "seeds",
+        "validation",
+        "validation_sd",
+    ),
     *("lower", "validation_images", "diverged", "best_seed", "seconds", "recipe_id", "split", "frontier"),
 )
 
@@ -69,7 +84,7 @@ class Report:
         The networks to choose from, as `networks_frame` gives them.
     wishes : Wishes
     families : sequence of str, optional
-        The order in which families are named.
+        The order in which families are named, by their labels.
 
     Raises
     ------
@@ -79,7 +94,7 @@ class Report:
 
     def __init__(self, study: Study, networks: pd.DataFrame, wishes: Wishes, families: list[str] | None = None) -> None:
         self.study, self.networks, self.wishes = study, networks, wishes
-        self.letters = family_letters([*(families or []), *networks["family"]])
+        self.letters = family_letters([*(families or []), *networks["label"]])
         self.target = default_target(networks) if wishes.target is None else wishes.target
         self.choices = self._choices()
         self.by_family = self._by_family()
@@ -115,7 +130,7 @@ class Report:
         """Return the smallest network of each family that reaches the target, in the order of the letters."""
         choices = {}
         for family in self.letters:
-            rows = self.networks[self.networks["family"] == family]
+            rows = self.networks[self.networks["label"] == family]
             if not rows.empty:
                 choices[family] = self._choice("smallest", "target", family, partial(smallest, rows, self.target))
         return choices
@@ -129,6 +144,9 @@ class Report:
     def print_tables(self, everything: bool = False) -> None:
         """Print the frontier, or every network, and what was chosen."""
         console = results()
+        if self.study.mark:
+            console.print(f"{self.study.mark[0].upper()}{self.study.mark[1:]}", style="bold", soft_wrap=True)
+            console.print()
         chosen = [choice for choice in self.choices if choice.row is not None]
         frontier = self.networks.index if everything else self.networks.index[self.networks["frontier"].astype(bool)]
         rows = self.networks.loc[sorted({*frontier, *(choice.row.name for choice in chosen if choice.row is not None)})]
@@ -141,12 +159,24 @@ class Report:
             note=[", ".join(c.note for c in chosen if c.row is not None and c.row.name == index) for index in rows.index],
             training=trainings(self.study, rows),
         )
-        console.print(networks_table(rows, self.letters))
+        texts = dict(zip(self.networks["label"], self.networks["family"], strict=True))
+        if self._labels_tell():
+            # Each name stands for one way of training, which is told once, below the table.
+            told = dict(zip(self.networks["label"], trainings(self.study, self.networks), strict=True))
+            texts = {label: f"{text}{told[label] and f'; {told[label]}'}" for label, text in texts.items()}
+            rows = rows.assign(training="")
+        console.print(networks_table(rows, self.letters, texts))
         if len(self.by_family) > 1:
             self._print_families(console)
         console.print()
         for choice in self.choices:
             self._print_choice(console, choice)
+
+    def _labels_tell(self) -> bool:
+        """Whether every family has a name, and each name one recipe and split."""
+        names = self.networks["label"]
+        ways = self.networks.groupby("label")[["recipe_id", "split"]].nunique()
+        return bool((names != self.networks["family"]).all() and (ways == 1).all(axis=None))
 
     def _print_families(self, console: Console) -> None:
         console.print(f"\nSmallest of each family with {percent(self.target)}:")
@@ -174,7 +204,9 @@ class Report:
         console.print(f"{words}:", soft_wrap=True)
         console.print(f"  {row['network']}", soft_wrap=True)
         accuracies = f"validation {mean_text(row['validation'], row['validation_sd'])}, test {mean_text(row['test'], row['test_sd'])}"
-        console.print(f"  {row['parameters']:,} parameters, {accuracies}", soft_wrap=True)
+        # The mark stands above the table too, but an answer is read, and quoted, by itself.
+        mark = f" ({self.study.mark})" if self.study.mark else ""
+        console.print(f"  {row['parameters']:,} parameters, {accuracies}{mark}", soft_wrap=True)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -182,6 +214,8 @@ class Report:
         return {
             "study": self.study.path,
             "data": {key: about[key] for key in ("data", "source", "fingerprint", "input", "classes", "images", "test_images", "notes")},
+            "protocol": about["protocol"],
+            "mark": self.study.mark,
             "recipes": about["recipes"],
             "splits": about["splits"],
             "trials": about["trials"],
@@ -195,10 +229,14 @@ class Report:
 
     def draw(self) -> list[Path]:
         """Draw the picture beside the study, as `.png` and `.svg`; say so, and go on, where that cannot be."""
-        name = Path(self.study.about["data"]).stem
+        about = self.study.about
+        protocol = about["protocol"] or {}
+        title = protocol.get("title") or f"How small can a network for {Path(about['data']).stem} be?"
         order = list(self.letters)
-        networks = self.networks.sort_values("family", key=lambda families: families.map(order.index), kind="stable")
-        figure = frontier_figure(networks, title=f"How small can a network for {name} be?", target=self.target)
+        networks = self.networks.sort_values("label", key=lambda labels: labels.map(order.index), kind="stable")
+        legend = [label if label == text else f"{label}: {text}" for label, text in zip(networks["label"], networks["family"], strict=True)]
+        title += f" ({self.study.mark})" if self.study.mark else ""
+        figure = frontier_figure(networks.assign(family=legend), title=title, target=self.target)
         try:
             return [save_figure(figure, self.study.path.with_suffix(kind)) for kind in (".png", ".svg")]
         except OSError as error:
@@ -207,11 +245,13 @@ class Report:
 
     def finish(self, as_json: bool, everything: bool, plot: bool) -> None:
         """Draw and print what is asked for; raise `SelectionError` at the end where a wish cannot be met."""
+        frontier = self.networks[self.networks["frontier"].astype(bool)]
         if not as_json:
             self.print_tables(everything)
+            print_diagnoses(results(), self.study, frontier)
         pictures = self.draw() if plot else []
         if as_json:
-            print_json(self.as_json() | {"pictures": pictures})
+            print_json(self.as_json() | {"diagnoses": diagnoses(self.study, frontier), "pictures": pictures})
         else:
             console = results()
             console.print()
@@ -235,8 +275,13 @@ def trainings(study: Study, networks: pd.DataFrame) -> list[str]:
     """Return for each network how it was trained, in the settings in which the study's recipes and splits differ."""
     about = study.about
     keys = list(networks[["recipe_id", "split"]].itertuples(index=False, name=None))
+    # A stored recipe leaves out settings that have their defaults, where those came with a later issun.
     settings = {
-        (recipe, split): {**about["recipes"][recipe], "validation": about["splits"][split]["fraction"]} for recipe, split in set(keys)
+        (recipe, split): {
+            **Recipe(**about["recipes"][recipe]).model_dump(mode="json"),
+            "validation": about["splits"][split]["fraction"],
+        }
+        for recipe, split in set(keys)
     }
     names = sorted({name for values in settings.values() for name in values})
     differing = [name for name in names if len({str(values[name]) for values in settings.values()}) > 1]

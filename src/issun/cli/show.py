@@ -18,17 +18,33 @@ def show(
     max_bytes: options.MaxBytes = None,
     everything: Annotated[bool, typer.Option("--all", help="List every network, not only the frontier.")] = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = False,
+    network: Annotated[
+        str | None, typer.Option("--network", help="Only this network: its curves in words, its classes, its mistakes.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="With --network: which seed; default: the best on validation.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print the frontier of a study and the networks that meet a target or a budget."""
+    """Print the frontier of a study and the networks that meet a target or a budget; or, with --network, everything about one of them."""
+    from issun.cli.one_network import show_network
     from issun.cli.report import Report, Wishes
+    from issun.errors import IssunError, SelectionError
     from issun.study import Study
 
+    result = Study(study)
+    # A study that was made from a file has wishes of its own.
+    asked = result.about["protocol"] or {}
     wishes = Wishes(
-        values.accuracy(target, "--target"),
-        values.count(max_params, "--max-params"),
-        values.count(max_macs, "--max-macs"),
+        values.accuracy(target, "--target") or asked.get("target"),
+        values.count(max_params, "--max-params") or asked.get("max_params"),
+        values.count(max_macs, "--max-macs") or asked.get("max_macs"),
         values.count(max_bytes, "--max-bytes"),
     )
-    result = Study(study)
+    if network is not None:
+        try:
+            show_network(result, network, seed, as_json)
+        except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
+            raise IssunError(str(error)) from None
+        return
+    if seed is not None:
+        raise IssunError(f"--seed (={seed}) is for one network: name it with --network")
     Report(result, result.networks, wishes).finish(as_json, everything, plot)

@@ -22,6 +22,8 @@ def size(
     """Print parameters, multiply-accumulates, bytes and working memory; nothing is trained.
 
     For a family: the table over its knobs' values and the number of parameters as a polynomial in the knobs, also without values.
+    With --json, `reads` and `shares` of a layer are places in `layers`, from 0: whose output it reads (-1: the image), whose weights
+    it uses.
     """
     from issun.arch.cost import macs_polynomial, polynomial
     from issun.arch.notation import BoundFamily, bind_arguments, parse
@@ -86,6 +88,8 @@ def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
                 "trained": row.trained,
                 "macs": row.macs,
                 "frozen": row.frozen,
+                "reads": [index for index in (row.source, row.other) if index is not None],
+                "shares": row.shares,
             }
             for row in net.rows
         ],
@@ -102,3 +106,5 @@ def _print_network(console: Console, net: Net) -> None:
         f"weights {bytes_text(net.bytes())} as float32, {bytes_text(net.bytes(1))} as int8; "
         f"working memory for one image {bytes_text(net.peak_memory())} as float32"
     )
+    if net.stored > net.parameters:
+        console.print("`norm` is counted as a model needs it, folded into its layer: one number a channel")

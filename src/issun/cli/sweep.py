@@ -33,8 +33,17 @@ def sweep(
     batch_size: options.BatchSize = None,
     optimizer: options.Optimizer = None,
     schedule: options.Schedule = None,
+    warmup: options.Warmup = None,
+    weight_decay: options.WeightDecay = None,
+    clip_norm: options.ClipNorm = None,
+    label_smoothing: options.Smoothing = None,
+    average: options.Average = None,
+    patience: options.Patience = None,
+    keep: options.Keep = None,
     scaling: options.Scaling = None,
     initializer: options.Initializer = None,
+    augment: options.Augment = None,
+    others: options.Others = None,
     validation: options.Validation = 0.1,
     zipped: options.Zip = False,
     threads: options.Threads = None,
@@ -42,6 +51,7 @@ def sweep(
     size: options.Size = None,
     gray: options.Gray = None,
     strict: options.Strict = False,
+    groups: options.Groups = None,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = True,
     as_json: options.Json = False,
 ) -> None:
@@ -59,7 +69,7 @@ def sweep(
     from issun.cli.report import Report, Wishes
     from issun.study import DataFacts, Store, Study, default_path, make_plan, run
     from issun.study.frontier import networks_frame
-    from issun.study.store import recipe_id, split_id
+    from issun.study.store import recipe_id
 
     wishes = Wishes(
         values.accuracy(target, "--target"),
@@ -67,13 +77,30 @@ def sweep(
         values.count(max_macs, "--max-macs"),
         values.count(max_bytes, "--max-bytes"),
     )
-    dataset = loaded(data, data_dir, size, gray, strict)
+    dataset = loaded(data, data_dir, size, gray, strict, groups)
+    settings = options.recipe_settings(
+        others,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        schedule=schedule,
+        warmup=warmup,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        label_smoothing=label_smoothing,
+        average=average,
+        patience=patience,
+        keep=keep,
+        scaling=scaling,
+        initializer=initializer,
+        augment=augment,
+    )
     plan = make_plan(
         families,
         dataset,
-        epochs=epochs,
         seeds=values.seeds(seeds, "--seeds"),
-        recipe=options.recipe_settings(learning_rate, batch_size, optimizer, schedule, scaling, initializer),
+        recipe=settings,
         validation=validation,
         zipped=zipped,
     )
@@ -88,6 +115,6 @@ def sweep(
     result = Study(path)
     trials = result.frame
     # An earlier sweep may have trained otherwise, into the same study: what is compared here was trained alike.
-    alike = (trials["recipe_id"] == recipe_id(plan.trials[0])) & (trials["split"] == split_id(plan.split))
+    alike = (trials["recipe_id"] == recipe_id(plan.trials[0])) & (trials["split"] == plan.split.id)
     order = list(dict.fromkeys(trial.family for trial in plan.trials))
     Report(result, networks_frame(trials[alike]), wishes, order).finish(as_json, everything=False, plot=plot)

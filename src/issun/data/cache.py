@@ -36,7 +36,7 @@ def archive_path(folder: Path, contents: object) -> Path:
 
 
 _ARRAYS = ("images", "labels", "test_images", "test_labels")
-_FACTS = ("classes", "notes", "files", "test_files", "skipped", "sizes", "modes")
+_FACTS = ("classes", "notes", "files", "test_files", "skipped", "sizes", "modes", "given_validation", "given_test")
 
 
 def read_dataset(path: Path, name: str, source: str) -> Dataset | None:
@@ -60,6 +60,8 @@ def read_dataset(path: Path, name: str, source: str) -> Dataset | None:
             skipped=tuple(Skipped(*entry) for entry in facts["skipped"]),
             sizes=tuple((str(size), int(count)) for size, count in facts["sizes"]),
             modes=tuple((str(mode), int(count)) for mode, count in facts["modes"]),
+            given_validation=int(facts["given_validation"]),
+            given_test=bool(facts["given_test"]),
         )
     except (KeyError, TypeError, ValueError, DataError):
         return None
@@ -101,11 +103,13 @@ def _write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, A
                     np.lib.format.write_array(member, array, allow_pickle=False)
             archive.writestr("facts.json", json.dumps(facts))
         os.replace(unfinished, path)  # noqa: PTH105
+        unfinished = None
     except OSError as error:
+        return error.strerror or str(error)
+    finally:  # Ctrl-C, too
         if unfinished:
             with contextlib.suppress(OSError):
                 os.unlink(unfinished)  # noqa: PTH108
-        return error.strerror or str(error)
     _forget_old(path)
     return None
 

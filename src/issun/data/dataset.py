@@ -1,16 +1,17 @@
-"""`Dataset`: uint8 images and their labels, held once; `Split`: which of the training images are set aside for validation."""
+"""`Dataset`: uint8 images and their labels, held once, and the parts that they are used in."""
 
 from __future__ import annotations
 
 import hashlib
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.data.split import Split as Split
 from issun.errors import DataError
 
 #: Predicted classes are stored in 16 bits.
@@ -27,7 +28,7 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with labels, in two parts: training (validation is split from it) and test.
+    """Images with labels, in two parts: training, of which some are for validation (see `parts`), and test.
 
     Parameters
     ----------
@@ -49,6 +50,13 @@ class Dataset:
         Files that were left out, and why.
     sizes, modes : tuple of (str, int)
         The sizes (``480x640``, height first) and the kinds (``RGB``, ``L``) that the images' files have, and how many, most first.
+    given_validation : int
+        How many images, the last ones of `images`, are the validation part that the data brings; 0 where it brings none.
+    given_test : bool
+        Whether the data brings its test part; False where one was set aside.
+    groups, test_groups : tuple of str
+        The name of each image's group, empty for an image that belongs to none; images of one group stay in one part wherever issun
+        chooses. No names at all where there are no groups.
 
     Raises
     ------
@@ -69,6 +77,10 @@ class Dataset:
     skipped: tuple[Skipped, ...] = ()
     sizes: tuple[tuple[str, int], ...] = ()
     modes: tuple[tuple[str, int], ...] = ()
+    given_validation: int = 0
+    given_test: bool = True
+    groups: tuple[str, ...] = ()
+    test_groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.classes) <= MAXIMUM_CLASSES:
@@ -82,14 +94,20 @@ class Dataset:
             labels = _checked_labels(getattr(self, f"{part}labels"), len(images), self.classes, f"{self.name}: `{part}labels`")
             object.__setattr__(self, f"{part}images", images)
             object.__setattr__(self, f"{part}labels", labels)
-            if (names := len(getattr(self, f"{part}files"))) not in (0, len(images)):
-                raise DataError(f"{self.name}: `{part}files` has {names:,} names for {_count(len(images), 'image', 'images')}")
+            for what in (f"{part}files", f"{part}groups"):
+                if (names := len(getattr(self, what))) not in (0, len(images)):
+                    raise DataError(f"{self.name}: `{what}` has {names:,} names for {_count(len(images), 'image', 'images')}")
         if self.images.shape[1:] != self.test_images.shape[1:]:
             raise DataError(
                 f"{self.name}: the test images ({_shape(self.test_images.shape[1:])}) must have the shape of the training images "
                 f"({_shape(self.images.shape[1:])})"
             )
-        counts = np.bincount(self.labels, minlength=len(self.classes))
+        if not 0 <= self.given_validation < len(self.images):
+            raise DataError(
+                f"{self.name}: `given_validation` (={self.given_validation}) must be at least 0 and leave some of the "
+                f"{_count(len(self.images), 'image', 'images')} to train on"
+            )
+        counts = np.bincount(self.labels[: len(self.labels) - self.given_validation], minlength=len(self.classes))
         if not counts.all():
             missing = self.classes[int(np.argmin(counts))]
             raise DataError(f"{self.name}: no training image has the class {missing!r}; add some, or leave the class out")
@@ -108,7 +126,73 @@ class Dataset:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(array.data)
         digest.update("\0".join(self.classes).encode("utf-8", "surrogateescape"))
+        if self.given_validation:
+            digest.update(f"validation {self.given_validation}".encode())
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def grouping(self) -> str:
+        """Sixteen hexadecimal digits that say which training images belong together, however the groups are called; else empty."""
+        return hashlib.sha256(numbers_of(self.groups).astype("<i8").tobytes()).hexdigest()[:16] if self.groups else ""
+
+    def resolved(self, split: Split) -> Split:
+        """Return the split that `parts` uses: "given" where the data brings a validation part, with the groups where there are some.
+
+        Raises
+        ------
+        DataError
+            Where the split names groups that this data does not have.
+        """
+        if split.groups not in ("", self.grouping):
+            raise DataError(f"{self.name}: the split is for other groups of the images ({split.groups}; now {self.grouping or 'none'})")
+        if self.given_validation:
+            return Split(self.given_validation / len(self.images), 0, "given")
+        if split.how == "last":
+            return replace(split, seed=0, groups=self.grouping)
+        return replace(split, groups=self.grouping)
+
+    def parts(self, split: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the indices of the images to train on and of those to validate on, both ascending.
+
+        Whatever trains, chooses, scales or estimates asks here. A validation part that the data brings is used as it is.
+
+        Parameters
+        ----------
+        split : Split
+            How to choose, where the data does not.
+
+        Raises
+        ------
+        DataError
+            Where the images cannot be split so.
+        """
+        split = self.resolved(split)
+        if split not in self._chosen:
+            if self.given_validation:
+                kept = len(self.images) - self.given_validation
+                self._chosen[split] = np.arange(kept), np.arange(kept, len(self.images))
+            else:
+                groups = numbers_of(self.groups) if self.groups else None
+                few = np.flatnonzero(np.bincount(self.labels, minlength=len(self.classes)) < 2)
+                if len(few) and not self.given_test and split.how == "stratified":
+                    raise DataError(
+                        f"{self.name}: the class {self.classes[few[0]]!r} has 1 image beside its test images, which were set aside, and "
+                        f"needs 2, one to train on and one to validate on; add images of it, or leave the class out"
+                    )
+                self._chosen[split] = split.indices(self.labels, self.classes, groups)
+        train, validation = self._chosen[split]
+        return train.copy(), validation.copy()
+
+    @cached_property
+    def _chosen(self) -> dict[Split, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """What was chosen before: every trial of a sweep asks for the same."""
+        return {}
+
+
+def numbers_of(groups: Sequence[str]) -> NDArray[np.int64]:
+    """Return the number of each image's group, in the order of their first images; an image without a group is one of its own."""
+    numbers: dict[str | int, int] = {}
+    return np.array([numbers.setdefault(group or index, len(numbers)) for index, group in enumerate(groups)], np.int64)
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -143,61 +227,3 @@ def _checked_labels(labels: object, images: int, classes: tuple[str, ...], what:
         wrong = low if low < 0 else high
         raise DataError(f"{what}: the label {wrong} is outside 0 to {len(classes) - 1} (there are {len(classes)} class names)")
     return np.ascontiguousarray(labels, dtype=np.int32)
-
-
-@dataclass(frozen=True)
-class Split:
-    """A stratified, seeded choice of validation images from the training part.
-
-    Parameters
-    ----------
-    fraction : float
-        Share of each class that is set aside, above 0 and below 1.
-    seed : int
-        The same seed chooses the same images.
-    """
-
-    fraction: float = 0.1
-    seed: int = 0
-
-    def indices(self, labels: NDArray[np.int32], classes: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the indices of the training and of the validation images, both ascending.
-
-        Raises
-        ------
-        DataError
-            Where the fraction is out of range or a class has too few images to stand in both parts.
-        """
-        if not (math.isfinite(self.fraction) and 0 < self.fraction < 1):
-            raise DataError(f"the `fraction` (={self.fraction}) that is set aside must be above 0 and below 1")
-        aside = []
-        for number, name in enumerate(classes):
-            members = np.flatnonzero(labels == number)
-            if len(members) < 2:
-                found = _count(len(members), "image", "images")
-                raise DataError(
-                    f"the class {name!r} has {found}, fewer than the split needs: at least 2, one to train on and one to set aside; "
-                    f"add images of it, or leave the class out"
-                )
-            count = min(max(1, math.floor(self.fraction * len(members) + 0.5)), len(members) - 1)
-            aside.append(members[np.argsort(_keys(self.seed, members), kind="stable")[:count]])
-        chosen = np.zeros(len(labels), np.bool_)
-        chosen[np.concatenate(aside)] = True
-        return np.flatnonzero(~chosen), np.flatnonzero(chosen)
-
-
-def _keys(seed: int, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return a 64-bit sorting key for each index, a pure function of seed and index (so a split outlives versions of NumPy).
-
-    Two rounds of the finaliser of SplitMix64 (Steele, Lea & Flood 2014), one over the seed, one over seed and index.
-    """
-    golden = np.uint64(0x9E3779B97F4A7C15)
-    with np.errstate(over="ignore"):
-        start = _mixed(np.array([seed % 2**64], np.uint64) + golden)
-        return _mixed(start + (indices.astype(np.uint64) + np.uint64(1)) * golden)
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-import sys
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from issun.data.sources import Source
+from issun.data.transfer import BrokenOff, TooSlow, Transfer, Unusable
 from issun.errors import DataError, DownloadError
 
-#: Seconds to wait for a connection, and for the next bytes of an answer, before a server is given up.
-TIMEOUT = (10.0, 20.0)
-
-#: A file that goes on beyond this is none of ours (the largest has 170 MB).
-MOST_BYTES = 2**30
-
-#: How often a mirror that breaks off in the middle of a file is asked for it.
-ATTEMPTS = 2
-
-CHUNK = 2**16
-
-
-class _Unusable(ValueError):
-    """What a server sent is not the file."""
+#: How often a mirror that breaks off in the middle of a file is asked for it: each time for all of it, or for the rest.
+ATTEMPTS, RESUMES = 2, 10
 
 
 def cache_folder() -> Path:
@@ -40,7 +29,8 @@ def cache_folder() -> Path:
 def download(name: str, source: Source, folder: Path) -> list[Path]:
     """Return the files of a data set in `folder`, downloading those that are not there or are damaged.
 
-    A file has its final name only when it is whole and its checksum is right, so that several processes may do this at once.
+    A file has its final name only when it is whole and its checksum is right, so that several processes may do this at once. What is there
+    of one that broke off is kept, also for the next run, where its server can say later whether the rest still belongs to it.
 
     Parameters
     ----------
@@ -63,47 +53,65 @@ def download(name: str, source: Source, folder: Path) -> list[Path]:
     DataError
         Where it cannot be kept.
     """
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("WARNING")  # it would say each address again, and its own advice
     mirrors, paths = list(source.mirrors), []
     for file, md5 in source.files.items():
         reasons = []
         for mirror in list(mirrors):
-            problem = ""
-            for _ in range(ATTEMPTS):
-                try:
-                    paths.append(Path(pooch.retrieve(mirror + file, f"md5:{md5}", fname=file, path=folder, downloader=_fetch)))
-                except requests.exceptions.ChunkedEncodingError:
-                    problem = "broke off in the middle"
-                    continue  # often it succeeds the second time
-                except requests.RequestException as error:
-                    problem = _said(error)
-                except ValueError as error:  # pooch's word for a wrong checksum
-                    problem = str(error) if isinstance(error, _Unusable) else "sent a file whose checksum is wrong"
-                except OSError as error:
-                    raise DataError(
-                        f"{file} of {name} cannot be kept in {folder}: {error.strerror or error}. Make room or mend its permissions, or "
-                        f"name another folder in the environment variable ISSUN_CACHE"
-                    ) from None
-                else:
-                    problem = ""
-                break
+            try:
+                problem = _from(mirror, file, md5, folder)
+            except OSError as error:
+                raise DataError(
+                    f"{file} of {name} cannot be kept in {folder}: {error.strerror or error}. Make room or mend its permissions, or "
+                    f"name another folder in the environment variable ISSUN_CACHE"
+                ) from None
             if not problem:
                 break
             reasons.append(f"{urlsplit(mirror).netloc} {problem}")
             mirrors.append(mirrors.pop(mirrors.index(mirror)))  # ask the one that works first for the next file
         else:
             raise DownloadError(f"{name} could not be downloaded: {'; '.join(reasons)}")
+        paths.append(folder / file)
+        for unfinished in folder.glob(f".{file}.*.unfinished*"):
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
     return paths
+
+
+def _from(mirror: str, file: str, md5: str, folder: Path) -> str:
+    """Get a file from one mirror; return what the mirror did wrong, nothing where the file is there."""
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")  # it would say each address again, and its own advice
+    unfinished = folder / f".{file}.{hashlib.sha256(mirror.encode()).hexdigest()[:8]}.unfinished"
+    resume, attempts = True, 0
+    while True:
+        transfer = Transfer(unfinished, resume)
+        try:
+            pooch.retrieve(mirror + file, f"md5:{md5}", fname=file, path=folder, downloader=transfer)
+        except BrokenOff:
+            attempts += 1
+            if attempts >= (RESUMES if transfer.kept else ATTEMPTS):
+                return "broke off in the middle"
+        except TooSlow as error:
+            return str(error)
+        except requests.RequestException as error:
+            return _said(error)
+        except ValueError as error:  # pooch's word for a wrong checksum
+            if isinstance(error, Unusable):
+                return str(error)
+            if not transfer.resumed:
+                return "sent a file whose checksum is wrong"
+            resume = False  # its parts do not belong together: once more, whole
+        else:
+            return ""
 
 
 def by_hand(name: str, source: Source) -> str:
     """Return the sentence that says how to do without a network."""
     return (
-        f"Without a network: get {', '.join(source.files)} from {source.mirrors[0]} elsewhere and put it into FOLDER/{name} (or put "
-        f"{name}.npz with x_train, y_train, x_test and y_test into FOLDER), then name the folder with --data-dir FOLDER or in the "
+        f"Without a network: get {', '.join(source.files)} elsewhere, from {' or '.join(source.mirrors)}, and put it into FOLDER/{name} "
+        f"(or put {name}.npz with x_train, y_train, x_test and y_test into FOLDER), then name the folder with --data-dir FOLDER or in the "
         f"environment variable ISSUN_DATA. The data set digits needs no download"
     )
 
@@ -119,53 +127,3 @@ def _said(error: Exception) -> str:
     if isinstance(error, requests.TooManyRedirects):
         return "redirected without end"
     return "cannot be reached" if isinstance(error, requests.ConnectionError) else f"failed ({type(error).__name__})"
-
-
-def _fetch(url: str, output_file: Any, _pooch: Any, check_only: bool = False) -> None:
-    """Download one file to a path that pooch made for it, showing progress; raise _Unusable for what cannot be it."""
-    import requests
-
-    headers = {"Accept-Encoding": "identity", "User-Agent": "issun"}
-    with requests.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response, Path(output_file).open("wb") as output:
-        response.raise_for_status()
-        # Some servers call a .gz file a text that they packed for the way; unpacked on arrival its checksum would be wrong.
-        response.raw.headers.pop("Content-Encoding", None)
-        length = response.headers.get("Content-Length", "")
-        progress = _Progress(url, int(length) if length.isascii() and length.isdigit() else 0)
-        try:
-            for chunk in response.iter_content(CHUNK):
-                if not progress.done and chunk.lstrip()[:1] == b"<":
-                    raise _Unusable("sent a web page instead of the file")
-                progress.add(len(chunk))
-                if progress.done > MOST_BYTES:
-                    raise _Unusable(f"sent more than {MOST_BYTES:,} bytes, which the file does not have")
-                output.write(chunk)
-        finally:
-            progress.close()
-        if progress.done < progress.total:
-            raise requests.exceptions.ChunkedEncodingError(f"{progress.done} of {progress.total} bytes")
-
-
-class _Progress:
-    """One download on stderr: a line that is written over on a terminal, a single line elsewhere."""
-
-    def __init__(self, url: str, total: int) -> None:
-        self.total, self.done, self._shown = total, 0, -1
-        parts = urlsplit(url)
-        self._text = f"downloading {Path(parts.path).name} from {parts.netloc}"
-        self._terminal = sys.stderr.isatty()
-        if not self._terminal:
-            size = f" ({total / 1e6:.1f} MB)" if total else ""
-            print(f"{self._text}{size}", file=sys.stderr, flush=True)
-
-    def add(self, count: int) -> None:
-        self.done += count
-        tenths = self.done // 100_000
-        if self._terminal and tenths > self._shown:
-            self._shown = tenths
-            of = f" of {self.total / 1e6:.1f} MB, {100 * self.done // self.total} %" if self.total else " MB"
-            print(f"\r{self._text}: {self.done / 1e6:.1f}{of} ", end="", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        if self._terminal:
-            print(file=sys.stderr, flush=True)

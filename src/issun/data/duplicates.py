@@ -10,9 +10,12 @@ from issun.data.dataset import Dataset
 
 
 class Copy(NamedTuple):
-    """One of several equal images: its part, its index (`place`) there, its label, and its file (empty for data that is no files)."""
+    """One of several equal images: its part, its index, its label, and its file (empty for data that is no files).
 
-    part: Literal["train", "test"]
+    The index (`place`) counts from the first image of the test part, or of the training part with the validation part behind it.
+    """
+
+    part: Literal["train", "validation", "test"]
     place: int
     label: int
     file: str
@@ -25,7 +28,7 @@ class Duplicates:
     Attributes
     ----------
     groups : tuple of tuple of Copy
-        Each group holds at least two; training images first.
+        Each group holds at least two; training images first, then those of a validation part that the data brings.
     """
 
     groups: tuple[tuple[Copy, ...], ...]
@@ -37,7 +40,7 @@ class Duplicates:
 
     @property
     def across_parts(self) -> tuple[tuple[Copy, ...], ...]:
-        """Groups that stand in the training and in the test part: what was learnt by heart counts as right."""
+        """Groups that stand in more than one part: what was learnt by heart counts as right."""
         return tuple(group for group in self.groups if len({copy.part for copy in group}) > 1)
 
     @property
@@ -48,7 +51,15 @@ class Duplicates:
     @property
     def leaked(self) -> int:
         """How many test images are also training images."""
-        return sum(copy.part == "test" for group in self.across_parts for copy in group)
+        return self._leaked("test")
+
+    @property
+    def leaked_validation(self) -> int:
+        """How many images of the validation part that the data brings are also training images."""
+        return self._leaked("validation")
+
+    def _leaked(self, part: str) -> int:
+        return sum(copy.part == part for group in self.across_parts if group[0].part == "train" for copy in group)
 
     @property
     def contradictory(self) -> int:
@@ -70,10 +81,11 @@ def duplicates(dataset: Dataset) -> Duplicates:
         Its groups are in the order of their first images.
     """
     found: dict[bytes, list[Copy]] = {}
-    parts: tuple[tuple[Literal["train", "test"], str], ...] = (("train", ""), ("test", "test_"))
-    for part, prefix in parts:
+    kept = len(dataset.images) - dataset.given_validation
+    for prefix in ("", "test_"):
         images, labels, files = (getattr(dataset, f"{prefix}{what}") for what in ("images", "labels", "files"))
         for index, image in enumerate(images):
+            part: Literal["train", "validation", "test"] = "test" if prefix else "train" if index < kept else "validation"
             key = hashlib.blake2b(image.data, digest_size=16).digest()
             found.setdefault(key, []).append(Copy(part, index, int(labels[index]), files[index] if files else ""))
     return Duplicates(tuple(tuple(group) for group in found.values() if len(group) > 1))

@@ -1,38 +1,24 @@
-"""How are images and labels read from an ``.npz`` archive of NumPy arrays?
-
-Nothing that a file says of itself is believed before it is checked: the size that an array's header claims is compared with the bytes
-that the archive holds and with the machine's memory before anything is allocated, and pickled objects are never opened.
-"""
+"""How are images and labels read from an ``.npz`` archive of NumPy arrays?"""
 
 from __future__ import annotations
 
 import math
-import os
 import sys
-import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from issun.data.dataset import Dataset, Split
-from issun.data.spellings import listed, spelling
+from issun.data.npy import BELIEVED_BYTES, Array, blocks, opened
+from issun.data.spellings import listed, spelling, validation_spelling
 from issun.errors import DataError
 
 #: Where data has no test part, this stratified fifth of it becomes one: the same images each time.
 TEST_PART = Split(0.2, seed=20)
-
-#: Bytes of an array that are unpacked at a time.
-BLOCK = 4 * 2**20
-
-#: An array that says it unpacks to more than this is believed only up to so many times its packed size.
-BELIEVED_BYTES, BELIEVED_RATIO = 256 * 2**20, 200
 
 
 def load_npz(path: Path, name: str) -> Dataset:
@@ -42,7 +28,8 @@ def load_npz(path: Path, name: str) -> Dataset:
     ----------
     path : Path
         The archive holds ``x_train, y_train, x_test, y_test``, or only the first two, or ``x, y``, or their like (see
-        `issun.data.spellings`); where it has no test part, a fixed stratified fifth of the images becomes one. Images have the shape
+        `issun.data.spellings`), and maybe ``x_val, y_val``; where it has no test part, a fixed stratified fifth of the training images
+        becomes one. Images have the shape
         (N, height, width) or (N, height, width, channels) with 1 to 4 channels: whole numbers from 0 to 255, or floats (or truth
         values) from 0 to 1, which are multiplied by 255 and rounded. Labels are whole numbers or texts, shape (N,) or (N, 1).
     name : str
@@ -73,24 +60,42 @@ def load_npz(path: Path, name: str) -> Dataset:
 def _read(archive: zipfile.ZipFile, path: Path, name: str) -> Dataset:
     keys = {entry.removesuffix(".npy") for entry in archive.namelist()}
     (x, y), test = spelling(path, keys)
+    validation = validation_spelling(keys)
     notes: list[str] = []
-    labels, classes = numbered([_labels(archive, path, key) for key in ((y, test[1]) if test else (y,))], path)
-    source = str(path.absolute())
-    unread = keys - {x, y, *(test or ())}
-    if unread:
+    given = [names for names in (validation, test) if names]
+    (labels, *others), classes = numbered([_labels(archive, path, key) for _, key in ((x, y), *given)], path)
+    if unread := keys - {x, y}.union(*given):
         notes.append(f"The archive also holds {listed(unread)}; not read.")
+    aside = np.zeros(len(labels), np.bool_)
+    if not test:
+        try:
+            aside[TEST_PART.indices(labels, classes)[1]] = True
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+    count = len(others[0]) if validation else 0
+    images, test_images = _images(archive, path, x, aside, notes, room=count)
+    labels, test_labels = labels[~aside], labels[aside]
+    if validation:
+        _fill(archive, path, validation[0], images[len(labels) :], notes)
+        labels = np.concatenate([labels, others[0]])
+        notes.append(f"{validation[0]} is the validation part, as it is ({count:,} images); none is set aside from the training images.")
     if test:
-        images, _ = _images(archive, path, x, np.zeros(len(labels[0]), np.bool_), notes)
-        test_images, _ = _images(archive, path, test[0], np.zeros(len(labels[1]), np.bool_), notes)
-        return Dataset(name, images, labels[0], test_images, labels[1], classes, source, tuple(notes))
-    aside = np.zeros(len(labels[0]), np.bool_)
-    try:
-        aside[TEST_PART.indices(labels[0], classes)[1]] = True
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    images, test_images = _images(archive, path, x, aside, notes)
-    notes.append(test_note(len(test_images)))
-    return Dataset(name, images, labels[0][~aside], test_images, labels[0][aside], classes, source, tuple(notes))
+        test_labels = others[-1]
+        test_images, _ = _images(archive, path, test[0], np.zeros(len(test_labels), np.bool_), notes)
+    else:
+        notes.append(test_note(len(test_images)))
+    return Dataset(
+        name,
+        images,
+        labels,
+        test_images,
+        test_labels,
+        classes,
+        str(path.absolute()),
+        tuple(notes),
+        given_validation=count,
+        given_test=bool(test),
+    )
 
 
 def test_note(images: int) -> str:
@@ -98,121 +103,46 @@ def test_note(images: int) -> str:
     return f"There is no test part: a fixed stratified fifth ({images:,} images) was set aside as one."
 
 
-class _Array(NamedTuple):
-    """One array of the archive, its header read and checked, ready to be read from `stream`."""
-
-    where: str
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype[Any]
-    stream: IO[bytes]
-
-
-@contextmanager
-def _opened(archive: zipfile.ZipFile, path: Path, key: str) -> Iterator[_Array]:
-    """Open an array whose header has been read; refuse what cannot be true or cannot be held."""
-    where = f"{path}: {key}"
-    entry = archive.getinfo(f"{key}.npy" if f"{key}.npy" in archive.NameToInfo else key)
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{where} is packed in a way that NumPy does not use; write it again with numpy.savez_compressed")
-    if entry.file_size > max(BELIEVED_BYTES, BELIEVED_RATIO * min(entry.compress_size, path.stat().st_size)):
-        raise DataError(
-            f"{where} would unpack from {entry.compress_size:,} to {entry.file_size:,} bytes, more than {BELIEVED_RATIO} times as much, "
-            f"which no real images do; if they are real, write them with numpy.savez (not compressed)"
-        )
-    with archive.open(entry) as stream:
-        array = _Array(where, *_header(stream, where), stream)
-        _check_size(array, entry.file_size - stream.tell())
-        yield array
-
-
-def _check_size(array: _Array, held: int) -> None:
-    """Refuse an array that is not of exactly the size that the archive holds, or is too large for this machine."""
-    if array.dtype.hasobject:
-        raise DataError(
-            f"{array.where} holds pickled objects, which are never opened because they can run code; save plain numbers, or texts made "
-            f"with .astype(str)"
-        )
-    if len(array.shape) > 8 or not all(0 <= size < 2**63 for size in array.shape):
-        raise DataError(f"{array.where}: its header claims the shape {str(array.shape)[:100]}, which no array has")
-    values = math.prod(array.shape)
-    claimed = values * array.dtype.itemsize
-    if claimed != held or not array.dtype.itemsize:
-        raise DataError(
-            f"{array.where}: its header claims {claimed:,} bytes (shape {array.shape}, {array.dtype}), but the archive holds {held:,} of it"
-        )
-    check_memory(array.where, values)
-
-
-def check_memory(where: str, values: int) -> None:
-    """Refuse so many bytes of images that half of this machine's memory does not hold them."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if values > memory // 2:
-        raise DataError(
-            f"{where} has {values:,} values, more bytes than half of this machine's memory ({memory:,} bytes); use fewer or smaller images"
-        )
-
-
-def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy remarks on headers written by Python 2, which are fine
-            version = npy.read_magic(stream)
-            if version == (1, 0):
-                return npy.read_array_header_1_0(stream)
-            if version == (2, 0):
-                return npy.read_array_header_2_0(stream)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
-        raise
-    except Exception as error:  # whatever a made-up header makes NumPy's reader raise
-        problem = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise DataError(f"{where} is no NumPy array, or its header is damaged: {problem}") from None
-    raise DataError(f"{where} is a NumPy file of version {version}, which plain numbers and texts never need; write it again")
-
-
-def _blocks(array: _Array) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield the array a few megabytes at a time, each block with the index of its first row."""
-    count, row = array.shape[0], math.prod(array.shape[1:]) * array.dtype.itemsize
-    # Column by column (Fortran order) no row is whole before all are read.
-    rows = count if array.fortran else max(1, BLOCK // row)
-    for start in range(0, count, rows):
-        here = min(rows, count - start)
-        data = array.stream.read(here * row)
-        if len(data) < here * row:
-            raise EOFError(f"{array.where} ends too early")
-        flat = np.frombuffer(data, array.dtype)
-        yield start, flat.reshape(array.shape[::-1]).T if array.fortran else flat.reshape(here, *array.shape[1:])
-
-
 def _images(
-    archive: zipfile.ZipFile, path: Path, key: str, aside: NDArray[np.bool_], notes: list[str]
+    archive: zipfile.ZipFile, path: Path, key: str, aside: NDArray[np.bool_], notes: list[str], room: int = 0
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the images where `aside` is False and those where it is True, each read straight into its place."""
-    with _opened(archive, path, key) as array:
+    """Return the images where `aside` is False, with room for some more behind them, and those where it is True."""
+    with opened(archive, path, key) as array:
         shape = _image_shape(array)
-        if array.shape[0] != len(aside):
-            raise DataError(
-                f"{array.where} has {array.shape[0]:,} images, but there are {len(aside):,} labels for them; each image needs one"
-            )
-        kinds = {"u": "whole numbers", "i": "whole numbers", "f": "floats", "b": "truth values"}
-        if array.dtype.kind not in kinds:
-            raise DataError(f"{array.where} holds {array.dtype}; images are numbers: uint8 from 0 to 255, or floats from 0 to 1")
-        if array.dtype.kind in "fb":
-            notes.append(f"{key}: {kinds[array.dtype.kind]} from 0 to 1 were multiplied by 255 and rounded.")
         number = int(np.count_nonzero(aside))
-        parts = [np.empty((count, *shape), np.uint8) for count in (len(aside) - number, number)]
-        filled = [0, 0]
-        for start, block in _blocks(array):
-            values = _as_bytes(block, array.where).reshape(-1, *shape)
-            mask = aside[start : start + len(values)]
-            for which, chosen in enumerate((~mask, mask)):
-                found = values[chosen]
-                parts[which][filled[which] : filled[which] + len(found)] = found
-                filled[which] += len(found)
+        parts = [np.empty((count, *shape), np.uint8) for count in (len(aside) - number + room, number)]
+        _place(array, key, aside, parts, notes)
     return parts[0], parts[1]
 
 
-def _image_shape(array: _Array) -> tuple[int, int, int]:
+def _fill(archive: zipfile.ZipFile, path: Path, key: str, images: NDArray[np.uint8], notes: list[str]) -> None:
+    """Read images into their place behind others, whose shape they must have."""
+    with opened(archive, path, key) as array:
+        if (shape := _image_shape(array)) != images.shape[1:]:
+            raise DataError(f"{array.where} has images of the shape {shape}, but the training images have {images.shape[1:]}")
+        _place(array, key, np.zeros(len(images), np.bool_), [images], notes)
+
+
+def _place(array: Array, key: str, aside: NDArray[np.bool_], parts: list[NDArray[np.uint8]], notes: list[str]) -> None:
+    """Read images straight into their places: in the first part where `aside` is False, else in the second."""
+    if array.shape[0] != len(aside):
+        raise DataError(f"{array.where} has {array.shape[0]:,} images, but there are {len(aside):,} labels for them; each image needs one")
+    kinds = {"u": "whole numbers", "i": "whole numbers", "f": "floats", "b": "truth values"}
+    if array.dtype.kind not in kinds:
+        raise DataError(f"{array.where} holds {array.dtype}; images are numbers: uint8 from 0 to 255, or floats from 0 to 1")
+    if array.dtype.kind in "fb":
+        notes.append(f"{key}: {kinds[array.dtype.kind]} from 0 to 1 were multiplied by 255 and rounded.")
+    filled = [0] * len(parts)
+    for start, block in blocks(array):
+        values = _as_bytes(block, array.where).reshape(-1, *parts[0].shape[1:])
+        mask = aside[start : start + len(values)]
+        for which, chosen in enumerate((~mask, mask)[: len(parts)]):
+            found = values[chosen]
+            parts[which][filled[which] : filled[which] + len(found)] = found
+            filled[which] += len(found)
+
+
+def _image_shape(array: Array) -> tuple[int, int, int]:
     shape = array.shape
     if len(shape) in (3, 4) and 0 not in shape[1:] and (len(shape) == 3 or shape[3] <= 4):
         return shape[1], shape[2], shape[3] if len(shape) == 4 else 1
@@ -250,7 +180,7 @@ def _as_bytes(block: NDArray[Any], where: str) -> NDArray[np.uint8]:
 
 def _labels(archive: zipfile.ZipFile, path: Path, key: str) -> NDArray[Any]:
     """Return the labels as they are in the file, shape (N,), integers or texts."""
-    with _opened(archive, path, key) as array:
+    with opened(archive, path, key) as array:
         if len(array.shape) not in (1, 2) or array.shape[1:] not in ((), (1,)):
             advice = "; for one-hot labels use y.argmax(axis=1)" if len(array.shape) == 2 else ""
             raise DataError(f"{array.where} has the shape {array.shape}; labels have the shape (N,) or (N, 1){advice}")
@@ -262,7 +192,7 @@ def _labels(archive: zipfile.ZipFile, path: Path, key: str) -> NDArray[Any]:
             )
         if array.dtype.kind in "SU" and math.prod(array.shape) * array.dtype.itemsize > BELIEVED_BYTES:
             raise DataError(f"{array.where} holds texts of {array.dtype.itemsize:,} bytes each; class names must be short")
-        labels = np.concatenate([block for _, block in _blocks(array)]).reshape(-1)
+        labels = np.concatenate([block for _, block in blocks(array)]).reshape(-1)
     labels = labels.astype(array.dtype.newbyteorder("="))
     try:
         # NumPy keeps any four bytes as a character; those beyond Unicode break Python.

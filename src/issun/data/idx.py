@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.data.dataset import Dataset
-from issun.data.files import BELIEVED_BYTES, BELIEVED_RATIO, TEST_PART, check_memory, numbered, test_note
+from issun.data.files import TEST_PART, numbered, test_note
+from issun.data.memory import check_memory
+from issun.data.npy import BELIEVED_BYTES, BELIEVED_RATIO
 from issun.errors import DataError
 
 _NAME = re.compile(r"(.*?)[-_.]?(train|t10k|test)[-_.](images|labels)[-_.]idx[13][-_.]ubyte(\.gz)?", re.IGNORECASE)
@@ -115,7 +117,7 @@ def load_idx(folder: Path, name: str) -> Dataset:
     except DataError as error:
         raise DataError(f"{folder}: {error}") from None
     note = (test_note(len(aside)),)
-    return Dataset(name, images[0][kept], labels[0][kept], images[0][aside], labels[0][aside], classes, source, note)
+    return Dataset(name, images[0][kept], labels[0][kept], images[0][aside], labels[0][aside], classes, source, note, given_test=False)
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

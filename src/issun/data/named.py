@@ -19,6 +19,7 @@ from issun.data.files import TEST_PART, load_npz, test_note
 from issun.data.folder import load_folder
 from issun.data.idx import idx_files, is_idx_folder, load_idx
 from issun.data.sources import MNIST_UNPACKED, SOURCES
+from issun.data.table import ENDINGS, load_table
 from issun.data.tree import readable
 from issun.errors import DataError, DownloadError
 
@@ -54,6 +55,7 @@ def load(
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
     strict: bool = False,
+    groups: str | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Load a data set by name or from a file.
@@ -63,14 +65,15 @@ def load(
     data : str or PathLike
         ``digits`` (1,797 handwritten digits of 8x8 pixels that come with scikit-learn); ``mnist``, ``fashion-mnist``, ``kmnist`` or
         ``cifar10``, taken from `data_dir`, the folder that the environment variable ISSUN_DATA names, or the Keras cache, whichever has it
-        first, else downloaded once into issun's own cache (the folder that ISSUN_CACHE names, or the platform's place); or a path: of an
-        ``.npz`` archive (see `issun.data.files.load_npz`), a folder of IDX files (see `issun.data.idx.load_idx`) or CIFAR-10's binary
-        release (see `issun.data.cifar.load_cifar`).
+        first, else downloaded once into issun's own cache (the folder that ISSUN_CACHE names, or the platform's place); or a path: of a
+        folder with a subfolder of images for each class (see `issun.data.folder.load_folder`), a ``.csv`` table of files and labels (see
+        `issun.data.table.load_table`), an ``.npz`` archive (see `issun.data.files.load_npz`), a folder of IDX files (see
+        `issun.data.idx.load_idx`) or CIFAR-10's binary release (see `issun.data.cifar.load_cifar`).
     data_dir : str or PathLike, optional
         Where named data sets are looked for first: as ``<name>.npz``, as IDX files in ``<name>/`` (in `data_dir` itself where that is
         their folder's name, or their checksums tell), as ``cifar-10-binary.tar.gz`` or what that unpacks to.
-    size, gray, strict, on_progress : optional
-        For a folder with a subfolder of images for each class: see `issun.data.folder.load_folder`.
+    size, gray, strict, groups, on_progress : optional
+        For images that are files: see `issun.data.folder.load_folder`.
 
     Returns
     -------
@@ -89,10 +92,15 @@ def load(
     except OSError as error:  # names that are too long, folders that may not be entered
         raise DataError(f"{name} cannot be read: {error.strerror or error}") from None
     is_array = name in NAMES or not path.is_dir() or is_idx_folder(path) or cifar.is_cifar(path)
-    if is_array and (size is not None or gray is not None or strict):
-        raise DataError(f"--size, --gray, --rgb and --strict are for folders of images, but {name} is none")
-    if not is_array:
-        return load_folder(path, readable(name), size=size, gray=gray, strict=strict, on_progress=on_progress)
+    is_table = name not in NAMES and path.suffix.lower() in ENDINGS and path.exists() and not path.is_dir()
+    if is_table or not is_array:
+        read = load_table if is_table else load_folder
+        return read(path, readable(name), size=size, gray=gray, strict=strict, groups=groups, on_progress=on_progress)
+    is_there = name in NAMES or path.exists()
+    if is_there and (size is not None or gray is not None or strict):
+        raise DataError(f"--size, --gray, --rgb and --strict are for images that are files (a folder or a .csv table), but {name} is none")
+    if is_there and groups is not None:
+        raise DataError(f"--groups is for images that are files (a folder or a .csv table), but those of {name} have no file names")
     if name == "digits":
         return _digits()
     if name in _FILES:
@@ -101,18 +109,52 @@ def load(
         return load_idx(path, name)
     if cifar.is_cifar(path):
         return cifar.load_cifar(path, name)
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    if path.exists() or path.suffix or len(path.parts) > 1 or name.endswith(("/", os.sep)):
         if not path.exists():
             raise DataError(
-                f"{path}: there is no such file; give the path of an .npz file, of a folder of IDX files or of a folder of images, or one "
-                f"of the names {', '.join(NAMES)}"
+                f"{path}: there is no such file; give the path of an .npz file, of a folder of IDX files, of a folder of images or of a "
+                f".csv table of files and labels, or one of the names {', '.join(NAMES)}"
             )
         return load_npz(path, name)
     near = difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.5)
-    question = f"; did you mean {near[0]}?" if near else ";"
+    question = f"; did you mean {near[0]}?" if near else "."
     raise DataError(
         f"there is no data set {name!r}{question} The names are {', '.join(NAMES)}; anything else is the path of a file or folder"
     )
+
+
+def loaded(
+    data: str | os.PathLike[str] | Dataset,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    strict: bool = False,
+    groups: str | None = None,
+) -> Dataset:
+    """Return a data set as it is, or `load` it.
+
+    Raises
+    ------
+    DataError
+        As of `load`, and where a data set comes with options of loading.
+    """
+    if not isinstance(data, Dataset):
+        return load(data, data_dir, size=size, gray=gray, strict=strict, groups=groups)
+    given = [
+        option
+        for option, is_given in (
+            ("data_dir", data_dir is not None),
+            ("size", size is not None),
+            ("gray", gray is not None),
+            ("strict", strict),
+            ("groups", groups is not None),
+        )
+        if is_given
+    ]
+    if given:
+        raise DataError(f"`{given[0]}` is for data that is loaded now, but {data.name} is loaded already; give it to issun.load")
+    return data
 
 
 def _named(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
@@ -195,4 +237,4 @@ def _digits() -> Dataset:
     classes = tuple(str(name) for name in bundle.target_names)
     train, test = TEST_PART.indices(labels, classes)
     notes = ("Values from 0 to 16 were rescaled to 0 to 255.", test_note(len(test)))
-    return Dataset("digits", images[train], labels[train], images[test], labels[test], classes, "scikit-learn", notes)
+    return Dataset("digits", images[train], labels[train], images[test], labels[test], classes, "scikit-learn", notes, given_test=False)

@@ -48,7 +48,7 @@ SOURCES: dict[str, Source] = {
         (
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",  # the copy that Keras downloads
         ),
         _idx(
             "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
@@ -60,8 +60,7 @@ SOURCES: dict[str, Source] = {
     "kmnist": Source(
         (
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-            # The Internet Archive's copy of the official address, as it was sent (that is what id_ asks for).
-            "https://web.archive.org/web/2023id_/http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+            "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/KMNIST/",  # the copy that Swift for TensorFlow downloads
         ),
         _idx(
             "bdb82020997e1d708af4cf47b453dcf7",

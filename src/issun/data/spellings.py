@@ -18,6 +18,13 @@ SPELLINGS = (
     ("data", "target", "test_data", "test_target"),
 )
 
+#: What images and labels of a validation part may be called; the first that an archive has count.
+VALIDATION = tuple(
+    names
+    for part in ("val", "valid", "validation")
+    for names in ((f"x_{part}", f"y_{part}"), (f"X_{part}", f"y_{part}"), (f"{part}_images", f"{part}_labels"))
+)
+
 
 def spelling(path: Path, keys: set[str]) -> tuple[tuple[str, str], tuple[str, str] | None]:
     """Return what the arrays of an archive are called.
@@ -49,6 +56,11 @@ def spelling(path: Path, keys: set[str]) -> tuple[tuple[str, str], tuple[str, st
         f"{path} must hold the arrays x, y or x_train, y_train, x_test, y_test (or the like: images, labels; train_images, train_labels, "
         f"test_images, test_labels); it holds {listed(keys)}"
     )
+
+
+def validation_spelling(keys: set[str]) -> tuple[str, str] | None:
+    """Return what images and labels of the validation part are called, None where there is none."""
+    return next((names for names in VALIDATION if set(names) <= keys), None)
 
 
 def listed(keys: set[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.data.decode import PictureError, Probe, decode, fitted, pixels_of, probe, quiet
-from issun.data.tree import Found
+from issun.data.memory import check_memory
+from issun.data.tree import Found, readable
 from issun.errors import DataError
 
 _Result = TypeVar("_Result")
@@ -45,6 +47,7 @@ def decoded(
         Where the images do not fit into memory.
     """
     height, width, channels = shape
+    check_memory(f"{readable(str(root))}, at {height}x{width},", len(files) * height * width * channels)
     try:
         images = np.zeros((len(files), *shape), np.uint8)
     except MemoryError:
@@ -65,14 +68,20 @@ def decoded(
 def _all(work: Callable[[int], _Result], count: int, done: Callable[[int], None]) -> list[_Result]:
     """Return the results for 0 to `count` - 1 in order, computed by as many threads as this process has cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = ThreadPoolExecutor(cores)
+    stopped = threading.Event()
+
+    def several(indices: range) -> list[_Result]:
+        return [work(index) for index in indices if not stopped.is_set()]
+
     results: list[_Result] = []
-    try:
-        with quiet():
+    with quiet():
+        pool = ThreadPoolExecutor(cores)
+        try:
             chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
-            for chunk in pool.map(lambda indices: [work(index) for index in indices], chunks):
+            for chunk in pool.map(several, chunks):
                 results += chunk
                 done(len(results))
-    finally:
-        pool.shutdown(cancel_futures=True)  # at Ctrl-C, what has not begun is not begun
+        finally:
+            stopped.set()  # at Ctrl-C: what has not begun is not begun, within a chunk neither
+            pool.shutdown(cancel_futures=True)
     return results

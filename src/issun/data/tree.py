@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ PARTS = {
     "validation": ("val", "valid", "validation", "validate", "dev"),
     "test": ("test", "testing", "tst", "testset", "test_set"),
 }
+
+#: How the reason begins for which a file that is named somewhere is skipped: it does not exist.
+MISSING = "is not there"
 
 #: What operating systems leave behind beside names that begin with a dot.
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -61,6 +65,12 @@ class Tree:
         How the folder of each part is called; empty where the classes stand in the folder itself.
     skipped : list of Skipped
         What is no class, no file, hidden, or cannot be opened.
+    broken : Counter of str
+        How many entries of each class cannot be opened.
+    depth : int
+        How many folders at the beginning of a file's path are those of part and class.
+    nothing, alone, remedy : str
+        For messages, see `issun.data.gather.Listing`.
 
     Raises
     ------
@@ -73,6 +83,7 @@ class Tree:
         self._home = os.path.realpath(root)
         self.found: list[Found] = []
         self.skipped: list[Skipped] = []
+        self.broken: Counter[str] = Counter()
         self._seen: set[tuple[int, int]] = set()
         try:
             about = root.stat()
@@ -82,6 +93,12 @@ class Tree:
         self._seen.add((about.st_dev, about.st_ino))
         folders, files = self._entries("")
         self.spelt = self._parts(folders)
+        self.depth = 2 if self.spelt else 1
+        self.nothing = "holds no image in a class folder that can be read; make a folder for each class in it, with PNG or JPEG images"
+        if tables := [name for name in files if name.lower().endswith((".csv", ".tsv"))]:
+            self.nothing += f" (if {readable(tables[0])} says which image is of which class, give the path of that file)"
+        self.alone = "folders with images in them (name the folder that holds the folders of the classes)"
+        self.remedy = "add images, or remove its folder"
         self._skip(files, "stands in no class folder")
         classes = [("train", name, name) for name in folders]
         if self.spelt:
@@ -129,8 +146,13 @@ class Tree:
         except OSError:
             return False
 
-    def _skip(self, paths: list[str], reason: str, unreadable: bool = False) -> None:
-        self.skipped += [Skipped(readable(path), reason, unreadable) for path in paths]
+    def _skip(self, paths: list[str], reason: str) -> None:
+        self.skipped += [Skipped(readable(path), reason, False) for path in paths]
+
+    def _skip_broken(self, path: str, error: OSError, classed: tuple[str, str] | None) -> None:
+        self.skipped.append(Skipped(readable(path), f"cannot be read: {error.strerror}", True))
+        if classed:
+            self.broken[classed[1]] += 1
 
     def _entries(self, relative: str, classed: tuple[str, str] | None = None) -> tuple[list[str], list[str]]:
         """Return the folders and files in a folder by their paths below the root; with part and class, its files are `found`."""
@@ -138,7 +160,7 @@ class Tree:
         try:
             entries = sorted(os.scandir(self.root / relative), key=lambda entry: natural(entry.name))
         except OSError as error:
-            self._skip([relative], f"cannot be read: {error.strerror}", unreadable=True)
+            self._skip_broken(relative, error, classed)
             return [], []
         for entry in entries:
             path = f"{relative}/{entry.name}" if relative else entry.name
@@ -148,7 +170,7 @@ class Tree:
             try:
                 about = entry.stat()
             except OSError as error:  # a link that leads nowhere or in a circle, a file that may not be looked at
-                self._skip([path], f"cannot be read: {error.strerror}", unreadable=True)
+                self._skip_broken(path, error, classed)
                 continue
             if stat.S_ISDIR(about.st_mode):
                 folders.append(path)

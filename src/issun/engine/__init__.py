@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from issun.arch.net import Net
-from issun.engine.fitting import Epoch, fit
+from issun.engine.fitting import Epoch, fit, handed_over
 from issun.engine.native import NativeEngine, available_sets, threads_available
-from issun.engine.protocol import NUMERICS_VERSION, Engine, EpochSums, Scaling, State, scaling_for
+from issun.engine.protocol import NUMERICS_VERSION, Best, Engine, EpochSums, Scaling, State, class_weights_for, scaling_for
 from issun.engine.reference import ReferenceEngine
 from issun.recipe import Recipe
 
@@ -18,6 +21,7 @@ EngineName = Literal["native", "reference"]
 
 __all__ = [
     "NUMERICS_VERSION",
+    "Best",
     "Engine",
     "EngineName",
     "Epoch",
@@ -27,15 +31,27 @@ __all__ = [
     "Scaling",
     "State",
     "available_sets",
+    "class_weights_for",
     "fit",
+    "handed_over",
     "make_engine",
     "scaling_for",
     "threads_available",
 ]
 
 
-def make_engine(net: Net, recipe: Recipe, scaling: Scaling, threads: int = 1, name: EngineName = "native") -> Engine:
-    """Return the engine `name` for a network and a recipe; the reference has no threads."""
+def make_engine(
+    net: Net,
+    recipe: Recipe,
+    scaling: Scaling,
+    threads: int = 1,
+    name: EngineName = "native",
+    class_weights: NDArray[np.float32] | None = None,
+) -> Engine:
+    """Return the engine `name` for a network and a recipe; the reference has no threads.
+
+    `class_weights` are those of `class_weights_for`, needed where the recipe balances them.
+    """
     if name == "reference":
-        return ReferenceEngine(net, recipe, scaling)
-    return NativeEngine(net, recipe, scaling, threads)
+        return ReferenceEngine(net, recipe, scaling, class_weights)
+    return NativeEngine(net, recipe, scaling, threads, class_weights)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.net import Net
-from issun.engine.protocol import CancelFlag, Engine, State
+from issun.engine.protocol import Best, CancelFlag, Engine, State
 from issun.engine.randomness import shuffled
 from issun.engine.weights import penalty
 from issun.errors import Cancelled
@@ -21,8 +21,9 @@ from issun.recipe import Recipe
 class Epoch:
     """One line of a trial's history. Losses are means over images with penalties, accuracies fractions; `epoch` counts from 1.
 
-    The training figures are those of the batches as they were met, while the weights changed (as Keras shows them); the
-    validation figures are taken after the epoch. `seconds` is training alone.
+    The training figures are those of the batches as they were met, while the weights changed (as Keras shows them), and the loss is
+    what the recipe minimises. The validation figures are taken after the epoch, of the averaged weights where the recipe averages,
+    and the loss is the plain cross-entropy. `seconds` is training alone.
     """
 
     epoch: int
@@ -56,6 +57,37 @@ def loss_and_accuracy(logits: NDArray[np.floating], labels: NDArray[np.integer])
     return float(loss), float((logits.argmax(axis=1) == labels).mean())
 
 
+def better(line: Epoch, best: Best | None) -> bool:
+    """Return whether an epoch is better on validation than the best so far: more accurate, or as accurate with a lower loss."""
+    return best is None or (line.validation_accuracy, -line.validation_loss) > (best.accuracy, -best.loss)
+
+
+def best_of(lines: Iterable[Epoch]) -> Best | None:
+    """Return the best epoch of a history, without weights; None where there is none."""
+    best = None
+    for line in lines:
+        if not line.diverged and better(line, best):
+            best = Best(line.epoch, line.validation_accuracy, line.validation_loss)
+    return best
+
+
+def finished(recipe: Recipe, state: State) -> bool:
+    """Return whether training is over: after the recipe's last epoch, or when its patience has run out."""
+    waited = 0 if state.best is None else state.epoch - state.best.epoch
+    return state.epoch >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
+
+
+def handed_over(recipe: Recipe, state: State, diverged: bool = False) -> tuple[NDArray[np.float32], int]:
+    """Return the weights that come out of training, and the epoch (from 1) after which they were so.
+
+    Those of the best epoch where the recipe keeps it; else the last ones, averaged where the recipe averages. What diverged hands over
+    the last ones in any case.
+    """
+    if recipe.keep == "best" and not diverged and state.best is not None and state.best.weights is not None:
+        return state.best.weights, state.best.epoch
+    return state.measured, state.epoch
+
+
 def fit(
     engine: Engine,
     net: Net,
@@ -80,7 +112,8 @@ def fit(
     state : State, optional
         Where to go on from (changed in place); None starts with fresh weights.
     on_epoch : callable, optional
-        Called after each epoch with its history line and the state (copy it to keep it). Training stops after an epoch that diverged.
+        Called after each epoch with its history line and the state (copy it to keep it). Training stops after an epoch that diverged,
+        and when the recipe's patience has run out.
     cancel : CancelFlag, optional
 
     Raises
@@ -89,15 +122,19 @@ def fit(
         When `cancel` is set; the state is then between two epochs or within one and must not be stored.
     """
     state = State.start(net, recipe, seed) if state is None else state
-    while state.epoch < recipe.epochs:
+    while not finished(recipe, state):
         if cancel is not None and cancel.is_set():  # an epoch may be over before an engine asks
             raise Cancelled("training was stopped between two epochs")
         order = shuffled(train, seed, state.epoch)
         began = time.perf_counter()
         sums = engine.train_epoch(state, images, labels, order, seed, cancel)
         seconds = time.perf_counter() - began
-        loss, accuracy = loss_and_accuracy(engine.logits(state.weights, images, validation, cancel), labels[validation])
-        line = Epoch(state.epoch, sums.loss, sums.accuracy, loss + penalty(net, state.weights), accuracy, seconds)
+        weights = state.measured
+        loss, accuracy = loss_and_accuracy(engine.logits(weights, images, validation, cancel), labels[validation])
+        line = Epoch(state.epoch, sums.loss, sums.accuracy, loss + penalty(net, weights), accuracy, seconds)
+        if not line.diverged and better(line, state.best):
+            kept = weights.copy() if recipe.keep == "best" else None
+            state.best = Best(line.epoch, line.validation_accuracy, line.validation_loss, kept)
         if on_epoch is not None:
             on_epoch(line, state)
         if line.diverged:

@@ -1,40 +1,30 @@
 """The engine that people use: a network and a recipe, laid out for the compiled core.
 
-`NativeEngine` turns `Net.rows` into the plain records of `native/plan.hpp`, checks what it is given, and hands arrays over. The core
+`NativeEngine` has `issun.engine.lowering` write the network as plain records, checks what it is given, and hands arrays over. The core
 releases the interpreter lock; it polls for Ctrl-C and for `cancel` twenty times a second.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import statistics
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from issun import _native
-from issun.arch.layers import (
-    LINEAR,
-    Activate,
-    Classifier,
-    Conv,
-    Dense,
-    Dropout,
-    GlobalAveragePool,
-    Pool,
-    Shape,
-    same_padding,
-)
-from issun.arch.net import Net, Row, activation_of
-from issun.engine.protocol import SLOTS, CancelFlag, EpochSums, Scaling, State
-from issun.engine.randomness import dropout_threshold
-from issun.engine.weights import Tensor, tensors
+from issun.arch.net import Net
+from issun.augmentation import Augmentation
+from issun.engine.augmenting import draw
+from issun.engine.frozen import Beginning, cut_after
+from issun.engine.lowering import lowered
+from issun.engine.protocol import SLOTS, CancelFlag, EpochSums, Scaling, State, check_average, checked_class_weights
 from issun.errors import Cancelled, DataError, IssunError
 from issun.recipe import Recipe
 
-_KINDS = {"conv": 0, "dense": 1, "max": 2, "average": 3, "gap": 4, "drop": 5, "activate": 6}
-_ACTIVATIONS = {"linear": 0, "relu": 1, "leaky": 2}
-_OPTIMIZERS = {"sgd": 0, "adam": 1, "rmsprop": 2, "adadelta": 3}
+_OPTIMIZERS = {"sgd": 0, "adam": 1, "adamw": 1, "rmsprop": 2, "adadelta": 3}
 
 
 def available_sets() -> tuple[str, ...]:
@@ -42,56 +32,20 @@ def available_sets() -> tuple[str, ...]:
     return tuple(_native.available_sets())
 
 
-def _as_image(shape: Shape) -> tuple[int, int, int]:
-    """Return (channels, rows, columns); the features of a vector are channels of one pixel."""
-    return (shape[0], 1, 1) if len(shape) == 1 else (shape[2], shape[0], shape[1])
+def measured_peak(threads: int, seconds: float = 0.3) -> float:
+    """Return how many float32 multiply-adds a second `threads` threads reach together in a loop of nothing else.
+
+    The median of five tries of `seconds` each, with the instruction set that the core uses.
+    """
+    return statistics.median(_native.measure_peak(threads, seconds) for _ in range(5))
 
 
-def _window(row: Row, kernel: tuple[int, int], stride: tuple[int, int], padding: str) -> dict[str, int]:
-    before = [
-        same_padding(size, window, step)[0] if padding == "same" else 0
-        for size, window, step in zip(row.input[:2], kernel, stride, strict=True)
-    ]
-    return {
-        "kernel_rows": kernel[0],
-        "kernel_columns": kernel[1],
-        "stride_rows": stride[0],
-        "stride_columns": stride[1],
-        "pad_top": before[0],
-        "pad_left": before[1],
-    }
-
-
-def _record(row: Row, weights: list[Tensor]) -> dict[str, Any]:
-    """Return the record of one layer, as `to_layer` in `native/bindings.cpp` reads it."""
-    layer = row.layer
-    inputs, outputs = _as_image(row.input), _as_image(row.output)
-    record: dict[str, Any] = {"row": row.index}
-    if isinstance(layer, Conv):
-        record |= {"kind": _KINDS["conv"], **_window(row, layer.kernel, layer.stride, layer.padding)}
-    elif isinstance(layer, Dense | Classifier):
-        record |= {"kind": _KINDS["dense"]}
-        outputs = (row.output[0], 1, 1)
-    elif isinstance(layer, Pool):
-        record |= {"kind": _KINDS[layer.kind], **_window(row, layer.window, layer.stride, layer.padding)}
-    elif isinstance(layer, GlobalAveragePool):
-        record |= {"kind": _KINDS["gap"]}
-    elif isinstance(layer, Dropout):
-        record |= {"kind": _KINDS["drop"], "rate": layer.rate, "threshold": dropout_threshold(layer.rate)}
-    elif isinstance(layer, Activate):
-        record |= {"kind": _KINDS["activate"]}
-    else:
-        raise IssunError(f"layer {row.index + 1}: the compiled core has no `{layer}`")
-    activation = activation_of(layer) or LINEAR
-    record |= {"act": _ACTIVATIONS[activation.kind], "slope": activation.slope}
-    record |= dict(zip(("in_channels", "in_rows", "in_columns"), inputs, strict=True))
-    record |= dict(zip(("out_channels", "out_rows", "out_columns"), outputs, strict=True))
-    for tensor in weights:
-        name = "kernel" if tensor.kernel else "bias"
-        record |= {name: tensor.offset, f"{name}_size": tensor.size}
-        if tensor.kernel:
-            record |= {"trained": tensor.trained, "l1": tensor.l1, "l2": tensor.l2}
-    return record
+def _augment_record(augmentation: Augmentation | None) -> dict[str, int]:
+    """Return what is done to images as they enter, as `to_augment` in `native/bindings.cpp` reads it."""
+    if augmentation is None:
+        return {}
+    moves = bool(augmentation.shift or augmentation.flip or augmentation.crop or augmentation.cutout)
+    return {"moves": moves, "bilinear": augmentation.bilinear, "mixes": augmentation.mixup > 0, "fill": augmentation.fill}
 
 
 class NativeEngine:
@@ -105,44 +59,65 @@ class NativeEngine:
         How uint8 images become the input.
     threads : int
         That work on one batch together. The result does not depend on it, to the bit.
+    class_weights : ndarray of float32, shape (classes,), optional
+        From `issun.engine.protocol.class_weights_for`; needed where the recipe balances them.
 
     Raises
     ------
+    RecipeError
+        Where images of this size cannot be augmented as the recipe says.
     IssunError
         Where `ISSUN_ISA` names no instruction set of this machine, or memory does not suffice.
     """
 
     name = "native"
 
-    def __init__(self, net: Net, recipe: Recipe, scaling: Scaling, threads: int = 1) -> None:
+    def __init__(
+        self, net: Net, recipe: Recipe, scaling: Scaling, threads: int = 1, class_weights: NDArray[np.float32] | None = None
+    ) -> None:
         if threads < 1:
             raise IssunError(f"`threads` (={threads}) must be at least 1")
         if net.input[2] > 4:
             raise DataError(f"images of {net.input[2]} channels are more than the core takes (4)")
         self.net = net
         self.recipe = recipe
-        self._weights = net.parameters
-        by_row: dict[int, list[Tensor]] = {}
-        for tensor in tensors(net):
-            by_row.setdefault(tensor.row, []).append(tensor)
+        self._weights = net.stored
+        if recipe.augment:
+            recipe.augment.check(net.input)
+        class_weights = checked_class_weights(recipe, class_weights, net.classes)
+
+        def make(**particular: Any) -> _native.Engine:
+            try:
+                return _native.Engine(
+                    classes=net.classes,
+                    weights=net.stored,
+                    batch=recipe.batch_size,
+                    smoothing=recipe.label_smoothing,
+                    class_weights=[] if class_weights is None else class_weights.tolist(),
+                    threads=threads,
+                    **particular,
+                )
+            except MemoryError:
+                raise IssunError(f"not enough memory to train `{net}` with batches of {recipe.batch_size}: take smaller batches") from None
+            except RuntimeError as error:
+                raise IssunError(str(error)) from None
+
         height, width, channels = net.input
-        try:
-            self._core = _native.Engine(
-                layers=[_record(row, by_row.get(row.index, [])) for row in net.rows],
-                height=height,
-                width=width,
-                channels=channels,
-                classes=net.classes,
-                factor=list(scaling.factor),
-                offset=list(scaling.offset),
-                weights=net.parameters,
-                batch=recipe.batch_size,
-                threads=threads,
-            )
-        except MemoryError:
-            raise IssunError(f"not enough memory to train `{net}` with batches of {recipe.batch_size}: take smaller batches") from None
-        except RuntimeError as error:
-            raise IssunError(str(error)) from None
+        self._core = make(
+            layers=lowered(net),
+            height=height,
+            width=width,
+            channels=channels,
+            factor=list(scaling.factor),
+            offset=list(scaling.offset),
+            augment=_augment_record(recipe.augment),
+            takes_values=False,
+            macs_before=0,
+        )
+        rows = 0 if recipe.augment else cut_after(net)
+        # Made when training begins: whoever only asks for logits has no use for it.
+        self._make_beginning = functools.partial(Beginning, net, rows, scaling, functools.partial(make, augment={})) if rows else None
+        self._beginning: Beginning | None = None
         self._settings = {
             "kind": _OPTIMIZERS[recipe.optimizer],
             "momentum": recipe.momentum,
@@ -150,6 +125,10 @@ class NativeEngine:
             "beta_2": recipe.beta_2,
             "rho": recipe.rho,
             "epsilon": recipe.epsilon,
+            "nesterov": recipe.nesterov,
+            "weight_decay": recipe.weight_decay,
+            "clip_norm": recipe.clip_norm or 0.0,
+            "average": recipe.average,
         }
 
     @property
@@ -160,7 +139,15 @@ class NativeEngine:
     @property
     def memory(self) -> int:
         """Bytes of all arenas, which are planned and allocated before anything runs."""
-        return int(self._core.memory)
+        return int(self._core.memory) + (self._beginning.memory if self._beginning else 0)
+
+    def ticks(self, count: bool) -> list[int]:
+        """Return what the processor's counter ran through at each operator since the last call; begin to count, or stop.
+
+        Three numbers for each record of `issun.engine.lowering.lowered` (values, gradient of the input, gradient of the weights), then
+        those of entering images, the loss, adding gradients up, the optimiser and packing weights. Empty where nothing was counted.
+        """
+        return list(self._core.ticks(count))
 
     def train_epoch(
         self,
@@ -180,8 +167,26 @@ class NativeEngine:
         if cancel is not None and cancel.is_set():
             raise Cancelled("training was stopped before an epoch")
         rates = np.ascontiguousarray(self.recipe.learning_rates(state.epoch, len(indices)))
-        loss, correct, steps, finite, cancelled = self._core.train(
-            images, labels, indices, rates, state.weights, state.moments, state.step, self._settings, _unsigned(seed), state.epoch, cancel
+        core = self._core
+        entering: NDArray[np.uint8] | NDArray[np.float32] = images
+        if self._beginning is None and self._make_beginning is not None:
+            self._beginning = self._make_beginning()
+        if self._beginning is not None and self._beginning.fits(images):
+            core, entering = self._beginning.rest, self._beginning.values(images, state.weights, cancel)
+        loss, correct, steps, finite, cancelled = core.train(
+            entering,
+            labels,
+            indices,
+            rates,
+            state.weights,
+            state.moments,
+            state.average,
+            state.step,
+            self._settings,
+            _unsigned(seed),
+            state.epoch,
+            cancel,
+            *self._draws(seed, state.epoch, indices),
         )
         if cancelled:
             raise Cancelled("training was stopped within an epoch")
@@ -197,7 +202,12 @@ class NativeEngine:
         if cancel is not None and cancel.is_set():
             raise Cancelled("inference was stopped before it began")
         out = np.empty((len(indices), self.net.classes), np.float32)
-        if not self._core.logits(images, indices, self._checked_weights(weights), out, cancel):
+        weights = self._checked_weights(weights)
+        core = self._core
+        entering: NDArray[np.uint8] | NDArray[np.float32] = images
+        if self._beginning is not None and self._beginning.holds(images, weights):
+            core, entering = self._beginning.rest, self._beginning.values(images, weights, cancel)
+        if not core.logits(entering, indices, weights, out, cancel):
             raise Cancelled("inference was stopped")
         return out
 
@@ -217,15 +227,21 @@ class NativeEngine:
                 f"`indices` (of length {len(indices)}) must hold from 1 to {self.recipe.batch_size} images, the recipe's batch size"
             )
         out = np.zeros(self._weights, np.float32)
-        loss = self._core.gradients(images, labels, indices, self._checked_weights(weights), _unsigned(seed), epoch, out)
+        drawn = self._draws(seed, epoch, indices)
+        loss = self._core.gradients(images, labels, indices, self._checked_weights(weights), _unsigned(seed), epoch, out, *drawn)
         return loss, out
 
     def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:
         """See `Engine.step`."""
         self._check_state(state)
         flat = np.ascontiguousarray(gradient, np.float32)
-        self._core.step(self._checked_weights(flat), state.weights, state.moments, state.step + 1, learning_rate, self._settings)
+        flat = self._checked_weights(flat)
+        self._core.step(flat, state.weights, state.moments, state.average, state.step + 1, learning_rate, self._settings)
         state.step += 1
+
+    def _draws(self, seed: int, epoch: int, indices: NDArray[np.int64]) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
+        augmentation = self.recipe.augment
+        return (None, None) if augmentation is None else draw(augmentation, self.net.input, seed, epoch, indices)
 
     def _check_state(self, state: State) -> None:
         self._checked_weights(state.weights)
@@ -237,6 +253,7 @@ class NativeEngine:
             )
         if not (state.weights.flags.c_contiguous and moments.flags.c_contiguous):
             raise IssunError("the arrays of a state must be C-contiguous: pass numpy.ascontiguousarray(...)")
+        check_average(self.recipe, state.average, self._weights)
 
     def _checked_weights(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         if weights.shape != (self._weights,) or weights.dtype != np.float32:

@@ -14,13 +14,27 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.engine.weights import initialised
+from issun.errors import IssunError, RecipeError
 from issun.recipe import Optimizer, Recipe
 
 #: Changes whenever the same trial would give other bits; part of every trial's id.
 NUMERICS_VERSION = 1
 
 #: How many moments each optimiser keeps of every weight.
-SLOTS: dict[Optimizer, int] = {"sgd": 1, "adam": 2, "rmsprop": 1, "adadelta": 2}
+SLOTS: dict[Optimizer, int] = {"sgd": 1, "adam": 2, "rmsprop": 1, "adadelta": 2, "adamw": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best epoch so far on validation: higher accuracy, or as high an accuracy with a lower loss. `epoch` counts from 1.
+
+    `weights` are those that would be handed over after it, where the recipe keeps the best; nobody changes them any more.
+    """
+
+    epoch: int
+    accuracy: float
+    loss: float
+    weights: NDArray[np.float32] | None = None
 
 
 @dataclass
@@ -29,27 +43,42 @@ class State:
 
     Attributes
     ----------
-    weights : ndarray of float32, shape (parameters,)
-    moments : ndarray of float32, shape (slots, parameters)
-        m, v of adam; m of sgd; v of rmsprop; v, u of adadelta (names as in `issun.recipe`).
+    weights : ndarray of float32, shape (net.stored,)
+        As `issun.engine.weights.tensors` lays them out. The running mean and variance of a `norm` are among them, though no optimiser
+        changes them.
+    moments : ndarray of float32, shape (slots, net.stored)
+        m, v of adam; m of sgd; v of rmsprop; v, u of adadelta (names as in `issun.recipe`). Zero for what is not trained.
     step, epoch : int
         How many of each are done.
+    average : ndarray of float32, shape (parameters,), or None
+        The moving average of the weights, where the recipe asks for one.
+    best : Best or None
+        Kept by `issun.engine.fitting.fit`; None before the first epoch.
     """
 
     weights: NDArray[np.float32]
     moments: NDArray[np.float32]
     step: int = 0
     epoch: int = 0
+    average: NDArray[np.float32] | None = None
+    best: Best | None = None
+
+    @property
+    def measured(self) -> NDArray[np.float32]:
+        """The weights that validation measures: the average where there is one."""
+        return self.weights if self.average is None else self.average
 
     @classmethod
     def start(cls, net: Net, recipe: Recipe, seed: int) -> State:
         """Return the state before the first step, weights drawn by `seed`."""
         weights = initialised(net, recipe.initializer, seed)
-        return cls(weights, np.zeros((SLOTS[recipe.optimizer], len(weights)), np.float32))
+        average = weights.copy() if recipe.average else None
+        return cls(weights, np.zeros((SLOTS[recipe.optimizer], len(weights)), np.float32), average=average)
 
     def copy(self) -> State:
         """Return a state that shares nothing with this one."""
-        return State(self.weights.copy(), self.moments.copy(), self.step, self.epoch)
+        average = None if self.average is None else self.average.copy()
+        return State(self.weights.copy(), self.moments.copy(), self.step, self.epoch, average, self.best)
 
 
 @dataclass(frozen=True)
@@ -85,10 +114,57 @@ def scaling_for(recipe: Recipe, images: NDArray[np.uint8], indices: NDArray[np.i
     return Scaling(tuple(factors), tuple(offsets))
 
 
+def class_weights_for(recipe: Recipe, labels: NDArray[np.int32], indices: NDArray[np.int64], classes: int) -> NDArray[np.float32] | None:
+    """Return what an image of each class counts, shape (classes,); None where all count the same.
+
+    `balanced` measures the labels at `indices` (the training part); a class without any image there gets 0.
+
+    Raises
+    ------
+    RecipeError
+        Where the recipe names another number of weights than there are classes.
+    """
+    given = recipe.class_weights
+    if given is None:
+        return None
+    if given == "balanced":
+        counts = np.bincount(labels[indices], minlength=classes).astype(np.float64)
+        return np.divide(len(indices), classes * counts, out=np.zeros(classes), where=counts > 0).astype(np.float32)
+    if len(given) != classes:
+        raise RecipeError(f"`class_weights` (={given!r}): {len(given)} numbers for {classes} classes; give one for each class")
+    return np.array(given, np.float32)
+
+
+def checked_class_weights(recipe: Recipe, given: NDArray[np.float32] | None, classes: int) -> NDArray[np.float32] | None:
+    """Return the class weights of an engine: those `given`, or those that the recipe names.
+
+    Raises
+    ------
+    IssunError
+        Where the recipe asks for balanced weights and none are given, or they are not one number a class.
+    """
+    if given is None:
+        if recipe.class_weights == "balanced":
+            raise IssunError("`class_weights` must be given to an engine whose recipe balances them: measure them with `class_weights_for`")
+        return class_weights_for(recipe, np.zeros(0, np.int32), np.zeros(0, np.int64), classes)
+    if given.shape != (classes,) or given.dtype != np.float32:
+        raise IssunError(f"`class_weights` of shape {given.shape} and type {given.dtype} do not fit: ({classes},) float32 is needed")
+    return given
+
+
+def check_average(recipe: Recipe, average: NDArray[np.float32] | None, count: int) -> None:
+    """Raise `IssunError` where the moving average of a state is not that of this network and recipe."""
+    if bool(recipe.average) != (average is not None):
+        raise IssunError(f"`average` of a state must {'be there' if recipe.average else 'be None'}: the recipe's is {recipe.average:g}")
+    if average is not None and (average.shape != (count,) or average.dtype != np.float32 or not average.flags.c_contiguous):
+        raise IssunError(f"`average` must be contiguous float32 of shape ({count},), not {average.dtype} {average.shape}")
+
+
 class EpochSums(NamedTuple):
     """What one pass over the training images saw, with the weights as they were when each batch was met.
 
-    `loss` is the mean over the images (penalties included), `accuracy` a fraction.
+    `loss` is the mean over the images of what the recipe minimises (smoothing, class weights and penalties included), `accuracy` a
+    fraction.
     """
 
     loss: float
@@ -106,6 +182,9 @@ class Engine(Protocol):
 
     `images` are uint8 (N, height, width, channels), C-contiguous; `labels` int32 (N,); `indices` int64, which of them to use, in
     which order. Batches are taken from `indices` in order. Dropout draws are keyed by seed, epoch and the image's index.
+
+    A `norm` that is not frozen uses mean and variance of the batch, over images and positions, in `train_epoch` and `gradients`;
+    after each step of `train_epoch` the running ones, which `logits` uses, become 0.9 of what they were and 0.1 of those of the batch.
     """
 
     def train_epoch(
@@ -123,7 +202,8 @@ class Engine(Protocol):
     def logits(
         self, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], cancel: CancelFlag | None = None
     ) -> NDArray[np.float32]:
-        """Return the logits of the images at `indices`, shape (len(indices), classes), as inference gives them (no dropout)."""
+        """Return the logits of the images at `indices`, shape (len(indices), classes), as inference gives them: without dropout and
+        with running statistics."""
         ...
 
     def gradients(
@@ -135,7 +215,7 @@ class Engine(Protocol):
         seed: int,
         epoch: int,
     ) -> tuple[float, NDArray[np.floating]]:
-        """Return the loss of one batch (penalties included) and its gradient, flat as the weights, zero for frozen ones."""
+        """Return the loss of one batch (penalties included) and its gradient, flat as the weights, zero where nothing is trained."""
         ...
 
     def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:

@@ -1,7 +1,7 @@
 """Every random draw of training, as a pure function of what it is for.
 
 A draw depends on seed, purpose, epoch, image, layer and element and on nothing else: not on the order of work, the number of
-threads, or the width of a vector register. The same functions stand in `native/random.hpp`; a test compares them.
+threads, or the width of a vector register. What the core draws itself, dropout, stands in `native/random.hpp` too; a test compares them.
 
 `mix64` is the finaliser of SplitMix64 (Steele, Lea & Flood 2014), `mix32` that of MurmurHash3 (Appleby 2011).
 """
@@ -16,7 +16,7 @@ GOLDEN32 = 0x9E3779B9
 MASK64 = (1 << 64) - 1
 
 #: What a stream of draws is for.
-SHUFFLE, DROPOUT, INITIALISE = 1, 2, 3
+SHUFFLE, DROPOUT, INITIALISE, AUGMENT = 1, 2, 3, 4
 
 
 def mix64(value: int) -> int:
@@ -44,6 +44,11 @@ def draws64(key: int, indices: NDArray[np.integer]) -> NDArray[np.uint64]:
     """Return the 64-bit draw of each index in the stream `key`; shape as `indices`."""
     with np.errstate(over="ignore"):
         return _mix64_array(np.uint64(key) + (indices.astype(np.uint64) + np.uint64(1)) * np.uint64(GOLDEN64))
+
+
+def uniform(seed: int, parts: tuple[int, ...], indices: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return for each index a number from 0 (included) to 1 (not included), a multiple of 2^-53, of the stream that `parts` name."""
+    return (draws64(stream(seed, *parts), indices) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def shuffled(indices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:

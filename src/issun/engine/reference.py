@@ -1,37 +1,23 @@
 """What is right? The engine in plain NumPy and float64: slow, short, and the definition that the native core is held against.
 
-The layers themselves are in `issun.engine.reference_layers`. Stored weights and moments are float32, rounded once at the end of
-each step; everything between is float64.
+The layers themselves are in `issun.engine.reference_layers` and `issun.engine.reference_channels`, the walk through them in
+`issun.engine.reference_graph`. Stored weights and moments are float32, rounded once at the end of each step; everything between is
+float64.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.layers import LINEAR, Classifier, Conv, Dense, Dropout, GlobalAveragePool, Pool
-from issun.arch.net import Net, Row, activation_of
-from issun.engine.protocol import SLOTS, CancelFlag, EpochSums, Scaling, State
-from issun.engine.randomness import dropped
-from issun.engine.reference_layers import (
-    Array,
-    activation_backward,
-    activation_forward,
-    average_pool_backward,
-    average_pool_forward,
-    conv_backward,
-    conv_forward,
-    cross_entropy,
-    dense_backward,
-    dense_forward,
-    global_average_backward,
-    global_average_forward,
-    max_pool_backward,
-    max_pool_forward,
-)
+from issun.arch.net import Net
+from issun.engine.augmenting import draw
+from issun.engine.protocol import SLOTS, CancelFlag, EpochSums, Scaling, State, check_average, checked_class_weights
+from issun.engine.reference_augment import seen as augmented
+from issun.engine.reference_channels import RUNNING_SHARE
+from issun.engine.reference_graph import Masks, Passed, backward, batch_statistics, dropout_masks, forward
+from issun.engine.reference_layers import Array, cross_entropy
+from issun.engine.reference_optimizers import change
 from issun.engine.weights import penalty, tensors
 from issun.errors import Cancelled, DataError, IssunError
 from issun.recipe import Recipe
@@ -53,23 +39,31 @@ class ReferenceEngine:
     recipe : Recipe
     scaling : Scaling
         How uint8 values become the network's input; `issun.engine.protocol.scaling_for` measures it.
+    class_weights : ndarray of float32, shape (classes,), optional
+        From `issun.engine.protocol.class_weights_for`; needed where the recipe balances them.
 
     Raises
     ------
+    RecipeError
+        Where images of this size cannot be augmented as the recipe says.
     DataError
         From each method that takes images: where images, labels and indices do not fit the network or each other.
     Cancelled
         From each method that takes `cancel`, when it is set between two batches.
     """
 
-    def __init__(self, net: Net, recipe: Recipe, scaling: Scaling) -> None:
+    def __init__(self, net: Net, recipe: Recipe, scaling: Scaling, class_weights: NDArray[np.float32] | None = None) -> None:
+        self._class_weights = checked_class_weights(recipe, class_weights, net.classes)
         self.net = net
         self.recipe = recipe
         self.scaling = scaling
-        self._tensors = {tensor.name: tensor for tensor in tensors(net)}
-        self._trained = np.zeros(net.parameters, np.bool_)
-        for tensor in self._tensors.values():
+        if recipe.augment:
+            recipe.augment.check(net.input)
+        self._trained = np.zeros(net.stored, np.bool_)
+        self._decays = np.zeros(net.stored, np.bool_)
+        for tensor in tensors(net):
             self._trained[tensor.slice] = tensor.trained
+            self._decays[tensor.slice] = tensor.kernel
 
     def train_epoch(
         self, state: State, images: Images, labels: Labels, indices: Indices, seed: int, cancel: CancelFlag | None = None
@@ -77,18 +71,20 @@ class ReferenceEngine:
         """Take every step of epoch `state.epoch`; a batch whose loss is not finite ends it before its step, and the loss is nan."""
         self._check(images, indices, labels)
         self._check_state(state.weights, state.moments)
+        check_average(self.recipe, state.average, len(state.weights))
         size = self.recipe.batch_size
         rates = self.recipe.learning_rates(state.epoch, len(indices))
         loss_sum, correct = 0.0, 0
         for start, rate in zip(range(0, len(indices), size), rates, strict=True):
             _stop_if(cancel)
             batch = indices[start : start + size]
-            loss, hits, gradient = self._batch(state.weights, images, labels, batch, seed, state.epoch)
+            loss, hits, gradient, seen = self._batch(state.weights, images, labels, batch, seed, state.epoch)
             correct += hits
             if not np.isfinite(loss):
                 loss_sum = np.nan
                 break
             loss_sum += loss * len(batch)
+            self._update_statistics(state.weights, seen)
             self.step(state, gradient, rate)
         state.epoch += 1
         return EpochSums(loss_sum / len(indices), correct / len(indices))
@@ -97,124 +93,85 @@ class ReferenceEngine:
     def logits(
         self, weights: NDArray[np.float32], images: Images, indices: Indices, cancel: CancelFlag | None = None
     ) -> NDArray[np.float32]:
-        """Return the logits of the images at `indices`, shape (len(indices), classes), without dropout."""
+        """Return the logits of the images at `indices`, shape (len(indices), classes), without dropout and with running statistics."""
         self._check(images, indices)
         self._check_state(weights)
         out = np.zeros((len(indices), self.net.classes), np.float32)
         for start in range(0, len(indices), INFERENCE_BATCH):
             _stop_if(cancel)
             part = indices[start : start + INFERENCE_BATCH]
-            out[start : start + len(part)] = self.forward(weights, images, part, [None] * len(self.net.rows))[0]
+            out[start : start + len(part)] = self.forward(weights, images, part, None)[0]
         return out
 
     def gradients(
         self, weights: NDArray[np.float32], images: Images, labels: Labels, indices: Indices, seed: int, epoch: int
     ) -> tuple[float, Array]:
-        """Return the loss of one batch (penalties included) and its gradient, float64, flat as the weights, zero for frozen ones."""
+        """Return the loss of one batch (penalties included) and its gradient, float64, flat as the weights, zero where none is trained."""
         self._check(images, indices, labels)
         self._check_state(weights)
-        loss, _, gradient = self._batch(weights, images, labels, indices, seed, epoch)
+        loss, _, gradient, _ = self._batch(weights, images, labels, indices, seed, epoch)
         return loss, gradient
 
     @np.errstate(over="ignore", invalid="ignore")  # the loss of the next batch shows a step that went too far
     def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:
-        """Take one optimiser step from a given gradient by the formulas of `issun.recipe`; frozen weights stay as they are."""
+        """Take one optimiser step from a given gradient by the formulas of `issun.recipe`; frozen weights stay as they are.
+
+        The moving average follows at its end, so whatever else changes weights in a training step must have done so before.
+        """
         self._check_state(state.weights, state.moments)
-        recipe, trained, t = self.recipe, self._trained, state.step + 1
+        check_average(self.recipe, state.average, len(state.weights))
+        trained, t = self._trained, state.step + 1
+        weights, moments = (array.astype(np.float64)[..., trained] for array in (state.weights, state.moments))
         g = gradient.astype(np.float64)[trained]
-        moments = state.moments.astype(np.float64)[:, trained]
-        if recipe.optimizer == "sgd":
-            moments[0] = recipe.momentum * moments[0] - learning_rate * g
-            change = moments[0]
-        elif recipe.optimizer == "adam":
-            moments[0] = recipe.beta_1 * moments[0] + (1 - recipe.beta_1) * g
-            moments[1] = recipe.beta_2 * moments[1] + (1 - recipe.beta_2) * g**2
-            rate = learning_rate * np.sqrt(1 - recipe.beta_2**t) / (1 - recipe.beta_1**t)
-            change = -rate * moments[0] / (np.sqrt(moments[1]) + recipe.epsilon)
-        elif recipe.optimizer == "rmsprop":
-            moments[0] = recipe.rho * moments[0] + (1 - recipe.rho) * g**2
-            change = -learning_rate * g / np.sqrt(moments[0] + recipe.epsilon)
-        else:  # adadelta
-            moments[0] = recipe.rho * moments[0] + (1 - recipe.rho) * g**2
-            d = g * np.sqrt(moments[1] + recipe.epsilon) / np.sqrt(moments[0] + recipe.epsilon)
-            moments[1] = recipe.rho * moments[1] + (1 - recipe.rho) * d**2
-            change = -learning_rate * d
-        state.weights[trained] += change  # computed in float64, rounded as it is stored
+        state.weights[trained] += change(
+            self.recipe, weights, self._decays[trained], moments, g, learning_rate, t
+        )  # rounded as it is stored
         state.moments[:, trained] = moments
+        if state.average is not None:
+            fresh = (1 - self.recipe.average) / (1 - self.recipe.average**t)
+            state.average += fresh * (state.weights.astype(np.float64) - state.average)
         state.step = t
 
     @np.errstate(over="ignore", invalid="ignore")
     def _batch(
         self, weights: NDArray[np.float32], images: Images, labels: Labels, indices: Indices, seed: int, epoch: int
-    ) -> tuple[float, int, Array]:
-        """Return loss (penalties included), how many images are classified correctly, and the gradient of one training batch."""
+    ) -> tuple[float, int, Array, list[Passed]]:
+        """Return of one training batch: loss (penalties included), how many images are classified correctly, the gradient, and what
+        each row saw."""
         masks = dropout_masks(self.net, indices, seed, epoch)
-        logits, tape = self.forward(weights, images, indices, masks)
-        loss, by_logits = cross_entropy(logits, labels[indices])
-        gradient = self._backward(weights, tape, by_logits, masks)
-        return loss + penalty(self.net, weights), int((logits.argmax(axis=1) == labels[indices]).sum()), gradient
+        batch: Images | Array = images[indices]
+        own, mix = labels[indices], None
+        if self.recipe.augment:
+            drawn = draw(self.recipe.augment, self.net.input, seed, epoch, indices)
+            batch, mix = augmented(images[indices], self.recipe.augment, drawn), drawn.mix
+        logits, seen = self.forward(weights, batch, np.arange(len(batch)), masks)
+        loss, by_logits = cross_entropy(logits, own, np.roll(own, -1), mix, self.recipe.label_smoothing, self._class_weights)
+        gradient = backward(self.net, weights, seen, by_logits, masks)
+        for tensor in tensors(self.net):
+            if tensor.trained:
+                w = weights[tensor.slice].astype(np.float64)
+                gradient[tensor.slice] += tensor.l1 * np.sign(w) + 2 * tensor.l2 * w
+        hits = int((logits.argmax(axis=1) == own).sum())
+        return loss + penalty(self.net, weights), hits, gradient, seen
 
-    def forward(
-        self, weights: NDArray[np.float32], images: Images, indices: Indices, masks: Sequence[Array | None]
-    ) -> tuple[Array, list[tuple[Array, Array]]]:
-        """Return the logits and, for the way back, each layer's input and its output before the activation."""
+    def forward(self, weights: NDArray[np.floating], images: Images | Array, indices: Indices, masks: Masks) -> tuple[Array, list[Passed]]:
+        """Return the logits and what each row saw: while training with the masks of `dropout_masks`, in inference with None."""
         x = (images[indices] * np.array(self.scaling.factor) + np.array(self.scaling.offset)).transpose(0, 3, 1, 2)
-        tape = []
-        for row, mask in zip(self.net.rows, masks, strict=True):
-            kernel, bias = self._weights(weights, row, "kernel"), self._weights(weights, row, "bias")
-            match row.layer:
-                case Conv(stride=stride, padding=padding):
-                    z = conv_forward(x, kernel, bias, stride, padding == "same")
-                case Dense() | Classifier():
-                    z = dense_forward(x, kernel, bias)
-                case Pool(kind="max", window=window, stride=stride, padding=padding):
-                    z = max_pool_forward(x, window, stride, padding == "same")
-                case Pool(window=window, stride=stride, padding=padding):
-                    z = average_pool_forward(x, window, stride, padding == "same")
-                case GlobalAveragePool():
-                    z = global_average_forward(x)
-                case _:  # dropout, or an activation that stands alone
-                    z = x if mask is None else x * mask
-            tape.append((x, z))
-            x = activation_forward(z, activation_of(row.layer) or LINEAR)
-        return x, tape
+        seen = forward(self.net, weights, x, masks)
+        return seen[-1].out, seen
 
-    def _backward(
-        self, weights: NDArray[np.float32], tape: list[tuple[Array, Array]], gradient: Array, masks: Sequence[Array | None]
-    ) -> Array:
-        """Return the gradient of loss and penalties by all weights, flat, given that of the loss by the logits."""
-        flat = np.zeros(self.net.parameters)
-        for row, (x, z), mask in reversed(list(zip(self.net.rows, tape, masks, strict=True))):
-            gradient = activation_backward(gradient, z, activation_of(row.layer) or LINEAR)
-            kernel = self._weights(weights, row, "kernel")
-            match row.layer:
-                case Conv(stride=stride, padding=padding):
-                    gradient, by_kernel, by_bias = conv_backward(gradient, x, kernel, stride, padding == "same")
-                case Dense() | Classifier():
-                    gradient, by_kernel, by_bias = dense_backward(gradient, x, kernel)
-                case Pool(kind="max", window=window, stride=stride, padding=padding):
-                    gradient = max_pool_backward(gradient, x, window, stride, padding == "same")
-                case Pool(window=window, stride=stride, padding=padding):
-                    gradient = average_pool_backward(gradient, x, window, stride, padding == "same")
-                case GlobalAveragePool():
-                    gradient = global_average_backward(gradient, x)
-                case _:
-                    gradient = gradient if mask is None else gradient * mask
-            if isinstance(row.layer, Conv | Dense | Classifier) and not row.frozen:
-                by_kernel = by_kernel + row.layer.l1 * np.sign(kernel) + 2 * row.layer.l2 * kernel
-                flat[self._tensors[f"{row.index}.kernel"].slice] = by_kernel.ravel()
-                if row.layer.bias:
-                    flat[self._tensors[f"{row.index}.bias"].slice] = by_bias
-        return flat
-
-    def _weights(self, weights: NDArray[np.float32], row: Row, name: str) -> Array:
-        """Return a layer's kernel or bias in float64; a zero where it has none."""
-        tensor = self._tensors.get(f"{row.index}.{name}")
-        return np.zeros(1) if tensor is None else weights[tensor.slice].reshape(tensor.shape).astype(np.float64)
+    @np.errstate(over="ignore", invalid="ignore")
+    def _update_statistics(self, weights: NDArray[np.float32], seen: list[Passed]) -> None:
+        """Let the running statistics follow those of the batch that a step has just learned from."""
+        of_batch = batch_statistics(self.net, seen)
+        for tensor in tensors(self.net):
+            if tensor.name in of_batch:
+                running = weights[tensor.slice].astype(np.float64)
+                weights[tensor.slice] = (1 - RUNNING_SHARE) * running + RUNNING_SHARE * of_batch[tensor.name]
 
     def _check_state(self, weights: NDArray[np.float32], moments: NDArray[np.float32] | None = None) -> None:
         """Raise `IssunError` where weights or moments are not those of this network and recipe."""
-        count = self.net.parameters
+        count = self.net.stored
         for name, array, shape in (("weights", weights, (count,)), ("moments", moments, (SLOTS[self.recipe.optimizer], count))):
             if array is not None and (array.shape != shape or array.dtype != np.float32):
                 raise IssunError(f"`{name}` must be float32 of shape {shape} for this network and recipe, not {array.dtype} {array.shape}")
@@ -235,19 +192,6 @@ class ReferenceEngine:
             raise DataError(f"`labels` must have one entry for each of the {len(images)} images, not {len(labels)}")
         if not 0 <= labels.min() <= labels.max() < self.net.classes:
             raise DataError(f"`labels` must be from 0 to {self.net.classes - 1}, but they reach from {labels.min()} to {labels.max()}")
-
-
-def dropout_masks(net: Net, indices: Indices, seed: int, epoch: int) -> list[Array | None]:
-    """Return what each layer's input is multiplied by while training: 0 or 1 / (1 - rate) for dropout, None for other layers."""
-    masks: list[Array | None] = []
-    for row in net.rows:
-        if not isinstance(row.layer, Dropout):
-            masks.append(None)
-            continue
-        shape = (row.input[2], *row.input[:2]) if len(row.input) == 3 else row.input
-        zero = dropped(seed, epoch, row.index, indices, math.prod(shape), row.layer.rate)
-        masks.append(np.where(zero, 0.0, 1 / (1 - row.layer.rate)).reshape(len(indices), *shape))
-    return masks
 
 
 def _stop_if(cancel: CancelFlag | None) -> None:

@@ -1,7 +1,36 @@
-"""Pictures and tables of plain data: frames and arrays in, figures and terminal tables out."""
+"""Pictures and tables of plain data: frames and arrays in, figures and terminal tables out.
 
-from issun.show.curves import curves_figure, sparkline
-from issun.show.frontier import frontier_figure
+A function ``draw_…`` draws on the Axes that it is given and returns them; the function ``…_figure`` beside it makes a figure around that.
+"""
+
+from issun.show.classes import classes_figure, draw_classes
+from issun.show.confusion import confusion_figure, draw_confusion, draw_pairs
+from issun.show.curves import curves_figure, draw_curves, sparkline
+from issun.show.frontier import draw_frontier, frontier_figure
+from issun.show.gallery import draw_miss, gallery_figure
+from issun.show.heatmap import draw_heatmap, heatmap_figure
+from issun.show.scatter import draw_scatter, scatter_figure
+from issun.show.shares import draw_shares, shares_figure
 from issun.show.style import save_figure
 
-__all__ = ["curves_figure", "frontier_figure", "save_figure", "sparkline"]
+__all__ = [
+    "classes_figure",
+    "confusion_figure",
+    "curves_figure",
+    "draw_classes",
+    "draw_confusion",
+    "draw_curves",
+    "draw_frontier",
+    "draw_heatmap",
+    "draw_miss",
+    "draw_pairs",
+    "draw_scatter",
+    "draw_shares",
+    "frontier_figure",
+    "gallery_figure",
+    "heatmap_figure",
+    "save_figure",
+    "scatter_figure",
+    "shares_figure",
+    "sparkline",
+]

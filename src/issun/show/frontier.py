@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -26,36 +27,58 @@ WIDTH, PLOT_HEIGHT, LEFT, RIGHT = 9.0, 5.0, 0.75, 0.25  # inches
 MOST_LABELS = 10
 LEGEND_WIDTH, LEGEND_LINE = 108, 0.2  # characters, inches
 
+#: The sizes that accuracy is drawn against: columns of a frame.
+Size = Literal["parameters", "macs"]
+_SIZES: dict[Size, str] = {"parameters": "parameters", "macs": "multiply-accumulates for one image"}
 
-def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | None = None) -> Figure:
-    """Draw accuracy against parameters for every network of a study.
+
+def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | None = None, size: Size = "parameters") -> Figure:
+    """Draw accuracy against size for every network of a study.
 
     Parameters
     ----------
-    frame : DataFrame
-        One row a network; families are named in the order in which they come. Columns: `family` and `network` (str), `knobs` (dict of
-        str to int), `parameters` (int), `validation` (mean accuracy over seeds, a fraction; a row without one is left out),
-        `validation_sd` (NaN where there is one seed), `frontier` (bool).
+    frame, target, size
+        As of `draw_frontier`.
     title : str
-    target : float, optional
-        Accuracy to mark, a fraction.
 
     Returns
     -------
     Figure
         Bound to no window; save it with `save_figure`.
     """
+    figure, axes = _empty(title, sum(text.count("\n") + 1.25 for text in _legend_texts(frame).values()))
+    draw_frontier(axes, frame, target=target, size=size)
+    return figure
+
+
+def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = None, size: Size = "parameters") -> Axes:
+    """Draw accuracy against size for every network of a study, the families' names below.
+
+    Parameters
+    ----------
+    axes : Axes
+        With its final place in its figure, since labels are put where they hide nothing.
+    frame : DataFrame
+        One row a network; families are named in the order in which they come. Columns: `family` and `network` (str), `knobs` (dict of
+        str to int), `parameters` or `macs` (int), `validation` (mean accuracy over seeds, a fraction; a row without one is left out),
+        `validation_sd` (NaN where there is one seed), `frontier` (bool: with that size).
+    target : float, optional
+        Accuracy to mark, a fraction.
+    size : {"parameters", "macs"}
+        What is drawn to the right.
+    """
+    plain_axes(axes)
+    frame = frame.assign(parameters=frame[size])
     data = frame[frame["validation"].notna() & (frame["parameters"] > 0)].sort_values("parameters", kind="stable")
-    families = list(dict.fromkeys(frame["family"]))
-    texts = [textwrap.fill(family, LEGEND_WIDTH, subsequent_indent="  ") for family in families]
-    figure, axes = _empty(title, sum(text.count("\n") + 1.25 for text in texts))
+    texts = _legend_texts(frame)
+    families = list(texts)
     if data.empty:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no network has been measured yet", transform=axes.transAxes, ha="center", color=PALE)
-        return figure
-    _scale(axes, data, target)
+        return axes
+    _scale(axes, data, target, _SIZES[size])
     handles = []
-    for family, text, colour, marker in zip(families, texts, cycle(COLOURS), cycle(MARKERS), strict=False):
+    for (family, text), colour, marker in zip(texts.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
         _draw_family(axes, data[data["family"] == family], colour, marker)
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=7, label=text))
     frontier = data[data["frontier"].astype(bool)]
@@ -80,7 +103,12 @@ def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | Non
         occupied += _draw_target(axes, target, occupied)
     colours = dict(zip(families, islice(cycle(COLOURS), len(families)), strict=True))
     place_labels(axes, _labels(data, frontier, target, colours), occupied, 8.5)
-    return figure
+    return axes
+
+
+def _legend_texts(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the families in the order in which they come, each folded as the legend shows it."""
+    return {family: textwrap.fill(family, LEGEND_WIDTH, subsequent_indent="  ") for family in dict.fromkeys(frame["family"])}
 
 
 def _empty(title: str, legend_lines: float) -> tuple[Figure, Axes]:
@@ -90,18 +118,17 @@ def _empty(title: str, legend_lines: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((LEFT / WIDTH, bottom / height, (WIDTH - LEFT - RIGHT) / WIDTH, PLOT_HEIGHT / height))
-    plain_axes(axes)
     title_above(figure, title)
     return figure, axes
 
 
-def _scale(axes: Axes, data: pd.DataFrame, target: float | None) -> None:
+def _scale(axes: Axes, data: pd.DataFrame, target: float | None, name: str) -> None:
     """Set both axes so that every point, and the target, lies inside."""
     deviation = data["validation_sd"].fillna(0.0)
     ends = [*(data["validation"] - deviation), *data["validation"], *([] if target is None else [target])]
     accuracy_axis(axes, 100 * max(0.0, min(ends)), 100 * max([*data["validation"], *([] if target is None else [target])]))
     count_axis(axes, float(data["parameters"].min()), float(data["parameters"].max()))
-    axes.set_xlabel("parameters", color=PALE, fontsize=10, loc="right")
+    axes.set_xlabel(name, color=PALE, fontsize=10, loc="right")
     axes.annotate(
         "validation accuracy", (0, 1), xycoords="axes fraction", xytext=(-40, 12), textcoords="offset points", fontsize=10, color=PALE
     )

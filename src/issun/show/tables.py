@@ -35,17 +35,18 @@ def family_letters(families: Iterable[str]) -> dict[str, str]:
     return dict(zip(dict.fromkeys(families), names, strict=False))
 
 
-def _family_key(letters: Mapping[str, str]) -> Iterator[RenderableType]:
-    """Yield what each letter stands for, long families folded beside it."""
+def _family_key(letters: Mapping[str, str], texts: Mapping[str, str] | None = None) -> Iterator[RenderableType]:
+    """Yield what each letter stands for, long families folded beside it; `texts` are the families of those that have names."""
     key = Table.grid(padding=(0, 2))
     key.add_column(style="bold", no_wrap=True)
     key.add_column(overflow="fold")
     for family, letter in letters.items():
-        key.add_row(letter, Text(family))
+        text = (texts or {}).get(family, family)
+        key.add_row(letter, Text(family if text == family else f"{family}: {text}"))
     yield Padding(key, (1, 0, 0, 0))
 
 
-def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None) -> RenderableType:
+def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None, texts: Mapping[str, str] | None = None) -> RenderableType:
     """Return networks with their sizes and accuracies, in the order of the frame, and below them the families.
 
     Parameters
@@ -54,40 +55,62 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
         One row a network. Columns: `family` (str), `knobs` (dict), `parameters`, `macs` (int), `validation`, `validation_sd`, `lower`
         (fractions; the deviation is NaN for one seed); where there is one, `test` and `test_sd` (NaN: not shown) and `note` (str, may be
         empty), `training` (str; shown where it differs).
+        Where there is one, `label`: the family's name, which then stands for it.
     letters : mapping of str to str, optional
-        What the families are called; by default A, B, … in the order in which they come.
+        What the families (or their labels) are called; by default A, B, … in the order in which they come.
+    texts : mapping of str to str, optional
+        What is said of each label below the table; by default the family that the frame has for it.
     """
-    letters = letters or family_letters(frame["family"])
+    names = frame["label"] if "label" in frame else frame["family"]
+    letters = letters or family_letters(names)
     trainings = "training" in frame and frame["training"].nunique() > 1
     tested = "test" in frame and bool(frame["test"].notna().any())
     noted = "note" in frame and bool(frame["note"].astype(bool).any())
     columns = ["", "knobs", *(["training"] if trainings else []), "parameters", "MACs", "validation"]
     columns += ["test"] * tested + ["chosen for"] * noted
     table = plain_table(*columns, left=["", "knobs", "training", "chosen for"])
-    for _, row in frame.iterrows():
+    for (_, row), name in zip(frame.iterrows(), names, strict=True):
         note = str(row["note"]) if noted else ""
-        cells = [letters[row["family"]], knobs_text(row["knobs"]), *([row["training"]] if trainings else [])]
+        cells = [letters[name], knobs_text(row["knobs"]), *([row["training"]] if trainings else [])]
         cells += [f"{row['parameters']:,}", short_count(row["macs"]), mean_text(row["validation"], row["validation_sd"])]
         if tested:
             cells.append("" if isnan(row["test"]) else mean_text(row["test"], row["test_sd"]))
         if noted:
             cells.append(note)
         table.add_row(*(Text(cell) for cell in cells), style="bold" if note else "")
-    return Group(table, *_family_key(letters))
+    return Group(table, *_family_key(letters, texts or dict(zip(names, frame["family"], strict=True))))
 
 
 def layers_table(net: Net) -> Table:
     """Return the layers of a network with each one's share of the parameters and of the MACs, and the sums."""
     table = plain_table("", "layer", "output", "parameters", "share", "MACs", "share", left=["layer"])
     for row in cost.table(net):
-        name = row.layer + ("  (frozen)" if row.frozen and row.parameters else "")
         cells = [f"{row.parameters:,}", _share(row.parameter_share), f"{row.macs:,}", _share(row.mac_share)]
-        table.add_row(str(row.number), Text(name), shape_text(row.output), *cells)
+        table.add_row(str(row.number), Text(_layer_text(row)), shape_text(row.output), *cells)
     table.add_section()
     table.add_row("", "all", "", f"{net.parameters:,}", "", f"{net.macs:,}", "", style="bold")
     if net.trained < net.parameters:
         table.add_row("", "trained", "", f"{net.trained:,}", _share(net.trained / net.parameters), "", "")
     return table
+
+
+def _layer_text(row: cost.TableRow) -> str:
+    """Return a line's layer, and in parentheses what its place in the network adds: frozen, of whose weights, from where."""
+    if row.other is not None:
+        first, second = sorted((row.source, row.other))
+        return f"add {_output_of(first)} and {_output_of(second)}"
+    notes = []
+    if row.source != row.number - 1:
+        notes.append(f"shortcut from {_output_of(row.source)}")
+    if row.weights != row.number:
+        notes.append(f"again, as {row.weights}")
+    if row.frozen and row.parameters:
+        notes.append("frozen")
+    return row.layer + (f"  ({', '.join(notes)})" if notes else "")
+
+
+def _output_of(number: int) -> str:
+    return str(number) if number else "the image"
 
 
 def _share(fraction: float) -> str:

@@ -8,11 +8,12 @@ import numpy as np
 
 from issun.arch.net import Net
 from issun.data.dataset import Dataset
-from issun.engine import EngineName, State, make_engine, scaling_for, threads_available
-from issun.study.plan import Plan
+from issun.engine import EngineName, State, class_weights_for, make_engine, scaling_for, threads_available
+from issun.recipe import Recipe
+from issun.study.plan import Plan, recipe_text
 from issun.study.schedule import makespan
 
-#: How many networks are measured at most, and for how many seconds in all.
+#: How many networks are measured at most, where the recipes are not more than half of that, and for how many seconds in all.
 _NETWORKS, _SECONDS = 12, 1.5
 
 #: Looking at an image takes about a third of learning from it: forward alone, instead of forward and twice that backward.
@@ -22,8 +23,8 @@ _LOOK = 1 / 3
 def estimate(plan: Plan, dataset: Dataset, threads: int | None = None, *, engine: EngineName = "native") -> float:
     """Return about how many seconds it takes to train all trials of a plan.
 
-    Up to twelve networks, spread over the range of MACs, each take a few batches (about 1.5 s in all); between them the time for one
-    image is interpolated on MACs. With these times the trials are laid out longest first.
+    Up to twelve networks (of each recipe at least two), spread over the range of MACs, each take a few batches (about 1.5 s in all);
+    between them the time for one image is interpolated on MACs. With these times the trials are laid out longest first.
 
     Parameters
     ----------
@@ -36,22 +37,31 @@ def estimate(plan: Plan, dataset: Dataset, threads: int | None = None, *, engine
         What will train them.
     """
     count = threads_available() if threads is None else threads
-    nets = sorted(plan.networks, key=lambda net: (net.macs, net.parameters))
-    chosen = [nets[index] for index in sorted(set(np.linspace(0, len(nets) - 1, min(_NETWORKS, len(nets))).round().astype(int).tolist()))]
-    seconds = [_seconds_per_image(net, plan, dataset, _SECONDS / len(chosen), engine) for net in chosen]
-    macs = [net.macs for net in chosen]
-    images = len(plan.train) * plan.recipe.epochs + _LOOK * plan.data.test_images
-    per_network = {net.id: float(np.interp(net.macs, macs, seconds)) * images for net in nets}
-    return makespan([per_network[trial.net.id] for trial in plan.trials], count)
+    kinds: dict[str, dict[str, Net]] = {}  # the networks of each recipe
+    for trial in plan.trials:
+        kinds.setdefault(recipe_text(trial.recipe), {})[trial.net.id] = trial.net
+    recipes = {recipe_text(recipe): recipe for recipe in plan.recipes}
+    most = max(2, _NETWORKS // len(kinds))
+    per_trial: dict[tuple[str, str], float] = {}
+    for text, found in kinds.items():
+        nets = sorted(found.values(), key=lambda net: (net.macs, net.parameters))
+        chosen = [nets[index] for index in sorted(set(np.linspace(0, len(nets) - 1, min(most, len(nets))).round().astype(int).tolist()))]
+        budget = _SECONDS / len(kinds) / len(chosen)
+        seconds = [_seconds_per_image(net, recipes[text], plan, dataset, budget, engine) for net in chosen]
+        macs = [net.macs for net in chosen]
+        images = len(plan.train) * recipes[text].epochs + _LOOK * plan.data.test_images
+        per_trial |= {(text, net.id): float(np.interp(net.macs, macs, seconds)) * images for net in nets}
+    return makespan([per_trial[recipe_text(trial.recipe), trial.net.id] for trial in plan.trials], count)
 
 
-def _seconds_per_image(net: Net, plan: Plan, dataset: Dataset, budget: float, name: EngineName) -> float:
+def _seconds_per_image(net: Net, recipe: Recipe, plan: Plan, dataset: Dataset, budget: float, name: EngineName) -> float:
     """Measure longer and longer parts of an epoch, with its look at the validation images, until the time is used up.
 
     The last part counts: it is the longest, and the first pays for memory that is touched for the first time.
     """
-    recipe, images = plan.recipe, len(plan.train)
-    machine = make_engine(net, recipe, scaling_for(recipe, dataset.images, plan.train[:1000]), 1, name)
+    images = len(plan.train)
+    class_weights = class_weights_for(recipe, dataset.labels, plan.train, len(dataset.classes))
+    machine = make_engine(net, recipe, scaling_for(recipe, dataset.images, plan.train[:1000]), 1, name, class_weights)
     state = State.start(net, recipe, 0)
     part, until = min(recipe.batch_size, images), time.perf_counter() + budget
     while True:

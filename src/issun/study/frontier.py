@@ -25,7 +25,7 @@ DEFAULT_MARGIN = 0.01
 _ROUNDING = 1e-9
 
 #: What is true of the network itself and the same in each of its trials.
-_NETWORK_COLUMNS = ("family", "network", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory")
+_NETWORK_COLUMNS = ("family", "label", "network", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory")
 
 #: What makes trials comparable: they differ in nothing but the seed.
 _GROUP = ["network_id", "recipe_id", "split"]
@@ -49,7 +49,8 @@ def networks_frame(trials: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Ordered by parameters, then by accuracy, best first. Columns:
 
-        - ``network_id, family, network, knobs, recipe_id, split``: which network, out of which family, trained how
+        - ``network_id, family, label, network, knobs, recipe_id, split``: which network, out of which family (and what that is called),
+          trained how
         - ``parameters, trained, macs, bytes, peak_memory``: its sizes (bytes as float32, for one image)
         - ``seeds``: number of trials; ``diverged``: how many of them diverged
         - ``validation, validation_sd``: mean and standard deviation over seeds of the validation accuracy, fractions (the deviation is
@@ -76,7 +77,7 @@ def _network_row(key: Any, group: pd.DataFrame) -> dict[Hashable, Any]:
     images = int(first["validation_images"])
     return {
         **dict(zip(_GROUP, key, strict=True)),
-        **{name: first[name] for name in _NETWORK_COLUMNS},
+        **{name: first["family"] if name == "label" and name not in first else first[name] for name in _NETWORK_COLUMNS},
         "seeds": len(group),
         "validation": mean,
         "validation_sd": deviation,
@@ -115,9 +116,17 @@ def frontier(frame: pd.DataFrame) -> pd.DataFrame:
     return ordered[_undominated(ordered)].reset_index(drop=True)
 
 
+def mark_frontier(frame: pd.DataFrame, size: str = "parameters") -> pd.DataFrame:
+    """Return networks, smallest first by a column of sizes (``macs``), with ``frontier`` saying which of them no smaller one beats."""
+    ordered = frame.sort_values([size, "validation", "parameters", "network"], ascending=[True, False, True, True], ignore_index=True)
+    return ordered.assign(frontier=_undominated(ordered))
+
+
 def default_target(frame: pd.DataFrame) -> float:
-    """Return the accuracy that is good enough where none is asked for: 0.01 below the best mean on validation."""
-    return float(_some(frame)["validation"].max()) - DEFAULT_MARGIN
+    """Return the accuracy that is good enough where none is asked for: 0.01 below the best mean on validation, and above 0."""
+    best = float(_some(frame)["validation"].max())
+    # A target is above 0; where the best network is right about no image at all, one that is as good still meets it.
+    return max(best - DEFAULT_MARGIN, 2 * _ROUNDING if best > 0 else _ROUNDING)
 
 
 def smallest(frame: pd.DataFrame, accuracy: float | None = None, *, lower: bool = False) -> pd.Series[Any]:

@@ -1,11 +1,11 @@
-"""Which trials answer the question? Every network of every family, under one recipe and split, with each seed."""
+"""Which trials answer the question? Every network of every family, under its recipe, with each seed; all of them on one split."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, values_text
 from issun.data.dataset import Dataset, Split
 from issun.engine.protocol import NUMERICS_VERSION
-from issun.errors import NetworkError, RecipeError
+from issun.errors import NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe
 
 #: How many of the combinations that cannot be are spelt out where none can.
@@ -92,7 +92,7 @@ class Trial:
             "network": self.net.id,
             "recipe": recipe_text(self.recipe),
             "data": self.fingerprint,
-            "split": [self.split.fraction, self.split.seed],
+            "split": _split_key(self.split),
             "seed": self.seed,
             "numerics": NUMERICS_VERSION,
         }
@@ -115,9 +115,10 @@ class Infeasible:
 
 @dataclass(frozen=True)
 class Plan:
-    """All trials of one sweep.
+    """All trials of one sweep or study.
 
-    `train` and `validation` are the indices (int64, ascending) that the split gives on this data.
+    `recipe` is that of the first trial; `recipes` has those of all. `seeds` are all that occur. `train` and `validation` are the indices
+    (int64, ascending) that the split gives on this data.
     """
 
     data: DataFacts
@@ -134,10 +135,22 @@ class Plan:
         """The different networks, in the order of the families."""
         return tuple({trial.net.id: trial.net for trial in self.trials}.values())
 
+    @cached_property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The different recipes, in the order of the trials."""
+        return tuple({recipe_text(trial.recipe): trial.recipe for trial in self.trials}.values())
+
+
+def _split_key(split: Split) -> list[float | str]:
+    """Return what of a split decides which images are chosen; splits without groups keep the ids that they had before there were any."""
+    if split.how == "stratified":
+        return [split.fraction, split.seed, split.groups] if split.groups else [split.fraction, split.seed]
+    return [split.how] if split.how == "given" else [split.how, split.fraction]
+
 
 def recipe_text(recipe: Recipe) -> str:
-    """Return a recipe as JSON with its settings in alphabetical order: equal recipes give equal texts."""
-    return json.dumps(recipe.model_dump(mode="json"), sort_keys=True)
+    """Return what identifies a recipe as JSON, in alphabetical order: equal recipes give equal texts, also those of an older issun."""
+    return json.dumps(recipe.identity(), sort_keys=True)
 
 
 def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, split: Split, seeds: Sequence[int]) -> Plan:
@@ -153,7 +166,7 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
     recipe : Recipe
         The same for all.
     split : Split
-        Which of the training images are the validation part; the same for all.
+        Which of the training images are the validation part; the same for all. The plan's is that of `Dataset.resolved`.
     seeds : sequence of int
         Different whole numbers from 0 to 2^63 - 1, at least one.
 
@@ -162,13 +175,15 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
     NetworkError
         When no combination gives a network that can be; the message says why.
     RecipeError
-        When the seeds cannot be used.
+        When the seeds cannot be used, or images of this size cannot be augmented so.
     DataError
         When the data cannot be split so.
     """
     seeds = tuple(seeds)
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
         raise RecipeError(f"`seeds` (={list(seeds)}) must be different whole numbers from 0 to 2^63 - 1, at least one")
+    if recipe.augment:
+        recipe.augment.check(dataset.input)
     found: dict[str, tuple[str, Mapping[str, int], Net]] = {}
     infeasible: list[Infeasible] = []
     for family in families:
@@ -181,11 +196,44 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
         infeasible += [Infeasible(str(family.family), dict(knobs), str(reason)) for knobs, reason in impossible]
     if not found:
         raise NetworkError(_none_feasible(infeasible))
-    train, validation = split.indices(dataset.labels, dataset.classes)
+    split = dataset.resolved(split)
+    train, validation = dataset.parts(split)
     trials = tuple(
         Trial(family, knobs, net, recipe, split, seed, dataset.fingerprint) for family, knobs, net in found.values() for seed in seeds
     )
     return Plan(DataFacts.of(dataset), recipe, split, seeds, trials, tuple(infeasible), train, validation)
+
+
+def joined(plans: Sequence[Plan]) -> Plan:
+    """Return one plan with the trials of several, so that one run trains them all, longest first; a trial of two of them is there once.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        At least one; on the same data and split. Recipes and seeds may differ.
+
+    Raises
+    ------
+    StudyError
+        Where data or splits differ: figures of different validation images cannot be compared.
+    """
+    first = plans[0]
+    for other in plans[1:]:
+        if (other.data.fingerprint, other.split) != (first.data.fingerprint, first.split):
+            raise StudyError(
+                f"plans on different data or splits ({first.data.name}, {first.split.id}; {other.data.name}, {other.split.id}) cannot be "
+                f"joined: run them into studies of their own"
+            )
+    trials: dict[str, Trial] = {}
+    for each in plans:
+        for trial in each.trials:
+            trials.setdefault(trial.id, trial)
+    return replace(
+        first,
+        seeds=tuple(dict.fromkeys(seed for each in plans for seed in each.seeds)),
+        trials=tuple(trials.values()),
+        infeasible=tuple({(item.family, str(dict(item.knobs))): item for each in plans for item in each.infeasible}.values()),
+    )
 
 
 def _none_feasible(infeasible: Sequence[Infeasible]) -> str:

@@ -20,7 +20,7 @@ from issun.errors import StudyBusyError, StudyError, StudyVersionError
 APPLICATION_ID = 0x69735374
 
 #: Raised by one whenever the tables change; a file of an older version must open.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE meta (          -- about the study: JSON values
@@ -74,7 +74,8 @@ CREATE TABLE trials (        -- one row from the first checkpoint on
     validation_loss REAL,
     validation_accuracy REAL,
     seconds REAL,
-    finished TEXT
+    finished TEXT,
+    kept INTEGER             -- the epoch whose weights they are; NULL for the last one (files of version 1 said nothing else)
 ) WITHOUT ROWID;
 
 CREATE TABLE epochs (        -- the history; training figures are those of the batches as they were met
@@ -105,7 +106,9 @@ CREATE TABLE checkpoints (   -- of the trials that still run
     step INTEGER NOT NULL,
     slots INTEGER NOT NULL,
     weights BLOB NOT NULL,
-    moments BLOB NOT NULL
+    moments BLOB NOT NULL,
+    average BLOB,            -- moving average of the weights, where the recipe asks for one
+    best BLOB                -- weights of the best epoch so far, where the recipe keeps it
 );
 
 CREATE TABLE test_results (  -- measured once, when a trial ends; read by nothing that chooses
@@ -114,6 +117,36 @@ CREATE TABLE test_results (  -- measured once, when a trial ends; read by nothin
     accuracy REAL NOT NULL
 ) WITHOUT ROWID;
 """
+
+
+#: What turns a file of a version into one of the next; by the version that it starts from.
+_STEPS = {
+    1: (
+        "ALTER TABLE trials ADD COLUMN kept INTEGER",
+        "ALTER TABLE checkpoints ADD COLUMN average BLOB",
+        "ALTER TABLE checkpoints ADD COLUMN best BLOB",
+    )
+}
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the version of an open study."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Turn a study of an older version, open for writing, into one of this version, at once or not at all. Nothing in it is changed."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for version in range(version_of(connection), SCHEMA_VERSION):
+            for statement in _STEPS[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def study_uri(path: Path, options: str) -> str:

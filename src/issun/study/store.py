@@ -12,7 +12,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,22 +21,26 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.data.dataset import Split
-from issun.engine.fitting import Epoch
+from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
 from issun.study.lock import WriterLock
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
-from issun.study.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, check_is_study, check_whole, connect, damaged, told
+from issun.study.schema import (
+    APPLICATION_ID,
+    SCHEMA,
+    SCHEMA_VERSION,
+    bring_up_to_date,
+    check_is_study,
+    check_whole,
+    connect,
+    damaged,
+    told,
+)
 from issun.training import Outcome
 
 #: How long the end of a run waits for readers before it leaves the log beside the study (which loses nothing).
 _FOLD_SECONDS = 3.0
-
-
-def split_id(split: Split) -> str:
-    """Return the name of a split in a study: its fraction and its seed."""
-    return f"{split.fraction!r} seed {split.seed}"
 
 
 def recipe_id(trial: Trial) -> str:
@@ -89,6 +93,7 @@ class Store:
                 self._connection = self._open()
                 try:
                     self._check(data)
+                    bring_up_to_date(self._connection)
                 except BaseException:
                     self._connection.close()
                     raise
@@ -164,7 +169,7 @@ class Store:
         for trial in plan.trials:
             networks.setdefault(trial.net.id, trial)
         recipes = {recipe_id(trial): recipe_text(trial.recipe) for trial in plan.trials}
-        split = (split_id(plan.split), plan.split.fraction, plan.split.seed, len(plan.validation))
+        split = (plan.split.id, plan.split.fraction, plan.split.seed, len(plan.validation))
         with self._transaction() as run:
             run.executemany("INSERT OR IGNORE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_network_row, networks.values()))
             run.executemany("INSERT OR IGNORE INTO recipes VALUES (?, ?)", recipes.items())
@@ -178,6 +183,23 @@ class Store:
             )
             self._run = cursor.lastrowid
 
+    def describe(self, labels: Mapping[tuple[str, str], str], protocol: Mapping[str, Any]) -> None:
+        """Keep what the study's families are called, and by which protocol it was made.
+
+        Parameters
+        ----------
+        labels : mapping of (str, str) to str
+            Id of a network and of the recipe under which the name holds: the name. Those of earlier runs stay, unless they are renamed.
+        protocol : mapping of str
+            As `Study.about` gives it; plain values.
+        """
+        with self._transaction() as run:
+            row = run.execute("SELECT value FROM meta WHERE key = 'labels'").fetchone()
+            names = {} if row is None else json.loads(row[0])
+            names |= {f"{network} {recipe}": label for (network, recipe), label in labels.items()}
+            for key, value in (("labels", names), ("protocol", dict(protocol))):
+                run.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
     def finished(self) -> dict[str, tuple[str, float]]:
         """Return status (``done`` or ``diverged``) and validation accuracy of every trial that ended, by its id."""
         with told(self.path):
@@ -188,7 +210,7 @@ class Store:
         """Return the state and the history from which a trial goes on, or None where it starts anew."""
         with told(self.path):
             row = self._connection.execute(
-                "SELECT epoch, step, slots, weights, moments FROM checkpoints WHERE trial_id = ?", (trial.id,)
+                "SELECT epoch, step, slots, weights, moments, average, best FROM checkpoints WHERE trial_id = ?", (trial.id,)
             ).fetchone()
             lines = self._connection.execute(
                 "SELECT epoch, train_loss, train_accuracy, validation_loss, validation_accuracy, seconds FROM epochs "
@@ -197,17 +219,22 @@ class Store:
             ).fetchall()
         if row is None:
             return None
-        epoch, step, slots, weights, moments = row
-        size = 4 * trial.net.parameters
-        if len(weights) != size or len(moments) != slots * size or len(lines) != epoch:
+        epoch, step, slots, weights, moments, average, kept = row
+        size, recipe = 4 * trial.net.stored, trial.recipe
+        arrays = [(weights, 1, True), (moments, slots, True), (average, 1, recipe.average > 0), (kept, 1, recipe.keep == "best")]
+        if len(lines) != epoch or any(len(blob or b"") != times * size * asked for blob, times, asked in arrays):
             raise damaged(self.path, f"the checkpoint of trial {trial.id} is not whole")
+        history = tuple(Epoch(*line) for line in lines)
+        best = best_of(history)
         state = State(
             np.frombuffer(weights, "<f4").astype(np.float32),
             np.frombuffer(moments, "<f4").astype(np.float32).reshape(slots, -1),
             step,
             epoch,
+            None if average is None else np.frombuffer(average, "<f4").astype(np.float32),
+            best if best is None or kept is None else replace(best, weights=np.frombuffer(kept, "<f4").astype(np.float32)),
         )
-        return state, tuple(Epoch(*line) for line in lines)
+        return state, history
 
     def save_checkpoints(self, checkpoints: Iterable[tuple[Trial, State, Sequence[Epoch]]]) -> None:
         """Keep where trials stand, each at the end of an epoch, with their history up to it."""
@@ -218,9 +245,11 @@ class Store:
                     _trial_key(trial),
                 )
                 _write_history(run, trial, history)
-                arrays = (state.weights.astype("<f4").tobytes(), state.moments.astype("<f4").tobytes())
+                best = None if state.best is None else state.best.weights
+                blobs = [None if array is None else array.astype("<f4").tobytes() for array in (state.average, best)]
+                arrays = (state.weights.astype("<f4").tobytes(), state.moments.astype("<f4").tobytes(), *blobs)
                 run.execute(
-                    "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (trial.id, state.epoch, state.step, len(state.moments), *arrays),
                 )
 
@@ -228,7 +257,7 @@ class Store:
         """Keep all that came out of a trial, at once or not at all; its checkpoint goes."""
         with self._transaction() as run:
             run.execute(
-                "INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *_trial_key(trial),
                     "diverged" if outcome.diverged else "done",
@@ -236,10 +265,11 @@ class Store:
                     outcome.validation_accuracy,
                     outcome.seconds,
                     _now(),
+                    outcome.kept,
                 ),
             )
             _write_history(run, trial, outcome.history)
-            weights = outcome.state.weights.astype("<f4").tobytes()
+            weights = outcome.weights.astype("<f4").tobytes()
             scaling = json.dumps({"factor": list(outcome.scaling.factor), "offset": list(outcome.scaling.offset)})
             run.execute("INSERT OR REPLACE INTO weights VALUES (?, ?, ?)", (trial.id, scaling, weights))
             predictions = outcome.validation_predictions.astype("<u2").tobytes()
@@ -299,7 +329,7 @@ def _network_row(trial: Trial) -> tuple[Any, ...]:
 
 
 def _trial_key(trial: Trial) -> tuple[Any, ...]:
-    return trial.id, trial.net.id, recipe_id(trial), split_id(trial.split), trial.seed
+    return trial.id, trial.net.id, recipe_id(trial), trial.split.id, trial.seed
 
 
 def _write_history(run: sqlite3.Connection, trial: Trial, history: Sequence[Epoch]) -> None:

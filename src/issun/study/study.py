@@ -18,32 +18,32 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling
-from issun.errors import NetworkError, NotationError, SelectionError
+from issun.errors import IssunError, NetworkError, NotationError, SelectionError
 from issun.model import Model
 from issun.show import frontier_figure, save_figure
 from issun.study import frontier as choose
-from issun.study.schema import check_is_study, check_whole, connect, damaged, told
+from issun.study.reading import NetworkLike
+from issun.study.schema import check_is_study, check_whole, connect, damaged, told, version_of
 from issun.study.statistics import mean_and_deviation
 from issun.study.store import stored_facts
-
-#: A network: its text, its id, the network itself, or a row of `Study.networks`.
-NetworkLike = str | Net | pd.Series
+from issun.study.views import Views
 
 _TRIALS = """
 SELECT t.id AS trial_id, t.network_id, n.family, n.network, n.knobs, n.parameters, n.trained, n.macs, n.bytes, n.peak_memory,
        t.recipe_id, t.split_id AS split, t.seed, t.status, t.validation_loss, t.validation_accuracy, s.images AS validation_images,
-       e.epoch AS epochs, e.train_loss, e.train_accuracy, t.seconds, t.finished
+       l.epochs, e.epoch AS kept, e.train_loss, e.train_accuracy, t.seconds, t.finished
 FROM trials t JOIN networks n ON n.id = t.network_id JOIN splits s ON s.id = t.split_id
-     LEFT JOIN epochs e ON e.trial_id = t.id AND e.epoch = (SELECT MAX(epoch) FROM epochs WHERE trial_id = t.id)
+     LEFT JOIN (SELECT trial_id, MAX(epoch) AS epochs FROM epochs GROUP BY trial_id) l ON l.trial_id = t.id
+     LEFT JOIN epochs e ON e.trial_id = t.id AND e.epoch = COALESCE({kept}, l.epochs)
 WHERE t.status != 'running'
 ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 """
 
-_COUNTS = ("parameters", "trained", "macs", "bytes", "peak_memory", "seed", "validation_images", "epochs")
+_COUNTS = ("parameters", "trained", "macs", "bytes", "peak_memory", "seed", "validation_images", "epochs", "kept")
 _FLOATS = ("validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "seconds")
 
 
-class Study:
+class Study(Views):
     """A study, open for reading.
 
     Every property reads the file anew: a study that is being written grows while one looks at it. Whatever chooses (`networks`,
@@ -101,9 +101,11 @@ class Study:
     def about(self) -> dict[str, Any]:
         """What the results rest on.
 
-        ``data, source, fingerprint, input, classes, images, test_images, notes`` of the data set; ``created``; ``recipes`` and
-        ``splits`` by their ids; ``trials`` (how many of each status); ``runs``: each with ``started, ended, command, threads,
-        versions, machine``, the last one's ``command, versions, machine, threads`` also by themselves.
+        ``data, source, fingerprint, input, classes, images, test_images, notes`` of the data set; ``created``; ``protocol`` (None, or of
+        a study that was made from a file: ``title, question, found, part, quick, as_published, watch, target, max_params, max_macs, draw``
+        and ``mark``, what tables must say of it, or nothing); ``recipes`` and ``splits`` by their ids; ``trials`` (how many of each
+        status); ``runs``: each with ``started, ended, command, threads, versions, machine``, the last one's ``command, versions, machine,
+        threads`` also by themselves.
         """
         facts = asdict(self._facts)
         runs = self._rows("SELECT started, ended, command, threads, versions, machine FROM runs ORDER BY id")
@@ -116,12 +118,23 @@ class Study:
             "data": facts.pop("name"),
             **facts,
             "created": self._json(self._row("SELECT value FROM meta WHERE key = 'created'")["value"]),
+            "protocol": self._meta("protocol"),
             "recipes": {row["id"]: self._json(row["settings"]) for row in self._rows("SELECT id, settings FROM recipes ORDER BY id")},
             "splits": {split.pop("id"): split for split in splits},
             "trials": {row["status"]: row["trials"] for row in statuses},
             **last,
             "runs": runs,
         }
+
+    def _meta(self, key: str) -> Any:
+        """Return what the study says of itself under a name; None where it says nothing, as older studies do."""
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return self._json(rows[0]["value"]) if rows else None
+
+    @property
+    def mark(self) -> str:
+        """What must stand beside every figure of the study (``as published: watched on the test part``); mostly nothing."""
+        return str((self._meta("protocol") or {}).get("mark", ""))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -132,19 +145,27 @@ class Study:
     def frame(self) -> pd.DataFrame:
         """One row for each trial that ended, smallest network first; no test figures.
 
-        Columns: ``trial_id, network_id, family, network, knobs, parameters, trained, macs, bytes, peak_memory, recipe_id, split, seed,
-        status, diverged, epochs, validation_loss, validation_accuracy, validation_images, train_loss, train_accuracy`` (of the last
-        epoch, while the weights changed)``, seconds, finished``. Accuracies are fractions.
+        Columns: ``trial_id, network_id, family, label`` (what the family is called; without a name its text)``, network, knobs,
+        parameters, trained, macs, bytes, peak_memory, recipe_id, split, seed,
+        status, diverged, validation_loss, validation_accuracy, validation_images, epochs`` (that were trained)``, kept`` (the epoch, from
+        1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights changed)``, seconds,
+        finished``. Accuracies are fractions.
         """
-        rows = self._rows(_TRIALS)
+        with self._reading() as connection:
+            kept = "t.kept" if version_of(connection) > 1 else "NULL"
+            rows = [dict(row) for row in connection.execute(_TRIALS.format(kept=kept))]
         columns = ["trial_id", "network_id", "family", "network", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory"]
         columns += ["recipe_id", "split", "seed", "status", "validation_loss", "validation_accuracy", "validation_images", "epochs"]
-        columns += ["train_loss", "train_accuracy", "seconds", "finished"]
+        columns += ["kept", "train_loss", "train_accuracy", "seconds", "finished"]
         frame = pd.DataFrame(rows, columns=columns)
         frame["knobs"] = [self._json(text) for text in frame["knobs"]]
         with self._whole("a number"):
             frame = frame.astype(dict.fromkeys(_FLOATS, float) | dict.fromkeys(_COUNTS, "int64"))
         frame.insert(columns.index("status") + 1, "diverged", frame["status"] == "diverged")
+        names = self._meta("labels") or {}
+        keys = frame["network_id"].astype(str) + " " + frame["recipe_id"].astype(str)
+        labels = [names.get(key, family) for key, family in zip(keys, frame["family"], strict=True)]
+        frame.insert(columns.index("family") + 1, "label", labels)
         return frame
 
     def trials(self, *, test: bool = False) -> pd.DataFrame:
@@ -220,11 +241,14 @@ class Study:
 
     def _trial(self, network: NetworkLike | None, seed: int | None) -> pd.Series[Any]:
         """Return the trial of a network with a seed; default: its best one on validation."""
-        row = self.network(network)
+        # A row of `networks` says itself what is needed: to average all trials again for each of many would take long.
+        row = network if isinstance(network, pd.Series) and "best_seed" in network else self.network(network)
         wanted = int(row["best_seed"]) if seed is None else seed
         frame = self.frame
         same = (frame["network_id"] == row["network_id"]) & (frame["recipe_id"] == row["recipe_id"]) & (frame["split"] == row["split"])
         found = frame[same & (frame["seed"] == wanted)]
+        if not same.any():
+            raise SelectionError(f"the study holds no finished network `{row['network']}`; `networks` lists those that it holds")
         if found.empty:
             seeds = ", ".join(str(value) for value in sorted(frame[same]["seed"]))
             raise SelectionError(f"`seed` (={wanted}) was not trained for `{row['network']}`; its seeds are {seeds}")
@@ -232,19 +256,23 @@ class Study:
         return chosen
 
     def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
-        """Return a trial's history, one row an epoch: ``epoch`` (from 1)``, train_loss, train_accuracy, validation_loss,
-        validation_accuracy, seconds``. `network` as in `network()`; `seed` by default the best on validation."""
+        """Return a trial's history, one row an epoch; `network` as in `network()`, `seed` by default the best on validation.
+
+        Columns: ``epoch`` (from 1)``, train_loss, train_accuracy, validation_loss, validation_accuracy, seconds, kept`` (whether the
+        trial's weights are those after it).
+        """
         columns = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds"]
         query = f"SELECT {', '.join(columns)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
-        frame = pd.DataFrame(self._rows(query, (self._trial(network, seed)["trial_id"],)), columns=columns)
+        trial = self._trial(network, seed)
+        frame = pd.DataFrame(self._rows(query, (trial["trial_id"],)), columns=columns)
         with self._whole("a history"):
-            return frame.astype(dict.fromkeys(columns[1:], float))
+            return frame.astype(dict.fromkeys(columns[1:], float)).assign(kept=frame["epoch"] == trial["kept"])
 
     def weights(self, network: NetworkLike | None = None, seed: int | None = None) -> tuple[NDArray[np.float32], Scaling]:
-        """Return a trial's final weights, flat (parameters,) float32, and the scaling of the input that they expect."""
+        """Return the weights that a trial handed over, flat float32 (net.stored,), and the scaling of the input that they expect."""
         trial = self._trial(network, seed)
         row = self._row("SELECT weights, scaling FROM weights WHERE trial_id = ?", (trial["trial_id"],))
-        if len(row["weights"]) != 4 * trial["parameters"]:
+        if len(row["weights"]) != 4 * self._net(trial["network"]).stored:
             raise damaged(self.path, f"the weights of trial {trial['trial_id']} are not whole")
         scaling = self._json(row["scaling"])
         with self._whole("an input scaling"):
@@ -298,7 +326,6 @@ class Study:
             When that trial diverged: its weights are no numbers.
         """
         row, trial = self.network(network), self._trial(network, seed)
-        net = parse_network(row["network"], self._facts.input, len(self._facts.classes))
         weights, scaling = self.weights(row, int(trial["seed"]))
         about = {
             "study": self.path.name,
@@ -308,12 +335,22 @@ class Study:
             "validation accuracy": f"{trial['validation_accuracy']:.4f}",
             "validation accuracy, mean over seeds": f"{row['validation']:.4f}",
             "recipe": str(self._row("SELECT settings FROM recipes WHERE id = ?", (row["recipe_id"],))["settings"]),
+            **({"mark": self.mark} if self.mark else {}),
         }
-        return Model(net, weights, scaling, self.classes, about)
+        return Model(self._net(row["network"]), weights, scaling, self.classes, about)
+
+    def _net(self, text: str) -> Net:
+        """Return the network that the study writes as `text`."""
+        try:
+            return parse_network(text, self._facts.input, len(self._facts.classes))
+        except IssunError as error:
+            raise damaged(self.path, f"a network: {str(error).splitlines()[0]}") from None
 
     def plot(self, path: str | Path | None = None, *, target: float | None = None, title: str | None = None) -> Figure:
         """Draw accuracy against parameters; save it where `path` says so (its ending gives the format)."""
-        figure = frontier_figure(self.networks, title=self._facts.name if title is None else title, target=target)
+        networks, mark = self.networks, f" ({self.mark})" if self.mark else ""
+        named = networks.assign(family=networks["label"])
+        figure = frontier_figure(named, title=f"{self._facts.name if title is None else title}{mark}", target=target)
         if path is not None:
             save_figure(figure, path)
         return figure
@@ -324,4 +361,5 @@ class Study:
     def _repr_html_(self) -> str:
         """The frontier as a table, for notebooks."""
         columns = ["network", "parameters", "validation", "validation_sd", "lower", "seeds"]
-        return str(self.frontier()[columns].to_html(index=False, float_format=lambda value: f"{value:.4f}"))
+        table = str(self.frontier()[columns].to_html(index=False, float_format=lambda value: f"{value:.4f}"))
+        return f"<p>{self.mark}</p>{table}" if self.mark else table

@@ -9,7 +9,7 @@ from typing import Any
 
 from issun.arch.notation import bind_arguments
 from issun.data.dataset import Dataset, Split
-from issun.data.named import load
+from issun.data.named import loaded
 from issun.errors import RecipeError
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts, Plan, plan
@@ -32,6 +32,10 @@ def sweep(
     threads: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     data_dir: str | Path | None = None,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    strict: bool = False,
+    groups: str | None = None,
     zipped: bool = False,
 ) -> Study:
     """Train every network of the families with every seed, and return the study that holds the results.
@@ -56,13 +60,15 @@ def sweep(
     recipe : Recipe or mapping, optional
         How to train; a mapping changes single settings of the default for as many images.
     validation : float
-        Share of the training images that is set aside to choose on.
+        Share of the training images that is set aside to choose on; a validation part that the data brings is used as it is.
     threads : int, optional
         Networks trained at once; default: all cores.
     on_progress : callable, optional
         Called with a `Progress` a few times a second.
     data_dir : str or Path, optional
         Where to look for named data.
+    size, gray, strict, groups : optional
+        For images that are files, see `issun.load`; not for images that are loaded already.
     zipped : bool
         Pair the values of several knobs instead of combining them.
 
@@ -81,7 +87,7 @@ def sweep(
     Cancelled
         When it was stopped; what had been trained is kept.
     """
-    dataset = data if isinstance(data, Dataset) else load(str(data), data_dir)
+    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups)
     arguments = [families] if isinstance(families, str) else list(families)
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in (values or {}).items()]
     trials = make_plan(arguments, dataset, epochs=epochs, seeds=seeds, recipe=recipe, validation=validation, zipped=zipped)
@@ -106,7 +112,7 @@ def make_plan(
     if isinstance(recipe, Recipe):
         full = recipe if epochs is None else Recipe(**{**recipe.model_dump(), "epochs": epochs})
     else:
-        train, _ = split.indices(dataset.labels, dataset.classes)
+        train, _ = dataset.parts(split)
         full = Recipe.for_images(len(train), **{**(recipe or {}), **({} if epochs is None else {"epochs": epochs})})
     if isinstance(seeds, int):
         if not 1 <= seeds <= 10_000:

@@ -1,0 +1,101 @@
+// An activation that stands alone: one written so, and those whose derivative cannot be told from their value, which need what
+// entered them on the way back. Elsewhere activations are part of the operator before them (epilogue.hpp).
+#pragma once
+#include "epilogue.hpp"
+
+namespace {
+
+// Calls f(channel, input's values, output's values, input's gradient, output's gradient) for every row of every channel; gradients are
+// null on the way forward.
+template <typename F>
+INLINE void each_row(const Tensor& in, const Tensor& out, const Place& place, bool back, F f) {
+  for (int c = 0; c < in.channels; ++c)
+    for (int r = 0; r < in.rows; ++r)
+      f(c, place.value(in) + c * in.value.channel + r * in.value.row, place.value(out) + c * out.value.channel + r * out.value.row,
+        back ? place.gradient(in) + c * in.gradient.channel + r * in.gradient.row : nullptr,
+        back ? place.gradient(out) + c * out.gradient.channel + r * out.gradient.row : nullptr);
+}
+
+// y = f(x), for every value of every channel.
+template <typename F>
+INLINE void each_value(const Plan& plan, const Op& op, const Place& place, F f) {
+  const Tensor& in = plan.tensors[op.input];
+  each_row(in, plan.tensors[op.output], place, false, [&](int c, const float* x, float* y, float*, const float*) {
+    for (int p = 0; p < in.columns; ++p) store(y + int64_t(p) * L, f(c, load(x + int64_t(p) * L)));
+  });
+}
+
+// dx = f(dy, x), times the derivative of the activation that x comes out of.
+template <typename F>
+INLINE void each_gradient(const Plan& plan, const Op& op, const Place& place, F f) {
+  const Tensor& in = plan.tensors[op.input];
+  each_row(in, plan.tensors[op.output], place, true, [&](int c, const float* x, const float*, float* dx, const float* dy) {
+    for (int p = 0; p < in.columns; ++p) {
+      const vf value = load(x + int64_t(p) * L);
+      put_gradient(op.adds, dx + int64_t(p) * L, derived(in.act, in.slope, f(c, load(dy + int64_t(p) * L), value), value));
+    }
+  });
+}
+
+// x relu6(x + 3) / 6 (Howard et al. 2019).
+INLINE vf hardswish(vf x) {
+  vf gate = relu(x + 3.0f);
+  gate = gate > 6.0f ? splat(6.0f) : gate;
+  return x * (gate * (1.0f / 6.0f));
+}
+
+// At its kinks that from below, as for the other activations.
+INLINE vf hardswish_derivative(vf x) {
+  const vf inside = x * (1.0f / 3.0f) + 0.5f;
+  return choose(x > 3.0f, splat(1.0f), where(~(x <= -3.0f), inside));
+}
+
+// x Phi(x) (Hendrycks & Gimpel 2016), not the approximation by a hyperbolic tangent.
+INLINE vf gelu(vf x) { return x * normal_distribution(x).below; }
+
+INLINE vf gelu_derivative(vf x) {
+  const Normal n = normal_distribution(x);
+  return n.below + x * n.density;
+}
+
+void activate_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+  switch (op.act) {
+    case Act::gelu: return each_value(plan, op, place, [](int, vf x) { return gelu(x); });
+    case Act::hardswish: return each_value(plan, op, place, [](int, vf x) { return hardswish(x); });
+    case Act::tanh: return each_value(plan, op, place, [](int, vf x) { return hyperbolic_tangent(x); });
+    case Act::prelu: {
+      const float* slopes = work.weights + op.kernel;
+      return each_value(plan, op, place, [slopes](int c, vf x) { return leaky(x, slopes[c]); });
+    }
+    default: return each_value(plan, op, place, [&op](int, vf x) { return activated(op.act, op.slope, x); });
+  }
+}
+
+void activate_backward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+  switch (op.act) {
+    case Act::gelu: return each_gradient(plan, op, place, [](int, vf g, vf x) { return g * gelu_derivative(x); });
+    case Act::hardswish: return each_gradient(plan, op, place, [](int, vf g, vf x) { return g * hardswish_derivative(x); });
+    case Act::prelu: {
+      const float* slopes = work.weights + op.kernel;
+      return each_gradient(plan, op, place, [slopes](int c, vf g, vf x) { return choose(x > 0.0f, g, g * slopes[c]); });
+    }
+    // The others' derivative is known from their value: whoever wrote the gradient has multiplied by it.
+    default: return each_gradient(plan, op, place, [](int, vf g, vf) { return g; });
+  }
+}
+
+// Adds to the gradients with lanes: slope [channel][lane]. Only prelu has weights.
+void activate_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+  const Tensor& in = plan.tensors[op.input];
+  each_row(in, plan.tensors[op.output], place, true, [&](int c, const float* x, const float*, float*, const float* dy) {
+    float* slope = lanes + op.lanes_kernel + c * L;
+    vf total = load(slope);
+    for (int p = 0; p < in.columns; ++p) {
+      const vf value = load(x + int64_t(p) * L);
+      total += where(value < 0.0f, load(dy + int64_t(p) * L) * value);
+    }
+    store(slope, total);
+  });
+}
+
+}  // namespace

@@ -1,0 +1,64 @@
+// `scale`: a learned factor and shift for each channel of an image, or each feature of a vector. The kernel holds the factors, the bias
+// the shifts.
+#pragma once
+#include "epilogue.hpp"
+
+namespace {
+
+void scale_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  for (int c = 0; c < in.channels; ++c) {
+    const vf factor = splat(work.weights[op.kernel + c]), shift = splat(work.weights[op.bias + c]);
+    for (int r = 0; r < in.rows; ++r) {
+      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+      float* y = place.value(out) + c * out.value.channel + r * out.value.row;
+      for (int p = 0; p < in.columns; ++p) {
+        const vf value = load(x + int64_t(p) * L) * factor + shift;
+        store(y + int64_t(p) * L, activated(op.act, op.slope, value));
+      }
+      activate_stored(op.act, y, in.columns);
+    }
+  }
+}
+
+void scale_input_gradient(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  for (int c = 0; c < in.channels; ++c) {
+    const vf factor = splat(work.weights[op.kernel + c]);
+    for (int r = 0; r < in.rows; ++r) {
+      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+      const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+      float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+      for (int p = 0; p < in.columns; ++p) {
+        const vf gradient = load(g + int64_t(p) * L) * factor;
+        put_gradient(op.adds, dx + int64_t(p) * L, derived(in.act, in.slope, gradient, load(x + int64_t(p) * L)));
+      }
+    }
+  }
+}
+
+// Adds to the gradients with lanes: factor [channel][lane], shift [channel][lane].
+void scale_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  for (int c = 0; c < in.channels; ++c) {
+    vf factor = zero(), shift = zero();
+    for (int r = 0; r < in.rows; ++r) {
+      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+      const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+      for (int p = 0; p < in.columns; ++p) {
+        const vf gradient = load(g + int64_t(p) * L);
+        factor += gradient * load(x + int64_t(p) * L);
+        shift += gradient;
+      }
+    }
+    float* factors = lanes + op.lanes_kernel + c * L;
+    float* shifts = lanes + op.lanes_bias + c * L;
+    store(factors, load(factors) + factor);
+    store(shifts, load(shifts) + shift);
+  }
+}
+
+}  // namespace

@@ -1,0 +1,300 @@
+// The core without Python, for the sanitizers: `check FILE THREADS…` runs every case of a file, once for each number of threads.
+//
+// A case is a network as it is given to the core, with a recipe; tests/core_cases.py writes them. Each is trained for two epochs whose
+// last batch is not full, asked for logits and a gradient, and takes a step. The bits must be the same for any number of threads, and as
+// many allocations must come with many steps as with few. Every array has exactly the size that the core may touch.
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <sstream>
+
+#include "engine.hpp"
+
+using namespace issun;
+
+namespace {
+std::atomic<int64_t> allocations{0};
+}
+
+// Called by the runtime of every sanitizer after each allocation of the process. In a build without one, nothing is counted.
+extern "C" void __sanitizer_malloc_hook(const volatile void*, size_t) { allocations.fetch_add(1, std::memory_order_relaxed); }
+
+namespace {
+
+using Record = std::map<std::string, double>;  // holds every int that is given, to the last digit
+
+struct Case {
+  std::string name;
+  Record settings;
+  std::vector<Record> layers;
+  std::map<std::string, std::vector<double>> numbers;
+};
+
+double get(const Record& record, const char* key, double otherwise) {
+  const auto found = record.find(key);
+  return found == record.end() ? otherwise : found->second;
+}
+
+double get(const Record& record, const char* key) {
+  const auto found = record.find(key);
+  if (found == record.end()) throw std::runtime_error(std::string("a case lacks ") + key);
+  return found->second;
+}
+
+Record read_record(std::istringstream& words) {
+  Record record;
+  std::string key;
+  double value;
+  while (words >> key >> value) record[key] = value;
+  return record;
+}
+
+std::vector<Case> read_cases(const char* path) {
+  std::ifstream file(path);
+  std::vector<Case> cases;
+  for (std::string line, kind; std::getline(file, line);) {
+    std::istringstream words(line);
+    words >> kind;
+    if (kind == "case") {
+      cases.emplace_back();
+      std::getline(words >> std::ws, cases.back().name);
+    } else if (kind == "settings") {
+      cases.back().settings = read_record(words);
+    } else if (kind == "layer") {
+      cases.back().layers.push_back(read_record(words));
+    } else if (kind == "numbers") {
+      std::string name;
+      words >> name;
+      for (double value; words >> value;) cases.back().numbers[name].push_back(value);
+    } else {
+      throw std::runtime_error("a line of cases begins with " + kind);
+    }
+  }
+  if (cases.empty()) throw std::runtime_error(std::string(path) + " has no cases");
+  return cases;
+}
+
+// As to_layer in bindings.cpp.
+Layer to_layer(const Record& d) {
+  Layer layer{};
+  layer.kind = Kind(int(get(d, "kind")));
+  layer.row = int(get(d, "row"));
+  layer.input = int(get(d, "input"));
+  layer.other = int(get(d, "other", -1));
+  layer.in_channels = int(get(d, "in_channels"));
+  layer.in_rows = int(get(d, "in_rows"));
+  layer.in_columns = int(get(d, "in_columns"));
+  layer.out_channels = int(get(d, "out_channels"));
+  layer.out_rows = int(get(d, "out_rows"));
+  layer.out_columns = int(get(d, "out_columns"));
+  layer.kernel_rows = int(get(d, "kernel_rows", 1));
+  layer.kernel_columns = int(get(d, "kernel_columns", 1));
+  layer.stride_rows = int(get(d, "stride_rows", 1));
+  layer.stride_columns = int(get(d, "stride_columns", 1));
+  layer.pad_top = int(get(d, "pad_top", 0));
+  layer.pad_left = int(get(d, "pad_left", 0));
+  layer.act = Act(int(get(d, "act", 0)));
+  layer.slope = float(get(d, "slope", 0));
+  layer.trained = get(d, "trained", 0) != 0;
+  layer.kernel = int64_t(get(d, "kernel", -1));
+  layer.kernel_size = int64_t(get(d, "kernel_size", 0));
+  layer.bias = int64_t(get(d, "bias", -1));
+  layer.bias_size = int64_t(get(d, "bias_size", 0));
+  layer.mean = int64_t(get(d, "mean", -1));
+  layer.variance = int64_t(get(d, "variance", -1));
+  layer.rate = get(d, "rate", 0);
+  layer.threshold = uint32_t(get(d, "threshold", 0));
+  layer.l1 = float(get(d, "l1", 0));
+  layer.l2 = float(get(d, "l2", 0));
+  layer.dilation_rows = int(get(d, "dilation_rows", 1));
+  layer.dilation_columns = int(get(d, "dilation_columns", 1));
+  layer.spatial = get(d, "spatial", 0) != 0;
+  return layer;
+}
+
+template <typename T>
+std::vector<T> to_vector(const Case& c, const char* name) {
+  const auto found = c.numbers.find(name);
+  if (found == c.numbers.end()) return {};
+  return {found->second.begin(), found->second.end()};
+}
+
+Network to_network(const Case& c) {
+  Network network{};
+  for (const Record& record : c.layers) network.layers.push_back(to_layer(record));
+  network.height = int(get(c.settings, "height"));
+  network.width = int(get(c.settings, "width"));
+  network.channels = int(get(c.settings, "channels"));
+  network.classes = int(get(c.settings, "classes"));
+  network.factor = to_vector<float>(c, "factor");
+  network.offset = to_vector<float>(c, "offset");
+  network.weights = int64_t(get(c.settings, "weights"));
+  network.batch = int(get(c.settings, "batch"));
+  network.augment.moves = get(c.settings, "moves", 0) != 0;
+  network.augment.bilinear = get(c.settings, "bilinear", 0) != 0;
+  network.augment.mixes = get(c.settings, "mixes", 0) != 0;
+  network.augment.fill = int(get(c.settings, "fill", 0));
+  network.takes_values = get(c.settings, "takes_values") != 0;
+  network.macs_before = int64_t(get(c.settings, "macs_before"));
+  return network;
+}
+
+OptimizerSettings to_optimizer(const Record& d) {
+  return {Optimizer(int(get(d, "kind"))), get(d, "momentum"),      get(d, "beta_1"),       get(d, "beta_2"),    get(d, "rho"),
+          get(d, "epsilon"),              get(d, "nesterov") != 0, get(d, "weight_decay"), get(d, "clip_norm"), get(d, "average")};
+}
+
+// Everything that one case is run on; the same for any number of threads.
+struct Data {
+  std::vector<uint8_t> pixels;
+  std::vector<float> values;
+  std::vector<int32_t> labels;
+  std::vector<int64_t> indices;
+  std::vector<Draw> draws;
+  std::vector<float> mix;
+
+  Images images(bool drawn) const {
+    return {pixels.empty() ? nullptr : pixels.data(), values.empty() ? nullptr : values.data(), labels.data(),
+            drawn && !draws.empty() ? draws.data() : nullptr, drawn && !mix.empty() ? mix.data() : nullptr};
+  }
+  int64_t count() const { return int64_t(indices.size()); }
+};
+
+Data make_data(const Case& c) {
+  Data data;
+  uint32_t state = 1;
+  const auto next = [&state] { return (state = state * 1664525u + 1013904223u) >> 16; };
+  const int64_t count = int64_t(get(c.settings, "count")), pool = count + 3;
+  const int64_t size = int64_t(get(c.settings, "height") * get(c.settings, "width") * get(c.settings, "channels"));
+  const bool takes_values = get(c.settings, "takes_values") != 0;
+  for (int64_t i = 0; i < pool * size; ++i)
+    if (takes_values) data.values.push_back(float(next() & 255) / 255);
+    else data.pixels.push_back(uint8_t(next() & 255));
+  for (int64_t i = 0; i < pool; ++i) data.labels.push_back(int32_t(next() % uint32_t(get(c.settings, "classes"))));
+  data.labels[0] = int32_t(get(c.settings, "classes")) - 1;
+  for (int64_t i = 0; i < count; ++i) data.indices.push_back(pool - 1 - i);
+  const auto places = to_vector<int32_t>(c, "draws");
+  data.draws.resize(places.size() * sizeof(int32_t) / sizeof(Draw));
+  if (!data.draws.empty()) std::memcpy(data.draws.data(), places.data(), places.size() * sizeof(int32_t));
+  data.mix = to_vector<float>(c, "mix");
+  data.pixels.shrink_to_fit();  // so that the first byte behind is nobody's
+  data.values.shrink_to_fit();
+  data.labels.shrink_to_fit();
+  data.indices.shrink_to_fit();
+  return data;
+}
+
+template <typename T>
+void repeat(std::vector<T>& items, int times) {
+  const std::vector<T> once = items;
+  items.reserve(once.size() * times);
+  for (int i = 1; i < times; ++i) items.insert(items.end(), once.begin(), once.end());
+}
+
+uint64_t hash(const std::vector<float>& values, uint64_t state = 14695981039346656037u) {
+  for (const float value : values) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    state = (state ^ bits) * 1099511628211u;
+  }
+  return state;
+}
+
+struct Found {
+  uint64_t bits;
+  int64_t allocated_by_few, allocated_by_many;
+  int64_t steps;
+};
+
+Found run_case(const Case& c, int threads) {
+  const LossSettings loss{float(get(c.settings, "smoothing")), to_vector<float>(c, "class_weights")};
+  const OptimizerSettings optimizer = to_optimizer(c.settings);
+  const Network network = to_network(c);
+  Data data = make_data(c);
+  const int64_t count = data.count();
+  auto weights = to_vector<float>(c, "start");
+  const size_t size = weights.size();
+  std::vector<float> first(size), second(size), average(optimizer.average > 0 ? weights : std::vector<float>{});
+  const Moments moments{first.data(), second.data(), optimizer.average > 0 ? average.data() : nullptr};
+  bool trained = false;
+  for (const Layer& layer : network.layers) trained |= layer.trained;
+
+  Engine engine(network, loss, threads);
+  constexpr int many = 5;
+  const std::vector<double> rates(size_t(many * ((count + network.batch - 1) / network.batch) + many), 1e-3);
+  int64_t steps = 0;
+  Found found{};
+  if (trained) {
+    for (uint64_t epoch = 0; epoch < 2; ++epoch) {
+      const EpochResult result = engine.train(data.images(true), data.indices.data(), count, rates.data(), weights.data(), moments, steps,
+                                              optimizer, 5, epoch, [] { return false; });
+      if (!result.finite) throw std::runtime_error(c.name + ": the loss is not finite");
+      steps += result.steps;
+    }
+    std::vector<float> gradient(size);
+    const int32_t batch = int32_t(std::min<int64_t>(count, network.batch));
+    engine.gradients(data.images(true), data.indices.data(), batch, weights.data(), 5, 2, gradient.data());
+    engine.step(gradient.data(), weights.data(), moments, ++steps, 1e-3, optimizer);
+    found.bits = hash(average, hash(second, hash(first, hash(weights, hash(gradient)))));
+  }
+  std::vector<float> logits(size_t(count * engine.plan().outputs));
+  engine.logits(data.images(false), data.indices.data(), count, weights.data(), logits.data(), nullptr);
+  found.bits = hash(logits, found.bits ^ 1);
+
+  // Threads have been started before, so their stacks are there; what a call allocates does not depend on its steps.
+  logits.resize(size_t(many * count * engine.plan().outputs));
+  const std::function<bool()> idle = [] { return false; };
+  const auto allocated = [&](int64_t images) {
+    const int64_t before = allocations.load();
+    if (trained)
+      found.steps = engine.train(data.images(true), data.indices.data(), images, rates.data(), weights.data(), moments, steps, optimizer, 5,
+                                 3, idle).steps;
+    engine.logits(data.images(false), data.indices.data(), images, weights.data(), logits.data(), idle);
+    return allocations.load() - before;
+  };
+  repeat(data.indices, many);
+  repeat(data.draws, many);
+  repeat(data.mix, many);
+  found.allocated_by_few = allocated(std::min<int64_t>(count, network.batch));
+  found.allocated_by_many = allocated(many * count);
+  return found;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc < 3) throw std::runtime_error("usage: check FILE THREADS…");
+  int failures = 0, runs = 0;
+  int64_t counted = 0, most_steps = 0;
+  const std::vector<Case> cases = read_cases(argv[1]);
+  for (const Case& c : cases) {
+    uint64_t bits = 0;
+    for (int i = 2; i < argc; ++i) {
+      const int threads = std::atoi(argv[i]);
+      const Found found = run_case(c, threads);
+      if (i > 2 && found.bits != bits) {
+        std::printf("%s: other bits with %d threads\n", c.name.c_str(), threads);
+        ++failures;
+      }
+      bits = found.bits;
+      if (found.allocated_by_few != found.allocated_by_many) {
+        std::printf("%s, %d threads: %lld allocations in one step, %lld in %lld\n", c.name.c_str(), threads,
+                    (long long)found.allocated_by_few, (long long)found.allocated_by_many, (long long)found.steps);
+        ++failures;
+      }
+      counted += found.allocated_by_many;
+      most_steps = std::max(most_steps, found.steps);
+      ++runs;
+    }
+  }
+  std::printf("%s: %zu cases, %d runs, up to %lld steps in a call, %lld allocations by calls, %d failures\n", choose_kernels().name,
+              cases.size(), runs, (long long)most_steps, (long long)counted, failures);
+  return failures ? 1 : 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 2;
+}

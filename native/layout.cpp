@@ -1,0 +1,109 @@
+// Where every tensor lies: in the arena of a thread or of a group, with which border, and how far its rows and channels are apart.
+#include <algorithm>
+#include <stdexcept>
+
+#include "engine.hpp"
+
+namespace issun {
+namespace {
+
+View make_view(const Tensor& t, int left, int right, bool contiguous, int lanes, int64_t& arena) {
+  View view;
+  view.row = int64_t(left + t.columns + right) * lanes;
+  view.channel = t.rows * view.row;
+  if (!contiguous) {
+    // Whole cache lines, and an odd number of them: channels must not all fall into the same set of the cache.
+    view.channel = (view.channel + 15) / 16 * 16;
+    if (t.rows * t.columns > 1 && view.channel / 16 % 2 == 0) view.channel += 16;
+  }
+  view.offset = arena + int64_t(left) * lanes;
+  arena += (t.channels * view.channel + 15) / 16 * 16;
+  return view;
+}
+
+// Columns of zeros that a layer needs beside the values that it reads.
+void value_border(const Layer& reader, int& left, int& right) {
+  if (reader.kind != Kind::conv && reader.kind != Kind::depthwise) return;
+  const int last = (reader.out_columns - 1) * reader.stride_columns + (reader.kernel_columns - 1) * reader.dilation_columns;
+  left = std::max(left, reader.pad_left);
+  right = std::max(right, last - reader.pad_left - (reader.in_columns - 1));
+}
+
+// Columns of zeros that a layer needs beside the gradient of what it made, to get that of what it read.
+void gradient_border(const Layer& maker, int& left, int& right) {
+  const bool unit = maker.stride_rows == 1 && maker.stride_columns == 1;
+  if (maker.kind != Kind::depthwise && !(maker.kind == Kind::conv && unit)) return;
+  const int stride = maker.stride_columns;
+  for (int phase = 0; phase < std::min(stride, maker.kernel_columns); ++phase) {
+    // Input column p reads output columns from (p + pad - tap * dilation) / stride, for the taps of its phase (depthwise.hpp).
+    const int taps = (maker.kernel_columns - phase + stride - 1) / stride;
+    const int first = (maker.pad_left - phase + stride - 1) / stride, start = first * stride + phase - maker.pad_left;
+    if (start >= maker.in_columns) continue;
+    const int last = first + (maker.in_columns - 1 - start) / stride;
+    left = std::max(left, (taps - 1) * maker.dilation_columns - first);
+    right = std::max(right, last - (maker.out_columns - 1));
+  }
+}
+
+}  // namespace
+
+// What more than one segment touches is kept for every group, and so is everything where the walk does not turn round at once.
+void place_tensors(const Network& network, int lanes, Planned& planned) {
+  const auto& layers = network.layers;
+  auto& tensors = planned.tensors;
+  const int count = int(layers.size()), last = int(planned.segments.size()) - 1;
+  std::vector<int> segment_of(count);
+  for (int s = 0; s <= last; ++s)
+    for (int i = planned.segments[s].first; i < planned.segments[s].last; ++i) segment_of[i] = s;
+  // The first and the last segment that touch each gradient: its producer reads it, the readers of its values write it, and the last
+  // tensor's is written by the loss. The input gradient of a norm is the business of the segment before.
+  std::vector<int> low(count + 1, last), high(count + 1, 0);
+  const auto touch = [&](int tensor, int segment) {
+    low[tensor] = std::min(low[tensor], segment);
+    high[tensor] = std::max(high[tensor], segment);
+  };
+  touch(count, last);
+  for (int i = 0; i < count; ++i) {
+    const Op& op = planned.ops[i];
+    touch(op.output, segment_of[i]);
+    const int back = segment_of[i] - (op.batch_statistics ? 1 : 0);
+    if (op.batch_statistics) touch(op.output, back);
+    touch(op.input, back);
+    if (op.other >= 0) touch(op.other, back);
+  }
+  for (int i = 0; i <= count; ++i) {
+    Tensor& t = tensors[i];
+    t.value_per_group = last > 0 && (i == 0 || segment_of[i - 1] < last);
+    t.gradient_per_group = last > 0 && low[i] < high[i];
+    int left = 0, right = 0;
+    // Channels of a vector are features: consecutive for whoever reads or writes them.
+    bool contiguous = t.rows * t.columns == 1;
+    for (const Layer& reader : layers) {
+      if (reader.input != i) continue;
+      value_border(reader, left, right);
+      contiguous |= reader.kind == Kind::dense;
+    }
+    if (contiguous && left + right > 0 && t.rows * t.columns > 1)
+      throw std::runtime_error("an image that a dense layer reads cannot have a border for another layer");
+    t.value = make_view(t, left, right, contiguous, lanes, t.value_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
+    if (!t.needs_gradient) continue;
+    left = right = 0;
+    if (i > 0 && planned.ops[i - 1].sends_gradient) gradient_border(layers[i - 1], left, right);
+    t.gradient = make_view(t, left, right, t.rows * t.columns == 1, lanes,
+                           t.gradient_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
+  }
+  // An odd number of cache lines: what meetings read of many groups at once must not fall into the same set of the cache.
+  int64_t& group_floats = planned.plan.group_floats;
+  if (group_floats && group_floats / 16 % 2 == 0) group_floats += 16;
+  for (Op& op : planned.ops) {
+    const Tensor& t = tensors[op.input];
+    if (op.kind != Kind::dense || !t.needs_gradient) continue;
+    op.feature_offsets = int64_t(planned.feature_offsets.size());
+    for (int c = 0; c < t.channels; ++c)
+      for (int r = 0; r < t.rows; ++r)
+        for (int p = 0; p < t.columns; ++p)
+          planned.feature_offsets.push_back(c * t.gradient.channel + r * t.gradient.row + int64_t(p) * lanes);
+  }
+}
+
+}  // namespace issun

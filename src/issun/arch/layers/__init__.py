@@ -1,0 +1,58 @@
+"""The layers: frozen records, each of which states its own output shape, parameters, MACs, rows and notation.
+
+A shape is a tuple of whole numbers: ``(height, width, channels)`` for an image, ``(features,)`` for a vector. Nothing here
+knows how a layer is computed; `issun.engine.reference` defines that. The modules, from low to high, are `activations`, `base`,
+`windows`, `convolutions`, `vectors`, `small` and `groups`.
+"""
+
+from issun.arch.layers.activations import (
+    ACTIVATION_KINDS,
+    LEAKY_SLOPE,
+    LINEAR,
+    PRELU_SLOPE,
+    RELU,
+    Activation,
+    ActivationKind,
+    number_text,
+)
+from issun.arch.layers.base import Initializer, Layer, Shape, Wiring, shape_text
+from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
+from issun.arch.layers.groups import Frozen, Group, Residual, Tied
+from issun.arch.layers.small import Activate, Add, Dropout, GlobalAveragePool, Pool, Scale
+from issun.arch.layers.vectors import Classifier, Dense
+from issun.arch.layers.windows import Padding, same_padding, spanned, window_positions
+
+__all__ = [
+    "ACTIVATION_KINDS",
+    "LEAKY_SLOPE",
+    "LINEAR",
+    "PRELU_SLOPE",
+    "RELU",
+    "Activate",
+    "Activation",
+    "ActivationKind",
+    "Add",
+    "Classifier",
+    "Conv",
+    "Dense",
+    "DepthwiseConv",
+    "Dropout",
+    "Frozen",
+    "GlobalAveragePool",
+    "Group",
+    "Initializer",
+    "Layer",
+    "Padding",
+    "Pool",
+    "Residual",
+    "Scale",
+    "SeparableConv",
+    "Shape",
+    "Tied",
+    "Wiring",
+    "number_text",
+    "same_padding",
+    "shape_text",
+    "spanned",
+    "window_positions",
+]

@@ -1,0 +1,54 @@
+"""The activations: which function follows a layer, and how is it written?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, get_args
+
+ActivationKind = Literal["linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh"]
+
+#: Every activation's word.
+ACTIVATION_KINDS: tuple[ActivationKind, ...] = get_args(ActivationKind)
+
+#: Slope of `leaky` for negative inputs where none is given (Maas, Hannun & Ng 2013).
+LEAKY_SLOPE = 0.01
+
+#: What the learned slopes of `prelu` start at (He et al. 2015).
+PRELU_SLOPE = 0.25
+
+
+def number_text(value: float) -> str:
+    """Return a number as the notation writes it: without an exponent and without trailing zeros, exact when read back."""
+    text = format(Decimal(repr(float(value))), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise activation.
+
+    ``linear`` is none; ``relu``; ``leaky`` with a fixed slope for negative inputs; ``prelu`` with a learned slope for each channel or
+    feature (He et al. 2015); ``gelu``, x·Φ(x) with the exact normal distribution function (Hendrycks & Gimpel 2016); ``hardswish``,
+    x·min(max(x + 3, 0), 6)/6 (Howard et al. 2019); ``tanh``. `slope` belongs to ``leaky``.
+    """
+
+    kind: ActivationKind = "relu"
+    slope: float = LEAKY_SLOPE
+
+    def __post_init__(self) -> None:
+        if self.kind != "leaky":
+            object.__setattr__(self, "slope", LEAKY_SLOPE)
+
+    def parameters(self, channels: int) -> int:
+        """Return how many slopes are learned for so many channels or features."""
+        return channels if self.kind == "prelu" else 0
+
+    def __str__(self) -> str:
+        if self.kind == "leaky" and self.slope != LEAKY_SLOPE:
+            return f"leaky {number_text(self.slope)}"
+        return self.kind
+
+
+RELU = Activation("relu")
+LINEAR = Activation("linear")

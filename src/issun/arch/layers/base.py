@@ -1,0 +1,154 @@
+"""What every layer can tell about itself, and what layers share: shapes, options of weights, checks."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from issun.arch.layers.activations import RELU, Activation, number_text
+from issun.errors import NetworkError
+
+Shape = tuple[int, ...]
+Initializer = Literal["glorot", "he", "orthogonal"]
+
+
+def shape_text(shape: Shape) -> str:
+    """Return a shape as people write it: ``28x28x1`` or ``64``."""
+    return "x".join(str(size) for size in shape)
+
+
+class Wiring(Protocol):
+    """What a layer puts its rows into: the graph that `Net.rows` becomes. Rows are known by their index, the image is -1."""
+
+    def row(self, layer: Layer, source: int, other: int | None = None) -> int:
+        """Add a computing layer that reads `source` (and `other`) and return its index."""
+
+    def shape(self, index: int) -> Shape:
+        """Return the shape that leaves a row, or that of the image for -1."""
+
+    def count(self) -> int:
+        """Return how many rows there are so far."""
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Rows added within are frozen."""
+
+    def tied(self, back: int) -> AbstractContextManager[None]:
+        """Rows added within use the tensors of the row so many before them."""
+
+
+@dataclass(frozen=True)
+class Layer(ABC):
+    """What every layer can tell about itself."""
+
+    #: Whether inference may write the output where the input was.
+    in_place: ClassVar[bool] = False
+
+    @abstractmethod
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape that leaves the layer when `shape` enters it; raise `NetworkError` where it cannot."""
+
+    def check(self) -> None:  # noqa: B027, most layers have nothing to check
+        """Raise `NetworkError` where a setting is out of range."""
+
+    def parameters(self, shape: Shape) -> int:
+        """Return how many numbers inference needs from this layer when `shape` enters it; `norm` counts folded, as a bias."""
+        return 0
+
+    def stored(self, shape: Shape) -> int:
+        """Return how many numbers training keeps for this layer: `parameters`, but `norm` has four numbers a channel."""
+        return self.parameters(shape)
+
+    def macs(self, shape: Shape) -> int:
+        """Return the multiply-accumulates of one image when `shape` enters (convolutions and dense layers count, nothing else)."""
+        return 0
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        """Add the rows that compute this layer from row `source`, and return the index of the last."""
+        return wiring.row(self, source)
+
+    @abstractmethod
+    def __str__(self) -> str: ...
+
+
+class Weighted(Protocol):
+    """A layer with a kernel."""
+
+    @property
+    def bias(self) -> bool: ...
+    @property
+    def initializer(self) -> Initializer | None: ...
+    @property
+    def l1(self) -> float: ...
+    @property
+    def l2(self) -> float: ...
+
+
+def biases(layer: Weighted, channels: int) -> int:
+    """Return how many biases a layer has for inference: one a channel, also where `norm` folds into one."""
+    return channels if layer.bias else 0
+
+
+def extra_stored(norm: bool, channels: int) -> int:
+    """Return how many more numbers training keeps than inference: factor, shift, mean and variance instead of a bias."""
+    return 3 * channels if norm else 0
+
+
+def at_least_one(layer: Layer, **sizes: int | tuple[int, int]) -> None:
+    """Raise `NetworkError` where one of the named sizes of a layer is below 1."""
+    for name, size in sizes.items():
+        if min(size if isinstance(size, tuple) else (size,)) < 1:
+            raise NetworkError(f"`{layer}` cannot be: its {name} must be at least 1")
+
+
+def check_weights(layer: Weighted) -> None:
+    """Raise `NetworkError` where a penalty is negative or no finite number, or `norm` meets `nobias`."""
+    for name, value in (("l1", layer.l1), ("l2", layer.l2)):
+        if not 0 <= value < math.inf:
+            raise NetworkError(f"`{name}` (={value}) of a layer must be a finite number, at least 0")
+    if getattr(layer, "norm", False) and not layer.bias:
+        raise NetworkError(f"`{layer}` cannot be: `norm` stands in place of the bias and contradicts `nobias`; leave one out")
+
+
+def weights_text(layer: Weighted, activation: Activation | None, norm: bool = False) -> str:
+    """Return the options that layers with weights share, in canonical order, each with a leading space."""
+    words = []
+    if activation is not None and activation != RELU:
+        words.append(str(activation))
+    if norm:
+        words.append("norm")
+    if not layer.bias:
+        words.append("nobias")
+    if layer.initializer is not None:
+        words.append(layer.initializer)
+    if layer.l1:
+        words.append(f"l1 {number_text(layer.l1)}")
+    if layer.l2:
+        words.append(f"l2 {number_text(layer.l2)}")
+    return "".join(f" {word}" for word in words)
+
+
+def image_shape(layer: Layer, shape: Shape) -> tuple[int, int, int]:
+    """Return the shape as that of an image; raise `NetworkError` where it is a vector's."""
+    if len(shape) != 3:
+        raise NetworkError(f"`{layer}` needs an image, but {shape_text(shape)} features reach it: put it before `dense` and `gap`")
+    return shape[0], shape[1], shape[2]
+
+
+def shape_through(layers: Iterable[Layer], shape: Shape) -> Shape:
+    """Return the shape that leaves the last of these layers, one after the other."""
+    for layer in layers:
+        shape = layer.output_shape(shape)
+    return shape
+
+
+def sum_over(layers: Iterable[Layer], shape: Shape, what: Literal["parameters", "stored", "macs"]) -> int:
+    """Return the count of these layers together, one after the other."""
+    total = 0
+    for layer in layers:
+        total += getattr(layer, what)(shape)
+        shape = layer.output_shape(shape)
+    return total

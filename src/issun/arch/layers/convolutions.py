@@ -1,0 +1,210 @@
+"""The convolutions: full, depthwise and separable."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from issun.arch.layers.activations import LINEAR, RELU, Activation
+from issun.arch.layers.base import (
+    Initializer,
+    Layer,
+    Shape,
+    Wiring,
+    at_least_one,
+    biases,
+    check_weights,
+    extra_stored,
+    image_shape,
+    shape_through,
+    sum_over,
+    weights_text,
+)
+from issun.arch.layers.windows import Padding, Pair, pair_text, positions, spanned, window_text
+from issun.errors import NetworkError
+
+FITS = "use `same`, a smaller window, or less pooling before it"
+
+
+def _convolution_text(layer: Conv | DepthwiseConv | SeparableConv, text: str) -> str:
+    """Return what convolutions write after their word and size."""
+    if layer.kernel != (3, 3):
+        text += f" {window_text(layer.kernel)}"
+    if layer.stride != (1, 1):
+        text += f" {pair_text('stride', layer.stride)}"
+    if layer.dilation != (1, 1):
+        text += f" {pair_text('dilation', layer.dilation)}"
+    if layer.padding == "same":
+        text += " same"
+    return text + weights_text(layer, layer.activation, layer.norm)
+
+
+def _check_convolution(layer: Conv | DepthwiseConv | SeparableConv) -> None:
+    """Raise `NetworkError` where a setting that all convolutions have is out of range."""
+    at_least_one(layer, window=layer.kernel, stride=layer.stride, dilation=layer.dilation)
+    check_weights(layer)
+    if layer.stride != (1, 1) and layer.dilation != (1, 1):
+        raise NetworkError(f"`{layer}` cannot be: `stride` and `dilation` do not go together; leave one out, or use a second layer")
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """A convolution (cross-correlation) over height and width: `filters` windows over all channels.
+
+    `dilation` is the distance between the pixels of a window (Yu & Koltun 2016); `norm` is batch normalisation between the sums and
+    the activation, in place of the bias (Ioffe & Szegedy 2015).
+    """
+
+    filters: int
+    kernel: Pair = (3, 3)
+    stride: Pair = (1, 1)
+    padding: Padding = "valid"
+    activation: Activation = RELU
+    bias: bool = True
+    initializer: Initializer | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    dilation: Pair = (1, 1)
+    norm: bool = False
+
+    @property
+    def span(self) -> Pair:
+        """Rows and columns of the image that one window spans, dilation counted in."""
+        return spanned(self.kernel, self.dilation)
+
+    def check(self) -> None:
+        at_least_one(self, filters=self.filters)
+        _check_convolution(self)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*positions(self, shape, self.span, self.stride, self.padding, FITS), self.filters)
+
+    def parameters(self, shape: Shape) -> int:
+        own = biases(self, self.filters) + self.activation.parameters(self.filters)
+        return math.prod(self.kernel) * shape[2] * self.filters + own
+
+    def stored(self, shape: Shape) -> int:
+        return self.parameters(shape) + extra_stored(self.norm, self.filters)
+
+    def macs(self, shape: Shape) -> int:
+        return math.prod(self.output_shape(shape)) * math.prod(self.kernel) * shape[2]
+
+    def __str__(self) -> str:
+        return _convolution_text(self, f"conv {self.filters}")
+
+
+@dataclass(frozen=True)
+class DepthwiseConv(Layer):
+    """A convolution of each channel by itself: output channel c·multiplier + k reads input channel c alone.
+
+    Its kernel has the shape (channels·multiplier, 1, rows, columns).
+    """
+
+    multiplier: int = 1
+    kernel: Pair = (3, 3)
+    stride: Pair = (1, 1)
+    padding: Padding = "valid"
+    dilation: Pair = (1, 1)
+    activation: Activation = RELU
+    bias: bool = True
+    norm: bool = False
+    initializer: Initializer | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+
+    @property
+    def span(self) -> Pair:
+        """Rows and columns of the image that one window spans, dilation counted in."""
+        return spanned(self.kernel, self.dilation)
+
+    def check(self) -> None:
+        at_least_one(self, multiplier=self.multiplier)
+        _check_convolution(self)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        channels = image_shape(self, shape)[2]
+        return (*positions(self, shape, self.span, self.stride, self.padding, FITS), channels * self.multiplier)
+
+    def parameters(self, shape: Shape) -> int:
+        channels = shape[2] * self.multiplier
+        return math.prod(self.kernel) * channels + biases(self, channels) + self.activation.parameters(channels)
+
+    def stored(self, shape: Shape) -> int:
+        return self.parameters(shape) + extra_stored(self.norm, shape[2] * self.multiplier)
+
+    def macs(self, shape: Shape) -> int:
+        return math.prod(self.output_shape(shape)) * math.prod(self.kernel)
+
+    def __str__(self) -> str:
+        return _convolution_text(self, "dwconv" if self.multiplier == 1 else f"dwconv {self.multiplier}")
+
+
+@dataclass(frozen=True)
+class SeparableConv(Layer):
+    """A depthwise convolution and then a 1x1 convolution of `filters` filters, as Keras's SeparableConv2D (Chollet 2017).
+
+    Window, stride, padding and dilation belong to the depthwise part, which has neither bias nor activation; activation, bias and
+    `norm` to the 1x1 part; initializer and penalties to both.
+    """
+
+    filters: int
+    kernel: Pair = (3, 3)
+    stride: Pair = (1, 1)
+    padding: Padding = "valid"
+    activation: Activation = RELU
+    bias: bool = True
+    initializer: Initializer | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    dilation: Pair = (1, 1)
+    norm: bool = False
+
+    @property
+    def parts(self) -> tuple[DepthwiseConv, Conv]:
+        """The two layers that compute it."""
+        depthwise = DepthwiseConv(
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            activation=LINEAR,
+            bias=False,
+            initializer=self.initializer,
+            l1=self.l1,
+            l2=self.l2,
+        )
+        own = (self.activation, self.bias, self.initializer, self.l1, self.l2)
+        return depthwise, Conv(self.filters, (1, 1), (1, 1), "valid", *own, norm=self.norm)
+
+    @property
+    def span(self) -> Pair:
+        """Rows and columns of the image that one window spans, dilation counted in."""
+        return spanned(self.kernel, self.dilation)
+
+    def check(self) -> None:
+        at_least_one(self, filters=self.filters)
+        _check_convolution(self)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        positions(self, shape, self.span, self.stride, self.padding, FITS)
+        return shape_through(self.parts, shape)
+
+    def parameters(self, shape: Shape) -> int:
+        return sum_over(self.parts, shape, "parameters")
+
+    def stored(self, shape: Shape) -> int:
+        return sum_over(self.parts, shape, "stored")
+
+    def macs(self, shape: Shape) -> int:
+        return sum_over(self.parts, shape, "macs")
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        # Here first, so that an error names the layer that was written.
+        self.check()
+        self.output_shape(wiring.shape(source))
+        for part in self.parts:
+            source = part.wire(wiring, source)
+        return source
+
+    def __str__(self) -> str:
+        return _convolution_text(self, f"sepconv {self.filters}")

@@ -1,0 +1,181 @@
+"""Layers made of layers: frozen, residual and tied groups."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from issun.arch.layers.activations import LINEAR
+from issun.arch.layers.base import Layer, Shape, Wiring, at_least_one, shape_text, shape_through, sum_over
+from issun.arch.layers.convolutions import Conv
+from issun.arch.layers.small import Add
+from issun.errors import NetworkError
+
+
+class Group(Layer):
+    """Layers in parentheses, one after the other; its kinds are records."""
+
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise NetworkError(f"`{self.opening} ()` cannot be: such a group needs at least one layer")
+
+    @property
+    @abstractmethod
+    def opening(self) -> str:
+        """What stands before the parenthesis."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape_through(self.layers, shape)
+
+    def parameters(self, shape: Shape) -> int:
+        return sum_over(self.layers, shape, "parameters")
+
+    def stored(self, shape: Shape) -> int:
+        return sum_over(self.layers, shape, "stored")
+
+    def macs(self, shape: Shape) -> int:
+        return sum_over(self.layers, shape, "macs")
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        for layer in self.layers:
+            source = layer.wire(wiring, source)
+        return source
+
+    def __str__(self) -> str:
+        return f"{self.opening} ({', '.join(str(layer) for layer in self.layers)})"
+
+
+@dataclass(frozen=True)
+class Frozen(Group):
+    """Layers that keep the weights they were drawn with."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def opening(self) -> str:
+        return "frozen"
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        with wiring.frozen():
+            return super().wire(wiring, source)
+
+
+@dataclass(frozen=True)
+class Residual(Group):
+    """What the layers give plus what enters them (`res`, He et al. 2016), without an activation of its own.
+
+    Where the channels differ, what enters goes through a 1x1 convolution without bias and activation first.
+    """
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def opening(self) -> str:
+        return "res"
+
+    def shortcut(self, entry: Shape, end: Shape) -> Conv | None:
+        """Return the convolution that what enters goes through, or None where it is added as it is.
+
+        Raises
+        ------
+        NetworkError
+            Where `entry`, what enters, and `end`, what leaves the last layer, cannot be added.
+        """
+        if entry == end:
+            return None
+        if len(entry) == len(end) == 1:
+            raise NetworkError(
+                f"`{self}` cannot be: {entry[0]} features enter it and {end[0]} leave its layers; "
+                f"a sum needs as many, so end the group with `dense {entry[0]}`"
+            )
+        if entry[:-1] != end[:-1] or len(entry) != len(end):
+            raise NetworkError(
+                f"`{self}` cannot be: {shape_text(entry)} enters it and {shape_text(end)} leaves its layers, but a sum needs the same "
+                f"height and width; use `same` and no stride in it, and pool before or after it"
+            )
+        return Conv(end[2], (1, 1), activation=LINEAR, bias=False)
+
+    def _with_shortcut(self, shape: Shape) -> tuple[Layer, ...]:
+        shortcut = self.shortcut(shape, shape_through(self.layers, shape))
+        return () if shortcut is None else (shortcut,)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        end = shape_through(self.layers, shape)
+        self.shortcut(shape, end)
+        return end
+
+    def parameters(self, shape: Shape) -> int:
+        return super().parameters(shape) + sum_over(self._with_shortcut(shape), shape, "parameters")
+
+    def stored(self, shape: Shape) -> int:
+        return super().stored(shape) + sum_over(self._with_shortcut(shape), shape, "stored")
+
+    def macs(self, shape: Shape) -> int:
+        return super().macs(shape) + sum_over(self._with_shortcut(shape), shape, "macs")
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        end = super().wire(wiring, source)
+        shortcut = self.shortcut(wiring.shape(source), wiring.shape(end))
+        return wiring.row(Add(), end, source if shortcut is None else wiring.row(shortcut, source))
+
+
+@dataclass(frozen=True)
+class Tied(Group):
+    """The same layers, with the same weights, applied `times` times one after the other (`tied 3 (…)`).
+
+    Parameters count once, multiply-accumulates each time. `norm` cannot stand inside: its statistics would differ at each pass.
+    """
+
+    times: int
+    layers: tuple[Layer, ...]
+
+    @property
+    def opening(self) -> str:
+        return f"tied {self.times}"
+
+    def check(self) -> None:
+        at_least_one(self, times=self.times)
+        for layer in leaves(self.layers):
+            if getattr(layer, "norm", False):
+                raise NetworkError(
+                    f"`{layer}` cannot stand in `tied`: the statistics of `norm` differ at each pass; use `scale` in its place"
+                )
+
+    def output_shape(self, shape: Shape) -> Shape:
+        end = shape_through(self.layers, shape)
+        self.check_shapes(shape, end)
+        return end
+
+    def check_shapes(self, entry: Shape, end: Shape) -> None:
+        """Raise `NetworkError` where what leaves the layers cannot enter them again."""
+        if end != entry:
+            raise NetworkError(
+                f"`{self}` cannot be: {shape_text(entry)} enters it and {shape_text(end)} leaves it, but the same weights fit "
+                f"the next pass only where both are the same"
+            )
+
+    def macs(self, shape: Shape) -> int:
+        return self.times * super().macs(shape)
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        self.check()
+        before = wiring.count()
+        end = super().wire(wiring, source)
+        self.check_shapes(wiring.shape(source), wiring.shape(end))
+        rows = wiring.count() - before
+        for passed in range(1, self.times):
+            with wiring.tied(rows * passed):
+                end = super().wire(wiring, end)
+        return end
+
+
+def leaves(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    """Yield the layers that are no groups, groups opened."""
+    for layer in layers:
+        if isinstance(layer, Group):
+            yield from leaves(layer.layers)
+        else:
+            yield layer

@@ -1,0 +1,252 @@
+"""`Augmentation`: how training images are changed, anew in every epoch. A frozen record with a text of its own.
+
+    shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 4, cutout 8, mixup 0.2, fill 255
+
+What happens to an image, in this order:
+
+1. It lies on an endless plane of the value `fill`.
+2. About the middle of the image the plane is mirrored (`flip`, one draw in two), sheared sideways, enlarged or reduced, and turned; then
+   it is moved by whole pixels (`shift`). All that is one affine map; the image is sampled once, bilinearly.
+3. The result is padded by its own mirror image and cut back to its size at a random place (`crop`). A padding with `fill` in place of
+   the mirror image would be `shift`.
+4. A square is filled (`cutout`, DeVries & Taylor 2017); its middle is any pixel, so that it may reach over the edge.
+5. Two images and their labels are mixed (`mixup`, Zhang et al. 2018).
+
+Each draw is uniform between the two ends, but that of `mixup`, which is Beta(α, α). `issun.engine.augmenting` draws,
+`issun.engine.reference_augment` says what is right.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from issun.arch.layers import Shape
+from issun.arch.tokens import LONGEST_NUMBER, TOKEN, Token, nearest
+from issun.errors import NotationError, RecipeError
+
+#: The least and the most that each setting may be where it is on, and what it is measured in.
+_RANGES: dict[str, tuple[float, float, str]] = {
+    "shift": (1, 1024, "pixels"),
+    "rotate": (0, 180, "degrees"),
+    "zoom": (0, 0.75, "as a share of the size"),
+    "shear": (0, 60, "degrees"),
+    "crop": (1, 1024, "pixels"),
+    "cutout": (1, 1024, "pixels, the side of the square"),
+    "mixup": (0.01, 100, "the α of Beta(α, α)"),
+    "fill": (0, 255, "the value that empty places get"),
+}
+_WHOLE = ("shift", "crop", "cutout", "fill")
+_WORDS = ("shift", "flip", "rotate", "zoom", "shear", "crop", "cutout", "mixup", "fill")
+
+#: What other libraries call it.
+_KNOWN_AS = {
+    "scale": "zoom",
+    "mirror": "flip",
+    "hflip": "flip",
+    "translate": "shift",
+    "rotation": "rotate",
+    "pad": "crop",
+    "erase": "cutout",
+    "erasing": "cutout",
+    "cutmix": "cutout",
+}
+_EXAMPLE = "shift 2, flip, rotate 10"
+
+#: Images whose sides are larger are not turned, sheared or zoomed: places are counted in 65,536ths of a pixel, in 32 bits.
+LARGEST_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training images are changed; what is 0 or False is not done. The module says in which order and how.
+
+    Parameters
+    ----------
+    shift : int
+        Moved by up to so many pixels, along rows and columns each; smaller than the image.
+    flip : bool
+        Left and right exchanged, in one draw of two.
+    rotate : float
+        Turned by up to so many degrees either way, at most 180.
+    zoom : float
+        Enlarged or reduced: the factor lies between ``1 - zoom`` and ``1 + zoom``; at most 0.75.
+    shear : float
+        Slanted sideways by up to so many degrees either way, at most 60.
+    crop : int
+        Padded on every side by so many pixels of its own mirror image (the edge itself is not repeated) and cut back to its size;
+        smaller than the image.
+    cutout : int
+        Side of the square that is filled, in pixels; smaller than the image.
+    mixup : float
+        The α of Beta(α, α), from 0.01 to 100: image and label become λ times their own and 1 - λ times those of the next image of the
+        batch (after the last comes the first). λ is the larger of the draw and 1 minus the draw, so that an image's own label always
+        weighs the most; which of two images comes first is the shuffle's choice, so the mixtures are those of the paper.
+    fill : int
+        What empty places get, from 0 to 255, the same for each channel: 0 for images on black, 255 for images on white.
+
+    Raises
+    ------
+    RecipeError
+        Names the setting, the rule and the value.
+
+    Examples
+    --------
+    >>> str(Augmentation.parse("flip,  shift 2"))
+    'shift 2, flip'
+    """
+
+    shift: int = 0
+    flip: bool = False
+    rotate: float = 0.0
+    zoom: float = 0.0
+    shear: float = 0.0
+    crop: int = 0
+    cutout: int = 0
+    mixup: float = 0.0
+    fill: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.flip, bool):
+            raise RecipeError(f"`flip` (={self.flip!r}) must be True or False")
+        for name, (low, high, what) in _RANGES.items():
+            value = getattr(self, name)
+            whole = name in _WHOLE
+            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            if not (number and (value == 0 or low <= value <= high) and (not whole or value == int(value))):
+                kind = ("0 or " if low else "") + ("a whole number" if whole else "a number")
+                raise RecipeError(f"`{name}` (={value!r}) must be {kind} from {low:g} to {high:g} ({what})")
+            object.__setattr__(self, name, int(value) if whole else float(value))
+        if not any(getattr(self, name) for name in _WORDS if name != "fill"):
+            raise RecipeError(f"an augmentation that changes nothing is none: leave it out, or name what to do, for example `{_EXAMPLE}`")
+        if self.fill and not (self.shift or self.bilinear or self.cutout):
+            raise RecipeError(f"`fill` (={self.fill}) has nothing to fill: it needs shift, rotate, zoom, shear or cutout")
+
+    @property
+    def bilinear(self) -> bool:
+        """Whether pixels are sampled between others: with rotate, zoom or shear."""
+        return bool(self.rotate or self.zoom or self.shear)
+
+    def check(self, shape: Shape) -> None:
+        """Raise `RecipeError` where images of this shape (height, width, channels) cannot be changed so."""
+        side = min(shape[:2])
+        size = f"{shape[0]}x{shape[1]}"
+        for name in ("shift", "crop", "cutout"):
+            value = getattr(self, name)
+            if value >= side:
+                problem = f"`{name}` (={value}) must be smaller than the images, which are {size}"
+                raise RecipeError(f"{problem}: take at most {side - 1}" if side > 1 else f"{problem}: leave it out")
+        if self.bilinear and max(shape[:2]) > LARGEST_SIDE:
+            raise RecipeError(f"images of {size} are too large to rotate, zoom or shear: at most {LARGEST_SIDE} pixels a side")
+
+    def __str__(self) -> str:
+        return ", ".join(_item(name, getattr(self, name)) for name in _WORDS if getattr(self, name))
+
+    @classmethod
+    def parse(cls, text: str) -> Augmentation:
+        """Return the augmentation that a text names, in any order: ``"shift 2, flip, rotate 10, cutout 8"``.
+
+        Raises
+        ------
+        NotationError
+            Where the text cannot be read; the message points at the place.
+        RecipeError
+            Where nothing is named, or `fill` has nothing to fill.
+        """
+        return cls(**_Reader(text).settings())
+
+    @classmethod
+    def of(cls, value: object) -> Augmentation:
+        """Return an augmentation as it is, or the one that a text names."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            return cls.parse(value)
+        raise RecipeError(f"`augment` (={value!r}) must be an Augmentation or its text, for example {_EXAMPLE!r}")
+
+
+def _item(name: str, value: float) -> str:
+    """Return one setting as text, the shortest that reads back as the same number."""
+    if name == "flip":
+        return name
+    number = repr(value)
+    return f"{name} {number.removesuffix('.0')}"
+
+
+class _Reader:
+    """Reads the settings from one text, from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.position = 0
+        self.next = self._read()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings by name."""
+        found: dict[str, Any] = {}
+        while self.next.kind != "end" or found:
+            token = self._take()
+            name = token.text
+            if token.kind == "end":
+                self._fail(f"a word is expected after `,`, for example `{_EXAMPLE}`", token)
+            if name not in _WORDS:
+                known = f"; did you mean `{_KNOWN_AS[name.lower()]}`?" if name.lower() in _KNOWN_AS else nearest(name, _WORDS)
+                self._fail(f"`{name[:40]}` is no augmentation{known or ': they are ' + ', '.join(_WORDS)}", token)
+            if name in found:
+                self._fail(f"`{name}` stands twice; it can be said once", token)
+            found[name] = True if name == "flip" else self._number(name)
+            if self.next.kind == "end":
+                break
+            if self.next.text != ",":
+                stands = f"`{self.next.text[:40]}` stands"
+                self._fail(f"`,` or the end is expected after `{name}`, where {stands}", self.next)
+            self._take()
+        return found
+
+    def _number(self, name: str) -> float:
+        token = self.next
+        low, high, what = _RANGES[name]
+        if token.kind != "number":
+            found = "the text ends" if token.kind == "end" else f"`{token.text[:40]}` stands"
+            self._fail(f"`{name}` needs a number ({what}), where {found}", token)
+        self._take()
+        if len(token.text) > LONGEST_NUMBER:
+            self._fail(f"a number has at most {LONGEST_NUMBER} characters", token)
+        value = float(token.text)
+        if name in _WHOLE and not token.text.isdigit():
+            self._fail(f"`{name}` (={token.text}) must be a whole number ({what})", token)
+        if not low <= value <= high or (value == 0 and name != "fill"):
+            least = "above 0" if low == 0 and name != "fill" else f"from {low:g}"
+            upto = "and at most" if least == "above 0" else "to"
+            self._fail(f"`{name}` (={token.text}) must be {least} {upto} {high:g} ({what})", token)
+        return value
+
+    def _take(self) -> Token:
+        token, self.next = self.next, self._read() if self.next.kind != "end" else self.next
+        return token
+
+    def _read(self) -> Token:
+        while self.position < len(self.text) and self.text[self.position].isspace():
+            self.position += 1
+        start = self.position
+        if start == len(self.text):
+            return Token("end", "", len(self.text.rstrip()))
+        match = TOKEN.match(self.text, start)
+        if match is None or match.lastgroup is None:
+            wrong = self.text[start]
+            rule = {
+                "-": "ranges go both ways, without a sign: `rotate 10`",
+                "+": "ranges go both ways, without a sign: `rotate 10`",
+                "%": "shares are written as numbers: `zoom 0.1`",
+                "°": "degrees are written as numbers: `rotate 10`",
+                "=": "numbers follow their word after a space: `shift 2`",
+                ";": "entries are separated by `,`",
+            }.get(wrong, f"an augmentation is written with words, numbers and `,`: `{_EXAMPLE}`")
+            shown = wrong if wrong.isprintable() else ascii(wrong)[1:-1]
+            raise NotationError(self.text, start, f"`{shown}` cannot be read here; {rule}")
+        self.position = match.end()
+        return Token(match.lastgroup, match.group(), start)
+
+    def _fail(self, problem: str, token: Token) -> NoReturn:
+        raise NotationError(self.text, token.position, problem, max(1, len(token.text)))

@@ -1,0 +1,82 @@
+"""`issun plot`: draw a picture of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from issun.cli import options, values
+
+Network = Annotated[
+    str | None,
+    typer.Option("--network", help="Which network of the study, by its text; default: the smallest within 1 % of the best."),
+]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Which of its seeds; default: the best on validation.")]
+ImagesAt = Annotated[
+    str | None, typer.Option("--data", metavar="DATA", help="Where the images are, since a study holds none; default: where they were.")
+]
+
+
+def plot(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A study's file; it may still be growing.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="frontier, curves, scatter, heatmap, confusion, classes, gallery (of the mistakes) or shares (of the layers).",
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to: .png, .svg or .pdf; default: STUDY-KIND.png beside the study.")
+    ] = None,
+    network: Network = None,
+    seed: Seed = None,
+    x: Annotated[str | None, typer.Option("--x", help="Knob (or size) to the right, of scatter and heatmap.")] = None,
+    y: Annotated[str | None, typer.Option("--y", help="Knob (or size) upwards, of scatter and heatmap.")] = None,
+    macs: Annotated[bool, typer.Option("--macs", help="Frontier of accuracy against multiply-accumulates, not parameters.")] = False,
+    target: options.Target = None,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Most images of the gallery.")] = 40,
+    data: ImagesAt = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Draw a picture of a study.
+
+    Example: issun plot digits.sqlite confusion
+    """
+    from issun.cli.output import print_json, results
+    from issun.cli.report import shown
+    from issun.errors import IssunError, SelectionError
+    from issun.show.style import FORMATS
+    from issun.study import Study
+
+    accuracy = values.accuracy(target, "--target")
+    path = study.with_name(f"{study.stem}-{kind}.png") if output is None else output
+    if path.suffix.lower() not in FORMATS:
+        raise IssunError(f"--output (={path}) must end in {', '.join(FORMATS)}")
+    if not path.absolute().parent.is_dir():
+        raise IssunError(f"{path} cannot be written: there is no folder {path.absolute().parent}; make it first")
+    try:
+        Study(study).picture(
+            kind,
+            path,
+            network=network,
+            seed=seed,
+            x=x,
+            y=y,
+            size="macs" if macs else "parameters",
+            target=accuracy,
+            data=data,
+            data_dir=data_dir,
+            count=count,
+        )
+    except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
+        raise IssunError(str(error)) from None
+    except OSError as error:
+        raise IssunError(f"{path} cannot be written: {error.strerror or error}") from None
+    if as_json:
+        print_json({"study": study, "kind": kind, "picture": path})
+    else:
+        results().print(f"Picture  {shown(path.absolute())}", soft_wrap=True)

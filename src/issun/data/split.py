@@ -1,0 +1,198 @@
+"""`Split`: which of the training images are set aside for validation?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.errors import DataError
+
+
+@dataclass(frozen=True)
+class Split:
+    """A choice of validation images from the training part.
+
+    Data that brings a validation part of its own is not split: `Dataset.parts` uses that part as it is, whatever is asked for here.
+
+    Parameters
+    ----------
+    fraction : float
+        Share that is set aside, above 0 and below 1: of each class, or with "last" of all.
+    seed : int
+        The same seed chooses the same images.
+    how : {"stratified", "last", "given"}
+        By class and seeded; or the last images in the order in which the data stores them, whatever their classes (as Keras's
+        ``validation_split``; for replicas of published protocols); or the part that the data brings.
+    groups : str
+        The name of a grouping of the images (`Dataset.grouping`), no group of which stands on both sides; empty where there is none.
+    """
+
+    fraction: float = 0.1
+    seed: int = 0
+    how: Literal["stratified", "last", "given"] = "stratified"
+    groups: str = ""
+
+    def indices(
+        self, labels: NDArray[np.int32], classes: tuple[str, ...], groups: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the indices of the training and of the validation images, both ascending.
+
+        `Dataset.parts` calls this for data without a validation part; everything that trains calls that.
+
+        Parameters
+        ----------
+        labels : ndarray of int32, shape (N,)
+        classes : tuple of str
+        groups : ndarray of int64, shape (N,), optional
+            The number of each image's group, from 0; images of one group stay together.
+
+        Raises
+        ------
+        DataError
+            Where the fraction is out of range or a class has too few images (or groups) to stand in both parts.
+        """
+        if not (math.isfinite(self.fraction) and 0 < self.fraction < 1):
+            raise DataError(f"the `fraction` (={self.fraction}) that is set aside must be above 0 and below 1")
+        if self.how == "stratified":
+            members = _members(labels, classes)
+            sizes = [_aside(self.fraction, len(places)) for places in members]
+            chosen = np.zeros(len(labels), np.bool_)
+            if groups is None:
+                for places, size in zip(members, sizes, strict=True):
+                    chosen[places[np.argsort(_keys(self.seed, places), kind="stable")[:size]]] = True
+            else:
+                kept_together(chosen, labels, classes, groups, sizes, self.seed)
+        elif self.how == "last":
+            if groups is not None:
+                raise DataError('a split with how="last" knows no groups; leave one of the two out')
+            chosen = np.arange(len(labels)) >= len(labels) - _aside(self.fraction, len(labels))
+            left = np.bincount(labels[~chosen], minlength=len(classes))
+            if not left.all():
+                raise DataError(
+                    f"the last {_images(int(chosen.sum()))} were to be set aside, but then none of the class "
+                    f"{classes[int(np.argmin(left))]!r} is left to train on; the data is sorted by class, use a stratified split"
+                )
+        else:
+            raise DataError(f"the split `how` (={self.how}) is for data that brings a validation part, which this data does not")
+        return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+    @property
+    def id(self) -> str:
+        """The name of the split in a study: all that decides which images are chosen."""
+        if self.how != "stratified":
+            return self.how if self.how == "given" else f"last {self.fraction!r}"
+        return f"{self.fraction!r} seed {self.seed}" + (f" groups {self.groups}" if self.groups else "")
+
+    def __str__(self) -> str:
+        if self.how == "given":
+            return "the part that the data brings"
+        if self.how == "last":
+            return f"the last {self.fraction:g} of the training images"
+        together = ", groups kept together" if self.groups else ""
+        return f"{self.fraction:g} of the training images, split seed {self.seed}{together}"
+
+
+def _aside(fraction: float, count: int) -> int:
+    """Return how many of so many images are set aside: at least one, and not all."""
+    return min(max(1, math.floor(fraction * count + 0.5)), count - 1)
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
+
+
+def _members(labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[NDArray[np.int64]]:
+    """Return the indices of each class's images, ascending; refuse a class that has fewer than two."""
+    counts = np.bincount(labels, minlength=len(classes))
+    few = np.flatnonzero(counts < 2)
+    if len(few):
+        others = f" (and {len(few) - 1:,} other classes have no more)" if len(few) > 1 else ""
+        raise DataError(
+            f"the class {classes[few[0]]!r} has {_images(int(counts[few[0]]))}, fewer than the split needs: at least 2, one to train on "
+            f"and one to set aside; add images of it, or leave the class out{others}"
+        )
+    return np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
+
+
+def kept_together(
+    chosen: NDArray[np.bool_],
+    labels: NDArray[np.int32],
+    classes: tuple[str, ...],
+    groups: NDArray[np.int64],
+    sizes: list[int],
+    seed: int,
+) -> None:
+    """Mark whole groups in `chosen`, so that about so many images (`sizes`) of each class are chosen: at least one, and not all.
+
+    In an order that the seed decides, groups are taken that do not overshoot; then those that bring the counts nearer although they
+    overshoot; then, for classes of which nothing is chosen yet, the group that does least harm.
+    """
+    pairs, counts = np.unique(np.stack([groups, labels.astype(np.int64)], axis=1), axis=0, return_counts=True)
+    held: dict[int, list[tuple[int, int]]] = {}  # of each group, how many images of which class
+    of_class: list[list[int]] = [[] for _ in classes]
+    for (group, label), count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        held.setdefault(group, []).append((label, count))
+        of_class[label].append(group)
+    for label, own in enumerate(of_class):
+        if len(own) < 2:
+            raise DataError(
+                f"the class {classes[label]!r} cannot be split: all its images are of one group; a pattern for --groups that makes "
+                f"smaller groups, images of another group, or leaving the class out would help"
+            )
+    missing = list(sizes)  # what is to be chosen yet; below 0 where groups overshot
+    left = np.bincount(labels, minlength=len(classes)).tolist()  # what there is to train on
+    taken: set[int] = set()
+
+    def worse(group: int) -> float:
+        """How much further from what is wanted all counts are with the group than without it, in shares of each class."""
+        return sum(count * (count - 2 * missing[label]) / sizes[label] ** 2 for label, count in held[group])
+
+    def take(group: int) -> None:
+        taken.add(group)
+        for label, count in held[group]:
+            missing[label] -= count
+            left[label] -= count
+
+    def free(group: int) -> bool:
+        return group not in taken and all(count < left[label] for label, count in held[group])
+
+    numbers = np.array(sorted(held), np.int64)
+    order = numbers[np.argsort(_keys(seed, numbers), kind="stable")].tolist()
+    for group in order:
+        if free(group) and all(count <= missing[label] for label, count in held[group]):
+            take(group)
+    for group in order:
+        if free(group) and worse(group) < 0:
+            take(group)
+    place = {group: index for index, group in enumerate(order)}
+    for label, own in enumerate(of_class):
+        if missing[label] == sizes[label]:
+            possible = [group for group in own if free(group)]
+            if not possible:
+                raise DataError(
+                    f"the class {classes[label]!r} cannot be split: its {len(own):,} groups are also groups of other classes, which would "
+                    f"lose all their training images; a pattern for --groups that makes smaller groups would help"
+                )
+            take(min(possible, key=lambda group: (worse(group), place[group])))
+    chosen[np.isin(groups, np.array(sorted(taken), np.int64))] = True
+
+
+def _keys(seed: int, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a 64-bit sorting key for each index, a pure function of seed and index (so a split outlives versions of NumPy).
+
+    Two rounds of the finaliser of SplitMix64 (Steele, Lea & Flood 2014), one over the seed, one over seed and index.
+    """
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    with np.errstate(over="ignore"):
+        start = _mixed(np.array([seed % 2**64], np.uint64) + golden)
+        return _mixed(start + (indices.astype(np.uint64) + np.uint64(1)) * golden)
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,101 @@
+"""What is drawn for each image of an epoch: where it is sampled, what is cut out, how much of its neighbour is mixed in.
+
+Drawn here once, for both engines: a draw is a pure function of seed, epoch and the image's index (`issun.engine.randomness`), so it
+depends on no order, lane or thread, and a list of plain numbers is all that the compiled core needs to know of distributions. Places are
+whole multiples of 1/65536 pixel: both engines then sample the same places, to the bit.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+from issun.arch.layers import Shape
+from issun.augmentation import Augmentation
+from issun.engine.randomness import AUGMENT, uniform
+
+#: What a draw is for; part of its stream.
+SHIFT_ROWS, SHIFT_COLUMNS, FLIP, ROTATE, ZOOM, SHEAR, CROP_ROWS, CROP_COLUMNS, CUT_ROW, CUT_COLUMN, MIXUP = range(11)
+
+#: Parts of a pixel that places are counted in.
+PARTS = 65536
+
+#: The numbers of one image, in the order of `struct Draw` in `native/plan.hpp`. Output pixel (r, c) of the frame before the crop is
+#: sampled at row ``(y + r·y_by_row + c·y_by_column) / PARTS`` and column ``(x + r·x_by_row + c·x_by_column) / PARTS``.
+FIELDS = (
+    *("y", "y_by_row", "y_by_column", "x", "x_by_row", "x_by_column"),
+    *("crop_row", "crop_column"),  # by how much the cropped frame is moved
+    *("cut_top", "cut_left", "cut_bottom", "cut_right"),  # rows and columns from … up to but without …
+)
+
+#: Steps of the table of mixup's distribution, whose distribution function is right to one part in so many.
+TABLE = 4096
+
+
+class Draws(NamedTuple):
+    """What is drawn for some images: `places` int32 of shape (N, len(FIELDS)); `mix` float32 of shape (N,), or None without mixup.
+
+    `mix` is the weight λ >= 0.5 of the image itself.
+    """
+
+    places: NDArray[np.int32]
+    mix: NDArray[np.float32] | None
+
+
+def draw(augmentation: Augmentation, shape: Shape, seed: int, epoch: int, indices: NDArray[np.int64]) -> Draws:
+    """Return what `seed` draws in `epoch` for the images at `indices`, in their order; `shape` is that of one image."""
+
+    def between(purpose: int, most: float) -> NDArray[np.float64]:
+        return (2 * uniform(seed, (AUGMENT, epoch, purpose), indices) - 1) * most
+
+    def whole(purpose: int, count: int) -> NDArray[np.int64]:
+        return np.floor(uniform(seed, (AUGMENT, epoch, purpose), indices) * count).astype(np.int64)
+
+    height, width = shape[:2]
+    places = np.zeros((len(indices), len(FIELDS)), np.int32)
+    column = {name: places[:, place] for place, name in enumerate(FIELDS)}
+    side = np.where(uniform(seed, (AUGMENT, epoch, FLIP), indices) < 0.5, -1.0, 1.0) if augmentation.flip else 1.0
+    down: NDArray[np.int64] | int = 0
+    right: NDArray[np.int64] | int = 0
+    if augmentation.shift:
+        down = whole(SHIFT_ROWS, 2 * augmentation.shift + 1) - augmentation.shift
+        right = whole(SHIFT_COLUMNS, 2 * augmentation.shift + 1) - augmentation.shift
+    # The plane is mirrored, sheared, zoomed, turned and moved; a place is found by going back through all that.
+    angle = between(ROTATE, np.deg2rad(augmentation.rotate)) if augmentation.rotate else 0.0
+    factor = 1 + between(ZOOM, augmentation.zoom) if augmentation.zoom else 1.0
+    slant = np.tan(between(SHEAR, np.deg2rad(augmentation.shear))) if augmentation.shear else 0.0
+    sine, cosine = np.sin(angle), np.cos(angle)
+    y_by_row, y_by_column = np.rint(PARTS * cosine / factor), np.rint(-PARTS * sine / factor)
+    x_by_row = np.rint(PARTS * side * (sine - slant * cosine) / factor)
+    x_by_column = np.rint(PARTS * side * (cosine + slant * sine) / factor)
+    middle_row, middle_column = (height - 1) / 2, (width - 1) / 2
+    row, col = middle_row + down, middle_column + right
+    column["y"][:] = np.rint(PARTS * middle_row - y_by_row * row - y_by_column * col)
+    column["x"][:] = np.rint(PARTS * middle_column - x_by_row * row - x_by_column * col)
+    column["y_by_row"][:], column["y_by_column"][:] = y_by_row, y_by_column
+    column["x_by_row"][:], column["x_by_column"][:] = x_by_row, x_by_column
+    if augmentation.crop:
+        column["crop_row"][:] = whole(CROP_ROWS, 2 * augmentation.crop + 1) - augmentation.crop
+        column["crop_column"][:] = whole(CROP_COLUMNS, 2 * augmentation.crop + 1) - augmentation.crop
+    if augmentation.cutout:
+        for purpose, size, start, end in ((CUT_ROW, height, "cut_top", "cut_bottom"), (CUT_COLUMN, width, "cut_left", "cut_right")):
+            first = whole(purpose, size) - augmentation.cutout // 2
+            column[start][:] = np.maximum(first, 0)
+            column[end][:] = np.minimum(first + augmentation.cutout, size)
+    if not augmentation.mixup:
+        return Draws(places, None)
+    at = uniform(seed, (AUGMENT, epoch, MIXUP), indices) * TABLE
+    return Draws(places, np.interp(at, np.arange(TABLE + 1), _upper_half(augmentation.mixup)).astype(np.float32))
+
+
+@lru_cache(16)
+def _upper_half(alpha: float) -> NDArray[np.float64]:
+    """Return the quantiles of Beta(α, α) from the median to 1 at `TABLE` + 1 evenly spaced probabilities.
+
+    The distribution is symmetric, so this is that of the larger of a draw and 1 minus the draw.
+    """
+    return np.clip(np.asarray(betaincinv(alpha, alpha, 0.5 + np.arange(TABLE + 1) / (2 * TABLE))), 0.5, 1.0)

@@ -1,0 +1,122 @@
+"""A network that begins with frozen layers: what they make of each image is computed once, not once an epoch.
+
+`cut_after` finds the beginning; `Beginning` computes its values on the compiled core and trains the rest on them. The arithmetic is that
+of the whole network, to the bit: it only is not repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun import _native
+from issun.arch.layers import Conv, DepthwiseConv, Dropout
+from issun.arch.net import Net
+from issun.engine.lowering import lowered
+from issun.engine.protocol import CancelFlag, Scaling
+from issun.engine.weights import tensors
+from issun.errors import Cancelled
+
+#: Values of all images that take more bytes than this are computed anew in every epoch.
+LARGEST = 1 << 30
+
+
+def cut_after(net: Net) -> int:
+    """Return how many rows at the network's beginning make the same of an image in every epoch, 0 where there is no gain in knowing it.
+
+    These are rows in which nothing is trained or drawn, with multiply-adds among them, such that all that follows depends on the last
+    one of them alone.
+    """
+    best = 0
+    macs = 0
+    for count, row in enumerate(net.rows, 1):
+        if row.trained or isinstance(row.layer, Dropout) or getattr(row.layer, "l1", 0) or getattr(row.layer, "l2", 0):
+            break  # a penalty of what is frozen is part of the loss, and stays with the whole network
+        macs += row.macs
+        rest = net.rows[count:]
+        alone = all(
+            later.source >= count - 1 and (later.other is None or later.other >= count - 1) and later.shares >= count for later in rest
+        )
+        if alone and rest and macs:
+            best = count
+    return best
+
+
+class Beginning:
+    """The frozen beginning of a network, and an engine for the rest of it.
+
+    Parameters
+    ----------
+    net : Net
+    rows : int
+        From `cut_after`, above 0.
+    scaling : Scaling
+    make : callable
+        Takes what differs between the two cores that are made here, and returns a core (see `issun.engine.native`).
+    """
+
+    def __init__(self, net: Net, rows: int, scaling: Scaling, make: Callable[..., _native.Engine]) -> None:
+        records = lowered(net)
+        here = [record for record in records if record["row"] < rows]
+        there = [_moved(record, len(here)) for record in records[len(here) :]]
+        end = here[-1]
+        self.size = int(end["out_channels"] * end["out_rows"] * end["out_columns"])
+        height, width, channels = net.input
+        self._extractor = make(
+            layers=here,
+            height=height,
+            width=width,
+            channels=channels,
+            factor=list(scaling.factor),
+            offset=list(scaling.offset),
+            takes_values=False,
+            macs_before=0,
+        )
+        self.rest = make(
+            layers=there,
+            height=end["out_rows"],
+            width=end["out_columns"],
+            channels=end["out_channels"],
+            factor=[],
+            offset=[],
+            takes_values=True,
+            macs_before=sum(row.macs for row in net.rows[:rows] if isinstance(row.layer, Conv | DepthwiseConv)),
+        )
+        self._frozen = [tensor.slice for tensor in tensors(net) if tensor.row < rows]
+        self._images: NDArray[np.uint8] | None = None
+        self._weights = np.empty(0, np.float32)
+        self._values = np.empty((0, self.size), np.float32)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the arenas of both cores, and of the values that are held."""
+        return int(self._extractor.memory + self.rest.memory + self._values.nbytes)
+
+    def fits(self, images: NDArray[np.uint8]) -> bool:
+        """Whether the values of so many images may be held."""
+        return len(images) * self.size * 4 <= LARGEST
+
+    def holds(self, images: NDArray[np.uint8], weights: NDArray[np.float32]) -> bool:
+        """Whether the values of exactly these images under these weights are there already."""
+        return self._images is images and np.array_equal(self._weights, self._own(weights))
+
+    def values(self, images: NDArray[np.uint8], weights: NDArray[np.float32], cancel: CancelFlag | None) -> NDArray[np.float32]:
+        """Return what the beginning makes of every image, shape (N, size), float32; computed where it is not there yet."""
+        if not self.holds(images, weights):
+            self._images = None
+            values = np.empty((len(images), self.size), np.float32)
+            if not self._extractor.logits(images, np.arange(len(images)), weights, values, cancel):
+                raise Cancelled("training was stopped before its first step")
+            self._images, self._weights, self._values = images, self._own(weights), values
+        return self._values
+
+    def _own(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.concatenate([weights[part] for part in self._frozen] or [np.empty(0, np.float32)])
+
+
+def _moved(record: dict[str, Any], before: int) -> dict[str, Any]:
+    """Return a record whose tensors are counted from the one that enters the rest of the network."""
+    return record | {name: record[name] - before for name in ("input", "other", "output") if record.get(name, -1) >= 0}

@@ -1,0 +1,283 @@
+"""What do learning curves say in words, and what should be tried next? Pure functions of a history; test figures are not in it.
+
+The thresholds are stated once, below. Three things keep a diagnosis from being made out of noise: the deviation of each curve around
+its own course (`issun.study.trends.noise`), the standard error that a validation part of so many images has, √(p (1 − p) / N), and a
+least change that counts at all. Levels at the end are means over the last fifth of the epochs.
+
+1. *diverged*: a loss is no finite number, or the accuracy fell back to that of guessing.
+2. *too short*: fewer than `FEWEST_EPOCHS`.
+3. *chance*: neither part ever got clearly above guessing.
+4. *improving*: over the last third the validation accuracy rises, or the training accuracy does and the validation accuracy follows it,
+   and the second half of that third still goes on.
+5. *overfits*: the validation loss rose from its lowest while the training loss fell, and training is ahead; or the validation accuracy
+   fell from its highest while the training accuracy rose (this needs no gap: with dropout or augmentation the training figures lie
+   below the validation's); or training is far ahead of a validation accuracy that no longer rises.
+6. *plateau*: none of these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from issun.study.trends import LEAST_CHANGE, Curve, Curves, noise, reached_since, smoothed, trend
+
+Kind = Literal["diverged", "too short", "chance", "overfits", "improving", "plateau"]
+
+#: Of fewer epochs nothing is said.
+FEWEST_EPOCHS = 5
+
+#: How far above guessing is "learned something": this part of guessing's own accuracy, at most this much, at least 3 standard errors.
+CHANCE_PART, CHANCE_MARGIN = 0.5, 0.02
+
+#: How far training is ahead where it counts beside other signs, and where it is a sign by itself.
+GAP, LARGE_GAP = 0.02, 0.10
+
+#: How far the validation loss rises, as a part of its lowest, and how far the validation accuracy falls, where it counts.
+LOSS_RISE, ACCURACY_FALL = 0.05, 0.01
+
+#: Of a rise of the training accuracy, the part that the validation accuracy takes where it follows.
+FOLLOWS = 0.4
+
+#: Schedules whose learning rate runs out: curves get steeper and then flat whatever the network could still learn.
+ANNEALED = ("cosine", "linear", "one-cycle", "step")
+
+#: What may be tried against overfitting, by the names that `remedies` has for it.
+AGAINST_OVERFITTING = {
+    "augmentation": "augmentation",
+    "dropout": "dropout",
+    "l2": "l2 0.001 or so on its dense layers",
+    "early stopping": "stopping early (keep the best epoch)",
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the curves of one training say.
+
+    Attributes
+    ----------
+    kind : {"diverged", "too short", "chance", "overfits", "improving", "plateau"}
+    sentence : str
+        With its figures, without a full stop.
+    advice : str
+        What to try next.
+    since : int or None
+        The epoch, from 1, from which on it is so, where that can be said.
+    best_epoch : int or None
+        For "overfits" the last epoch before it, else the one with the highest validation accuracy (of equals the first).
+    train, validation : float
+        Accuracies after the last epoch, fractions; NaN where there is none.
+    """
+
+    kind: Kind
+    sentence: str
+    advice: str
+    since: int | None
+    best_epoch: int | None
+    train: float
+    validation: float
+
+    def __str__(self) -> str:
+        return f"{self.sentence}. Next: {self.advice}."
+
+
+def diagnose(
+    history: pd.DataFrame,
+    classes: int,
+    *,
+    images: int | None = None,
+    chance: float | None = None,
+    schedule: str | None = None,
+    used: Collection[str] = (),
+) -> Diagnosis:
+    """Say in words what learning curves show, and what to try next.
+
+    Parameters
+    ----------
+    history : DataFrame
+        One row an epoch, the first one first. Columns: ``train_loss, train_accuracy, validation_loss, validation_accuracy``; accuracies are
+        fractions.
+    classes : int
+        Number of classes, at least 2.
+    images : int, optional
+        Size of the validation part, for its standard error; without it only the epochs themselves tell what noise is.
+    chance : float, optional
+        The validation accuracy of guessing; default: 1 / classes. The share of the most frequent class where classes differ in size.
+    schedule : str, optional
+        How the learning rate changed, as a recipe names it.
+    used : collection of str
+        What was done against overfitting already, which is then not advised: keys of `AGAINST_OVERFITTING`, ``"l1"``.
+    """
+    columns = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+    arrays = [history[column].to_numpy(float) for column in columns]
+    guess = 1 / classes if chance is None else chance
+    broken = np.flatnonzero(~np.isfinite(np.array(arrays)).all(axis=0))
+    if len(broken):
+        return _diverged(arrays[3], int(broken[0]))
+    curves = Curves(arrays[0], arrays[1], arrays[2], arrays[3], images)
+    if curves.count < FEWEST_EPOCHS:
+        epochs = "1 epoch" if curves.count == 1 else f"{curves.count or 'no'} epochs"
+        figures = f": {_ends(curves)}" if curves.count else ""
+        advice = f"train for at least {FEWEST_EPOCHS} epochs"
+        return _made("too short", f"too short to tell after {epochs}{figures}", advice, None, curves)
+    return _guessing(curves, guess) or _improving(curves, schedule) or _overfits(curves, used) or _plateau(curves, schedule, used)
+
+
+def _made(kind: Kind, sentence: str, advice: str, since: int | None, curves: Curves, best: int | None = None) -> Diagnosis:
+    if best is None and curves.count:
+        best = int(curves.validation.argmax()) + 1
+    ends = [float(curve[-1]) if curves.count else math.nan for curve in (curves.train, curves.validation)]
+    return Diagnosis(kind, sentence, advice, since, best, *ends)
+
+
+def _figure(accuracy: float, highest: float | None = None) -> str:
+    """Return an accuracy with as many digits as tell it, or the `highest` beside it, from its neighbours: 0.56, 0.972, 0.9915."""
+    highest = accuracy if highest is None else highest
+    return f"{accuracy:.{2 if highest < 0.9 else 3 if highest < 0.985 else 4}f}"
+
+
+def _ends(curves: Curves) -> str:
+    train, validation = float(curves.train[-1]), float(curves.validation[-1])
+    return f"train {_figure(train, max(train, validation))}, validation {_figure(validation, max(train, validation))}"
+
+
+def _diverged(validation: Curve, first: int) -> Diagnosis:
+    reached = validation[:first]
+    finite = reached[np.isfinite(reached)]
+    best = int(np.nanargmax(reached)) + 1 if len(finite) else None
+    had = f"; before, validation had reached {_figure(float(finite.max()))} (epoch {best})" if len(finite) else ""
+    sentence = f"diverged in epoch {first + 1}: the loss is no longer a finite number{had}"
+    advice = "a lower learning rate (a third of it), clip_norm 1, or input scaled to 0..1"
+    return Diagnosis("diverged", sentence, advice, first + 1, best, math.nan, math.nan)
+
+
+def _guessing(curves: Curves, guess: float) -> Diagnosis | None:
+    """Never above guessing, or fallen back to it."""
+    error = math.sqrt(guess * (1 - guess) / curves.images) if curves.images else 0.0
+    margin = max(min(CHANCE_MARGIN, CHANCE_PART * guess), 3 * error)
+    best = max(float(smoothed(curve, curves.half).max()) for curve in (curves.train, curves.validation))
+    ended = max(curves.level(curves.train), curves.level(curves.validation))
+    if ended > guess + margin:
+        return None
+    if best <= guess + margin:
+        sentence = (
+            f"never left chance: {_ends(curves)}, where guessing gives {_figure(guess)}; validation loss {curves.validation_loss[-1]:.3g}"
+        )
+        advice = "another learning rate (a tenth, then ten times it), input scaled to 0..1, another start; check the labels"
+        return _made("chance", sentence, advice, 1, curves)
+    if best <= guess + 3 * margin:
+        return None
+    course = smoothed(curves.validation, curves.half)
+    above = np.flatnonzero(course > guess + margin)
+    back = int(above[-1]) + 1 if len(above) else 0
+    best_epoch, reached = int(curves.validation.argmax()) + 1, _figure(float(curves.validation.max()))
+    sentence = f"fell back to chance in epoch {back + 1}: {_ends(curves)}; the best epoch was {best_epoch} (validation {reached})"
+    return _made("diverged", sentence, "a lower learning rate (a third of it), clip_norm 1, or keep the best epoch", back + 1, curves)
+
+
+def _rising(curves: Curves, schedule: str | None) -> int:
+    """Return over how many epochs at the end the accuracy rises and still goes on rising; 0 where it does not."""
+    count = max(min(curves.count, 8), round(curves.count / 3))
+    late = max(3, count // 2)
+    part = late / count
+    # The last third of a training whose rate runs out rises in any case.
+    least, factor = curves.least, 2 if schedule in ANNEALED else 1
+    needed = factor * max(least, curves.error)
+    deviations = noise(curves.train), noise(curves.validation)
+    train, validation = (
+        trend(curve[-count:], deviation) for curve, deviation in zip((curves.train, curves.validation), deviations, strict=True)
+    )
+    follows = train.rises(2 * factor * least) and validation.rise >= max(FOLLOWS * train.rise, factor * least) and curves.gap < LARGE_GAP
+    late_train, late_validation = (
+        trend(curve[-late:], deviation) for curve, deviation in zip((curves.train, curves.validation), deviations, strict=True)
+    )
+    # In a few steep epochs noise cannot be told from the curve's own bend, but then every one of them rises.
+    steady = bool((np.diff(curves.train[-late:]) > 0).all()) and late_train.rise >= 2 * least
+    learns = (steady or late_train.rises(least * part)) and curves.gap < LARGE_GAP
+    goes_on = learns or late_validation.rises(least * part)
+    return count if (validation.rises(needed) or follows) and goes_on else 0
+
+
+def _improving(curves: Curves, schedule: str | None) -> Diagnosis | None:
+    count = _rising(curves, schedule)
+    annealed = schedule in ANNEALED
+    if not count or (curves.gap >= LARGE_GAP and (annealed or _loss_turned(curves))):
+        return None
+    gain = trend(curves.validation[-count:], 0.0).rise
+    sentence = f"still improving: {_ends(curves)}, up {max(gain, 0.0):.3f} over the last {count} epochs"
+    advice = "give it more epochs, twice as many"
+    if annealed:
+        advice += f" (the {schedule} schedule stretches; part of the rise is its falling rate)"
+    return _made("improving", sentence, advice, None, curves)
+
+
+def _overfits(curves: Curves, used: Collection[str]) -> Diagnosis | None:
+    half = curves.half
+    before = slice(0, curves.count - curves.last)  # the others are the level at the end
+    validation, losses = smoothed(curves.validation, half)[before], smoothed(curves.validation_loss, half)[before]
+    lowest, highest = int(losses.argmin()), int(validation.argmax())
+    fall = float(validation[highest]) - curves.level(curves.validation)
+    fell = fall >= max(ACCURACY_FALL, curves.error, curves.beyond_noise(curves.validation))
+    rose = curves.level(curves.train) >= float(smoothed(curves.train, half)[highest]) + curves.least
+    if curves.gap >= max(GAP, 2 * curves.error) and _loss_turned(curves):
+        best = _turn(curves.validation_loss, lowest, half, sign=-1)
+        since = f"validation loss {curves.validation_loss[best]:.3g} there, {curves.validation_loss[-1]:.3g} now"
+    elif fell and rose:
+        best = _turn(curves.validation, highest, half, sign=1)
+        since = f"validation {_figure(float(curves.validation[best]))} there"
+    elif curves.gap >= max(LARGE_GAP, 3 * curves.error):
+        best = _settled(curves)
+        since = "validation has not risen since"
+    else:
+        return None
+    sentence = f"overfits from epoch {best + 2}: {_ends(curves)}; the best epoch was {best + 1} ({since})"
+    choices = [words for name, words in AGAINST_OVERFITTING.items() if name not in used]
+    return _made("overfits", sentence, ", ".join([*choices, "a smaller network"]), best + 2, curves, best + 1)
+
+
+def _loss_turned(curves: Curves) -> bool:
+    """Whether the validation loss has risen from its lowest while the training loss fell."""
+    losses = smoothed(curves.validation_loss, curves.half)[: -curves.last]
+    lowest = int(losses.argmin())
+    rise = curves.level(curves.validation_loss) - float(losses[lowest])
+    learns = curves.level(curves.train_loss) < float(smoothed(curves.train_loss, curves.half)[lowest])
+    return learns and rise >= max(LOSS_RISE * abs(float(losses[lowest])), curves.beyond_noise(curves.validation_loss))
+
+
+def _turn(curve: Curve, near: int, half: int, sign: int) -> int:
+    """Return where a curve itself is at its extreme, close to where its smoothed course is."""
+    start = max(0, near - half)
+    return start + int((sign * curve[start : near + half + 1]).argmax())
+
+
+def _settled(curves: Curves) -> int:
+    """Return the index of the epoch from which on the validation accuracy is level."""
+    tolerance = max(curves.least, curves.error, curves.beyond_noise(curves.validation))
+    before = smoothed(curves.validation, curves.half)[: -curves.last]  # the others are the level
+    return reached_since(before, curves.level(curves.validation), tolerance)
+
+
+def _plateau(curves: Curves, schedule: str | None, used: Collection[str]) -> Diagnosis:
+    since = _settled(curves) + 1
+    if schedule in ANNEALED and since > curves.count / 2:  # by then the rate is half of what it was, or less
+        sentence = f"levelled off in epoch {since} of {curves.count}, as the rate of its {schedule} schedule ran out: {_ends(curves)}"
+        first = "twice the epochs once, since only that tells whether it can learn more; then "
+    else:
+        sentence = f"as good as it gets: plateau since epoch {since}: {_ends(curves)}"
+        first = ""
+    if 1 - curves.level(curves.validation) < 2 * LEAST_CHANGE:
+        advice = "a smaller network: there is nothing left to gain"
+    elif curves.gap >= max(GAP, 2 * curves.error):
+        advice = "augmentation, or a little more dropout or l2: training is ahead"
+    else:
+        choices = ["a larger network (more filters, one more layer)"]
+        choices += [] if schedule in ANNEALED else ["a learning rate that falls towards the end"]
+        choices += ["less regularisation"] if used else []
+        advice = " or ".join([", ".join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)
+    return _made("plateau", sentence, first + advice, since, curves)

@@ -1,0 +1,320 @@
+"""What does a study file ask? One TOML text, read and checked: a question, data, and parts, each with families and their recipes.
+
+Whatever is wrong is told with the file, the line and the key. Networks, knobs and recipes are checked here too, as far as that can be
+done without the images, so that a mistake in the last part does not show after the first has been trained.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from issun.arch.knobs import KnobValues
+from issun.arch.notation import BoundFamily, bind_arguments
+from issun.arch.tokens import nearest
+from issun.errors import IssunError, StudyFileError
+from issun.recipe import Recipe
+from issun.study import toml_lines
+
+#: What `draw` may name.
+DRAWINGS = ("frontier", "curves", "scatter", "heatmap", "confusion", "gallery")
+
+Drawing = Literal["frontier", "curves", "scatter", "heatmap", "confusion", "gallery"]
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+_Seeds = int | list[int]
+_Record = TypeVar("_Record", bound=BaseModel)
+
+
+class _Family(BaseModel):
+    """One table of ``[[part.families]]``."""
+
+    model_config = _STRICT
+    network: str
+    knobs: list[str] = Field(default_factory=list)
+    label: str = ""
+    zip: bool = False
+    seeds: _Seeds | None = None
+    recipe: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Part(BaseModel):
+    """One table of the file."""
+
+    model_config = _STRICT
+    as_published: bool = False
+    watch: str = "validation"
+    seeds: _Seeds = 3
+    target: str | float | None = None
+    max_params: int | None = Field(None, ge=1)
+    max_macs: int | None = Field(None, ge=1)
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    draw: list[Drawing] = ["frontier"]
+    families: list[_Family] = Field(min_length=1)
+
+
+class _Head(BaseModel):
+    """What stands above the parts."""
+
+    model_config = _STRICT
+    title: str
+    question: str
+    data: str
+    found: str = ""
+
+
+@dataclass(frozen=True)
+class FamilyEntry:
+    """A family of a part: its networks, how tables call it, its seeds, the part's settings with its own on top, its place in the file."""
+
+    bound: BoundFamily
+    label: str
+    seeds: tuple[int, ...]
+    settings: Mapping[str, Any]
+    place: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a study file: what becomes one study.
+
+    Attributes
+    ----------
+    name : str
+    watch : {"validation", "last", "test"}
+        What figures are taken on while training: images set aside by class, the last ones of the training part, or the test part.
+    share : float
+        Share of the training images that is set aside; of no use with "test".
+    as_published : bool
+        Whether tables must say that it repeats a published protocol.
+    target : float, optional
+        Accuracy to reach, a fraction.
+    max_params, max_macs : int, optional
+        Budgets of the best network.
+    draw : tuple of str
+        Of `DRAWINGS`.
+    families : tuple of FamilyEntry
+    """
+
+    name: str
+    watch: Literal["validation", "last", "test"]
+    share: float
+    as_published: bool
+    target: float | None
+    max_params: int | None
+    max_macs: int | None
+    draw: tuple[str, ...]
+    families: tuple[FamilyEntry, ...]
+
+    @property
+    def watched(self) -> str:
+        """What was watched, in words."""
+        if self.watch == "test":
+            return "the test part"
+        return f"{'the last ' if self.watch == 'last' else ''}{100 * self.share:g} % of the training images"
+
+    @property
+    def mark(self) -> str:
+        """What must stand beside every figure; nothing where the part is not as published."""
+        return f"as published: watched on {self.watched}" if self.as_published else ""
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study file, read and checked."""
+
+    path: Path
+    title: str
+    question: str
+    data: str
+    found: str
+    parts: Mapping[str, Part]
+
+    def check_parts(self, names: Iterable[str]) -> None:
+        """Raise `StudyFileError` where the file has no part of one of the names."""
+        for name in names:
+            if name not in self.parts:
+                hint = nearest(name, self.parts) or ";"
+                raise StudyFileError(f"{self.path} has no part `{name}`{hint} its parts are {', '.join(self.parts)}")
+
+
+class _Places:
+    """Says where in the file something is wrong."""
+
+    def __init__(self, path: Path, lines: Mapping[toml_lines.Path, int]) -> None:
+        self.path, self._lines = path, lines
+
+    def error(self, place: toml_lines.Path, problem: str, *, key: bool = True) -> StudyFileError:
+        """Return the error for what stands at `place`, or for the table around it where it is missing."""
+        name = _dotted(place) if key else ""
+        return StudyFileError(f"{self.of(place)}{f', `{name}`' if name else ''}: {problem}")
+
+    def of(self, place: toml_lines.Path) -> str:
+        """Return the file and the line in words."""
+        around = place
+        while around and around not in self._lines:
+            around = around[:-1]
+        return f"{self.path}, line {self._lines[around]}" if around else str(self.path)
+
+
+def _dotted(place: toml_lines.Path) -> str:
+    """Return ``replica.families[0].recipe``: places in arrays are counted from 0."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    return text.removeprefix(".")
+
+
+def read_study_file(path: str | Path) -> StudyFile:
+    """Read and check a study file.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    StudyFileError
+        Names the file, the line, the key, the rule and what to do. Problems of networks, knobs and recipes keep their own words, with
+        the caret where the notation has one.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise StudyFileError(f"{path}: cannot be read ({reason}): give the path of a study file, such as studies/shrink.toml") from None
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StudyFileError(f"{path}: no TOML: {error}") from None
+    places = _Places(path, toml_lines.lines_of(text))
+    parts = {name: table for name, table in tables.items() if isinstance(table, dict)}
+    head = _checked(_Head, {name: value for name, value in tables.items() if name not in parts}, places, ())
+    if not parts:
+        raise StudyFileError(f"{path}: no part: add a table such as [replica] with [[replica.families]]")
+    for name in parts:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise places.error((name,), "the name of a part becomes that of a file: use letters, digits, - and _ only")
+    return StudyFile(path, head.title, head.question, head.data, head.found, {name: _part(name, parts[name], places) for name in parts})
+
+
+def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, place: toml_lines.Path) -> _Record:
+    """Return the values as a record; tell the first thing that is wrong."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        # A key that nobody knows is often the misspelt one that another error misses.
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        first = problems[0]
+        where = (*place, *(step for step in first["loc"] if step not in ("int", "str", "float", "list[int]")))
+        if first["type"] == "extra_forbidden":
+            known = tuple(_model_at(model, first["loc"][:-1]).model_fields)
+            hint = nearest(str(where[-1]), known) or ";"
+            raise places.error(where, f"there is no such key{hint} the keys here are {', '.join(known)}") from None
+        if first["type"] == "missing":
+            raise places.error(where, "is missing: add it") from None
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise places.error(where, f"(={first['input']!r}) {message}") from None
+
+
+def _model_at(model: type[BaseModel], steps: Sequence[str | int]) -> type[BaseModel]:
+    return _Family if "families" in steps else model
+
+
+def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
+    place: toml_lines.Path = (name,)
+    read = _checked(_Part, table, places, place)
+    watch, share = _watch(read.watch, places, (*place, "watch"))
+    if watch == "test" and not read.as_published:
+        raise places.error(
+            (*place, "watch"),
+            "(='test') choosing on the test part is for replicas of published experiments: add `as_published = true`, or watch "
+            '"validation"',
+        )
+    target = _target(read.target, places, (*place, "target"))
+    seeds = _seeds(read.seeds, places, (*place, "seeds"))
+    _check_recipe(read.recipe, {}, places, (*place, "recipe"), (*place, "recipe"))
+    families = []
+    for number, family in enumerate(read.families):
+        own = (*place, "families", number)
+        for index, knob in enumerate(family.knobs):
+            try:
+                KnobValues.parse(knob)
+            except IssunError as error:
+                raise places.error((*own, "knobs", index), str(error)) from None
+        try:
+            bound = bind_arguments([family.network, *family.knobs], zipped=family.zip)
+        except IssunError as error:
+            raise places.error((*own, _guilty(family, error)), str(error)) from None
+        _check_recipe(read.recipe, family.recipe, places, (*place, "recipe"), (*own, "recipe"))
+        own_seeds = seeds if family.seeds is None else _seeds(family.seeds, places, (*own, "seeds"))
+        families.append(FamilyEntry(bound[0], family.label, own_seeds, {**read.recipe, **family.recipe}, places.of(own)))
+    return Part(
+        name, watch, share, read.as_published, target, read.max_params, read.max_macs, tuple(dict.fromkeys(read.draw)), tuple(families)
+    )
+
+
+def _guilty(family: _Family, error: IssunError) -> str:
+    """Return whether the network or the values of its knobs are wrong."""
+    try:
+        bind_arguments([family.network])
+    except IssunError as own:
+        # Without values a family with knobs is wrong in another way; where it is wrong in the same way, it is the network.
+        if str(own) == str(error):
+            return "network"
+    return "knobs" if family.knobs else "network"
+
+
+def _watch(text: str, places: _Places, place: toml_lines.Path) -> tuple[Literal["validation", "last", "test"], float]:
+    if text == "test":
+        return "test", 0.0
+    match = re.fullmatch(r"(validation|last)(?:\s+(\d+(?:\.\d+)?)\s*%)?", text.strip())
+    share = float(match[2]) / 100 if match and match[2] else 0.1
+    if match is None or (match[1] == "last" and not match[2]) or not 0 < share < 1:
+        raise places.error(
+            place,
+            f'(={text!r}) must be "validation" (10 % of each class), "validation 20 %", "last 10 %" (the last of the training images) or '
+            f'"test"',
+        )
+    return ("last" if match[1] == "last" else "validation"), share
+
+
+def _target(given: str | float | None, places: _Places, place: toml_lines.Path) -> float | None:
+    if given is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", str(given).strip())
+    value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < value <= 1:
+        raise places.error(place, f'(={given!r}) must be an accuracy above 0 and at most 100 %: write "97 %" or 0.97')
+    return value
+
+
+def _seeds(given: _Seeds, places: _Places, place: toml_lines.Path) -> tuple[int, ...]:
+    seeds = tuple(range(given)) if isinstance(given, int) and given <= 10_000 else tuple(given) if isinstance(given, list) else ()
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
+        raise places.error(place, f"(={given!r}) must be how many seeds, from 1 to 10,000, or a list of different ones, at least 0")
+    return seeds
+
+
+def _check_recipe(
+    shared: Mapping[str, Any], own: Mapping[str, Any], places: _Places, shared_place: toml_lines.Path, place: toml_lines.Path
+) -> None:
+    """Check that the settings make a recipe; say which line a wrong one is on."""
+    known = tuple(Recipe.model_fields)
+    for name in own or shared:
+        if name not in known:
+            raise places.error(
+                (*place, name), f"is no setting of a recipe{nearest(name, known) or ';'} the settings are {', '.join(known)}"
+            )
+    try:
+        Recipe(**{**shared, **own})
+    except IssunError as error:
+        match = re.match(r"`(\w+)`", str(error))
+        name = match[1] if match else ""
+        table = place if name in own or name not in shared else shared_place
+        raise places.error((*table, name) if name else table, str(error), key=False) from None

@@ -1,0 +1,95 @@
+"""Networks of a study by their knobs: as columns of a table, or as the two axes of a grid."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from issun.arch.layers import Shape
+from issun.arch.notation import parse
+from issun.errors import NetworkError, SelectionError
+
+#: Sizes that stand beside the knobs.
+SIZES = ("parameters", "trained", "macs", "bytes", "peak_memory")
+
+
+def with_knobs(networks: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks with a column for each knob, NaN where a family has no such knob."""
+    names = list(dict.fromkeys(name for knobs in networks["knobs"] for name in knobs))
+    return networks.assign(**{name: [knobs.get(name, np.nan) for knobs in networks["knobs"]] for name in names})
+
+
+def varying(networks: pd.DataFrame) -> list[str]:
+    """Return the knobs that have several values, in the order in which they come."""
+    table = with_knobs(networks)
+    return [name for name in table.columns if name not in networks.columns and table[name].nunique() > 1]
+
+
+def chosen_axes(networks: pd.DataFrame, x: str | None, y: str | None, *, knobs_only: bool) -> tuple[pd.DataFrame, str, str]:
+    """Return networks with their knobs as columns, and the names of the two that make the axes.
+
+    Two knobs are taken from one family: the one with most networks. Without names they are the first two that vary; where no family has
+    two, parameters and MACs (unless only knobs will do).
+
+    Raises
+    ------
+    SelectionError
+        Where a name is no knob and no size, or there are no two knobs.
+    """
+    table = with_knobs(networks)
+    knobs = [name for name in table.columns if name not in networks.columns]
+    allowed = knobs if knobs_only else [*knobs, *SIZES]
+    for option, name in (("--x", x), ("--y", y)):
+        if name is not None and name not in allowed:
+            words = "knobs" if knobs_only else "knobs and sizes"
+            raise SelectionError(f"{option} (={name}) must be one of the study's {words}: {', '.join(allowed) or 'it has none'}")
+    if x is not None and x == y:
+        raise SelectionError(f"--x and --y are both {x}: name two different ones")
+    candidates = []
+    for family, group in networks.groupby("family", sort=False):
+        free = [name for name in varying(group) if name not in (x, y)]
+        names = [x or (free.pop(0) if free else None), y or (free.pop(0) if free else None)]
+        if None not in names and all(name in SIZES or table.loc[group.index, name].notna().all() for name in names):
+            candidates.append((len(group), str(family), str(names[0]), str(names[1])))
+    if candidates:
+        _, family, x, y = max(candidates, key=lambda candidate: candidate[0])
+        if x in knobs or y in knobs:
+            return table[table["family"] == family], x, y
+        return table, x, y
+    if knobs_only:
+        raise SelectionError("no family of the study has two knobs with several values: a heat map needs them; try `scatter` or `frontier`")
+    return table, x or ("parameters" if y != "parameters" else "macs"), y or ("macs" if x != "macs" else "parameters")
+
+
+def grid(networks: pd.DataFrame, x: str, y: str) -> tuple[pd.DataFrame, bool]:
+    """Return the highest accuracy for each pair of values (index `y`, columns `x`, ascending), and whether several shared a cell."""
+    cells = networks.groupby([y, x])["validation"]
+    table = cells.max().unstack(x).sort_index().sort_index(axis=1)
+    table.index, table.columns = table.index.astype(int).rename(y), table.columns.astype(int).rename(x)
+    return table, bool((cells.size() > 1).any())
+
+
+def impossible(networks: pd.DataFrame, table: pd.DataFrame, input: Shape, classes: int) -> pd.DataFrame:
+    """Return which cells of a grid of one family give no network, whatever values of the study its other knobs have."""
+    x, y = str(table.columns.name), str(table.index.name)
+    family = parse(str(networks["family"].iloc[0]))
+    others = [name for name in family.knobs if name not in (x, y)]
+    values = list(itertools.product(*(sorted({knobs[name] for knobs in networks["knobs"]}) for name in others)))
+
+    def can_be(row: int, column: int) -> bool:
+        for combination in values:
+            try:
+                family.bind({x: column, y: row, **dict(zip(others, combination, strict=True))}, input, classes)
+            except NetworkError:
+                continue
+            return True
+        return False
+
+    missing = table.isna().to_numpy()
+    flags = [
+        [bool(missing[i, j]) and not can_be(int(row), int(column)) for j, column in enumerate(table.columns)]
+        for i, row in enumerate(table.index)
+    ]
+    return pd.DataFrame(flags, index=table.index, columns=table.columns)

@@ -1,0 +1,212 @@
+"""A part of a study file and its images become a plan, and the plan a study.
+
+Each family is planned under its own recipe and seeds; all of them are one plan, so that they are trained longest first, in one run,
+into one study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from issun.arch.notation import BoundFamily
+from issun.data.dataset import Dataset, Split
+from issun.data.published import smaller, watched_on_test
+from issun.engine.protocol import CancelFlag
+from issun.errors import NetworkError, RecipeError, StudyFileError
+from issun.recipe import Recipe
+from issun.study.file import FamilyEntry, Part, StudyFile
+from issun.study.plan import DataFacts, Plan, joined, plan
+from issun.study.progress import Progress
+from issun.study.run import run
+from issun.study.store import Store, recipe_id
+from issun.study.study import Study
+
+#: What `quick` leaves: epochs, training images, test images; of the seeds the first, of each knob its smallest and its largest value.
+QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 2, 2000, 1000
+
+
+@dataclass(frozen=True)
+class PreparedPart:
+    """A part, ready to be run.
+
+    Attributes
+    ----------
+    part : Part
+    plan : Plan
+        All trials of all its families.
+    dataset : Dataset
+        The images as the part uses them: with the test part as the validation part where that is watched.
+    labels : mapping of (str, str) to str
+        Ids of network and recipe: the label of the family, where it has one.
+    protocol : dict
+        What the study keeps of the part.
+    left_out : tuple of str
+        What `quick` leaves out, one line each.
+    """
+
+    part: Part
+    plan: Plan
+    dataset: Dataset
+    labels: Mapping[tuple[str, str], str]
+    protocol: Mapping[str, Any]
+    left_out: tuple[str, ...]
+
+    @property
+    def file_name(self) -> str:
+        """What the part's study is called: ``shrink-replica.sqlite``."""
+        stem = Path(str(self.protocol["file"])).stem
+        return f"{stem}-{self.part.name}{'-quick' if self.protocol['quick'] else ''}.sqlite"
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The labels of the families, those without one by their text, in the order of the file."""
+        return tuple(dict.fromkeys(family.label or str(family.bound.family) for family in self.part.families))
+
+
+def prepare(file: StudyFile, name: str, dataset: Dataset, *, quick: bool = False, seeds: Sequence[int] | None = None) -> PreparedPart:
+    """Return a part of a study file, ready to be run.
+
+    Parameters
+    ----------
+    file : StudyFile
+    name : str
+        Which part.
+    dataset : Dataset
+        The data that the file names.
+    quick : bool
+        Fewer images, epochs, knob values and seeds: to see that all of it works.
+    seeds : sequence of int, optional
+        In place of those in the file, for every family.
+
+    Raises
+    ------
+    StudyFileError
+        Where there is no such part, or a family makes no network for these images.
+    DataError, RecipeError
+        Where the images cannot be split so, or the seeds cannot be used.
+    """
+    file.check_parts([name])
+    part = file.parts[name]
+    left_out: list[str] = []
+    if seeds is not None:
+        part = replace(part, families=tuple(replace(family, seeds=tuple(seeds)) for family in part.families))
+    if quick:
+        dataset, part, left_out = _quick(dataset, part)
+    if part.watch == "test":
+        dataset, split = watched_on_test(dataset), Split()
+    else:
+        split = Split(part.share, how="last" if part.watch == "last" else "stratified")
+    train = len(dataset.parts(split)[0])
+    plans: list[Plan] = []
+    labels: dict[tuple[str, str], str] = {}
+    for family in part.families:
+        try:
+            made = plan([family.bound], dataset, Recipe.for_images(train, **family.settings), split, family.seeds)
+        except (NetworkError, RecipeError) as error:
+            raise StudyFileError(f"{family.place}: {error}") from None
+        plans.append(made)
+        if family.label:
+            for trial in made.trials:
+                labels.setdefault((trial.net.id, recipe_id(trial)), family.label)
+    return PreparedPart(part, joined(plans), dataset, labels, _protocol(file, part, quick), tuple(left_out))
+
+
+def run_part(
+    prepared: PreparedPart,
+    path: str | Path,
+    *,
+    threads: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancel: CancelFlag | None = None,
+    command: str = "",
+    **options: Any,
+) -> Study:
+    """Train what a part's study does not hold yet, and return the study.
+
+    Parameters
+    ----------
+    prepared : PreparedPart
+    path : str or Path
+        The study's file; made where it does not exist.
+    threads, on_progress, cancel, command, **options
+        As of `issun.study.run.run`.
+
+    Raises
+    ------
+    StudyError
+        When the study cannot be written.
+    Cancelled
+        When it was stopped; the same call goes on.
+    """
+    with Store(path, DataFacts.of(prepared.dataset)) as store:
+        store.describe(prepared.labels, prepared.protocol)
+        run(
+            prepared.plan,
+            prepared.dataset,
+            store,
+            threads=threads,
+            on_progress=on_progress,
+            cancel=cancel,
+            command=command,
+            **options,
+        )
+    return Study(path)
+
+
+def _protocol(file: StudyFile, part: Part, quick: bool) -> dict[str, Any]:
+    kept = ("as_published", "watch", "target", "max_params", "max_macs", "draw")
+    return {
+        "file": file.path.name,
+        **{name: getattr(file, name) for name in ("title", "question", "found")},
+        "part": part.name,
+        "quick": quick,
+        **{name: value for name, value in _plain(part).items() if name in kept},
+        "watched": part.watched,
+        "mark": part.mark,
+    }
+
+
+def _plain(part: Part) -> dict[str, Any]:
+    return {**asdict(replace(part, families=())), "draw": list(part.draw)}
+
+
+def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:
+    """Return less of everything, and what was left out in words."""
+    small = smaller(dataset, QUICK_TRAIN, QUICK_TEST)
+    left_out = []
+    if len(small.images) < len(dataset.images) or len(small.test_images) < len(dataset.test_images):
+        left_out.append(
+            f"images: {len(small.images):,} of {len(dataset.images):,} for training, {len(small.test_images):,} of "
+            f"{len(dataset.test_images):,} for testing"
+        )
+    families = []
+    for family in part.families:
+        shorter, remarks = _quick_family(family, len(small.images))
+        families.append(shorter)
+        left_out += remarks
+    if part.target is not None:
+        left_out.append(f"the target of {100 * part.target:g} %, which so little training cannot reach")
+    return small, replace(part, families=tuple(families), target=None), left_out
+
+
+def _quick_family(family: FamilyEntry, images: int) -> tuple[FamilyEntry, list[str]]:
+    remarks = []
+    values = {name: tuple(dict.fromkeys((min(numbers), max(numbers)))) for name, numbers in family.bound.values}
+    if family.bound.zipped:  # pairs stay pairs: the first and the last
+        values = {name: numbers if len(numbers) < 2 else (numbers[0], numbers[-1]) for name, numbers in family.bound.values}
+    for name, numbers in family.bound.values:
+        if len(values[name]) < len(set(numbers)):
+            remarks.append(f"{len(values[name])} of {len(set(numbers))} values of {name}")
+    epochs = family.settings.get("epochs", Recipe.for_images(images).epochs)
+    if epochs > QUICK_EPOCHS:
+        remarks.append(f"{QUICK_EPOCHS} of {epochs} epochs")
+    if len(family.seeds) > 1:
+        remarks.append(f"1 of {len(family.seeds)} seeds")
+    bound = BoundFamily(family.bound.family, tuple(values.items()), family.bound.zipped)
+    settings = {**family.settings, "epochs": min(epochs, QUICK_EPOCHS)}
+    name = family.label or str(family.bound.family)
+    shorter = replace(family, bound=bound, seeds=family.seeds[:1], settings=settings)
+    return shorter, [f"{name}: {', '.join(remarks)}"] if remarks else []

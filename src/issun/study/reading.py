@@ -1,0 +1,40 @@
+"""What do pictures and remarks need of a study? The part of `Study` that they read, so that they stand beside it and not inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from issun.arch.net import Net
+from issun.model import Model
+
+#: A network: its text, its id, the network itself, or a row of `Study.networks`.
+NetworkLike = str | Net | pd.Series
+
+
+class Readable(Protocol):
+    """A study, as `Study` reads it; each member is described there."""
+
+    path: Path
+
+    @property
+    def about(self) -> dict[str, Any]: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def frame(self) -> pd.DataFrame: ...
+
+    @property
+    def networks(self) -> pd.DataFrame: ...
+
+    def network(self, network: NetworkLike | None = None) -> pd.Series[Any]: ...
+
+    def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
+
+    def predictions(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
+
+    def model(self, network: NetworkLike | None = None, seed: int | None = None) -> Model: ...

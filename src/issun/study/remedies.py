@@ -1,0 +1,182 @@
+"""What did a remedy do? Networks of a study that differ in one remedy, dropout for example, compared in words.
+
+Two networks are the same but for remedies where taking all dropout, l1 and l2 out of both leaves equal layers, and their recipes differ in
+nothing but augmentation, early stopping and epochs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import pandas as pd
+
+from issun.arch.layers import Dropout, Group, Layer
+from issun.arch.layers.groups import leaves
+from issun.arch.net import Net
+from issun.arch.notation import parse_network
+from issun.recipe import Recipe
+from issun.study.reading import Readable
+from issun.study.statistics import mean_and_deviation
+
+Verdict = Literal["helped", "hurt", "no difference"]
+
+#: A gap between training and validation accuracy changes where it does so by this much.
+GAP_CHANGE = 0.02
+
+_EARLY = ("patience", "keep")
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What one remedy did. Accuracies are fractions, means over seeds, of the weights that each trial handed over.
+
+    Attributes
+    ----------
+    name : str
+        ``dropout``, ``l1``, ``l2``, ``augmentation``, ``early stopping``, several with ``and`` between them, or ``more epochs``.
+    setting : str
+        What was added: ``drop 0.2``, ``l2 0.01``, ``15 → 100 epochs``.
+    network : str
+        The network with the remedy.
+    before, after : float
+        Validation accuracy without and with it.
+    gap_before, gap_after : float
+        How far the training accuracy was ahead. Dropout and augmentation make training harder while it is measured, so that a part of
+        what they narrow is that.
+    error : float
+        Standard error of the difference in validation accuracy: from the size of the validation part, and from the seeds where there
+        are several. Both networks see the same images, so that it is rather too large.
+    """
+
+    name: str
+    setting: str
+    network: str
+    before: float
+    after: float
+    gap_before: float
+    gap_after: float
+    error: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it helped on validation, by more than two standard errors."""
+        change = self.after - self.before
+        return "no difference" if abs(change) < max(2 * self.error, 1e-9) else "helped" if change > 0 else "hurt"
+
+    def __str__(self) -> str:
+        words = {"helped": "it helped", "hurt": "it hurt", "no difference": "no difference that so few images and seeds can tell"}
+        narrower = self.gap_before - self.gap_after
+        gap = "" if abs(narrower) < GAP_CHANGE else ", and overfits less" if narrower > 0 else ", and overfits more"
+        figures = f"validation {self.before:.3f} → {self.after:.3f}, gap {self.gap_before:.3f} → {self.gap_after:.3f}"
+        return f"{self.name} ({self.setting}): {figures}: {words[self.verdict]}{gap}"
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """A network as it was trained: what it is without remedies, which it has, and how it did."""
+
+    key: tuple[str, ...]
+    used: Mapping[str, str]
+    epochs: int
+    network: str
+    validation: float
+    gap: float
+    error: float
+
+
+def remedies(study: Readable) -> list[Remedy]:
+    """Return what each remedy did, for every network that the study holds with it and without.
+
+    A network is compared with the plainest one that lacks some of its remedies and has no other, trained for as many epochs; and with
+    itself trained for fewer epochs, where the study has that.
+
+    Parameters
+    ----------
+    study : Readable
+        A `Study`.
+    """
+    trained = _trained(study)
+    found = []
+    for after in trained:
+        same = [other for other in trained if other.key == after.key and other is not after]
+        as_long = [other for other in same if other.epochs == after.epochs]
+        plainer = [other for other in as_long if other.used.items() < after.used.items()]
+        if plainer:
+            before = min(plainer, key=lambda other: len(other.used))
+            added = {name: setting for name, setting in after.used.items() if name not in before.used}
+            found.append(_remedy(" and ".join(added), ", ".join(added.values()), before, after))
+        shorter = [other for other in same if other.epochs < after.epochs and other.used == after.used]
+        if shorter:
+            before = max(shorter, key=lambda other: other.epochs)
+            found.append(_remedy("more epochs", f"{before.epochs} → {after.epochs} epochs", before, after))
+    return found
+
+
+def used_against_overfitting(net: Net, recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Return which remedies a network and its recipe (plain values) have, each with its setting."""
+    used: dict[str, str] = {}
+    drops = list(dict.fromkeys(str(layer) for layer in leaves(net.layers) if isinstance(layer, Dropout)))
+    if drops:
+        used["dropout"] = ", ".join(drops)
+    for name in ("l1", "l2"):
+        penalties = list(dict.fromkeys(f"{getattr(layer, name):g}" for layer in leaves(net.layers) if getattr(layer, name, 0)))
+        if penalties:
+            used[name] = f"{name} {', '.join(penalties)}"
+    if recipe.get("augment"):
+        used["augmentation"] = str(recipe["augment"])
+    if recipe.get("patience") is not None or recipe.get("keep") == "best":
+        patience = recipe.get("patience")
+        used["early stopping"] = "best epoch kept" if patience is None else f"patience {patience}"
+    return used
+
+
+def _trained(study: Readable) -> list[_Trained]:
+    about, trials = study.about, study.frame
+    trials = trials[~trials["diverged"]]
+    found = []
+    for (_, recipe_id, split), group in trials.groupby(["network_id", "recipe_id", "split"], sort=False):
+        net = parse_network(group["network"].iloc[0], about["input"], len(about["classes"]))
+        # A stored recipe leaves out settings that have their defaults, where those came with a later issun.
+        recipe = {**Recipe(**about["recipes"][recipe_id]).model_dump(mode="json"), **about["recipes"][recipe_id]}
+        rest = {name: value for name, value in recipe.items() if name not in (*_EARLY, "augment", "epochs")}
+        found.append(
+            _Trained(
+                ("\n".join(map(str, _stripped(net.layers))), str(sorted(rest.items())), str(split)),
+                used_against_overfitting(net, recipe),
+                int(recipe["epochs"]),
+                str(group["network"].iloc[0]),
+                float(group["validation_accuracy"].mean()),
+                float((group["train_accuracy"] - group["validation_accuracy"]).mean()),
+                _standard_error(group),
+            )
+        )
+    return found
+
+
+def _standard_error(group: pd.DataFrame) -> float:
+    mean, deviation = mean_and_deviation(group["validation_accuracy"].tolist())
+    images = math.sqrt(max(0.0, mean * (1 - mean)) / int(group["validation_images"].iloc[0]))
+    return math.hypot(images, 0.0 if math.isnan(deviation) else deviation / math.sqrt(len(group)))
+
+
+def _remedy(name: str, setting: str, before: _Trained, after: _Trained) -> Remedy:
+    error = math.hypot(before.error, after.error)
+    return Remedy(name, setting, after.network, before.validation, after.validation, before.gap, after.gap, error)
+
+
+def _stripped(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return layers without dropout and penalties; groups that held nothing else are gone too."""
+    kept: list[Layer] = []
+    for layer in layers:
+        if isinstance(layer, Dropout):
+            continue
+        if isinstance(layer, Group):
+            inner = _stripped(layer.layers)
+            kept += [replace(layer, layers=inner)] if inner else []  # type: ignore[call-arg]
+        else:
+            names = {field.name for field in fields(layer)} & {"l1", "l2"}
+            kept.append(replace(layer, **dict.fromkeys(names, 0.0)) if names else layer)
+    return tuple(kept)

@@ -1,0 +1,169 @@
+"""Write what studies found as small files that can be kept with the project: `python studies/collect.py STUDY.sqlite…`
+
+    issun run studies/shrink.toml --output studies-made
+    python studies/collect.py studies-made/*.sqlite
+
+For each study made by `issun run` there are, in `studies/results`:
+
+- `NAME.json`: data, recipes, splits, machine, versions, time, and the networks that were chosen, with their test figures;
+- `NAME-networks.csv`: every network, its figures averaged over seeds;
+- `NAME-histories.csv`: each epoch of the best and of the smallest sufficient network of each family, best seed on validation;
+- `NAME-KIND.png`: pictures that the study asks for and that cannot be drawn from the tables, where `issun run` drew them beside it.
+
+`studies/page.py` makes `docs/studies.md` of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shutil
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from issun import IssunError, Study
+from issun.errors import SelectionError
+from issun.study.frontier import best, smallest
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+_KEYS = ["network_id", "recipe_id", "split"]
+
+#: Pictures that need more than the tables that are kept: predictions, images.
+PICTURES = ("scatter", "heatmap", "confusion", "gallery")
+
+#: What is kept of each network.
+COLUMNS = (
+    *("label", "network", "knobs", "parameters", "trained", "macs", "seeds", "validation", "validation_sd", "lower", "test", "test_sd"),
+    *("train", "epochs", "seconds", "diverged", "best_seed", "frontier", "recipe_id", "split"),
+)
+
+
+def networks_of(study: Study) -> pd.DataFrame:
+    """Return every network of a study, one row each, with `test`, `test_sd`, `train` (mean train accuracy of the epoch that was kept) and
+    `epochs` (all that were trained, over all seeds)."""
+    frame = study.networks
+    if frame.empty:
+        raise SelectionError(f"{study.path.name} holds no finished trial yet")
+    trials = study.frame.groupby(_KEYS)
+    train, epochs = trials["train_accuracy"].mean(), trials["epochs"].sum()
+    keys = list(frame[_KEYS].itertuples(index=False, name=None))
+    return study.with_test(frame).assign(train=[train[key] for key in keys], epochs=[epochs[key] for key in keys])
+
+
+def chosen_of(frame: pd.DataFrame, protocol: dict[str, Any]) -> dict[str, Any]:
+    """Return the networks that the study's target and budgets choose, of all and of each family, on validation alone."""
+    target = protocol["target"]
+    budgets = {name: protocol[name] for name in ("max_params", "max_macs") if protocol[name] is not None}
+
+    def chosen(rows: pd.DataFrame) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        wishes = {
+            "smallest": lambda: smallest(rows, target),
+            "smallest_lower": lambda: smallest(rows, target, lower=True),
+            "best": lambda: best(rows, **budgets),
+        }
+        for name, wish in wishes.items():
+            try:
+                found[name] = plain({column: wish()[column] for column in COLUMNS})
+            except SelectionError as error:
+                found[name] = {"none": str(error)}
+        return found
+
+    return {**chosen(frame), "families": {label: chosen(rows) for label, rows in frame.groupby("label", sort=False)}}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it, numbers with six digits that count."""
+    if isinstance(value, dict):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+def histories_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> pd.DataFrame:
+    """Return each epoch of the networks that were chosen of the families."""
+    wanted = {
+        (choice["network"], choice["recipe_id"]): label
+        for label, choices in chosen["families"].items()
+        for choice in choices.values()
+        if "network" in choice
+    }
+    histories = []
+    for (network, recipe), label in wanted.items():
+        row = frame[(frame["network"] == network) & (frame["recipe_id"] == recipe)].iloc[0]
+        names = {"label": label, "network": network, "recipe_id": recipe, "seed": row["best_seed"]}
+        histories.append(study.history(row).assign(**names))
+    return pd.concat(histories, ignore_index=True)
+
+
+def facts_of(study: Study, frame: pd.DataFrame) -> dict[str, Any]:
+    """Return data, protocol, recipes, machine, versions and time; no places on this machine."""
+    about = study.about
+    runs = [run for run in about["runs"] if run["ended"]]
+    spans = [(datetime.fromisoformat(run["ended"]) - datetime.fromisoformat(run["started"])).total_seconds() for run in runs]
+    kept = ("data", "fingerprint", "input", "images", "test_images", "notes", "protocol", "recipes", "splits", "trials")
+    return {
+        **{name: about[name] for name in kept},
+        "mark": study.mark,
+        "machine": about["machine"],
+        "versions": about["versions"],
+        "threads": about["threads"],
+        "finished": max((run["ended"] for run in runs), default=None),
+        "wall_seconds": sum(spans) if len(runs) == len(about["runs"]) else None,  # a run that was killed has no end
+        "training_seconds": float((frame["seconds"] * frame["seeds"]).sum()),
+        "epochs": int(frame["epochs"].sum()),
+        "numbers": len(frame),
+    }
+
+
+def collect(path: Path, folder: Path) -> list[Path]:
+    """Write the files of one study into a folder and return their places."""
+    study = Study(path)
+    protocol = study.about["protocol"]
+    if protocol is None:
+        raise SelectionError(f"{path.name} was not made by `issun run`: it does not say which question it answers")
+    if protocol["quick"]:
+        raise SelectionError(f"{path.name} was made with --quick: its figures say nothing")
+    frame = networks_of(study)
+    chosen = chosen_of(frame, protocol)
+    folder.mkdir(parents=True, exist_ok=True)
+    places = [folder / f"{path.stem}{ending}" for ending in (".json", "-networks.csv", "-histories.csv")]
+    drawn = [kind for kind in PICTURES if kind in protocol["draw"] and path.with_name(f"{path.stem}-{kind}.png").exists()]
+    for kind in drawn:
+        places.append(folder / f"{path.stem}-{kind}.png")
+        shutil.copyfile(path.with_name(places[-1].name), places[-1])
+    facts = plain(facts_of(study, frame) | {"chosen": chosen, "pictures": drawn})
+    places[0].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    frame.assign(knobs=frame["knobs"].map(json.dumps))[list(COLUMNS)].to_csv(places[1], index=False, float_format="%.6g")
+    histories_of(study, frame, chosen).to_csv(places[2], index=False, float_format="%.5g")
+    return places
+
+
+def main() -> int:
+    """Collect the studies that the command line names; those that cannot be are told, and the others written all the same."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("studies", nargs="+", type=Path, metavar="STUDY")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="the folder; default: studies/results")
+    arguments = parser.parse_args()
+    failed = 0
+    for path in arguments.studies:
+        try:
+            print(*(place.name for place in collect(path, arguments.output)))
+        except IssunError as error:
+            print(f"collect.py: left out: {error}", file=sys.stderr)
+            failed = 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""Write `docs/studies.md` and its pictures from what `collect.py` kept: `python studies/page.py`
+
+Reads the study files (question, what the original found), `studies/results`, and `studies/words`: figures of the originals, and what one
+learns. What Keras takes comes from `studies/results/keras.json`, where it was measured:
+
+    {"about": "processor, versions, when", "epochs": [{"macs": 645700, "batch_size": 128, "images": 60000, "seconds": 3.1}, …]}
+
+Nothing is read from the studies themselves, and nothing is trained. `--text` prints the page and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kept import Result, keras_seconds, measured, read_results
+
+STUDIES = Path(__file__).resolve().parent
+PAGE = STUDIES.parent / "docs" / "studies.md"
+
+#: The order of the page.
+ORDER = ("shrink", "mnist-convnet", "random-features", "capacity", "cnn-svm")
+
+_WISHES = {"at_least": "at least", "at_most": "at most"}
+
+#: The most networks that a table of the page lists.
+MOST_ROWS = 12
+
+
+def percent(mean: float, deviation: float = math.nan) -> str:
+    """Return an accuracy as ``97.12 ± 0.10 %``; the deviation is left out where there is one seed."""
+    return f"{100 * mean:.2f}" + ("" if math.isnan(deviation) else f" ± {100 * deviation:.2f}") + " %"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def figures(study: str, originals: list[dict[str, Any]], results: dict[tuple[str, str], Result]) -> Iterator[str]:
+    """Yield the table of figures: the original's, the replica's, the better ones."""
+    yield "| figure | original | replica | better |"
+    yield "|---|---:|---:|---:|"
+    for entry in originals:
+        cells = [_figure(entry["measure"], entry["original"])]
+        for side in ("replica", "better"):
+            cells.append(_cell(entry, entry[side], results.get((study, entry[side]["part"]))) if side in entry else "")
+        yield f"| {entry['figure']} | {' | '.join(cells)} |"
+
+
+def _figure(measure: str, value: float) -> str:
+    return f"{value:,.0f}" if measure == "smallest" else percent(value)
+
+
+def _cell(entry: dict[str, Any], side: dict[str, Any], result: Result | None) -> str:
+    """Return one figure with what was asked of it, in words."""
+    asked = [f"{words} {_figure(entry['measure'], side[name])}" for name, words in _WISHES.items() if name in side]
+    asked += [f"within {100 * side['within']:g} {'point' if side['within'] == 0.01 else 'points'}"] if "within" in side else []
+    wish = f" (asked: {asked[0]})" if asked else ""
+    if result is None:
+        return f"not run yet{wish}"
+    value = measured(result, entry["measure"], side["label"])
+    if value is None:
+        return f"none{wish}" + (": **not reached**" if asked else "")
+    reached = (
+        abs(value - entry["original"]) <= side.get("within", math.inf) + 1e-9
+        and value >= side.get("at_least", -math.inf) - 1e-9
+        and value <= side.get("at_most", math.inf)
+    )
+    verdict = "" if not asked else wish[:-1] + ", reached)" if reached else f"{wish}: **not reached**"
+    return f"{_figure(entry['measure'], value)}{verdict}"
+
+
+def networks_table(result: Result) -> Iterator[str]:
+    """Yield the networks that matter: the frontier's, and the best of each family; the test figure beside what was chosen on validation."""
+    best = {row["label"]: row for row in sorted(result.networks, key=lambda row: row["validation"])}
+    shown = [row for row in result.networks if row["frontier"] or any(row is other for other in best.values())]
+    yield "| family | knobs | parameters | trained | MACs | seeds | train | validation | test |"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
+    for row in shown[-MOST_ROWS:]:
+        knobs = " ".join(f"{name}={value}" for name, value in row["knobs"].items())
+        counts = f"{row['parameters']:,} | {row['trained']:,} | {row['macs']:,} | {row['seeds']}"
+        accuracies = (
+            f"{percent(row['train'])} | {percent(row['validation'], row['validation_sd'])} | {percent(row['test'], row['test_sd'])}"
+        )
+        yield f"| {row['label']} | {knobs} | {counts} | {accuracies} |"
+    if len(shown) < len(result.networks):
+        left = len(result.networks) - min(len(shown), MOST_ROWS)
+        yield ""
+        yield f"{left:,} of {len(result.networks):,} networks are not listed; `studies/results/{result.name}-networks.csv` has all."
+
+
+def place_and_time(result: Result) -> str:
+    """Return where, with what and how long, in one paragraph."""
+    facts = result.facts
+    machine, versions = facts["machine"], facts["versions"]
+    wall = f"{duration(facts['wall_seconds'])} by the clock, " if facts["wall_seconds"] else ""
+    trials = sum(facts["trials"].values())
+    return (
+        f"{facts['data']} (fingerprint {facts['fingerprint']}), {trials:,} trials, {facts['epochs']:,} epochs: {wall}"
+        f"{duration(facts['training_seconds'])} of training on {facts['threads']} threads ({machine['processor']}; issun "
+        f"{versions['issun']}, NumPy {versions['numpy']}, Python {versions['python']}; {str(facts['finished'])[:10]})."
+    )
+
+
+def pictures(result: Result, folder: Path, images: Path) -> list[Path]:
+    """Draw what the kept tables allow, the frontier and learning curves of the best network of each family; copy what was drawn before."""
+    import pandas as pd
+
+    from issun.show import curves_figure, frontier_figure, save_figure
+
+    images.mkdir(parents=True, exist_ok=True)
+    draw, mark, saved = result.facts["protocol"]["draw"], result.facts["mark"], []
+    title = f"{result.facts['protocol']['title']} {f'({mark})' if mark else f'({result.part})'}"
+    if "frontier" in draw:
+        frame = pd.DataFrame(result.networks).assign(family=[row["label"] for row in result.networks])
+        saved.append(save_figure(frontier_figure(frame, title=title, target=result.target), images / f"{result.name}.png"))
+    if "curves" in draw:
+        histories = pd.read_csv(folder / f"{result.name}-histories.csv")
+        for number, (label, choices) in enumerate(result.facts["chosen"]["families"].items(), 1):
+            best = choices["best"]
+            if "network" in best:
+                same = (histories["network"] == best["network"]) & (histories["recipe_id"] == best["recipe_id"])
+                figure = curves_figure(histories[same].drop_duplicates("epoch"), title=f"{label}{f' ({mark})' if mark else ''}")
+                saved.append(save_figure(figure, images / f"{result.name}-curves-{number}.png"))
+    for kind in result.facts["pictures"]:
+        saved.append(Path(shutil.copy(folder / f"{result.name}-{kind}.png", images)))
+    return saved
+
+
+def picture_names(result: Result) -> list[tuple[str, str]]:
+    """Return name and text of each picture that `pictures` draws."""
+    draw = result.facts["protocol"]["draw"]
+    names = [(f"{result.name}.png", "accuracy against parameters")] if "frontier" in draw else []
+    drawn = [(f"{result.name}-{kind}.png", kind) for kind in result.facts["pictures"]]
+    families = result.facts["chosen"]["families"].items() if "curves" in draw else ()
+    curves = [
+        (f"{result.name}-curves-{number}.png", f"learning curves: {label}")
+        for number, (label, choices) in enumerate(families, 1)
+        if "network" in choices["best"]
+    ]
+    return names + curves + drawn
+
+
+def section(study: str, results: dict[tuple[str, str], Result], words: Path, keras: dict[str, Any]) -> Iterator[str]:
+    """Yield all that the page says of one study."""
+    file = tomllib.loads((STUDIES / f"{study}.toml").read_text())
+    originals = tomllib.loads((words / "originals.toml").read_text())[study]
+    learned = tomllib.loads((words / "learned.toml").read_text()).get(study)
+    yield from (f"## {file['title']}", "", f"`issun run studies/{study}.toml`", "", " ".join(file["question"].split()), "")
+    yield from (f"**The original found:** {' '.join(file['found'].split())}", "")
+    yield from figures(study, originals, results)
+    for part in (name for name, table in file.items() if isinstance(table, dict)):
+        result = results.get((study, part))
+        yield from ("", f"### {part.capitalize()}", "")
+        if result is None:
+            yield f"Not run yet: `issun run studies/{study}.toml --part {part}`, then `python studies/collect.py {study}-{part}.sqlite`."
+            continue
+        if result.facts["mark"]:
+            yield from (f"**{result.facts['mark'][0].upper()}{result.facts['mark'][1:]}.**", "")
+        yield from networks_table(result)
+        yield from ("", place_and_time(result))
+        seconds = keras_seconds(result, keras.get("epochs", []))
+        if seconds is None:
+            yield "What Keras takes for the same work has not been measured yet."
+        else:
+            yield (
+                f"Keras takes about {duration(seconds)} for the same epochs: extrapolated from {len(keras['epochs'])} measured ones by "
+                f"multiply-accumulates ({keras['about']})."
+            )
+        for name, text in picture_names(result):
+            yield from ("", f"![{text}](images/studies/{name})")
+    yield from ("", f"**What one learns:** {' '.join(learned.split()) if learned else 'not written yet.'}", "")
+
+
+def page(results: Path, words: Path) -> str:
+    """Return the whole page."""
+    found = read_results(results)
+    place = results / "keras.json"
+    keras = json.loads(place.read_text()) if place.exists() else {}
+    lines = [
+        "# Five studies",
+        "",
+        "Five people asked, each in a page of code written from scratch, how small a network for image classification can be, or what a",
+        "part of it is good for. Each study is done again here twice: *as published* (network, scaling, initialiser, optimiser, batch,",
+        "epochs and what was watched as the original had them), and *better* (images set aside to choose on, several seeds, a recipe and",
+        "sizes chosen with more care). Accuracies are means ± standard deviations over seeds. Test figures chose nothing, but where a",
+        "part says that it watched the test part.",
+        "",
+        "This page is made by `python studies/page.py` from `studies/results`, which `python studies/collect.py` writes.",
+        "",
+    ]
+    for study in ORDER:
+        lines += section(study, found, words, keras)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> int:
+    """Write the page and its pictures, or print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=STUDIES / "results")
+    parser.add_argument("--words", type=Path, default=STUDIES / "words")
+    parser.add_argument("--output", type=Path, default=PAGE, help="the page; pictures go to images/studies beside it")
+    parser.add_argument("--text", action="store_true", help="print the page, write nothing")
+    arguments = parser.parse_args()
+    text = page(arguments.results, arguments.words)
+    if arguments.text:
+        sys.stdout.write(text)
+        return 0
+    arguments.output.write_text(text)
+    for result in read_results(arguments.results).values():
+        pictures(result, arguments.results, arguments.output.parent / "images" / "studies")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

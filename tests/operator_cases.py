@@ -1,0 +1,83 @@
+"""One small network for every operator and every way in which operators meet, by name. Several tests run over them.
+
+The operator stands behind a layer that is trained, so that the gradient of its input shows in that layer's.
+"""
+
+from __future__ import annotations
+
+from issun.arch.layers import (
+    LINEAR,
+    Activate,
+    Activation,
+    ActivationKind,
+    Classifier,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Dropout,
+    Frozen,
+    GlobalAveragePool,
+    Layer,
+    Pool,
+    Residual,
+    Scale,
+    SeparableConv,
+    Tied,
+)
+from issun.arch.net import Net
+
+IMAGE = (6, 5, 2)
+CLASSES = 3
+GELU, PRELU, TANH = Activation("gelu"), Activation("prelu"), Activation("tanh")
+KINDS: tuple[ActivationKind, ...] = ("linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh")
+FIRST = Conv(3, (2, 2), activation=TANH)
+LAST = Classifier(CLASSES)
+
+LAYERS: dict[str, tuple[Layer, ...]] = {
+    "rectangular window": (FIRST, Conv(4, (3, 1), activation=TANH), Conv(2, (1, 4), padding="same", activation=TANH), LAST),
+    "1x1": (FIRST, Conv(4, (1, 1), activation=GELU), LAST),
+    "strides": (FIRST, Conv(4, (2, 3), (2, 1), activation=TANH), Conv(2, (2, 2), (3, 2), "same", TANH), LAST),
+    "dilation": (FIRST, Conv(4, (2, 2), dilation=(2, 3), activation=TANH), LAST),
+    "dilation, same": (FIRST, Conv(4, (3, 2), padding="same", dilation=(2, 2), activation=TANH), LAST),
+    "dilation wider than the image": (FIRST, Conv(2, (3, 3), padding="same", dilation=(7, 4), activation=TANH), LAST),
+    "dwconv": (FIRST, DepthwiseConv(activation=TANH), LAST),
+    "dwconv, multiplied": (FIRST, DepthwiseConv(2, (2, 3), (2, 1), "same", activation=TANH), LAST),
+    "dwconv, dilated": (FIRST, DepthwiseConv(3, (2, 2), dilation=(1, 3), activation=TANH, bias=False), LAST),
+    "sepconv": (FIRST, SeparableConv(4, (3, 2), padding="same", activation=GELU, l2=0.01), LAST),
+    "dense": (FIRST, Dense(6, GELU, l1=0.01), Dense(4, TANH, bias=False), LAST),
+    "pools": (FIRST, Pool((2, 2), (1, 1), kind="average"), Pool((2, 2), (2, 1), "same"), LAST),
+    "gap": (FIRST, GlobalAveragePool(), LAST),
+    "scale of channels": (FIRST, Scale(), LAST),
+    "scale of features": (FIRST, Dense(4, TANH), Scale(), LAST),
+    "norm of a conv": (FIRST, Conv(4, (2, 2), activation=TANH, norm=True), LAST),
+    "norm of a dwconv": (FIRST, DepthwiseConv(2, (2, 2), activation=GELU, norm=True), LAST),
+    "norm of a sepconv": (FIRST, SeparableConv(4, (2, 2), activation=PRELU, norm=True), LAST),
+    "norm of a dense": (FIRST, Dense(5, TANH, norm=True), LAST),
+    "norm after norm": (Conv(3, (2, 2), activation=TANH, norm=True), Conv(4, (2, 2), activation=PRELU, norm=True, l2=0.1), LAST),
+    "frozen norm": (FIRST, Frozen((Conv(4, (2, 2), activation=TANH, norm=True), Scale())), LAST),
+    "dropout": (FIRST, Dropout(0.3), Dense(6, TANH), Dropout(0.5), LAST),
+    "spatial dropout": (FIRST, Dropout(0.4, spatial=True), LAST),
+    "res": (FIRST, Residual((Conv(3, padding="same", activation=GELU),)), Activate(TANH), LAST),
+    "res, other channels": (FIRST, Residual((Conv(5, padding="same", activation=TANH),)), LAST),
+    "res of the image": (Residual((Conv(2, padding="same", activation=TANH), Dropout(0.2))), LAST),
+    "res of the image, other channels": (Residual((Conv(4, padding="same", activation=TANH),)), LAST),
+    "res of features": (FIRST, Dense(4, TANH), Residual((Dense(7, TANH), Dense(4, LINEAR))), LAST),
+    "res in res": (
+        FIRST,
+        Residual(
+            (Conv(3, padding="same", activation=TANH), Residual((Conv(5, (1, 1), activation=GELU, norm=True),)), Conv(3, (1, 1), norm=True))
+        ),
+        LAST,
+    ),
+    "res of a dropout": (FIRST, Residual((Dropout(0.5, spatial=True),)), LAST),
+    "frozen res": (FIRST, Frozen((Residual((Conv(4, padding="same", activation=TANH),)),)), Scale(), LAST),
+    "tied": (FIRST, Tied(3, (Conv(3, padding="same", activation=TANH, l2=0.05),)), LAST),
+    "tied features": (FIRST, Dense(4, TANH), Tied(2, (Dense(4, PRELU, l1=0.02), Scale(), Dropout(0.2))), LAST),
+    "tied in tied": (FIRST, Tied(2, (Tied(2, (Conv(3, (1, 1), activation=PRELU),)), DepthwiseConv(padding="same", activation=TANH))), LAST),
+    "tied res": (FIRST, Tied(2, (Residual((SeparableConv(3, padding="same", activation=TANH),)), Activate(PRELU))), LAST),
+    "res of tied": (FIRST, Residual((Tied(3, (Conv(3, (1, 1), activation=GELU), Scale())),)), LAST),
+    "frozen tied": (FIRST, Frozen((Tied(2, (Conv(3, (1, 1), activation=PRELU),)),)), LAST),
+    **{f"{kind} of a layer": (FIRST, Conv(4, (2, 2), activation=Activation(kind)), LAST) for kind in KINDS},
+    **{f"{kind} alone": (FIRST, Activate(Activation(kind)), Dense(5, LINEAR), Activate(Activation(kind)), LAST) for kind in KINDS},
+}
+OPERATORS: dict[str, Net] = {name: Net(IMAGE, CLASSES, layers) for name, layers in LAYERS.items()}

@@ -1,0 +1,143 @@
+"""What an augmentation is: its settings, its text, what is refused, and its place in a recipe."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from issun.augmentation import Augmentation
+from issun.errors import NotationError, RecipeError
+from issun.recipe import Recipe
+from issun.study.plan import recipe_text
+
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "shift": st.integers(0, 1024),
+        "flip": st.booleans(),
+        "rotate": st.floats(0, 180),
+        "zoom": st.floats(0, 0.75),
+        "shear": st.floats(0, 60),
+        "crop": st.integers(0, 1024),
+        "cutout": st.integers(0, 1024),
+        "mixup": st.one_of(st.just(0), st.floats(0.01, 100)),
+    },
+)
+
+
+@given(SETTINGS, st.integers(0, 255))
+def test_text_reads_back_as_the_same_augmentation(settings: dict[str, float], fill: int) -> None:
+    assume(any(settings.values()))
+    filled = any(settings.get(name) for name in ("shift", "rotate", "zoom", "shear", "cutout"))
+    augmentation = Augmentation(**settings, fill=fill if filled else 0)  # type: ignore[arg-type]
+    assert Augmentation.parse(str(augmentation)) == augmentation
+    assert Recipe(augment=augmentation) == Recipe(augment=str(augmentation))
+
+
+def test_order_and_spaces_do_not_matter_and_the_text_has_one_order() -> None:
+    text = "cutout 8,mixup .2 ,  fill 9, rotate 10.0, crop 3, shear 5, zoom 0.10, flip, shift 02"
+    assert str(Augmentation.parse(text)) == "shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 3, cutout 8, mixup 0.2, fill 9"
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "problem"),
+    [
+        ("shft 2", 0, "did you mean `shift`"),
+        ("flip, scale 0.1", 6, "did you mean `zoom`"),
+        ("flip, wobble", 6, "they are shift, flip, rotate"),
+        ("shift", 5, "`shift` needs a number (pixels), where the text ends"),
+        ("shift, flip", 5, "where `,` stands"),
+        ("shift -2", 6, "without a sign"),
+        ("shift 2.5", 6, "whole number"),
+        ("shift 0", 6, "from 1 to 1024"),
+        ("shift 2000", 6, "from 1 to 1024"),
+        ("rotate 10deg", 7, "`10deg` stands"),
+        ("rotate 0", 7, "above 0 and at most 180"),
+        ("rotate 181", 7, "at most 180"),
+        ("zoom 10%", 7, "shares are written as numbers"),
+        ("zoom 0.8", 5, "at most 0.75"),
+        ("mixup 0.001", 6, "from 0.01 to 100"),
+        ("flip 2", 5, "`,` or the end is expected after `flip`"),
+        ("flip, ", 5, "a word is expected"),
+        ("flip, flip", 6, "stands twice"),
+        ("flip; shift 2", 4, "separated by `,`"),
+        ("shift=2", 5, "after a space"),
+        ("rotate 0." + "1" * 40, 7, "at most 30 characters"),
+        ("(flip)", 0, "`(` is no augmentation"),
+    ],
+)
+def test_errors_point_at_the_place(text: str, position: int, problem: str) -> None:
+    with pytest.raises(NotationError) as caught:
+        Augmentation.parse(text)
+    assert problem in caught.value.problem
+    assert caught.value.position == position
+
+
+@given(st.text(max_size=30))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    try:
+        augmentation = Augmentation.parse(text)
+    except (NotationError, RecipeError):
+        return
+    assert Augmentation.parse(str(augmentation)) == augmentation
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({}, "changes nothing"),
+        ({"fill": 3, "flip": True}, "`fill` \\(=3\\) has nothing to fill"),
+        ({"shift": -1}, "`shift` \\(=-1\\) must be 0 or a whole number from 1 to 1024"),
+        ({"shift": 1.5}, "whole number"),
+        ({"shift": True}, "whole number"),
+        ({"crop": math.inf}, "whole number"),
+        ({"rotate": math.nan}, "a number from 0 to 180"),
+        ({"rotate": "ten"}, "`rotate` \\(='ten'\\)"),
+        ({"flip": 1}, "True or False"),
+        ({"shift": 1, "fill": 256}, "0 or|from 0 to 255"),
+    ],
+)
+def test_settings_outside_their_range_are_refused(settings: dict[str, object], problem: str) -> None:
+    with pytest.raises(RecipeError, match=problem):
+        Augmentation(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["shift", "crop", "cutout"])
+def test_what_is_as_large_as_the_image_is_refused(name: str) -> None:
+    Augmentation(**{name: 4}).check((5, 9, 1))  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match=rf"`{name}` \(=5\) must be smaller than the images, which are 9x5: take at most 4"):
+        Augmentation(**{name: 5}).check((9, 5, 3))  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match="leave it out"):
+        Augmentation(**{name: 1}).check((1, 1, 1))  # type: ignore[arg-type]
+
+
+def test_places_of_turned_images_fit_their_32_bits() -> None:
+    Augmentation(rotate=1).check((1024, 1024, 3))
+    Augmentation(flip=True).check((4000, 30, 3))
+    with pytest.raises(RecipeError, match="too large to rotate, zoom or shear: at most 1024"):
+        Augmentation(rotate=1).check((30, 1025, 3))
+
+
+def test_a_recipe_without_augmentation_has_the_text_that_it_always_had() -> None:
+    assert "augment" not in json.loads(recipe_text(Recipe()))
+    assert "augment" not in Recipe().identity()
+    assert Recipe(augment="flip").identity()["augment"] == "flip"
+
+
+def test_a_recipe_keeps_its_augmentation_as_text() -> None:
+    recipe = Recipe(augment="flip,  shift 2")
+    assert recipe.augment == Augmentation(shift=2, flip=True)
+    assert json.loads(recipe_text(recipe))["augment"] == "shift 2, flip"
+    assert Recipe(**recipe.model_dump()) == recipe
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    assert recipe_text(recipe) != recipe_text(Recipe(augment="shift 3, flip"))
+
+
+@pytest.mark.parametrize("value", [3, {"shift": 2}, True])
+def test_a_recipe_takes_no_other_augmentation(value: object) -> None:
+    with pytest.raises(RecipeError, match=r"`augment` .* must be an Augmentation or its text"):
+        Recipe(augment=value)

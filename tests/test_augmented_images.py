@@ -1,0 +1,175 @@
+"""Does the reference change images as is said, and are the draws those that are said?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from issun.augmentation import Augmentation
+from issun.engine.augmenting import FIELDS, PARTS, draw
+from issun.engine.reference_augment import augmented, mirrored
+from issun.errors import DataError, RecipeError
+
+PLACE = {name: place for place, name in enumerate(FIELDS)}
+
+
+GOLDEN = [[-98008, 76315, 21843, 385567, 22406, -76154, 0, 1, 1, 1, 3, 3]]
+GOLDEN_MIX = 0.927033543586731
+
+
+def images(count: int, *shape: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape)).astype(np.uint8)
+
+
+def test_shift_moves_rows_and_columns_and_fills_what_is_left_empty() -> None:
+    shape, moved = (5, 7, 2), set()
+    before = images(60, *shape)
+    after = augmented(before, "shift 2, fill 77", seed=3)
+    for old, new in zip(before, after, strict=True):
+        padded = np.pad(old, ((2, 2), (2, 2), (0, 0)), constant_values=77)
+        found = [(r, c) for r in range(5) for c in range(5) if (padded[r : r + 5, c : c + 7] == new).all()]
+        assert len(found) == 1
+        moved |= set(found)
+    assert len(moved) > 20  # of 25
+
+
+def test_crop_moves_and_mirrors() -> None:
+    before, moved = images(60, 6, 5, 3), set()
+    for old, new in zip(before, augmented(before, "crop 3", seed=3), strict=True):
+        padded = np.pad(old, ((3, 3), (3, 3), (0, 0)), mode="reflect")
+        found = [(r, c) for r in range(7) for c in range(7) if (padded[r : r + 6, c : c + 5] == new).all()]
+        assert len(found) == 1
+        moved |= set(found)
+    assert len(moved) > 30  # of 49
+
+
+def test_flip_mirrors_every_other_image() -> None:
+    before = images(400, 3, 4, 1)
+    after = augmented(before, "flip")
+    flipped = (after == before[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert (flipped | (after == before).all(axis=(1, 2, 3))).all()
+    assert 150 < flipped.sum() < 250
+
+
+def test_cutout_fills_a_square_that_may_reach_over_the_edge() -> None:
+    before = images(300, 8, 6, 3) // 2
+    cut = (augmented(before, "cutout 3, fill 255") == 255).all(axis=3)
+    assert ((augmented(before, "cutout 3, fill 255") == before) == ~cut[..., None]).all()
+    sizes = {(int(one.any(axis=1).sum()), int(one.any(axis=0).sum())) for one in cut}
+    assert sizes == {(3, 3), (3, 2), (2, 3), (2, 2)}
+    assert (cut.sum(axis=(1, 2)) == cut.any(axis=2).sum(axis=1) * cut.any(axis=1).sum(axis=1)).all()
+    assert cut.any(axis=0).all()
+
+
+@pytest.mark.parametrize("text", ["rotate 40", "zoom 0.5", "shear 35", "rotate 90, zoom 0.3, shear 20, shift 3, flip"])
+def test_affine_maps_sample_as_scipy_does(text: str) -> None:
+    shape = (9, 12, 1)
+    before, augmentation = images(40, *shape), Augmentation.parse(text + ", fill 100")
+    after = augmented(before, augmentation, seed=2, epoch=5)
+    drawn = draw(augmentation, shape, 2, 5, np.arange(40)).places / PARTS
+    for old, new, place in zip(before, after, drawn, strict=True):
+        matrix = [[place[PLACE["y_by_row"]], place[PLACE["y_by_column"]]], [place[PLACE["x_by_row"]], place[PLACE["x_by_column"]]]]
+        offset = [place[PLACE["y"]], place[PLACE["x"]]]
+        padded = np.pad(old[..., 0].astype(float), 1, constant_values=100)  # so that the edge blends into the fill
+        right = ndimage.affine_transform(padded, np.array(matrix), np.array(offset) + 1, (9, 12), order=1, cval=100)
+        assert np.abs(new[..., 0] - right).max() < 1e-4
+
+
+def measured(text: str, shape: tuple[int, int, int] = (9, 13, 1)) -> dict[str, NDArray[np.float64]]:
+    places = draw(Augmentation.parse(text), shape, 1, 0, np.arange(20_000)).places / PARTS
+    return {name: places[:, place] for name, place in PLACE.items()}
+
+
+def test_angles_factors_and_slants_are_even_between_their_ends() -> None:
+    turned = measured("rotate 30")
+    angle = np.rad2deg(np.arctan2(-turned["y_by_column"], turned["y_by_row"]))
+    assert stats.kstest(angle, stats.uniform(-30, 60).cdf).pvalue > 1e-4
+    assert np.abs(np.hypot(turned["y_by_column"], turned["y_by_row"]) - 1).max() < 1e-4
+    zoomed = measured("zoom 0.4")
+    assert stats.kstest(1 / zoomed["x_by_column"], stats.uniform(0.6, 0.8).cdf).pvalue > 1e-4
+    assert (zoomed["y_by_row"] == zoomed["x_by_column"]).all()
+    assert not zoomed["x_by_row"].any()
+    slanted = measured("shear 20")
+    assert stats.kstest(np.rad2deg(np.arctan(-slanted["x_by_row"])), stats.uniform(-20, 40).cdf).pvalue > 1e-4
+    assert (slanted["y_by_row"] == 1).all()
+
+
+@pytest.mark.parametrize("text", ["rotate 50", "zoom 0.5", "shear 40", "flip", "rotate 50, zoom 0.3, shear 20, flip"])
+def test_the_middle_of_the_image_stays_where_it_is(text: str) -> None:
+    found = measured(text)
+    assert np.abs(found["y"] + 4 * found["y_by_row"] + 6 * found["y_by_column"] - 4).max() < 1e-4
+    assert np.abs(found["x"] + 4 * found["x_by_row"] + 6 * found["x_by_column"] - 6).max() < 1e-4
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 3.0])
+def test_mixup_draws_the_larger_share_of_a_beta_distribution(alpha: float) -> None:
+    mix = draw(Augmentation(mixup=alpha), (1, 1, 1), 0, 0, np.arange(20_000)).mix
+    assert mix is not None
+    assert mix.min() >= 0.5
+    assert mix.max() <= 1
+    # Where float32 rounds to 1 the distribution has a step; below it the largest distance is passed by chance once in a thousand.
+    shares = np.linspace(0.5, 0.9999, 500)
+    right = 2 * stats.beta(alpha, alpha).cdf(shares) - 1
+    assert np.abs((mix[:, None] <= shares).mean(axis=0) - right).max() < 1.95 / 20_000**0.5 + 1 / 4096
+
+
+def test_mixup_mixes_with_the_next_image() -> None:
+    before = images(5, 3, 2, 1)
+    mix = draw(Augmentation(mixup=1), (3, 2, 1), 9, 1, np.arange(5)).mix
+    assert mix is not None
+    share = mix.astype(float)[:, None, None, None]
+    right = share * before + (1 - share) * before[[1, 2, 3, 4, 0]]
+    assert np.abs(augmented(before, "mixup 1", seed=9, epoch=1) - right).max() < 1e-4
+
+
+EVERYTHING = Augmentation.parse("shift 2, flip, rotate 20, zoom 0.2, shear 5, crop 2, cutout 2, mixup 0.3")
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 1000), st.permutations(range(9)))
+def test_a_draw_depends_on_seed_epoch_and_image_alone(seed: int, epoch: int, order: list[int]) -> None:
+    together = draw(EVERYTHING, (5, 6, 1), seed, epoch, np.arange(9))
+    moved = draw(EVERYTHING, (5, 6, 1), seed, epoch, np.array(order))
+    assert together.mix is not None
+    assert moved.mix is not None
+    assert (moved.places == together.places[order]).all()
+    assert (moved.mix == together.mix[order]).all()
+    for other in (draw(EVERYTHING, (5, 6, 1), seed + 1, epoch, np.arange(9)), draw(EVERYTHING, (5, 6, 1), seed, epoch + 1, np.arange(9))):
+        assert (other.places != together.places).any()
+
+
+def test_golden_draws_do_not_change() -> None:
+    """The trials of every study with augmentation hang on these; a change needs a new numerics version."""
+    found = draw(EVERYTHING, (5, 6, 1), 1, 2, np.array([3]))
+    assert found.mix is not None
+    assert found.places.tolist() == GOLDEN
+    assert float(found.mix[0]) == pytest.approx(GOLDEN_MIX, abs=1e-6)
+
+
+def test_rows_columns_and_purposes_are_unrelated() -> None:
+    found = measured("shift 3, crop 4, cutout 3, rotate 10")
+    columns = np.array([found[name] for name in ("crop_row", "crop_column", "cut_top", "cut_left", "y_by_column")])
+    correlation = np.corrcoef(columns)
+    assert np.abs(correlation - np.eye(5)).max() < 5 / 20_000**0.5
+
+
+@given(st.integers(2, 9), st.data())
+def test_mirrored_places_are_those_of_numpy(size: int, data: st.DataObject) -> None:
+    pad = data.draw(st.integers(0, size - 1))
+    assert mirrored(np.arange(-pad, size + pad), size).tolist() == np.pad(np.arange(size), pad, mode="reflect").tolist()
+
+
+def test_arrays_that_are_no_images_and_shifts_that_are_too_large_are_refused() -> None:
+    with pytest.raises(DataError, match="`images` must be uint8 of shape"):
+        augmented(np.zeros((3, 4, 4)), "flip")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="not list"):
+        augmented([1], "flip")  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match="smaller than the images"):
+        augmented(images(2, 4, 4, 1), "shift 4")
+
+
+def test_no_images_give_none() -> None:
+    assert augmented(images(0, 4, 4, 1), "flip, mixup 1").shape == (0, 4, 4, 1)

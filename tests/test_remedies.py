@@ -1,0 +1,114 @@
+"""What dropout, penalties, augmentation, stopping early or more epochs did, where a study holds a network with them and without."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from issun.arch.notation import parse_network
+from issun.recipe import Recipe
+from issun.study.remedies import Remedy, remedies, used_against_overfitting
+from issun.study.study import Study
+from small_study import run_small, small_plan
+
+PLAIN = "conv 4, pool, dense 8, dense"
+DROPPED = "conv 4, drop 0.2, pool, dense 8, drop 0.2, dense"
+
+
+def study(*rows: tuple[str, dict[str, Any], list[float], float], images: int = 5000) -> Any:
+    """Return what `remedies` reads of a study; rows are network, changes of the recipe, accuracies of the seeds, training accuracy."""
+    recipes = {str(number): Recipe(**{"epochs": 15, **changes}).model_dump(mode="json") for number, (_, changes, _, _) in enumerate(rows)}
+    trials = [
+        {
+            "network": network,
+            "network_id": network,
+            "recipe_id": str(number),
+            "split": "s",
+            "diverged": False,
+            "validation_accuracy": accuracy,
+            "train_accuracy": train,
+            "validation_images": images,
+        }
+        for number, (network, _, accuracies, train) in enumerate(rows)
+        for accuracy in accuracies
+    ]
+    about = {"input": (8, 8, 1), "classes": tuple("0123456789"), "recipes": recipes}
+    return SimpleNamespace(about=about, frame=pd.DataFrame(trials))
+
+
+def only(found: list[Remedy]) -> Remedy:
+    (remedy,) = found
+    return remedy
+
+
+def test_dropout_that_helped() -> None:
+    remedy = only(remedies(study((PLAIN, {}, [0.55, 0.56], 0.89), (DROPPED, {}, [0.62, 0.63], 0.70))))
+    assert (remedy.name, remedy.setting, remedy.network, remedy.verdict) == ("dropout", "drop 0.2", DROPPED, "helped")
+    assert remedy.gap_before == pytest.approx(0.335)
+    assert str(remedy) == ("dropout (drop 0.2): validation 0.555 → 0.625, gap 0.335 → 0.075: it helped, and overfits less")
+
+
+def test_a_remedy_that_hurt_and_one_that_nobody_can_tell() -> None:
+    hurt = only(remedies(study((PLAIN, {}, [0.60], 0.61), (DROPPED, {}, [0.50], 0.51))))
+    assert hurt.verdict == "hurt"
+    assert str(hurt).endswith("it hurt")
+    same = only(remedies(study((PLAIN, {}, [0.60], 0.62), (DROPPED, {}, [0.61], 0.62), images=500)))
+    assert same.verdict == "no difference"
+    assert "so few images and seeds" in str(same)
+    spread = only(remedies(study((PLAIN, {}, [0.50, 0.70], 0.7), (DROPPED, {}, [0.60, 0.72], 0.7), images=10**9)))
+    assert spread.verdict == "no difference"
+
+
+def test_penalties_one_by_one_and_together_are_compared_with_the_plain_network() -> None:
+    names = {
+        "l1": "conv 4, pool, dense 8 l1 0.01, dense",
+        "l2": "conv 4, pool, dense 8 l2 0.01, dense",
+        "l1 and l2": "conv 4, pool, dense 8 l1 0.01 l2 0.01, dense",
+    }
+    found = remedies(study((PLAIN, {}, [0.5], 0.9), *((text, {}, [0.6], 0.7) for text in names.values())))
+    assert {remedy.name: remedy.network for remedy in found} == names
+    assert {remedy.before for remedy in found} == {0.5}
+    without_plain = remedies(study((names["l1"], {}, [0.55], 0.7), (names["l1 and l2"], {}, [0.6], 0.7)))
+    assert [(remedy.name, remedy.before) for remedy in without_plain] == [("l2", 0.55)]
+
+
+def test_early_stopping_and_more_epochs_are_told_from_the_recipe() -> None:
+    early = only(remedies(study((PLAIN, {}, [0.55], 0.9), (PLAIN, {"patience": 5, "keep": "best"}, [0.6], 0.65))))
+    assert (early.name, early.setting) == ("early stopping", "patience 5")
+    network = "conv 4, pool, dense 8 l1 0.01 l2 0.01, dense"
+    longer = only(remedies(study((network, {}, [0.490], 0.504), (network, {"epochs": 100}, [0.650], 0.672))))
+    assert (longer.name, longer.setting, longer.verdict) == ("more epochs", "15 → 100 epochs", "helped")
+
+
+def test_networks_that_differ_in_anything_else_are_not_compared() -> None:
+    assert not remedies(study((PLAIN, {}, [0.5], 0.9), ("conv 5, pool, dense 8, drop 0.2, dense", {}, [0.6], 0.7)))
+    assert not remedies(study((PLAIN, {}, [0.5], 0.9), (DROPPED, {"learning_rate": 0.1}, [0.6], 0.7)))
+    assert not remedies(study((PLAIN, {}, [0.5], 0.9), (DROPPED, {"epochs": 50}, [0.6], 0.7)))
+    assert not remedies(study(("conv 4, drop 0.1, pool, dense", {}, [0.5], 0.9), ("conv 4, drop 0.2, pool, dense", {}, [0.6], 0.7)))
+
+
+def test_dropout_inside_groups_counts_and_frozen_layers_are_not_thawed() -> None:
+    pair = ("res (conv 1 same), dense", {}, [0.5], 0.9), ("res (conv 1 same, drop 0.3), drop 0.1, dense", {}, [0.6], 0.7)
+    assert only(remedies(study(*pair))).setting == "drop 0.3, drop 0.1"
+    assert not remedies(study(("conv 4, dense", {}, [0.5], 0.9), ("frozen (conv 4), drop 0.1, dense", {}, [0.6], 0.7)))
+
+
+def test_what_is_used_is_told_by_network_and_recipe() -> None:
+    net = parse_network("conv 4 l2 0.01, drop 0.2 spatial, dense 8 l1 0.1 l2 0.001, dense", (8, 8, 1), 10)
+    assert used_against_overfitting(net, {"augment": "shift 2", "keep": "best"}) == {
+        "dropout": "drop 0.2 spatial",
+        "l1": "l1 0.1",
+        "l2": "l2 0.01, 0.001",
+        "augmentation": "shift 2",
+        "early stopping": "best epoch kept",
+    }
+    assert used_against_overfitting(parse_network("dense", (8, 8, 1), 10), Recipe().model_dump()) == {}
+
+
+def test_a_stored_study_is_compared(tmp_path: Any) -> None:
+    run_small(tmp_path / "a.sqlite", small_plan("dense 4, dense", "dense 4, drop 0.5, dense", "dense 4 l2 0.1, dense"))
+    found = Study(tmp_path / "a.sqlite").remedies()
+    assert sorted(remedy.name for remedy in found) == ["dropout", "l2"]

@@ -1,0 +1,143 @@
+"""Small files are collected from studies, and the page is made of them alone."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cli_runner import Issun
+from conftest import ROOT
+from issun.errors import SelectionError
+from issun.study.study import Study
+
+STUDIES = ROOT / "studies"
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType, ModuleType]:
+    """Return the modules collect, kept and page."""
+    monkeypatch.syspath_prepend(str(STUDIES))
+    import collect
+    import kept
+    import page
+
+    return collect, kept, page
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Return a folder with the studies of `random-features`, trained on a little noise for an epoch."""
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    draws = np.random.default_rng(1)
+    arrays = {f"x_{part}": draws.integers(0, 256, (count, 28, 28, 1), dtype=np.uint8) for part, count in (("train", 80), ("test", 40))}
+    np.savez(tmp_path / "noise.npz", **arrays, y_train=np.arange(80) % 10, y_test=np.arange(40) % 10)
+    text = (STUDIES / "random-features.toml").read_text()
+    text = re.sub(r"epochs = \d+", "epochs = 1", text).replace('"mnist"', '"noise.npz"').replace('target = "95.5 %"', 'target = "0.1 %"')
+    (tmp_path / "random-features.toml").write_text(text)
+    issun.succeeds("run", "random-features.toml", "--seeds", "2", "--threads", "1", "--no-plot")
+    return tmp_path
+
+
+def test_what_is_collected(made: Path, scripts: Any) -> None:
+    collect, kept, _ = scripts
+    for part in ("replica", "better"):
+        collect.collect(made / f"random-features-{part}.sqlite", made / "results")
+    text = (made / "results" / "random-features-replica.json").read_text()
+    facts = json.loads(text)
+    assert facts["mark"] == "as published: watched on the test part"
+    assert facts["chosen"]["families"].keys() == {
+        "linear on pixels",
+        "pooled twice, linear",
+        "random convolutions, linear",
+        "the same, trained",
+    }
+    assert {recipe["epsilon"] for recipe in facts["recipes"].values()} == {1e-7}
+    assert facts["epochs"] == 4 * 2
+    # Nothing says on whose machine it was, or where.
+    assert str(made) not in text
+    study = Study(made / "random-features-replica.sqlite")
+    result = kept.read_results(made / "results")["random-features", "replica"]
+    assert [row["network"] for row in result.networks] == study.networks["network"].tolist()
+    for row, (_, own) in zip(result.networks, study.with_test(study.networks).iterrows(), strict=True):
+        assert (row["validation"], row["test"]) == pytest.approx((own["validation"], own["test"]), rel=1e-5)
+    with (made / "results" / "random-features-replica-histories.csv").open(newline="") as lines:
+        assert {row["label"] for row in csv.DictReader(lines)} == facts["chosen"]["families"].keys()
+
+
+def test_the_page_says_what_was_found(made: Path, scripts: Any) -> None:
+    collect, kept, page = scripts
+    # A picture that the study asks for and that somebody drew is kept; one that it does not ask for is not.
+    with contextlib.closing(sqlite3.connect(made / "random-features-better.sqlite")) as connection, connection:
+        connection.execute("UPDATE meta SET value = replace(value, '\"curves\"', '\"confusion\"') WHERE key = 'protocol'")
+    for kind in ("confusion", "gallery"):
+        (made / f"random-features-better-{kind}.png").write_bytes(b"drawn")
+    for part in ("replica", "better"):
+        collect.collect(made / f"random-features-{part}.sqlite", made / "results")
+    keras = {"about": "somewhere", "epochs": [{"macs": 1000, "batch_size": 32, "images": 100, "seconds": 10.0}]}
+    (made / "results" / "keras.json").write_text(json.dumps(keras))
+    text = page.page(made / "results", STUDIES / "words")
+    results = kept.read_results(made / "results")
+    linear = results["random-features", "replica"].of("linear on pixels")[0]
+    own = text[text.index("## Features at random") : text.index("## Capacity")]
+    assert f"{100 * linear['test']:.2f} % (asked: within 1 point): **not reached**" in own
+    assert "**As published: watched on the test part.**" in own
+    assert page.percent(linear["validation"], linear["validation_sd"]) in own
+    # 8 trials of one epoch on 80 images, a tenth of a second an image.
+    assert kept.keras_seconds(results["random-features", "replica"], keras["epochs"]) == pytest.approx(64)
+    assert "Keras takes about 64 s for the same epochs: extrapolated from 1 measured" in own
+    assert "not run yet" not in own
+    assert text.count("Not run yet") == 10
+    # Its pictures are those that are drawn.
+    pictures = [path.name for result in results.values() for path in page.pictures(result, made / "results", made / "images")]
+    assert "random-features-better-confusion.png" in pictures
+    assert (made / "images" / "random-features-better-confusion.png").read_bytes() == b"drawn"
+    assert sorted(pictures) == sorted(re.findall(r"images/studies/(\S+\.png)", text))
+
+
+def test_a_figure_reached_and_one_not(scripts: Any) -> None:
+    _, kept, page = scripts
+    row = {"label": "a", "diverged": 0, "seeds": 1, "parameters": 900, "validation": 0.98, "test": 0.97}
+    result = kept.Result("x", "better", {"protocol": {"target": 0.97}}, [row, {**row, "parameters": 500, "validation": 0.96}])
+    entry = {"measure": "smallest", "original": 932}
+    assert page._cell(entry, {"label": "a", "at_most": 932}, result) == "900 (asked: at most 932, reached)"
+    assert page._cell(entry, {"label": "a", "at_most": 700}, result) == "900 (asked: at most 700): **not reached**"
+    assert page._cell(entry, {"label": "b", "at_most": 700}, result) == "none (asked: at most 700): **not reached**"
+    assert page._cell(entry, {"label": "a", "at_most": 700}, None) == "not run yet (asked: at most 700)"
+    assert page._cell({"measure": "test", "original": 0.9}, {"label": "a"}, result) == "97.00 %"
+
+
+def test_times_between_measured_ones(scripts: Any) -> None:
+    _, kept, _ = scripts
+    known = [(100, 1.0), (200, 3.0)]
+    assert [kept._between(macs, known) for macs in (50, 100, 150, 200, 999)] == [1.0, 1.0, 2.0, 3.0, 3.0]
+
+
+def test_quick_and_other_studies_are_left_out(
+    made: Path, scripts: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collect, _, _ = scripts
+    issun = Issun(made, monkeypatch, capsys)
+    issun.succeeds("run", "random-features.toml", "--part", "replica", "--quick", "--threads", "1", "--no-plot")
+    with pytest.raises(SelectionError, match="--quick"):
+        collect.collect(made / "random-features-replica-quick.sqlite", made / "results")
+    issun.succeeds("sweep", "noise.npz", "dense", "--epochs", "1", "--seeds", "1", "--study", "plain.sqlite", "--no-plot", "--threads", "1")
+    with pytest.raises(SelectionError, match="issun run"):
+        collect.collect(made / "plain.sqlite", made / "results")
+
+
+def test_the_page_is_what_its_command_makes() -> None:
+    made = subprocess.run([sys.executable, STUDIES / "page.py", "--text"], capture_output=True, text=True, check=True)
+    assert (ROOT / "docs" / "studies.md").read_text() == made.stdout
+    pictures = re.findall(r"\((images/studies/\S+\.png)\)", made.stdout)
+    assert all((ROOT / "docs" / picture).exists() for picture in pictures)
