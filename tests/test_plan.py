@@ -91,15 +91,20 @@ def test_more_work_for_larger_networks_and_more_epochs() -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=30), st.integers(1, 8))
 def test_the_makespan_lies_within_its_bounds(work: list[float], threads: int) -> None:
     span = makespan(work, threads)
-    least = max(max(work), sum(work) / threads)
-    assert least - 1e-9 <= span <= 4 / 3 * 2 * least
+    least = sum(work) / threads
+    assert least - 1e-9 <= span <= 4 / 3 * 2 * max(max(work), least)
     assert makespan(work, 1) == pytest.approx(sum(work))
 
 
 def test_the_makespan_waits_for_what_has_begun() -> None:
-    assert makespan([1.0], 2, begun=[10.0]) == 10.0
-    assert makespan([5.0, 1.0], 2, begun=[3.0]) == 5.0
-    assert makespan([], 2, begun=[1.0, 2.0, 0.0]) == 2.0
+    assert makespan([1.0], 1, begun=[10.0]) == 11.0
+    assert makespan([5.0, 1.0], 2, begun=[3.0]) == 4.5  # 1.0 is taken at 3.0; at 4.0 both threads are at what is left of 5.0
+
+
+def test_at_the_end_free_threads_help_with_what_is_left() -> None:
+    assert makespan([], 2, begun=[1.0, 2.0, 0.0]) == 1.5
+    assert makespan([6.0], 3) == 2.0
+    assert makespan([6.0, 3.0], 3) == 3.0 + 3.0 / 3
 
 
 def test_an_estimate_grows_with_the_plan() -> None:

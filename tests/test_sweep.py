@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from issun.arch.net import Net
 from issun.errors import KnobError, NetworkError, RecipeError, SelectionError
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts
@@ -74,11 +75,11 @@ def test_the_default_recipe_fits_the_number_of_images() -> None:
 
 
 def counting() -> tuple[Counter[str], Any]:
-    """Return a training that counts how often each network is trained."""
+    """Return a training that counts how often each network's is begun (the last one goes on with more threads)."""
     trained: Counter[str] = Counter()
 
     def train(net: Any, *arguments: Any, **options: Any) -> Any:
-        trained[str(net)] += 1
+        trained[str(net)] += not options["history"]
         return pretend(net, *arguments, **options)
 
     return trained, train
@@ -120,16 +121,46 @@ def test_the_longest_goes_first(tmp_path: Path) -> None:
     assert len(set(order)) > 2
 
 
-@pytest.mark.parametrize(("threads", "networks", "each"), [(4, 2, 2), (4, 1, 4), (3, 2, 1), (2, 6, 1)])
+@pytest.mark.parametrize(("threads", "networks", "each"), [(4, 2, 2), (4, 1, 4), (3, 2, 1), (2, 2, 1)])
 def test_few_networks_get_several_threads_each(tmp_path: Path, threads: int, networks: int, each: int) -> None:
     given: list[int] = []
+    meeting = threading.Barrier(networks, timeout=60)  # none ends before all have begun
 
     def train(*arguments: Any, **options: Any) -> Any:
         given.append(options["threads"])
+        if not options["history"]:  # the last one may go on with the threads of the others
+            meeting.wait()
         return pretend(*arguments, **options)
 
     run_small(tmp_path / "a.sqlite", small_plan("dense n, dense", f"n=1..{networks}", seeds=(0,)), train=train, threads=threads)
-    assert given == [each] * networks
+    assert given[:networks] == [each] * networks
+
+
+def test_the_last_network_takes_the_threads_of_those_that_have_ended(tmp_path: Path) -> None:
+    """Between two epochs; its weights are those that one thread makes."""
+    given: dict[str, list[int]] = {}
+    short_ended = threading.Event()
+
+    def train(net: Net, *arguments: Any, on_epoch: Any, **options: Any) -> Any:
+        given.setdefault(str(net), []).append(options["threads"])
+
+        def slowly(line: Any, state: Any) -> None:
+            if str(net) == "dense 9, dense":
+                assert short_ended.wait(60)
+            on_epoch(line, state)
+
+        outcome = train_network(net, *arguments, on_epoch=slowly, **options)
+        if str(net) == "dense 1, dense":
+            threading.Timer(0.2, short_ended.set).start()  # when its thread has said so
+        return outcome
+
+    plan = small_plan("dense n, dense", "n=1,9", seeds=(0,), epochs=4)
+    run_small(tmp_path / "a.sqlite", plan, train=train, threads=2)
+    assert given == {"dense 1, dense": [1], "dense 9, dense": [1, 2]}
+    run_small(tmp_path / "b.sqlite", plan, train=train_network, threads=1)
+    several, alone = (Study(tmp_path / name) for name in ("a.sqlite", "b.sqlite"))
+    assert np.array_equal(several.weights("dense 9, dense")[0], alone.weights("dense 9, dense")[0])
+    assert list(several.history("dense 9, dense")["train_loss"]) == list(alone.history("dense 9, dense")["train_loss"])
 
 
 def test_progress_tells_the_truth(tmp_path: Path) -> None:
@@ -262,7 +293,8 @@ def test_workers_train_at_the_same_time(tmp_path: Path) -> None:
     meeting = threading.Barrier(2, timeout=60)
 
     def train(*arguments: Any, **options: Any) -> Any:
-        meeting.wait()
+        if not options["history"]:  # the last one may go on with the thread of the other
+            meeting.wait()
         return pretend(*arguments, **options)
 
     run_small(tmp_path / "a.sqlite", small_plan("dense 1, dense"), train=train)

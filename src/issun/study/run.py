@@ -1,4 +1,4 @@
-"""How are the trials of a plan trained? Longest first, one network a thread, each stored as it ends; stopped or killed, it goes on later.
+"""How are the trials of a plan trained? Longest first, one network a thread, each stored as it ends; stopped, it goes on later.
 
 Workers only train. The calling thread alone writes to the study and reports: it waits for trials that end, and keeps a checkpoint of
 those that run every few seconds.
@@ -52,7 +52,7 @@ def run(
     store : Store
         Open; it stays open.
     threads : int, optional
-        How many at once; default: all cores that this process may use. Where there are fewer trials, each gets several.
+        How many at once; default: all cores that this process may use. Where fewer trials are left, each gets several.
     on_progress : callable, optional
         Called with a `Progress` at every event and about four times a second, always from the calling thread.
     cancel : CancelFlag, optional
@@ -100,7 +100,7 @@ class _Run:
         checkpoint_seconds: float,
         train: Callable[..., Outcome],
     ) -> None:
-        self._plan, self._store = plan, store
+        self._plan, self._store, self._threads = plan, store, threads
         self._on_progress, self._cancel, self._stop = on_progress, cancel, stop
         self._checkpoint_seconds = checkpoint_seconds
         self._errors: list[BaseException] = []
@@ -222,7 +222,7 @@ class _Run:
     def _note_time(self) -> None:
         """Add the time since the last look to that of each thread that was at work."""
         now = time.monotonic()
-        self._busy += (now - self._looked) * len(self._workers.running)
+        self._busy += (now - self._looked) * len(self._workers.running) * self._workers.each
         self._looked = now
 
     def _seconds_left(self) -> float | None:
@@ -232,7 +232,7 @@ class _Run:
             return 0.0
         if done <= 0 or self._busy <= 0:
             return None
-        left = makespan([job.work_left for job in self._workers.waiting], self._workers.count, [job.work_left for job in running])
+        left = makespan([job.work_left for job in self._workers.waiting], self._threads, [job.work_left for job in running])
         return left * self._busy / done
 
     def _report(self, event: str | None) -> Progress:

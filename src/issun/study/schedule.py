@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 def makespan(work: Iterable[float], threads: int, begun: Sequence[float] = ()) -> float:
     """Return when the last thread is done, where each thread that is free takes the longest piece left.
 
-    Longest first is at most a third longer than the best of all schedules (Graham 1969).
+    When nothing is left to take, threads that are free help with the pieces that others are at, each of which gets as many as every
+    other. Longest first is at most a third longer than the best of all schedules (Graham 1969).
 
     Parameters
     ----------
@@ -21,6 +22,13 @@ def makespan(work: Iterable[float], threads: int, begun: Sequence[float] = ()) -
         What is left of the pieces that threads are at now; each holds a thread.
     """
     ends = sorted([*begun, *[0.0] * threads], reverse=True)[:threads][::-1]
+    clock = 0.0  # when the last piece was taken
     for piece in sorted(work, reverse=True):
-        heapq.heapreplace(ends, ends[0] + piece)
-    return max(ends)
+        clock = ends[0]
+        heapq.heapreplace(ends, clock + piece)
+    left = sorted(end - clock for end in ends if end > clock)
+    gone = 0.0
+    for number, piece in enumerate(left):
+        clock += (piece - gone) / max(1, threads // (len(left) - number))
+        gone = piece
+    return clock

@@ -1,6 +1,8 @@
 """Who does the work? Threads that take the longest job left, train it, and say how it ended.
 
-They know nothing of the study. A worker leaves a copy of its state at the end of each epoch where the calling thread can take it.
+Where there are fewer jobs than threads, from the start or towards the end, each gets several: the bits of a result do not depend on how
+many threads worked on it, so a job takes more of them between two epochs. They know nothing of the study.
+A worker leaves a copy of its state at the end of each epoch where the calling thread can take it.
 """
 
 from __future__ import annotations
@@ -60,6 +62,10 @@ class Job:
         return Running(str(net), net.parameters, self.trial.seed, len(self.history), self.trial.recipe.epochs, accuracy)
 
 
+class _Widened(Exception):
+    """More threads are free for a job: out of its training, and on with more of them."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """What a worker says when it is through with a job: an outcome, an error, or neither where it was stopped."""
@@ -78,7 +84,7 @@ class Workers:
         In the order in which they are to begin.
     dataset : Dataset
     threads : int
-        How many jobs at once. Where there are fewer jobs, each gets several threads.
+        How many jobs at once. Where fewer jobs are left, each gets several threads.
     train : callable
         What trains one network.
     stop : Event
@@ -93,11 +99,13 @@ class Workers:
     def __init__(self, jobs: Sequence[Job], dataset: Dataset, threads: int, train: Callable[..., Outcome], stop: threading.Event) -> None:
         self.ends: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self._stop = stop
+        self._counting = threading.Lock()
         self.count = max(1, min(threads, len(jobs)))
-        self._each = max(1, threads // max(1, len(jobs)))
+        self._all = threads
         self._dataset, self._train = dataset, train
         self._waiting = deque(jobs)
         self._running: dict[str, Job] = {}
+        self._left = len(jobs)  # that are not trained yet
         self._threads = [threading.Thread(target=self._work, name=f"issun-{number}") for number in range(self.count)]
 
     def start(self) -> None:
@@ -121,6 +129,11 @@ class Workers:
         """The jobs that nobody has begun."""
         return list(self._waiting)
 
+    @property
+    def each(self) -> int:
+        """How many threads work on one job, as soon as it is between two epochs."""
+        return max(1, self._all // max(1, self._left))
+
     def leave(self, job: Job) -> None:
         """Count a job that came out of `ends` as running no more."""
         del self._running[job.trial.id]
@@ -138,19 +151,33 @@ class Workers:
                 ended = Ended(job, error=None if self._stop.is_set() else error)
             except BaseException as error:  # whatever it is must reach the calling thread, or it would wait for ever
                 ended = Ended(job, error=error)
+            with self._counting:
+                self._left -= 1
             self.ends.put(ended)
 
     def _trained(self, job: Job) -> Outcome:
-        trial = job.trial
-        return self._train(
-            trial.net,
-            trial.recipe,
-            self._dataset,
-            trial.split,
-            trial.seed,
-            threads=self._each,
-            state=job.start,
-            history=tuple(job.history),
-            on_epoch=job.keep,
-            cancel=self._stop,
-        )
+        trial, start = job.trial, job.start
+        while True:
+            threads = self.each
+            lines = tuple(job.history)
+
+            def keep(line: Epoch, state: State, threads: int = threads) -> None:
+                job.keep(line, state)
+                if self.each > threads and not line.diverged and line.epoch < trial.recipe.epochs:
+                    raise _Widened
+
+            try:
+                return self._train(
+                    trial.net,
+                    trial.recipe,
+                    self._dataset,
+                    trial.split,
+                    trial.seed,
+                    threads=threads,
+                    state=start,
+                    history=lines,
+                    on_epoch=keep,
+                    cancel=self._stop,
+                )
+            except _Widened:
+                start = job.latest[0] if job.latest else job.start
