@@ -127,8 +127,9 @@ def agrees(
             right += int((found.argmax(axis=1) == true).sum())
             right_before += int((own.argmax(axis=1) == true).sum())
     count = len(given)
-    accuracies = (None, None) if labels is None else (right_before / count, right / count)
-    return Agreement(count, largest, near_ties, *accuracies, drawn)
+    if labels is None:
+        return Agreement(count, largest, near_ties, drawn=drawn)
+    return Agreement(count, largest, near_ties, right_before / count, right / count)
 
 
 def noise(model: Model, count: int = _DRAWN) -> NDArray[np.uint8]:
