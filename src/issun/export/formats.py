@@ -95,6 +95,25 @@ class Format:
             raise ExportError(f"{self.title} needs a package that is not installed ({error}): pip install {self.packages}") from None
 
 
+def format_for(to: str | None, path: Path | None) -> str:
+    """Return the format that was asked for, or else the one that the path's ending names.
+
+    Raises
+    ------
+    ExportError
+        Where there is none, or no such one.
+    """
+    known = ", ".join(FORMATS)
+    if to is not None:
+        if to not in FORMATS:
+            raise ExportError(f"there is no format {to!r}: choose one of {known}")
+        return to
+    for name, made in FORMATS.items():
+        if path is not None and path.suffix in made.suffixes:
+            return name
+    raise ExportError(f"which format? Choose one of {known} with --to, or give a file name with its ending")
+
+
 FORMATS: dict[str, Format] = {
     "onnx": Format("ONNX", (".onnx",), "issun.export.onnx_file", ("logits",), '"issun[onnx]"'),
     "keras": Format("Keras", (".keras",), "issun.export.keras_file", ("logits",), "keras and a backend of it, such as tensorflow"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from issun.errors import ExportError
 from issun.export.check import Agreement, agrees
-from issun.export.formats import FORMATS, Format
+from issun.export.formats import FORMATS, Format, format_for
 from issun.model import Model
 
 
@@ -70,8 +70,7 @@ def export_model(
     """
     chosen = _format(to, options)
     target = destination(path, to)
-    places = [target.with_suffix(suffix) for suffix in chosen.suffixes]
-    _check_places(places, force)
+    places = check_places(target, to, force)
     exporter = chosen.exporter()
     model = model.folded()
     missing = list(dict.fromkeys(exporter.lacking(model.net)))
@@ -111,16 +110,22 @@ def destination(path: str | os.PathLike[str], to: str) -> Path:
 
 
 def _format(to: str, options: Mapping[str, Any]) -> Format:
-    if to not in FORMATS:
-        raise ExportError(f"there is no format {to!r}: choose one of {', '.join(FORMATS)}")
+    chosen = FORMATS[format_for(to, None)]
     for name in options:
-        if name not in FORMATS[to].options:
-            known = ", ".join(FORMATS[to].options) or "none"
-            raise ExportError(f"{FORMATS[to].title} has no option `{name}`; its options: {known}")
-    return FORMATS[to]
+        if name not in chosen.options:
+            raise ExportError(f"{chosen.title} has no option `{name}`; its options: {', '.join(chosen.options) or 'none'}")
+    return chosen
 
 
-def _check_places(places: Sequence[Path], force: bool) -> None:
+def check_places(target: Path, to: str, force: bool) -> list[Path]:
+    """Return where each file of a format goes.
+
+    Raises
+    ------
+    ExportError
+        Where the folder is missing, or something is there that may not be replaced.
+    """
+    places = [target.with_suffix(suffix) for suffix in FORMATS[to].suffixes]
     parent = places[0].absolute().parent
     if not parent.is_dir():
         raise ExportError(f"{places[0]} cannot be written: there is no folder {parent}; make it first")
@@ -129,6 +134,7 @@ def _check_places(places: Sequence[Path], force: bool) -> None:
             raise ExportError(f"{place} is a folder: choose another name")
         if not force and (place.exists() or place.is_symlink()):
             raise ExportError(f"{place} is there already: choose another name, or replace it with --force (in Python `force=True`)")
+    return places
 
 
 def _moved(files: Sequence[Path], places: Sequence[Path]) -> None:
