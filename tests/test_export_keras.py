@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import issun
 from export_cases import CASES, WILD_NAMES, model_of
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
+from issun.errors import ExportError
 from issun.export import export_model
 from issun.export.check import noise
 from issun.model import Model
@@ -71,3 +73,22 @@ def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
     assert tuple(said["classes"]) == WILD_NAMES
     assert (said["network"], said["accuracy"]) == ("conv 3, pool, dense", "0.93")
     assert first.read_bytes() == second.read_bytes()
+
+
+CHAINS = [operator for operator in OPERATORS if operator not in ("res", "tied", "scale")]
+
+
+@settings(max_examples=40)
+@given(nets(operators=CHAINS))
+def test_a_sequential_of_a_network_is_read_as_that_network(net: Net) -> None:
+    from issun.export.keras_network import layers_of
+
+    chain = keras.Sequential([keras.Input(net.input), *(layer for row in net.rows for layer in layers_of(row, "glorot"))])
+    if any(isinstance(layer, keras.layers.ZeroPadding2D) for layer in chain.layers):  # what Keras has no layer for was written with several
+        with pytest.raises(ExportError, match="ZeroPadding2D"):
+            issun.from_keras(chain)
+        return
+    back = issun.from_keras(chain)
+    assert (back.input, back.classes) == (net.input, net.classes)
+    assert (back.parameters, back.macs) == (net.parameters, net.macs)
+    assert issun.from_keras(chain.to_json()) == back

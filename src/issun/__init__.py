@@ -25,6 +25,7 @@ _DEFINED_IN = {
     "parse": "issun.arch.notation",
     "parse_network": "issun.arch.notation",
     "export_model": "issun.export.writing",
+    "from_keras": "issun.export.from_keras",
     "IssunError": "issun.errors",
 }
 
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "augmented",
     "export_model",
+    "from_keras",
     "load",
     "parse",
     "parse_network",

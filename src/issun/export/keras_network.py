@@ -32,7 +32,7 @@ def applied(net: Net, image: Any, initializer: Start = "glorot") -> Any:
             x = keras.layers.Add(name=f"sum_{row.index}")([x, values[row.other]])
         else:
             if row.shares not in made:
-                made[row.shares] = _layers(row, initializer)
+                made[row.shares] = layers_of(row, initializer)
             for layer in made[row.shares]:
                 x = layer(x)
         values[row.index] = x
@@ -70,7 +70,7 @@ def _kernel(row: Row, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     return kernel.T
 
 
-def _layers(row: Row, default: Start) -> list[Any]:
+def layers_of(row: Row, default: Start) -> list[Any]:
     """Return the Keras layers that do what one row does; each is named after the row, so that equal networks give equal files."""
     layer: Any = row.layer
     made: list[Any]
