@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from issun.arch.layers import shape_text
+from issun.arch.layers import Shape, shape_text
 from issun.arch.net import Net
 from issun.cli import options, values
 
@@ -40,7 +40,7 @@ def size(
     from issun.show.tables import sizes_table
 
     given = None if input is None else values.image_shape(input, "--input")
-    shape = given or (28, 28, 1)
+    shape: Shape = given or (28, 28, 1)
     if len(families) == 1 and Path(families[0]).suffix in (".keras", ".json"):
         net, remarks = read_keras(Path(families[0]), given)
         for remark in remarks:
