@@ -24,6 +24,8 @@ _DEFINED_IN = {
     "Net": "issun.arch.net",
     "parse": "issun.arch.notation",
     "parse_network": "issun.arch.notation",
+    "export_model": "issun.export.writing",
+    "from_keras": "issun.export.from_keras",
     "IssunError": "issun.errors",
 }
 
@@ -38,6 +40,8 @@ __all__ = [
     "Study",
     "__version__",
     "augmented",
+    "export_model",
+    "from_keras",
     "load",
     "parse",
     "parse_network",
