@@ -70,6 +70,9 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
     True
     """
 
+    classes_: NDArray[Any]
+    model_: Model
+
     def __init__(
         self,
         network: str = "conv 8 same, pool same, conv 16 same, pool same, dense",
@@ -114,7 +117,8 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         EstimatorError
             Where parameters, images or labels cannot be used, or training diverged; it is also a ValueError.
         """
-        before = (self.model_, self.classes_) if self.warm_start and hasattr(self, "model_") else None
+        model: Model | None = getattr(self, "model_", None) if self.warm_start else None
+        known = None if model is None else self.classes_
         rows, targets = self._rows(X, reset=True, y=_needed(y, self))
         check_classification_targets(targets)
         self.classes_, labels = np.unique(targets, return_inverse=True)
@@ -122,11 +126,11 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
             raise EstimatorError(f"{type(self).__name__} needs at least two classes, but there is only one class: {self.classes_[0]!r}")
         with errors_of(self):
             net = self._fitted_net(self.network, self.knobs, len(self.classes_))
-            start = None if before is None else self._weights_of(*before, net)
+            start = None if model is None else self._weights_of(model, known, net)
             self._train(net, self._images(rows), labels.astype(np.int32), start)
         return self
 
-    def _weights_of(self, model: Model, classes: NDArray[Any], net: Net) -> NDArray[np.float32]:
+    def _weights_of(self, model: Model, classes: Any, net: Net) -> NDArray[np.float32]:
         """Return the weights that a warm start begins with."""
         if model.net != net or not np.array_equal(classes, self.classes_):
             raise EstimatorError(

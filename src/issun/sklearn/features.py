@@ -129,8 +129,7 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
     def _extractor(self, rows: NDArray[Any]) -> Extractor:
         if isinstance(self.weights, Model):
             net = self.weights.net
-            shape = self._wanted_shape(self.n_features_in_) or net.input
-            if shape != net.input or int(np.prod(shape)) != self.n_features_in_:
+            if (self._wanted_shape(self.n_features_in_) or net.input) != net.input or int(np.prod(net.input)) != self.n_features_in_:
                 raise EstimatorError(
                     f"the model takes images of {shape_text(net.input)}, but rows of {self.n_features_in_} values were given"
                 )

@@ -38,6 +38,8 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
 
     image_shape: tuple[int, ...] | None
     random_state: Any
+    image_shape_: tuple[int, ...]
+    n_features_in_: int
 
     def _rows(self, X: Any, *, reset: bool, y: Any = None) -> Any:
         """Return X, validated, as rows of numbers (with y where it is given), and note the shape of images when `reset`."""
