@@ -78,6 +78,8 @@ _SMALL = (
     Candidate("conv 19 7x7, avgpool 6 same", "patches", _STROKES, "softmax"),
     Candidate("conv 19 7x7, avgpool 6 same", "pca", _STROKES, "softmax"),
     Candidate("conv 19 7x7, avgpool 6 same", "random", {}, "softmax"),
+    Candidate("conv 19 7x7, avgpool 7 stride 5", "kmeans", _STROKES, "softmax"),
+    Candidate("conv 19 7x7, pool, avgpool 3 same", "kmeans", _STROKES, "softmax"),
     Candidate("conv 16 9x9, avgpool 5", "kmeans", _STROKES, "softmax"),
     Candidate("conv 5 5x5, pool, dwconv 4 5x5, avgpool", "kmeans", _STROKES, "softmax"),
 )
