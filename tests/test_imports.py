@@ -25,6 +25,8 @@ ROOMS = (
         "model_file",
         "model",
         "training",
+        "features",
+        "sklearn",
         "show",
         "study",
         "export",

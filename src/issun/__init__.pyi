@@ -11,6 +11,8 @@ from issun.export.from_keras import from_keras as from_keras
 from issun.export.writing import export_model as export_model
 from issun.model import Model as Model
 from issun.recipe import Recipe as Recipe
+from issun.sklearn import ConvFeatures as ConvFeatures
+from issun.sklearn import ConvNetClassifier as ConvNetClassifier
 from issun.study.study import Study as Study
 from issun.study.sweep import sweep as sweep
 from issun.training import train as train

@@ -18,6 +18,7 @@ argument, the rule, the value that broke it and what to do.
     ├── ExportError         a model cannot be written in another format, or a network of one cannot be read
     │   └── MismatchError       what was written answers otherwise than the model, and was not kept
     ├── SelectionError      no network meets the target or the budget
+    ├── EstimatorError      a scikit-learn estimator's parameters or data cannot be used (also a ValueError)
     └── Cancelled           the work was stopped on request (Ctrl-C)
 """
 
@@ -106,6 +107,10 @@ class MismatchError(ExportError):
 
 class SelectionError(IssunError):
     """No network of the study meets the target or the budget."""
+
+
+class EstimatorError(IssunError, ValueError):
+    """Parameters or data of a scikit-learn estimator cannot be used; also a ValueError, which scikit-learn expects."""
 
 
 class Cancelled(IssunError):
