@@ -204,7 +204,9 @@ class Model:
 
     def _repr_html_(self) -> str:
         """The network's layers, the classes and the facts about its making, for notebooks."""
-        classes = ", ".join(self.classes[:_CLASSES_SHOWN]) + (f", … ({len(self.classes):,} in all)" if self.classes[_CLASSES_SHOWN:] else "")
+        classes = ", ".join(self.classes[:_CLASSES_SHOWN]) + (
+            f", … ({len(self.classes):,} in all)" if self.classes[_CLASSES_SHOWN:] else ""
+        )
         facts = [("classes", classes), *((name, value) for name, value in self.about.items() if name != "recipe")]
         fold = f'<details><summary style="opacity:.7">{text("About this model")}</summary>{table(("", ""), facts, left=2)}</details>'
         return block(paragraph("Model"), self.net._repr_html_(), fold)

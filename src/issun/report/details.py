@@ -169,5 +169,5 @@ def _mistakes(
     return [
         {"image": place, "true": mistake.label, "predicted": mistake.predicted, "probability": rounded(mistake.probability, 4)}
         for mistake in found[:most]
-        if (place := album.add(mistake.index)) is not None
+        if (place := album.add(mistake.image)) is not None
     ]
