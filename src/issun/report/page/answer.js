@@ -11,7 +11,7 @@
     const ratio = Math.max(...networks.map((other) => other[size])) / network[size];
     if (!Number.isFinite(ratio) || networks.length < 2) return "";
     const { largest } = page.SIZES[size];
-    return ratio === 1 ? `, as ${largest} does` : `, 1/${ratio >= 10 ? page.whole(ratio) : +ratio.toFixed(1)} of ${largest}`;
+    return ratio === 1 ? ", the most of all" : `, 1/${ratio >= 10 ? page.whole(ratio) : +ratio.toFixed(1)} of ${largest}`;
   }
 
   /** A link that opens the page of a network. */

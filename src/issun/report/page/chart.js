@@ -62,7 +62,7 @@
   }
 
   function bar({ validation: { mean, sd } }, at, y) {
-    return sd ? `M${at.toFixed(1)},${y(Math.max(0, mean - sd)).toFixed(1)}V${y(Math.min(1, mean + sd)).toFixed(1)}` : "";
+    return sd ? `M${at.toFixed(1)},${y(Math.max(y.low, mean - sd)).toFixed(1)}V${y(Math.min(y.high, mean + sd)).toFixed(1)}` : "";
   }
 
   /** The frontier of each study as steps: this accuracy is had from this size on. */

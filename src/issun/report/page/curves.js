@@ -4,7 +4,7 @@
 
   const WIDTH = 480;
   const HEIGHT = 190;
-  const AREA = { left: 48, right: WIDTH - 76, top: 14, bottom: HEIGHT - 26 };
+  const AREA = { left: 48, right: WIDTH - 84, top: 14, bottom: HEIGHT - 26 };
 
   function drawn({ title, epoch, train, validation, kept, write, end }) {
     const values = [...train, ...validation].filter(page.known);

@@ -4,7 +4,11 @@
 
   // Each part of the page puts itself in: name, title, `make(network, detail)` and whether there is anything to show.
   const tabs = [];
-  page.addTab = (tab) => tabs.push(tab);
+  const ORDER = ["try", "layers", "training", "mistakes", "inside"];
+  page.addTab = (tab) => {
+    tabs.push(tab);
+    tabs.sort((a, b) => ORDER.indexOf(a.name) - ORDER.indexOf(b.name));
+  };
 
   page.detailOf = (network) => (network.detail === null || network.detail === undefined ? null : network.study.details[network.detail]);
 
@@ -37,7 +41,7 @@
       page.byId(back[0]).scrollIntoView({ behavior: page.calm() ? "auto" : "smooth" });
     };
     const knobs = page.knobsText(network.knobs);
-    const named = network.label !== network.family || knobs;
+    const named = network.label !== network.family;
     return page.element(
       "header",
       null,
@@ -48,8 +52,8 @@
         network !== answer && answer ? page.element("button", { type: "button", class: "link", on: { click: () => page.change({ chosen: answer, pinned: false, from: null }) } }, "Show the answer's network") : null,
         back ? page.element("button", { type: "button", class: "link narrow-only", on: { click: leave } }, back[1]) : null,
       ),
-      page.element("h2", null, page.markPicture(network.series, 18), named ? page.nameOf(network) : network.network),
-      named ? page.element("p", { class: "notation" }, network.network) : null,
+      page.element("h2", null, page.markPicture(network.series, 18), page.nameOf(network)),
+      named || knobs ? page.element("p", { class: "notation" }, named ? network.network : `${network.family}, ${knobs}`) : null,
       page.state.content.studies.length > 1 ? page.element("p", { class: "pale" }, `Study: ${network.study.name}`) : null,
       figures(network),
       network.diverged ? page.element("p", { class: "warning" }, `${page.counted(network.diverged, "seed")} of ${network.validation.n} diverged; they count in the mean as they are.`) : null,
@@ -110,7 +114,7 @@
   });
   addEventListener("afterprint", draw);
 
-  page.listen(["chosen", "content"], (changed) => {
+  page.listen(["chosen", "content", "theme"], (changed) => {
     draw();
     const { from, pinned, chosen } = page.state;
     if (!pinned || !from || !changed.has("chosen")) return;

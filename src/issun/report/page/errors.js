@@ -43,7 +43,7 @@
       const amount = part(matrix, i, j);
       return page.element(
         "td",
-        { class: `${i === j ? "right" : "wrong"}${amount > 0.55 ? " dark" : ""}${count ? "" : " none"}`, style: { "--amount": count ? Math.max(0.08, Math.sqrt(amount)).toFixed(3) : 0 }, title: `${classes[i]} taken for ${classes[j]}: ${count}` },
+        { class: count ? null : "none", style: count ? page.shaded(i === j ? 0.25 + 0.75 * amount : 0.2 + 0.8 * Math.sqrt(amount), i === j ? "--accent" : "--c1") : {}, title: `${classes[i]} taken for ${classes[j]}: ${count}` },
         count || "",
       );
     };

@@ -49,8 +49,9 @@
       removeEventListener("pointercancel", end);
       document.documentElement.classList.remove("dragging");
       // What comes after is a click on the chart, which is not meant.
-      addEventListener("click", (click) => click.stopPropagation(), { capture: true, once: true });
-      setTimeout(() => dispatchEvent(new Event("issun-settled")));
+      const swallow = (click) => click.stopPropagation();
+      addEventListener("click", swallow, { capture: true });
+      setTimeout(() => removeEventListener("click", swallow, { capture: true }));
     };
     addEventListener("pointermove", follow);
     addEventListener("pointerup", end);

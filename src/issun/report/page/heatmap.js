@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  /** Accuracies as colours: by rank between the worst and the best, from the page's ground to a deep blue, with text that reads on it. */
+  /** Accuracies as colours: by rank between the worst and the best, from the page's ground to its accent. */
   function grid(study, map, several) {
     const known = map.validation.flat().filter(page.known);
     const errors = d3.extent(known, (value) => Math.log10(Math.max(1 - value, 1e-4)));
@@ -14,7 +14,7 @@
       const place = `${map.x}=${map.columns[j]}, ${map.y}=${map.rows[i]}`;
       if (!page.known(value)) return page.element("td", { class: "none", title: `${place}: ${map.impossible?.[i]?.[j] ? "there is no such network" : "not trained"}` }, map.impossible?.[i]?.[j] ? "×" : "");
       const content = page.element("button", { type: "button", title: `${place}: ${page.percent(value)}`, "aria-label": `${place}: ${page.percent(value)}`, on: { click: () => network && page.open(network, "chart") } }, (100 * value).toFixed(1));
-      return page.element("td", { class: `${amount(value) > 0.5 ? "dark" : ""}${value === best ? " best" : ""}`, style: { "--amount": (0.06 + 0.94 * amount(value)).toFixed(3) } }, content);
+      return page.element("td", { class: value === best ? "best" : null, style: page.shaded(amount(value), "--accent") }, content);
     };
     return [
       page.element("p", { class: "note" }, several ? `${study.name}: ` : "", page.element("code", null, map.family), ", mean validation accuracy in per cent; the best is framed.", map.shared ? " Where several networks share a cell it shows the best." : ""),
@@ -32,7 +32,7 @@
     ];
   }
 
-  page.listen(["content", "study"], () => {
+  page.listen(["content", "study", "theme"], () => {
     const section = page.byId("heatmap");
     const studies = page.shownStudies().filter((study) => study.heatmap?.validation?.length);
     section.hidden = !studies.length;

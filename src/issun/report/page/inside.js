@@ -59,7 +59,7 @@
       return page.fill(
         node,
         page.element("h3", null, "An image on its way through"),
-        page.element("figure", { class: "layer" }, page.element("figcaption", null, "The image ", page.element("span", { class: "pale" }, image.words)), page.sized(page.picture(image, image.words), 96)),
+        page.element("figure", { class: "layer" }, page.element("figcaption", null, image.words[0].toUpperCase() + image.words.slice(1)), page.sized(page.picture(image, image.words), 96)),
         shown.map(({ row, i, values, text }) => layer({ values, shape: row.output }, text, i)),
         page.element("p", { class: "note" }, "Dark is 0, bright the layer's largest number; where a layer has numbers below 0, white is 0, orange above and violet below. Another image: the tab “Try it”."),
       );

@@ -52,6 +52,17 @@
     return canvas(height, width, words, (i) => shades[Math.max(0, Math.min(255, Math.round(level(value(i)) || 0)))]);
   };
 
+  /** A ground for a cell between the page's own and a named colour, and black or white on it, whichever is read more easily. */
+  page.shaded = (amount, name) => {
+    const styles = getComputedStyle(document.documentElement);
+    const colour = (property) => styles.getPropertyValue(property).trim();
+    const ground = d3.rgb(d3.interpolateRgb(colour("--grid"), colour(name))(amount));
+    const linear = [ground.r, ground.g, ground.b].map((value) => (value <= 10 ? value / 3294 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+    // Black and white have the same contrast to a ground of this luminance, 4.6.
+    const bright = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179;
+    return { background: ground.formatHex(), color: bright ? "#000" : "#fff" };
+  };
+
   /** How large the pixels of a picture should be for it to be about `wanted` wide: whole numbers keep them even. */
   page.sized = (node, wanted) => {
     const longest = Math.max(node.width, node.height);

@@ -12,7 +12,7 @@
     page.fill(
       tip(),
       page.element("p", { class: "tip-name" }, page.markPicture(series), several ? `${network.study.name}: ` : "", page.nameOf(network)),
-      page.knobsText(network.knobs) || network.label !== network.family ? page.element("p", { class: "tip-text" }, network.network) : null,
+      network.label !== network.family ? page.element("p", { class: "tip-text" }, network.network) : null,
       page.element("p", null, page.element("b", null, page.meanText(validation.mean, validation.sd)), ` · ${page.counted(network.parameters, "parameter")}`),
       page.element("p", { class: "pale" }, `${page.shortCount(network.macs)} MACs · ${page.bytes(network.bytes)} · ${page.duration(network.seconds)}`),
       network.diverged ? page.element("p", { class: "pale" }, `${page.counted(network.diverged, "seed")} of ${validation.n} diverged`) : null,

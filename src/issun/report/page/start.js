@@ -23,8 +23,8 @@
 
   const content = page.takeIn(JSON.parse(page.byId("content").textContent));
   const asked = page.askedOf(content);
-  page.state.content = content;
   page.startTheme();
+  page.state.content = content;
   page.startTable();
   page.startChart();
   page.listen(["content"], () => told(page.state.content));

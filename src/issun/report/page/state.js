@@ -13,6 +13,7 @@
     asked: {}, // target and budgets of the command that made the page
     hidden: new Set(), // series that are switched off
     chosen: null, // the network whose page is open
+    theme: "auto", // as the system, light or dark
     pinned: false, // whether a person chose it, and not the answer
   };
 
@@ -67,9 +68,9 @@
   /** Open a network's page; `from` is what is left, to come back to on a narrow screen. */
   page.open = (network, from = null) => page.change({ chosen: network, pinned: true, from });
 
-  /** The name by which people know a network within its study: its family's name and its knobs, or all of it. */
+  /** The name by which people know a network within its study: its family's name, where it has one, and its knobs. */
   page.nameOf = (network) => {
     const knobs = page.knobsText(network.knobs);
-    return network.label === network.family ? knobs || network.network : `${network.label}${knobs ? ` ${knobs}` : ""}`;
+    return network.label === network.family ? network.network : `${network.label}${knobs ? ` ${knobs}` : ""}`;
   };
 })();

@@ -41,14 +41,13 @@
     const chosen = network === page.state.chosen;
     const several = page.state.content.studies.length > 1;
     const open = () => page.open(network, "table");
-    const knobs = page.knobsText(network.knobs);
     return page.element(
       "tr",
       { class: chosen ? "chosen" : null, "data-id": network.key, on: { click: (event) => event.target.closest("button") || open() } },
       page.element(
         "th",
         { scope: "row" },
-        page.element("button", { type: "button", class: "network-name", title: network.network, "aria-current": chosen ? "true" : null, on: { click: open } }, page.markPicture(network.series), page.element("span", null, several ? `${network.study.name}: ` : "", network.label === network.family ? network.network : `${network.label}${knobs ? ` ${knobs}` : ""}`)),
+        page.element("button", { type: "button", class: "network-name", title: network.network, "aria-current": chosen ? "true" : null, on: { click: open } }, page.markPicture(network.series), page.element("span", null, several ? `${network.study.name}: ` : "", page.nameOf(network))),
       ),
       COLUMNS.slice(1).map((column) => page.element("td", { class: "number" }, column.show ? column.show(network) : column.text(column.value(network)))),
     );

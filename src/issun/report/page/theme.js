@@ -3,7 +3,7 @@
   "use strict";
 
   const KEY = "issun-theme";
-  const NAMES = { auto: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
+  const NAMES = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
 
   // In some places a page may not remember anything: then it does without.
   const remembered = () => {
@@ -28,6 +28,8 @@
       if (theme === "auto") delete document.documentElement.dataset.theme;
       else document.documentElement.dataset.theme = theme;
       button.textContent = NAMES[theme];
+      // Some grounds are worked out from the theme's colours.
+      if (page.state.content) page.change({ theme });
     };
     button.addEventListener("click", () => {
       const order = Object.keys(NAMES);
@@ -36,6 +38,7 @@
       apply();
       page.say(NAMES[theme]);
     });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
     apply();
   };
 })();

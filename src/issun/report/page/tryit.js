@@ -14,7 +14,7 @@
 
   function runnerOf(network) {
     const detail = page.detailOf(network);
-    if (!running.has(detail)) running.set(detail, issunNetwork(detail.weights, detail.weights.input));
+    if (!running.has(detail)) running.set(detail, issunNetwork(detail.weights));
     return running.get(detail);
   }
 
@@ -80,7 +80,7 @@
         name.title = classes[place];
         bar.style.width = `${100 * probabilities[place]}%`;
         value.textContent = page.percent(probabilities[place], 1);
-        item.classList.toggle("top", place === top);
+        item.classList.toggle("likeliest", place === top);
         item.dataset.probability = probabilities[place];
       });
       const { label } = run.image;
@@ -119,7 +119,8 @@
         const [width, height] = [image.width * scale, image.height * scale];
         context.drawImage(page.picture(image), (PAD - width) / 2, (PAD - height) / 2, width, height);
       }
-      page.fill(seen, image ? page.sized(page.picture(image, "What the network sees"), 64) : null, image ? page.element("figcaption", null, strokes.length ? "as it sees it" : image.how ?? image.words) : null);
+      const made = image && (image.drawn || image.how);
+      page.fill(seen, made ? page.sized(page.picture(image, "What the network sees"), 64) : null, image ? page.element("figcaption", null, image.drawn ? "what the network sees" : image.words) : null);
     };
     page.onImage(canvas, () => {
       if (!imageOf(study)?.drawn) strokes = [];
