@@ -42,9 +42,9 @@
     if (!found) return null;
     const parts = [];
     const { n, images } = found.validation;
-    parts.push(opening(found, found.network));
+    parts.push(opening(found, found.network), " ");
     parts.push(
-      ` On validation${images ? ` (${page.counted(images, "image")})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
+      `On validation${images ? ` (${page.counted(images, "image")})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
     );
     if (found.test) parts.push(` On the test images, measured once and chosen by nothing: ${page.saidMean(found.test)}.`);
     const sure = page.choose.smallest(networks, value, { size, lower: true });
@@ -108,6 +108,15 @@
 
   const moved = () => page.state.target !== asked().target || JSON.stringify(page.state.budgets) !== JSON.stringify(asked().budgets);
 
+  // The chart below should not jump each time the sentence needs a line more or less: the room that it once took stays.
+  let room = { width: 0, height: 0 };
+  function keepRoom(section) {
+    const width = section.clientWidth;
+    section.style.minHeight = "";
+    room = { width, height: Math.max(room.width === width ? room.height : 0, section.offsetHeight) };
+    section.style.minHeight = `${room.height}px`;
+  }
+
   function reset() {
     page.change(asked());
     page.byId("answer").focus({ preventScroll: true });
@@ -127,6 +136,9 @@
   let saying = null;
   page.listen(["content", "study", "size", "target", "budgets", "hidden"], (changed) => {
     draw();
+    if (changed.has("study") || changed.has("content")) room.width = 0;
+    if (changed.has("target")) keepRoom(page.byId("answer"));
+    else page.byId("answer").style.minHeight = "";
     if (!page.state.pinned || !page.state.chosen) page.change({ chosen: page.answerNetwork(), pinned: false });
     if (changed.has("content")) return;
     // While a line is dragged the sentence changes many times; it is said when it rests.

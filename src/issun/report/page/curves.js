@@ -2,16 +2,16 @@
 (() => {
   "use strict";
 
-  const WIDTH = 480;
   const HEIGHT = 190;
-  const AREA = { left: 48, right: WIDTH - 84, top: 14, bottom: HEIGHT - 26 };
 
   function drawn({ title, epoch, train, validation, kept, write, end }) {
     const values = [...train, ...validation].filter(page.known);
     if (!values.length) return null;
-    const x = d3.scaleLinear().domain([epoch[0], Math.max(epoch.at(-1), epoch[0] + 1)]).range([AREA.left, AREA.right]);
+    const width = page.panelWidth();
+    const area = { left: 48, right: width - 84, top: 14, bottom: HEIGHT - 26 };
+    const x = d3.scaleLinear().domain([epoch[0], Math.max(epoch.at(-1), epoch[0] + 1)]).range([area.left, area.right]);
     const [low, high] = d3.extent(values);
-    const y = d3.scaleLinear().domain(low === high ? [low - 0.5 * (Math.abs(low) || 1), high + 0.5 * (Math.abs(high) || 1)] : [low, end === 1 ? Math.min(1, high) : high]).nice(4).range([AREA.bottom, AREA.top]);
+    const y = d3.scaleLinear().domain(low === high ? [low - 0.5 * (Math.abs(low) || 1), high + 0.5 * (Math.abs(high) || 1)] : [low, end === 1 ? Math.min(1, high) : high]).nice(4).range([area.bottom, area.top]);
     const line = (curve) => d3.line((_, i) => x(epoch[i]), (value) => y(value)).defined(page.known)(curve);
     const last = (curve) => curve.findLast(page.known);
     const labels = [["train", last(train)], ["validation", last(validation)]].filter(([, value]) => value !== undefined).map(([name, value]) => ({ name, at: y(value) }));
@@ -21,17 +21,17 @@
       [labels[0].at, labels[1].at] = [middle - 7.5, middle + 7.5];
     }
     const words = `${title} over ${epoch.length} epochs: training ends at ${write(last(train) ?? NaN)}, validation at ${write(last(validation) ?? NaN)}`;
-    const cursor = page.svg("line", { class: "cursor", y1: AREA.top, y2: AREA.bottom, visibility: "hidden" });
-    const said = page.svg("text", { class: "cursor-text", x: AREA.right, y: AREA.bottom - 6, "text-anchor": "end" });
+    const cursor = page.svg("line", { class: "cursor", y1: area.top, y2: area.bottom, visibility: "hidden" });
+    const said = page.svg("text", { class: "cursor-text", x: area.right, y: area.bottom - 6, "text-anchor": "end" });
     const picture = page.svg(
       "svg",
-      { class: "curves", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words },
-      page.svg("g", { class: "grid" }, y.ticks(4).map((tick) => [page.svg("line", { x1: AREA.left, x2: AREA.right, y1: y(tick), y2: y(tick) }), page.svg("text", { x: AREA.left - 7, y: y(tick), dy: "0.33em", "text-anchor": "end" }, write(tick, true))])),
-      page.svg("g", { class: "grid" }, x.ticks(6).filter(Number.isInteger).map((tick) => page.svg("text", { x: x(tick), y: AREA.bottom + 18, "text-anchor": "middle" }, tick))),
-      kept && kept !== epoch.at(-1) ? page.svg("line", { class: "kept", x1: x(kept), x2: x(kept), y1: AREA.top, y2: AREA.bottom }) : null,
+      { class: "curves", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": words },
+      page.svg("g", { class: "grid" }, y.ticks(4).map((tick) => [page.svg("line", { x1: area.left, x2: area.right, y1: y(tick), y2: y(tick) }), page.svg("text", { x: area.left - 7, y: y(tick), dy: "0.33em", "text-anchor": "end" }, write(tick, true))])),
+      page.svg("g", { class: "grid" }, x.ticks(width < 400 ? 4 : 6).filter(Number.isInteger).map((tick) => page.svg("text", { x: x(tick), y: area.bottom + 18, "text-anchor": "middle" }, tick))),
+      kept && kept !== epoch.at(-1) ? page.svg("line", { class: "kept", x1: x(kept), x2: x(kept), y1: area.top, y2: area.bottom }) : null,
       page.svg("path", { class: "curve train", d: line(train) }),
       page.svg("path", { class: "curve validation", d: line(validation) }),
-      labels.map(({ name, at }) => page.svg("text", { class: `curve-name ${name}`, x: AREA.right + 8, y: at, dy: "0.33em" }, name)),
+      labels.map(({ name, at }) => page.svg("text", { class: `curve-name ${name}`, x: area.right + 8, y: at, dy: "0.33em" }, name)),
       cursor,
       said,
     );

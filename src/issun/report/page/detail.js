@@ -103,6 +103,20 @@
     else page.fill(body, page.element("p", { class: "pale" }, "This network's own page is not in this report: the study is large, and it is none of those that an answer chooses."));
   }
 
+  /** How many pixels a picture in the panel has from side to side: pictures are drawn that large, so that their text keeps its size. */
+  page.panelWidth = () => {
+    const aside = page.byId("network");
+    const styles = getComputedStyle(aside);
+    return Math.max(240, Math.floor(aside.clientWidth - parseFloat(styles.paddingLeft) - parseFloat(styles.paddingRight)));
+  };
+
+  let width = null;
+  new ResizeObserver(() => {
+    const changed = width !== null && width !== page.panelWidth();
+    width = page.panelWidth();
+    if (changed && ["training", "inside"].includes(document.querySelector('#network [aria-selected="true"]')?.id.slice(4))) draw();
+  }).observe(page.byId("network"));
+
   // On paper there is nothing to press: every part stands below the other.
   addEventListener("beforeprint", () => {
     const network = page.state.chosen;

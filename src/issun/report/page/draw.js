@@ -24,11 +24,12 @@
     return { dark, extent, byMass: wander("mass") < wander("middle"), line: Math.min(Math.max(line, 0.5), extent / 3), height, width };
   };
 
+  /** What lies along the edge of an image, most of the time: its ground. */
   function border({ pixels, height, width }) {
-    let sum = 0;
-    for (let i = 0; i < width; i += 1) sum += pixels[i] + pixels[(height - 1) * width + i];
-    for (let i = 0; i < height; i += 1) sum += pixels[i * width] + pixels[i * width + width - 1];
-    return sum / (2 * (height + width));
+    const edge = [];
+    for (let i = 0; i < width; i += 1) edge.push(pixels[i], pixels[(height - 1) * width + i]);
+    for (let i = 0; i < height; i += 1) edge.push(pixels[i * width], pixels[i * width + width - 1]);
+    return d3.median(edge);
   }
   page.borderOf = border;
 

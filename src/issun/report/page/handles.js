@@ -32,15 +32,19 @@
       page.hideTip();
       drag(event, move);
     });
-    node.addEventListener("click", (event) => event.stopPropagation());
     return node;
   }
 
-  // The chart's front is drawn again while a line moves, so the movement is followed on the window.
+  // The chart's front is drawn again while a line moves, so the movement is followed on the window. It is counted from where it began:
+  // the sentence above may take another line meanwhile and push the chart down.
   function drag(event, move) {
-    const picture = event.currentTarget.ownerSVGElement;
+    const [x, y] = d3.pointer(event, event.currentTarget.ownerSVGElement);
+    let far = false;
     const follow = (moved) => {
-      if (moved.pointerId === event.pointerId) move(d3.pointer(moved, picture));
+      const [dx, dy] = [moved.clientX - event.clientX, moved.clientY - event.clientY];
+      // A press that hardly moves is a click: it may be meant for a mark that lies on the line.
+      far ||= Math.hypot(dx, dy) > 3;
+      if (far && moved.pointerId === event.pointerId) move([x + dx, y + dy]);
     };
     const end = (ended) => {
       if (ended.pointerId !== event.pointerId) return;
@@ -48,6 +52,7 @@
       removeEventListener("pointerup", end);
       removeEventListener("pointercancel", end);
       document.documentElement.classList.remove("dragging");
+      if (!far) return;
       // What comes after is a click on the chart, which is not meant.
       const swallow = (click) => click.stopPropagation();
       addEventListener("click", swallow, { capture: true });
@@ -79,7 +84,7 @@
     const { size, budgets } = page.state;
     const two = +budget.toPrecision(2);
     // At the right end nothing is forbidden: there is no budget.
-    const none = two >= x.largest;
+    const none = budget >= x.largest || two >= x.largest;
     page.change({ budgets: { ...budgets, [size]: none ? null : size === "seconds" ? two : Math.max(1, Math.round(two)) } });
   }
 

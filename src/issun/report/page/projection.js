@@ -2,15 +2,15 @@
 (() => {
   "use strict";
 
-  const SIDE = 440;
   const COLOURS = 10;
 
   /** A plane of images, or nothing. */
   page.projection = (network, { projection: given }) => {
     if (!given) return null;
     const classes = page.classesOf(network);
-    const x = d3.scaleLinear().domain(d3.extent(given.x)).range([14, SIDE - 14]).nice();
-    const y = d3.scaleLinear().domain(d3.extent(given.y)).range([0.75 * SIDE - 14, 14]).nice();
+    const [wide, high] = [page.panelWidth(), Math.round(0.75 * page.panelWidth())];
+    const x = d3.scaleLinear().domain(d3.extent(given.x)).range([14, wide - 14]).nice();
+    const y = d3.scaleLinear().domain(d3.extent(given.y)).range([high - 14, 14]).nice();
     const few = classes.length <= COLOURS && classes.every((name) => [...name].length <= 2);
     const said = page.element("p", { class: "note", "aria-hidden": "true" }, "\u00a0");
     const mark = (label, i) => {
@@ -21,7 +21,7 @@
         : page.svg("circle", { class: `mark c${label % COLOURS}`, cx: at.x, cy: at.y, r: 3.2 });
     };
     const words = `${given.label.length} images in the plane of the first two principal components of ${page.counted(given.features, "feature")}`;
-    const picture = page.svg("svg", { class: "projection", viewBox: `0 0 ${SIDE} ${0.75 * SIDE}`, role: "img", "aria-label": words }, given.label.map(mark));
+    const picture = page.svg("svg", { class: "projection", viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": words }, given.label.map(mark));
     const nearest = d3.Delaunay.from(given.label.map((_, i) => [x(given.x[i]), y(given.y[i])]));
     picture.addEventListener("pointermove", (event) => {
       said.textContent = `class ${classes[given.label[nearest.find(...d3.pointer(event, picture))]]}`;

@@ -12,6 +12,8 @@
     return typeof value === "number" && Number.isInteger(value) ? page.whole(value) : String(value);
   }
 
+  const joined = (between, ...parts) => parts.filter(Boolean).join(between);
+
   const line = (name, ...content) => (content.flat().some((part) => part !== "" && part !== null && part !== undefined) ? [page.element("dt", null, name), page.element("dd", null, content)] : []);
 
   function command(text) {
@@ -27,6 +29,7 @@
   function protocol(study) {
     const { about } = study;
     const seeds = about.seeds ?? [];
+    const classes = about.classes?.length ?? 0;
     const images = `${page.whole(about.images)} to train and validate on, ${about.test_images ? `${page.whole(about.test_images)} to test` : "none to test"}`;
     const splits = (about.splits ?? []).map(({ fraction, seed, images: held }) => `${page.roundPercent(fraction)} of the training images (${page.whole(held)}) held back for validation, stratified, drawn with seed ${seed}`);
     return page.element(
@@ -34,15 +37,15 @@
       { class: "protocol" },
       line("Question", about.question),
       line("Found before", about.found),
-      line("Data", about.data, about.input ? `, ${about.input.join("x")}, ${page.counted(about.classes?.length ?? 0, "class").replace(/classs$/, "classes")}` : ""),
+      line("Data", joined(", ", about.data, about.input?.join("x"), classes === 1 ? "1 class" : `${page.whole(classes)} classes`)),
       line("Images", images),
       line("Classes", about.classes?.length ? page.element("span", { class: "class-names" }, written(about.classes)) : ""),
       line("Split", splits.join("; ")),
       line("Watched", about.watched),
       line("Seeds", seeds.length ? `${seeds.length}: ${written(seeds)}` : ""),
       line(about.recipes?.length > 1 ? "Recipes" : "Recipe", (about.recipes ?? []).map(recipe)),
-      line("Trials", written(about.trials), about.seconds ? `; ${page.duration(about.seconds)} of training in all` : ""),
-      line("Machine", written(about.machine), about.threads ? `, ${page.counted(about.threads, "thread")} used` : ""),
+      line("Trials", joined("; ", written(about.trials), about.seconds && `${page.duration(about.seconds)} of training in all`)),
+      line("Machine", joined(", ", written(about.machine), about.threads && `${page.counted(about.threads, "thread")} used`)),
       line("Versions", written(about.versions)),
       line("Begun", about.created ? `${about.created.slice(0, 16).replace("T", " ")}${SPACE}UTC` : ""),
       line("Fingerprint", about.fingerprint ? page.element("code", null, about.fingerprint) : ""),

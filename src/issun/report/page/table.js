@@ -100,7 +100,7 @@
       page.byId("networks"),
       page.element("h2", { id: "networks-title" }, "All networks"),
       page.element("div", { class: "bar tools" }, page.element("label", { class: "field" }, "Filter ", words), page.element("label", { class: "field" }, only, " frontier only"), copy),
-      page.element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "All networks" }, page.element("table", { class: "networks" }, page.element("thead", null, page.element("tr", null, heads.map(({ head }) => head))), body)),
+      page.element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The table, to be scrolled" }, page.element("table", { class: "networks" }, page.element("thead", null, page.element("tr", null, heads.map(({ head }) => head))), body)),
       page.element("div", { class: "bar" }, count, more),
     );
     page.listen(["content", "study", "hidden"], drawRows);
