@@ -61,7 +61,8 @@
     return "Every network diverged with every seed: lower the learning rate, or scale the input.";
   }
 
-  function answerOf(study, target, several) {
+  function answerOf(study, several) {
+    const target = page.target(study);
     const { size, hidden } = page.state;
     const networks = page.networksOf(study);
     const name = several ? page.element("span", { class: "whose" }, `${study.name}: `) : null;
@@ -79,8 +80,8 @@
 
   /** The network that the answer is about, or the best there is. */
   page.answerNetwork = () => {
-    const target = page.target().value;
     for (const study of page.shownStudies()) {
+      const target = page.target(study).value;
       const networks = page.networksOf(study);
       const found = (target !== null && page.choose.smallest(networks, target, { size: page.state.size })) || page.choose.best(networks);
       if (found) return found;
@@ -90,14 +91,13 @@
 
   function draw() {
     const studies = page.shownStudies();
-    const target = page.target();
     const section = page.byId("answer");
     const title = page.state.content.title;
     page.fill(
       section,
       page.element("h1", null, title),
       page.state.content.studies.length > 1 ? picker() : null,
-      studies.map((study) => answerOf(study, target, studies.length > 1)),
+      studies.map((study) => answerOf(study, studies.length > 1)),
       moved()
         ? page.element("button", { type: "button", class: "quiet small", on: { click: reset } }, "Back to the question that was asked")
         : null,

@@ -67,7 +67,7 @@
   const setTarget = (fraction, y) => page.change({ target: Math.round(Math.min(y.high, Math.max(y.low, 1e-3, fraction)) * 1000) / 1000 });
 
   function targetHandle({ y, area }) {
-    const { value, own } = page.target();
+    const { value, own } = page.line();
     const at = Math.min(area.bottom, Math.max(area.top, y(value)));
     return handle({
       ...{ part: "target", label: "Target: accuracy to reach", axis: "vertical" },
@@ -118,11 +118,12 @@
     const focused = front.contains(document.activeElement) ? document.activeElement.dataset.part : null;
     page.fill(shade);
     page.fill(front);
-    const { value } = page.target();
+    const { value, own } = page.line();
     if (!networks.length || value === null) return;
     const level = Math.min(area.bottom, Math.max(area.top, y(value)));
     const wide = area.right - area.left;
-    shade.append(page.svg("rect", { x: area.left, y: level, width: wide, height: Math.max(0, area.bottom - level) }));
+    // Of several studies each has its own line until one is drawn for all.
+    if (!own || page.shownStudies().length === 1) shade.append(page.svg("rect", { x: area.left, y: level, width: wide, height: Math.max(0, area.bottom - level) }));
     const budget = page.budget();
     if (budget !== null) shade.append(page.svg("rect", { x: x(budget), y: area.top, width: Math.max(0, area.right - x(budget)), height: level - area.top }));
     front.append(budgetHandle(parts), targetHandle(parts));

@@ -54,11 +54,16 @@
 
   page.shownNetworks = () => page.shownStudies().flatMap(page.networksOf);
 
-  /** The accuracy that is asked for, and whether it is "within 1 % of the best": of several studies, what all of them reach. */
-  page.target = () => {
+  /** The accuracy that is asked of a study, and whether that is "within 1 % of the best", the study's own. */
+  page.target = (study) => {
     if (page.state.target !== null) return { value: page.state.target, own: false };
-    const targets = page.shownStudies().map((study) => page.choose.defaultTarget(page.networksOf(study))).filter((value) => value !== null);
-    return { value: targets.length ? Math.min(...targets) : null, own: targets.length === 1 };
+    return { value: page.choose.defaultTarget(page.networksOf(study)), own: true };
+  };
+
+  /** Where the line stands: at what is asked, before that at what is asked of the first study. */
+  page.line = () => {
+    const targets = page.shownStudies().map(page.target).filter(({ value }) => value !== null);
+    return targets[0] ?? { value: null, own: true };
   };
 
   page.budget = () => page.state.budgets[page.state.size] ?? null;

@@ -39,7 +39,7 @@
 
   function row(network) {
     const chosen = network === page.state.chosen;
-    const several = page.state.content.studies.length > 1;
+    const several = page.shownStudies().length > 1;
     const open = () => page.open(network, "table");
     return page.element(
       "tr",

@@ -119,8 +119,7 @@
         const [width, height] = [image.width * scale, image.height * scale];
         context.drawImage(page.picture(image), (PAD - width) / 2, (PAD - height) / 2, width, height);
       }
-      const made = image && (image.drawn || image.how);
-      page.fill(seen, made ? page.sized(page.picture(image, "What the network sees"), 64) : null, image ? page.element("figcaption", null, image.drawn ? "what the network sees" : image.words) : null);
+      page.fill(seen, image ? page.sized(page.picture(image, "What the network sees"), 64) : null, image ? page.element("figcaption", null, image.drawn ? "what the network sees" : image.words) : null);
     };
     page.onImage(canvas, () => {
       if (!imageOf(study)?.drawn) strokes = [];
