@@ -15,6 +15,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "issun"
 ROOMS = (
     *(
         "errors",
+        "markup",
         "arch",
         "data",
         "schedules",
@@ -27,6 +28,7 @@ ROOMS = (
         "training",
         "show",
         "study",
+        "report",
         "bench",
         "cli",
         "__main__",

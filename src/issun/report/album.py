@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from issun.data.dataset import Dataset
 from issun.report.wire import encoded
 
-#: Bytes of pixels that a page carries.
-MOST_BYTES = 450_000
-
 #: A larger image is shown reduced, by a whole factor, so that its longer side has at most this many pixels.
 LONGEST_SIDE = 64
 
@@ -34,7 +31,7 @@ class Album:
         How many images there can be.
     """
 
-    def __init__(self, dataset: Dataset, most: int = MOST_BYTES) -> None:
+    def __init__(self, dataset: Dataset, most: int) -> None:
         self.dataset = dataset
         height, width, channels = dataset.input
         self.reduced = -(-max(height, width) // LONGEST_SIDE)

@@ -5,7 +5,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
 
 ::
 
-    {"format": 1, "issun": version, "title": text,
+    {"format": 1, "issun": version, "title": text, "live": whether `issun watch` serves it,
      "studies": [STUDY, …]}
 
     STUDY = {
@@ -60,6 +60,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,8 @@ from issun.data.dataset import Dataset
 from issun.errors import DataError, SelectionError
 from issun.report.details import details
 from issun.report.heatmap import heatmap
+from issun.report.limits import Budget
+from issun.report.memo import Memo
 from issun.report.networks import key_of, network_records
 from issun.report.protocol import about, data_name
 from issun.report.rounding import fraction
@@ -86,6 +89,7 @@ def content(
     max_params: int | None = None,
     data: str | Path | Dataset | None = None,
     data_dir: str | Path | None = None,
+    memo: Memo | None = None,
 ) -> dict[str, Any]:
     """Return what a report of some studies says.
 
@@ -102,6 +106,8 @@ def content(
     data, data_dir : optional
         Where the images are, as of `issun.study.images.study_images`; default: where they were. What needs images and does not find
         them is left out, and it is said in ``left_out``.
+    memo : Memo, optional
+        What earlier calls for the same studies, when they were smaller, have worked out.
 
     Returns
     -------
@@ -117,12 +123,16 @@ def content(
     """
     snapshots = [Snapshot(study.path) for study in studies]
     asked = {"target": target, "max_params": max_params}
-    share = 1 / max(1, len(snapshots))
+    kept = Memo() if memo is None else memo
     return {
         "format": FORMAT,
         "issun": __version__,
         "title": title or _title(snapshots),
-        "studies": [_study(study, asked, images_of(study, data, data_dir), share) for study in snapshots],
+        "live": False,
+        "studies": [
+            _study(study, asked, kept.get(study.path, partial(images_of, study, data, data_dir)), len(snapshots), kept)
+            for study in snapshots
+        ],
     }
 
 
@@ -136,12 +146,12 @@ def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | P
         return f"the images of {data_name(str(study.about['data']))} were not found where they were; say where with --data"
 
 
-def _study(study: Snapshot, asked: Mapping[str, Any], dataset: Dataset | str, share: float) -> dict[str, Any]:
+def _study(study: Snapshot, asked: Mapping[str, Any], dataset: Dataset | str, studies: int, memo: Memo) -> dict[str, Any]:
     facts, networks = study.about, study.networks
     wishes = facts["protocol"] or {}
     usual, message = _default_target(study)
     records = network_records(study)
-    pages = details(study, dataset, share)
+    pages = details(study, dataset, Budget.part(studies), memo)
     for record, (_, row) in zip(records, networks.iterrows(), strict=True):
         record["detail"] = pages.places.get(key_of(row))
     return {

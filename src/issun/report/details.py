@@ -9,91 +9,57 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from issun.arch.notation import parse_network
 from issun.data.dataset import Dataset
-from issun.errors import IssunError, ModelError
+from issun.errors import ModelError
+from issun.model import Model
 from issun.report.album import Album, sample_indices
 from issun.report.features import MOST_IMAGES, projection
 from issun.report.filters import filters
 from issun.report.history import MANY_CLASSES, curves, layers, per_class, remarks
-from issun.report.mistakes import mistakes
+from issun.report.limits import FEW_MISTAKES, LARGEST_IN_BROWSER, MOST_MISTAKES, MOST_SAMPLES, Budget, LeftOut
+from issun.report.memo import Memo
+from issun.report.mistakes import surest_mistakes
 from issun.report.networks import Key, choosable, key_of
+from issun.report.rounding import rounded
 from issun.report.snapshot import Snapshot
 from issun.report.wire import wire
-
-#: Networks with more parameters do not travel: a page is mailed, and a phone runs it.
-LARGEST_IN_BROWSER = 100_000
-
-#: Numbers of a network that travel in all, as float32: base64 makes 4 bytes 5.3.
-MOST_WEIGHTS = 170_000
-
-#: Characters of JSON for the pages of networks, their weights aside.
-MOST_TEXT = 800_000
-
-#: Mistakes of one network, on the frontier and elsewhere; projections in all.
-MOST_MISTAKES, FEW_MISTAKES, MOST_PROJECTIONS = 24, 6, 12
-
-#: Samples of the classes, where there is room: so many in all.
-MOST_SAMPLES = 30
-
-
-@dataclass
-class Left:
-    """What a study's part of the page went without, counted."""
-
-    details: int = 0
-    weights: int = 0
-    large: int = 0
-    images: str = ""
-    reduced: int = 1
-
-    def sentences(self) -> list[str]:
-        """Return what is said of it."""
-        found = []
-        if self.images:
-            found.append(f"mistakes, samples and projections: {self.images}")
-        if self.reduced > 1:
-            found.append(f"images at full size: they are shown reduced by {self.reduced}, so that no network runs on them in the page")
-        if self.large:
-            found.append(f"weights of {_networks(self.large)} with more than {LARGEST_IN_BROWSER:,} parameters: they do not run in the page")
-        if self.weights:
-            found.append(f"weights of {_networks(self.weights)} of the frontier, since all together are too many for one page")
-        if self.details:
-            found.append(f"pages of {_networks(self.details)} beside the frontier, since the study is large")
-        return found
-
-
-def _networks(count: int) -> str:
-    return f"{count:,} network" + ("" if count == 1 else "s")
 
 
 @dataclass
 class Details:
-    """The pages of a study's networks.
-
-    Attributes
-    ----------
-    records : list of dict
-        See `issun.report.content`.
-    places : dict
-        By the key of a network, where in `records` its page stands.
-    images : dict or None
-        The album.
-    left : Left
-    """
+    """The pages of a study's networks: `records` as `issun.report.content` states them, and where in them each network's page is."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
     places: dict[Key, int] = field(default_factory=dict)
     images: dict[str, Any] | None = None
-    left: Left = field(default_factory=Left)
+    left: LeftOut = field(default_factory=LeftOut)
 
 
-def details(study: Snapshot, dataset: Dataset | str, share: float = 1.0) -> Details:
+class _Ranked(NamedTuple):
+    """A network, whether it is on the frontier, and whether any size or bound could choose it."""
+
+    row: pd.Series[Any]
+    frontier: bool
+    choosable: bool
+
+
+class _Pictures(NamedTuple):
+    """The images of a study: all, those that travel, and which ones networks are validated on."""
+
+    dataset: Dataset
+    album: Album
+    samples: int
+    validation: NDArray[np.int64]
+
+
+def details(study: Snapshot, dataset: Dataset | str, budget: Budget, memo: Memo) -> Details:
     """Return the pages of a study's networks.
 
     Parameters
@@ -101,100 +67,107 @@ def details(study: Snapshot, dataset: Dataset | str, share: float = 1.0) -> Deta
     study : Snapshot
     dataset : Dataset or str
         The images of the study, or why there are none.
-    share : float
-        How much of every budget the study may use: several share one page.
+    budget : Budget
+        Used up on the way.
+    memo : Memo
+        What an earlier call for the same study, when it was smaller, has worked out.
     """
     made = Details()
-    album: Album | None = None
-    samples = 0
-    some = np.zeros(0, np.int64)
+    pictures: _Pictures | None = None
     if isinstance(dataset, str):
         made.left.images = dataset
     elif not study.networks.empty:
-        album = Album(dataset, int(share * _album_bytes()))
-        some = _validation(study)
-        for index in sample_indices(dataset.labels, some, len(study.classes), min(MOST_SAMPLES, max(1, album.capacity // 3))):
-            album.add(index)
-        samples = len(album)
-        made.left.reduced = album.reduced
-    text, weights, projections = share * MOST_TEXT, share * MOST_WEIGHTS, MOST_PROJECTIONS
-    for row, important, frontier in _in_order(study):
-        if text <= 0 and not frontier:
-            made.left.details += 1
+        pictures = _pictures(study, dataset, int(budget.pixels))
+        made.left.reduced = pictures.album.reduced
+    for ranked in _in_order(study):
+        if budget.text <= 0 and not ranked.frontier:
+            made.left.pages += 1
             continue
-        record = _told(study, row, important)
-        model = _model(study, row)
-        if model is not None and (important or text > 0):
-            record["filters"] = filters(model) if important else None
-            if album is not None:
-                most = min(MOST_MISTAKES, max(FEW_MISTAKES, album.capacity // 4)) if important else FEW_MISTAKES
-                record["mistakes"] = mistakes(study, row, model, album, most)
-            if album is not None and important and projections > 0:
-                chosen = some[:MOST_IMAGES]
-                record["projection"] = projection(model, album.dataset.images[chosen], album.dataset.labels[chosen])
-                projections -= 1
-        text -= len(json.dumps(record))
-        if frontier and model is not None:
-            if row["parameters"] > LARGEST_IN_BROWSER:
-                made.left.large += 1
-            elif row["parameters"] > weights:
-                made.left.weights += 1
-            else:
-                record["weights"] = wire(model)
-                weights -= int(row["parameters"])
-        made.places[key_of(row)] = len(made.records)
+        made.places[key_of(ranked.row)] = len(made.records)
+        record = _page(study, ranked, pictures, budget, memo, made.left)
+        budget.text -= len(json.dumps(record | {"weights": None}))
         made.records.append(record)
-    if album is not None:
-        made.images = album.record(samples)
+    if pictures is not None:
+        made.images = pictures.album.record(pictures.samples)
     return made
 
 
-def _album_bytes() -> int:
-    from issun.report.album import MOST_BYTES
-
-    return MOST_BYTES
-
-
-def _validation(study: Snapshot) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the images that the first network was validated on."""
-    return study.predictions(study.networks.iloc[0])["index"].to_numpy(dtype=np.int64)
+def _pictures(study: Snapshot, dataset: Dataset, most: int) -> _Pictures:
+    album = Album(dataset, most)
+    validation = study.predictions(study.networks.iloc[0])["index"].to_numpy(dtype=np.int64)
+    for index in sample_indices(dataset.labels, validation, len(study.classes), min(MOST_SAMPLES, max(1, album.capacity // 3))):
+        album.add(index)
+    return _Pictures(dataset, album, len(album), validation)
 
 
-def _in_order(study: Snapshot) -> Iterator[tuple[pd.Series[Any], bool, bool]]:
-    """Yield the networks, those first that are asked for first, with whether something can choose them and whether they are the frontier."""
+def _in_order(study: Snapshot) -> Iterator[_Ranked]:
     networks = study.networks
     if networks.empty:
         return
     chosen = choosable(networks)
-    ranked = networks.assign(important=[key_of(row) in chosen for _, row in networks.iterrows()])
-    ranked = ranked.sort_values(["frontier", "important", "validation"], ascending=[False, False, False], kind="stable")
-    for _, row in ranked.iterrows():
-        yield row, bool(row["important"]), bool(row["frontier"])
+    ranked = networks.assign(choosable=[key_of(row) in chosen for _, row in networks.iterrows()])
+    for _, row in ranked.sort_values(["frontier", "choosable", "validation"], ascending=False, kind="stable").iterrows():
+        yield _Ranked(row, bool(row["frontier"]), bool(row["choosable"]))
 
 
-def _told(study: Snapshot, row: pd.Series[Any], important: bool) -> dict[str, Any]:
+def _page(study: Snapshot, ranked: _Ranked, pictures: _Pictures | None, budget: Budget, memo: Memo, left: LeftOut) -> dict[str, Any]:
+    """Return one network's page, as far as the budget goes."""
+    row = ranked.row
+    trial = study.path, key_of(row), int(row["best_seed"])
+    whole = bool(row["diverged"] < row["seeds"])
+    record = dict(memo.get(("told", trial, ranked.choosable), lambda: _told(study, row, ranked.choosable)))
+    if not whole:
+        return record
+    model = memo.get(("model", trial), lambda: _model(study, row)) if ranked.choosable or pictures is not None else None
+    if model is None:
+        return record
+    if ranked.choosable:
+        record["filters"] = memo.get(("filters", trial), lambda: filters(model))
+    if pictures is not None:
+        record["mistakes"] = _mistakes(study, row, model, pictures, ranked.choosable, (memo, trial))
+        if ranked.choosable and budget.projections > 0:
+            some = pictures.validation[:MOST_IMAGES]
+            images, labels = pictures.dataset.images[some], pictures.dataset.labels[some]
+            record["projection"] = memo.get(("projection", trial), lambda: projection(model, images, labels))
+            budget.projections -= 1
+    if ranked.frontier and row["parameters"] > LARGEST_IN_BROWSER:
+        left.large += 1
+    elif ranked.frontier and row["parameters"] > budget.weights:
+        left.weights += 1
+    elif ranked.frontier:
+        record["weights"] = memo.get(("wire", trial), lambda: wire(model))
+        budget.weights -= int(row["parameters"])
+    return record
+
+
+def _told(study: Snapshot, row: pd.Series[Any], choosable: bool) -> dict[str, Any]:
     """Return what the study alone says of a network."""
     net = parse_network(str(row["network"]), tuple(study.about["input"]), len(study.classes))
-    whole = row["diverged"] < row["seeds"]
-    few = len(study.classes) <= MANY_CLASSES
-    said = per_class(study, row, important or few) if whole else {"confusion": None, "per_class": [], "confused": []}
-    return {
-        "layers": layers(net),
-        "curves": curves(study, row),
-        **remarks(study, row),
-        **said,
-        "mistakes": None,
-        "filters": None,
-        "projection": None,
-        "weights": None,
-    }
+    said: dict[str, Any] = {"confusion": None, "per_class": [], "confused": []}
+    if row["diverged"] < row["seeds"]:
+        said = per_class(study, row, choosable or len(study.classes) <= MANY_CLASSES)
+    nothing_yet = dict.fromkeys(("mistakes", "filters", "projection", "weights"))
+    return {"layers": layers(net), "curves": curves(study, row), **remarks(study, row), **said, **nothing_yet}
 
 
-def _model(study: Snapshot, row: pd.Series[Any]) -> Any:
-    """Return the network that a row hands over, None where all of its seeds diverged."""
+def _model(study: Snapshot, row: pd.Series[Any]) -> Model | None:
+    """Return the network that a row hands over; None where its weights are no numbers after all."""
     try:
         return study.model(row)
     except ModelError:
         return None
-    except IssunError:
-        raise
+
+
+def _mistakes(
+    study: Snapshot, row: pd.Series[Any], model: Model, pictures: _Pictures, choosable: bool, known: tuple[Memo, Any]
+) -> list[dict[str, Any]]:
+    """Return the surest mistakes whose images have room in the album."""
+    memo, trial = known
+    album = pictures.album
+    most = min(MOST_MISTAKES, max(FEW_MISTAKES, album.capacity // 4)) if choosable else FEW_MISTAKES
+    found = memo.get(("mistakes", trial), lambda: surest_mistakes(study.predictions(row), model, pictures.dataset, MOST_MISTAKES))
+    return [
+        {"image": place, "true": mistake.label, "predicted": mistake.predicted, "probability": rounded(mistake.probability, 4)}
+        for mistake in found[:most]
+        if (place := album.add(mistake.index)) is not None
+    ]

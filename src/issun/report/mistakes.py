@@ -1,43 +1,40 @@
-"""What does a network get wrong? The surest mistakes on validation, each with its place in the page's album."""
+"""What does a network get wrong? Its surest mistakes on validation."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from issun.data.dataset import Dataset
 from issun.model import Model
-from issun.report.album import Album
-from issun.report.rounding import rounded
-from issun.report.snapshot import Snapshot
 
 
-def mistakes(study: Snapshot, row: pd.Series[Any], model: Model, album: Album, most: int) -> list[dict[str, Any]]:
-    """Return the surest mistakes of a network's best seed on validation, as far as the album has room, at most `most`.
+class Mistake(NamedTuple):
+    """An image of the training part, its class, the class that it was given, and the probability of that."""
 
-    Returns
-    -------
-    list of dict
-        ``image``: place in the album; ``true, predicted``: class numbers; ``probability``: what it gave to the class that it took.
+    index: int
+    label: int
+    predicted: int
+    probability: float
+
+
+def surest_mistakes(said: pd.DataFrame, model: Model, dataset: Dataset, most: int) -> list[Mistake]:
+    """Return the mistakes that a model is surest of, surest first, at most `most`.
+
+    Parameters
+    ----------
+    said : DataFrame
+        What it said of the validation images, as `Study.predictions` gives it.
+    model : Model
+    dataset : Dataset
+    most : int
     """
-    said = study.predictions(row)
     wrong = said[said["label"] != said["predicted"]]
     if wrong.empty:
         return []
-    taken = wrong["predicted"].to_numpy()
-    sure = model.predict_proba(album.dataset.images[wrong["index"].to_numpy()])[np.arange(len(wrong)), taken]
-    found: list[dict[str, Any]] = []
-    for place in np.argsort(-sure, kind="stable")[:most]:
-        line = wrong.iloc[int(place)]
-        image = album.add(int(line["index"]))
-        if image is not None:
-            found.append(
-                {
-                    "image": image,
-                    "true": int(line["label"]),
-                    "predicted": int(line["predicted"]),
-                    "probability": rounded(sure[place], 4),
-                }
-            )
-    return found
+    indices, labels, predicted = (wrong[name].to_numpy() for name in ("index", "label", "predicted"))
+    sure = model.predict_proba(dataset.images[indices], threads=1)[np.arange(len(wrong)), predicted]
+    order = np.argsort(-sure, kind="stable")[:most]
+    return [Mistake(int(indices[i]), int(labels[i]), int(predicted[i]), float(sure[i])) for i in order]
