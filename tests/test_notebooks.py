@@ -55,4 +55,4 @@ def test_texts_are_no_markup_and_not_long(value: object) -> None:
     assert not set("<>\"'") & set(shown)
     assert len(shown) <= 5 * LONGEST
     assert shown.encode()
-    assert table(("a",), [(value,)]).count(shown) == 1
+    assert f">{shown}</td>" in table(("a",), [(value,)])

@@ -19,7 +19,6 @@ from issun.markup import block, paragraph, table, text
 from issun.model_file import ModelParts, read_model, write_model
 from issun.recipe import Recipe
 
-
 #: Class names listed in a notebook.
 _CLASSES_SHOWN = 20
 
