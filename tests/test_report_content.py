@@ -226,7 +226,7 @@ def test_what_was_left_out_is_said_in_words() -> None:
         "images at full size: they are shown reduced by 4, so that no network runs on them in the page",
         "the weights of 3 networks with more than 100,000 parameters, which do not run in the page",
         "the weights of 1 network of the frontier: all together they are too many for one page",
-        "the pages of 2 networks beside the frontier, since the study is large",
+        "the pages of 2 networks, since the study is large; the frontier's come first",
     ]
 
 
@@ -243,4 +243,4 @@ def test_a_large_study_keeps_its_frontier(tmp_path: Path, monkeypatch: pytest.Mo
     with_weights = [detail for detail in found["details"] if detail["weights"]]
     assert len(with_weights) < len(found["details"])
     assert any("too many for one page" in line for line in found["left_out"])
-    assert any("beside the frontier, since the study is large" in line for line in found["left_out"])
+    assert any("since the study is large" in line for line in found["left_out"])
