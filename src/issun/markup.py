@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 #: Everything is relative to the notebook's own text: no colour is set, only how strong its own is.
-_TABLE = "border-collapse:collapse;margin:.3em 0"
+_TABLE = "border-collapse:collapse;margin:.3em 0;color:inherit;font-size:inherit"
 _CELL = "padding:.15em .9em .15em 0;border-bottom:1px solid rgba(128,128,128,.3);white-space:nowrap"
 
 #: Longer texts are cut: a class may be called anything.

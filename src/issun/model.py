@@ -19,7 +19,6 @@ from issun.markup import block, paragraph, table, text
 from issun.model_file import ModelParts, read_model, write_model
 from issun.recipe import Recipe
 
-
 #: Class names listed in a notebook.
 _CLASSES_SHOWN = 20
 
@@ -204,7 +203,9 @@ class Model:
 
     def _repr_html_(self) -> str:
         """The network's layers, the classes and the facts about its making, for notebooks."""
-        classes = ", ".join(self.classes[:_CLASSES_SHOWN]) + (f", … ({len(self.classes):,} in all)" if self.classes[_CLASSES_SHOWN:] else "")
+        classes = ", ".join(self.classes[:_CLASSES_SHOWN]) + (
+            f", … ({len(self.classes):,} in all)" if self.classes[_CLASSES_SHOWN:] else ""
+        )
         facts = [("classes", classes), *((name, value) for name, value in self.about.items() if name != "recipe")]
         fold = f'<details><summary style="opacity:.7">{text("About this model")}</summary>{table(("", ""), facts, left=2)}</details>'
         return block(paragraph("Model"), self.net._repr_html_(), fold)

@@ -36,10 +36,10 @@ def watch(
     wishes = {"target": values.accuracy(target, "--target"), "max_params": values.count(max_params, "--max-params")}
     live = Live(studies, title=title, data=data, data_dir=data_dir, **wishes)
     with Server(live, port) as server:
-        results().print(f"Watching {', '.join(map(str, studies))} at {server.url}  (Ctrl-C ends it)", soft_wrap=True)
-        if open_it:
-            open_in_browser(server.url)
         try:
+            results().print(f"Watching {', '.join(map(str, studies))} at {server.url}  (Ctrl-C ends it)", soft_wrap=True)
+            if open_it:
+                open_in_browser(server.url)
             server.serve_forever()
         except KeyboardInterrupt:  # how it is meant to end: nothing is lost, and nothing was asked for that did not come
             remark_on("no longer watched; the study is as it was")

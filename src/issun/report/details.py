@@ -80,7 +80,7 @@ def details(study: Snapshot, dataset: Dataset | str, budget: Budget, memo: Memo)
         pictures = _pictures(study, dataset, int(budget.pixels))
         made.left.reduced = pictures.album.reduced
     for ranked in _in_order(study):
-        if budget.text <= 0 and not ranked.frontier:
+        if budget.text <= (-budget.more_text if ranked.frontier else 0):
             made.left.pages += 1
             continue
         made.places[key_of(ranked.row)] = len(made.records)
@@ -169,5 +169,5 @@ def _mistakes(
     return [
         {"image": place, "true": mistake.label, "predicted": mistake.predicted, "probability": rounded(mistake.probability, 4)}
         for mistake in found[:most]
-        if (place := album.add(mistake.index)) is not None
+        if (place := album.add(mistake.image)) is not None
     ]

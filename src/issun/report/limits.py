@@ -24,6 +24,8 @@ class Budget:
         Numbers of networks, as float32: base64 makes 5.3 characters of each.
     text : float
         Characters of JSON, weights and images aside.
+    more_text : float
+        What the frontier may take beyond `text`.
     pixels : float
         Bytes of images.
     projections : float
@@ -31,6 +33,7 @@ class Budget:
 
     weights: float = 170_000
     text: float = 800_000
+    more_text: float = 500_000
     pixels: float = 450_000
     projections: float = MOST_PROJECTIONS
 
@@ -38,7 +41,8 @@ class Budget:
     def part(cls, studies: int) -> Budget:
         """Return the budget of one of so many studies."""
         whole = cls()
-        return cls(whole.weights / studies, whole.text / studies, whole.pixels / studies, max(1.0, whole.projections / studies))
+        shares = (whole.weights, whole.text, whole.more_text, whole.pixels)
+        return cls(*(share / studies for share in shares), projections=max(1.0, whole.projections / studies))
 
 
 @dataclass
@@ -77,7 +81,7 @@ class LeftOut:
         if self.weights:
             found.append(f"the weights of {_networks(self.weights)} of the frontier: all together they are too many for one page")
         if self.pages:
-            found.append(f"the pages of {_networks(self.pages)} beside the frontier, since the study is large")
+            found.append(f"the pages of {_networks(self.pages)}, since the study is large; the frontier's come first")
         return found
 
 

@@ -14,7 +14,7 @@ from issun.model import Model
 class Mistake(NamedTuple):
     """An image of the training part, its class, the class that it was given, and the probability of that."""
 
-    index: int
+    image: int
     label: int
     predicted: int
     probability: float
