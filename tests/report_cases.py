@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from small_study import digits, run_small, small_plan
-
 from issun.data.dataset import Dataset
 from issun.report import content
 from issun.report.one_file import page, write_page
 from issun.study import Study
 from issun.training import train_network
+from small_study import digits, run_small, small_plan
 
 TRAINED = ("conv n, pool, dense d, dense", "n=2,8", "d=8,24", "dense k, dense", "k=4,12,40")
 
@@ -53,13 +52,42 @@ def made_up(networks: int, *, families: int = 3, classes: tuple[str, ...] = tupl
         record["frontier"] = record["validation"]["mean"] > best
         best = max(best, record["validation"]["mean"])
     study = {
-        **{"name": "made up", "data": "nothing", "message": None, "running": False, "target": None, "default_target": best - 0.01},
-        **{"max_params": None, "max_macs": None, "draw": [], "remedies": [], "networks": records, "details": [], "images": None},
-        **{"heatmap": None, "heads": None, "left_out": []},
+        "name": "made up",
+        "data": "nothing",
+        "message": None,
+        "running": False,
+        "target": None,
+        "default_target": best - 0.01,
+        "max_params": None,
+        "max_macs": None,
+        "draw": [],
+        "remedies": [],
+        "networks": records,
+        "details": [],
+        "images": None,
+        "heatmap": None,
+        "heads": None,
+        "left_out": [],
         "about": {
-            **{"data": "nothing", "input": [8, 8, 1], "classes": list(classes), "images": 100, "test_images": 20, "notes": []},
-            **{"fingerprint": "0", "created": "2026-01-01T00:00:00+00:00", "splits": [], "seeds": [0, 1], "recipes": [], "trials": {}},
-            **{"machine": {}, "versions": {}, "threads": 1, "seconds": 1.0, "command": "issun sweep", "mark": "", "question": ""},
+            "data": "nothing",
+            "input": [8, 8, 1],
+            "classes": list(classes),
+            "images": 100,
+            "test_images": 20,
+            "notes": [],
+            "fingerprint": "0",
+            "created": "2026-01-01T00:00:00+00:00",
+            "splits": [],
+            "seeds": [0, 1],
+            "recipes": [],
+            "trials": {},
+            "machine": {},
+            "versions": {},
+            "threads": 1,
+            "seconds": 1.0,
+            "command": "issun sweep",
+            "mark": "",
+            "question": "",
         },
     }
     return {"format": 1, "issun": "0", "title": "Made up", "studies": [study | changes]}
@@ -72,9 +100,24 @@ def network(draw: random.Random, family: int) -> dict[str, Any]:
     mean = round(1 - 0.6 / (1 + size / 10) - draw.random() * 0.05, 6)
     text = f"conv {size}, dense{' ' * family}"
     return {
-        **{"id": f"{draw.random():.12f}", "label": f"conv n, dense {family}", "family": f"conv n, dense {family}", "network": text},
-        **{"knobs": {"n": size}, "parameters": parameters, "trained": parameters, "macs": 7 * parameters + size, "bytes": 4 * parameters},
-        **{"peak_memory": 100, "seconds": round(draw.random() * size / 10 + 0.01, 3), "recipe": "r", "split": "s", "test": None},
+        "id": f"{draw.random():.12f}",
+        "label": f"conv n, dense {family}",
+        "family": f"conv n, dense {family}",
+        "network": text,
+        "knobs": {"n": size},
+        "parameters": parameters,
+        "trained": parameters,
+        "macs": 7 * parameters + size,
+        "bytes": 4 * parameters,
+        "peak_memory": 100,
+        "seconds": round(draw.random() * size / 10 + 0.01, 3),
+        "recipe": "r",
+        "split": "s",
+        "test": None,
         "validation": {"mean": mean, "sd": 0.004, "low": mean - 0.01, "high": min(1.0, mean + 0.01), "n": 2, "images": 50},
-        **{"diverged": 0, "best_seed": 0, "frontier": False, "trials": [], "detail": None},
+        "diverged": 0,
+        "best_seed": 0,
+        "frontier": False,
+        "trials": [],
+        "detail": None,
     }

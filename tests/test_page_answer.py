@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from browser import opened, words
-from report_cases import Report, made_up, network, written
 
+from browser import opened, words
 from issun.errors import SelectionError
 from issun.study.frontier import best, default_target, frontier, smallest
+from report_cases import Report, made_up, network, written
 
 
 def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:

@@ -9,9 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import opened, words
 from PIL import Image
+
+from browser import opened, words
+from graph_cases import NETS
+from issun.report.wire import wire
+from operator_cases import OPERATORS
 from report_cases import Report, made_up, written
+from test_report_network import trained
 
 #: Where on the screen each network's mark is, by its text.
 PLACES = """() => {
@@ -132,6 +137,22 @@ def test_its_probabilities_are_those_of_predict(chromium: Any, digits_report: Re
     assert checked == sum(record["frontier"] for record in study["networks"])
 
 
+RUN_ALL = """(tasks) => tasks.map(({ network, images }) => {
+  const runner = issunNetwork(network);
+  return images.map((pixels) => [...runner.run(Uint8Array.from(pixels)).probabilities]);
+})"""
+
+
+def test_networks_of_every_operator_agree_too(chromium: Any, digits_report: Report) -> None:
+    models = [trained(net, number) for number, net in enumerate([*OPERATORS.values(), *NETS.values()])]
+    images = [np.random.default_rng(1).integers(0, 256, (3, *model.net.input), dtype=np.uint8) for model in models]
+    tasks = [{"network": wire(model), "images": some.reshape(3, -1).tolist()} for model, some in zip(models, images, strict=True)]
+    with opened(chromium, digits_report.path) as page:
+        found = page.evaluate(RUN_ALL, tasks)
+    for model, some, said in zip(models, images, found, strict=True):
+        np.testing.assert_allclose(said, model.predict_proba(some), atol=1e-4)
+
+
 def _strokes(page: Any, *strokes: list[tuple[float, float]]) -> None:
     page.locator(".pad").scroll_into_view_if_needed()
     box = page.locator(".pad").bounding_box()
@@ -223,8 +244,14 @@ def test_long_names_many_classes_and_odd_images(chromium: Any, tmp_path: Path) -
         study["about"]["input"] = [height, width, 1]
         study["details"] = [
             {
-                **{"layers": [], "curves": {"epoch": []}, "diagnosis": "", "remedy": "", "filters": None, "projection": None},
-                **{"weights": None, "confused": [[classes[0], classes[1], 3]]},
+                "layers": [],
+                "curves": {"epoch": []},
+                "diagnosis": "",
+                "remedy": "",
+                "filters": None,
+                "projection": None,
+                "weights": None,
+                "confused": [[classes[0], classes[1], 3]],
                 "confusion": np.eye(100, dtype=int).tolist(),
                 "per_class": [{"name": name, "precision": None, "recall": 0.5, "f1": None, "images": 1, "given": 0} for name in classes],
                 "mistakes": [{"image": 0, "true": 0, "predicted": 1, "probability": 0.9}],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from browser import opened, words
 from report_cases import Report, made_up, written
 
@@ -29,8 +30,8 @@ SMALLEST = """() => {
 
 def _violations(page: Any) -> list[str]:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (the extra `test` brings it)")
-    results = axe.Axe().run(page, options={"resultTypes": ["violations"]})
-    return [f"{found['id']}: {node['html'][:200]} {node['failureSummary']}" for found in results.response["violations"] for node in found["nodes"]]
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
 
 
 def test_it_opens_from_disk_and_asks_for_nothing(chromium: Any, digits_report: Report) -> None:
@@ -43,8 +44,7 @@ def test_it_opens_from_disk_and_asks_for_nothing(chromium: Any, digits_report: R
         assert "default-src 'none'" in page.locator('meta[http-equiv="Content-Security-Policy"]').get_attribute("content")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390)])
 def test_nothing_stands_in_the_way_of_anybody(chromium: Any, digits_report: Report, scheme: str, width: int) -> None:
     with opened(chromium, digits_report.path, width=width, color_scheme=scheme, reduced_motion="reduce") as page:
         page.locator("summary", has_text="Protocol").click()

@@ -18,6 +18,10 @@ def _column(page: Any, number: int) -> list[str]:
     return found
 
 
+def _by_numbers(text: str) -> tuple[bool, list[int]]:
+    return text.startswith("dense"), [int(word) for word in text.replace(",", " ").split() if word.isdigit()]
+
+
 def test_a_press_on_a_name_sorts(chromium: Any, digits_report: Report) -> None:
     networks = digits_report.study.networks
     with opened(chromium, digits_report.path) as page:
@@ -29,7 +33,7 @@ def test_a_press_on_a_name_sorts(chromium: Any, digits_report: Report) -> None:
         means = [float(text.split()[0]) for text in _column(page, 5)]
         assert means == sorted(means, reverse=True), "accuracies come best first"
         page.get_by_role("button", name="network", exact=True).click()
-        assert _column(page, 0) == sorted(_column(page, 0), key=lambda text: (text.startswith("dense"), [int(n) for n in text.replace(",", " ").split() if n.isdigit()]))
+        assert _column(page, 0) == sorted(_column(page, 0), key=_by_numbers)
 
 
 def test_words_filter(chromium: Any, digits_report: Report) -> None:
@@ -69,7 +73,8 @@ def test_a_grid_study_has_its_heat_map(chromium: Any, digits_report: Report) -> 
     grid = digits_report.content["studies"][0]["heatmap"]
     assert grid is not None
     with opened(chromium, digits_report.path) as page:
-        cells = page.locator("table.heat tbody tr").evaluate_all("rows => rows.map(row => [...row.querySelectorAll('td')].map(cell => cell.innerText))")
+        rows = page.locator("table.heat tbody tr")
+        cells = rows.evaluate_all("rows => rows.map(row => [...row.querySelectorAll('td')].map(cell => cell.innerText))")
         assert cells == [[f"{100 * value:.1f}" for value in line] for line in reversed(grid["validation"])]
         page.locator("table.heat tbody button").first.click()
         top_left = next(record for record in digits_report.content["studies"][0]["networks"] if record["id"] == grid["networks"][-1][0])

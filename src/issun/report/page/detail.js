@@ -128,8 +128,19 @@
   });
   addEventListener("afterprint", draw);
 
+  // While a study grows, a page that says the same stays as it is: somebody may be drawing on it.
+  let told = "";
+  function same() {
+    const network = page.state.chosen;
+    const before = told;
+    told = network ? JSON.stringify([network.key, page.detailOf(network), network.validation, network.test]) : "";
+    return told && told === before;
+  }
+
   page.listen(["chosen", "content", "theme"], (changed) => {
-    draw();
+    const stays = same() && changed.has("content") && !changed.has("theme") && page.byId("network").querySelector("header");
+    if (stays) page.byId("network").querySelector("header").replaceWith(head(page.state.chosen));
+    else draw();
     const { from, pinned, chosen } = page.state;
     if (!pinned || !from || !changed.has("chosen")) return;
     page.say(`The page of ${page.nameOf(chosen)} is open`);
