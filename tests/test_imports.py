@@ -15,6 +15,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "issun"
 ROOMS = (
     *(
         "errors",
+        "markup",
         "arch",
         "data",
         "schedules",
@@ -30,6 +31,7 @@ ROOMS = (
         "show",
         "study",
         "export",
+        "report",
         "bench",
         "cli",
         "__main__",

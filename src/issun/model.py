@@ -15,8 +15,12 @@ from issun.engine.fitting import log_softmax, loss_and_accuracy
 from issun.engine.folding import fold
 from issun.engine.protocol import Scaling
 from issun.errors import ModelError
+from issun.markup import block, paragraph, table, text
 from issun.model_file import ModelParts, read_model, write_model
 from issun.recipe import Recipe
+
+#: Class names listed in a notebook.
+_CLASSES_SHOWN = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,3 +209,12 @@ class Model:
             Names the file and why it is no model that can be used.
         """
         return cls(*read_model(Path(path)))
+
+    def _repr_html_(self) -> str:
+        """The network's layers, the classes and the facts about its making, for notebooks."""
+        classes = ", ".join(self.classes[:_CLASSES_SHOWN]) + (
+            f", … ({len(self.classes):,} in all)" if self.classes[_CLASSES_SHOWN:] else ""
+        )
+        facts = [("classes", classes), *((name, value) for name, value in self.about.items() if name != "recipe")]
+        fold = f'<details><summary style="opacity:.7">{text("About this model")}</summary>{table(("", ""), facts, left=2)}</details>'
+        return block(paragraph("Model"), self.net._repr_html_(), fold)

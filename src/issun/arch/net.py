@@ -22,8 +22,12 @@ from issun.arch.layers import (
     shape_text,
 )
 from issun.errors import NetworkError
+from issun.markup import block, paragraph, table
 
 __all__ = ["IMAGE", "Net", "Row", "activation_of"]
+
+#: Layers listed in a notebook.
+_ROWS_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,24 @@ class Net:
 
     def __str__(self) -> str:
         return ", ".join(str(layer) for layer in self.layers)
+
+    def _repr_html_(self) -> str:
+        """The layer table, for notebooks."""
+        rows = [
+            (row.layer, shape_text(row.output), f"{row.parameters:,}", f"{row.parameters / max(1, self.parameters):.0%}", f"{row.macs:,}")
+            for row in self.rows[:_ROWS_SHOWN]
+        ]
+        more = len(self.rows) - len(rows)
+        return block(
+            paragraph(self, code=True),
+            table(("layer", "output", "parameters", "share", "MACs"), rows),
+            paragraph(f"… and {more:,} more layers", pale=True) if more else "",
+            paragraph(
+                f"{shape_text(self.input)} in, {self.classes} classes out; {self.parameters:,} parameters, {self.macs:,} MACs, "
+                f"{self.bytes():,} bytes as float32",
+                pale=True,
+            ),
+        )
 
 
 def activation_of(layer: Layer) -> Activation | None:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from issun import __version__
-from issun.cli import bench, data, export, plot, predict, run, show, size, sweep, train
+from issun.cli import bench, data, export, plot, predict, report_page, run, show, size, sweep, train, watch
 from issun.errors import Cancelled
 
 
@@ -59,6 +59,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "export": export.export,
     "show": show.show,
     "plot": plot.plot,
+    "report": report_page.report,
+    "watch": watch.watch,
     "data": data.data,
     "bench": bench.bench,
 }

@@ -22,6 +22,7 @@ from issun.errors import IssunError, NetworkError, NotationError, SelectionError
 from issun.model import Model
 from issun.show import frontier_figure, save_figure
 from issun.study import frontier as choose
+from issun.study.notebook import study_html
 from issun.study.reading import NetworkLike
 from issun.study.schema import check_is_study, check_whole, connect, damaged, told, version_of
 from issun.study.statistics import mean_and_deviation
@@ -360,7 +361,5 @@ class Study(Views):
         return f"Study({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
-        """The frontier as a table, for notebooks."""
-        columns = ["network", "parameters", "validation", "validation_sd", "lower", "seeds"]
-        table = str(self.frontier()[columns].to_html(index=False, float_format=lambda value: f"{value:.4f}"))
-        return f"<p>{self.mark}</p>{table}" if self.mark else table
+        """The frontier, for notebooks."""
+        return study_html(self)

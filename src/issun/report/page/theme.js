@@ -1,0 +1,44 @@
+// Dark or light? As the machine is set, until a person says otherwise.
+(() => {
+  "use strict";
+
+  const KEY = "issun-theme";
+  const NAMES = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
+
+  // In some places a page may not remember anything: then it does without.
+  const remembered = () => {
+    try {
+      return localStorage.getItem(KEY);
+    } catch {
+      return null;
+    }
+  };
+  const remember = (theme) => {
+    try {
+      localStorage.setItem(KEY, theme);
+    } catch {
+      // Nothing is lost but the memory.
+    }
+  };
+
+  page.startTheme = () => {
+    const button = page.byId("theme");
+    let theme = remembered() in NAMES ? remembered() : "auto";
+    const apply = () => {
+      if (theme === "auto") delete document.documentElement.dataset.theme;
+      else document.documentElement.dataset.theme = theme;
+      button.textContent = NAMES[theme];
+      // Some grounds are worked out from the theme's colours.
+      if (page.state.content) page.change({ theme });
+    };
+    button.addEventListener("click", () => {
+      const order = Object.keys(NAMES);
+      theme = order[(order.indexOf(theme) + 1) % order.length];
+      remember(theme);
+      apply();
+      page.say(NAMES[theme]);
+    });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
+    apply();
+  };
+})();
