@@ -25,6 +25,7 @@ ROOMS = (
         "model_file",
         "model",
         "training",
+        "features",
         "show",
         "study",
         "bench",

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from issun import __version__
-from issun.cli import bench, data, plot, predict, run, show, size, sweep, train
+from issun.cli import ablate, bench, data, features, plot, predict, project, run, show, size, sweep, train
 from issun.errors import Cancelled
 
 
@@ -58,6 +58,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict.predict,
     "show": show.show,
     "plot": plot.plot,
+    "features": features.features,
+    "ablate": ablate.ablate,
+    "project": project.project,
     "data": data.data,
     "bench": bench.bench,
 }
