@@ -138,7 +138,7 @@ NB_MODULE(_native, m) {
           [](Engine* self, const nb::list& layers, int height, int width, int channels, int classes, const std::vector<float>& factor,
              const std::vector<float>& offset, int64_t weights, int batch, float smoothing,
              const std::vector<float>& class_weights, int threads, const nb::dict& augment,
-             bool takes_values, int64_t macs_before) {
+             bool takes_values, int64_t macs_before, bool channels_last) {
             Network network;
             for (nb::handle layer : layers) {
               const auto record = nb::cast<nb::dict>(layer);
@@ -156,12 +156,13 @@ NB_MODULE(_native, m) {
             network.augment = to_augment(augment);
             network.takes_values = takes_values;
             network.macs_before = macs_before;
+            network.channels_last = channels_last;
             new (self) Engine(network, {smoothing, class_weights}, threads);
           },
           nb::kw_only(), nb::arg("layers"), nb::arg("height"), nb::arg("width"), nb::arg("channels"), nb::arg("classes"), nb::arg("factor"),
           nb::arg("offset"), nb::arg("weights"), nb::arg("batch"),
           nb::arg("smoothing"), nb::arg("class_weights"), nb::arg("threads"), nb::arg("augment"),
-          nb::arg("takes_values"), nb::arg("macs_before"))
+          nb::arg("takes_values"), nb::arg("macs_before"), nb::arg("channels_last") = false)
       .def_prop_ro("instruction_set", [](const Engine& e) { return std::string(e.kernels().name); })
       .def_prop_ro("lanes", [](const Engine& e) { return e.kernels().lanes; })
       .def_prop_ro("segments", [](const Engine& e) { return e.plan().segment_count; })

@@ -39,6 +39,7 @@ struct Network {
   int32_t batch;
   Augment augment{};  // what is done; the planner adds the sizes
   bool takes_values = false;
+  bool channels_last = false;  // of what is handed out
   int64_t macs_before = 0;  // of the convolutions that made the values: dense layers are planned as if those were here
 };
 

@@ -108,15 +108,43 @@ void loss_and_gradient(const Plan& plan, Work& work, const Place& place, int gro
   return plain ? cross_entropy(plan, work, place, group) : soft_cross_entropy(plan, work, place, group);
 }
 
-// The last tensor of every image, in the order channel, row, column: as a rule the logits.
+// The last tensor of every image, as a rule the logits: in the order channel, row, column, or row, column, channel where the plan says
+// so. L numbers of all lanes become L numbers of each image at once.
 void hand_out_logits(const Plan& plan, Work& work, const Place& place, int group) {
   const Tensor& t = plan.tensors[plan.tensor_count - 1];
-  const float* values = place.value(t);
-  for (int lane = 0; lane < L && group * L + lane < work.count; ++lane) {
-    float* to = work.logits + int64_t(group * L + lane) * plan.outputs;
-    for (int c = 0; c < t.channels; ++c)
-      for (int r = 0; r < t.rows; ++r)
-        for (int p = 0; p < t.columns; ++p) *to++ = values[c * t.value.channel + r * t.value.row + int64_t(p) * L + lane];
+  const View& v = t.value;
+  const int middle = plan.channels_last ? t.columns : t.rows, inner = plan.channels_last ? t.channels : t.columns;
+  const int64_t outer_step = plan.channels_last ? v.row : v.channel, middle_step = plan.channels_last ? L : v.row;
+  const int64_t inner_step = plan.channels_last ? v.channel : L;
+  const float *outer_at = place.value(t), *middle_at = outer_at, *at = outer_at;
+  int i = 0, j = 0;
+  const auto next = [&] {
+    const vf value = load(at);
+    at += inner_step;
+    if (++i < inner) return value;
+    i = 0;
+    middle_at += middle_step;
+    if (++j == middle) {
+      j = 0;
+      outer_at += outer_step;
+      middle_at = outer_at;
+    }
+    at = middle_at;
+    return value;
+  };
+  const int present = work.count - group * L < L ? work.count - group * L : L;
+  float* const to = work.logits + int64_t(group) * L * plan.outputs;
+  int64_t k = 0;
+  for (; k + L <= plan.outputs; k += L) {
+    vf block[L];
+#pragma GCC unroll 16
+    for (int n = 0; n < L; ++n) block[n] = next();
+    transpose(block);
+    for (int lane = 0; lane < present; ++lane) *reinterpret_cast<unaligned_vf*>(to + lane * plan.outputs + k) = block[lane];
+  }
+  for (; k < plan.outputs; ++k) {
+    const vf value = next();
+    for (int lane = 0; lane < present; ++lane) to[lane * plan.outputs + k] = value[lane];
   }
 }
 

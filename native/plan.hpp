@@ -120,6 +120,7 @@ struct Plan {
   float factor[max_channels], offset[max_channels];
   bool takes_values;                      // what enters are not images but values that were computed before: [channel][row][column]
   int64_t outputs;                        // numbers of the last tensor for one image
+  bool channels_last;                     // in which order they are handed out: row, column, channel; else channel, row, column
   Augment augment;
   const Tensor* tensors;
   int32_t tensor_count;

@@ -274,6 +274,7 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
   plan.width = network.width;
   plan.channels = network.channels;
   plan.takes_values = network.takes_values;
+  plan.channels_last = network.channels_last;
   for (int c = 0; !plan.takes_values && c < network.channels; ++c) {
     plan.factor[c] = network.factor[c];
     plan.offset[c] = network.offset[c];

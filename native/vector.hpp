@@ -100,6 +100,69 @@ INLINE vf lane_sums(const float* from) {
 #endif
 }
 
+// Transposes L registers: element j of register i becomes element i of register j. Each step swaps between two registers whose numbers
+// differ in one bit the elements whose places differ in it.
+INLINE void transpose(vf* r) {
+#if ISSUN_LANES == 4
+#pragma GCC unroll 2
+  for (int k = 0; k < 2; ++k) {
+    const vf a = r[k], b = r[k + 2];
+    r[k] = SHUFFLED(a, b, 0, 1, 4, 5);
+    r[k + 2] = SHUFFLED(a, b, 2, 3, 6, 7);
+  }
+#pragma GCC unroll 2
+  for (int k = 0; k < 2; ++k) {
+    const vf a = r[2 * k], b = r[2 * k + 1];
+    r[2 * k] = SHUFFLED(a, b, 0, 4, 2, 6);
+    r[2 * k + 1] = SHUFFLED(a, b, 1, 5, 3, 7);
+  }
+#elif ISSUN_LANES == 8
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    const vf a = r[k], b = r[k + 4];
+    r[k] = SHUFFLED(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+    r[k + 4] = SHUFFLED(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    const vf a = r[k + (k & -2)], b = r[k + (k & -2) + 2];
+    r[k + (k & -2)] = SHUFFLED(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+    r[k + (k & -2) + 2] = SHUFFLED(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    const vf a = r[2 * k], b = r[2 * k + 1];
+    r[2 * k] = SHUFFLED(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+    r[2 * k + 1] = SHUFFLED(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+  }
+#elif ISSUN_LANES == 16
+#pragma GCC unroll 8
+  for (int k = 0; k < 8; ++k) {
+    const vf a = r[k], b = r[k + 8];
+    r[k] = SHUFFLED(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+    r[k + 8] = SHUFFLED(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  }
+#pragma GCC unroll 8
+  for (int k = 0; k < 8; ++k) {
+    const vf a = r[k + (k & -4)], b = r[k + (k & -4) + 4];
+    r[k + (k & -4)] = SHUFFLED(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+    r[k + (k & -4) + 4] = SHUFFLED(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+  }
+#pragma GCC unroll 8
+  for (int k = 0; k < 8; ++k) {
+    const vf a = r[k + (k & -2)], b = r[k + (k & -2) + 2];
+    r[k + (k & -2)] = SHUFFLED(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+    r[k + (k & -2) + 2] = SHUFFLED(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+  }
+#pragma GCC unroll 8
+  for (int k = 0; k < 8; ++k) {
+    const vf a = r[2 * k], b = r[2 * k + 1];
+    r[2 * k] = SHUFFLED(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
+    r[2 * k + 1] = SHUFFLED(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+  }
+#endif
+}
+
 // A register of floats that need not be aligned.
 typedef float unaligned_vf __attribute__((vector_size(4 * ISSUN_LANES), may_alias, aligned(4)));
 

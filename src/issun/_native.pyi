@@ -30,6 +30,7 @@ class Engine:
         augment: Mapping[str, int],
         takes_values: bool,
         macs_before: int,
+        channels_last: bool = False,
     ) -> None: ...
     @property
     def instruction_set(self) -> str: ...

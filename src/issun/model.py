@@ -41,6 +41,34 @@ class Evaluation:
     confusion: NDArray[np.int64]
 
 
+def as_batch(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return images for a network that takes `shape` (height, width, channels), with all four axes and C-contiguous.
+
+    The channel axis may be left out where there is one channel, and the first axis for one image.
+
+    Raises
+    ------
+    ModelError
+        Where they are not uint8 of this shape.
+    """
+    images = np.asarray(images)
+    height, width, channels = shape
+    expected = f"(N, {height}, {width}, {channels})"
+    if images.dtype != np.uint8:
+        raise ModelError(
+            f"images must be uint8 (0 to 255), shape {expected}, not {images.dtype}; for values from 0 to 1 use "
+            f"(images * 255).round().astype('uint8')"
+        )
+    given = images.shape
+    if given == shape or (channels == 1 and given == (height, width)):
+        images = images.reshape(1, height, width, channels)
+    elif channels == 1 and given[1:] == (height, width):
+        images = images[..., None]
+    elif given[1:] != shape:
+        raise ModelError(f"images must have the shape {expected}, not {given}")
+    return np.ascontiguousarray(images)
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A trained network with everything that it needs to answer.
@@ -101,7 +129,7 @@ class Model:
         ModelError
             Where the images do not fit the network.
         """
-        batch = self._batch(images)
+        batch = as_batch(images, self.net.input)
         engine = make_engine(self.net, Recipe(), self.scaling, threads=threads_available() if threads is None else threads)
         logits = engine.logits(self.weights, batch, np.arange(len(batch)))
         if not np.isfinite(logits).all():
@@ -145,25 +173,6 @@ class Model:
         loss, accuracy = loss_and_accuracy(logits, labels)
         pairs = labels.astype(np.int64) * count + logits.argmax(axis=1)
         return Evaluation(len(labels), loss, accuracy, np.bincount(pairs, minlength=count * count).reshape(count, count))
-
-    def _batch(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the images with all four axes, C-contiguous."""
-        images = np.asarray(images)
-        height, width, channels = self.net.input
-        expected = f"(N, {height}, {width}, {channels})"
-        if images.dtype != np.uint8:
-            raise ModelError(
-                f"images must be uint8 (0 to 255), shape {expected}, not {images.dtype}; for values from 0 to 1 use "
-                f"(images * 255).round().astype('uint8')"
-            )
-        shape = images.shape
-        if shape == self.net.input or (channels == 1 and shape == (height, width)):
-            images = images.reshape(1, height, width, channels)
-        elif channels == 1 and shape[1:] == (height, width):
-            images = images[..., None]
-        elif shape[1:] != self.net.input:
-            raise ModelError(f"images must have the shape {expected}, not {shape}")
-        return np.ascontiguousarray(images)
 
     def folded(self) -> Model:
         """Return the model that inference needs: the same answers, with every `norm` folded into the layer before it.

@@ -1,0 +1,66 @@
+"""Which layer of a network do a number or a word mean?"""
+
+from __future__ import annotations
+
+from issun.arch.layers import Activate, Classifier
+from issun.arch.net import IMAGE, Net, activation_of
+from issun.errors import NetworkError
+
+
+def find_row(net: Net, layer: int | str | None = None, before: bool = False) -> int:
+    """Return the index in `Net.rows` of the layer that is asked for; `IMAGE` (-1) for the image itself.
+
+    Parameters
+    ----------
+    net : Net
+    layer : int or str, optional
+        A number as the layer table of `issun size` counts, from 1 (0 is the image); or a layer's text or the beginning of it, such as
+        ``conv 16``, ``dense 512`` or ``pool``: the last layer that it fits, and the classifier only where no other does. By default what
+        enters the classifier.
+    before : bool
+        Whether the values before the layer's activation are meant.
+
+    Raises
+    ------
+    NetworkError
+        Where the network has no such layer, or it has no activation to be before of.
+    """
+    index = _index(net, layer)
+    if before and (index == IMAGE or activation_of(net.rows[index].layer) is None):
+        what = "the image" if index == IMAGE else f"layer {index + 1}, `{net.rows[index].layer}`,"
+        raise NetworkError(f"{what} has no activation of its own, so nothing is before it: leave `before` out or name a layer with one")
+    return index
+
+
+def _index(net: Net, layer: int | str | None) -> int:
+    if layer is None:
+        return net.rows[-1].source
+    if isinstance(layer, str) and layer.strip().isdecimal():
+        layer = int(layer)
+    if isinstance(layer, int):
+        if not 0 <= layer <= len(net.rows):
+            raise NetworkError(f"`layer` (={layer}) must be from 1 to {len(net.rows)}, or 0 for the image: `{net}` has {_listed(net)}")
+        return layer - 1
+    wanted = " ".join(layer.split())
+    fits = [row for row in net.rows if f"{row.layer} ".startswith(f"{wanted} ")] if wanted else []
+    fits = [row for row in fits if not isinstance(row.layer, Classifier)] or fits
+    if not fits:
+        raise NetworkError(f"no layer of `{net}` begins with `{wanted}`: it has {_listed(net)}")
+    return fits[-1].index
+
+
+def _listed(net: Net) -> str:
+    shown = [f"{row.index + 1} `{row.layer}`" for row in net.rows]
+    return ", ".join(shown if len(shown) <= 20 else [*shown[:10], "…", *shown[-5:]])
+
+
+def parameters_up_to(net: Net, row: int, before: bool) -> int:
+    """Return how many numbers inference needs for the output of a row, `norm` folded in."""
+    if row == IMAGE:
+        return 0
+    total = sum(other.parameters for other in net.rows[: row + 1])
+    last = net.rows[row]
+    activation = activation_of(last.layer)
+    if before and activation is not None and last.shares == row and (not isinstance(last.layer, Activate) or last.parameters):
+        total -= activation.parameters(last.output[-1])
+    return total
