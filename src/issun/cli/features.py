@@ -83,7 +83,7 @@ def features(
                 "test_images": len(dataset.test_images),
                 "rows": means.to_dict("records"),
                 "draws": frame.to_dict("records"),
-                "best": means.loc[means["validation"].idxmax()].to_dict(),
+                "best": means.sort_values("validation", ascending=False, kind="stable").iloc[0].to_dict(),
             }
         )
         return

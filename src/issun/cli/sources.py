@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from issun.arch.notation import parse_network
 from issun.data.dataset import Dataset, Split
@@ -106,7 +106,9 @@ def study_split(path: Path, network: str | None) -> Split:
     study = Study(path)
     row = study.network(network)
     facts = study.about["splits"][row["split"]]
-    how = "given" if row["split"] == "given" else "last" if row["split"].startswith("last") else "stratified"
+    how: Literal["given", "last", "stratified"] = (
+        "given" if row["split"] == "given" else "last" if row["split"].startswith("last") else "stratified"
+    )
     return Split(facts["fraction"], facts["seed"], how)
 
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from issun.features.extractor import Extractor, trained_extractor
-from issun.features.layers import find_row
-from issun.features.making import Weights, make_extractor
-
 from issun.arch.layers import Conv, Dense, DepthwiseConv, GlobalAveragePool, Pool
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
@@ -16,6 +12,9 @@ from issun.data.dataset import Dataset, Split
 from issun.engine.fitting import Epoch
 from issun.errors import HeadError, NetworkError
 from issun.features.comparing import Source, input_scaling, untrained
+from issun.features.extractor import Extractor, trained_extractor
+from issun.features.layers import find_row
+from issun.features.making import Weights, make_extractor
 from issun.recipe import Recipe
 from issun.training import train_network
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from issun.features.extractor import Extractor, check_features_fit, trained_extractor
-from issun.features.making import Weights, make_extractor
 
 from issun.arch.net import IMAGE, Net
 from issun.data.dataset import Dataset, Split
 from issun.engine import scaling_for, threads_available
 from issun.engine.protocol import Scaling
+from issun.features.extractor import Extractor, check_features_fit, trained_extractor
 from issun.features.heads import Head
+from issun.features.making import Weights, make_extractor
 from issun.features.parts import Parts
 from issun.features.search import HeadProgress
 from issun.features.training import HeadResult, HeadWish, train_head

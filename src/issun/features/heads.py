@@ -1,7 +1,7 @@
-"""Which classifiers can stand behind features? `HEADS`: each with settings to begin with, a grid to search, and how its numbers are counted.
+"""Which classifiers can stand behind features? `HEADS`: each with settings to begin with and a grid to search.
 
-The work is scikit-learn's, but for the two that are quicker here (`issun.features.ridge`, `issun.features.squared_hinge`), and for the kernel machine where scikit-learn-intelex is
-installed (the extra `intelex`).
+The work is scikit-learn's, but for the two that are quicker here (`issun.features.ridge`, `issun.features.squared_hinge`), and for the
+kernel machine where scikit-learn-intelex is installed (the extra `intelex`).
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Parts:
     @property
     def size(self) -> int:
         """How many features an image has."""
-        return self.train.shape[1]
+        return int(self.train.shape[1])
 
 
 def checked_features(features: object, what: str) -> NDArray[np.float32]:
@@ -102,7 +102,7 @@ def check_learnable(features: NDArray[np.float32], labels: NDArray[np.int32]) ->
         raise HeadError(f"all {len(labels):,} training images have the class {labels[0]}; a head needs at least two classes")
     if not varying(features).any():
         raise HeadError(
-            f"all {features.shape[1]:,} features are constant: they are the same for each of the {len(features):,} training images, so that "
+            f"all {features.shape[1]:,} features are constant: the same for each of the {len(features):,} training images, so that "
             f"nothing can be learnt; take another layer, or other weights (a layer whose units are all dead gives only zeros)"
         )
 

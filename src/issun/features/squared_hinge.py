@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import fmin_l_bfgs_b
 
 from issun.features.linear import LinearWeights
 
@@ -51,11 +51,13 @@ class SquaredHinge:
             return value, np.concatenate([gradient.ravel(), -2 * self.C * pull.sum(axis=0, dtype=np.float64)])
 
         # The loss is a sum in float32: below about 1e-7 of it nothing can be told apart, and 1e-6 changes no class.
-        options = {"maxiter": self.max_iter, "maxfun": 2 * self.max_iter, "ftol": 1e-6, "gtol": 0.0, "maxcor": 20}
-        found = minimize(loss, np.zeros((size + 1) * count), jac=True, method="L-BFGS-B", options=options)
-        self.coef_ = found.x[: size * count].reshape(size, count).T.astype(np.float32)
-        self.intercept_ = found.x[size * count :].astype(np.float32)
-        self.n_iter_ = int(found.nit) if found.status == 0 else self.max_iter
+        factor = 1e-6 / np.finfo(np.float64).eps
+        start = np.zeros((size + 1) * count)
+        found, _, about = fmin_l_bfgs_b(loss, start, factr=factor, pgtol=0, m=20, maxiter=self.max_iter, maxfun=2 * self.max_iter)
+        self.coef_ = found[: size * count].reshape(size, count).T.astype(np.float32)
+        self.intercept_ = found[size * count :].astype(np.float32)
+        # 1: too many steps; 2: no step makes it smaller, which is as far as float32 goes.
+        self.n_iter_ = self.max_iter if about["warnflag"] == 1 else int(about["nit"])
         return self
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -194,5 +193,4 @@ def count(model: Any) -> int:
         leaves = sum(tree.tree_.n_leaves for tree in model.estimators_)
         splits = sum(tree.tree_.node_count for tree in model.estimators_) - leaves
         return int(4 * splits + len(model.classes_) * leaves)
-    shape = (model.n_samples_fit_, model.n_features_in_)
-    return math.prod(shape) + shape[0]
+    return int(model.n_samples_fit_) * (int(model.n_features_in_) + 1)

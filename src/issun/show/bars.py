@@ -48,10 +48,10 @@ def draw_bars(axes: Axes, frame: pd.DataFrame, *, axis: str = "validation accura
         for _, row in rows.iterrows():
             number = kinds.index(row["kind"])
             value, spread = 100 * float(row["value"]), 100 * float(row["deviation"])
-            colour = COLOURS[number % len(COLOURS)]
+            colour, told = COLOURS[number % len(COLOURS)], axes.get_legend_handles_labels()[1]
             axes.barh(
                 -place, 0 if math.isnan(value) else value - low, 0.8, left=low, color=colour if not number else "white", edgecolor=colour,
-                hatch=hatches[number % len(hatches)], linewidth=0.9, label=row["kind"] if row["kind"] not in axes.get_legend_handles_labels()[1] else None,
+                hatch=hatches[number % len(hatches)], linewidth=0.9, label=row["kind"] if row["kind"] not in told else None,
             )  # fmt: skip
             end = value
             if not math.isnan(spread):

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from issun.show.numbers import duration, mean_text, percent, short_count
+from issun.show.numbers import duration, label_count, mean_text, percent, short_count
 from issun.show.tables import plain_table
 
 
@@ -21,17 +21,16 @@ def heads_table(frame: pd.DataFrame) -> RenderableType:
     frame : DataFrame
         As `issun.features.comparing.summary` gives it.
     """
-    columns = ["features of", "head", "features", "numbers", "trained", "validation", "test", "time"]
+    columns = ["from", "head", "features", "size", "trained", "validation", "test", "time"]
     table = plain_table(*columns, left=columns[:2])
-    for column in table.columns[:2]:
-        column.overflow = "fold"
+    table.padding = (0, 1, 0, 0)  # a second space between eight columns would cost what names need
     best = frame["validation"].idxmax() if frame["validation"].notna().any() else None
     for index, row in frame.iterrows():
-        sizes = [_count(row[name]) for name in ("features", "parameters", "trained")]
+        sizes = [label_count(row["features"]), *(short_count(row[name]) for name in ("parameters", "trained"))]
         mark = " *" if row["problem"] else ""
         # Percent signs would cost two columns that names need.
         accuracies = [mean_text(row[name], row[f"{name}_sd"]).removesuffix(" %") for name in ("validation", "test")]
-        cells = [row["extractor"], f"{row['head']}{mark}", *sizes, *accuracies, duration(row["seconds"]).replace(" min ", "m")]
+        cells = [row["extractor"], f"{row['head']}{mark}", *sizes, *accuracies, _time(row["seconds"])]
         table.add_row(*(Text(str(cell)) for cell in cells), style="bold" if index == best else "")
     return Group(table, Text(""), *(Text(line) for line in notes(frame)))
 
@@ -40,9 +39,10 @@ def notes(frame: pd.DataFrame) -> Iterator[str]:
     """Yield what is to be known of the rows: the settings that were chosen, of how many, on how many images; what went wrong."""
     draws = sorted(set(frame["draws"]))
     if max(draws) > 1:
-        yield f"Accuracies in %, means ± standard deviations over {' or '.join(map(str, draws))} draws; settings are those of the best draw."
+        yield f"Accuracies in %, means ± deviations over {' or '.join(map(str, draws))} draws; settings are those of the best draw."
     else:
         yield "Accuracies in %."
+    yield "size: parameters of extractor and head together; trained: those that learning set."
     for _, row in frame.iterrows():
         chosen = settings_text(row["settings"])
         searched = f", best of {row['tried']} tries" if row["tried"] else ""
@@ -55,8 +55,9 @@ def notes(frame: pd.DataFrame) -> Iterator[str]:
 
 def best_line(frame: pd.DataFrame) -> str:
     """Return the best row on validation in words, its test figure beside it."""
-    row = frame.loc[frame["validation"].idxmax()]
-    return f"Best on validation: {row['extractor']}, {row['head']}: {percent(row['validation'])}; test {mean_text(row['test'], row['test_sd'])}"
+    row = frame.sort_values("validation", ascending=False, kind="stable").iloc[0]
+    test = mean_text(row["test"], row["test_sd"])
+    return f"Best on validation: {row['extractor']}, {row['head']}: {percent(row['validation'])}; test {test}"
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
@@ -70,5 +71,6 @@ def settings_text(settings: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _count(count: int) -> str:
-    return f"{count:,}" if count < 1_000_000 else short_count(count)
+def _time(seconds: float) -> str:
+    """Return a time in as few letters as it can be understood in."""
+    return duration(seconds) if seconds < 59.5 else f"{seconds / 60:.0f} min" if seconds < 5700 else f"{seconds / 3600:.1f} h"

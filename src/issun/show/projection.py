@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patheffects import withStroke
@@ -66,8 +67,9 @@ def draw_projection(
     size = float(np.clip(9000 / max(1, len(points)), 4, 40))
     for label in present:
         own = points[chosen == label]
+        marker = MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
         axes.scatter(
-            own[:, 0], own[:, 1], s=size, color=COLOURS[label % len(COLOURS)], marker=MARKERS[(label + label // len(COLOURS)) % len(MARKERS)],
+            own[:, 0], own[:, 1], s=size, color=COLOURS[label % len(COLOURS)], marker=marker,
             alpha=0.6, linewidths=0,
         )  # fmt: skip
     axes.margins(0.06)
@@ -106,7 +108,6 @@ def _thumbnails(
 
 def _thumbnail(axes: Axes, point: NDArray[np.float32], image: NDArray[np.uint8], colour: str) -> None:
     zoom = _THUMBNAIL / max(image.shape[:2])
-    picture = OffsetImage(shown(image), zoom=zoom, cmap="gray", norm=None, interpolation="nearest")
-    picture.get_children()[0].set_clim(0, 255)
+    picture = OffsetImage(shown(image), zoom=zoom, cmap="gray", norm=Normalize(0, 255), interpolation="nearest")
     frame = {"edgecolor": colour, "linewidth": 1.4, "boxstyle": "square,pad=0.05"}
     axes.add_artist(AnnotationBbox(picture, (float(point[0]), float(point[1])), frameon=True, pad=0.05, bboxprops=frame, zorder=6))
