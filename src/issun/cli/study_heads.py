@@ -1,0 +1,81 @@
+"""What do heads on a study's features say, beside the networks' own softmax?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from issun.features.comparing import summary
+from issun.show.heads import heads_table
+from issun.show.numbers import counted
+from issun.study import Study
+from issun.study.statistics import mean_and_deviation, seed_margin
+
+#: What the row of a network's own classifier is called.
+SOFTMAX = "softmax"
+
+
+def heads_frame(study: Study, *, test: bool = True) -> pd.DataFrame:
+    """Return the study's heads as `issun.features.comparing.compare` gives them, and before those of trained networks their softmax."""
+    found = study.head_results(test=test).rename(columns={"label": "extractor"})
+    if found.empty:
+        return found
+    trials = study.trials(test=test).set_index("trial_id")
+    rows: list[dict[str, Any]] = []
+    seen: set[tuple[str, str]] = set()
+    for _, row in found.iterrows():
+        if row["trial_id"] is not None and (row["layer"], row["trial_id"]) not in seen:
+            seen.add((row["layer"], row["trial_id"]))
+            trial = trials.loc[row["trial_id"]]
+            own = {name: row[name] for name in ("extractor", "layer", "draw", "trial_id", "network", "features")}
+            own |= {"head": SOFTMAX, "settings": {}, "parameters": trial["parameters"], "trained": trial["trained"]}
+            own |= {"validation": trial["validation_accuracy"], "seconds": trial["seconds"], "images": 0, "tried": 0, "search_images": 0}
+            rows.append(own | {"problem": ""} | ({"test": trial["test_accuracy"]} if test else {}))
+        rows.append(row.to_dict())
+    frame = pd.DataFrame(rows)
+    # Softmax first, then the heads in the order in which the file asks for them.
+    order = {name: place for place, name in enumerate([SOFTMAX, *dict.fromkeys(found["head"])])}
+    return frame.sort_values("head", key=lambda heads: heads.map(order), kind="stable").sort_values("extractor", kind="stable")
+
+
+def gains(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield for each head on a trained network what it gains over the network's own softmax, seed by seed, on validation and test."""
+    for (extractor, layer), rows in frame.groupby(["extractor", "layer"], sort=False):
+        softmax = rows[rows["head"] == SOFTMAX].set_index("draw")
+        for head, own in rows[rows["head"] != SOFTMAX].groupby("head", sort=False):
+            pairs = own.set_index("draw").join(softmax[["validation", "test"]], rsuffix="_softmax", how="inner")
+            if pairs.empty:
+                continue
+            words = []
+            for part in ("validation", "test"):
+                mean, deviation = mean_and_deviation([100 * value for value in pairs[part] - pairs[f"{part}_softmax"]])
+                spread = "" if len(pairs) < 2 else f" ± {deviation:.2f}"
+                words.append(f"{part} {mean:+.2f}{spread}")
+                if part == "validation":
+                    # One seed says nothing of the spread; with several the gain must lie beyond its one-sided 95 % margin.
+                    clear = len(pairs) > 1 and abs(mean) > seed_margin(deviation, len(pairs))
+                    verdict = ("a gain" if mean > 0 else "a loss") if clear else "one seed, no verdict" if len(pairs) < 2 else "no clear gain"
+            yield f"{extractor}, {head} against softmax: {', '.join(words)} points ({counted(len(pairs), 'seed')}): {verdict}"
+
+
+def print_heads(console: Console, study: Study) -> None:
+    """Print the heads of a study, if it has any: the table, and what they gain over softmax."""
+    frame = heads_frame(study)
+    if frame.empty:
+        return
+    console.print(f"\nHeads on features{f' ({study.mark})' if study.mark else ''}:", soft_wrap=True)
+    for layer, rows in frame.groupby("layer", sort=False):
+        console.print(f"\nLayer {layer}", soft_wrap=True)
+        console.print(heads_table(summary(rows)))
+    console.print()
+    for line in gains(frame):
+        console.print(line)
+
+
+def heads_json(study: Study) -> list[dict[str, Any]]:
+    """Return the means of a study's heads over draws, as plain values."""
+    frame = heads_frame(study)
+    return [] if frame.empty else summary(frame).to_dict("records")  # type: ignore[return-value]
