@@ -26,6 +26,7 @@ ROOMS = (
         "model",
         "training",
         "features",
+        "sklearn",
         "show",
         "study",
         "bench",

@@ -18,6 +18,8 @@ _DEFINED_IN = {
     "load": "issun.data.named",
     "Dataset": "issun.data.dataset",
     "Split": "issun.data.dataset",
+    "ConvFeatures": "issun.sklearn",
+    "ConvNetClassifier": "issun.sklearn",
     "Recipe": "issun.recipe",
     "Augmentation": "issun.augmentation",
     "augmented": "issun.engine.reference_augment",
@@ -29,6 +31,8 @@ _DEFINED_IN = {
 
 __all__ = [
     "Augmentation",
+    "ConvFeatures",
+    "ConvNetClassifier",
     "Dataset",
     "IssunError",
     "Model",

@@ -9,6 +9,8 @@ from issun.engine.reference_augment import augmented as augmented
 from issun.errors import IssunError as IssunError
 from issun.model import Model as Model
 from issun.recipe import Recipe as Recipe
+from issun.sklearn import ConvFeatures as ConvFeatures
+from issun.sklearn import ConvNetClassifier as ConvNetClassifier
 from issun.study.study import Study as Study
 from issun.study.sweep import sweep as sweep
 from issun.training import train as train

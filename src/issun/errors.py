@@ -17,6 +17,7 @@ argument, the rule, the value that broke it and what to do.
     │   └── StudyVersionError   it was written by a newer issun
     ├── StudyFileError      a file that asks for studies (TOML) says something that cannot be (names line and key)
     ├── SelectionError      no network meets the target or the budget
+    ├── EstimatorError      a scikit-learn estimator's parameters or data cannot be used (also a ValueError)
     └── Cancelled           the work was stopped on request (Ctrl-C)
 """
 
@@ -101,6 +102,10 @@ class StudyFileError(IssunError):
 
 class SelectionError(IssunError):
     """No network of the study meets the target or the budget."""
+
+
+class EstimatorError(IssunError, ValueError):
+    """Parameters or data of a scikit-learn estimator cannot be used; also a ValueError, which scikit-learn expects."""
 
 
 class Cancelled(IssunError):

@@ -1,0 +1,225 @@
+"""`ConvNetClassifier`: a small network as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from issun.arch.net import Net
+from issun.engine import State, fit, handed_over, make_engine, scaling_for, threads_available
+from issun.engine.randomness import shuffled
+from issun.errors import EstimatorError
+from issun.model import Model
+from issun.recipe import Recipe
+from issun.sklearn.images import TakesImages, errors_of
+
+
+class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
+    """A convolutional network, trained by the compiled core.
+
+    Parameters
+    ----------
+    network : str
+        In issun's notation, ending with its classifier, ``dense``.
+    knobs : mapping of str to int, optional
+        Values of the knobs where `network` is a family, such as ``{"n": 8}``.
+    recipe : Recipe or mapping, optional
+        How to train, or settings in place of the defaults, `Recipe.for_images` of the number of images.
+    epochs, batch_size, learning_rate : optional
+        In place of the recipe's; here so that a search can reach them.
+    class_weight : "balanced" or mapping of class to float, optional
+        What an image of each class counts.
+    validation_fraction : float
+        Share of the images that is set aside, by class, to watch every epoch on; needed by a recipe with `patience` or
+        ``keep="best"``. By default nothing is, as in cross-validation the folds do that.
+    image_shape : tuple of int, optional
+        As of `ConvFeatures`.
+    warm_start : bool
+        Whether a further `fit` begins with the weights of the last one, where network and classes are the same.
+    random_state : int, RandomState or None
+    threads : int, optional
+        By default one for each core; the result is the same to the bit.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        Class labels of any type.
+    model_ : Model
+        The trained network; ``model_.save`` writes it to a file that holds numbers and no code, which a pickle cannot promise.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    image_shape_, range_
+        As of `ConvFeatures`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from issun import ConvNetClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> classifier = ConvNetClassifier("conv 8, pool, conv 16, dense", epochs=12, random_state=0).fit(X[:1400], y[:1400])
+    >>> bool(classifier.score(X[1400:], y[1400:]) > 0.9)
+    True
+    """
+
+    classes_: NDArray[Any]
+    model_: Model
+
+    def __init__(
+        self,
+        network: str = "conv 8 same, pool same, conv 16 same, pool same, dense",
+        *,
+        knobs: Mapping[str, int] | None = None,
+        recipe: Recipe | Mapping[str, Any] | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        class_weight: Any = None,
+        validation_fraction: float = 0.0,
+        image_shape: tuple[int, ...] | None = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        self.network = network
+        self.knobs = knobs
+        self.recipe = recipe
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.class_weight = class_weight
+        self.validation_fraction = validation_fraction
+        self.image_shape = image_shape
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.threads = threads
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> ConvNetClassifier:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like, shape (N, height, width), (N, height, width, channels) or (N, values)
+            Images.
+        y : array-like, shape (N,)
+            Labels of any type, of at least two classes.
+
+        Raises
+        ------
+        EstimatorError
+            Where parameters, images or labels cannot be used, or training diverged; it is also a ValueError.
+        """
+        model: Model | None = getattr(self, "model_", None) if self.warm_start else None
+        known = None if model is None else self.classes_
+        rows, targets = self._rows(X, reset=True, y=_needed(y, self))
+        check_classification_targets(targets)
+        self.classes_, labels = np.unique(targets, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise EstimatorError(f"{type(self).__name__} needs at least two classes, but there is only one class: {self.classes_[0]!r}")
+        with errors_of(self):
+            net = self._fitted_net(self.network, self.knobs, len(self.classes_))
+            start = None if model is None else self._weights_of(model, known, net)
+            self._train(net, self._images(rows), labels.astype(np.int32), start)
+        return self
+
+    def _weights_of(self, model: Model, classes: Any, net: Net) -> NDArray[np.float32]:
+        """Return the weights that a warm start begins with."""
+        if model.net != net or not np.array_equal(classes, self.classes_):
+            raise EstimatorError(
+                f"`warm_start` goes on with `{model.net}` for the classes {list(classes)}, but now there is `{net}` for "
+                f"{list(self.classes_)}: begin with a clone"
+            )
+        return model.weights
+
+    def _chosen_recipe(self, images: int) -> Recipe:
+        own = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
+        own = {name: value for name, value in own.items() if value is not None}
+        if isinstance(self.recipe, Recipe):
+            return Recipe(**self.recipe.model_dump() | own)
+        return Recipe.for_images(images, **{**(self.recipe or {}), **own})
+
+    def _train(self, net: Net, images: NDArray[np.uint8], labels: NDArray[np.int32], start: NDArray[np.float32] | None) -> None:
+        seed = self._seed()
+        train, aside = self._split(labels, seed)
+        recipe = self._chosen_recipe(len(train))
+        if not len(aside) and (recipe.patience is not None or recipe.keep == "best"):
+            raise EstimatorError("`patience` and `keep` of the recipe need images to watch: give `validation_fraction`, such as 0.1")
+        if net.trained == 0:
+            raise EstimatorError(f"`{net}` has nothing to train: use ConvFeatures for an untrained network")
+        counts = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[labels])
+        weights = None if self.class_weight is None else np.asarray(counts, np.float32)
+        scaling = scaling_for(recipe, images, train)
+        threads = threads_available() if self.threads is None else self.threads
+        engine = make_engine(net, recipe, scaling, threads, class_weights=weights)
+        state = State.start(net, recipe, seed)
+        if start is not None:
+            state.weights[:] = start
+            if state.average is not None:
+                state.average[:] = start
+        self.loss_curve_: list[float] = []
+        if len(aside):
+            fit(engine, net, recipe, images, labels, train, aside, seed, state, lambda line, _: self.loss_curve_.append(line.train_loss))
+        else:
+            while state.epoch < recipe.epochs and np.isfinite(self.loss_curve_[-1:]).all():
+                self.loss_curve_.append(engine.train_epoch(state, images, labels, shuffled(train, seed, state.epoch), seed).loss)
+        if not np.isfinite(self.loss_curve_[-1]):
+            raise EstimatorError(f"training diverged in epoch {state.epoch}: take a smaller `learning_rate` (now {recipe.learning_rate:g})")
+        kept, epoch = handed_over(recipe, state)
+        about = {
+            "made by": type(self).__name__,
+            "seed": str(seed),
+            "epoch": f"{epoch} of {state.epoch}",
+            "recipe": recipe.model_dump_json(),
+        }
+        names = [str(name) for name in self.classes_]
+        if len(set(names)) < len(names):
+            names = [repr(name) for name in self.classes_.tolist()]
+        self.model_ = Model(net, kept, scaling, tuple(names), about)
+
+    def _split(self, labels: NDArray[np.int32], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        everything = np.arange(len(labels))
+        if not self.validation_fraction:
+            return everything, everything[:0]
+        if not 0 < self.validation_fraction < 1:
+            raise EstimatorError(f"`validation_fraction` (={self.validation_fraction!r}) must be at least 0 and below 1")
+        train, aside = train_test_split(everything, test_size=self.validation_fraction, stratify=labels, random_state=seed)
+        return np.sort(train), np.sort(aside)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Return the probability of each class, in the order of `classes_`, float32 of shape (N, classes)."""
+        check_is_fitted(self)
+        rows = self._rows(X, reset=False)
+        with errors_of(self):
+            return self.model_.predict_proba(self._images(rows), self.threads)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the most probable class of each image, shape (N,)."""
+        check_is_fitted(self)
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `model_` to a safetensors file: numbers and text, no code, readable by later versions; see `Model.save`.
+
+        A file takes uint8 images, as the network does; `range_` tells what was done to other values before.
+        """
+        check_is_fitted(self)
+        self.model_.save(path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _needed(y: Any, estimator: object) -> Any:
+    if y is None:
+        raise EstimatorError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    return y

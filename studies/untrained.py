@@ -1,0 +1,300 @@
+"""What can a network do whose convolutions nobody trains? `python studies/untrained.py --data-dir FOLDER [--only cifar10]`
+
+Three questions: MNIST with at most 4,086 parameters in all (as many as the frozen network of `random-features` has), MNIST of any size, and
+CIFAR-10 of any size. The filters come from patches of the training images or are drawn; what is fitted to labels is one linear layer.
+
+For each question the candidates are compared on validation, with some of the training images and one draw; then the best one is made anew
+from all training images, draw after draw, and measured on the test part once. After each step `results/untrained.json` is written, and a
+further run goes on from there. `seconds` is one draw from the images in memory to the predictions of the test part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.blas import ssyrk
+from sklearn.linear_model import LogisticRegression
+
+from issun import load, parse_network
+from issun.data.dataset import Dataset, Split
+from issun.engine import scaling_for
+from issun.features import Extractor, Patches, make_extractor
+from issun.recipe import Recipe
+from issun.study.machine import machine
+
+Floats = NDArray[np.float32]
+
+#: Penalties that are tried, as a share of the number of images: features are standardised.
+PENALTIES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+#: Images whose features are in memory together.
+TOGETHER = 4096
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network without its classifier, where its weights come from, and the head."""
+
+    network: str
+    weights: str = "kmeans"
+    patches: dict[str, Any] = field(default_factory=dict)
+    head: str = "ridge"
+    flips: bool = False
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{name} {value}" for name, value in self.patches.items())
+        return f"{self.network} | {self.weights} ({settings}) | {self.head}{' with mirror images' if self.flips else ''}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Data, what a candidate may cost, the candidates, images to choose with, and draws to measure."""
+
+    data: str
+    least: float
+    aim: float
+    candidates: tuple[Candidate, ...]
+    choosing: int
+    draws: int
+    parameters: int | None = None
+    minutes: float | None = None
+
+
+_STROKES = {"whitening": 1.0, "threshold": 0.0}
+_SMALL = (
+    "conv 10 5x5, avgpool 4",
+    "conv 14 5x5, avgpool 5 same",
+    "conv 19 7x7, avgpool 6 same",
+    "conv 8 5x5, pool, dwconv 2 5x5, avgpool",
+    "conv 5 5x5, pool, dwconv 4 5x5, avgpool",
+    "conv 6 9x9, pool, dwconv 4 5x5, avgpool",
+)
+_MNIST = (
+    "conv 256 7x7, avgpool 6 same",
+    "conv 256 7x7, avgpool 4 same",
+    "conv 32 5x5, pool, conv 256 5x5, avgpool 2",
+    "conv 64 7x7, pool, conv 512 5x5, avgpool 2 same",
+)
+_CIFAR = (
+    "conv 400 6x6, avgpool 14 same",
+    "conv 400 6x6, avgpool 9",
+)
+_SHARP = {"whitening": 0.1, "threshold": 0.5}
+
+QUESTIONS = {
+    "mnist-small": Question(
+        "mnist",
+        0.975,
+        0.985,
+        tuple(Candidate(text, kind, _STROKES, "softmax") for text in _SMALL for kind in ("kmeans", "patches", "pca", "random")),
+        choosing=20_000,
+        draws=5,
+        parameters=4_086,
+    ),
+    "mnist": Question(
+        "mnist",
+        0.992,
+        0.995,
+        tuple(Candidate(text, kind, _SHARP) for text in _MNIST for kind in ("kmeans", "patches", "random")),
+        choosing=15_000,
+        draws=1,
+        minutes=5,
+    ),
+    "cifar10": Question(
+        "cifar10",
+        0.76,
+        0.80,
+        tuple(Candidate(text, kind, _SHARP, flips=True) for text in _CIFAR for kind in ("kmeans", "patches", "random")),
+        choosing=10_000,
+        draws=1,
+        minutes=15,
+    ),
+}
+
+
+class Sums:
+    """What ridge regression needs of standardised features: their products with each other and with the classes, batch by batch."""
+
+    def __init__(self, first: Floats, classes: int) -> None:
+        self.shift = first.mean(axis=0)
+        self.scale = 1 / np.maximum(first.std(axis=0), 1e-3 * max(float(first.std()), 1e-12))
+        size = first.shape[1]
+        self.products = np.zeros((size, size), np.float32, order="F")
+        self.means, self.with_classes = np.zeros(size), np.zeros((size, classes))
+        self.per_class = np.zeros(classes)
+        self.count = 0
+
+    def standardised(self, features: Floats) -> Floats:
+        """Standardise features in place, by the first batch."""
+        features -= self.shift
+        features *= self.scale
+        return features
+
+    def add(self, features: Floats, labels: NDArray[np.int32]) -> None:
+        """Add a batch; the features are changed."""
+        targets = np.eye(len(self.per_class), dtype=np.float32)[labels]
+        values = self.standardised(features)
+        self.products = ssyrk(1.0, values.T, 1.0, self.products, overwrite_c=1)
+        self.with_classes += values.T @ targets
+        self.means += values.sum(axis=0, dtype=np.float64)
+        self.per_class += targets.sum(axis=0)
+        self.count += len(values)
+
+    def solved(self, penalty: float) -> tuple[Floats, Floats]:
+        """Return weights (features, classes) and biases (classes,) for standardised features."""
+        mean, share = self.means / self.count, self.per_class / self.count
+        system = self.products.astype(np.float64, order="F")
+        system -= self.count * np.outer(mean, mean)
+        system[np.diag_indices_from(system)] += penalty * self.count
+        factor = cho_factor(system, overwrite_a=True, check_finite=False)
+        weights = cho_solve(factor, self.with_classes - self.count * np.outer(mean, share), check_finite=False)
+        return weights.astype(np.float32), (share - mean @ weights).astype(np.float32)
+
+
+def batches(extractor: Extractor, dataset: Dataset, chosen: NDArray[np.int64], flips: bool) -> Any:
+    """Yield features and labels of the chosen training images, and of their mirror images."""
+    for start in range(0, len(chosen), TOGETHER):
+        part = chosen[start : start + TOGETHER]
+        images = dataset.images[part]
+        yield extractor.features(images), dataset.labels[part]
+        if flips:
+            yield extractor.features(np.ascontiguousarray(images[:, :, ::-1])), dataset.labels[part]
+
+
+def scores(extractor: Extractor, images: NDArray[np.uint8], sums: Sums, weights: Floats, bias: Floats, flips: bool) -> Floats:
+    """Return the classes' scores; with mirror images the sum of both."""
+    total = np.zeros((len(images), len(bias)), np.float32)
+    for mirrored in (False, True)[: 1 + flips]:
+        for part, features in extractor.batches(np.ascontiguousarray(images[:, :, ::-1]) if mirrored else images, TOGETHER):
+            total[part] += sums.standardised(features) @ weights + bias
+    return total
+
+
+@dataclass
+class Answer:
+    """What came of one draw; `test` is nothing while candidates are compared."""
+
+    validation: float
+    penalty: float
+    features: int
+    parameters: int
+    seconds: float
+    test: float | None = None
+
+
+def ridge(
+    candidate: Candidate, extractor: Extractor, dataset: Dataset, train: NDArray[np.int64], aside: NDArray[np.int64], final: bool
+) -> tuple[float, float, float | None]:
+    """Return validation accuracy, penalty and test accuracy; the final weights are those of all images, with the same penalty."""
+    sums: Sums | None = None
+    for features, labels in batches(extractor, dataset, train, candidate.flips):
+        sums = sums or Sums(features, len(dataset.classes))
+        sums.add(features, labels)
+    assert sums is not None
+    best = (-1.0, 0.0)
+    watched = [sums.standardised(extractor.features(dataset.images[aside]))]
+    if candidate.flips:
+        watched.append(sums.standardised(extractor.features(np.ascontiguousarray(dataset.images[aside][:, :, ::-1]))))
+    for penalty in PENALTIES:
+        weights, bias = sums.solved(penalty)
+        total = sum(values @ weights + bias for values in watched)
+        best = max(best, (float((total.argmax(axis=1) == dataset.labels[aside]).mean()), penalty))
+    if not final:
+        return *best, None
+    del watched
+    for features, labels in batches(extractor, dataset, aside, candidate.flips):
+        sums.add(features, labels)
+    found = scores(extractor, dataset.test_images, sums, *sums.solved(best[1]), candidate.flips)
+    return *best, float((found.argmax(axis=1) == dataset.test_labels).mean())
+
+
+def softmax(
+    candidate: Candidate, extractor: Extractor, dataset: Dataset, train: NDArray[np.int64], aside: NDArray[np.int64], final: bool
+) -> tuple[float, float, float | None]:
+    """As `ridge`, for logistic regression; standardising is linear and part of its weights."""
+    everything = np.concatenate([train, aside])
+    features = extractor.features(dataset.images[everything])
+    mean, deviation = features[: len(train)].mean(axis=0), np.maximum(features[: len(train)].std(axis=0), 1e-6)
+    features = (features - mean) / deviation
+    labels = dataset.labels[everything]
+    best, model = (-1.0, 0.0), None
+    for penalty in (1e-6, 1e-5, 1e-4):
+        model = LogisticRegression(C=1 / (penalty * len(train)), max_iter=300, tol=1e-3).fit(features[: len(train)], labels[: len(train)])
+        best = max(best, (float(model.score(features[len(train) :], labels[len(train) :])), penalty))
+    if not final:
+        return *best, None
+    model = LogisticRegression(C=1 / (best[1] * len(everything)), max_iter=1000, tol=1e-3).fit(features, labels)
+    return *best, float(model.score((extractor.features(dataset.test_images) - mean) / deviation, dataset.test_labels))
+
+
+def answer(candidate: Candidate, dataset: Dataset, train: NDArray[np.int64], aside: NDArray[np.int64], seed: int, final: bool) -> Answer:
+    """Make one draw of a candidate and measure it."""
+    began = time.perf_counter()
+    net = parse_network(f"{candidate.network}, dense", dataset.input, len(dataset.classes))
+    scaling = scaling_for(Recipe(), dataset.images, train)
+    patches = Patches(**candidate.patches)
+    extractor = make_extractor(net, candidate.weights, dataset.images[train], scaling, seed=seed, patches=patches)  # type: ignore[arg-type]
+    head = {"ridge": ridge, "softmax": softmax}[candidate.head]
+    validation, penalty, test = head(candidate, extractor, dataset, train, aside, final)
+    parameters = extractor.parameters + (extractor.size + 1) * len(dataset.classes)
+    return Answer(validation, penalty, extractor.size, parameters, time.perf_counter() - began, test)
+
+
+def run(name: str, question: Question, dataset: Dataset, results: dict[str, Any], keep: Any) -> None:
+    """Answer a question as far as `results` does not hold it yet."""
+    train, aside = dataset.parts(dataset.resolved(Split()))
+    random = np.random.default_rng(0)
+    some = np.sort(random.permutation(train)[: question.choosing])
+    mine = results.setdefault(name, {"chosen": None, "candidates": {}, "draws": []})
+    for candidate in question.candidates:
+        if str(candidate) in mine["candidates"]:
+            continue
+        found = answer(candidate, dataset, some, aside, 0, final=False)
+        if question.parameters is not None and found.parameters > question.parameters:
+            raise SystemExit(f"{candidate} has {found.parameters:,} parameters, more than {question.parameters:,}")
+        mine["candidates"][str(candidate)] = asdict(found)
+        print(f"{100 * found.validation:6.2f} %  {found.parameters:>9,}  {found.seconds:5.0f} s  {candidate}", flush=True)
+        keep()
+    best = max(question.candidates, key=lambda candidate: mine["candidates"][str(candidate)]["validation"])
+    if mine["chosen"] != str(best):
+        mine |= {"chosen": str(best), "draws": []}
+    for seed in range(len(mine["draws"]), question.draws):
+        mine["draws"].append(asdict(answer(best, dataset, train, aside, seed, final=True)))
+        keep()
+    tests = [draw["test"] for draw in mine["draws"]]
+    seconds = max(draw["seconds"] for draw in mine["draws"])
+    mine |= {"test": float(np.mean(tests)), "spread": float(np.std(tests, ddof=1)) if len(tests) > 1 else None, "seconds": seconds}
+    mine |= {"least": question.least, "aim": question.aim, "minutes": question.minutes}
+    keep()
+    print(
+        f"{name}: {best}\n  test {100 * mine['test']:.2f} % (asked {100 * question.least:g}, aim {100 * question.aim:g}), {seconds:.0f} s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir")
+    parser.add_argument("--only", nargs="*", choices=QUESTIONS, default=list(QUESTIONS))
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "untrained.json")
+    options = parser.parse_args()
+    results: dict[str, Any] = json.loads(options.output.read_text()) if options.output.exists() else {}
+    results["machine"] = machine()
+
+    def keep() -> None:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(results, indent=1) + "\n")
+
+    for name in options.only:
+        question = QUESTIONS[name]
+        run(name, question, load(question.data, options.data_dir), results, keep)
+
+
+if __name__ == "__main__":
+    main()
