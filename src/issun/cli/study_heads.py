@@ -27,23 +27,25 @@ def heads_frame(study: Study, *, test: bool = True) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
     for _, row in found.iterrows():
-        if row["trial_id"] is not None and (row["layer"], row["trial_id"]) not in seen:
+        if isinstance(row["trial_id"], str) and (row["layer"], row["trial_id"]) not in seen:
             seen.add((row["layer"], row["trial_id"]))
             trial = trials.loc[row["trial_id"]]
             own = {name: row[name] for name in ("extractor", "layer", "draw", "trial_id", "network", "features")}
             own |= {"head": SOFTMAX, "settings": {}, "parameters": trial["parameters"], "trained": trial["trained"]}
             own |= {"validation": trial["validation_accuracy"], "seconds": trial["seconds"], "images": 0, "tried": 0, "search_images": 0}
             rows.append(own | {"problem": ""} | ({"test": trial["test_accuracy"]} if test else {}))
-        rows.append(row.to_dict())
+        rows.append({str(name): value for name, value in row.items()})
     frame = pd.DataFrame(rows)
     # Softmax first, then the heads in the order in which the file asks for them.
-    order = {name: place for place, name in enumerate([SOFTMAX, *dict.fromkeys(found["head"])])}
-    return frame.sort_values("head", key=lambda heads: heads.map(order), kind="stable").sort_values("extractor", kind="stable")
+    for column, names in (("head", [SOFTMAX, *found["head"]]), ("extractor", list(found["extractor"]))):
+        order = {name: place for place, name in enumerate(dict.fromkeys(names))}
+        frame = frame.sort_values(column, key=lambda values, order=order: values.map(order), kind="stable")  # type: ignore[misc]
+    return frame
 
 
 def gains(frame: pd.DataFrame) -> Iterator[str]:
     """Yield for each head on a trained network what it gains over the network's own softmax, seed by seed, on validation and test."""
-    for (extractor, layer), rows in frame.groupby(["extractor", "layer"], sort=False):
+    for (extractor, _), rows in frame.groupby(["extractor", "layer"], sort=False):
         softmax = rows[rows["head"] == SOFTMAX].set_index("draw")
         for head, own in rows[rows["head"] != SOFTMAX].groupby("head", sort=False):
             pairs = own.set_index("draw").join(softmax[["validation", "test"]], rsuffix="_softmax", how="inner")
@@ -56,8 +58,11 @@ def gains(frame: pd.DataFrame) -> Iterator[str]:
                 words.append(f"{part} {mean:+.2f}{spread}")
                 if part == "validation":
                     # One seed says nothing of the spread; with several the gain must lie beyond its one-sided 95 % margin.
-                    clear = len(pairs) > 1 and abs(mean) > seed_margin(deviation, len(pairs))
-                    verdict = ("a gain" if mean > 0 else "a loss") if clear else "one seed, no verdict" if len(pairs) < 2 else "no clear gain"
+                    clear = abs(mean) > seed_margin(deviation, len(pairs))
+                    if len(pairs) < 2:
+                        verdict = "one seed, no verdict"
+                    else:
+                        verdict = ("a gain" if mean > 0 else "a loss") if clear else "no clear gain"
             yield f"{extractor}, {head} against softmax: {', '.join(words)} points ({counted(len(pairs), 'seed')}): {verdict}"
 
 

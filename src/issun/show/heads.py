@@ -49,8 +49,9 @@ def notes(frame: pd.DataFrame) -> Iterator[str]:
         if row["tried"] and row["search_images"] < row["images"]:
             searched += f" on {row['search_images']:,} of {row['images']:,} images"
         problem = f"; * {row['problem']}" if row["problem"] else ""
+        learnt = f"; learnt from {row['images']:,} images" if row["images"] else ""
         if chosen or problem:
-            yield f"{row['extractor']}, {row['head']}: {chosen or 'own settings'}{searched}{problem}"
+            yield f"{row['extractor']}, {row['head']}: {chosen or 'own settings'}{searched}{learnt}{problem}"
 
 
 def best_line(frame: pd.DataFrame) -> str:

@@ -28,6 +28,11 @@ from issun.study.study import Study
 #: Changes when the same head would come out otherwise; part of every head's id.
 _VERSION = 1
 
+_KEPT = (
+    *("layer", "draw", "head", "features", "parameters", "trained"),
+    *("images", "tried", "search_images", "seconds", "problem"),
+)
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -104,20 +109,7 @@ def run_heads(
             for key, wish in missing.items():
                 result = train_head(wish, parts, seed=job.source.draw, threads=threads, report=tell)
                 row = row_of(job.source, extractor, result)
-                kept = (
-                    "layer",
-                    "draw",
-                    "head",
-                    "features",
-                    "parameters",
-                    "trained",
-                    "images",
-                    "tried",
-                    "search_images",
-                    "seconds",
-                    "problem",
-                )
-                values = {name: row[name] for name in kept} | {"settings": json.dumps(row["settings"])}
+                values = {name: row[name] for name in _KEPT} | {"settings": json.dumps(row["settings"])}
                 values |= {"id": key, "label": job.label, "network": job.network, "trial_id": job.trial_id}
                 values |= {"validation_accuracy": result.validation, "classes": result.validation_predictions}
                 store.finish_head(values, (result.test, result.test_predictions))
@@ -136,9 +128,8 @@ def _jobs(prepared: PreparedPart, study: Study) -> Iterator[_Job]:
             draws = entry.seeds or (0,)
             found = untrained(net, kinds, dataset, split, draws=draws, layer=entry.layer, before=entry.before, scaling=entry.scaling)
             for source in found:
-                yield _Job(
-                    source, source.label, str(net), None, _wishes(entry, [str(net), source.label, entry.scaling, split.id], source.draw)
-                )
+                whose = [str(net), source.label, entry.scaling, split.id]
+                yield _Job(source, source.label, str(net), None, _wishes(entry, whose, source.draw))
             continue
         row, trials = _best(prepared, study, entry)
         for seed, trial_id in trials:
