@@ -37,10 +37,9 @@ def heads_frame(study: Study, *, test: bool = True) -> pd.DataFrame:
         rows.append({str(name): value for name, value in row.items()})
     frame = pd.DataFrame(rows)
     # Softmax first, then the heads in the order in which the file asks for them.
-    for column, names in (("head", [SOFTMAX, *found["head"]]), ("extractor", list(found["extractor"]))):
-        order = {name: place for place, name in enumerate(dict.fromkeys(names))}
-        frame = frame.sort_values(column, key=lambda values, order=order: values.map(order), kind="stable")  # type: ignore[misc]
-    return frame
+    places = {name: place for place, name in enumerate(dict.fromkeys([*found["extractor"], SOFTMAX, *found["head"]]))}
+    ranks = frame[["extractor", "head"]].map(lambda name: places[name])
+    return frame.loc[ranks.sort_values(["extractor", "head"], kind="stable").index]
 
 
 def gains(frame: pd.DataFrame) -> Iterator[str]:
