@@ -47,22 +47,21 @@ def gains(frame: pd.DataFrame) -> Iterator[str]:
     for (extractor, _), rows in frame.groupby(["extractor", "layer"], sort=False):
         softmax = rows[rows["head"] == SOFTMAX].set_index("draw")
         for head, own in rows[rows["head"] != SOFTMAX].groupby("head", sort=False):
-            pairs = own.set_index("draw").join(softmax[["validation", "test"]], rsuffix="_softmax", how="inner")
-            if pairs.empty:
+            seeds = [draw for draw in own["draw"] if draw in softmax.index]
+            if not seeds:
                 continue
-            words = []
+            mine, words = own.set_index("draw"), []
             for part in ("validation", "test"):
-                mean, deviation = mean_and_deviation([100 * value for value in pairs[part] - pairs[f"{part}_softmax"]])
-                spread = "" if len(pairs) < 2 else f" ± {deviation:.2f}"
-                words.append(f"{part} {mean:+.2f}{spread}")
+                mean, deviation = mean_and_deviation([100 * (mine[part][seed] - softmax[part][seed]) for seed in seeds])
+                words.append(f"{part} {mean:+.2f}" + ("" if len(seeds) < 2 else f" ± {deviation:.2f}"))
                 if part == "validation":
                     # One seed says nothing of the spread; with several the gain must lie beyond its one-sided 95 % margin.
-                    clear = abs(mean) > seed_margin(deviation, len(pairs))
-                    if len(pairs) < 2:
+                    clear = abs(mean) > seed_margin(deviation, len(seeds))
+                    if len(seeds) < 2:
                         verdict = "one seed, no verdict"
                     else:
                         verdict = ("a gain" if mean > 0 else "a loss") if clear else "no clear gain"
-            yield f"{extractor}, {head} against softmax: {', '.join(words)} points ({counted(len(pairs), 'seed')}): {verdict}"
+            yield f"{extractor}, {head} against softmax: {', '.join(words)} points ({counted(len(seeds), 'seed')}): {verdict}"
 
 
 def print_heads(console: Console, study: Study) -> None:
@@ -73,7 +72,7 @@ def print_heads(console: Console, study: Study) -> None:
     console.print(f"\nHeads on features{f' ({study.mark})' if study.mark else ''}:", soft_wrap=True)
     for layer, rows in frame.groupby("layer", sort=False):
         console.print(f"\nLayer {layer}", soft_wrap=True)
-        console.print(heads_table(summary(rows)))
+        console.print(heads_table(summary(rows), key=layer == frame["layer"].iloc[-1]))
     console.print()
     for line in gains(frame):
         console.print(line)

@@ -13,13 +13,15 @@ from issun.show.numbers import duration, label_count, mean_text, percent, short_
 from issun.show.tables import plain_table
 
 
-def heads_table(frame: pd.DataFrame) -> RenderableType:
+def heads_table(frame: pd.DataFrame, *, key: bool = True) -> RenderableType:
     """Return heads with their sizes and accuracies, in the order of the frame, the best on validation in bold.
 
     Parameters
     ----------
     frame : DataFrame
         As `issun.features.comparing.summary` gives it.
+    key : bool
+        Whether the columns are explained below it.
     """
     columns = ["from", "head", "features", "size", "trained", "validation", "test", "time"]
     table = plain_table(*columns, left=columns[:2])
@@ -32,17 +34,13 @@ def heads_table(frame: pd.DataFrame) -> RenderableType:
         accuracies = [mean_text(row[name], row[f"{name}_sd"]).removesuffix(" %") for name in ("validation", "test")]
         cells = [row["extractor"], f"{row['head']}{mark}", *sizes, *accuracies, _time(row["seconds"])]
         table.add_row(*(Text(str(cell)) for cell in cells), style="bold" if index == best else "")
-    return Group(table, Text(""), *(Text(line) for line in notes(frame)))
+    return Group(table, Text(""), *(Text(line) for line in notes(frame, key)))
 
 
-def notes(frame: pd.DataFrame) -> Iterator[str]:
+def notes(frame: pd.DataFrame, key: bool = True) -> Iterator[str]:
     """Yield what is to be known of the rows: the settings that were chosen, of how many, on how many images; what went wrong."""
-    draws = sorted(set(frame["draws"]))
-    if max(draws) > 1:
-        yield f"Accuracies in %, means ± deviations over {' or '.join(map(str, draws))} draws; settings are those of the best draw."
-    else:
-        yield "Accuracies in %."
-    yield "size: parameters of extractor and head together; trained: those that learning set."
+    if key:
+        yield from _key(frame)
     for _, row in frame.iterrows():
         chosen = settings_text(row["settings"])
         searched = f", best of {row['tried']} tries" if row["tried"] else ""
@@ -52,6 +50,16 @@ def notes(frame: pd.DataFrame) -> Iterator[str]:
         learnt = f"; learnt from {row['images']:,} images" if row["images"] else ""
         if chosen or problem:
             yield f"{row['extractor']}, {row['head']}: {chosen or 'own settings'}{searched}{learnt}{problem}"
+
+
+def _key(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield what the columns are."""
+    draws = sorted(set(frame["draws"]))
+    if max(draws) > 1:
+        yield f"Accuracies in %, means ± deviations over {' or '.join(map(str, draws))} draws; settings are those of the best draw."
+    else:
+        yield "Accuracies in %."
+    yield "size: parameters of extractor and head together; trained: those that learning set."
 
 
 def best_line(frame: pd.DataFrame) -> str:
