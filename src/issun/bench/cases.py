@@ -12,7 +12,7 @@ from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.recipe import Recipe
 
-Work = Literal["train", "predict"]
+Work = Literal["train", "predict", "features"]
 
 #: Adam with one rate throughout, so that every side does the same.
 SETTINGS = {"optimizer": "adam", "learning_rate": 0.001, "schedule": "constant"}
@@ -30,8 +30,8 @@ class Case:
         ``(height, width, channels)`` of one image.
     batch, images : int
         Images of one step, and of one epoch.
-    work : {"train", "predict"}
-        What is timed: one epoch of training, or the logits of all images.
+    work : {"train", "predict", "features"}
+        What is timed: one epoch of training, the logits of all images, or what enters the classifier.
     """
 
     network: str

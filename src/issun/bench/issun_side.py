@@ -13,6 +13,7 @@ from issun.bench.sides import serve
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import State, scaling_for
 from issun.engine.randomness import shuffled
+from issun.features import Extractor
 
 
 class IssunCase:
@@ -33,7 +34,8 @@ class IssunCase:
         self._net = case.net
         self._images, self._labels = pixels(case) if images is None or labels is None else (images, labels)
         self._order = np.arange(case.images)
-        self._engine = NativeEngine(self._net, case.recipe, scaling_for(case.recipe, self._images, self._order), threads)
+        self._scaling, self._threads = scaling_for(case.recipe, self._images, self._order), threads
+        self._engine = NativeEngine(self._net, case.recipe, self._scaling, threads)
         self._state = State.start(self._net, case.recipe, 0)
         for _ in range(epochs):
             self.epoch()
@@ -41,7 +43,9 @@ class IssunCase:
     def epoch(self) -> float:
         """Run one epoch, or one pass of inference, and return its seconds."""
         began = time.perf_counter()
-        if self._case.work == "predict":
+        if self._case.work == "features":
+            Extractor(self._net, self._state.weights, self._scaling, self._net.rows[-1].source).features(self._images, self._threads)
+        elif self._case.work == "predict":
             self._engine.logits(self._state.weights, self._images, self._order)
         else:
             self._engine.train_epoch(self._state, self._images, self._labels, shuffled(self._order, 0, self._state.epoch), 0)

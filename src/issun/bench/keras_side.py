@@ -49,6 +49,8 @@ class KerasTraining:
             steps_per_execution=setup.steps_per_execution,
         )
         self._images, self._batch = images, recipe.batch_size
+        self._extractor: Any = None
+        self._batches: dict[int, float] = {}
         self._fit_arguments: dict[str, Any] = {"x": images, "y": labels, "batch_size": recipe.batch_size}
         if setup.feed == "tf.data":
             data = tf.data.Dataset.from_tensor_slices((images, labels)).cache().shuffle(len(images), seed=seed)
@@ -67,6 +69,25 @@ class KerasTraining:
         began = time.perf_counter()
         self.model.predict(self._images, batch_size=self._batch, verbose=0)
         return time.perf_counter() - began
+
+    def features(self) -> float:
+        """Compute what enters the classifier for all images, in the batches that were fastest, and return the seconds."""
+        if not self._batches:
+            self._extractor = keras.Model(self.model.inputs, self.model.layers[-1].input)
+            for batch in (32, 128, 512, 2048):
+                self._features(batch)
+                self._batches[batch] = min(self._features(batch) for _ in range(2))
+        return self._features(min(self._batches, key=self._batches.__getitem__))
+
+    def _features(self, batch: int) -> float:
+        began = time.perf_counter()
+        self._extractor.predict(self._images, batch_size=batch, verbose=0)
+        return time.perf_counter() - began
+
+    @property
+    def batches(self) -> dict[str, float]:
+        """The seconds of every batch size with which features were computed."""
+        return {f"batches of {batch}": seconds for batch, seconds in self._batches.items()}
 
     def accuracy(self, images: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
         """Return the fraction of images that the model classifies correctly."""
@@ -112,19 +133,25 @@ class KerasCase:
         self._work = case.work
         images, labels = pixels(case)
         floats = images.astype(np.float32) / np.float32(255)
-        setup, self._tried = (Setup(), {}) if case.work == "predict" else fastest_setup(case.net, case.recipe, floats, labels)
+        setup, self._tried = (Setup(), {}) if case.work != "train" else fastest_setup(case.net, case.recipe, floats, labels)
         self._setup = setup
         self._training = KerasTraining(case.net, case.recipe, floats, labels, setup)
         self.epoch()
 
     def epoch(self) -> float:
         """Run one epoch, or one pass of inference, and return its seconds."""
+        if self._work == "features":
+            return self._training.features()
         return self._training.predict() if self._work == "predict" else self._training.train(1)
 
     @property
     def about(self) -> dict[str, Any]:
         """The setup, and the seconds of all that were tried."""
-        return {"setup": str(self._setup), "tried": self._tried, "version": f"{keras.__version__} on TensorFlow {tf.__version__}"}
+        setup, tried = str(self._setup), self._tried
+        if self._work == "features":
+            tried = self._training.batches
+            setup = min(tried, key=tried.__getitem__)
+        return {"setup": setup, "tried": tried, "version": f"{keras.__version__} on TensorFlow {tf.__version__}"}
 
 
 if __name__ == "__main__":

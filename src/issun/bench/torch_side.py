@@ -43,6 +43,8 @@ class Training:
         trained = [weights for weights in model.parameters() if weights.requires_grad]
         if recipe.optimizer != "adam":
             raise NotImplementedError("the comparison with PyTorch trains with adam")
+        if case.work == "features":
+            raise NotImplementedError("features are compared with Keras")
         self._optimizer = torch.optim.Adam(
             trained, recipe.learning_rate, (recipe.beta_1, recipe.beta_2), recipe.epsilon, fused=True if trained else None
         )

@@ -123,7 +123,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         check_classification_targets(targets)
         self.classes_, labels = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:
-            raise EstimatorError(f"{type(self).__name__} needs at least two classes, but there is only one class: {self.classes_[0]!r}")
+            raise EstimatorError(f"{type(self).__name__} needs at least two classes, but there is only one class: {self.classes_[0]}")
         with errors_of(self):
             net = self._fitted_net(self.network, self.knobs, len(self.classes_))
             start = None if model is None else self._weights_of(model, known, net)
