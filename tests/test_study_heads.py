@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from cli_runner import Issun, write_small_digits
-from issun.cli.study_heads import gains, heads_frame
 from issun.errors import StudyFileError
 from issun.study.file import read_study_file
+from issun.study.head_tables import gains, heads_frame
 from issun.study.study import Study
 
 TEXT = """\

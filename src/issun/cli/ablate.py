@@ -27,7 +27,6 @@ def ablate(
     settings: heads.Set = None,
     refit: heads.Refit = False,
     epochs: options.Epochs = None,
-    others: options.Others = None,
     scaling: options.Scaling = None,
     augment: options.Augment = None,
     validation: options.Validation = 0.1,
@@ -79,7 +78,7 @@ def ablate(
         remark_on(note)
     net = parse_network(network, dataset.input, len(dataset.classes))
     split = Split(validation)
-    given = options.recipe_settings(others, epochs=epochs, augment=augment, scaling=scaling or "standard")
+    given = options.recipe_settings(None, epochs=epochs, augment=augment, scaling=scaling or "standard")
     recipe = Recipe.for_images(len(dataset.parts(split)[0]), **given)
     with HeadView() as view:
 

@@ -93,7 +93,9 @@ def prepare(file: StudyFile, name: str, dataset: Dataset, *, quick: bool = False
     part = file.parts[name]
     left_out: list[str] = []
     if seeds is not None:
-        part = replace(part, families=tuple(replace(family, seeds=tuple(seeds)) for family in part.families))
+        families = tuple(replace(family, seeds=tuple(seeds)) for family in part.families)
+        heads = tuple(replace(entry, seeds=tuple(seeds) if entry.network else None) for entry in part.heads)
+        part = replace(part, families=families, heads=heads)
     if quick:
         dataset, part, left_out = _quick(dataset, part)
     if part.watch == "test":
