@@ -28,7 +28,7 @@ _DRAWN: dict[str, Literal["glorot", "he", "orthogonal"]] = {"random": "glorot", 
 #: What the draws of this file are for, beside the purposes in `issun.engine.randomness`.
 _PATCHES = 101
 #: Numbers that the patches of one convolution, and the values they are cut from, may take.
-_MOST_NUMBERS = 1 << 26
+_MOST_NUMBERS = 1 << 25
 
 
 def make_extractor(
