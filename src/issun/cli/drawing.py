@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -42,10 +43,11 @@ def _of_study(report: Report, kind: str, dataset: Dataset) -> list[Path]:
     if kind == "heads":  # of the network that has heads, not of the most accurate one
         best = best.iloc[:0]
     network = None if best.empty else best.sort_values("validation", ascending=False, kind="stable").iloc[0]
+    method = "umap" if importlib.util.find_spec("umap") else "tsne"
     path = report.study.path.with_suffix("")
     places = [Path(f"{path}-{kind}{ending}") for ending in (".png", ".svg")]
     for place in places:
-        report.study.picture(kind, place, network=network, data=dataset)
+        report.study.picture(kind, place, network=network, data=dataset, method=method)
     return places
 
 

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 _Result = TypeVar("_Result")
 
 #: What libraries warn of although it is looked after: that training did not converge stands in the table, threads are given by number.
-_KNOWN = ".*(failed to converge|did not converge|Solver terminated early|parallel backend is not supported).*"
+_KNOWN = ".*(failed to converge|did not converge|Solver terminated early|parallel backend is not supported|Tensorflow not installed).*"
 
 
 def run_one(task: Callable[[], _Result]) -> _Result:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,15 +48,13 @@ def projected_figure(
     seed: int | None,
     mark: str,
     *,
-    method: str | None = None,
+    method: str = "tsne",
     layer: int | str | None = None,
     before: bool = False,
     data: object = None,
     data_dir: str | Path | None = None,
 ) -> Figure:
-    """Return the validation images as a layer of a trial sees them, on a plane; by UMAP where it is installed, else by t-SNE."""
-    if method is None:
-        method = "umap" if importlib.util.find_spec("umap") else "tsne"
+    """Return the validation images as a layer of a trial sees them, on a plane."""
     row = study.network(network)
     chosen = int(row["best_seed"]) if seed is None else seed
     extractor = trained_extractor(study.model(row, chosen), layer, before)

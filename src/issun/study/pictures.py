@@ -199,7 +199,7 @@ def _projection(study: Readable, wanted: Wanted) -> Figure:
         wanted.network,
         wanted.seed,
         (study.about.get("protocol") or {}).get("mark", ""),
-        method=wanted.method,
+        method=wanted.method or "tsne",
         layer=wanted.layer,
         before=wanted.before,
         data=wanted.data,

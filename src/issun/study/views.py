@@ -77,7 +77,7 @@ class Views:
         count : int
             Most images of the gallery.
         method, layer, before : optional
-            Of the ``projection``: pca, tsne or umap (default: umap where it is installed, else tsne); which layer's values, and whether
+            Of the ``projection``: pca, tsne (the default) or umap; which layer's values, and whether
             those before its activation.
 
         Raises
