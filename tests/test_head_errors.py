@@ -116,7 +116,7 @@ def test_projections_are_repeatable_and_of_two_numbers(method: str) -> None:
     assert first.shape == (60, 2)
     assert np.isfinite(first).all()
     assert np.array_equal(first, second)
-    assert project(features[:, 30:31] + np.arange(60, dtype=np.float32)[:, None], "pca").shape == (60, 2)
+    assert project(features[:, 30:31] + np.arange(60, dtype=np.float32)[:, None], method).shape == (60, 2)
 
 
 def test_any_beginning_of_a_subsample_has_the_classes_in_their_shares() -> None:

@@ -69,6 +69,8 @@ def _projected(features: NDArray[np.float32], method: str, seed: int) -> NDArray
     count = 2 if method == "pca" else _COMPONENTS
     count = min(count, *features.shape)
     found = PCA(count, svd_solver="randomized" if count < 0.8 * min(features.shape) else "full", random_state=seed).fit_transform(features)
+    if count == 1:  # one feature lies on a line, which both methods take as a plane
+        found = np.column_stack([found, np.zeros_like(found)])
     if method != "pca":
         found = _tool(method, len(features), seed).fit_transform(found)
     plane = np.zeros((len(features), 2), np.float32)
