@@ -41,17 +41,22 @@ TOGETHER = 4096
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network without its classifier, where its weights come from, and the head."""
+    """A network without its classifier, where its weights come from, and the head.
+
+    `flips` learns from mirror images too, and adds up the scores of both; `shifts` learns from images moved by a pixel to each side too.
+    """
 
     network: str
     weights: str = "kmeans"
     patches: dict[str, Any] = field(default_factory=dict)
     head: str = "ridge"
     flips: bool = False
+    shifts: bool = False
 
     def __str__(self) -> str:
         settings = ", ".join(f"{name} {value}" for name, value in self.patches.items())
-        return f"{self.network} | {self.weights} ({settings}) | {self.head}{' with mirror images' if self.flips else ''}"
+        more = f"{' with mirror images' if self.flips else ''}{' with images moved by a pixel' if self.shifts else ''}"
+        return f"{self.network} | {self.weights} ({settings}) | {self.head}{more}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ _SMALL = (
     Candidate("conv 19 7x7, avgpool 6 same", "patches", _STROKES, "softmax"),
     Candidate("conv 19 7x7, avgpool 6 same", "pca", _STROKES, "softmax"),
     Candidate("conv 19 7x7, avgpool 6 same", "random", {}, "softmax"),
+    Candidate("conv 19 7x7, avgpool 7 stride 5", "kmeans", _STROKES, "softmax"),
+    Candidate("conv 19 7x7, pool, avgpool 3 same", "kmeans", _STROKES, "softmax"),
     Candidate("conv 16 9x9, avgpool 5", "kmeans", _STROKES, "softmax"),
     Candidate("conv 5 5x5, pool, dwconv 4 5x5, avgpool", "kmeans", _STROKES, "softmax"),
 )
@@ -86,6 +93,9 @@ _MNIST = (
     Candidate("conv 32 5x5, pool, conv 256 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
     Candidate("conv 32 5x5, avgpool, conv 256 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
+    Candidate("conv 32 5x5, avgpool, conv 256 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=True),
+    Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=True),
+    Candidate("conv 32 5x5, avgpool, conv 128 5x5, avgpool, dense 6000", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=True),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 0.3, "threshold": 0.5}),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 1.0}),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "patches", {"whitening": 1.0, "threshold": 0.5}),
@@ -148,14 +158,16 @@ class Sums:
         return weights.astype(np.float32), (share - mean @ weights).astype(np.float32)
 
 
-def batches(extractor: Extractor, dataset: Dataset, chosen: NDArray[np.int64], flips: bool) -> Any:
-    """Yield features and labels of the chosen training images, and of their mirror images."""
+def batches(extractor: Extractor, dataset: Dataset, chosen: NDArray[np.int64], candidate: Candidate) -> Any:
+    """Yield features and labels of the chosen training images, and of what else the candidate learns from."""
     for start in range(0, len(chosen), TOGETHER):
         part = chosen[start : start + TOGETHER]
         images = dataset.images[part]
         yield extractor.features(images), dataset.labels[part]
-        if flips:
+        if candidate.flips:
             yield extractor.features(np.ascontiguousarray(images[:, :, ::-1])), dataset.labels[part]
+        for rows, columns in ((1, 0), (-1, 0), (0, 1), (0, -1)) if candidate.shifts else ():
+            yield extractor.features(np.roll(images, (rows, columns), axis=(1, 2))), dataset.labels[part]
 
 
 def scores(extractor: Extractor, images: NDArray[np.uint8], sums: Sums, weights: Floats, bias: Floats, flips: bool) -> Floats:
@@ -184,7 +196,7 @@ def ridge(
 ) -> tuple[float, float, float | None]:
     """Return validation accuracy, penalty and test accuracy; the final weights are those of all images, with the same penalty."""
     sums: Sums | None = None
-    for features, labels in batches(extractor, dataset, train, candidate.flips):
+    for features, labels in batches(extractor, dataset, train, candidate):
         sums = sums or Sums(features, len(dataset.classes))
         sums.add(features, labels)
     assert sums is not None
@@ -201,7 +213,7 @@ def ridge(
     if known is None:
         return *best, None
     del watched
-    for features, labels in batches(extractor, dataset, aside, candidate.flips):
+    for features, labels in batches(extractor, dataset, aside, candidate):
         sums.add(features, labels)
     found = scores(extractor, dataset.test_images, sums, *sums.solved(best[1]), candidate.flips)
     return *best, float((found.argmax(axis=1) == dataset.test_labels).mean())
