@@ -8,6 +8,7 @@ For each study made by `issun run` there are, in `studies/results`:
 - `NAME.json`: data, recipes, splits, machine, versions, time, and the networks that were chosen, with their test figures;
 - `NAME-networks.csv`: every network, its figures averaged over seeds;
 - `NAME-histories.csv`: each epoch of the best and of the smallest sufficient network of each family, best seed on validation;
+- `NAME-heads.csv`: heads on features, where the study has some, averaged over seeds, beside the networks' own softmax;
 - `NAME-KIND.png`: pictures that the study asks for and that cannot be drawn from the tables, where `issun run` drew them beside it.
 
 `studies/page.py` makes `docs/studies.md` of them.
@@ -28,14 +29,16 @@ import pandas as pd
 
 from issun import IssunError, Study
 from issun.errors import SelectionError
+from issun.features.comparing import summary
 from issun.study.frontier import best, smallest
+from issun.study.head_tables import gains, heads_frame
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
 _KEYS = ["network_id", "recipe_id", "split"]
 
 #: Pictures that need more than the tables that are kept: predictions, images.
-PICTURES = ("scatter", "heatmap", "confusion", "gallery")
+PICTURES = ("scatter", "heatmap", "confusion", "gallery", "heads", "projection")
 
 #: What is kept of each network.
 COLUMNS = (
@@ -142,7 +145,13 @@ def collect(path: Path, folder: Path) -> list[Path]:
     for kind in drawn:
         places.append(folder / f"{path.stem}-{kind}.png")
         shutil.copyfile(path.with_name(places[-1].name), places[-1])
-    facts = plain(facts_of(study, frame) | {"chosen": chosen, "pictures": drawn})
+    heads = heads_frame(study)
+    if not heads.empty:
+        places.append(folder / f"{path.stem}-heads.csv")
+        means = summary(heads)
+        means.assign(settings=means["settings"].map(json.dumps)).to_csv(places[-1], index=False, float_format="%.6g")
+    told = list(gains(heads)) if not heads.empty else []
+    facts = plain(facts_of(study, frame) | {"chosen": chosen, "pictures": drawn, "heads": told})
     places[0].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     frame.assign(knobs=frame["knobs"].map(json.dumps))[list(COLUMNS)].to_csv(places[1], index=False, float_format="%.6g")
     histories_of(study, frame, chosen).to_csv(places[2], index=False, float_format="%.5g")

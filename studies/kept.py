@@ -6,7 +6,7 @@ import csv
 import itertools
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Result:
     part: str
     facts: dict[str, Any]
     networks: list[dict[str, Any]]
+    heads: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def target(self) -> float | None:
@@ -44,7 +45,11 @@ def read_results(folder: Path) -> dict[tuple[str, str], Result]:
         with (folder / f"{path.stem}-networks.csv").open(newline="") as lines:
             networks = [_typed(row) for row in csv.DictReader(lines)]
         study, part = Path(facts["protocol"]["file"]).stem, facts["protocol"]["part"]
-        found[study, part] = Result(path.stem, part, facts, networks)
+        heads = []
+        if (place := folder / f"{path.stem}-heads.csv").exists():
+            with place.open(newline="") as lines:
+                heads = list(csv.DictReader(lines))
+        found[study, part] = Result(path.stem, part, facts, networks, heads)
     return found
 
 
@@ -56,6 +61,9 @@ def _typed(row: dict[str, str]) -> dict[str, Any]:
 
 def measured(result: Result, what: str, label: str) -> float | None:
     """Return a figure of a family (see `words/originals.toml`); None where no network reaches the target, or there is none."""
+    if what == "head":
+        tests = [float(row["test"]) for row in result.heads if row["head"] == label]
+        return tests[0] if tests else None
     rows = result.of(label)
     if what == "smallest":
         enough = [row["parameters"] for row in rows if result.target is not None and row["validation"] >= result.target - 1e-9]

@@ -99,6 +99,20 @@ def networks_table(result: Result) -> Iterator[str]:
         yield f"{left:,} of {len(result.networks):,} networks are not listed; `studies/results/{result.name}-networks.csv` has all."
 
 
+def heads_table(result: Result) -> Iterator[str]:
+    """Yield the heads on features, with what they gain over softmax where the network was trained."""
+    yield from ("", "Heads on features; parameters are those of extractor and head together:", "")
+    yield "| features of | layer | head | features | parameters | trained | draws | validation | test |"
+    yield "|---|---|---|---:|---:|---:|---:|---:|---:|"
+    for row in result.heads:
+        counts = f"{int(row['features']):,} | {int(row['parameters']):,} | {int(row['trained']):,} | {row['draws']}"
+        accuracies = [percent(float(row[part]), float(row[f"{part}_sd"] or "nan")) for part in ("validation", "test")]
+        star = f" ({row['problem']})" if row["problem"] else ""
+        yield f"| {row['extractor']} | {row['layer']} | {row['head']}{star} | {counts} | {' | '.join(accuracies)} |"
+    for line in result.facts.get("heads", []):
+        yield from ("", line + ".")
+
+
 def place_and_time(result: Result) -> str:
     """Return where, with what and how long, in one paragraph."""
     facts = result.facts
@@ -169,6 +183,8 @@ def section(study: str, results: dict[tuple[str, str], Result], words: Path, ker
             yield from (f"**{result.facts['mark'][0].upper()}{result.facts['mark'][1:]}.**", "")
         yield from networks_table(result)
         yield from ("", place_and_time(result))
+        if result.heads:
+            yield from heads_table(result)
         seconds = keras_seconds(result, keras.get("epochs", []))
         if seconds is None:
             yield "What Keras takes for the same work has not been measured yet."

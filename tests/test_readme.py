@@ -74,7 +74,8 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
 def test_options_and_links_exist(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     issun = Issun(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("COLUMNS", "200")
-    commands = ("sweep", "run", "size", "train", "predict", "show", "plot", "data", "bench", "export")
+    commands = ("sweep", "run", "size", "train", "predict", "show", "plot", "data", "bench", "export", "features", "ablate", "project")
+    commands = (*commands, "report", "watch")
     known = " ".join(issun.succeeds(command, "--help") for command in commands) + "--help"
     text = page.read_text()
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)):

@@ -44,6 +44,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     np.savez(tmp_path / "noise.npz", **arrays, y_train=np.arange(80) % 10, y_test=np.arange(40) % 10)
     text = (STUDIES / "random-features.toml").read_text()
     text = re.sub(r"epochs = \d+", "epochs = 1", text).replace('"mnist"', '"noise.npz"').replace('target = "95.5 %"', 'target = "0.1 %"')
+    text = "[[better.heads]]".join(text.split("[[better.heads]]")[:2])  # the first of its heads is enough
+    text = text.replace('["random", "orthogonal", "patches", "pca"]', '["random", "pca"]')
     (tmp_path / "random-features.toml").write_text(text)
     issun.succeeds("run", "random-features.toml", "--seeds", "2", "--threads", "1", "--no-plot")
     return tmp_path
@@ -66,6 +68,12 @@ def test_what_is_collected(made: Path, scripts: Any) -> None:
     assert facts["epochs"] == 4 * 2
     # Nothing says on whose machine it was, or where.
     assert str(made) not in text
+    better = kept.read_results(made / "results")["random-features", "better"]
+    assert [(row["extractor"], row["head"], row["draws"]) for row in better.heads] == [
+        (weights, "ridge", "2") for weights in ("random", "pca")
+    ]
+    assert kept.measured(better, "head", "ridge") == float(better.heads[0]["test"])
+    assert kept.measured(better, "head", "forest") is None
     study = Study(made / "random-features-replica.sqlite")
     result = kept.read_results(made / "results")["random-features", "replica"]
     assert [row["network"] for row in result.networks] == study.networks["network"].tolist()
@@ -97,6 +105,7 @@ def test_the_page_says_what_was_found(made: Path, scripts: Any) -> None:
     assert kept.keras_seconds(results["random-features", "replica"], keras["epochs"]) == pytest.approx(64)
     assert "Keras takes about 64 s for the same epochs: extrapolated from 1 measured" in own
     assert "not run yet" not in own
+    assert re.search(r"\| random \| 4 pool \| ridge \| 392 \| 4,086 \| 3,930 \| 2 \|", own)
     assert text.count("Not run yet") == 10
     # Its pictures are those that are drawn.
     pictures = [path.name for result in results.values() for path in page.pictures(result, made / "results", made / "images")]

@@ -11,6 +11,7 @@ argument, the rule, the value that broke it and what to do.
     ├── DataError           images or labels that cannot be used
     │   └── DownloadError       no mirror sent a file of a named data set
     ├── ModelError          a file that is no model, or images that do not fit a model
+    ├── HeadError           features that nothing can be learnt from, or a head that cannot be what is asked
     ├── StudyError          a study file that cannot be used
     │   ├── StudyBusyError      another process is writing to it
     │   └── StudyVersionError   it was written by a newer issun
@@ -79,6 +80,10 @@ class DownloadError(DataError):
 
 class ModelError(IssunError):
     """A file is no issun model, or images do not fit the model."""
+
+
+class HeadError(IssunError):
+    """Nothing can be learnt from features, or a head cannot be what is asked of it."""
 
 
 class StudyError(IssunError):

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from issun import __version__
-from issun.cli import bench, data, export, plot, predict, report_page, run, show, size, sweep, train, watch
+from issun.cli import ablate, bench, data, export, features, plot, predict, project, report_page, run, show, size, sweep, train, watch
 from issun.errors import Cancelled
 
 
@@ -61,6 +61,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "plot": plot.plot,
     "report": report_page.report,
     "watch": watch.watch,
+    "features": features.features,
+    "ablate": ablate.ablate,
+    "project": project.project,
     "data": data.data,
     "bench": bench.bench,
 }

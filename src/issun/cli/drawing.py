@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -39,11 +40,14 @@ def _curves(report: Report) -> list[Path]:
 def _of_study(report: Report, kind: str, dataset: Dataset) -> list[Path]:
     """Draw a picture that the study knows how to draw, of its best network where it is of one."""
     best = report.networks[report.networks["diverged"] < report.networks["seeds"]]
+    if kind == "heads":  # of the network that has heads, not of the most accurate one
+        best = best.iloc[:0]
     network = None if best.empty else best.sort_values("validation", ascending=False, kind="stable").iloc[0]
+    method = "umap" if importlib.util.find_spec("umap") else "tsne"
     path = report.study.path.with_suffix("")
     places = [Path(f"{path}-{kind}{ending}") for ending in (".png", ".svg")]
     for place in places:
-        report.study.picture(kind, place, network=network, data=dataset)
+        report.study.picture(kind, place, network=network, data=dataset, method=method)
     return places
 
 

@@ -94,11 +94,13 @@ def recipe_settings(others: list[str] | None, **settings: Any) -> dict[str, Any]
             raise RecipeError(f"--set {text}: write a setting and its value with = between them, as in --set drop_every=5")
         if name in given:
             raise RecipeError(f"--set {text}: `{name}` is given twice; give it once")
-        given[name] = _value(value.strip())
+        given[name] = value_of(value.strip())
     return given
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """Return a value that is written as JSON, numbers with commas between them as a list, anything else as a word."""
+    text = text.strip()
     for spelling in (text, f"[{text}]"):
         try:
             return json.loads(spelling)

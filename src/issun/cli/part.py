@@ -9,11 +9,14 @@ from typing import Any
 from issun.cli.diagnoses import diagnoses, print_diagnoses
 from issun.cli.drawing import draw
 from issun.cli.dry_run import dry_run_facts, plan_text, print_dry_run
+from issun.cli.head_progress import HeadView
 from issun.cli.output import print_json, remark_on, results
 from issun.cli.progress import SweepView
 from issun.cli.report import Report, Wishes, shown
+from issun.cli.study_heads import heads_json, print_heads
 from issun.errors import SelectionError, StudyError
 from issun.study.frontier import networks_frame
+from issun.study.heads import run_heads
 from issun.study.parts import PreparedPart, run_part
 
 
@@ -23,9 +26,13 @@ def describe(parts: Sequence[PreparedPart], folder: Path, threads: int | None, a
     for part in parts:
         facts = dry_run_facts(part.plan, part.dataset, folder / part.file_name, threads, part.labels)
         found[part.part.name] = facts | {"mark": part.part.mark, "left_out": part.left_out}
+        found[part.part.name]["heads"] = [wish.title for entry in part.part.heads for wish in entry.wishes]
         if not as_json:
             _print_head(part)
             print_dry_run(part.plan, facts)
+            if part.part.heads:
+                names = ", ".join(wish.title for entry in part.part.heads for wish in entry.wishes)
+                results().print(f"then heads on features: {names}", soft_wrap=True)
             results().print()
     if as_json:
         print_json({"parts": found})
@@ -63,6 +70,8 @@ def train_and_tell(
             remark_on(remark)
         with SweepView() as view:
             study = run_part(part, folder / part.file_name, threads=threads, on_progress=view, command=command)
+        with HeadView() as heads_view:
+            run_heads(part, study.path, threads=threads, report=heads_view)
         trials = study.frame
         # The file may have asked for something else before, into the same study: what is shown is what it asks for now.
         asked = trials["trial_id"].isin({trial.id for trial in part.plan.trials})
@@ -74,10 +83,16 @@ def train_and_tell(
         if not as_json:
             report.print_tables(everything)
             print_diagnoses(results(), study, best)
+            print_heads(results(), study)
         pictures = draw(report, part.part.draw, part.dataset) if plot else []
         if not as_json:
             _print_places(study.path, pictures)
-        found[part.part.name] = report.as_json() | {"diagnoses": diagnoses(study, best), "pictures": pictures, "left_out": part.left_out}
+        found[part.part.name] = report.as_json() | {
+            "diagnoses": diagnoses(study, best),
+            "heads": heads_json(study),
+            "pictures": pictures,
+            "left_out": part.left_out,
+        }
         problems += [f"{part.part.name}: {report.problem}"] if report.problem else []
     if as_json:
         print_json({"parts": found})

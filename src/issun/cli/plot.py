@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from issun.cli import options, values
+from issun.cli import heads, options, values
 
 Network = Annotated[
     str | None,
@@ -25,7 +25,8 @@ def plot(
         str,
         typer.Argument(
             metavar="KIND",
-            help="frontier, curves, scatter, heatmap, confusion, classes, gallery (of the mistakes) or shares (of the layers).",
+            help="frontier, curves, scatter, heatmap, confusion, classes, gallery (of the mistakes), shares (of the layers), heads or "
+            "projection.",
         ),
     ],
     output: Annotated[
@@ -38,6 +39,9 @@ def plot(
     macs: Annotated[bool, typer.Option("--macs", help="Frontier of accuracy against multiply-accumulates, not parameters.")] = False,
     target: options.Target = None,
     count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Most images of the gallery.")] = 40,
+    method: Annotated[str | None, typer.Option("--method", help="Of the projection: pca, tsne or umap.")] = None,
+    layer: heads.Layer = None,
+    before: heads.Before = False,
     data: ImagesAt = None,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
@@ -71,6 +75,9 @@ def plot(
             data=data,
             data_dir=data_dir,
             count=count,
+            method=method,
+            layer=layer,
+            before=before,
         )
     except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
         raise IssunError(str(error)) from None

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from issun.cli.diagnoses import diagnoses, print_diagnoses
 from issun.cli.output import print_json, results, warn
+from issun.cli.study_heads import heads_json, print_heads
 from issun.errors import SelectionError
 from issun.recipe import Recipe
 from issun.show.frontier import frontier_figure
@@ -249,9 +250,12 @@ class Report:
         if not as_json:
             self.print_tables(everything)
             print_diagnoses(results(), self.study, frontier)
+            print_heads(results(), self.study)
         pictures = self.draw() if plot else []
         if as_json:
-            print_json(self.as_json() | {"diagnoses": diagnoses(self.study, frontier), "pictures": pictures})
+            print_json(
+                self.as_json() | {"diagnoses": diagnoses(self.study, frontier), "heads": heads_json(self.study), "pictures": pictures}
+            )
         else:
             console = results()
             console.print()

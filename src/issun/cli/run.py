@@ -36,6 +36,7 @@ def run(
     from issun.cli.loading import loaded
     from issun.cli.part import describe, train_and_tell
     from issun.study.file import read_study_file
+    from issun.study.heads import check_heads
     from issun.study.parts import prepare
 
     asked = read_study_file(file)
@@ -46,6 +47,8 @@ def run(
     # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
     wanted = range(chosen) if isinstance(chosen, int) else chosen
     prepared = [prepare(asked, name, dataset, quick=quick, seeds=wanted) for name in names]
+    for one in prepared:
+        check_heads(one)
     if dry_run:
         describe(prepared, output, threads, as_json)
     else:

@@ -3,20 +3,26 @@
 A function ``draw_…`` draws on the Axes that it is given and returns them; the function ``…_figure`` beside it makes a figure around that.
 """
 
+from issun.show.bars import bars_figure, draw_bars
 from issun.show.classes import classes_figure, draw_classes
 from issun.show.confusion import confusion_figure, draw_confusion, draw_pairs
+from issun.show.confusions import confusions_figure
 from issun.show.curves import curves_figure, draw_curves, sparkline
 from issun.show.frontier import draw_frontier, frontier_figure
 from issun.show.gallery import draw_miss, gallery_figure
 from issun.show.heatmap import draw_heatmap, heatmap_figure
+from issun.show.projection import draw_projection, projection_figure
 from issun.show.scatter import draw_scatter, scatter_figure
 from issun.show.shares import draw_shares, shares_figure
 from issun.show.style import save_figure
 
 __all__ = [
+    "bars_figure",
     "classes_figure",
     "confusion_figure",
+    "confusions_figure",
     "curves_figure",
+    "draw_bars",
     "draw_classes",
     "draw_confusion",
     "draw_curves",
@@ -24,11 +30,13 @@ __all__ = [
     "draw_heatmap",
     "draw_miss",
     "draw_pairs",
+    "draw_projection",
     "draw_scatter",
     "draw_shares",
     "frontier_figure",
     "gallery_figure",
     "heatmap_figure",
+    "projection_figure",
     "save_figure",
     "scatter_figure",
     "shares_figure",

@@ -21,11 +21,12 @@ from issun.arch.tokens import nearest
 from issun.errors import IssunError, StudyFileError
 from issun.recipe import Recipe
 from issun.study import toml_lines
+from issun.study.head_entries import HeadEntry, HeadProblem, HeadTable, head_entry
 
 #: What `draw` may name.
-DRAWINGS = ("frontier", "curves", "scatter", "heatmap", "confusion", "gallery")
+DRAWINGS = ("frontier", "curves", "scatter", "heatmap", "confusion", "gallery", "heads", "projection")
 
-Drawing = Literal["frontier", "curves", "scatter", "heatmap", "confusion", "gallery"]
+Drawing = Literal["frontier", "curves", "scatter", "heatmap", "confusion", "gallery", "heads", "projection"]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 _Seeds = int | list[int]
@@ -57,6 +58,7 @@ class _Part(BaseModel):
     recipe: dict[str, Any] = Field(default_factory=dict)
     draw: list[Drawing] = ["frontier"]
     families: list[_Family] = Field(min_length=1)
+    heads: list[HeadTable] = Field(default_factory=list)
 
 
 class _Head(BaseModel):
@@ -100,6 +102,8 @@ class Part:
     draw : tuple of str
         Of `DRAWINGS`.
     families : tuple of FamilyEntry
+    heads : tuple of HeadEntry
+        Trained when all trials have ended.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Part:
     max_macs: int | None
     draw: tuple[str, ...]
     families: tuple[FamilyEntry, ...]
+    heads: tuple[HeadEntry, ...] = ()
 
     @property
     def watched(self) -> str:
@@ -223,7 +228,7 @@ def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, p
 
 
 def _model_at(model: type[BaseModel], steps: Sequence[str | int]) -> type[BaseModel]:
-    return _Family if "families" in steps else model
+    return _Family if "families" in steps else HeadTable if "heads" in steps else model
 
 
 def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
@@ -254,9 +259,25 @@ def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
         _check_recipe(read.recipe, family.recipe, places, (*place, "recipe"), (*own, "recipe"))
         own_seeds = seeds if family.seeds is None else _seeds(family.seeds, places, (*own, "seeds"))
         families.append(FamilyEntry(bound[0], family.label, own_seeds, {**read.recipe, **family.recipe}, places.of(own)))
-    return Part(
-        name, watch, share, read.as_published, target, read.max_params, read.max_macs, tuple(dict.fromkeys(read.draw)), tuple(families)
-    )
+    draw = tuple(dict.fromkeys(read.draw))
+    heads = _heads(read, watch, tuple(families), places, (*place, "heads"))
+    return Part(name, watch, share, read.as_published, target, read.max_params, read.max_macs, draw, tuple(families), heads)
+
+
+def _heads(read: _Part, watch: str, families: tuple[FamilyEntry, ...], places: _Places, place: toml_lines.Path) -> tuple[HeadEntry, ...]:
+    """Return what the part asks of heads."""
+    labels = list(dict.fromkeys(family.label or str(family.bound.family) for family in families))
+    found = []
+    for number, table in enumerate(read.heads):
+        own = (*place, number)
+        if table.refit and watch == "test":
+            raise places.error((*own, "refit"), "would learn from the test part, which this part watches: leave it out")
+        seeds = None if table.seeds is None else _seeds(table.seeds, places, (*own, "seeds"))
+        try:
+            found.append(head_entry(table, labels, seeds, places.of(own)))
+        except HeadProblem as error:
+            raise places.error((*own, error.key), error.problem) from None
+    return tuple(found)
 
 
 def _guilty(family: _Family, error: IssunError) -> str:

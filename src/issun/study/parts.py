@@ -18,6 +18,7 @@ from issun.engine.protocol import CancelFlag
 from issun.errors import NetworkError, RecipeError, StudyFileError
 from issun.recipe import Recipe
 from issun.study.file import FamilyEntry, Part, StudyFile
+from issun.study.head_entries import HeadEntry
 from issun.study.plan import DataFacts, Plan, joined, plan
 from issun.study.progress import Progress
 from issun.study.run import run
@@ -92,7 +93,9 @@ def prepare(file: StudyFile, name: str, dataset: Dataset, *, quick: bool = False
     part = file.parts[name]
     left_out: list[str] = []
     if seeds is not None:
-        part = replace(part, families=tuple(replace(family, seeds=tuple(seeds)) for family in part.families))
+        families = tuple(replace(family, seeds=tuple(seeds)) for family in part.families)
+        heads = tuple(replace(entry, seeds=tuple(seeds) if entry.network else None) for entry in part.heads)
+        part = replace(part, families=families, heads=heads)
     if quick:
         dataset, part, left_out = _quick(dataset, part)
     if part.watch == "test":
@@ -170,7 +173,7 @@ def _protocol(file: StudyFile, part: Part, quick: bool) -> dict[str, Any]:
 
 
 def _plain(part: Part) -> dict[str, Any]:
-    return {**asdict(replace(part, families=())), "draw": list(part.draw)}
+    return {**asdict(replace(part, families=(), heads=())), "draw": list(part.draw)}
 
 
 def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:
@@ -187,9 +190,22 @@ def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:
         shorter, remarks = _quick_family(family, len(small.images))
         families.append(shorter)
         left_out += remarks
+    heads, remarks = _quick_heads(part.heads)
+    left_out += remarks
     if part.target is not None:
         left_out.append(f"the target of {100 * part.target:g} %, which so little training cannot reach")
-    return small, replace(part, families=tuple(families), target=None), left_out
+    return small, replace(part, families=tuple(families), heads=heads, target=None), left_out
+
+
+def _quick_heads(entries: tuple[HeadEntry, ...]) -> tuple[tuple[HeadEntry, ...], list[str]]:
+    """Return heads with one draw of untrained weights, and those of a family with its first seed, which is all that is left of it."""
+    shorter, remarks = [], []
+    for entry in entries:
+        if entry.network and entry.seeds is not None and len(entry.seeds) > 1:
+            remarks.append(f"heads on {entry.network}: 1 of {len(entry.seeds)} draws")
+        seeds = entry.seeds[:1] if entry.network and entry.seeds is not None else None
+        shorter.append(replace(entry, seeds=seeds))
+    return tuple(shorter), remarks
 
 
 def _quick_family(family: FamilyEntry, images: int) -> tuple[FamilyEntry, list[str]]:

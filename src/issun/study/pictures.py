@@ -25,6 +25,7 @@ from issun.show.letters import shortened
 from issun.show.numbers import percent
 from issun.show.scatter import scatter_figure
 from issun.show.shares import shares_figure
+from issun.study.feature_pictures import heads_figure, projected_figure
 from issun.study.frontier import mark_frontier
 from issun.study.grids import chosen_axes, grid, impossible
 from issun.study.images import study_images
@@ -51,6 +52,8 @@ class Wanted:
         Where the images are, for the gallery.
     count : int
         Most images of the gallery.
+    method, layer, before
+        Of the projection, as of `issun.features.projecting.project` and `issun.features.find_row`.
     """
 
     network: NetworkLike | None = None
@@ -62,6 +65,9 @@ class Wanted:
     data: str | Path | Dataset | None = None
     data_dir: str | Path | None = None
     count: int = 40
+    method: str | None = None
+    layer: int | str | None = None
+    before: bool = False
 
 
 def picture(study: Readable, kind: str, wanted: Wanted) -> Figure:
@@ -183,6 +189,24 @@ def _shares(study: Readable, wanted: Wanted) -> Figure:
     return shares_figure(net, title="Where the parameters sit", subtitle=about)
 
 
+def _heads(study: Readable, wanted: Wanted) -> Figure:
+    return heads_figure(study, wanted.network, wanted.seed, (study.about.get("protocol") or {}).get("mark", ""))
+
+
+def _projection(study: Readable, wanted: Wanted) -> Figure:
+    return projected_figure(
+        study,
+        wanted.network,
+        wanted.seed,
+        (study.about.get("protocol") or {}).get("mark", ""),
+        method=wanted.method or "tsne",
+        layer=wanted.layer,
+        before=wanted.before,
+        data=wanted.data,
+        data_dir=wanted.data_dir,
+    )
+
+
 #: Each kind of picture, and what it shows.
 KINDS = {
     "frontier": "accuracy against parameters (or MACs) for every network",
@@ -193,6 +217,8 @@ KINDS = {
     "classes": "precision, recall and F1 of each class",
     "gallery": "the images that one network gets wrong, surest mistakes first",
     "shares": "where the parameters and the work of one network sit, layer by layer",
+    "heads": "confusion matrices of a network's softmax and of heads on its features, side by side",
+    "projection": "the images as a layer of one network sees them, on a plane",
 }
 
 _DRAW: dict[str, Callable[[Readable, Wanted], Figure]] = {
@@ -204,4 +230,6 @@ _DRAW: dict[str, Callable[[Readable, Wanted], Figure]] = {
     "classes": _classes,
     "gallery": _gallery,
     "shares": _shares,
+    "heads": _heads,
+    "projection": _projection,
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.model import Model
@@ -36,5 +38,10 @@ class Readable(Protocol):
     def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
 
     def predictions(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
+
+    @property
+    def heads(self) -> pd.DataFrame: ...
+
+    def head_predictions(self, head_id: str) -> NDArray[np.int32]: ...
 
     def model(self, network: NetworkLike | None = None, seed: int | None = None) -> Model: ...

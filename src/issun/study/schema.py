@@ -20,9 +20,39 @@ from issun.errors import StudyBusyError, StudyError, StudyVersionError
 APPLICATION_ID = 0x69735374
 
 #: Raised by one whenever the tables change; a file of an older version must open.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-SCHEMA = """
+_HEADS = """
+CREATE TABLE heads (         -- simple classifiers on the features of a layer
+    id TEXT PRIMARY KEY,     -- hash of all that decides what comes out
+    label TEXT NOT NULL,     -- whose features: a family's name, or a kind of untrained weights
+    network TEXT NOT NULL,
+    trial_id TEXT REFERENCES trials (id), -- whose features; NULL where the network is not trained
+    layer TEXT NOT NULL,
+    draw INTEGER NOT NULL,   -- the seed
+    head TEXT NOT NULL,      -- what tables call it
+    settings TEXT NOT NULL,  -- JSON: those that were chosen, or are not the head's own
+    features INTEGER NOT NULL,
+    parameters INTEGER NOT NULL, -- of extractor and head together
+    trained INTEGER NOT NULL,
+    images INTEGER NOT NULL, -- learnt from
+    tried INTEGER NOT NULL,  -- settings that a search tried
+    search_images INTEGER NOT NULL,
+    validation_accuracy REAL NOT NULL,
+    seconds REAL NOT NULL,
+    problem TEXT NOT NULL,   -- such as that it did not converge, or nothing
+    classes BLOB NOT NULL,   -- the class given to each validation image, uint16
+    finished TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE head_tests (    -- measured once; read by nothing that chooses
+    head_id TEXT PRIMARY KEY REFERENCES heads (id),
+    accuracy REAL NOT NULL,
+    classes BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+
+SCHEMA = f"""
 CREATE TABLE meta (          -- about the study: JSON values
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -111,6 +141,7 @@ CREATE TABLE checkpoints (   -- of the trials that still run
     best BLOB                -- weights of the best epoch so far, where the recipe keeps it
 );
 
+{_HEADS}
 CREATE TABLE test_results (  -- measured once, when a trial ends; read by nothing that chooses
     trial_id TEXT PRIMARY KEY REFERENCES trials (id),
     loss REAL,
@@ -125,7 +156,8 @@ _STEPS = {
         "ALTER TABLE trials ADD COLUMN kept INTEGER",
         "ALTER TABLE checkpoints ADD COLUMN average BLOB",
         "ALTER TABLE checkpoints ADD COLUMN best BLOB",
-    )
+    ),
+    2: tuple(statement for statement in _HEADS.split(";\n") if statement.strip()),
 }
 
 

@@ -277,6 +277,19 @@ class Store:
             run.execute("INSERT OR REPLACE INTO test_results VALUES (?, ?, ?)", (trial.id, outcome.test_loss, outcome.test_accuracy))
             run.execute("DELETE FROM checkpoints WHERE trial_id = ?", (trial.id,))
 
+    def finished_heads(self) -> set[str]:
+        """Return the ids of the heads that the study holds."""
+        with told(self.path):
+            return {row[0] for row in self._connection.execute("SELECT id FROM heads").fetchall()}
+
+    def finish_head(self, row: Mapping[str, Any], test: tuple[float, NDArray[np.uint16]]) -> None:
+        """Keep what came of a head: a row of the table `heads` without ``finished``, and what it said of the test images."""
+        values = {**row, "classes": row["classes"].astype("<u2").tobytes(), "finished": _now()}
+        with self._transaction() as run:
+            places = ", ".join("?" * len(values))
+            run.execute(f"INSERT OR REPLACE INTO heads ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
+            run.execute("INSERT OR REPLACE INTO head_tests VALUES (?, ?, ?)", (row["id"], test[0], test[1].astype("<u2").tobytes()))
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with told(self.path):

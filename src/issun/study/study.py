@@ -292,6 +292,33 @@ class Study(Views):
             raise damaged(self.path, f"the predictions of trial {trial['trial_id']} are not whole")
         return pd.DataFrame({"index": indices, "label": labels.astype(np.int32), "predicted": predicted.astype(np.int32)})
 
+    @property
+    def heads(self) -> pd.DataFrame:
+        """One row for each head on the features of a layer, in the order in which they were made; no test figures.
+
+        Columns: ``id, label`` (whose features)``, network, trial_id`` (None where it is not trained)``, layer, draw, head, settings,
+        features, parameters, trained, images, tried, search_images, validation, seconds, problem, finished``; see
+        `issun.features.comparing.compare`.
+        """
+        return self.head_results()
+
+    def head_results(self, *, test: bool = False) -> pd.DataFrame:
+        """Return `heads`, with ``test`` beside it where that is asked for (to show, not to choose)."""
+        columns = ["id", "label", "network", "trial_id", "layer", "draw", "head", "settings", "features", "parameters", "trained", "images"]
+        columns += ["tried", "search_images", "validation_accuracy", "seconds", "problem", "finished"]
+        with self._reading() as connection:
+            known = version_of(connection) > 2
+        query = f"SELECT {', '.join(f'h.{name}' for name in columns)}, t.accuracy AS test"
+        rows = self._rows(f"{query} FROM heads h JOIN head_tests t ON t.head_id = h.id ORDER BY h.finished, h.id") if known else []
+        frame = pd.DataFrame(rows, columns=[*columns, "test"]).rename(columns={"validation_accuracy": "validation"})
+        frame["settings"] = [self._json(text) for text in frame["settings"]]
+        return frame if test else frame.drop(columns="test")
+
+    def head_predictions(self, head_id: str) -> NDArray[np.int32]:
+        """Return the class that a head gave to each validation image, in the order of `predictions`."""
+        with self._whole("predictions"):
+            return np.frombuffer(self._row("SELECT classes FROM heads WHERE id = ?", (head_id,))["classes"], "<u2").astype(np.int32)
+
     def test(self, network: NetworkLike | None = None) -> tuple[float, float]:
         """Return mean and standard deviation (NaN for one seed) of a network's test accuracy over its seeds, fractions.
 

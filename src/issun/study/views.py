@@ -53,13 +53,16 @@ class Views:
         data: str | Path | Dataset | None = None,
         data_dir: str | Path | None = None,
         count: int = 40,
+        method: str | None = None,
+        layer: int | str | None = None,
+        before: bool = False,
     ) -> Figure:
         """Draw a picture of the study; save it where `path` says so (its ending gives the format).
 
         Parameters
         ----------
         kind : str
-            ``frontier, curves, scatter, heatmap, confusion, classes, gallery`` or ``shares``; see `issun.study.pictures.KINDS`.
+            One of `issun.study.pictures.KINDS`, which says what each shows: ``frontier``, ``curves``, ``confusion``, …
         path : str or Path, optional
         network, seed : optional
             For pictures of one network.
@@ -73,6 +76,9 @@ class Views:
             Where the images are, for ``gallery``: they are not in a study.
         count : int
             Most images of the gallery.
+        method, layer, before : optional
+            Of the ``projection``: pca, tsne (the default) or umap; which layer's values, and whether
+            those before its activation.
 
         Raises
         ------
@@ -81,7 +87,7 @@ class Views:
         DataError
             Where the images are not found, or are others.
         """
-        figure = picture(self, kind, Wanted(network, seed, x, y, size, target, data, data_dir, count))
+        figure = picture(self, kind, Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, before))
         if path is not None:
             save_figure(figure, path)
         return figure

@@ -1,0 +1,97 @@
+"""`issun features`: what are a layer's features worth to a simple classifier?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from issun.cli import heads, options, values
+
+
+def features(
+    data: options.Data,
+    network: heads.Network = None,
+    weights: heads.Weights = None,
+    head: heads.HeadNames = "ridge",
+    layer: heads.Layer = None,
+    before: heads.Before = False,
+    seeds: Annotated[str | None, typer.Option("--seeds", "--draws", help="How many draws, or which: 5 or 0,3. Default: 1.")] = None,
+    study: heads.StudyAt = None,
+    grid: heads.Grid = False,
+    halving: heads.Halving = False,
+    search_images: heads.SearchImages = None,
+    settings: heads.Set = None,
+    refit: heads.Refit = False,
+    scaling: heads.Scaling = "standard",
+    validation: options.Validation = 0.1,
+    table: Annotated[Path | None, typer.Option("--table", help="Also write every draw, and all settings, to this .csv file.")] = None,
+    threads: options.Threads = None,
+    data_dir: options.DataDir = None,
+    size: options.Size = None,
+    gray: options.Gray = None,
+    strict: options.Strict = False,
+    groups: options.Groups = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train simple classifiers (heads) on the features of a network's layer, untrained or trained.
+
+    Settings are chosen on validation images; the test figure stands beside.
+
+    Example: issun features mnist "conv 32 5x5, pool, dense" --weights random,patches --head ridge,svm
+    """
+    from issun.cli.head_progress import HeadView
+    from issun.cli.loading import loaded
+    from issun.cli.output import print_json, remark_on, results
+    from issun.cli.report import shown
+    from issun.cli.sources import sources_of, study_images, study_split
+    from issun.cli.wishes import head_wishes, source_name
+    from issun.data.dataset import Split
+    from issun.errors import IssunError
+    from issun.features.comparing import compare, summary
+    from issun.show.heads import best_line, heads_table
+
+    wishes = head_wishes(head, settings, grid, halving, search_images, refit)
+    if table is not None and not table.absolute().parent.is_dir():
+        raise IssunError(f"--table (={table}) cannot be written: there is no folder {table.absolute().parent}; make it first")
+    asked = None if seeds is None else values.seeds(seeds, "--seeds")
+    draws = range(asked) if isinstance(asked, int) else asked
+    if draws is not None and not len(draws):
+        raise IssunError("--seeds (=0) must be at least 1")
+    dataset = loaded(data, data_dir, size, gray, strict, groups)
+    for note in dataset.notes:
+        remark_on(note)
+    split = Split(validation) if study is None else study_split(study, network)
+    found = sources_of(network, study, dataset, split, weights=weights, draws=draws, layer=layer, before=before, scaling=scaling)
+    if study is not None:
+        dataset = study_images(study, dataset)
+    with HeadView() as view:
+        frame = compare(
+            found, wishes, dataset, split, threads=threads, report=lambda source, moment: view(source_name(source, found), moment)
+        )
+    means = summary(frame)
+    if table is not None:
+        frame.to_csv(table, index=False)
+    if as_json:
+        train, held = dataset.parts(split)
+        print_json(
+            {
+                "data": {"data": dataset.name, "source": dataset.source, "fingerprint": dataset.fingerprint},
+                "train_images": len(train),
+                "validation_images": len(held),
+                "test_images": len(dataset.test_images),
+                "rows": means.to_dict("records"),
+                "draws": frame.to_dict("records"),
+                "best": means.sort_values("validation", ascending=False, kind="stable").iloc[0].to_dict(),
+            }
+        )
+        return
+    console = results()
+    console.print(f"{dataset.name}: features of layer {means['layer'].iloc[0]}", soft_wrap=True)
+    console.print()
+    console.print(heads_table(means))
+    console.print()
+    console.print(best_line(means), soft_wrap=True)
+    if table is not None:
+        console.print(f"Table  {shown(table.absolute())}", soft_wrap=True)

@@ -1,0 +1,121 @@
+"""Which features does the command line mean? A network's text with a kind of weights, a saved model, or a study's trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, cast
+
+from issun.arch.notation import parse_network
+from issun.data.dataset import Dataset, Split
+from issun.data.published import matching
+from issun.errors import IssunError
+from issun.features.comparing import Source, trained, untrained
+from issun.features.layers import find_row
+from issun.features.making import WEIGHTS, Weights
+from issun.model import Model
+from issun.study import Study
+
+
+def words_of(text: str, option: str) -> list[str]:
+    """Return the words between commas, each once.
+
+    Raises
+    ------
+    IssunError
+        Where there is none.
+    """
+    found = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not found:
+        raise IssunError(f"{option} (={text!r}) names nothing: write words with commas between them")
+    return found
+
+
+def kinds_of(text: str) -> list[Weights]:
+    """Return the kinds of untrained weights that a text names.
+
+    Raises
+    ------
+    IssunError
+        Where one is none.
+    """
+    kinds = words_of(text, "--weights")
+    for kind in kinds:
+        if kind not in WEIGHTS:
+            hint = "; for trained weights give a saved model, or --study" if kind == "trained" else ""
+            raise IssunError(f"--weights (={kind}) must be of {', '.join(WEIGHTS)}{hint}")
+    return cast(list[Weights], kinds)
+
+
+def sources_of(
+    network: str | None,
+    study: Path | None,
+    dataset: Dataset,
+    split: Split,
+    *,
+    weights: str | None,
+    draws: Sequence[int] | None,
+    layer: str | None,
+    before: bool,
+    scaling: str,
+) -> list[Source]:
+    """Return the sources of features that are asked for, as `issun.features.comparing.compare` takes them.
+
+    Raises
+    ------
+    IssunError
+        Where options contradict each other.
+    """
+    saved = network is not None and study is None and network.endswith(".safetensors")
+    if (study or saved) and weights is not None:
+        raise IssunError(f"--weights (={weights}) is for a network that is not trained: leave it out for a study or a saved model")
+    if study is not None:
+        return _of_study(study, network, dataset, draws, layer, before)
+    if network is None:
+        raise IssunError('give a NETWORK, such as "conv 32, pool, dense", or --study FILE with networks that are trained')
+    if saved:
+        model = Model.load(network)
+        if model.net.input != dataset.input or len(model.classes) != len(dataset.classes):
+            raise IssunError(f"{network} is for other images: {_shape(model.net.input)}, {len(model.classes)} classes; {dataset.name} has "
+                             f"{_shape(dataset.input)}, {len(dataset.classes)} classes")  # fmt: skip
+        find_row(model.net, layer, before)
+        return [trained(model, layer=layer, before=before)]
+    net = parse_network(network, dataset.input, len(dataset.classes))
+    find_row(net, layer, before)  # what is wrong is told before the first hour
+    return untrained(net, kinds_of(weights or "random"), dataset, split, draws=draws or (0,), layer=layer, before=before, scaling=scaling)
+
+
+def _of_study(
+    path: Path, network: str | None, dataset: Dataset, seeds: Sequence[int] | None, layer: str | None, before: bool
+) -> list[Source]:
+    study = Study(path)
+    matching(dataset, study.about["fingerprint"])
+    row = study.network(network)
+    frame = study.frame
+    same = (frame["network_id"] == row["network_id"]) & (frame["recipe_id"] == row["recipe_id"]) & (frame["split"] == row["split"])
+    kept = frame[same & ~frame["diverged"]]["seed"].tolist() if seeds is None else list(seeds)
+    models = [(seed, study.model(row, seed)) for seed in kept]
+    if not models:
+        raise IssunError(f"all trainings of `{row['network']}` in {path} diverged; name another network")
+    find_row(models[0][1].net, layer, before)
+    return [trained(model, seed, layer=layer, before=before) for seed, model in models]
+
+
+def study_split(path: Path, network: str | None) -> Split:
+    """Return the split with which a study's network was trained: its features must not have been chosen on what heads are chosen on."""
+    study = Study(path)
+    row = study.network(network)
+    facts = study.about["splits"][row["split"]]
+    how: Literal["given", "last", "stratified"] = (
+        "given" if row["split"] == "given" else "last" if row["split"].startswith("last") else "stratified"
+    )
+    return Split(facts["fraction"], facts["seed"], how)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def study_images(path: Path, dataset: Dataset) -> Dataset:
+    """Return the images as a study uses them: with the test part as the validation part where it was made so."""
+    return matching(dataset, Study(path).about["fingerprint"])

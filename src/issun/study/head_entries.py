@@ -1,0 +1,121 @@
+"""What does a part of a study file ask of heads? One table of ``[[part.heads]]``, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from issun.arch.notation import parse
+from issun.errors import IssunError, StudyFileError
+from issun.features.making import WEIGHTS
+from issun.features.training import HeadWish
+
+
+class HeadTable(BaseModel):
+    """One table of ``[[part.heads]]``, as it is written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    head: str | list[str]
+    label: str = ""
+    family: str = ""
+    network: str = ""
+    weights: str | list[str] = "random"
+    layer: str | int | None = None
+    before: bool = False
+    scaling: Literal["unit", "standard", "raw"] = "standard"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    search: Literal["none", "grid", "halving"] = "none"
+    search_images: int | None = Field(None, ge=1)
+    refit: bool = False
+    seeds: int | list[int] | None = None
+
+
+@dataclass(frozen=True)
+class HeadEntry:
+    """Heads that a part asks for, on the features of one family's trained networks or of one untrained network.
+
+    Attributes
+    ----------
+    wishes : tuple of HeadWish
+    family : str
+        The label of the family, whose best network on validation is meant, with all of its seeds; empty where `network` is given.
+    network : str
+        The text of an untrained network.
+    weights : tuple of str
+        Of the untrained network.
+    layer, before, scaling
+        As of `issun.features.make_extractor`.
+    seeds : tuple of int, or None
+        Draws of the untrained network; of a family's seeds only these.
+    place : str
+        In the file, for errors.
+    """
+
+    wishes: tuple[HeadWish, ...]
+    family: str
+    network: str
+    weights: tuple[str, ...]
+    layer: str | int | None
+    before: bool
+    scaling: str
+    seeds: tuple[int, ...] | None
+    place: str = field(compare=False)
+
+
+def head_entry(table: HeadTable, families: Sequence[str], seeds: tuple[int, ...] | None, place: str) -> HeadEntry:
+    """Return an entry, checked as far as that can be done without images.
+
+    Parameters
+    ----------
+    table : HeadTable
+    families : sequence of str
+        The labels of the part's families.
+    seeds : tuple of int, or None
+        The table's, read.
+    place : str
+        In the file.
+
+    Raises
+    ------
+    StudyFileError
+        Its ``key`` names what is wrong.
+    """
+    names = [table.head] if isinstance(table.head, str) else table.head
+    kinds = (table.weights,) if isinstance(table.weights, str) else tuple(table.weights)
+    if not names:
+        raise HeadProblem("head", "(=[]) names no head: give at least one")
+    if len(names) > 1 and (table.settings or table.label):
+        raise HeadProblem("settings" if table.settings else "label", "is for one head: give several tables, each with its head")
+    if table.network and table.family:
+        raise HeadProblem("network", "and `family` are both given: features come from one of them")
+    family = table.family
+    if not table.network:
+        if not family and len(families) == 1:
+            family = families[0]
+        if family not in families:
+            problem = f"(={family!r}) is no family of this part" if family else "is missing, and so is `network`"
+            raise HeadProblem("family", f"{problem}: its families are {', '.join(families)}")
+    for kind in kinds:
+        if kind not in WEIGHTS:
+            raise HeadProblem("weights", f"(={kind!r}) must be of {', '.join(WEIGHTS)}")
+    try:
+        if table.network:
+            parse(table.network)
+    except IssunError as error:
+        raise HeadProblem("network", str(error)) from None
+    try:
+        wishes = tuple(HeadWish(name, table.settings, table.search, table.search_images, table.refit, table.label) for name in names)
+    except IssunError as error:
+        raise HeadProblem("settings" if "setting" in str(error) or "must be" in str(error) else "head", str(error)) from None
+    return HeadEntry(wishes, family, table.network, kinds, table.layer, table.before, table.scaling, seeds, place)
+
+
+class HeadProblem(StudyFileError):
+    """What is wrong in a table of heads, and with which of its keys."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        self.key, self.problem = key, problem
+        super().__init__(f"`{key}` {problem}")

@@ -1,0 +1,165 @@
+"""The heads of a study: those that a part asks for are trained on features of its trials, kept beside them, and read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from issun.arch.notation import parse_network
+from issun.errors import IssunError, StudyFileError
+from issun.features.comparing import Source, parts_of, row_of, trained, untrained
+from issun.features.layers import find_row
+from issun.features.making import Weights
+from issun.features.search import HeadProgress
+from issun.features.training import HeadWish, train_head
+from issun.study.head_entries import HeadEntry
+from issun.study.parts import PreparedPart
+from issun.study.plan import DataFacts
+from issun.study.store import Store
+from issun.study.study import Study
+
+#: Changes when the same head would come out otherwise; part of every head's id.
+_VERSION = 1
+
+_KEPT = (
+    *("layer", "draw", "head", "features", "parameters", "trained"),
+    *("images", "tried", "search_images", "seconds", "problem"),
+)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One draw of features and the heads that are to be trained on them, by their ids."""
+
+    source: Source
+    label: str
+    network: str
+    trial_id: str | None
+    wishes: dict[str, HeadWish]
+
+
+def check_heads(prepared: PreparedPart) -> None:
+    """Raise `StudyFileError` where the images allow no such network, or it has no such layer."""
+    for entry in prepared.part.heads:
+        nets = [trial.net for trial in prepared.plan.trials if prepared.labels.get(_key(trial), trial.family) == entry.family]
+        try:
+            if entry.network:
+                nets = [parse_network(entry.network, prepared.dataset.input, len(prepared.dataset.classes))]
+            for net in nets:
+                find_row(net, entry.layer, entry.before)
+        except IssunError as error:
+            raise StudyFileError(f"{entry.place}: {error}") from None
+
+
+def _key(trial: Any) -> tuple[str, str]:
+    from issun.study.store import recipe_id
+
+    return trial.net.id, recipe_id(trial)
+
+
+def run_heads(
+    prepared: PreparedPart,
+    path: str | Path,
+    *,
+    threads: int | None = None,
+    report: Callable[[str, HeadProgress], None] | None = None,
+) -> int:
+    """Train the heads that a part asks for and its study does not hold yet; return how many those were.
+
+    Parameters
+    ----------
+    prepared : PreparedPart
+        Its trials have been run.
+    path : str or Path
+        The study.
+    threads : int, optional
+    report : callable, optional
+        Called with whose features, and a `HeadProgress`, whenever there is something to tell.
+
+    Raises
+    ------
+    HeadError, StudyFileError, StudyError
+        Where features say nothing, a family has no network that was trained to the end, or the study cannot be written.
+    """
+    if not prepared.part.heads:
+        return 0
+    new = 0
+    with Store(path, DataFacts.of(prepared.dataset)) as store:
+        done = store.finished_heads()
+        for job in _jobs(prepared, Study(path)):
+            missing = {key: wish for key, wish in job.wishes.items() if key not in done}
+            if not missing:
+                continue
+            about = f"{job.label}, seed {job.source.draw}"
+
+            def tell(progress: HeadProgress, about: str = about) -> None:
+                if report is not None:
+                    report(about, progress)
+
+            tell(HeadProgress("features", 0, 0, None, "extracting features"))
+            extractor = job.source.make()
+            parts = parts_of(extractor, prepared.dataset, prepared.plan.split, threads)
+            for key, wish in missing.items():
+                result = train_head(wish, parts, seed=job.source.draw, threads=threads, report=tell)
+                row = row_of(job.source, extractor, result)
+                values = {name: row[name] for name in _KEPT} | {"settings": json.dumps(row["settings"])}
+                values |= {"id": key, "label": job.label, "network": job.network, "trial_id": job.trial_id}
+                values |= {"validation_accuracy": result.validation, "classes": result.validation_predictions}
+                store.finish_head(values, (result.test, result.test_predictions))
+                done.add(key)
+                new += 1
+    return new
+
+
+def _jobs(prepared: PreparedPart, study: Study) -> Iterator[_Job]:
+    """Yield the draws of features that the part asks for, with all heads on each."""
+    split, dataset = prepared.plan.split, prepared.dataset
+    for entry in prepared.part.heads:
+        if entry.network:
+            net = parse_network(entry.network, dataset.input, len(dataset.classes))
+            kinds = cast(list[Weights], list(entry.weights))
+            draws = entry.seeds or (0,)
+            found = untrained(net, kinds, dataset, split, draws=draws, layer=entry.layer, before=entry.before, scaling=entry.scaling)
+            for source in found:
+                whose = [str(net), source.label, entry.scaling, split.id]
+                yield _Job(source, source.label, str(net), None, _wishes(entry, whose, source.draw))
+            continue
+        row, trials = _best(prepared, study, entry)
+        for seed, trial_id in trials:
+            source = trained(study.model(row, seed), seed, layer=entry.layer, before=entry.before, label=entry.family)
+            yield _Job(source, entry.family, str(row["network"]), trial_id, _wishes(entry, [trial_id], seed))
+
+
+def _wishes(entry: HeadEntry, whose: list[str], draw: int) -> dict[str, HeadWish]:
+    """Return the entry's heads by ids that name all that decides what comes out."""
+    found = {}
+    for wish in entry.wishes:
+        asked = [_VERSION, *whose, entry.layer, entry.before, draw, wish.title, wish.head.name, wish.search, wish.search_images, wish.refit]
+        text = json.dumps([*asked, sorted(wish.settings.items())])
+        found[hashlib.sha256(text.encode()).hexdigest()[:16]] = wish
+    return found
+
+
+def _best(prepared: PreparedPart, study: Study, entry: HeadEntry) -> tuple[pd.Series[Any], list[tuple[int, str]]]:
+    """Return the family's best network on validation, and seed and id of its trials."""
+    frame = study.frame
+    asked = {trial.id for trial in prepared.plan.trials}
+    own = frame[frame["trial_id"].isin(asked) & (frame["label"] == entry.family) & ~frame["diverged"]]
+    if entry.seeds is not None:
+        own = own[own["seed"].isin(entry.seeds)]
+    if own.empty:
+        raise StudyFileError(f"{entry.place}: no training of the family {entry.family!r} with these seeds ended well: no features to take")
+    keys = ["network_id", "recipe_id", "split"]
+    means = own.groupby(keys)["validation_accuracy"].mean()
+    best = tuple(means.index[int(np.argmax(means.to_numpy()))])
+    same = own[(own[keys] == list(best)).all(axis=1)].sort_values("seed")
+    networks = study.networks
+    row: pd.Series[Any] = networks[(networks[keys] == list(best)).all(axis=1)].iloc[0]
+    return row, list(zip(same["seed"].astype(int), same["trial_id"].astype(str), strict=True))
