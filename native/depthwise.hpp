@@ -157,7 +157,7 @@ void depthwise_forward(const Plan& plan, const Work& work, const Op& op, const P
   a.columns = out.columns;
   a.dilation_rows = op.dilation_rows;
   a.dilation_columns = op.dilation_columns;
-  for (int o = 0; o < out.channels; ++o) {
+  for (int o = place.first, end = place.until(out.channels); o < end; ++o) {
     a.x = place.value(in) + o / multiplier * in.value.channel - int64_t(op.pad_left) * L;
     a.y = place.value(out) + o * out.value.channel;
     row.w = work.weights + op.kernel + o * taps;
@@ -226,7 +226,7 @@ void depthwise_input_gradient(const Plan& plan, const Work& work, const Op& op, 
       a.top = rows.from;
       a.rows = rows.count;
       a.columns = columns.count;
-      for (int c = 0; c < in.channels; ++c) {
+      for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
         a.x = g + c * multiplier * out.gradient.channel + int64_t(columns.from) * L;
         a.y = dx + c * in.gradient.channel + rows.start * in.gradient.row + int64_t(columns.start) * L;
         a.values = values ? values + c * in.value.channel + rows.start * in.value.row + int64_t(columns.start) * L : nullptr;

@@ -14,6 +14,9 @@
 
 #include "team.hpp"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -26,8 +29,15 @@ size_t arena_bytes(int64_t count) { return (size_t(count) * sizeof(float) + 127)
 
 Floats make_floats(int64_t count) {
   const size_t bytes = arena_bytes(count);
-  void* memory = std::aligned_alloc(64, bytes);
-  if (!memory) throw std::bad_alloc();
+  // The pages of the operating system are small: walking through tens of megabytes misses the table of them all the time, and no
+  // prefetcher looks beyond the end of one. Large arenas ask for large pages.
+  constexpr size_t large_page = size_t(1) << 21;
+  const bool large = bytes >= 2 * large_page;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, large ? large_page : 64, bytes) != 0) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  if (large) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
   std::memset(memory, 0, bytes);
 #if defined(__SANITIZE_ADDRESS__)
   // What was rounded up to whole lines is nobody's.

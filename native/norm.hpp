@@ -67,7 +67,7 @@ void norm_measure(const Plan& plan, const Work& work, const Op& op, const Place&
   const double fresh = lanes_present(work, group) * positions, before = images_of(work, first, group) * positions;
   const double share = fresh / (before + fresh);
   double* sums = work.sums + 2 * (chunk * plan.norm_channels + op.norm);
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const float* x = place.value(in) + c * in.value.channel;
     const vf total = over_channel(in.rows, in.columns, [&](int r, int p) { return load(x + r * in.value.row + int64_t(p) * L); });
     Moments part;
@@ -94,7 +94,7 @@ void norm_input_gradient(const Plan& plan, const Work& work, const Op& op, const
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const vi present = present_lanes(work, group);
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const NormChannel& n = work.norms[op.norm + c];
     const vf scale = splat(factors(work, op)[c] * n.inverse), mean = splat(n.mean), inverse = splat(n.inverse);
     const vf mean_gradient = splat(op.batch_statistics ? n.mean_gradient : 0.0f);
@@ -117,7 +117,7 @@ void norm_input_gradient(const Plan& plan, const Work& work, const Op& op, const
 void norm_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const NormChannel& n = work.norms[op.norm + c];
     const vf scale = splat(factors(work, op)[c] * n.inverse), mean = splat(n.mean), shift = splat(shifts(work, op)[c]);
     for (int r = 0; r < in.rows; ++r) {
@@ -135,7 +135,7 @@ void norm_sum_gradients(const Plan& plan, const Work& work, const Op& op, const 
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   double* sums = work.sums + 2 * (chunk * plan.norm_channels + op.norm);
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const NormChannel& n = work.norms[op.norm + c];
     const vf mean = splat(n.mean);
     const float* x = place.value(in) + c * in.value.channel;
