@@ -23,6 +23,7 @@ struct DepthRow {
   Act act;
   float slope;
   bool adds;
+  bool far;             // y lies in the arena of a group
 };
 
 // P positions; KC taps, side by side, and STEP between positions where known at compile time (KC 0: neither is).
@@ -31,6 +32,10 @@ void depth_tile(const DepthRow& row, int position) {
   vf sum[P];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) sum[p] = row.bias ? splat(*row.bias) : zero();
+  if (row.far) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) ask_to_write(row.y + (position + ahead + p) * row.y_step);
+  }
   const int64_t step = KC ? STEP * L : row.x_step;
   const float* x_plane = row.x + position * step;
   const float* w_plane = row.w;
@@ -146,6 +151,7 @@ void depthwise_forward(const Plan& plan, const Work& work, const Op& op, const P
   row.kernel_columns = op.kernel_columns;
   row.act = op.act;
   row.slope = op.slope;
+  row.far = out.value_per_group;
   DepthPlane a{};
   a.x_row = in.value.row;
   a.y_row = out.value.row;
@@ -207,6 +213,7 @@ void depthwise_input_gradient(const Plan& plan, const Work& work, const Op& op, 
   row.act = in.act;
   row.slope = in.slope;
   row.adds = op.adds;
+  row.far = in.gradient_per_group;
   DepthPlane a{};
   a.x_row = out.gradient.row;
   a.x_rows = out.rows;

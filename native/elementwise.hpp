@@ -80,8 +80,10 @@ void add_backward(const Tensor& in, const Tensor& out, bool adds, const Place& p
       const float* values = place.value(in) + c * in.value.channel + r * in.value.row;
       const float* from = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
       float* to = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
-      for (int64_t p = 0; p < int64_t(out.columns) * L; p += L)
+      for (int64_t p = 0; p < int64_t(out.columns) * L; p += L) {
+        if (in.gradient_per_group) ask_to_write(to + p + ahead * L);
         put_gradient(adds, to + p, derived(in.act, in.slope, load(from + p), load(values + p)));
+      }
     }
 }
 

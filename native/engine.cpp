@@ -32,7 +32,7 @@ Floats make_floats(int64_t count) {
   // The pages of the operating system are small: walking through tens of megabytes misses the table of them all the time, and no
   // prefetcher looks beyond the end of one. Large arenas ask for large pages.
   constexpr size_t large_page = size_t(1) << 21;
-  const bool large = bytes >= 2 * large_page;
+  const bool large = bytes >= large_page;
   void* memory = nullptr;
   if (posix_memalign(&memory, large ? large_page : 64, bytes) != 0) throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
@@ -172,12 +172,14 @@ void Engine::pack(Team& team, int) {
 void Engine::go_forward(Team& team, int thread, bool and_back) {
   const Plan& plan = planned_->plan;
   const int last = plan.segment_count - 1;
+  bool down = false;
   const auto segment = [&](int s, int direction) {
     if (plan.segments[s].meeting) {
       const int op = plan.segments[s].first;
       team.phase(kernels_.meeting_tasks(plan, work_, op, direction), [&](int task) { kernels_.meeting(plan, work_, op, direction, task); });
     } else {
-      team.phase(chunks(work_), [&](int chunk) { kernels_.walk(plan, work_, s, chunk, thread, direction); });
+      team.share(chunks(work_), thread, down, [&](int chunk) { kernels_.walk(plan, work_, s, chunk, thread, direction); });
+      down = !down;
     }
   };
   for (int s = 0; s < last; ++s) {

@@ -104,6 +104,8 @@ void norm_input_gradient(const Plan& plan, const Work& work, const Op& op, const
       const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
       float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
       for (int64_t p = 0; p < int64_t(in.columns) * L; p += L) {
+        ask_for(x + p + ahead * L);
+        ask_for(g + p + ahead * L);
         const vf value = load(x + p);
         const vf gradient = scale * (load(g + p) - mean_gradient - (value - mean) * inverse * mean_product);
         put_gradient(op.adds, dx + p, derived(in.act, in.slope, where(present, gradient), value));
@@ -123,8 +125,10 @@ void norm_forward(const Plan& plan, const Work& work, const Op& op, const Place&
     for (int r = 0; r < in.rows; ++r) {
       const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
       float* y = place.value(out) + c * out.value.channel + r * out.value.row;
-      for (int64_t p = 0; p < int64_t(in.columns) * L; p += L)
+      for (int64_t p = 0; p < int64_t(in.columns) * L; p += L) {
+        ask_for(x + p + ahead * L);
         store(y + p, activated(op.act, op.slope, scale * (load(x + p) - mean) + shift));
+      }
     }
   }
 }
