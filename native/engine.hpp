@@ -132,7 +132,7 @@ class Engine {
 
   const Kernels& kernels() const { return kernels_; }
   const Plan& plan() const { return planned_->plan; }
-  // Bytes of all arenas together.
+  // Bytes of all that a run works in, to the byte what was asked of the allocator beside the plan (native/check.cpp compares).
   int64_t memory() const { return memory_; }
 
  private:
