@@ -9,7 +9,7 @@ namespace {
 // null on the way forward.
 template <typename F>
 INLINE void each_row(const Tensor& in, const Tensor& out, const Place& place, bool back, F f) {
-  for (int c = 0; c < in.channels; ++c)
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c)
     for (int r = 0; r < in.rows; ++r)
       f(c, place.value(in) + c * in.value.channel + r * in.value.row, place.value(out) + c * out.value.channel + r * out.value.row,
         back ? place.gradient(in) + c * in.gradient.channel + r * in.gradient.row : nullptr,

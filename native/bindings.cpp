@@ -166,7 +166,7 @@ NB_MODULE(_native, m) {
       .def_prop_ro("instruction_set", [](const Engine& e) { return std::string(e.kernels().name); })
       .def_prop_ro("lanes", [](const Engine& e) { return e.kernels().lanes; })
       .def_prop_ro("segments", [](const Engine& e) { return e.plan().segment_count; })
-      .def_prop_ro("memory", &Engine::memory, "Bytes of the planned arenas.")
+      .def_prop_ro("memory", &Engine::memory, "Bytes of all that a run works in.")
       .def("ticks", &Engine::ticks, nb::arg("count"), "What was counted since the last call; then count on, or stop.")
       .def(
           "train",

@@ -8,7 +8,7 @@ namespace {
 void scale_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const vf factor = splat(work.weights[op.kernel + c]), shift = splat(work.weights[op.bias + c]);
     for (int r = 0; r < in.rows; ++r) {
       const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
@@ -25,7 +25,7 @@ void scale_forward(const Plan& plan, const Work& work, const Op& op, const Place
 void scale_input_gradient(const Plan& plan, const Work& work, const Op& op, const Place& place) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const vf factor = splat(work.weights[op.kernel + c]);
     for (int r = 0; r < in.rows; ++r) {
       const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
@@ -43,7 +43,7 @@ void scale_input_gradient(const Plan& plan, const Work& work, const Op& op, cons
 void scale_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     vf factor = zero(), shift = zero();
     for (int r = 0; r < in.rows; ++r) {
       const float* x = place.value(in) + c * in.value.channel + r * in.value.row;

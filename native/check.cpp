@@ -2,7 +2,8 @@
 //
 // A case is a network as it is given to the core, with a recipe; tests/core_cases.py writes them. Each is trained for two epochs whose
 // last batch is not full, asked for logits and a gradient, and takes a step. The bits must be the same for any number of threads, and as
-// many allocations must come with many steps as with few. Every array has exactly the size that the core may touch.
+// many allocations must come with many steps as with few. Every array has exactly the size that the core may touch, and what an engine
+// says that it takes is what it asks of the allocator, beside its plan, to the byte.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -17,11 +18,20 @@
 using namespace issun;
 
 namespace {
-std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> allocations{0}, held{0};  // held: bytes
 }
 
 // Called by the runtime of every sanitizer after each allocation of the process. In a build without one, nothing is counted.
-extern "C" void __sanitizer_malloc_hook(const volatile void*, size_t) { allocations.fetch_add(1, std::memory_order_relaxed); }
+extern "C" void __sanitizer_malloc_hook(const volatile void*, size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  held.fetch_add(int64_t(bytes), std::memory_order_relaxed);
+}
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+extern "C" size_t __sanitizer_get_allocated_size(const volatile void*);
+extern "C" void __sanitizer_free_hook(const volatile void* memory) {
+  if (memory) held.fetch_sub(int64_t(__sanitizer_get_allocated_size(memory)), std::memory_order_relaxed);
+}
+#endif
 
 namespace {
 
@@ -208,7 +218,16 @@ struct Found {
   uint64_t bits;
   int64_t allocated_by_few, allocated_by_many;
   int64_t steps;
+  int64_t taken, said;  // bytes of an engine
 };
+
+// What an object takes of the allocator that `make` returns.
+template <typename F>
+int64_t bytes_of(F make) {
+  const int64_t before = held.load();
+  const auto made = make();
+  return held.load() - before;
+}
 
 Found run_case(const Case& c, int threads) {
   const LossSettings loss{float(get(c.settings, "smoothing")), to_vector<float>(c, "class_weights")};
@@ -228,6 +247,9 @@ Found run_case(const Case& c, int threads) {
   const std::vector<double> rates(size_t(many * ((count + network.batch - 1) / network.batch) + many), 1e-3);
   int64_t steps = 0;
   Found found{};
+  found.said = engine.memory();
+  found.taken = bytes_of([&] { return std::make_unique<Engine>(network, loss, threads); }) - int64_t(sizeof(Engine)) -
+                bytes_of([&] { return make_plan(network, choose_kernels()); });
   if (trained) {
     for (uint64_t epoch = 0; epoch < 2; ++epoch) {
       const EpochResult result = engine.train(data.images(true), data.indices.data(), count, rates.data(), weights.data(), moments, steps,
@@ -284,6 +306,11 @@ int main(int argc, char** argv) try {
       if (found.allocated_by_few != found.allocated_by_many) {
         std::printf("%s, %d threads: %lld allocations in one step, %lld in %lld\n", c.name.c_str(), threads,
                     (long long)found.allocated_by_few, (long long)found.allocated_by_many, (long long)found.steps);
+        ++failures;
+      }
+      if (held.load() != 0 && found.taken != found.said) {
+        std::printf("%s, %d threads: an engine takes %lld bytes and says %lld\n", c.name.c_str(), threads, (long long)found.taken,
+                    (long long)found.said);
         ++failures;
       }
       counted += found.allocated_by_many;

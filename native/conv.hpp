@@ -20,6 +20,7 @@ struct ConvRow {
   Act act;
   float slope;
   bool adds;             // backward: to the gradient that another reader of the tensor has written
+  bool far;              // y lies in the arena of a group
 };
 
 // Adds a finished block to a gradient that is already there: rare, so that it stands here once and not in every block.
@@ -42,6 +43,12 @@ void conv_tile(const ConvRow& row, int position) {
   for (int c = 0; c < CB; ++c)
 #pragma GCC unroll 16
     for (int p = 0; p < PB; ++p) sum[c][p] = row.bias ? splat(row.bias[c]) : zero();
+  if (row.far) {
+#pragma GCC unroll 16
+    for (int c = 0; c < CB; ++c)
+#pragma GCC unroll 16
+      for (int p = 0; p < PB; ++p) ask_to_write(row.y + c * row.y_channel + (position + 4 * PB + p) * L);
+  }
   const int columns = KC ? KC : row.kernel_columns;
   const int64_t step = UNIT ? L : row.x_step, tap = KC ? L : row.x_tap;
   const float* x_channel = row.x + position * step;
@@ -159,7 +166,7 @@ struct Correlation {
   Cut channels, columns;
   Act act;
   float slope;
-  bool adds;
+  bool adds, far;
 };
 
 // A 1x1 window at stride 1 has no use for rows: all positions of a channel in one, so that blocks need not end with the row.
@@ -183,6 +190,7 @@ void correlate(const Correlation& a) {
   row.act = a.act;
   row.slope = a.slope;
   row.adds = a.adds;
+  row.far = a.far;
   for (int r = 0; r < a.y_rows; ++r) {
     // Only the kernel's rows that lie in the image: the border above and below is never stored.
     const int top = r * a.stride_rows - a.pad_top;
@@ -242,6 +250,7 @@ void conv_forward(const Plan& plan, const Work& work, const Op& op, const Place&
   a.act = op.act;
   a.slope = op.slope;
   a.adds = false;
+  a.far = out.value_per_group;
   if (op.flat_forward) flatten(a);
   correlate(a);
 }
@@ -276,6 +285,7 @@ void conv_input_gradient_unit(const Plan& plan, const Work& work, const Op& op, 
   a.act = in.act;
   a.slope = in.slope;
   a.adds = op.adds;
+  a.far = in.gradient_per_group;
   if (op.flat_backward) flatten(a);
   correlate(a);
 }

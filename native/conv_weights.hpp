@@ -76,10 +76,11 @@ WeightTile weight_tile_for(int channels, int taps, bool unit) {
 }
 
 // Adds to the gradient of the bias, if there is one: [channel][lane].
-void add_bias_gradient(const Op& op, const Tensor& out, const float* dz, float* lanes) {
+void add_bias_gradient(const Op& op, const Tensor& out, const Place& place, float* lanes) {
   if (op.bias < 0) return;
+  const float* dz = place.gradient(out);
   float* bias = lanes + op.lanes_bias;
-  for (int o = 0; o < out.channels; ++o) {
+  for (int o = place.first, end = place.until(out.channels); o < end; ++o) {
     vf s0 = zero(), s1 = zero();
     for (int r = 0; r < out.rows; ++r) {
       const float* g = dz + o * out.gradient.channel + r * out.gradient.row;
@@ -135,7 +136,7 @@ void conv_weight_gradient(const Plan& plan, const Op& op, const Place& place, fl
       }
     }
   }
-  add_bias_gradient(op, out, dz, lanes);
+  add_bias_gradient(op, out, place, lanes);
 }
 
 // Sums the lanes of a chunk's gradient into its place in the flat order (filter, channel, row, column). The lanes are used up.

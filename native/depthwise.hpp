@@ -23,6 +23,7 @@ struct DepthRow {
   Act act;
   float slope;
   bool adds;
+  bool far;             // y lies in the arena of a group
 };
 
 // P positions; KC taps, side by side, and STEP between positions where known at compile time (KC 0: neither is).
@@ -31,6 +32,10 @@ void depth_tile(const DepthRow& row, int position) {
   vf sum[P];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) sum[p] = row.bias ? splat(*row.bias) : zero();
+  if (row.far) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) ask_to_write(row.y + (position + ahead + p) * row.y_step);
+  }
   const int64_t step = KC ? STEP * L : row.x_step;
   const float* x_plane = row.x + position * step;
   const float* w_plane = row.w;
@@ -146,6 +151,7 @@ void depthwise_forward(const Plan& plan, const Work& work, const Op& op, const P
   row.kernel_columns = op.kernel_columns;
   row.act = op.act;
   row.slope = op.slope;
+  row.far = out.value_per_group;
   DepthPlane a{};
   a.x_row = in.value.row;
   a.y_row = out.value.row;
@@ -157,7 +163,7 @@ void depthwise_forward(const Plan& plan, const Work& work, const Op& op, const P
   a.columns = out.columns;
   a.dilation_rows = op.dilation_rows;
   a.dilation_columns = op.dilation_columns;
-  for (int o = 0; o < out.channels; ++o) {
+  for (int o = place.first, end = place.until(out.channels); o < end; ++o) {
     a.x = place.value(in) + o / multiplier * in.value.channel - int64_t(op.pad_left) * L;
     a.y = place.value(out) + o * out.value.channel;
     row.w = work.weights + op.kernel + o * taps;
@@ -207,6 +213,7 @@ void depthwise_input_gradient(const Plan& plan, const Work& work, const Op& op, 
   row.act = in.act;
   row.slope = in.slope;
   row.adds = op.adds;
+  row.far = in.gradient_per_group;
   DepthPlane a{};
   a.x_row = out.gradient.row;
   a.x_rows = out.rows;
@@ -226,7 +233,7 @@ void depthwise_input_gradient(const Plan& plan, const Work& work, const Op& op, 
       a.top = rows.from;
       a.rows = rows.count;
       a.columns = columns.count;
-      for (int c = 0; c < in.channels; ++c) {
+      for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
         a.x = g + c * multiplier * out.gradient.channel + int64_t(columns.from) * L;
         a.y = dx + c * in.gradient.channel + rows.start * in.gradient.row + int64_t(columns.start) * L;
         a.values = values ? values + c * in.value.channel + rows.start * in.value.row + int64_t(columns.start) * L : nullptr;

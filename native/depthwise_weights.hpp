@@ -57,7 +57,7 @@ void depthwise_weight_gradient(const Plan& plan, const Op& op, const Place& plac
       const int at = last * op.stride_rows - op.pad_top;
       if (taps_above(at, op.dilation_rows) != skip || taps_until(at, op.kernel_rows, op.dilation_rows, in.rows) != end) break;
     }
-    for (int o = 0; o < out.channels; ++o) {
+    for (int o = place.first, stop = place.until(out.channels); o < stop; ++o) {
       const float* g = dz + o * out.gradient.channel + first * out.gradient.row;
       const float* x = place.value(in) + o / multiplier * in.value.channel + top * in.value.row - int64_t(op.pad_left) * L;
       float* sums = lanes + op.lanes_kernel + int64_t(o) * op.kernel_rows * columns * L;
@@ -78,7 +78,7 @@ void depthwise_weight_gradient(const Plan& plan, const Op& op, const Place& plac
       }
     }
   }
-  add_bias_gradient(op, out, dz, lanes);
+  add_bias_gradient(op, out, place, lanes);
 }
 
 }  // namespace

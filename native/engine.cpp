@@ -14,6 +14,9 @@
 
 #include "team.hpp"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -28,6 +31,14 @@ Floats make_floats(int64_t count) {
   const size_t bytes = arena_bytes(count);
   void* memory = std::aligned_alloc(64, bytes);
   if (!memory) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  // The pages of the operating system are small: walking through tens of megabytes misses the table of them all the time. What large
+  // pages fit into an arena are asked for.
+  constexpr uintptr_t page = uintptr_t(1) << 21;
+  const uintptr_t from = (reinterpret_cast<uintptr_t>(memory) + page - 1) / page * page;
+  const uintptr_t until = (reinterpret_cast<uintptr_t>(memory) + bytes) / page * page;
+  if (from < until) madvise(reinterpret_cast<void*>(from), until - from, MADV_HUGEPAGE);
+#endif
   std::memset(memory, 0, bytes);
 #if defined(__SANITIZE_ADDRESS__)
   // What was rounded up to whole lines is nobody's.
@@ -68,6 +79,8 @@ Engine::Engine(const Network& network, const LossSettings& loss, int threads)
     : kernels_(choose_kernels()), planned_(make_plan(network, kernels_)), class_weights_(loss.class_weights) {
   threads_ = threads < 1 ? 1 : threads > 256 ? 256 : threads;
   const Plan& plan = planned_->plan;
+  arenas_.reserve(size_t(3 * threads_ + 4));
+  memory_ = int64_t(arenas_.capacity() * sizeof(Floats));
   const auto arena = [this](int64_t count) {
     arenas_.push_back(make_floats(count));
     memory_ += int64_t(arena_bytes(count));
@@ -84,18 +97,21 @@ Engine::Engine(const Network& network, const LossSettings& loss, int threads)
   work_.packed = arena(plan.packed_floats);
   work_.chunk_gradients = arena(plan.walking_gradients ? plan.weights * chunk_count : 0);
   work_.gradient = arena(plan.weights);
-  losses_.resize(plan.groups);
-  correct_.resize(plan.groups);
-  sums_.resize(plan.norm_channels * chunk_count * 2);
-  norms_.resize(plan.norm_channels);
-  if (plan.augment.mixes) other_labels_.resize(plan.batch);
-  memory_ += int64_t((sums_.size() + losses_.size()) * sizeof(double) + norms_.size() * sizeof(NormChannel) +
-                     (correct_.size() + other_labels_.size()) * sizeof(int32_t));
+  const auto vector = [this](auto& numbers, int64_t count) {
+    numbers.resize(size_t(count));
+    memory_ += int64_t(numbers.capacity() * sizeof(numbers[0]));
+  };
+  vector(losses_, plan.groups);
+  vector(correct_, plan.groups);
+  vector(sums_, plan.norm_channels * chunk_count * 2);
+  vector(norms_, plan.norm_channels);
+  vector(squares_, plan.piece_count);
+  vector(class_weights_, int64_t(class_weights_.size()));
+  vector(other_labels_, plan.augment.mixes ? plan.batch : 0);
   work_.sums = sums_.data();
   work_.norms = norms_.data();
   work_.losses = losses_.data();
   work_.correct = correct_.data();
-  squares_.resize(plan.piece_count);
   work_.squares = squares_.data();
   work_.smoothing = loss.smoothing;
   work_.class_weights = class_weights_.empty() ? nullptr : class_weights_.data();
@@ -162,12 +178,14 @@ void Engine::pack(Team& team, int) {
 void Engine::go_forward(Team& team, int thread, bool and_back) {
   const Plan& plan = planned_->plan;
   const int last = plan.segment_count - 1;
+  bool down = false;
   const auto segment = [&](int s, int direction) {
     if (plan.segments[s].meeting) {
       const int op = plan.segments[s].first;
       team.phase(kernels_.meeting_tasks(plan, work_, op, direction), [&](int task) { kernels_.meeting(plan, work_, op, direction, task); });
     } else {
-      team.phase(chunks(work_), [&](int chunk) { kernels_.walk(plan, work_, s, chunk, thread, direction); });
+      team.share(chunks(work_), thread, down, [&](int chunk) { kernels_.walk(plan, work_, s, chunk, thread, direction); });
+      down = !down;
     }
   };
   for (int s = 0; s < last; ++s) {

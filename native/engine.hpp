@@ -49,6 +49,8 @@ struct Planned {
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
   std::vector<Segment> segments;
+  std::vector<Step> steps;
+  std::vector<Run> runs;
   std::vector<Piece> pieces;
   std::vector<Piece> rest;
   std::vector<int64_t> feature_offsets;
@@ -56,7 +58,10 @@ struct Planned {
 };
 
 std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernels);
-// Its part that lays out the tensors, once the operators and segments are known.
+// Its parts once the operators and segments are known: which values are kept for every group, what each segment does step by step;
+// then where the tensors lie, some of which have room for one channel only.
+void make_runs(Planned& planned);
+void find_narrow(Planned& planned);
 void place_tensors(const Network& network, int lanes, Planned& planned);
 
 // The operators for this machine, or for the set that the environment variable ISSUN_ISA names. Throws std::runtime_error.
@@ -128,7 +133,7 @@ class Engine {
 
   const Kernels& kernels() const { return kernels_; }
   const Plan& plan() const { return planned_->plan; }
-  // Bytes of all arenas together.
+  // Bytes of all that a run works in, to the byte what was asked of the allocator beside the plan (native/check.cpp compares).
   int64_t memory() const { return memory_; }
 
  private:

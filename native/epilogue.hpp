@@ -44,12 +44,14 @@ INLINE int taps_until(int top, int taps, int dilation, int rows) {
   return fit < taps ? fit : taps;
 }
 
-// The arenas of one thread and one group.
+// The arenas of one thread and one group, and the channels that an operator goes through if it can take them one by one.
 struct Place {
   float* thread;
   float* group;
+  int first, last;
 
   INLINE float* value(const Tensor& t) const { return (t.value_per_group ? group : thread) + t.value.offset; }
+  INLINE int until(int channels) const { return last < channels ? last : channels; }
   INLINE float* gradient(const Tensor& t) const { return (t.gradient_per_group ? group : thread) + t.gradient.offset; }
 };
 

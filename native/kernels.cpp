@@ -68,21 +68,69 @@ void op_weight_gradient(const Plan& plan, const Op& op, const Place& place, floa
   if (op.kind == Kind::activate) activate_weight_gradient(plan, op, place, lanes);
 }
 
+// Everything that a walk hands to its steps.
+struct Walk {
+  const Plan& plan;
+  Work& work;
+  const Segment& segment;
+  int chunk, first, group;
+  float* lanes;
+};
+
+void do_step(const Walk& walk, const Step& step, const Place& place, Stopwatch& watch) {
+  const Plan& plan = walk.plan;
+  Work& work = walk.work;
+  const Op& op = plan.ops[step.op];
+  const int ticks = step.op * ticks_of_op;
+  switch (step.what) {
+    case Do::values:
+      op_forward(plan, work, op, place, walk.group);
+      return watch.lap(ticks);
+    case Do::measure:
+      if (work.training) norm_measure(plan, work, op, place, walk.chunk, walk.first, walk.group);
+      return watch.lap(ticks);
+    case Do::norm_gradient:
+      norm_input_gradient(plan, work, op, place, walk.group);
+      return watch.lap(ticks + 1);
+    case Do::gradients:
+      if (op.trained) op_weight_gradient(plan, op, place, walk.lanes);
+      watch.lap(ticks + 2);
+      if (op.sends_gradient) op_input_gradient(plan, work, op, place, walk.group);
+      return watch.lap(ticks + 1);
+    case Do::sums:
+      norm_sum_gradients(plan, work, op, place, walk.chunk, walk.group == walk.first);
+      return watch.lap(ticks + 2);
+  }
+}
+
+void do_runs(const Walk& walk, int first, int last, Place place, Stopwatch& watch) {
+  const Step* steps = walk.plan.steps;
+  for (const Run* run = walk.plan.runs + first; run < walk.plan.runs + last; ++run) {
+    if (run->channels == 0) {
+      for (int i = run->first; i < run->last; ++i) do_step(walk, steps[i], place, watch);
+      continue;
+    }
+    for (int c = 0; c < run->channels; ++c) {
+      const Place one{place.thread, place.group, c, c + 1};
+      for (int i = run->first; i < run->last; ++i) do_step(walk, steps[i], one, watch);
+    }
+  }
+}
+
 void walk(const Plan& plan, Work& work, int32_t number, int32_t chunk, int32_t thread, int32_t direction) {
   const Segment& segment = plan.segments[number];
   const bool is_last = number == plan.segment_count - 1;
   const int chunks = work.group_count < chunk_count ? work.group_count : chunk_count;
   const int first = int(int64_t(work.group_count) * chunk / chunks), last = int(int64_t(work.group_count) * (chunk + 1) / chunks);
   float* lanes = work.lanes[thread];
-  // The norm that waits for what this segment makes: forward for its statistics, backward for its input gradient.
-  const Op* next = segment.norm >= 0 ? &plan.ops[segment.norm] : nullptr;
   Stopwatch watch(work.ticks);
   const int rest = plan.op_count * ticks_of_op;
   if (direction & backward)
     for (int64_t i = segment.lanes_first; i < segment.lanes_last; i += L) store(lanes + i, zero());
   watch.lap(rest + rest_sums);
   for (int group = first; group < last; ++group) {
-    const Place place{work.threads[thread], group_arena(plan, work, group)};
+    const Walk walk{plan, work, segment, chunk, first, group, lanes};
+    const Place place{work.threads[thread], group_arena(plan, work, group), 0, INT32_MAX};
     if (direction & forward) {
       if (number == 0) {
         if (plan.takes_values)
@@ -91,32 +139,12 @@ void walk(const Plan& plan, Work& work, int32_t number, int32_t chunk, int32_t t
           work.draws ? enter_augmented(plan, work, place, group, thread) : enter(plan, work, place, group);
       }
       watch.lap(rest + rest_enter);
-      for (int o = segment.first; o < segment.last; ++o) {
-        op_forward(plan, work, plan.ops[o], place, group);
-        watch.lap(o * ticks_of_op);
-      }
+      do_runs(walk, segment.forward_first, segment.forward_last, place, watch);
       if (is_last && work.training) loss_and_gradient(plan, work, place, group);
       if (is_last && work.logits) hand_out_logits(plan, work, place, group);
       watch.lap(rest + rest_loss);
-      if (next && work.training) norm_measure(plan, work, *next, place, chunk, first, group);
-      if (next) watch.lap(segment.norm * ticks_of_op);
     }
-    if (direction & backward) {
-      if (next && plan.tensors[next->input].needs_gradient) norm_input_gradient(plan, work, *next, place, group);
-      if (next) watch.lap(segment.norm * ticks_of_op + 1);
-      for (int o = segment.last - 1; o >= segment.first && o >= plan.first_trained; --o) {
-        const Op& op = plan.ops[o];
-        if (op.batch_statistics) {
-          norm_sum_gradients(plan, work, op, place, chunk, group == first);
-          watch.lap(o * ticks_of_op + 2);
-          continue;  // its input gradient is the business of the segment before
-        }
-        if (op.trained) op_weight_gradient(plan, op, place, lanes);
-        watch.lap(o * ticks_of_op + 2);
-        if (op.sends_gradient) op_input_gradient(plan, work, op, place, group);
-        watch.lap(o * ticks_of_op + 1);
-      }
-    }
+    if (direction & backward) do_runs(walk, segment.backward_first, segment.backward_last, place, watch);
   }
   if (direction & backward)
     for (int o = segment.first; o < segment.last; ++o) {

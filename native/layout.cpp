@@ -7,7 +7,7 @@
 namespace issun {
 namespace {
 
-View make_view(const Tensor& t, int left, int right, bool contiguous, int lanes, int64_t& arena) {
+View make_view(const Tensor& t, int left, int right, bool contiguous, bool one_channel, int lanes, int64_t& arena) {
   View view;
   view.row = int64_t(left + t.columns + right) * lanes;
   view.channel = t.rows * view.row;
@@ -17,7 +17,8 @@ View make_view(const Tensor& t, int left, int right, bool contiguous, int lanes,
     if (t.rows * t.columns > 1 && view.channel / 16 % 2 == 0) view.channel += 16;
   }
   view.offset = arena + int64_t(left) * lanes;
-  arena += (t.channels * view.channel + 15) / 16 * 16;
+  arena += ((one_channel ? 1 : t.channels) * view.channel + 15) / 16 * 16;
+  if (one_channel) view.channel = 0;
   return view;
 }
 
@@ -73,8 +74,11 @@ void place_tensors(const Network& network, int lanes, Planned& planned) {
   }
   for (int i = 0; i <= count; ++i) {
     Tensor& t = tensors[i];
-    t.value_per_group = last > 0 && (i == 0 || segment_of[i - 1] < last);
     t.gradient_per_group = last > 0 && low[i] < high[i];
+  }
+  find_narrow(planned);
+  for (int i = 0; i <= count; ++i) {
+    Tensor& t = tensors[i];
     int left = 0, right = 0;
     // Channels of a vector are features: consecutive for whoever reads or writes them.
     bool contiguous = t.rows * t.columns == 1;
@@ -85,11 +89,11 @@ void place_tensors(const Network& network, int lanes, Planned& planned) {
     }
     if (contiguous && left + right > 0 && t.rows * t.columns > 1)
       throw std::runtime_error("an image that a dense layer reads cannot have a border for another layer");
-    t.value = make_view(t, left, right, contiguous, lanes, t.value_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
+    t.value = make_view(t, left, right, contiguous, t.one_value, lanes, t.value_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
     if (!t.needs_gradient) continue;
     left = right = 0;
     if (i > 0 && planned.ops[i - 1].sends_gradient) gradient_border(layers[i - 1], left, right);
-    t.gradient = make_view(t, left, right, t.rows * t.columns == 1, lanes,
+    t.gradient = make_view(t, left, right, t.rows * t.columns == 1, t.one_gradient, lanes,
                            t.gradient_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
   }
   // An odd number of cache lines: what meetings read of many groups at once must not fall into the same set of the cache.

@@ -67,7 +67,7 @@ void norm_measure(const Plan& plan, const Work& work, const Op& op, const Place&
   const double fresh = lanes_present(work, group) * positions, before = images_of(work, first, group) * positions;
   const double share = fresh / (before + fresh);
   double* sums = work.sums + 2 * (chunk * plan.norm_channels + op.norm);
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const float* x = place.value(in) + c * in.value.channel;
     const vf total = over_channel(in.rows, in.columns, [&](int r, int p) { return load(x + r * in.value.row + int64_t(p) * L); });
     Moments part;
@@ -94,7 +94,7 @@ void norm_input_gradient(const Plan& plan, const Work& work, const Op& op, const
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const vi present = present_lanes(work, group);
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const NormChannel& n = work.norms[op.norm + c];
     const vf scale = splat(factors(work, op)[c] * n.inverse), mean = splat(n.mean), inverse = splat(n.inverse);
     const vf mean_gradient = splat(op.batch_statistics ? n.mean_gradient : 0.0f);
@@ -104,6 +104,8 @@ void norm_input_gradient(const Plan& plan, const Work& work, const Op& op, const
       const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
       float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
       for (int64_t p = 0; p < int64_t(in.columns) * L; p += L) {
+        ask_for(x + p + ahead * L);
+        ask_for(g + p + ahead * L);
         const vf value = load(x + p);
         const vf gradient = scale * (load(g + p) - mean_gradient - (value - mean) * inverse * mean_product);
         put_gradient(op.adds, dx + p, derived(in.act, in.slope, where(present, gradient), value));
@@ -117,14 +119,16 @@ void norm_input_gradient(const Plan& plan, const Work& work, const Op& op, const
 void norm_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const NormChannel& n = work.norms[op.norm + c];
     const vf scale = splat(factors(work, op)[c] * n.inverse), mean = splat(n.mean), shift = splat(shifts(work, op)[c]);
     for (int r = 0; r < in.rows; ++r) {
       const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
       float* y = place.value(out) + c * out.value.channel + r * out.value.row;
-      for (int64_t p = 0; p < int64_t(in.columns) * L; p += L)
+      for (int64_t p = 0; p < int64_t(in.columns) * L; p += L) {
+        ask_for(x + p + ahead * L);
         store(y + p, activated(op.act, op.slope, scale * (load(x + p) - mean) + shift));
+      }
     }
   }
 }
@@ -135,7 +139,7 @@ void norm_sum_gradients(const Plan& plan, const Work& work, const Op& op, const 
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   double* sums = work.sums + 2 * (chunk * plan.norm_channels + op.norm);
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const NormChannel& n = work.norms[op.norm + c];
     const vf mean = splat(n.mean);
     const float* x = place.value(in) + c * in.value.channel;

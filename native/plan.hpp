@@ -37,6 +37,7 @@ struct Tensor {
   bool value_per_group;     // kept for every group of the batch, or only while a thread works on one group
   bool gradient_per_group;
   bool needs_gradient;
+  bool one_value, one_gradient;  // there is room for one channel only, made and used before the next one comes
   Act act;                  // activation of the producer: whoever writes the gradient multiplies by its derivative
   float slope;
 };
@@ -79,12 +80,33 @@ struct Op {
   bool flat_forward, flat_backward;  // conv 1x1 between buffers without borders: a whole channel is one row of positions
 };
 
+// What a walk does with one group, step by step.
+enum class Do : int32_t {
+  values,         // of an operator: its own segment's, or made again by a segment that finds them gone
+  measure,        // the statistics for the norm `op`, which opens the next segment
+  norm_gradient,  // the gradient of the input of that norm
+  gradients,      // of an operator: of its weights and of its input
+  sums            // of the gradients that a norm needs, in its own segment
+};
+struct Step {
+  Do what;
+  int32_t op;
+};
+
+// Steps [first, last). Where `channels` is not 0 none of them needs another channel than the one that it makes: all are done for
+// one channel after the other, which stays in the nearest cache.
+struct Run {
+  int32_t first, last;
+  int32_t channels;
+};
+
 // Ops [first, last) that one thread runs for one group after another; where `meeting` it is a single op over the whole batch.
 struct Segment {
   int32_t first, last;
   bool meeting;
   int32_t norm;                      // op that opens the next segment and needs the statistics of what this one made; else -1
   int64_t lanes_first, lanes_last;   // its part of the gradients with lanes, in floats
+  int32_t forward_first, forward_last, backward_first, backward_last;  // its runs
 };
 
 // A piece of the weights that one task updates: never crosses a tensor.
@@ -128,6 +150,8 @@ struct Plan {
   int32_t op_count;
   const Segment* segments;
   int32_t segment_count;
+  const Step* steps;
+  const Run* runs;
   const Piece* pieces;
   int32_t piece_count;
   const Piece* rest;                      // the weights that no optimiser changes: frozen ones, running statistics

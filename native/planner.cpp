@@ -185,15 +185,15 @@ void make_segments(int lanes, Planned& planned) {
   for (int i = 0; i < count; ++i) {
     const Op& op = planned.ops[i];
     if (op.batch_statistics) {
-      segments.push_back({start, i, false, i, 0, 0});  // empty after a meeting: it measures what that made
+      segments.push_back({start, i, false, i, 0, 0, 0, 0, 0, 0});  // empty after a meeting: it measures what that made
       start = i;
     } else if (op.meeting) {
-      if (start < i || i == 0) segments.push_back({start, i, false, -1, 0, 0});  // the first one lets the images in
-      segments.push_back({i, i + 1, true, -1, 0, 0});
+      if (start < i || i == 0) segments.push_back({start, i, false, -1, 0, 0, 0, 0, 0, 0});  // the first one lets the images in
+      segments.push_back({i, i + 1, true, -1, 0, 0, 0, 0, 0, 0});
       start = i + 1;
     }
   }
-  if (start < count || segments.empty() || segments.back().meeting) segments.push_back({start, count, false, -1, 0, 0});
+  if (start < count || segments.empty() || segments.back().meeting) segments.push_back({start, count, false, -1, 0, 0, 0, 0, 0, 0});
   for (Segment& segment : segments) {
     for (int i = segment.first; i < segment.last; ++i) {
       const Op& op = planned.ops[i];
@@ -297,6 +297,7 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
   for (int i = 0; i < count; ++i) make_op(network, kernels, conv_macs, i, *planned);
   make_segments(kernels.lanes, *planned);
   make_order_of_gradients(*planned);
+  make_runs(*planned);
   place_tensors(network, kernels.lanes, *planned);
   plan.augment = plan_augment(network.augment, plan, planned->tensors[0]);
   for (Op& op : planned->ops)
@@ -309,6 +310,8 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
   plan.op_count = count;
   plan.segments = planned->segments.data();
   plan.segment_count = int32_t(planned->segments.size());
+  plan.steps = planned->steps.data();
+  plan.runs = planned->runs.data();
   plan.pieces = planned->pieces.data();
   plan.piece_count = int32_t(planned->pieces.size());
   plan.rest = planned->rest.data();

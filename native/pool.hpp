@@ -36,8 +36,9 @@ INLINE bool side_by_side(const Op& op) { return op.stride_rows >= op.kernel_rows
 INLINE bool writes_once(const Op& op) { return side_by_side(op) && !op.several; }
 INLINE bool clears(const Op& op) { return !op.adds && !writes_once(op); }
 
-void clear_gradient(const Tensor& t, float* gradient) {
-  for (int c = 0; c < t.channels; ++c)
+void clear_gradient(const Tensor& t, const Place& place) {
+  float* gradient = place.gradient(t);
+  for (int c = place.first, end = place.until(t.channels); c < end; ++c)
     for (int r = 0; r < t.rows; ++r) {
       float* to = gradient + c * t.gradient.channel + r * t.gradient.row;
       for (int p = 0; p < t.columns; ++p) store(to + int64_t(p) * L, zero());
@@ -50,7 +51,7 @@ void max_pool_forward(const Plan& plan, const Op& op, const Place& place) {
   const float* x = place.value(in);
   float* y = place.value(out);
   const bool plain = is_plain(op, in, out);
-  for (int c = 0; c < out.channels; ++c)
+  for (int c = place.first, end = place.until(out.channels); c < end; ++c)
     for (int r = 0; r < out.rows; ++r) {
       float* to = y + c * out.value.channel + r * out.value.row;
       const float* from = x + c * in.value.channel;
@@ -86,8 +87,8 @@ void max_pool_backward(const Plan& plan, const Op& op, const Place& place) {
   const float* g = place.gradient(out);
   float* dx = place.gradient(in);
   const bool plain = is_plain(op, in, out), once = writes_once(op);
-  if (clears(op)) clear_gradient(in, dx);
-  for (int c = 0; c < out.channels; ++c)
+  if (clears(op)) clear_gradient(in, place);
+  for (int c = place.first, end = place.until(out.channels); c < end; ++c)
     for (int r = 0; r < out.rows; ++r) {
       const float* best_row = y + c * out.value.channel + r * out.value.row;
       const float* g_row = g + c * out.gradient.channel + r * out.gradient.row;
@@ -130,7 +131,7 @@ void average_pool_forward(const Plan& plan, const Op& op, const Place& place) {
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);
   float* y = place.value(out);
-  for (int c = 0; c < out.channels; ++c)
+  for (int c = place.first, end = place.until(out.channels); c < end; ++c)
     for (int r = 0; r < out.rows; ++r)
       for (int p = 0; p < out.columns; ++p) {
         const Window w = window_at(op, in, r, p);
@@ -148,8 +149,8 @@ void average_pool_backward(const Plan& plan, const Op& op, const Place& place) {
   const float* g = place.gradient(out);
   float* dx = place.gradient(in);
   const bool once = writes_once(op);
-  if (clears(op)) clear_gradient(in, dx);
-  for (int c = 0; c < out.channels; ++c)
+  if (clears(op)) clear_gradient(in, place);
+  for (int c = place.first, end = place.until(out.channels); c < end; ++c)
     for (int r = 0; r < out.rows; ++r)
       for (int p = 0; p < out.columns; ++p) {
         const Window w = window_at(op, in, r, p);
@@ -170,7 +171,7 @@ void global_average_pool_forward(const Plan& plan, const Op& op, const Place& pl
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);
   float* y = place.value(out);
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     vf total = zero();
     for (int r = 0; r < in.rows; ++r)
       for (int p = 0; p < in.columns; ++p) total += load(x + c * in.value.channel + r * in.value.row + int64_t(p) * L);
@@ -184,7 +185,7 @@ void global_average_pool_backward(const Plan& plan, const Op& op, const Place& p
   const float* x = place.value(in);
   const float* g = place.gradient(out);
   float* dx = place.gradient(in);
-  for (int c = 0; c < in.channels; ++c) {
+  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const vf share = load(g + c * out.gradient.channel) * (1.0f / float(in.rows * in.columns));
     for (int r = 0; r < in.rows; ++r)
       for (int p = 0; p < in.columns; ++p)

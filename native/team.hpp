@@ -24,6 +24,21 @@ class Engine::Team {
     meet();
   }
 
+  // A phase over the chunks of a batch. Each thread begins with the same ones every time, and every other phase goes through them the
+  // other way: what was touched last is still in its cache. Who has done its own takes those that others would come to last.
+  template <typename F>
+  void share(int count, int thread, bool down, F task) {
+    const int now = generation_.load(std::memory_order_relaxed) + 1;
+    for (int k = 0; k < size_; ++k) {
+      const int owner = (thread + k) % size_, first = count * owner / size_, last = count * (owner + 1) / size_;
+      for (int i = first; i < last; ++i) {
+        const int chunk = down == (k == 0) ? first + last - 1 - i : i;
+        if (size_ == 1 || taken_[chunk].exchange(now, std::memory_order_relaxed) != now) task(chunk);
+      }
+    }
+    meet();
+  }
+
   void meet() {
     if (size_ == 1) return;
     const int generation = generation_.load(std::memory_order_acquire);
@@ -40,6 +55,7 @@ class Engine::Team {
  private:
   const int size_;
   std::atomic<int> next_[2] = {0, 0};
+  std::atomic<int> taken_[chunk_count] = {};  // in which phase each chunk was taken last
   std::atomic<int> arrived_{0};
   std::atomic<int> generation_{0};
 };

@@ -27,6 +27,12 @@ INLINE vf splat(float s) { return vf{s, s, s, s, s, s, s, s, s, s, s, s, s, s, s
 
 INLINE vf zero() { return vf{}; }
 
+// What lies in the arena of a group has left the nearer caches since it was touched last. A loop that comes to it asks for it some
+// thousand bytes before, since what a processor fetches ahead by itself ends with each page of 4 kB. Asking beyond the end does no harm.
+constexpr int ahead = 64;  // registers
+INLINE void ask_for(const float* p) { __builtin_prefetch(p, 0); }
+INLINE void ask_to_write(const float* p) { __builtin_prefetch(p, 1); }
+
 // Keeps a where the mask is set, else gives 0.
 INLINE vf where(vi mask, vf a) { return (vf)((vi)a & mask); }
 INLINE vf choose(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
