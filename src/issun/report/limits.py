@@ -41,8 +41,13 @@ class Budget:
     def part(cls, studies: int) -> Budget:
         """Return the budget of one of so many studies."""
         whole = cls()
-        shares = (whole.weights, whole.text, whole.more_text, whole.pixels)
-        return cls(*(share / studies for share in shares), projections=max(1.0, whole.projections / studies))
+        return cls(
+            weights=whole.weights / studies,
+            text=whole.text / studies,
+            more_text=whole.more_text / studies,
+            pixels=whole.pixels / studies,
+            projections=max(1.0, whole.projections / studies),
+        )
 
 
 @dataclass
