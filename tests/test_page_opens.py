@@ -122,6 +122,21 @@ def test_a_study_that_diverged_altogether_says_so(chromium: Any, tmp_path: Path)
         assert page.locator("#networks tbody tr").count() == 5
 
 
+def test_a_study_that_watched_its_test_part_says_so(chromium: Any, tmp_path: Path) -> None:
+    said = made_up(9)
+    study = said["studies"][0]
+    study["about"] |= {"as_published": True, "watched": "the test part", "mark": "as published: watched on the test part"}
+    for record in study["networks"]:
+        record["test"] = {"mean": 0.1234, "sd": 0.001}
+    with opened(chromium, written(said, tmp_path / "published.html")) as page:
+        answer = words(page.locator("#answer"))
+        assert "As published: watched on the test part." in answer
+        assert "On the test part, as published (50 images)" in answer
+        assert "chosen by nothing" not in answer
+        assert "12.34" not in words(page.locator("body"))
+        assert "Validation" not in words(page.locator("#network"))
+
+
 def test_several_studies_lie_over_each_other(chromium: Any, digits_report: Report, tmp_path: Path) -> None:
     said = made_up(20)
     said["studies"][0]["name"] = "other"

@@ -37,16 +37,16 @@
     return [`The best ${limit} ${words(budget)} reaches `, strong(page.saidMean(found.validation)), ` and ${verb} ${words(found[size])}: `, opening(found, page.nameOf(found)), "."];
   }
 
-  function basis(networks, value, size) {
+  function basis(study, networks, value, size) {
     const found = page.choose.smallest(networks, value, { size });
     if (!found) return null;
     const parts = [];
     const { n, images } = found.validation;
     parts.push(opening(found, found.network), " ");
     parts.push(
-      `On validation${images ? ` (${page.counted(images, "image")})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
+      `On ${page.onTest(study) ? "the test part, as published" : "validation"}${images ? ` (${page.counted(images, "image")})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
     );
-    if (found.test) parts.push(` On the test images, measured once and chosen by nothing: ${page.saidMean(found.test)}.`);
+    if (found.test && !page.onTest(study)) parts.push(` On the test images, measured once and chosen by nothing: ${page.saidMean(found.test)}.`);
     const sure = page.choose.smallest(networks, value, { size, lower: true });
     const words = page.SIZES[size].words;
     if (!sure) parts.push(" No network's lower 95 % bound reaches it.");
@@ -72,7 +72,7 @@
     return [
       page.element("p", { class: "sentence" }, name, mainSentence(networks, target, size)),
       budget === null ? null : page.element("p", { class: "sentence second" }, budgetSentence(networks, budget, size)),
-      basis(networks, target.value, size),
+      basis(study, networks, target.value, size),
       mark ? page.element("p", { class: "warning" }, `${mark[0].toUpperCase()}${mark.slice(1)}.`) : null,
       study.networks.some((network) => hidden.has(network.series.key)) ? page.element("p", { class: "basis" }, "Among the families that are switched on.") : null,
     ];

@@ -36,7 +36,7 @@
     }
     grid.append(page.svg("line", { class: "base", x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom }));
     grid.append(page.svg("text", { class: "axis", x: area.right, y: height - 8, "text-anchor": "end" }, page.SIZES[size].axis));
-    grid.append(page.svg("text", { class: "axis", x: width < 520 ? 2 : area.left - 48, y: 14 }, "validation accuracy"));
+    grid.append(page.svg("text", { class: "axis", x: width < 520 ? 2 : area.left - 48, y: 14 }, page.shownStudies().every(page.onTest) ? "test accuracy, as published" : "validation accuracy"));
     return grid;
   }
 

@@ -25,8 +25,8 @@
     return page.element(
       "dl",
       { class: "figures" },
-      figure("Validation", page.meanText(validation.mean, validation.sd), validation.low === null ? seeds : `${seeds}; at least ${page.percent(validation.low, 1)}`),
-      test ? figure("Test", page.meanText(test.mean, test.sd), "measured once, at the end") : null,
+      figure(page.onTest(network.study) ? "Test, as published" : "Validation", page.meanText(validation.mean, validation.sd), validation.low === null ? seeds : `${seeds}; at least ${page.percent(validation.low, 1)}`),
+      test && !page.onTest(network.study) ? figure("Test", page.meanText(test.mean, test.sd), "measured once, at the end") : null,
       figure("Parameters", page.whole(network.parameters), network.trained === network.parameters ? "all trained" : `${page.whole(network.trained)} trained`),
       figure("MACs", page.whole(network.macs), "for one image"),
       figure("Weights", page.bytes(network.bytes), "as float32"),

@@ -25,7 +25,7 @@
     };
     return [
       page.element("h3", null, "Surest mistakes"),
-      page.element("p", { class: "note" }, "Validation images: the true class → what it was taken for, and with how much confidence."),
+      page.element("p", { class: "note" }, "The true class → what it was taken for, and with how much confidence."),
       page.element("ul", { class: "mistakes" }, shown.map(card)),
     ];
   }
@@ -94,7 +94,7 @@
         confused(detail),
         matrix ? (classes.length <= MOST_CELLS ? region("Confusion matrix", smallMatrix(matrix, classes)) : largeMatrix(matrix, classes)) : null,
         detail.per_class?.length ? [page.element("h3", null, "Class by class"), region("Figures of each class", perClass(detail.per_class))] : null,
-        page.element("p", { class: "note" }, `On the validation part, seed ${network.best_seed}.`),
+        page.element("p", { class: "note" }, `On the ${page.onTest(network.study) ? "test part, as published" : "validation part"}, seed ${network.best_seed}.`),
       ];
     },
   });

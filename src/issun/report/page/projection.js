@@ -33,7 +33,7 @@
       picture,
       legend,
       few ? null : said,
-      page.element("p", { class: "note" }, `Validation images by the ${page.counted(given.features, "feature")} that enter “${given.layer}”, in the plane of their first two principal components (${share} of the variance). Classes that overlap here may lie apart in other directions.`),
+      page.element("p", { class: "note" }, `Images by the ${page.counted(given.features, "feature")} that enter “${given.layer}”, in the plane of their first two principal components (${share} of the variance). Classes that overlap here may lie apart in other directions.`),
     ];
   };
 })();

@@ -67,7 +67,7 @@
         { class: "fold", open },
         page.element("summary", null, page.element("h2", { id: "protocol-title" }, "Protocol")),
         studies.map((study) => [studies.length > 1 ? page.element("h3", null, study.name) : null, protocol(study)]),
-        page.element("p", { class: "note" }, "Everything is chosen on validation. A test figure is measured once, when a trial ends, and nothing that chooses reads it."),
+        studies.some(page.onTest) ? null : page.element("p", { class: "note" }, "Everything is chosen on validation. A test figure is measured once, when a trial ends, and nothing that chooses reads it."),
       ),
     );
   });

@@ -66,6 +66,9 @@
     return targets[0] ?? { value: null, own: true };
   };
 
+  /** Whether a study watched its test part, as what it repeats once did: then its figures are no validation figures. */
+  page.onTest = (study) => Boolean(study.about?.as_published) && study.about.watched === "the test part";
+
   page.budget = () => page.state.budgets[page.state.size] ?? null;
 
   page.networkByKey = (key) => page.state.content.studies.flatMap((study) => study.networks).find((network) => network.key === key) ?? null;

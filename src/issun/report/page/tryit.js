@@ -29,7 +29,7 @@
 
   const fits = ({ images }) => Boolean(images && (images.reduced ?? 1) === 1 && images.labels.length);
 
-  const asSample = (image, study) => ({ ...image, words: `image ${page.whole(image.index)} of the training data, a ${study.about.classes[image.label]}` });
+  const asSample = (image, study) => ({ ...image, words: `image ${page.whole(image.index)}: ${study.about.classes[image.label]}` });
 
   /** What a network makes of the image that is being tried; null where there is none, or no weights. */
   page.runCurrent = (network) => {
