@@ -22,7 +22,7 @@ STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 #: Processors for which sizes are measured where their compiler is here: its name and its options.
 TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "x86-64": ("x86_64-linux-gnu-gcc", ()),
+    "x86-64": ("x86_64-linux-gnu-gcc", ("-fno-pie",)),
     "Cortex-M0": ("arm-none-eabi-gcc", ("-mcpu=cortex-m0", "-mthumb", "-ffreestanding")),
     "Cortex-M4": ("arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-ffreestanding")),
 }
@@ -57,7 +57,9 @@ def compiler() -> str | None:
 def _compiled(source: Source, driver: str, pixels: int, classes: int, function: str = "") -> ctypes.CDLL:
     found = compiler()
     if found is None:
-        raise ModelError("no C compiler was found, so it cannot be proved that the C answers as the model does: install gcc or clang, or set CC")
+        raise ModelError(
+            "no C compiler was found, so it cannot be proved that the C answers as the model does: install gcc or clang, or set CC"
+        )
     with tempfile.TemporaryDirectory() as folder:
         write(source, Path(folder))
         for old, new in (("FUNCTION", function), ("NAME", source.name), ("PIXELS", str(pixels)), ("CLASSES", str(classes))):
@@ -122,7 +124,9 @@ def footprints(source: Source, targets: Sequence[str] = tuple(TARGETS)) -> list[
         with tempfile.TemporaryDirectory() as folder:
             write(source, Path(folder))
             result = f"{folder}/model.o"
-            subprocess.run([path, *STRICT, "-Os", *options, "-c", "-o", result, f"{folder}/{source.name}.c"], check=True, capture_output=True)
+            subprocess.run(
+                [path, *STRICT, "-Os", *options, "-c", "-o", result, f"{folder}/{source.name}.c"], check=True, capture_output=True
+            )
             line = subprocess.run([size, result], check=True, capture_output=True, text=True).stdout.splitlines()[1]
         text, data, bss = (int(word) for word in line.split()[:3])
         found.append(Footprint(target, text + data, data + bss))

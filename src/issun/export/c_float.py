@@ -113,7 +113,7 @@ def tables(steps: Sequence[Step], weights: Sequence[Arrays], scaling: Scaling) -
 
 def table_names(step: Step) -> dict[str, str]:
     """Return what the constant arrays of a step are called: after the layers that own them, counted as `issun size` does."""
-    names = {}
+    names: dict[str, str] = {}
     if step.weights_row is not None:
         names |= {role: f"{role}_{step.weights_row + 1}" for role in ("weights", "bias")}
     if step.slope_row is not None:

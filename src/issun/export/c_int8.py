@@ -152,11 +152,8 @@ def tables(model: Quantised) -> dict[str, str]:
 def table_bytes(steps: tuple[Step, ...]) -> int:
     """Return the bytes of all constant arrays, which depend on the network alone (but for an image table, where its scaling needs one)."""
     found: Mapping[str, int] = {
-        table_name(step, field): {"weights": step.kernel_size, "table": 256}.get(field, step.output[2])
-        * (1 if _TYPES.get(field) else 4)
+        table_name(step, field): {"weights": step.kernel_size, "table": 256}.get(field, step.output[2]) * (1 if _TYPES.get(field) else 4)
         for step in steps
         for field in _arrays_of(step)
     }
     return sum(found.values())
-
-

@@ -11,6 +11,7 @@ import textwrap
 from abc import ABC, abstractmethod
 
 from issun.export.c_steps import Step
+from issun.export.c_text import WIDTH
 
 #: The most filters whose sums are taken together.
 LARGEST_BLOCK = 8
@@ -72,10 +73,9 @@ def function(step: Step, dialect: Dialect, name: str) -> str:
     """Return the C function of a step."""
     bodies = {"conv": _conv, "dense": _dense, "dwconv": _depthwise, "max": _pool, "average": _pool, "gap": _gap}
     body = bodies[step.kind](step, dialect) if step.kind in bodies else _elementwise(step, dialect)
-    parameters = f"static void {name}({', '.join(dialect.parameters(step))})"
-    if len(parameters) > 120:
-        parameters = parameters.replace("(", "(\n    ", 1)
-    return f"{parameters}\n{{\n{textwrap.indent(body.strip(), '    ')}\n}}"
+    head = f"static void {name}({', '.join(dialect.parameters(step))})"
+    lines = textwrap.wrap(head, WIDTH, subsequent_indent="    ", break_long_words=False)
+    return "\n".join([*lines, "{", _in(body.strip()), "}"])
 
 
 def _block(filters: int) -> int:
@@ -100,11 +100,19 @@ def _in(text: str) -> str:
     return textwrap.indent(text, "    ")
 
 
+def _times(text: str, factor: int) -> str:
+    """Return a product; a factor of one is none."""
+    return text if factor == 1 else f"{text} * {factor}"
+
+
 def _over(variable: str, count: int, body: str) -> str:
-    """Return a loop; one pass alone is none."""
-    if count == 1:
-        return f"{{\n    const int32_t {variable} = 0;\n{_in(body)}\n}}"
+    """Return a loop."""
     return f"for (int32_t {variable} = 0; {variable} < {count}; {variable}++) {{\n{_in(body)}\n}}"
+
+
+def _at(row: str, column: str, width: int) -> str:
+    """Return the place of a row and column in a grid."""
+    return f"({_times(row, width)} + {column})"
 
 
 def _window(step: Step, body: str) -> str:
@@ -112,21 +120,18 @@ def _window(step: Step, body: str) -> str:
     loops = body
     for variable, inside, outer, axis in (("j", "x_in", "column", 1), ("i", "y_in", "row", 0)):
         stride, dilation, before, size = step.stride[axis], step.dilation[axis], step.before[axis], step.input[axis]
-        at = outer if stride == 1 else f"{outer} * {stride}"
-        at += f" + {variable}" if dilation == 1 else f" + {variable} * {dilation}"
-        at += f" - {before}" if before else ""
+        at = f"{_times(outer, stride)} + {_times(variable, dilation)}" + (f" - {before}" if before else "")
         head = f"const int32_t {inside} = {at};\n"
         if step.padded:
             head += f"if ({inside} < 0 || {inside} >= {size}) {{\n    continue;\n}}\n"
-        count = step.kernel[axis]
-        loops = f"for (int32_t {variable} = 0; {variable} < {count}; {variable}++) {{\n{_in(head + loops)}\n}}"
+        loops = _over(variable, step.kernel[axis], head + loops)
     return loops
 
 
 def _positions(step: Step, dialect: Dialect, body: str) -> str:
     """Return the loops over all output positions; `body` uses `row`, `column` and `out`."""
     height, width, channels = step.output
-    head = f"{dialect.output(step)} *out = y + (row * {width} + column) * {channels};\n"
+    head = f"{dialect.output(step)} *out = y + {_times(_at('row', 'column', width), channels)};\n"
     return _over("row", height, _over("column", width, head + body))
 
 
@@ -145,11 +150,10 @@ def _multiply(dialect: Dialect, block: int, load: str, weight: str) -> str:
 def _conv(step: Step, dialect: Dialect) -> str:
     (_, width, channels), filters = step.input, step.output[2]
     block = _block(filters)
-    inner = _multiply(dialect, block, dialect.load(step, "pixel[c]", "c"), f"weight[c * {filters} + k]")
-    taps = (
-        f"const {dialect.input(step)} *pixel = x + (y_in * {width} + x_in) * {channels};\n"
-        f"const {dialect.value} *weight = weights + (i * {step.kernel[1]} + j) * {channels * filters} + first;\n" + _over("c", channels, inner)
-    )
+    inner = _multiply(dialect, block, dialect.load(step, "pixel[c]", "c"), f"weight[{_times('c', filters)} + k]")
+    tap = _times(_at("i", "j", step.kernel[1]), channels * filters)
+    taps = f"const {dialect.input(step)} *pixel = x + {_times(_at('y_in', 'x_in', width), channels)};\n"
+    taps += f"const {dialect.value} *weight = weights + {tap} + first;\n" + _over("c", channels, inner)
     return _positions(step, dialect, _blocks(filters, dialect.total, _sums(dialect, step, block, _window(step, taps))))
 
 
@@ -157,25 +161,27 @@ def _dense(step: Step, dialect: Dialect) -> str:
     count, units = step.input[0] * step.input[1] * step.input[2], step.output[2]
     block = _block(units)
     channel = "i" if count == step.input[2] else f"i % {step.input[2]}"
-    taps = f"for (int32_t i = 0; i < {count}; i++) {{\n" + _in(
-        f"const {dialect.value} *weight = weights + i * {units} + first;\n"
-        + _multiply(dialect, block, dialect.load(step, "x[i]", channel), "weight[k]")
+    taps = _over(
+        "i",
+        count,
+        f"const {dialect.value} *weight = weights + {_times('i', units)} + first;\n"
+        + _multiply(dialect, block, dialect.load(step, "x[i]", channel), "weight[k]"),
     )
-    return f"{dialect.output(step)} *out = y;\n" + _blocks(units, dialect.total, _sums(dialect, step, block, taps + "\n}"))
+    return f"{dialect.output(step)} *out = y;\n" + _blocks(units, dialect.total, _sums(dialect, step, block, taps))
 
 
 def _depthwise(step: Step, dialect: Dialect) -> str:
     (_, width, channels), filters = step.input, step.output[2]
     channel = "k" if filters == channels else f"k / {filters // channels}"
-    value = dialect.load(step, f"x[(y_in * {width} + x_in) * {channels} + {channel}]", channel)
-    taps = _window(step, f"sum += {value} * weights[(i * {step.kernel[1]} + j) * {filters} + k];")
+    value = dialect.load(step, f"x[{_times(_at('y_in', 'x_in', width), channels)} + {channel}]", channel)
+    taps = _window(step, f"sum += {value} * weights[{_times(_at('i', 'j', step.kernel[1]), filters)} + k];")
     each = f"{dialect.total} sum = {dialect.begin(step, 'k')};\n{taps}\n{dialect.store(step, 'out[k]', 'sum', 'k')}"
     return _positions(step, dialect, _over("k", filters, each))
 
 
 def _pool(step: Step, dialect: Dialect) -> str:
     _, width, channels = step.input
-    value = dialect.load(step, f"x[(y_in * {width} + x_in) * {channels} + k]", "k")
+    value = dialect.load(step, f"x[{_times(_at('y_in', 'x_in', width), channels)} + k]", "k")
     if step.kind == "max":
         taps = f"const {dialect.total} value = {value};\nif (value > largest) {{\n    largest = value;\n}}"
         begin, end = f"{dialect.total} largest = {dialect.lowest};\n", dialect.largest(step, "out[k]", "largest")
@@ -187,11 +193,11 @@ def _pool(step: Step, dialect: Dialect) -> str:
 
 def _gap(step: Step, dialect: Dialect) -> str:
     height, width, channels = step.input
-    value = dialect.load(step, f"x[i * {channels} + k]", "k")
-    total = f"{dialect.total} sum = {dialect.zero};\nfor (int32_t i = 0; i < {height * width}; i++) {{\n    sum += {value};\n}}\n"
-    return f"for (int32_t k = 0; k < {channels}; k++) {{\n{_in(total + dialect.mean(step, 'y[k]', 'sum', str(height * width)))}\n}}"
+    value = dialect.load(step, f"x[{_times('i', channels)} + k]", "k")
+    total = f"{dialect.total} sum = {dialect.zero};\n" + _over("i", height * width, f"sum += {value};") + "\n"
+    return _over("k", channels, total + dialect.mean(step, "y[k]", "sum", str(height * width)))
 
 
 def _elementwise(step: Step, dialect: Dialect) -> str:
     statement = dialect.add(step) if step.kind == "add" else dialect.activate(step)
-    return f"for (int32_t i = 0; i < {step.size}; i++) {{\n    {statement}\n}}"
+    return _over("i", step.size, statement)

@@ -63,7 +63,15 @@ def float_source(model: Model, name: str, *, logits: bool = False) -> Source:
         f"/* Writes {classes} logits: the network's outputs before softmax. */",
         f"void {name}_logits(const uint8_t *image, float *logits);",
         "",
-        *([] if logits else [f"/* Writes {classes} probabilities, which sum to 1. */", f"void {name}_predict(const uint8_t *image, float *probabilities);", ""]),
+        *(
+            []
+            if logits
+            else [
+                f"/* Writes {classes} probabilities, which sum to 1. */",
+                f"void {name}_predict(const uint8_t *image, float *probabilities);",
+                "",
+            ]
+        ),
         "/* Returns the most probable class, from 0. */",
         f"int {name}_classify(const uint8_t *image);",
     ]
@@ -71,7 +79,8 @@ def float_source(model: Model, name: str, *, logits: bool = False) -> Source:
         f'#include "{name}.h"',
         *(["#include <math.h>"] if any(step.activation.kind in c_float.WITH_MATH for step in walk) else []),
         "",
-        _MEMORY, f"static float {name}_memory[{memory.size}];",
+        _MEMORY,
+        f"static float {name}_memory[{memory.size}];",
         "",
         *_names(name, model.classes),
         *_spaced([*tables.values(), *c_float.helpers(walk), *functions]),
@@ -96,8 +105,8 @@ def int8_source(model: Quantised, name: str) -> Source:
     classes = model.net.classes
     public = [
         "/* Returns the most probable class, from 0, and writes a score for each class unless `scores` is 0.",
-        f" * A score q stands for the logit {name.upper()}_SCORE_SCALE * (q - {name.upper()}_SCORE_ZERO). The class is chosen on finer numbers,",
-        " * so it is right also where two scores are equal. */",
+        f" * A score q stands for the logit {name.upper()}_SCORE_SCALE * (q - {name.upper()}_SCORE_ZERO). The class is chosen on",
+        " * finer numbers, so that it is not a guess where two scores are equal. */",
         f"int {name}_classify(const uint8_t *image, int8_t *scores);",
     ]
     if not direct:
@@ -159,7 +168,7 @@ def _calls(
             names[text] = f"{step.kind}_{1 + sum(value.startswith(step.kind + '_') for value in names.values())}"
             functions.append(text.replace("FUNCTION", names[text], 1))
         inputs = [place(step.source), *([] if step.other is None else [place(step.other)])]
-        remark = comment(f"{step.row + 1}: {step.text} -> {shape_text(step.output)}")
+        remark = comment(f"{step.row + 1}: {step.text} -> {shape_text(step.output if step.output[:2] != (1, 1) else step.output[2:])}")
         calls.append(f"{remark}\n{names[text]}({', '.join([*inputs, *own, place(step.row)])});")
     return functions, calls
 
@@ -269,7 +278,8 @@ static float exponential(float x)
     const int32_t n = (int32_t)(x * 1.44269504f - 0.5f);
     const float r = (x - (float)n * 0.693359375f) + (float)n * 2.12194440e-4f;
     power.bits = (uint32_t)(n + 127) << 23;
-    return power.value * (1.0f + r * (1.0f + r * (0.5f + r * (1.66666667e-1f + r * (4.16666667e-2f + r * (8.33333333e-3f + r * 1.38888889e-3f))))));
+    const float end = 1.66666667e-1f + r * (4.16666667e-2f + r * (8.33333333e-3f + r * 1.38888889e-3f));
+    return power.value * (1.0f + r * (1.0f + r * (0.5f + r * end)));
 }
 
 void NAME_predict(const uint8_t *image, float *probabilities)

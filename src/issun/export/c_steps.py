@@ -97,7 +97,9 @@ class Step:
     @property
     def kernel_size(self) -> int:
         """Values of its kernel."""
-        per_output = math.prod(self.input) if self.kind == "dense" else math.prod(self.kernel) * (1 if self.kind == "dwconv" else self.input[2])
+        per_output = (
+            math.prod(self.input) if self.kind == "dense" else math.prod(self.kernel) * (1 if self.kind == "dwconv" else self.input[2])
+        )
         return per_output * self.output[2] if self.kind in ("conv", "dwconv", "dense") else 0
 
 
@@ -151,7 +153,7 @@ def _step(row: Row, source: int, other: int | None) -> Step:
         case Conv() | DepthwiseConv() if not layer.norm:
             kind: Kind = "conv" if isinstance(layer, Conv) else "dwconv"
             return _windowed(replace(weighted, kind=kind), layer.kernel, layer.stride, layer.dilation, layer.padding == "same")
-        case (Dense() | Classifier()) if not getattr(layer, "norm", False):
+        case Dense() | Classifier() if not getattr(layer, "norm", False):
             return replace(weighted, kind="dense")
         case Scale():
             return replace(weighted, kind="dwconv", biased=True)
@@ -173,7 +175,10 @@ def _windowed(step: Step, kernel: Pair, stride: Pair, dilation: Pair, same: bool
     sizes = step.input[:2]
     both = [same_padding(size, span, step) if same else (0, 0) for size, span, step in zip(sizes, spans, stride, strict=True)]
     # Padding below and to the right counts only where a window reaches it.
-    reaches = [(out - 1) * move + span - low > size for out, move, span, (low, _), size in zip(step.output, stride, spans, both, sizes, strict=False)]
+    reaches = [
+        (out - 1) * move + span - low > size
+        for out, move, span, (low, _), size in zip(step.output, stride, spans, both, sizes, strict=False)
+    ]
     padded = any(reaches) or any(low for low, _ in both)
     return replace(step, kernel=kernel, stride=stride, dilation=dilation, before=(both[0][0], both[1][0]), padded=padded)
 

@@ -36,7 +36,9 @@ def string(text: str) -> str:
     """
     data = text.encode("utf-8", "backslashreplace")
     if len(data) >= LONGEST_STRING:
-        raise ModelError(f"the class name {text[:20]!r}… has {len(data):,} bytes, but C allows {LONGEST_STRING - 1:,} in a string: shorten it")
+        raise ModelError(
+            f"the class name {text[:20]!r}… has {len(data):,} bytes, but C allows {LONGEST_STRING - 1:,} in a string: shorten it"
+        )
     plain = {ord('"'): '\\"', ord("\\"): "\\\\", ord("?"): "\\?"}  # two question marks could begin a trigraph
     return '"' + "".join(plain.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in data) + '"'
 
@@ -59,6 +61,10 @@ def table(kind: str, name: str, values: NDArray[np.generic]) -> str:
     """Return the definition of a constant array of a type such as ``float`` or ``int8_t``."""
     flat = values.ravel()
     real = flat.dtype.kind == "f"
-    items, each = ([number(value) for value in flat], 8) if real else ([str(value) for value in flat.tolist()], 20 if flat.itemsize < 4 else 10)
+    items, each = (
+        ([number(float(value)) for value in flat.tolist()], 8)
+        if real
+        else ([str(value) for value in flat.tolist()], 20 if flat.itemsize < 4 else 10)
+    )
     rows = ",\n".join("    " + ", ".join(items[start : start + each]) for start in range(0, len(items), each))
     return f"static const {kind} {name}[{len(items)}] = {{\n{rows}\n}};"

@@ -57,7 +57,7 @@ class Numbers:
 
     def quantised(self, values: NDArray[np.floating]) -> NDArray[np.int8]:
         """Return the nearest int8 values."""
-        return np.clip(np.rint(values / self.scale) + self.zero, -128, 127).astype(np.int8)
+        return np.asarray(np.clip(np.rint(values / self.scale) + self.zero, -128, 127), np.int8)
 
     def real(self, values: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return what int8 values stand for."""
@@ -207,7 +207,9 @@ def _weighted(whole: IntegerStep, own: Arrays, scale: NDArray[np.float64], x: Nu
     step = whole.step
     weights = np.rint(own.kernel / scale).astype(np.int8)
     bias = None if own.bias is None else np.rint(own.bias / (x.scale * scale)).astype(np.int32)
-    worst = 255 * np.abs(weights.reshape(-1, weights.shape[-1]).astype(np.int64)).sum(axis=0) + (0 if bias is None else np.abs(bias.astype(np.int64)))
+    worst = 255 * np.abs(weights.reshape(-1, weights.shape[-1]).astype(np.int64)).sum(axis=0) + (
+        0 if bias is None else np.abs(bias.astype(np.int64))
+    )
     if worst.max() >= 1 << 31:
         raise ModelError(f"`{step.text}`: {worst.max():,} does not fit into the 32 bits of a sum; use float, or a layer with fewer inputs")
     whole = replace(whole, weights=weights, bias=bias)

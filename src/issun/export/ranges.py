@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.engine.reference_graph import forward
 from issun.errors import ModelError
 from issun.export.c_steps import steps
-from issun.engine.reference_graph import forward
 from issun.model import Model
 
 Range = tuple[float, float]
@@ -99,5 +99,3 @@ def best_range(values: NDArray[np.float32]) -> Range:
             if error < least:
                 best, least = (low * lower, high * upper), error
     return best
-
-
