@@ -72,14 +72,14 @@ def test_sides_take_turns_and_say_what_they_cannot() -> None:
 def test_the_pytorch_side_has_the_same_network() -> None:
     import torch
 
-    from issun.bench.torch_model import TorchModel
+    from issun.bench.torch_model import torch_model
 
     for text in (
         SMALL.network,
         "sepconv 4 stride 2 same norm, tied 2 (conv 4 same prelu), gelu, gap, scale, drop 0.1, dense 6 tanh, dense",
     ):
         net = parse_network(text, (12, 12, 3), 5)
-        model = TorchModel(net)
+        model = torch_model(net)
         assert sum(weights.numel() for weights in model.parameters()) == sum(row.stored for row in net.rows if row.trained) - sum(
             2 * row.output[-1] for row in net.rows if getattr(row.layer, "norm", False)
         )

@@ -27,6 +27,7 @@ ROOMS = (
         "training",
         "show",
         "study",
+        "export",
         "bench",
         "cli",
         "__main__",

@@ -24,6 +24,7 @@ _DEFINED_IN = {
     "Net": "issun.arch.net",
     "parse": "issun.arch.notation",
     "parse_network": "issun.arch.notation",
+    "export_model": "issun.export.writing",
     "IssunError": "issun.errors",
 }
 
@@ -38,6 +39,7 @@ __all__ = [
     "Study",
     "__version__",
     "augmented",
+    "export_model",
     "load",
     "parse",
     "parse_network",

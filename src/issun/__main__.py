@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from issun.errors import Cancelled, IssunError, SelectionError
+from issun.errors import Cancelled, IssunError, MismatchError, SelectionError
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
         return 130
     except IssunError as error:
         print(f"issun: {error}", file=sys.stderr)
-        return 130 if isinstance(error, Cancelled) else 1 if isinstance(error, SelectionError) else 2
+        return 130 if isinstance(error, Cancelled) else 1 if isinstance(error, SelectionError | MismatchError) else 2
     return 0
 
 

@@ -15,6 +15,8 @@ argument, the rule, the value that broke it and what to do.
     │   ├── StudyBusyError      another process is writing to it
     │   └── StudyVersionError   it was written by a newer issun
     ├── StudyFileError      a file that asks for studies (TOML) says something that cannot be (names line and key)
+    ├── ExportError         a model cannot be written in another format, or a network of one cannot be read
+    │   └── MismatchError       what was written answers otherwise than the model, and was not kept
     ├── SelectionError      no network meets the target or the budget
     └── Cancelled           the work was stopped on request (Ctrl-C)
 """
@@ -92,6 +94,14 @@ class StudyVersionError(StudyError):
 
 class StudyFileError(IssunError):
     """A TOML file that asks for studies cannot be read, or says something that cannot be; names the line and the key."""
+
+
+class ExportError(IssunError):
+    """A model cannot be written in another format, or a network of one cannot be read."""
+
+
+class MismatchError(ExportError):
+    """What was written in another format answers otherwise than the model; nothing of it is kept."""
 
 
 class SelectionError(IssunError):

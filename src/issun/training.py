@@ -94,6 +94,7 @@ class Outcome:
             "data": f"{dataset.name} ({dataset.fingerprint})",
             "seed": str(self.seed),
             "validation": str(self.split),
+            "split": self.split.id,
             "validation accuracy": f"{self.validation_accuracy:.4f}",
             "epoch": f"{self.kept} of {len(self.history)}",
             "recipe": self.recipe.model_dump_json(),

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from issun.bench.cases import Case, pixels
 from issun.bench.sides import serve
-from issun.bench.torch_model import TorchModel
+from issun.bench.torch_model import torch_model
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Training:
     def __init__(self, case: Case, setup: Setup) -> None:
         self._case = case
         torch.manual_seed(0)
-        model = TorchModel(case.net)
+        model = torch_model(case.net)
         images, labels = pixels(case)
         self._images = (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255).contiguous()
         self._labels = torch.from_numpy(labels).long()

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from issun import __version__
-from issun.cli import bench, data, plot, predict, run, show, size, sweep, train
+from issun.cli import bench, data, export, plot, predict, run, show, size, sweep, train
 from issun.errors import Cancelled
 
 
@@ -56,6 +56,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "size": size.size,
     "train": train.train,
     "predict": predict.predict,
+    "export": export.export,
     "show": show.show,
     "plot": plot.plot,
     "data": data.data,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,6 +87,25 @@ class Split:
         if self.how != "stratified":
             return self.how if self.how == "given" else f"last {self.fraction!r}"
         return f"{self.fraction!r} seed {self.seed}" + (f" groups {self.groups}" if self.groups else "")
+
+    @classmethod
+    def named(cls, name: str) -> Split:
+        """Return the split with an `id`.
+
+        Raises
+        ------
+        DataError
+            Where that is no split's name.
+        """
+        if name == "given":
+            return cls(how="given")
+        match = re.fullmatch(r"(?:(last) )?([0-9.e-]{1,30})(?: seed ([0-9]{1,19})(?: groups ([0-9a-f]{16}))?)?", name)
+        try:
+            if match and bool(match[1]) != bool(match[3]):
+                return cls(float(match[2]), int(match[3] or 0), "last" if match[1] else "stratified", match[4] or "")
+        except ValueError:
+            pass
+        raise DataError(f"there is no split {name[:60]!r}: a split is called `0.1 seed 0`, `last 0.1` or `given`")
 
     def __str__(self) -> str:
         if self.how == "given":

@@ -331,6 +331,7 @@ class Study(Views):
             "study": self.path.name,
             "data": f"{self._facts.name} ({self._facts.fingerprint})",
             "seed": str(trial["seed"]),
+            "split": str(row["split"]),
             "chosen": f"best of {row['seeds']} seeds on validation" if seed is None else "seed asked for",
             "validation accuracy": f"{trial['validation_accuracy']:.4f}",
             "validation accuracy, mean over seeds": f"{row['validation']:.4f}",

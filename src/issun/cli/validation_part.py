@@ -1,0 +1,110 @@
+"""Which images is a model checked on before it is handed over? The whole validation part of the data that it was trained on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.data.dataset import Dataset, Split
+from issun.data.named import load
+from issun.data.published import matching
+from issun.errors import DataError, ExportError
+from issun.model import Model
+from issun.study import Study
+from issun.study.images import study_images
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationPart:
+    """Images to check with, and how they are called.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape (N, height, width, channels)
+    labels : ndarray of int32, shape (N,)
+    train : ndarray of uint8, shape (M, height, width, channels)
+        The training part: what a format may measure, such as the ranges of values.
+    name : str
+        ``validation images of mnist``.
+    remarks : tuple of str
+        What is good to know: that these are other images than the model was trained on.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    train: NDArray[np.uint8]
+    name: str
+    remarks: tuple[str, ...] = ()
+
+
+def is_study(path: Path) -> bool:
+    """Return whether a file is a study rather than a model; what is neither is called a model, and refused as such."""
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return path.suffix == ".sqlite"
+
+
+def of_study(study: Study, network: str | None, seed: int | None, data: str | None, data_dir: Path | None) -> ValidationPart:
+    """Return the images that chose a network of a study.
+
+    Raises
+    ------
+    DataError
+        Where they are not found.
+    """
+    dataset = study_images(study, data, data_dir)
+    indices = study.predictions(network, seed)["index"].to_numpy()
+    return _part(dataset, indices)
+
+
+def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str | None) -> ValidationPart:
+    """Return the validation part of the data that a saved model says it was trained on, or of other data.
+
+    Raises
+    ------
+    DataError
+        Where it is not found, or without `data` is not what the model was trained on.
+    ExportError
+        Where its classes are not those of the model.
+    """
+    known = re.fullmatch(r"(.*) \(([0-9a-f]{16})\)", model.about.get("data", ""), re.DOTALL)
+    if data is None and known is None:
+        raise DataError("the model does not say which data it was trained on")
+    dataset = _sized(data or (known[1] if known else ""), model, data_dir, groups)
+    remarks = []
+    try:
+        dataset = matching(dataset, known[2] if known else dataset.fingerprint)
+    except DataError:
+        if data is None:
+            raise
+        remarks.append(
+            f"{dataset.name} is not what the model was trained on ({model.about['data']}); it is checked on these images instead"
+        )
+    if dataset.classes != model.classes:
+        raise ExportError(f"the classes of {dataset.name} are not those of the model: the model knows {', '.join(model.classes[:10])}")
+    split = Split.named(model.about["split"]) if "split" in model.about and not remarks else Split()
+    _, indices = dataset.parts(split)
+    return _part(dataset, indices, tuple(remarks))
+
+
+def _sized(place: str, model: Model, data_dir: Path | None, groups: str | None) -> Dataset:
+    """Load data; pictures in files come in the size and kind that the model knows."""
+    dataset = load(place, data_dir, groups=groups)
+    if dataset.files and dataset.input != model.net.input:
+        height, width, channels = model.net.input
+        dataset = load(place, data_dir, size=(height, width), gray=channels == 1, groups=groups)
+    return dataset
+
+
+def _part(dataset: Dataset, indices: NDArray[np.int64], remarks: tuple[str, ...] = ()) -> ValidationPart:
+    others = np.ones(len(dataset.images), np.bool_)
+    others[indices] = False
+    return ValidationPart(
+        dataset.images[indices], dataset.labels[indices], dataset.images[others], f"validation images of {dataset.name}", remarks
+    )
