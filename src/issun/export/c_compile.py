@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.errors import ModelError
+from issun.arch.net import Net
+from issun.errors import ExportError
 from issun.export.c_source import Source
 
 #: What generated code must compile with, without a word.
@@ -27,22 +31,16 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Cortex-M4": ("arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-ffreestanding")),
 }
 
-_DRIVER_FLOAT = """
-void issun_answers(const uint8_t *images, int64_t count, float *answers);
-void issun_answers(const uint8_t *images, int64_t count, float *answers)
+#: Answers all images in one call; ANSWER is the statement for one.
+_DRIVER = """
+#include "FILE.h"
+void issun_answers(const uint8_t *images, int64_t count, TYPE *answers, int32_t *classes);
+void issun_answers(const uint8_t *images, int64_t count, TYPE *answers, int32_t *classes)
 {
     for (int64_t i = 0; i < count; i++) {
-        NAME_FUNCTION(images + i * PIXELS, answers + i * CLASSES);
-    }
-}
-"""
-
-_DRIVER_INT8 = """
-void issun_answers(const uint8_t *images, int64_t count, int8_t *answers, int32_t *classes);
-void issun_answers(const uint8_t *images, int64_t count, int8_t *answers, int32_t *classes)
-{
-    for (int64_t i = 0; i < count; i++) {
-        classes[i] = NAME_classify(images + i * PIXELS, answers + i * CLASSES);
+        const uint8_t *image = images + i * PIXELS;
+        TYPE *answer = answers + i * CLASSES;
+        ANSWER
     }
 }
 """
@@ -54,50 +52,63 @@ def compiler() -> str | None:
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
-def _compiled(source: Source, driver: str, pixels: int, classes: int, function: str = "") -> ctypes.CDLL:
-    found = compiler()
-    if found is None:
-        raise ModelError(
-            "no C compiler was found, so it cannot be proved that the C answers as the model does: install gcc or clang, or set CC"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        write(source, Path(folder))
-        for old, new in (("FUNCTION", function), ("NAME", source.name), ("PIXELS", str(pixels)), ("CLASSES", str(classes))):
-            driver = driver.replace(old, new)
-        Path(folder, "driver.c").write_text(f'#include "{source.name}.h"\n{driver}')
-        library = Path(folder, "model.so")
-        command = [found, *STRICT, "-O2", "-shared", "-fPIC", "-o", str(library), f"{folder}/{source.name}.c", f"{folder}/driver.c", "-lm"]
-        done = subprocess.run(command, capture_output=True, text=True)
+class Library:
+    """The files of a model in C, compiled, ready to answer.
+
+    Parameters
+    ----------
+    source : Source
+    code : Path
+        Its `.c` file, the header beside it. What is compiled is put into this folder.
+    net : Net
+    number : {"float", "int8"}
+    logits : bool
+        Whether to ask for logits; float alone.
+
+    Raises
+    ------
+    ExportError
+        Where there is no C compiler, or it takes exception to the code.
+    """
+
+    def __init__(self, source: Source, code: Path, net: Net, number: Literal["float", "int8"], logits: bool = False) -> None:
+        found = compiler()
+        if found is None:
+            raise ExportError("no C compiler was found, so it cannot be proved that the C answers as the model does: install gcc or clang")
+        name, self._net = source.name, net
+        one = f"{name}_{'logits' if logits else 'predict'}(image, answer);\n        classes[i] = {name}_classify(image);"
+        words = {
+            "ANSWER": f"classes[i] = {name}_classify(image, answer);" if number == "int8" else one,
+            "TYPE": "int8_t" if number == "int8" else "float",
+            "FILE": source.file,
+            "PIXELS": str(math.prod(net.input)),
+            "CLASSES": str(net.classes),
+        }
+        driver = code.with_name("issun_driver.c")
+        driver.write_text(re.sub("|".join(words), lambda match: words[match[0]], _DRIVER), "utf-8")
+        library = code.with_name("issun_answers.so").absolute()
+        command = [found, *STRICT, "-O2", "-shared", "-fPIC", "-o", str(library), str(code), str(driver), "-lm"]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:
-            raise ModelError(f"the generated C does not compile with {found}:\n{done.stderr.strip()[:2000]}")
-        return ctypes.CDLL(str(library))
+            raise ExportError(f"the C does not compile with {found}:\n{done.stderr.strip()[:2000]}")
+        self._function = ctypes.CDLL(str(library)).issun_answers
+        self._type = np.int8 if number == "int8" else np.float32
+
+    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """Return what the C says to images (N, height, width, channels): an answer of shape (N, classes), and the class of each."""
+        images = np.ascontiguousarray(images)
+        answers, classes = np.zeros((len(images), self._net.classes), self._type), np.zeros(len(images), np.int32)
+        pointers = [ctypes.c_void_p(array.ctypes.data) for array in (images, answers, classes)]
+        self._function(pointers[0], ctypes.c_int64(len(images)), *pointers[1:])
+        return answers, classes
 
 
-def write(source: Source, folder: Path) -> list[Path]:
-    """Write the two files of a model into a folder and return their paths."""
-    paths = [folder / f"{source.name}.c", folder / f"{source.name}.h"]
-    for path, text in zip(paths, (source.code, source.header), strict=True):
-        path.write_text(text, encoding="utf-8", newline="\n")
-    return paths
-
-
-def float_answers(source: Source, images: NDArray[np.uint8], classes: int, function: str = "predict") -> NDArray[np.float32]:
-    """Return what the C says to images: probabilities, or with ``logits`` logits; float32 of shape (N, classes)."""
-    images = np.ascontiguousarray(images)
-    answers = np.zeros((len(images), classes), np.float32)
-    library = _compiled(source, _DRIVER_FLOAT, int(np.prod(images.shape[1:])), classes, function)
-    library.issun_answers(ctypes.c_void_p(images.ctypes.data), ctypes.c_int64(len(images)), ctypes.c_void_p(answers.ctypes.data))
-    return answers
-
-
-def int8_answers(source: Source, images: NDArray[np.uint8], classes: int) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """Return what the C says to images: int8 scores of shape (N, classes) and the class of each, shape (N,)."""
-    images = np.ascontiguousarray(images)
-    answers, chosen = np.zeros((len(images), classes), np.int8), np.zeros(len(images), np.int32)
-    library = _compiled(source, _DRIVER_INT8, int(np.prod(images.shape[1:])), classes)
-    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (images, answers, chosen)]
-    library.issun_answers(pointers[0], ctypes.c_int64(len(images)), *pointers[1:])
-    return answers, chosen
+def write_source(source: Source, folder: Path) -> tuple[Path, Path]:
+    """Write the two files of a model into a folder and return their paths, code first."""
+    code, header = folder / f"{source.file}.c", folder / f"{source.file}.h"
+    code.write_text(source.code, "utf-8", newline="\n")
+    header.write_text(source.header, "utf-8", newline="\n")
+    return code, header
 
 
 @dataclass(frozen=True)
@@ -122,11 +133,9 @@ def footprints(source: Source, targets: Sequence[str] = tuple(TARGETS)) -> list[
         if path is None or size is None:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            write(source, Path(folder))
+            code, _ = write_source(source, Path(folder))
             result = f"{folder}/model.o"
-            subprocess.run(
-                [path, *STRICT, "-Os", *options, "-c", "-o", result, f"{folder}/{source.name}.c"], check=True, capture_output=True
-            )
+            subprocess.run([path, *STRICT, "-Os", *options, "-c", "-o", result, str(code)], check=True, capture_output=True)
             line = subprocess.run([size, result], check=True, capture_output=True, text=True).stdout.splitlines()[1]
         text, data, bss = (int(word) for word in line.split()[:3])
         found.append(Footprint(target, text + data, data + bss))

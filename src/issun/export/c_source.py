@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from issun.arch.layers import shape_text
 from issun.arch.net import IMAGE, Net
@@ -11,7 +12,7 @@ from issun.export import c_float, c_int8
 from issun.export.c_memory import Memory, plan
 from issun.export.c_operators import Dialect, function
 from issun.export.c_steps import Step, arrays, steps
-from issun.export.c_text import comment, number, string
+from issun.export.c_text import comment, file_stem, identifier, number, string
 from issun.export.quantize import SCORE_BITS, Quantised
 from issun.model import Model
 
@@ -23,7 +24,9 @@ class Source:
     Attributes
     ----------
     name : str
-        What its functions begin with, and its files are called.
+        What its functions begin with.
+    file : str
+        What its files are called, without ending.
     header, code : str
         The text of NAME.h and NAME.c.
     constants : int
@@ -33,24 +36,31 @@ class Source:
     """
 
     name: str
+    file: str
     header: str
     code: str
     constants: int
     memory: int
 
 
-def float_source(model: Model, name: str, *, logits: bool = False) -> Source:
+def float_source(model: Model, path: Path, *, logits: bool = False) -> Source:
     """Return a model in C with float32 numbers.
 
     Parameters
     ----------
     model : Model
         `norm` is folded first.
-    name : str
-        A C identifier, as of `issun.export.c_text.identifier`.
+    path : Path
+        Where it will be written; its functions are called after the file.
     logits : bool
         Whether to leave out the function that gives probabilities.
+
+    Raises
+    ------
+    ExportError
+        Where C cannot write the file's name or that of a class.
     """
+    name, file = identifier(path), file_stem(path)
     model = model.folded()
     walk = steps(model.net)
     memory = plan(walk)
@@ -76,7 +86,7 @@ def float_source(model: Model, name: str, *, logits: bool = False) -> Source:
         f"int {name}_classify(const uint8_t *image);",
     ]
     parts = [
-        f'#include "{name}.h"',
+        f'#include "{file}.h"',
         *(["#include <math.h>"] if any(step.activation.kind in c_float.WITH_MATH for step in walk) else []),
         "",
         _MEMORY,
@@ -92,11 +102,12 @@ def float_source(model: Model, name: str, *, logits: bool = False) -> Source:
     constants = c_float.table_bytes(walk)
     code = _top(model.net, "float32") + "\n".join(parts) + "\n"
     header = _header(model.net, name, "float32", 4 * memory.size, public, {})
-    return Source(name, header, code, constants, 4 * memory.size)
+    return Source(name, file, header, code, constants, 4 * memory.size)
 
 
-def int8_source(model: Quantised, name: str) -> Source:
-    """Return a quantised model in C; arguments as of `float_source`."""
+def int8_source(model: Quantised, path: Path) -> Source:
+    """Return a quantised model in C; path and errors as of `float_source`."""
+    name, file = identifier(path), file_stem(path)
     walk = tuple(whole.step for whole in model.steps)
     last, direct = walk[-1], model.image_table is None
     memory = int8_memory(walk, direct)
@@ -118,7 +129,7 @@ def int8_source(model: Quantised, name: str) -> Source:
             f"    {name}_memory[{at} + i] = image_table[i % {channels} * 256 + image[i]];\n}}",
         )
     parts = [
-        f'#include "{name}.h"',
+        f'#include "{file}.h"',
         "",
         *([_MEMORY, f"static int8_t {name}_memory[{memory.size}];"] if memory.size else []),
         f"static int32_t {name}_scores[{classes}];",
@@ -133,7 +144,7 @@ def int8_source(model: Quantised, name: str) -> Source:
     header = _header(
         model.net, name, "int8", total, public, {"SCORE_SCALE": number(model.output.scale), "SCORE_ZERO": f"({model.output.zero})"}
     )
-    return Source(name, header, code, constants, total)
+    return Source(name, file, header, code, constants, total)
 
 
 def int8_memory(walk: Sequence[Step], direct: bool) -> Memory:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.errors import ModelError
+from issun.errors import ExportError
 
 #: The longest string that a C99 compiler must take, its closing zero included.
 LONGEST_STRING = 4095
@@ -20,9 +20,23 @@ LONGEST_NAME = 40
 WIDTH = 120
 
 
+def file_stem(path: Path) -> str:
+    """Return a file's name without its ending, as it stands in an ``#include``.
+
+    Raises
+    ------
+    ExportError
+        Where C has no way to write it there.
+    """
+    stem = path.with_suffix("").name
+    if not stem.isprintable() or any(character in stem for character in '"\\?'):
+        raise ExportError(f"{stem!r} cannot be included by C: leave out quotes, backslashes, question marks and control characters")
+    return stem
+
+
 def identifier(path: Path) -> str:
     """Return what the functions of a file are called: its name with everything that C does not take replaced by ``_``."""
-    name = re.sub(r"[^A-Za-z0-9]+", "_", path.stem).strip("_").lower()[:LONGEST_NAME]
+    name = re.sub(r"[^A-Za-z0-9]+", "_", path.with_suffix("").name).strip("_").lower()[:LONGEST_NAME]
     return name if name and not name[0].isdigit() else f"model_{name}".rstrip("_")
 
 
@@ -31,12 +45,12 @@ def string(text: str) -> str:
 
     Raises
     ------
-    ModelError
+    ExportError
         Where it is longer than C allows.
     """
     data = text.encode("utf-8", "backslashreplace")
     if len(data) >= LONGEST_STRING:
-        raise ModelError(
+        raise ExportError(
             f"the class name {text[:20]!r}… has {len(data):,} bytes, but C allows {LONGEST_STRING - 1:,} in a string: shorten it"
         )
     plain = {ord('"'): '\\"', ord("\\"): "\\\\", ord("?"): "\\?"}  # two question marks could begin a trigraph
@@ -60,11 +74,9 @@ def number(value: float) -> str:
 def table(kind: str, name: str, values: NDArray[np.generic]) -> str:
     """Return the definition of a constant array of a type such as ``float`` or ``int8_t``."""
     flat = values.ravel()
-    real = flat.dtype.kind == "f"
-    items, each = (
-        ([number(float(value)) for value in flat.tolist()], 8)
-        if real
-        else ([str(value) for value in flat.tolist()], 20 if flat.itemsize < 4 else 10)
-    )
+    if flat.dtype.kind == "f":
+        items, each = [number(float(value)) for value in flat.tolist()], 8
+    else:
+        items, each = [str(value) for value in flat.tolist()], 20 if flat.itemsize < 4 else 10
     rows = ",\n".join("    " + ", ".join(items[start : start + each]) for start in range(0, len(items), each))
     return f"static const {kind} {name}[{len(items)}] = {{\n{rows}\n}};"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from issun.arch.layers import Activation
 from issun.arch.net import IMAGE, Net
 from issun.engine.reference_channels import activation_forward
-from issun.errors import ModelError
+from issun.errors import ExportError
 from issun.export.c_steps import Arrays, Step, arrays, steps
 from issun.export.ranges import Range, Ranges
 from issun.model import Model
@@ -139,7 +139,7 @@ def quantised(model: Model, ranges: Ranges) -> Quantised:
 
     Raises
     ------
-    ModelError
+    ExportError
         Where the sums of a layer may not fit into 32 bits.
     """
     model = model.folded()
@@ -211,7 +211,7 @@ def _weighted(whole: IntegerStep, own: Arrays, scale: NDArray[np.float64], x: Nu
         0 if bias is None else np.abs(bias.astype(np.int64))
     )
     if worst.max() >= 1 << 31:
-        raise ModelError(f"`{step.text}`: {worst.max():,} does not fit into the 32 bits of a sum; use float, or a layer with fewer inputs")
+        raise ExportError(f"`{step.text}`: {worst.max():,} does not fit into the 32 bits of a sum; use float, or a layer with fewer inputs")
     whole = replace(whole, weights=weights, bias=bias)
     if step.activation.kind in TABLES:
         middle = Numbers.over(ranges.middles[step.row])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.engine.reference_graph import forward
-from issun.errors import ModelError
+from issun.errors import ExportError, ModelError
 from issun.export.c_steps import steps
 from issun.model import Model
 
@@ -49,12 +49,14 @@ def measured(model: Model, images: NDArray[np.uint8], *, narrowed: bool = True) 
 
     Raises
     ------
+    ExportError
+        Where there are no images.
     ModelError
-        Where there are no images, they do not fit the model, or its values are no finite numbers.
+        Where they do not fit the model, or its values are no finite numbers.
     """
     model = model.folded()
     if not len(images):
-        raise ModelError(
+        raise ExportError(
             "int8 needs images to measure what values the layers take, and there are none: give images such as the network was trained on "
             "(on the command line: --data)"
         )
