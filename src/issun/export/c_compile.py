@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,8 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
 #: Answers all images in one call; ANSWER is the statement for one.
 _DRIVER = """
 #include "FILE.h"
-void issun_answers(const uint8_t *images, int64_t count, TYPE *answers, int32_t *classes);
-void issun_answers(const uint8_t *images, int64_t count, TYPE *answers, int32_t *classes)
+void issun_answers_PLACE(const uint8_t *images, int64_t count, TYPE *answers, int32_t *classes);
+void issun_answers_PLACE(const uint8_t *images, int64_t count, TYPE *answers, int32_t *classes)
 {
     for (int64_t i = 0; i < count; i++) {
         const uint8_t *image = images + i * PIXELS;
@@ -53,17 +53,14 @@ def compiler() -> str | None:
 
 
 class Library:
-    """The files of a model in C, compiled, ready to answer.
+    """Models in C, compiled together, ready to answer one by one.
 
     Parameters
     ----------
-    source : Source
-    code : Path
-        Its `.c` file, the header beside it. What is compiled is put into this folder.
-    net : Net
-    number : {"float", "int8"}
-    logits : bool
-        Whether to ask for logits; float alone.
+    models : sequence of (Source, Path, Net)
+        Each with its `.c` file, the header beside it, and its network. What is compiled is put into the first one's folder.
+    optimize : str
+        The compiler's option.
 
     Raises
     ------
@@ -71,36 +68,46 @@ class Library:
         Where there is no C compiler, or it takes exception to the code.
     """
 
-    def __init__(self, source: Source, code: Path, net: Net, number: Literal["float", "int8"], logits: bool = False) -> None:
-        found = compiler()
+    def __init__(self, models: Sequence[tuple[Source, Path, Net]], optimize: str = "-O2") -> None:
+        self._models = models
+        found, folder = compiler(), models[0][1].parent
         if found is None:
             raise ExportError("no C compiler was found, so it cannot be proved that the C answers as the model does: install gcc or clang")
-        name, self._net = source.name, net
-        one = f"{name}_{'logits' if logits else 'predict'}(image, answer);\n        classes[i] = {name}_classify(image);"
-        words = {
-            "ANSWER": f"classes[i] = {name}_classify(image, answer);" if number == "int8" else one,
-            "TYPE": "int8_t" if number == "int8" else "float",
-            "FILE": source.file,
-            "PIXELS": str(math.prod(net.input)),
-            "CLASSES": str(net.classes),
-        }
-        driver = code.with_name("issun_driver.c")
-        driver.write_text(re.sub("|".join(words), lambda match: words[match[0]], _DRIVER), "utf-8")
-        library = code.with_name("issun_answers.so").absolute()
-        command = [found, *STRICT, "-O2", "-shared", "-fPIC", "-o", str(library), str(code), str(driver), "-lm"]
+        drivers = folder / "issun_driver.c"
+        drivers.write_text("#include <stdint.h>\n" + "".join(map(_driver, range(len(models)), models)), "utf-8")
+        library = (folder / "issun_answers.so").absolute()
+        codes = [str(code) for _, code, _ in models]
+        command = [found, *STRICT, optimize, "-shared", "-fPIC", "-o", str(library), *codes, str(drivers), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:
             raise ExportError(f"the C does not compile with {found}:\n{done.stderr.strip()[:2000]}")
-        self._function = ctypes.CDLL(str(library)).issun_answers
-        self._type = np.int8 if number == "int8" else np.float32
+        self._library = ctypes.CDLL(str(library))
 
-    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        """Return what the C says to images (N, height, width, channels): an answer of shape (N, classes), and the class of each."""
+    def answers(self, images: NDArray[np.uint8], model: int = 0) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """Return what a model says to images (N, height, width, channels): answers of shape (N, classes), and the class of each.
+
+        The answers are int8 scores, or float32 probabilities (logits where it has no others).
+        """
+        source, _, net = self._models[model]
         images = np.ascontiguousarray(images)
-        answers, classes = np.zeros((len(images), self._net.classes), self._type), np.zeros(len(images), np.int32)
+        answers, classes = np.zeros((len(images), net.classes), source.number), np.zeros(len(images), np.int32)
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in (images, answers, classes)]
-        self._function(pointers[0], ctypes.c_int64(len(images)), *pointers[1:])
+        function = getattr(self._library, f"issun_answers_{model}")
+        function(pointers[0], ctypes.c_int64(len(images)), *pointers[1:])
         return answers, classes
+
+
+def _driver(place: int, model: tuple[Source, Path, Net]) -> str:
+    source, _, net = model
+    words = {
+        "ANSWER": "\n        ".join(source.calls),
+        "TYPE": "int8_t" if source.number == "int8" else "float",
+        "FILE": source.file,
+        "PIXELS": str(math.prod(net.input)),
+        "CLASSES": str(net.classes),
+        "PLACE": str(place),
+    }
+    return re.sub("|".join(words), lambda match: words[match[0]], _DRIVER)
 
 
 def write_source(source: Source, folder: Path) -> tuple[Path, Path]:

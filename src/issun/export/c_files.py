@@ -36,13 +36,13 @@ def write(model: Model, target: Path, logits: bool = False, int8: bool = False, 
         return _write_int8(model, target, calibration)
     source = float_source(model, target, logits=logits)
     files = write_source(source, target.parent)
-    library = Library(source, files[0], model.net, "float", logits)
+    library = Library([(source, files[0], model.net)])
 
     def answers(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found, _ = library(images)
+        found, _ = library.answers(images)
         return probabilities(found) if logits else found
 
-    return Written(files, answers, facts=_facts(source))
+    return Written(files, answers, facts={"numbers": "float32"} | _facts(source))
 
 
 def _write_int8(model: Model, target: Path, calibration: NDArray[np.uint8] | None) -> Written:
@@ -50,7 +50,7 @@ def _write_int8(model: Model, target: Path, calibration: NDArray[np.uint8] | Non
     whole = quantised(model, measured(model, images))
     source = int8_source(whole, target)
     files = write_source(source, target.parent)
-    library = Library(source, files[0], model.net, "int8")
+    library = Library([(source, files[0], model.net)])
 
     def marked(scores: NDArray[np.int8], classes: NDArray[np.integer]) -> NDArray[np.float32]:
         """Half a point more for the class that was chosen, so that one comparison sees scores and class."""
@@ -58,12 +58,15 @@ def _write_int8(model: Model, target: Path, calibration: NDArray[np.uint8] | Non
         found[np.arange(len(found)), classes] += 0.5
         return found
 
+    facts = {"numbers": "int8"} | _facts(source)
+    if "finetuned" in model.about:
+        facts["fine-tuned"] = model.about["finetuned"]
     return Written(
         files,
-        lambda images: marked(*library(images)),
+        lambda images: marked(*library.answers(images)),
         expected=lambda images: marked(*integer.scores(whole, images)),
         tolerance=0,
-        facts=_facts(source) | {"numbers": "int8; scores and classes are those of the reference in whole numbers, to the bit"},
+        facts=facts,
     )
 
 

@@ -137,7 +137,11 @@ def int8_accuracy(model: Model, ranges: Ranges, images: NDArray[np.uint8], label
 
 
 def _gradient(
-    model: Model, weights: NDArray[np.float32], images: NDArray[np.uint8], labels: NDArray[np.integer], change: Callable[[Row, Array], Array]
+    model: Model,
+    weights: NDArray[np.float32],
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    change: Callable[[Row, Array], Array],
 ) -> Array:
     """Return the gradient of the loss by the weights behind the rounded ones."""
     net, rounded = model.net, rounded_weights(model.net, weights)
