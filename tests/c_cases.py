@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from issun.export.c_compile import Library, compiler, write_source
-from issun.export.c_source import Source, float_source, int8_source
+from issun.export.c_source import float_source, int8_source
 from issun.export.quantize import Quantised, quantised
 from issun.export.ranges import measured
 from issun.model import Model
@@ -31,15 +30,11 @@ def whole_of(model: Model) -> Quantised:
     return quantised(model, measured(model, images_of(model, 12, 2)))
 
 
-def compiled(
-    folder: Path, models: Sequence[Model], wholes: Sequence[Quantised] = (), optimize: str = "-O1"
-) -> tuple[Library, list[Source]]:
-    """Write and compile models, in float32 and then those in whole numbers."""
-    if folder.exists():
-        shutil.rmtree(folder)
+def compiled(folder: Path, models: Sequence[Model], wholes: Sequence[Quantised], optimize: str) -> Library:
+    """Write models into a new folder, in float32 and then those in whole numbers, and compile them."""
     folder.mkdir()
     sources = [float_source(model, Path(f"float_{number}")) for number, model in enumerate(models)]
     sources += [int8_source(whole, Path(f"int8_{number}")) for number, whole in enumerate(wholes)]
     nets = [model.folded().net for model in models] + [whole.net for whole in wholes]
     written = [(source, write_source(source, folder)[0], net) for source, net in zip(sources, nets, strict=True)]
-    return Library(written, optimize), sources
+    return Library(written, optimize)

@@ -34,7 +34,7 @@ def one_scaling(model: Model) -> Model:
 
 def check(folder: Path, models: list[Model], optimize: str) -> None:
     wholes = [whole_of(model) for model in models]
-    library, _ = compiled(folder, models, wholes, optimize)
+    library = compiled(folder, models, wholes, optimize)
     for number, (model, whole) in enumerate(zip(models, wholes, strict=True)):
         images = images_of(model)
         expected, (found, classes) = model.predict_proba(images), library.answers(images, number)
@@ -132,7 +132,7 @@ def test_logits(tmp_path: Path) -> None:
 
 
 def test_int8_says_what_it_needs(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="int8 needs images to measure .* --data"):
+    with pytest.raises(ExportError, match=r"int8 needs images to measure .* --data"):
         export_model(MODEL, tmp_path / "m", "c", int8=True)
     with pytest.raises(ModelError, match=r"images must be uint8 of shape \(N, 10, 9, 2\)"):
         export_model(MODEL, tmp_path / "m", "c", int8=True, calibration=np.zeros((3, 8, 8, 2), np.uint8))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export_cases import CASES
@@ -62,22 +62,23 @@ def test_tables() -> None:
     assert table("int8_t", "t", np.array([[1, -2]], np.int8)) == "static const int8_t t[2] = {\n    1, -2\n};"
 
 
+@settings(max_examples=50)
 @given(net=nets(trainable=False))
 def test_tensors_that_live_together_do_not_overlap(net: Net) -> None:
     walk = steps(without_norms(net))
     memory = plan(walk)
-    last = {read: number for number, step in enumerate(walk) for read in (step.source, step.other) if read is not None}
+    last = {read: now for now, step in enumerate(walk) for read in (step.source, step.other) if read is not None}
     last[walk[-1].row] = len(walk)
     alive: dict[int, range] = {}
-    for number, step in enumerate(walk):
+    for now, step in enumerate(walk):
         place = range(memory.offsets[step.row], memory.offsets[step.row] + step.size)
         assert place.stop <= memory.size
         for tensor, other in alive.items():
-            if last[tensor] > number or (last[tensor] == number and not step.elementwise):
+            if last[tensor] > now or (last[tensor] == now and not step.elementwise):
                 assert place.stop <= other.start or other.stop <= place.start
-            elif last[tensor] == number:  # value by value in the same place, or apart
+            elif last[tensor] == now:  # value by value in the same place, or apart
                 assert place == other or place.stop <= other.start or other.stop <= place.start
-        alive = {tensor: other for tensor, other in alive.items() if last[tensor] > number} | {step.row: place}
+        alive = {tensor: other for tensor, other in alive.items() if last[tensor] > now} | {step.row: place}
     assert IMAGE not in memory.offsets
 
 

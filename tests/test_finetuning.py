@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from engine_cases import digits
 from issun.data.named import load
 from issun.engine.weights import tensors
 from issun.errors import ExportError, RecipeError
@@ -16,12 +16,18 @@ from issun.export.ranges import best_range, measured
 from issun.model import Model
 from issun.training import train
 
-TRAIN, CHECK = slice(0, 1200), slice(1200, None)
+TRAIN, CHECK = slice(0, 1100), slice(1100, None)
 
 
 @pytest.fixture(scope="module")
 def trained() -> Model:
     return train(load("digits"), "conv 4, conv 6, pool, dense", epochs=12, threads=1).model
+
+
+def digits() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Return the digits as they are loaded."""
+    dataset = load("digits")
+    return dataset.images, dataset.labels
 
 
 def lopsided(model: Model) -> Model:

@@ -26,6 +26,7 @@ _DEFINED_IN = {
     "parse": "issun.arch.notation",
     "parse_network": "issun.arch.notation",
     "export_model": "issun.export.writing",
+    "from_keras": "issun.export.from_keras",
     "IssunError": "issun.errors",
 }
 
@@ -42,6 +43,7 @@ __all__ = [
     "augmented",
     "export_model",
     "finetune",
+    "from_keras",
     "load",
     "parse",
     "parse_network",

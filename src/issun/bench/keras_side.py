@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.bench.cases import Case, pixels
-from issun.bench.keras_model import keras_model, optimizer_of, set_weights
+from issun.bench.keras_model import keras_model, optimizer_of
 from issun.bench.sides import serve
 from issun.engine.weights import as_tensors, initialised
+from issun.export.keras_network import set_weights
 from issun.recipe import Recipe
 
 

@@ -45,9 +45,6 @@ def export(
     from issun.show.numbers import percent
     from issun.study import Study
 
-    chosen = format_for(to, output)
-    target = destination(output or Path(model.with_suffix("").name), chosen)
-    check_places(target, chosen, force)
     study = Study(model) if is_study(model) else None
     if study is None and (network is not None or seed is not None):
         raise IssunError(f"--network and --seed are for a study, and {model} is none: a saved model is one network")
@@ -55,6 +52,9 @@ def export(
         loaded = Model.load(model) if study is None else study.model(network, seed)
     except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
         raise IssunError(str(error)) from None
+    chosen = format_for(to, output)
+    target = destination(output or Path(model.with_suffix("").name), chosen)
+    check_places(target, chosen, force)  # before the images are loaded, which may take a while
     part: ValidationPart | None = None
     try:
         part = of_model(loaded, data, data_dir, groups) if study is None else of_study(study, network, seed, data, data_dir)

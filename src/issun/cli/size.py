@@ -7,14 +7,19 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from issun.arch.layers import shape_text
+from issun.arch.layers import Shape, shape_text
 from issun.arch.net import Net
 from issun.cli import options, values
 
 
 def size(
-    families: Annotated[list[str], typer.Argument(metavar="FAMILY… n=1,2,4", help="Networks, or families and the values of their knobs.")],
-    input: Annotated[str, typer.Option("--input", help="Height x width x channels of one image.")] = "28x28x1",
+    families: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FAMILY… n=1,2,4", help="Networks, or families with values of their knobs; or a Keras model: .keras, .json."
+        ),
+    ],
+    input: Annotated[str | None, typer.Option("--input", help="Height x width x channels of one image; default: 28x28x1.")] = None,
     classes: Annotated[int, typer.Option("--classes", help="Number of classes.")] = 10,
     zipped: options.Zip = False,
     as_json: options.Json = False,
@@ -25,13 +30,24 @@ def size(
     With --json, `reads` and `shares` of a layer are places in `layers`, from 0: whose output it reads (-1: the image), whose weights
     it uses.
     """
+    from pathlib import Path
+
     from issun.arch.cost import macs_polynomial, polynomial
     from issun.arch.notation import BoundFamily, bind_arguments, parse
-    from issun.cli.output import print_json, results
+    from issun.cli.output import print_json, remark_on, results
     from issun.errors import NetworkError
+    from issun.export.from_keras import read_keras
     from issun.show.tables import sizes_table
 
-    shape = values.image_shape(input, "--input")
+    given = None if input is None else values.image_shape(input, "--input")
+    shape: Shape = given or (28, 28, 1)
+    if len(families) == 1 and Path(families[0]).suffix in (".keras", ".json"):
+        net, remarks = read_keras(Path(families[0]), given)
+        for remark in remarks:
+            remark_on(remark)
+        families, shape, classes = [str(net)], net.input, net.classes
+        if not as_json:
+            results().print(f"{net}\n", soft_wrap=True)
     if any("=" in text for text in families):
         bound = bind_arguments(families, zipped)
     else:  # a family may then go without values: its polynomial needs none

@@ -60,7 +60,8 @@ def string(text: str) -> str:
 def comment(text: str, indent: str = "") -> str:
     """Return a text as a comment that cannot end early, folded into lines."""
     ascii_only = text.encode("ascii", "replace").decode()
-    safe = re.sub(r"\s+", " ", ascii_only).replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?").replace("\\", "/")
+    safe = re.sub(r"\s+", " ", ascii_only).replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+    safe = re.sub(r"\?(?=\?)", "? ", safe)  # no trigraphs
     lines = textwrap.wrap(safe, WIDTH - len(indent) - 6, break_long_words=True) or [""]
     return f"{indent}/* " + f"\n{indent} * ".join(lines) + " */"
 

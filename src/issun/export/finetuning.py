@@ -59,7 +59,7 @@ def finetune(
     validation_labels: NDArray[np.integer],
     *,
     epochs: int = 3,
-    learning_rate: float = 0.0005,
+    learning_rate: float = 0.002,
     batch_size: int = 64,
     seed: int = 0,
     tolerated: float = TOLERATED,

@@ -95,7 +95,7 @@ class Network(nn.Module):
 
 def tensor_names(net: Net) -> dict[str, str]:
     """Return, for the name of each tensor of a network (``0.kernel``), its name in the module's state (``conv_0.weight``)."""
-    names = {}
+    names: dict[str, str] = {}
     for row in net.rows:
         if row.shares != row.index:
             continue

@@ -1,0 +1,94 @@
+"""Does a .keras file answer as the model does when Keras loads it with safe mode on?"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import issun
+from export_cases import CASES, WILD_NAMES, model_of
+from issun.arch.net import Net
+from issun.arch.notation import parse_network
+from issun.errors import ExportError
+from issun.export import export_model
+from issun.export.check import noise
+from issun.model import Model
+from strategies import OPERATORS, nets
+
+if not any(importlib.util.find_spec(name) for name in ("tensorflow", "torch", "jax")):
+    pytest.skip("Keras has no backend here", allow_module_level=True)
+if importlib.util.find_spec("tensorflow") is None:
+    os.environ.setdefault("KERAS_BACKEND", "torch" if importlib.util.find_spec("torch") else "jax")
+# Keras makes NumPy arrays of PyTorch tensors in a way that NumPy is about to change.
+pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
+keras = pytest.importorskip("keras", reason="Keras is not installed here")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_operator(tmp_path: Path, name: str) -> None:
+    model = model_of(CASES[name])
+    found = export_model(model, tmp_path / "net", "keras", noise(model, 30))
+    assert [path.name for path in found.files] == ["net.keras"]
+    assert found.agreement.difference < 1e-5
+
+
+@settings(max_examples=40)
+@given(nets(operators=OPERATORS))
+def test_random_networks(tmp_path_factory: pytest.TempPathFactory, net: Net) -> None:
+    model = model_of(net)
+    export_model(model, tmp_path_factory.mktemp("keras") / "net", "keras", noise(model, 20))
+
+
+def test_it_takes_any_number_of_images(tmp_path: Path) -> None:
+    model = model_of(CASES["norm of a conv"])
+    path = export_model(model, tmp_path / "net.keras", "keras").files[0]
+    back = keras.models.load_model(path, safe_mode=True)
+    assert back.input_shape == (None, *model.net.input)
+    for count in (1, 7):
+        images = noise(model, 8)[:count]
+        np.testing.assert_allclose(back.predict(images, verbose=0), model.predict_proba(images), atol=1e-5)
+
+
+def test_logits(tmp_path: Path) -> None:
+    model = model_of(CASES["dense"])
+    path = export_model(model, tmp_path / "net", "keras", logits=True).files[0]
+    found = keras.models.load_model(path).predict(noise(model, 9), verbose=0)
+    np.testing.assert_allclose(found, model.logits(noise(model, 9)), rtol=1e-4, atol=1e-5)
+
+
+def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
+    net = parse_network("conv 3 norm, pool, dense", (6, 5, 1), len(WILD_NAMES))
+    plain = model_of(net)
+    model = Model(net, plain.weights, plain.scaling, WILD_NAMES, {"validation accuracy": "0.93"})
+    first, second = (export_model(model, tmp_path / name, "keras").files[0] for name in ("a", "b"))
+    with zipfile.ZipFile(first) as archive:
+        said = json.loads(archive.read("metadata.json"))["issun"]
+    assert tuple(said["classes"]) == WILD_NAMES
+    assert (said["network"], said["accuracy"]) == ("conv 3, pool, dense", "0.93")
+    assert first.read_bytes() == second.read_bytes()
+
+
+CHAINS = [operator for operator in OPERATORS if operator not in ("res", "tied", "scale")]
+
+
+@settings(max_examples=40)
+@given(nets(operators=CHAINS))
+def test_a_sequential_of_a_network_is_read_as_that_network(net: Net) -> None:
+    from issun.export.keras_network import layers_of
+
+    chain = keras.Sequential([keras.Input(net.input), *(layer for row in net.rows for layer in layers_of(row, "glorot"))])
+    if any(isinstance(layer, keras.layers.ZeroPadding2D) for layer in chain.layers):  # what Keras has no layer for was written with several
+        with pytest.raises(ExportError, match="ZeroPadding2D"):
+            issun.from_keras(chain)
+        return
+    back = issun.from_keras(chain)
+    assert (back.input, back.classes) == (net.input, net.classes)
+    assert (back.parameters, back.macs) == (net.parameters, net.macs)
+    assert issun.from_keras(chain.to_json()) == back
