@@ -70,7 +70,7 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
 def test_options_and_links_exist(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     issun = Issun(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("COLUMNS", "200")
-    commands = ("sweep", "run", "size", "train", "predict", "show", "plot", "data", "bench")
+    commands = ("sweep", "run", "size", "train", "predict", "show", "plot", "data", "bench", "export")
     known = " ".join(issun.succeeds(command, "--help") for command in commands) + "--help"
     text = page.read_text()
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)):
