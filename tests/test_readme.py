@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ BLOCK = re.compile(r"^```(\w+)( fails)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 #: What a test of the documentation cannot do: build, or train on data that is not here. Their options are checked all the same.
 NOT_RUN = ("make ", "source ", "issun sweep mnist ", "issun run studies/", "issun --help")
+
+#: Formats that are written through PyTorch here, by Keras too.
+NEEDS_TORCH = ("--to torch", "--to keras")
 
 
 def commands(page: Path, failing: bool) -> list[str]:
@@ -33,7 +37,7 @@ def test_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for number in range(20):  # the reader's own folder
         draw(tmp_path / "pictures" / ["owl", "hawk"][number % 2] / f"video{number // 4}_{number}.png", pixels(number, 8, 8, 3))
     for command in commands(page, failing=False):
-        if command.startswith(NOT_RUN):
+        if command.startswith(NOT_RUN) or any(option in command and not find_spec("torch") for option in NEEDS_TORCH):
             continue
         program, *arguments = shlex.split(command)
         assert program == "issun", command

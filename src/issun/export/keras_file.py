@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import sys
+import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +43,14 @@ def write(model: Model, target: Path, logits: bool = False) -> Written:
     It takes ``images``, uint8 (N, height, width, channels), and gives probabilities (N, classes), or logits. Equal models give equal
     bytes. Class names and facts stand in the archive's ``metadata.json``, under ``issun``.
     """
-    keras_model(model, logits).save(target)
-    _retold(target, {"classes": model.classes, **facts_of(model)})
-    back: Any = keras.models.load_model(target, compile=False, safe_mode=True)
+    with _quiet():
+        keras_model(model, logits).save(target)
+        _retold(target, {"classes": model.classes, **facts_of(model)})
+        back: Any = keras.models.load_model(target, compile=False, safe_mode=True)
 
     def answers(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = keras.ops.convert_to_numpy(back(images, training=False))
+        with _quiet():
+            found: NDArray[np.float32] = keras.ops.convert_to_numpy(back(images, training=False))
         return probabilities(found) if logits else found
 
     return Written((target,), answers)
@@ -61,6 +66,14 @@ def keras_model(model: Model, logits: bool = False) -> Any:
     made = keras.Model(images, result, name="issun")
     set_weights(made, model.net, as_tensors(model.net, model.weights))
     return made
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what NumPy says of how Keras makes arrays of PyTorch's tensors: nobody who exports can do anything about it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "__array", DeprecationWarning)
+        yield
 
 
 def _retold(path: Path, facts: dict[str, Any]) -> None:
