@@ -73,11 +73,14 @@ class Library:
         found, folder = compiler(), models[0][1].parent
         if found is None:
             raise ExportError("no C compiler was found, so it cannot be proved that the C answers as the model does: install gcc or clang")
-        drivers = folder / "issun_driver.c"
+        # A folder of its own for each: who loads a path for a second time gets what was there at the first.
+        folder = Path(tempfile.mkdtemp(dir=folder)).absolute()
+        drivers = folder / "driver.c"
         drivers.write_text("#include <stdint.h>\n" + "".join(map(_driver, range(len(models)), models)), "utf-8")
-        library = (folder / "issun_answers.so").absolute()
-        codes = [str(code) for _, code, _ in models]
-        command = [found, *STRICT, optimize, "-shared", "-fPIC", "-o", str(library), *codes, str(drivers), "-lm"]
+        library = folder / "answers.so"
+        codes = [str(code.absolute()) for _, code, _ in models]
+        includes = {f"-I{code.absolute().parent}" for _, code, _ in models}
+        command = [found, *STRICT, optimize, *includes, "-shared", "-fPIC", "-o", str(library), *codes, str(drivers), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:
             raise ExportError(f"the C does not compile with {found}:\n{done.stderr.strip()[:2000]}")

@@ -35,6 +35,7 @@ class FloatDialect(Dialect):
     total: str = "float"
     zero: str = "0.0f"
     lowest: str = "-3.402823466e+38f"
+    block: int = 8
 
     def input(self, step: Step) -> str:
         return "uint8_t" if step.source == IMAGE else "float"

@@ -46,6 +46,7 @@ class IntegerDialect(Dialect):
     total: str = "int32_t"
     zero: str = "0"
     lowest: str = "-1000"
+    block: int = 16
 
     def input(self, step: Step) -> str:
         return self._type(step.source)
