@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,32 @@ def test_wrong_input(trained: Issun) -> None:
     assert not list(trained.folder.glob(".issun*"))
     trained.succeeds("export", "net.safetensors", "--to", "onnx", "--force")
     assert (trained.folder / "net.onnx").read_bytes()[:1] != b"o"
+
+
+@pytest.mark.parametrize("place", ["pipe.npz", "x" * 5000, "nul\0l", "no\nsuch", "../../nowhere"])
+def test_a_model_that_names_strange_data(trained: Issun, place: str) -> None:
+    os.mkfifo("pipe.npz")
+    whole = Model.load("net.safetensors")
+    about = {**whole.about, "data": f"{place} (0123456789abcdef)"}
+    Model(whole.net, whole.weights, whole.scaling, whole.classes, about).save("strange.safetensors")
+    done = trained.run("export", "strange.safetensors", "--to", "onnx")
+    assert done.code == 0
+    assert "no such file or folder" in " ".join(done.err.split())
+    assert "500 random images" in done.out
+
+
+def test_what_answers_otherwise_is_not_handed_over(trained: Issun, monkeypatch: pytest.MonkeyPatch) -> None:
+    from issun.export import onnx_file
+
+    right = onnx_file.onnx_model
+
+    def wrong(model: Model, logits: bool = False) -> object:
+        return right(Model(model.net, model.weights * np.float32(1.1), model.scaling, model.classes), logits)
+
+    monkeypatch.setattr(onnx_file, "onnx_model", wrong)
+    error = trained.fails("export", "net.safetensors", "--to", "onnx", code=1)
+    assert "net.onnx answers otherwise than the model" in error
+    assert not (trained.folder / "net.onnx").exists()
 
 
 def test_json_says_the_same(trained: Issun) -> None:

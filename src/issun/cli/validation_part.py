@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.data.dataset import Dataset, Split
-from issun.data.named import load
+from issun.data.named import NAMES, load
 from issun.data.published import matching
 from issun.errors import DataError, ExportError
 from issun.model import Model
@@ -77,7 +77,10 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
     known = re.fullmatch(r"(.*) \(([0-9a-f]{16})\)", model.about.get("data", ""), re.DOTALL)
     if data is None and known is None:
         raise DataError("the model does not say which data it was trained on")
-    dataset = _sized(data or (known[1] if known else ""), model, data_dir, groups)
+    place = data if data is not None else known[1] if known else ""
+    if data is None and not (place in NAMES or _is_there(place)):  # a model's file may say anything
+        raise DataError(f"the model says that its data is {place!r:.200}, and there is no such file or folder")
+    dataset = _sized(place, model, data_dir, groups)
     remarks = []
     try:
         dataset = matching(dataset, known[2] if known else dataset.fingerprint)
@@ -92,6 +95,13 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
     split = Split.named(model.about["split"]) if "split" in model.about and not remarks else Split()
     _, indices = dataset.parts(split)
     return _part(dataset, indices, tuple(remarks))
+
+
+def _is_there(place: str) -> bool:
+    try:
+        return Path(place).is_file() or Path(place).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _sized(place: str, model: Model, data_dir: Path | None, groups: str | None) -> Dataset:
