@@ -20,7 +20,9 @@ def test_a_network_layer_by_layer(issun: Issun) -> None:
     assert [line.split()[1] for line in lines[2:9]] == ["conv", "pool", "conv", "pool", "conv", "dense", "dense"]
     total = next(line for line in lines if line.split()[:1] == ["all"])
     assert total.split() == ["all", "93,322", "2,794,240"]
-    assert "373.3 kB as float32" in " ".join(" ".join(lines).split())
+    text = " ".join(" ".join(lines).split())
+    assert "float32: weights 373.3 kB, working memory for one image 108.2 kB" in text
+    assert "int8 in C: constants 95.2 kB, working memory 27.1 kB" in text
 
 
 def test_what_a_layer_shares_and_reads_is_readable(issun: Issun) -> None:

@@ -7,6 +7,7 @@ from issun.data.dataset import Split as Split
 from issun.data.named import load as load
 from issun.engine.reference_augment import augmented as augmented
 from issun.errors import IssunError as IssunError
+from issun.export.finetuning import finetune as finetune
 from issun.export.from_keras import from_keras as from_keras
 from issun.export.writing import export_model as export_model
 from issun.model import Model as Model

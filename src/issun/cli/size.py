@@ -88,6 +88,9 @@ def size(
 
 
 def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
+    from issun.export.c_source import int8_size
+
+    constants, memory = int8_size(net)
     return {
         "network": str(net),
         "knobs": knobs,
@@ -96,6 +99,7 @@ def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
         "macs": net.macs,
         "bytes": net.bytes(),
         "peak_memory": net.peak_memory(),
+        "int8": {"constants": constants, "memory": memory},
         "layers": [
             {
                 "layer": str(row.layer),
@@ -113,14 +117,14 @@ def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
 
 
 def _print_network(console: Console, net: Net) -> None:
+    from issun.export.c_source import int8_size
     from issun.show.numbers import bytes_text
     from issun.show.tables import layers_table
 
     console.print(layers_table(net))
     console.print()
-    console.print(
-        f"weights {bytes_text(net.bytes())} as float32, {bytes_text(net.bytes(1))} as int8; "
-        f"working memory for one image {bytes_text(net.peak_memory())} as float32"
-    )
+    constants, memory = int8_size(net)
+    console.print(f"float32: weights {bytes_text(net.bytes())}, working memory for one image {bytes_text(net.peak_memory())}")
+    console.print(f"int8 in C: constants {bytes_text(constants)}, working memory {bytes_text(memory)}; its code comes on top")
     if net.stored > net.parameters:
         console.print("`norm` is counted as a model needs it, folded into its layer: one number a channel")

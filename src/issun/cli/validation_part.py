@@ -26,8 +26,8 @@ class ValidationPart:
     ----------
     images : ndarray of uint8, shape (N, height, width, channels)
     labels : ndarray of int32, shape (N,)
-    train : ndarray of uint8, shape (M, height, width, channels)
-        The training part: what a format may measure, such as the ranges of values.
+    train, train_labels : ndarray of uint8, shape (M, height, width, channels), and of int32, shape (M,)
+        The training part: what a format may measure, such as the ranges of values, or train with.
     name : str
         ``validation images of mnist``.
     remarks : tuple of str
@@ -37,6 +37,7 @@ class ValidationPart:
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
     train: NDArray[np.uint8]
+    train_labels: NDArray[np.int32]
     name: str
     remarks: tuple[str, ...] = ()
 
@@ -115,6 +116,6 @@ def _sized(place: str, model: Model, data_dir: Path | None, groups: str | None) 
 def _part(dataset: Dataset, indices: NDArray[np.int64], remarks: tuple[str, ...] = ()) -> ValidationPart:
     others = np.ones(len(dataset.images), np.bool_)
     others[indices] = False
-    return ValidationPart(
-        dataset.images[indices], dataset.labels[indices], dataset.images[others], f"validation images of {dataset.name}", remarks
-    )
+    name = f"validation images of {dataset.name}"
+    images, labels = dataset.images, dataset.labels
+    return ValidationPart(images[indices], labels[indices], images[others], labels[others], name, remarks)

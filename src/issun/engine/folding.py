@@ -34,7 +34,7 @@ def fold(net: Net, weights: NDArray[Number]) -> tuple[Net, NDArray[Number]]:
     weights : ndarray, shape (net.parameters,)
         A new array of the type of the one given.
     """
-    plain = Net(net.input, net.classes, tuple(map(_without_norm, net.layers)))
+    plain = without_norms(net)
     given = {tensor.name: weights[tensor.slice].reshape(tensor.shape).astype(np.float64) for tensor in tensors(net)}
     folded = np.zeros(plain.stored, weights.dtype)
     for tensor in tensors(plain):  # its rows are those of the network with norms
@@ -45,6 +45,11 @@ def fold(net: Net, weights: NDArray[Number]) -> tuple[Net, NDArray[Number]]:
             value = shift - mean * factor if tensor.role == "bias" else value * factor.reshape(-1, *[1] * (value.ndim - 1))
         folded[tensor.slice] = value.ravel()
     return plain, folded
+
+
+def without_norms(net: Net) -> Net:
+    """Return a network as `fold` leaves it, which needs no weights to be told."""
+    return Net(net.input, net.classes, tuple(map(_without_norm, net.layers)))
 
 
 def _without_norm(layer: Layer) -> Layer:

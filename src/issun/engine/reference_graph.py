@@ -7,7 +7,7 @@ activation.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,8 +77,13 @@ def dropout_masks(net: Net, indices: NDArray[np.int64], seed: int, epoch: int) -
     return masks
 
 
-def forward(net: Net, weights: NDArray[np.floating], image: Array, masks: Masks) -> list[Passed]:
-    """Return what each row saw of a batch of scaled images (N, channels, rows, columns); the last one's `out` are the logits."""
+def forward(
+    net: Net, weights: NDArray[np.floating], image: Array, masks: Masks, change: Callable[[Row, Array], Array] | None = None
+) -> list[Passed]:
+    """Return what each row saw of a batch of scaled images (N, channels, rows, columns); the last one's `out` are the logits.
+
+    `change` is what happens to each row's output before others read it, such as rounding; `backward` then takes it for the identity.
+    """
     seen: list[Passed] = []
     for row, own in zip(net.rows, _by_row(net, weights), strict=True):
         x = image if row.source < 0 else seen[row.source].out
@@ -94,7 +99,7 @@ def forward(net: Net, weights: NDArray[np.floating], image: Array, masks: Masks)
         elif "bias" in own:
             z = y + spread(own["bias"], y)
         out = activation_forward(z, activation_of(row.layer) or LINEAR, own.get("slope", 0.0))
-        seen.append(Passed(x, y, z, out))
+        seen.append(Passed(x, y, z, out if change is None else change(row, out)))
     return seen
 
 

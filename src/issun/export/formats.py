@@ -117,5 +117,6 @@ def format_for(to: str | None, path: Path | None) -> str:
 FORMATS: dict[str, Format] = {
     "onnx": Format("ONNX", (".onnx",), "issun.export.onnx_file", ("logits",), '"issun[onnx]"'),
     "keras": Format("Keras", (".keras",), "issun.export.keras_file", ("logits",), "keras and a backend of it, such as tensorflow"),
+    "c": Format("C", (".c", ".h"), "issun.export.c_files", ("logits", "int8", "calibration")),
     "torch": Format("PyTorch", (".pt", ".py"), "issun.export.torch_files", ("logits",), "torch"),
 }
