@@ -13,6 +13,7 @@ import pytest
 
 from cli_runner import Issun, write_small_digits
 from issun.errors import StudyFileError
+from issun.report import content
 from issun.study.file import read_study_file
 from issun.study.head_tables import gains, heads_frame
 from issun.study.study import Study
@@ -105,6 +106,21 @@ def test_heads_are_trained_kept_and_shown(issun: Issun) -> None:
     assert values.loc[lost].notna().all()
     frame = heads_frame(study)
     assert len(list(gains(frame))) == 3
+    # In the report: one line for each, a test figure for the best of each extractor alone.
+    told = content([study])["studies"][0]["heads"]
+    assert [(line["extractor"], line["head"], line["draws"]) for line in told] == [
+        ("net", "softmax", 2),
+        ("net", "machine", 2),
+        ("net", "ridge", 2),
+        ("net", "neighbours", 2),
+        ("random", "ridge", 2),
+        ("pca", "ridge", 2),
+    ]
+    of_net = told[:4]
+    assert [line["test"] is not None for line in of_net].count(True) == 1
+    best_of_net = max(of_net, key=lambda line: line["validation"]["mean"])
+    assert best_of_net["test"] is not None
+    json.dumps(told)
 
 
 def test_quick_and_dry_run(issun: Issun) -> None:

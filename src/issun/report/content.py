@@ -25,7 +25,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "details": [DETAIL, …],            pages of networks, in the order of what is asked for first
       "images": ALBUM | null,
       "heatmap": HEATMAP | null,
-      "heads": null,
+      "heads": null | see `issun.report.heads.heads`,
       "left_out": [text]}                what the page goes without, and why
 
     NETWORK = {
@@ -68,6 +68,7 @@ from issun import __version__
 from issun.data.dataset import Dataset
 from issun.errors import DataError, SelectionError
 from issun.report.details import details
+from issun.report.heads import heads
 from issun.report.heatmap import heatmap
 from issun.report.limits import Budget
 from issun.report.memo import Memo
@@ -170,7 +171,7 @@ def _study(study: Snapshot, asked: Mapping[str, Any], dataset: Dataset | str, st
         "details": pages.records,
         "images": pages.images,
         "heatmap": heatmap(study),
-        "heads": None,
+        "heads": heads(study),
         "left_out": pages.left.sentences(),
     }
 

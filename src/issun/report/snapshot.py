@@ -40,6 +40,10 @@ class Snapshot(Study):
             self._about = super().about
         return self._about
 
+    def head_results(self, *, test: bool = False) -> pd.DataFrame:
+        found = super().head_results(test=test)
+        return found[found["trial_id"].isna() | found["trial_id"].isin(self.frame["trial_id"])]
+
     def network(self, network: NetworkLike | None = None) -> pd.Series[Any]:
         # A row of `networks` is what would be found.
         return network if isinstance(network, pd.Series) and "best_seed" in network else super().network(network)

@@ -284,7 +284,7 @@ class Store:
 
     def finish_head(self, row: Mapping[str, Any], test: tuple[float, NDArray[np.uint16]]) -> None:
         """Keep what came of a head: a row of the table `heads` without ``finished``, and what it said of the test images."""
-        values = {**row, "classes": row["classes"].astype("<u2").tobytes(), "finished": _now()}
+        values = {**row, "classes": row["classes"].astype("<u2").tobytes(), "finished": _now("microseconds")}  # their order
         with self._transaction() as run:
             places = ", ".join("?" * len(values))
             run.execute(f"INSERT OR REPLACE INTO heads ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
@@ -331,8 +331,8 @@ def _patiently(action: Callable[[], object]) -> None:
             time.sleep(0.05)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _now(timespec: str = "seconds") -> str:
+    return datetime.now(UTC).isoformat(timespec=timespec)
 
 
 def _network_row(trial: Trial) -> tuple[Any, ...]:
