@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 
 import issun
 from export_cases import CASES, WILD_NAMES, model_of
+from issun.arch.layers import DepthwiseConv
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.errors import ExportError
@@ -78,11 +79,13 @@ def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
 CHAINS = [operator for operator in OPERATORS if operator not in ("res", "tied", "scale")]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(nets(operators=CHAINS))
 def test_a_sequential_of_a_network_is_read_as_that_network(net: Net) -> None:
     from issun.export.keras_network import layers_of
 
+    strides = [row.layer.stride for row in net.rows if isinstance(row.layer, DepthwiseConv)]
+    assume(all(down == right for down, right in strides))  # Keras has one stride for both, and others are written with several layers
     chain = keras.Sequential([keras.Input(net.input), *(layer for row in net.rows for layer in layers_of(row, "glorot"))])
     if any(isinstance(layer, keras.layers.ZeroPadding2D) for layer in chain.layers):  # what Keras has no layer for was written with several
         with pytest.raises(ExportError, match="ZeroPadding2D"):

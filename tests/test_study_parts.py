@@ -100,7 +100,7 @@ def test_what_a_study_keeps_of_its_part(tmp_path: Path) -> None:
     assert study.mark == "as published: watched on the test part"
     protocol = study.about["protocol"]
     assert (protocol["title"], protocol["part"], protocol["target"], protocol["watch"]) == ("Small", "replica", 0.9, "test")
-    assert study._repr_html_().startswith("<p>as published: watched on the test part</p>")
+    assert ">as published: watched on the test part</p>" in study._repr_html_()
     assert study.model("dense 1, dense").about["mark"] == study.mark
     assert "as published" in " ".join(text.get_text() for text in study.plot().findobj(Text))
     frame = study.frame
