@@ -44,6 +44,12 @@ def grid() -> pd.DataFrame:
     return pd.DataFrame([{"c": c, "d": d, "validation": float(table().loc[d, c])} for d in table().index for c in table().columns])
 
 
+def bars() -> pd.DataFrame:
+    return pd.DataFrame(
+        {"name": ["pixels", "pixels", "conv"], "kind": ["random", "pca", "random"], "value": 0.9, "deviation": [0.1, np.nan, 0]}
+    )
+
+
 DRAWN: dict[str, Callable[[Axes], Axes]] = {
     "curves": lambda axes: show.draw_curves(axes, history(), "loss"),
     "frontier": lambda axes: show.draw_frontier(axes, networks(RISING)),
@@ -54,6 +60,8 @@ DRAWN: dict[str, Callable[[Axes], Axes]] = {
     "miss": lambda axes: show.draw_miss(axes, np.zeros((8, 8, 1), np.uint8), 0, 1, 0.7, NAMES),
     "classes": lambda axes: show.draw_classes(axes, class_report(MATRIX, NAMES)),
     "shares": lambda axes: show.draw_shares(axes, cost.table(NET)),
+    "bars": lambda axes: show.draw_bars(axes, bars()),
+    "projection": lambda axes: show.draw_projection(axes, np.eye(3, 2, dtype=np.float32), [0, 1, 2], NAMES),
 }
 
 
