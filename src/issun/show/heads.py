@@ -59,7 +59,7 @@ def _key(frame: pd.DataFrame) -> Iterator[str]:
         yield f"Accuracies in %, means ± deviations over {' or '.join(map(str, draws))} draws; settings are those of the best draw."
     else:
         yield "Accuracies in %."
-    yield "size: parameters of extractor and head together; trained: those that learning set."
+    yield "size: parameters of extractor and head together; trained: those of them that were learnt."
 
 
 def best_line(frame: pd.DataFrame) -> str:
