@@ -99,7 +99,8 @@ void flat_reduce(const Op& op, const float* lanes, float* gradient) {
 
 constexpr int group_block = 4;                               // groups of one register block
 constexpr int row_block = ISSUN_ACCUMULATORS / group_block;  // outputs (or inputs) of one register block
-constexpr int tile_length = 128;                             // of the summed dimension: a tile of the groups stays in the nearest cache
+constexpr int tile_length = 128;     // of the summed dimension: a tile of the groups stays in the nearest cache
+constexpr int gathered_length = 64;  // the same where the weights are copied: they stay there too
 
 // rows x groups, summed over `length`: y[g][r] (+)= sum over k of w[r * w_row + k * w_step] x[g][k].
 template <int RB, int GB>
@@ -127,23 +128,48 @@ INLINE void meeting_tile(const float* w, int64_t w_row, int64_t w_step, const fl
     for (int g = 0; g < GB; ++g) store(y[g] + r * L, sum[r][g]);
 }
 
+// Tasks: blocks of groups x slices of rows. A slice is some multiple of the register block.
+constexpr int slice_rows = row_block * 16;
+INLINE int slices(int rows) { return (rows + slice_rows - 1) / slice_rows; }
+INLINE int group_blocks(const Work& work) { return (work.group_count + group_block - 1) / group_block; }
+
+// Copies the weights of a tile whose rows are neighbours in memory: [k][row], `slice_rows` apart. Where the steps of k are long every one
+// of them would be a page of its own, and those of a power of two fall into one set of the cache.
+void gather(const float* w, int64_t w_step, int length, int rows, float* packed) {
+  constexpr int line = 64 / int(sizeof(float)), early = 8;
+  for (int k = 0; k < length; ++k, w += w_step, packed += slice_rows) {
+    for (int r = 0; r < rows; r += line) ask_for(w + early * w_step + r);
+    int r = 0;
+    for (; r + L <= rows; r += L) store(packed + r, *reinterpret_cast<const unaligned_vf*>(w + r));
+    for (; r < rows; ++r) packed[r] = w[r];
+  }
+}
+
 template <int GB>
 void meeting_product(const float* w, int64_t w_row, int64_t w_step, const float* const* x, int length, float* const* y, int rows,
                      const float* bias) {
-  for (int start = 0; start < length; start += tile_length) {
-    const int size = length - start < tile_length ? length - start : tile_length;
+  alignas(64) float packed[gathered_length * slice_rows];
+  const bool gathers = w_row == 1;
+  const int most = gathers ? gathered_length : tile_length;
+  for (int start = 0; start < length; start += most) {
+    const int size = length - start < most ? length - start : most;
     const float* xs[GB];
     for (int g = 0; g < GB; ++g) xs[g] = x[g] + int64_t(start) * L;
     const float* ws = w + start * w_step;
+    int64_t step = w_step;
+    if (gathers) {
+      gather(ws, w_step, size, rows, packed);
+      ws = packed, step = slice_rows;
+    }
     int r = 0;
     float* ys[GB];
     for (; r + row_block <= rows; r += row_block) {
       for (int g = 0; g < GB; ++g) ys[g] = y[g] + int64_t(r) * L;
-      meeting_tile<row_block, GB>(ws + r * w_row, w_row, w_step, xs, size, ys, start == 0, bias ? bias + r : nullptr);
+      meeting_tile<row_block, GB>(ws + r * w_row, w_row, step, xs, size, ys, start == 0, bias ? bias + r : nullptr);
     }
     for (; r < rows; ++r) {
       for (int g = 0; g < GB; ++g) ys[g] = y[g] + int64_t(r) * L;
-      meeting_tile<1, GB>(ws + r * w_row, w_row, w_step, xs, size, ys, start == 0, bias ? bias + r : nullptr);
+      meeting_tile<1, GB>(ws + r * w_row, w_row, step, xs, size, ys, start == 0, bias ? bias + r : nullptr);
     }
   }
 }
@@ -158,66 +184,94 @@ void meeting_product(int groups, const float* w, int64_t w_row, int64_t w_step, 
   }
 }
 
-// Tasks: blocks of groups x slices of rows. A slice is some multiple of the register block.
-constexpr int slice_rows = row_block * 16;
-INLINE int slices(int rows) { return (rows + slice_rows - 1) / slice_rows; }
-INLINE int group_blocks(const Work& work) { return (work.group_count + group_block - 1) / group_block; }
+// The gradient of the weights: sums over images, so its registers hold neighbouring features. A task takes one block of features and so
+// many units. It turns the block's values from [feature][lane] to [image][feature] once, and no lanes have to be added at the end.
+constexpr int feature_registers = 3;
+constexpr int feature_block = feature_registers * L;
+constexpr int unit_block = ISSUN_ACCUMULATORS / feature_registers;
+constexpr int units_of_task = 256;
+constexpr int tile_images = 128;  // their values of one block of features stay in the nearest cache
+INLINE int unit_slices(int units) { return (units + units_of_task - 1) / units_of_task; }
+INLINE int gradient_tasks(int units, int features) { return unit_slices(units) * ((features + feature_block - 1) / feature_block); }
 
-// The gradient of the weights is cut by units alone; each task goes over all features and all groups.
-constexpr int unit_block = 4;
-constexpr int units_of_task = unit_block * 4;
-INLINE int unit_tasks(int units) { return (units + units_of_task - 1) / units_of_task; }
+// Turns the values of `count` features in so many groups: tile[image][feature]; what the last register has beyond them is 0.
+INLINE void turn_features(const float* x, int64_t group_floats, int groups, int count, float* tile) {
+  for (int group = 0; group < groups; ++group, x += group_floats, tile += L * feature_block)
+    for (int first = 0; first < count; first += L) {
+      vf lines[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) lines[i] = first + i < count ? load(x + int64_t(first + i) * L) : zero();
+      transpose(lines);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) store(tile + i * feature_block + first, lines[i]);
+    }
+}
 
-// Sums of products over all groups for UB units x FB features, lanes kept apart: totals[unit][feature][lane].
+// UB units x FB registers of features, summed over the images of a tile: kernel[u][f] (+)= sum over images of g[u] x[f].
 template <int UB, int FB>
-INLINE void outer_tile(const Work& work, const Plan& plan, const float* g, const float* x, float* totals, int64_t totals_unit) {
+void outer_tile(const float* g, int64_t group_floats, int groups, const float* tile, float* kernel, int64_t features, int count, bool first) {
   vf total[UB][FB];
 #pragma GCC unroll 16
   for (int u = 0; u < UB; ++u)
 #pragma GCC unroll 16
     for (int f = 0; f < FB; ++f) total[u][f] = zero();
-  for (int group = 0; group < work.group_count; ++group, g += plan.group_floats, x += plan.group_floats) {
-    vf value[FB];
+  for (int group = 0; group < groups; ++group, g += group_floats)
+    for (int lane = 0; lane < L; ++lane, tile += feature_block) {
+      vf value[FB];
 #pragma GCC unroll 16
-    for (int f = 0; f < FB; ++f) value[f] = load(x + f * L);
+      for (int f = 0; f < FB; ++f) value[f] = load(tile + f * L);
 #pragma GCC unroll 16
-    for (int u = 0; u < UB; ++u) {
-      const vf gradient = load(g + u * L);
+      for (int u = 0; u < UB; ++u) {
+        const vf gradient = splat(g[u * L + lane]);
 #pragma GCC unroll 16
-      for (int f = 0; f < FB; ++f) total[u][f] += gradient * value[f];
+        for (int f = 0; f < FB; ++f) total[u][f] += value[f] * gradient;
+      }
+    }
+#pragma GCC unroll 16
+  for (int u = 0; u < UB; ++u) {
+    float* to = kernel + u * features;
+#pragma GCC unroll 16
+    for (int f = 0; f < FB; ++f) {
+      if ((f + 1) * L <= count) {
+        unaligned_vf& place = *reinterpret_cast<unaligned_vf*>(to + f * L);
+        place = first ? total[u][f] : place + total[u][f];
+      } else {
+        for (int i = 0; f * L + i < count; ++i) to[f * L + i] = first ? total[u][f][i] : to[f * L + i] + total[u][f][i];
+      }
     }
   }
-#pragma GCC unroll 16
-  for (int u = 0; u < UB; ++u)
-#pragma GCC unroll 16
-    for (int f = 0; f < FB; ++f) store(totals + u * totals_unit + f * L, total[u][f]);
 }
 
-// So many features at a time that their values in all groups stay in the nearest cache while the task's units pass by.
-constexpr int outer_features = 24;
-
-template <int UB>
-INLINE void outer_rows(const Work& work, const Plan& plan, const float* g, const float* x, int count, float* kernel, int features) {
-  constexpr int FB = ISSUN_ACCUMULATORS / unit_block;
-  alignas(64) float totals[UB][outer_features * L];
-  int f = 0;
-  for (; f + FB <= count; f += FB) outer_tile<UB, FB>(work, plan, g, x + f * L, totals[0] + f * L, outer_features * L);
-  for (; f < count; ++f) outer_tile<UB, 1>(work, plan, g, x + f * L, totals[0] + f * L, outer_features * L);
-  for (int u = 0; u < UB; ++u) sum_lanes(totals[u], count, kernel + int64_t(u) * features);
+template <int FB>
+void outer_rows(const float* g, int64_t group_floats, int groups, const float* tile, float* kernel, int64_t features, int count, bool first,
+                int units) {
+  int u = 0;
+  const auto block = [&](auto rows, auto tile_of) {
+    for (; u + rows <= units; u += rows)
+      tile_of(g + int64_t(u) * L, group_floats, groups, tile, kernel + u * features, features, count, first);
+  };
+  block(unit_block, outer_tile<unit_block, FB>);
+  block(unit_block / 2, outer_tile<unit_block / 2, FB>);
+  block(1, outer_tile<1, FB>);
 }
 
-// The gradient of the weights of units [first, last).
-void outer_product(const Work& work, const Plan& plan, const Tensor& in, const Tensor& out, int first, int last, int features,
+// The gradient of the weights between units [first, last) and features [feature, feature + feature_block).
+void outer_product(const Work& work, const Plan& plan, const Tensor& in, const Tensor& out, int first, int last, int feature, int features,
                    float* kernel) {
-  const float* g = work.groups + out.gradient.offset;
-  const float* x = work.groups + in.value.offset;
-  for (int f = 0; f < features; f += outer_features) {
-    const int count = features - f < outer_features ? features - f : outer_features;
-    float* to = kernel + f;
-    int u = first;
-    for (; u + unit_block <= last; u += unit_block)
-      outer_rows<unit_block>(work, plan, g + int64_t(u) * L, x + int64_t(f) * L, count, to + int64_t(u) * features, features);
-    for (; u < last; ++u) outer_rows<1>(work, plan, g + int64_t(u) * L, x + int64_t(f) * L, count, to + int64_t(u) * features, features);
+  alignas(64) float tile[tile_images * feature_block];
+  const int count = features - feature < feature_block ? features - feature : feature_block;
+  constexpr int groups_of_tile = tile_images / L;
+  for (int group = 0; group < work.group_count; group += groups_of_tile) {
+    const int groups = work.group_count - group < groups_of_tile ? work.group_count - group : groups_of_tile;
+    const float* arena = group_arena(plan, work, group);
+    const float* g = arena + out.gradient.offset + int64_t(first) * L;
+    float* to = kernel + int64_t(first) * features + feature;
+    turn_features(arena + in.value.offset + int64_t(feature) * L, plan.group_floats, groups, count, tile);
+    switch ((count + L - 1) / L) {
+      case 1: outer_rows<1>(g, plan.group_floats, groups, tile, to, features, count, group == 0, last - first); break;
+      case 2: outer_rows<2>(g, plan.group_floats, groups, tile, to, features, count, group == 0, last - first); break;
+      default: outer_rows<3>(g, plan.group_floats, groups, tile, to, features, count, group == 0, last - first);
+    }
   }
 }
 
@@ -225,7 +279,7 @@ int32_t dense_meeting_tasks(const Plan& plan, const Work& work, const Op& op, in
   const int units = plan.tensors[op.output].channels, features = int(op.kernel_size / units);
   if (direction == forward) return group_blocks(work) * slices(units);
   const int inputs = plan.tensors[op.input].needs_gradient ? group_blocks(work) * slices(features) : 0;
-  return inputs + (op.trained ? unit_tasks(units) : 0);
+  return inputs + (op.trained ? gradient_tasks(units, features) : 0);
 }
 
 void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction, int32_t task) {
@@ -237,10 +291,10 @@ void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction
   const int product_rows = direction == forward ? units : features;
   const int products = direction == forward || in.needs_gradient ? group_blocks(work) * slices(product_rows) : 0;
   if (task >= products) {  // gradient of the weights
-    const int first = (task - products) * units_of_task;
+    const int first = (task - products) % unit_slices(units) * units_of_task, feature = (task - products) / unit_slices(units) * feature_block;
     const int last = first + units_of_task < units ? first + units_of_task : units;
-    outer_product(work, plan, in, out, first, last, features, work.gradient + op.kernel);
-    if (op.bias >= 0)
+    outer_product(work, plan, in, out, first, last, feature, features, work.gradient + op.kernel);
+    if (op.bias >= 0 && feature == 0)
       for (int u = first; u < last; ++u) {
         vf total = zero();
         for (int g = 0; g < work.group_count; ++g) total += load(group_arena(plan, work, g) + out.gradient.offset + int64_t(u) * L);

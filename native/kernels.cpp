@@ -174,7 +174,8 @@ void meeting(const Plan& plan, Work& work, int32_t op, int32_t direction, int32_
   Stopwatch watch(work.ticks);
   dense_meeting(plan, work, plan.ops[op], direction, task);
   if (!work.ticks) return;
-  const int units = plan.tensors[plan.ops[op].output].channels, weights = plan.ops[op].trained ? unit_tasks(units) : 0;
+  const int units = plan.tensors[plan.ops[op].output].channels, features = int(plan.ops[op].kernel_size / units);
+  const int weights = plan.ops[op].trained ? gradient_tasks(units, features) : 0;
   const bool of_weights = direction == backward && task >= meeting_tasks(plan, work, op, backward) - weights;
   watch.lap(op * ticks_of_op + (direction == forward ? 0 : of_weights ? 2 : 1));
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,8 +79,14 @@ def layer_text(extractor: Extractor) -> str:
     return words + (", before its activation" if extractor.before else "")
 
 
-def parts_of(extractor: Extractor, dataset: Dataset, split: Split, threads: int | None = None) -> Parts:
-    """Return the features of the three parts of a data set.
+#: Seconds between two reports while features are extracted.
+REPORT_EVERY = 2.0
+
+
+def parts_of(
+    extractor: Extractor, dataset: Dataset, split: Split, threads: int | None = None, report: Callable[[HeadProgress], None] | None = None
+) -> Parts:
+    """Return the features of the three parts of a data set; `report` is told how many images are done, where it takes long.
 
     Raises
     ------
@@ -89,15 +96,24 @@ def parts_of(extractor: Extractor, dataset: Dataset, split: Split, threads: int 
         Where nothing can be learnt from them.
     """
     train, validation = dataset.parts(split)
-    check_features_fit(len(train) + len(validation) + len(dataset.test_images), extractor.size)
-    return Parts(
-        extractor.features(dataset.images[train], threads),
-        dataset.labels[train],
-        extractor.features(dataset.images[validation], threads),
-        dataset.labels[validation],
-        extractor.features(dataset.test_images, threads),
-        dataset.test_labels,
-    )
+    images = (dataset.images[train], dataset.images[validation], dataset.test_images)
+    total = sum(map(len, images))
+    check_features_fit(total, extractor.size)
+    began = told = time.monotonic()
+    done = 0
+
+    def tell(part_done: int, _: int) -> None:
+        nonlocal told
+        now, so_far = time.monotonic(), done + part_done
+        if report is not None and now - told >= REPORT_EVERY:
+            told = now
+            report(HeadProgress("features", so_far, total, (now - began) * (total - so_far) / so_far, "extracting features"))
+
+    features = []
+    for part in images:
+        features.append(extractor.features(part, threads, tell))
+        done += len(part)
+    return Parts(features[0], dataset.labels[train], features[1], dataset.labels[validation], features[2], dataset.test_labels)
 
 
 def row_of(source: Source, extractor: Extractor, result: HeadResult) -> dict[str, Any]:
@@ -167,7 +183,7 @@ def compare(
 
         tell(HeadProgress("features", 0, 0, None, "extracting features"))
         extractor = source.make()
-        parts = parts_of(extractor, dataset, split, threads)
+        parts = parts_of(extractor, dataset, split, threads, tell)
         for wish in heads:
             rows.append(row_of(source, extractor, train_head(wish, parts, seed=source.draw, threads=threads, report=tell)))
     return pd.DataFrame(rows)

@@ -105,7 +105,7 @@ def run_heads(
 
             tell(HeadProgress("features", 0, 0, None, "extracting features"))
             extractor = job.source.make()
-            parts = parts_of(extractor, prepared.dataset, prepared.plan.split, threads)
+            parts = parts_of(extractor, prepared.dataset, prepared.plan.split, threads, tell)
             for key, wish in missing.items():
                 result = train_head(wish, parts, seed=job.source.draw, threads=threads, report=tell)
                 row = row_of(job.source, extractor, result)
