@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,6 +33,7 @@ from issun.export.onnx_file import onnx_model
 from issun.export.quantize import quantised
 from issun.export.ranges import measured
 from issun.model import Model
+from issun.study.machine import machine
 
 NETWORKS = (
     "conv 2, conv 2, pool, conv 4, conv 4, pool, dense",
@@ -111,8 +112,9 @@ def main() -> None:
                 print(f"  {name:<24}{statistics.median(times):9.1f} µs  ({min(times):.1f} to {max(times):.1f})")
                 results.append({"network": text, "parameters": model.net.parameters, "side": name, "microseconds": times})
     if options.json:
-        machine = {"processor": platform.processor() or platform.machine(), "compiler": compiler(), "onnxruntime": onnxruntime.__version__}
-        options.json.write_text(json.dumps({"machine": machine, "images": options.images, "results": results}, indent=1) + "\n")
+        told = subprocess.run([str(compiler()), "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        about = machine() | {"compiler": told, "onnxruntime": onnxruntime.__version__}
+        options.json.write_text(json.dumps({"machine": about, "images": options.images, "results": results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Write `docs/speed.md` from what was measured: `python benchmarks/speed_page.py > docs/speed.md`.
 
-Reads `benchmarks/results/`: `peers.json`, `sweep.json` and `parity.json`, those that are there. Needs nothing but Python.
+Reads `benchmarks/results/`, those files that are there; what each script writes is named in `benchmarks/README.md`. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -63,6 +63,89 @@ def peers_section(measured: dict[str, Any]) -> list[str]:
     return [text, "", *lines, "", machine(about)]
 
 
+def sets_section(measured: dict[str, Any]) -> list[str]:
+    """Return how the builds for other processors compare with Keras, which uses whatever the machine has."""
+    lines = ["| network | issun's instruction set | issun, µs an image | Keras / issun |", "|---|---|---:|---:|"]
+    for name, part in measured.items():
+        for row in part["cases"]:
+            ours, theirs = row["seconds"]["issun"], row["seconds"]["keras"]
+            each = 1e6 * statistics.median(ours) / row["case"]["images"]
+            ratio = spread([b / a for a, b in zip(ours, theirs, strict=True)])
+            lines.append(f"| `{row['case']['network']}` | {name} | {each:.2f} | {ratio} |")
+    text = "The builds for older processors on the same machine (`--isa`), Keras with all that the machine has:"
+    return [text, "", *lines, "", machine(next(iter(measured.values()))["about"])]
+
+
+def features_section(measured: dict[str, Any]) -> list[str]:
+    """Return what extracting features takes beside Keras's `predict`."""
+    lines = ["| network, without its classifier | issun, s | Keras, s | Keras / issun | at least |", "|---|---:|---:|---:|---:|"]
+    for row in measured["cases"]:
+        ours, theirs = row["seconds"]["issun"], row["seconds"]["keras"]
+        ratio = spread([b / a for a, b in zip(ours, theirs, strict=True)])
+        lines.append(
+            f"| `{row['case']['network'].removesuffix(', dense')}` | {statistics.median(ours):.3f} | {statistics.median(theirs):.3f} "
+            f"| {ratio} | {row['least']:g} |"
+        )
+    images, threads = measured["cases"][0]["case"]["images"], measured["about"]["threads"]
+    text = f"The features of {images:,} images of 28x28, {threads} threads each; Keras's `predict` in the fastest of four batch sizes."
+    return [text, "", *lines, "", machine(measured["about"])]
+
+
+def growth_section(measured: dict[str, Any]) -> list[str]:
+    """Return how the time grows with the work."""
+    text = (
+        "One epoch of `conv 2, conv 2, pool, conv 4, conv 4, pool, dense` over more and more images; of the same network with more and more "
+        "filters; more and more trials of it. Where the time grows as the work does, the slope of these lines is 1; small filters fill the "
+        "registers badly, so that the multiply-adds of larger ones are cheaper."
+    )
+    return [text, "", "![Seconds against images, multiply-adds and trials](images/growth.png)", "", machine(measured["about"])]
+
+
+def export_section(measured: dict[str, Any]) -> list[str]:
+    """Return what one image takes in the C that is exported."""
+    lines = ["| network | side | µs an image |", "|---|---|---:|"]
+    for row in measured["results"]:
+        times = row["microseconds"]
+        each = f"{statistics.median(times):.1f} ({min(times):.1f} to {max(times):.1f})"
+        lines.append(f"| `{row['network']}` | {row['side']} | {each} |")
+    where = measured["machine"]
+    text = (
+        "Inference, one image at a time, on one core: the C that `issun export` writes beside onnxruntime, which is called from Python; what "
+        "such a call takes by itself stands beside it. Medians of nine rounds, and their range."
+    )
+    return [text, "", *lines, "", f"{machine(where)[:-1]}; {where['compiler']}; onnxruntime {where['onnxruntime']}."]
+
+
+def quantized_section(measured: dict[str, Any]) -> list[str]:
+    """Return what int8 costs, and the bytes of compiled objects."""
+    lines = ["| network | seeds | float32 | int8 | int8, fine-tuned |", "|---|---:|---:|---:|---:|"]
+    networks: dict[str, list[dict[str, Any]]] = {}
+    for row in measured["results"]:
+        networks.setdefault(row["network"], []).append(row)
+    for network, rows in networks.items():
+        cells = [points([row["float32"] for row in rows])]
+        for kind in ("int8", "int8 fine-tuned"):
+            change = points([row[kind] - row["float32"] for row in rows], "+")
+            cells.append(f"{points([row[kind] for row in rows])} ({change})")
+        lines.append(f"| `{network}` | {len(rows)} | {' | '.join(cells)} |")
+    lines += ["", "| network | processor | number | flash, bytes | RAM, bytes |", "|---|---|---|---:|---:|"]
+    for network, (row, *_) in networks.items():
+        for number in ("float32", "int8"):
+            for target, found in row[f"bytes {number}"].items():
+                if isinstance(found, dict):
+                    lines.append(f"| `{network}` | {target} | {number} | {found['flash']:,} | {found['ram']:,} |")
+    text = (
+        "MNIST test accuracy in per cent, mean ± standard deviation over seeds, in brackets the change from the same weights in float32; "
+        "fine-tuning chose its epoch on validation. Bytes are those of the compiled objects."
+    )
+    return [text, "", *lines, "", machine(measured["machine"])]
+
+
+def points(values: list[float], sign: str = "") -> str:
+    """Return mean and standard deviation of fractions, in per cent."""
+    return f"{100 * statistics.mean(values):{sign}.2f} ± {100 * statistics.stdev(values):.2f}"
+
+
 def sweep_section(measured: dict[str, Any]) -> list[str]:
     """Return what a whole sweep takes."""
     about = measured["about"]
@@ -94,6 +177,11 @@ def parity_section(measured: dict[str, Any]) -> list[str]:
     return ["Test accuracy with the same recipe, mean ± standard error over seeds.", "", *lines, "", machine(measured["about"])]
 
 
+def _sets() -> dict[str, Any]:
+    """Return the files of `peers.py --isa`, by instruction set."""
+    return {name: measured for name in ("avx2", "baseline") if (measured := read(f"peers-{name}"))}
+
+
 def page() -> str:
     """Return the whole page."""
     lines = [
@@ -104,11 +192,16 @@ def page() -> str:
     ]
     sections = (
         ("Training time beside Keras and PyTorch", "peers", peers_section),
+        ("Older processors", "sets", sets_section),
         ("A whole sweep", "sweep", sweep_section),
+        ("Growth", "growth", growth_section),
         ("Accuracy beside Keras", "parity", parity_section),
+        ("Features", "features", features_section),
+        ("Handed over: the C that is exported", "export", export_section),
+        ("Handed over: eight bits", "quantized", quantized_section),
     )
     for title, name, section in sections:
-        if measured := read(name):
+        if measured := _sets() if name == "sets" else read(name):
             lines += ["", f"## {title}", "", *section(measured)]
     return "\n".join(lines)
 

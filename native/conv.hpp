@@ -122,6 +122,7 @@ ConvTile conv_tile_for(int kernel_columns, bool unit) {
   } else {
     if (!unit) return conv_tile<CB, PB, 0, false>;
     if (kernel_columns == 3) return conv_tile<CB, PB, 3, true>;
+    if (kernel_columns == 2) return conv_tile<CB, PB, 2, true>;
     if (kernel_columns == 1) return conv_tile<CB, PB, 1, true>;
     return conv_tile<CB, PB, 0, true>;
   }
