@@ -1,6 +1,6 @@
 """Write `docs/speed.md` from what was measured: `python benchmarks/speed_page.py > docs/speed.md`.
 
-Reads `benchmarks/results/`, those files that are there; what each script writes is named in `benchmarks/README.md`. Needs nothing but Python.
+Reads `benchmarks/results/`, those files that are there; what each script writes is named in `benchmarks/README.md`. Needs Python only.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def features_section(measured: dict[str, Any]) -> list[str]:
 def growth_section(measured: dict[str, Any]) -> list[str]:
     """Return how the time grows with the work."""
     text = (
-        "One epoch of `conv 2, conv 2, pool, conv 4, conv 4, pool, dense` over more and more images; of the same network with more and more "
-        "filters; more and more trials of it. Where the time grows as the work does, the slope of these lines is 1; small filters fill the "
-        "registers badly, so that the multiply-adds of larger ones are cheaper."
+        "One epoch of `conv 2, conv 2, pool, conv 4, conv 4, pool, dense` over more and more images; of the same network with more "
+        "and more filters; more and more trials of it. Where the time grows as the work does, the slope of a line is 1; few filters fill "
+        "the registers badly, so that the multiply-adds of larger networks are cheaper."
     )
     return [text, "", "![Seconds against images, multiply-adds and trials](images/growth.png)", "", machine(measured["about"])]
 
@@ -110,8 +110,8 @@ def export_section(measured: dict[str, Any]) -> list[str]:
         lines.append(f"| `{row['network']}` | {row['side']} | {each} |")
     where = measured["machine"]
     text = (
-        "Inference, one image at a time, on one core: the C that `issun export` writes beside onnxruntime, which is called from Python; what "
-        "such a call takes by itself stands beside it. Medians of nine rounds, and their range."
+        "Inference, one image at a time, on one core: the C that `issun export` writes beside onnxruntime, called from Python; what such a "
+        "call takes by itself stands beside it. Medians of nine rounds, and their range."
     )
     return [text, "", *lines, "", f"{machine(where)[:-1]}; {where['compiler']}; onnxruntime {where['onnxruntime']}."]
 
