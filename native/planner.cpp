@@ -147,9 +147,9 @@ void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, 
     choose_blocks(layer.out_channels, layer.out_columns, kernels.registers, op.forward_channels, op.forward_columns);
     choose_blocks(layer.in_channels, layer.in_columns, kernels.registers, op.backward_channels, op.backward_columns);
     choose_blocks(layer.out_channels, layer.in_channels * layer.kernel_columns, kernels.registers, op.gradient_channels, op.gradient_taps);
-    // So many rows that what one sweep reads again for the next taps stays in half of a 32 kB cache.
-    const int64_t row_bytes = int64_t(layer.out_columns) * kernels.lanes * 4 * (op.gradient_channels.base + 2);
-    op.gradient_rows = int32_t(std::max<int64_t>(1, std::min<int64_t>(layer.out_rows, 16384 / row_bytes)));
+    // So many rows that the gradient of a block's channels, which one sweep reads again for the next taps, stays in the nearest cache.
+    const int64_t row_bytes = int64_t(layer.out_columns) * kernels.lanes * 4 * op.gradient_channels.base;
+    op.gradient_rows = int32_t(std::max<int64_t>(1, std::min<int64_t>(layer.out_rows, 24576 / row_bytes)));
   }
   const bool unit_conv = op.kind == Kind::conv && layer.stride_rows == 1 && layer.stride_columns == 1;
   if (op.shares == i) {
