@@ -192,6 +192,7 @@ def page() -> str:
     ]
     sections = (
         ("Training time beside Keras and PyTorch", "peers", peers_section),
+        ("The same on another machine, before the last changes to the core", "peers-epyc", peers_section),
         ("Older processors", "sets", sets_section),
         ("A whole sweep", "sweep", sweep_section),
         ("Growth", "growth", growth_section),
