@@ -72,7 +72,7 @@ def sets_section(measured: dict[str, Any]) -> list[str]:
             each = 1e6 * statistics.median(ours) / row["case"]["images"]
             ratio = spread([b / a for a, b in zip(ours, theirs, strict=True)])
             lines.append(f"| `{row['case']['network']}` | {name} | {each:.2f} | {ratio} |")
-    text = "The builds for older processors on the same machine (`--isa`), Keras with all that the machine has:"
+    text = "The builds for older processors on the same machine, Keras with all that the machine has:"
     return [text, "", *lines, "", machine(next(iter(measured.values()))["about"])]
 
 

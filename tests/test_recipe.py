@@ -161,6 +161,14 @@ def test_small_sets_get_small_batches_and_more_epochs(images: int, batch: int, e
     assert (recipe.batch_size, recipe.epochs) == (batch, epochs)
 
 
+@pytest.mark.parametrize(
+    ("settings", "warmup"),
+    [({}, 0.1), ({"schedule": None}, 0.1), ({"warmup": 0.0}, 0.0), ({"schedule": "cosine"}, 0.0), ({"schedule": "one-cycle"}, 0.3)],
+)
+def test_the_usual_schedule_begins_with_a_warm_up(settings: dict[str, object], warmup: float) -> None:
+    assert Recipe.for_images(1500, **settings).warmup == warmup
+
+
 def test_given_settings_win_and_none_means_not_given() -> None:
     recipe = Recipe.for_images(1500, epochs=5, batch_size=None, optimizer="sgd")
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (5, 32, 0.01)

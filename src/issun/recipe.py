@@ -54,6 +54,8 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 #: Learning rates where none is given. Adam's is issun's own (see `docs/recipe.md`), the others are those of Keras 2.
 LEARNING_RATES: dict[str, float] = {"sgd": 0.01, "adam": 0.005, "rmsprop": 0.001, "adadelta": 1.0, "adamw": 0.005}
+#: Of the default recipe, with its usual schedule: chosen on validation by `studies/default_recipe.py`, shown in docs/recipe.md.
+USUAL_WARMUP = 0.1
 
 #: The settings of the first version: what identifies a recipe names them always, all others only where they differ from their defaults.
 FIRST_SETTINGS = (
@@ -95,7 +97,8 @@ class Recipe(BaseModel):
     clip_norm : float, optional
         Above 0: the longest that the whole gradient may be.
     warmup : float
-        Share of all steps in which the rate rises, 0 <= warmup < 1. Default: 0, and 0.3 for one-cycle.
+        Share of all steps in which the rate rises, 0 <= warmup < 1. Default: 0, and 0.3 for one-cycle; `for_images` begins its own
+        schedule with `USUAL_WARMUP`.
     drop_at : tuple of float
         Of the step schedule: fractions of the training, ascending, at which the rate falls.
     drop_every : int, optional
@@ -185,11 +188,14 @@ class Recipe(BaseModel):
     def for_images(cls, images: int, **settings: Any) -> Recipe:
         """Return the default recipe for a training set of `images` images, with `settings` put in place of the defaults.
 
-        Small sets get small batches and more epochs, so that every network sees a few thousand steps.
+        Small sets get small batches and more epochs, so that every network sees a few thousand steps. The usual schedule begins with a
+        warm-up; whoever names a schedule gets it as it is.
         """
+        given = {name: value for name, value in settings.items() if value is not None}
         batch = 32 if images < 5_000 else 64 if images < 20_000 else 128
         epochs = min(60, max(12, math.ceil(60_000 / max(1, images))))
-        return cls(**({"batch_size": batch, "epochs": epochs} | {k: v for k, v in settings.items() if v is not None}))
+        warmup = {} if "schedule" in given else {"warmup": USUAL_WARMUP}
+        return cls(**({"batch_size": batch, "epochs": epochs} | warmup | given))
 
     def steps(self, images: int) -> int:
         """Return how many steps one epoch over `images` images takes (the last batch may be smaller)."""
