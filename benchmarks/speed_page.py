@@ -165,7 +165,8 @@ def sweep_section(measured: dict[str, Any]) -> list[str]:
 def parity_section(measured: dict[str, Any]) -> list[str]:
     """Return the comparison of accuracies."""
     lines = ["| data | network | epochs | seeds | issun | Keras | apart, points | allowed |", "|---|---|---:|---:|---:|---:|---:|---:|"]
-    for row in measured["cases"]:
+    runs = [measured, *(run for name in ("parity-textbook", "parity-cifar") if (run := read(name)))]
+    for row in (row for run in runs for row in run["cases"]):
         sides = [
             f"{100 * statistics.mean(row[side]):.2f} ± {100 * statistics.stdev(row[side]) / len(row[side]) ** 0.5:.2f} %"
             for side in ("issun", "keras")
@@ -174,7 +175,8 @@ def parity_section(measured: dict[str, Any]) -> list[str]:
             f"| {row['data']} | `{row['network']}` | {row['epochs']} | {len(row['issun'])} | {' | '.join(sides)} "
             f"| {100 * row['apart']:+.2f} | {100 * row['allowed']:.2f} |"
         )
-    return ["Test accuracy with the same recipe, mean ± standard error over seeds.", "", *lines, "", machine(measured["about"])]
+    where = list(dict.fromkeys(machine(run["about"]) for run in runs))
+    return ["Test accuracy with the same recipe, mean ± standard error over seeds.", "", *lines, "", "  \n".join(where)]
 
 
 def _sets() -> dict[str, Any]:
