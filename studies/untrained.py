@@ -35,6 +35,8 @@ Floats = NDArray[np.float32]
 
 #: Penalties that are tried, as a share of the number of images: features are standardised.
 PENALTIES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+#: The same for logistic regression.
+SOFTMAX_PENALTIES = (1e-5, 1e-4, 3e-4)
 #: Images whose features are in memory together.
 TOGETHER = 4096
 
@@ -86,7 +88,11 @@ _SMALL = (
     Candidate("conv 19 7x7, avgpool 7 stride 5", "kmeans", _STROKES, "softmax"),
     Candidate("conv 19 7x7, pool, avgpool 3 same", "kmeans", _STROKES, "softmax"),
     Candidate("conv 16 9x9, avgpool 5", "kmeans", _STROKES, "softmax"),
+    Candidate("conv 23 9x9, avgpool 7 same", "kmeans", _STROKES, "softmax"),
     Candidate("conv 5 5x5, pool, dwconv 4 5x5, avgpool", "kmeans", _STROKES, "softmax"),
+    Candidate("conv 19 7x7, avgpool 6 same", "kmeans", _STROKES, "softmax", shifts=True),
+    Candidate("conv 16 9x9, avgpool 5", "kmeans", _STROKES, "softmax", shifts=True),
+    Candidate("conv 23 9x9, avgpool 7 same", "kmeans", _STROKES, "softmax", shifts=True),
 )
 _MNIST = (
     Candidate("conv 256 7x7, avgpool 4 same", "kmeans", {"whitening": 0.3, "threshold": 0.5}),
@@ -223,19 +229,34 @@ def softmax(
     candidate: Candidate, extractor: Extractor, dataset: Dataset, train: NDArray[np.int64], aside: NDArray[np.int64], known: float | None
 ) -> tuple[float, float, float | None]:
     """As `ridge`, for logistic regression; standardising is linear and part of its weights."""
-    everything = np.concatenate([train, aside])
-    features = extractor.features(dataset.images[everything])
-    mean, deviation = features[: len(train)].mean(axis=0), np.maximum(features[: len(train)].std(axis=0), 1e-6)
-    features = (features - mean) / deviation
-    labels = dataset.labels[everything]
-    best, model = (-1.0, 0.0), None
-    for penalty in (1e-6, 1e-5):
-        model = LogisticRegression(C=1 / (penalty * len(train)), max_iter=300, tol=1e-3).fit(features[: len(train)], labels[: len(train)])
-        best = max(best, (float(model.score(features[len(train) :], labels[len(train) :])), penalty))
+    features, labels = gathered(extractor, dataset, train, candidate)
+    mean, deviation = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
+
+    def standardised(features: Floats) -> Floats:
+        features -= mean
+        features /= deviation
+        return features
+
+    def fitted(penalty: float) -> LogisticRegression:
+        model = LogisticRegression(C=1 / (penalty * len(labels)), max_iter=1000).fit(features, labels)
+        if model.n_iter_.max() >= model.max_iter:
+            raise SystemExit(f"{candidate}: logistic regression did not converge in {model.max_iter} steps")
+        return model
+
+    standardised(features)
+    watched = standardised(extractor.features(dataset.images[aside]))
+    best = max((float(fitted(penalty).score(watched, dataset.labels[aside])), penalty) for penalty in SOFTMAX_PENALTIES)
     if known is None:
         return *best, None
-    model = LogisticRegression(C=1 / (best[1] * len(everything)), max_iter=1000, tol=1e-3).fit(features, labels)
-    return *best, float(model.score((extractor.features(dataset.test_images) - mean) / deviation, dataset.test_labels))
+    more, its_labels = gathered(extractor, dataset, aside, candidate)
+    features, labels = np.concatenate([features, standardised(more)]), np.concatenate([labels, its_labels])
+    return *best, float(fitted(best[1]).score(standardised(extractor.features(dataset.test_images)), dataset.test_labels))
+
+
+def gathered(extractor: Extractor, dataset: Dataset, chosen: NDArray[np.int64], candidate: Candidate) -> tuple[Floats, NDArray[np.int32]]:
+    """Return what `batches` yields, in one piece."""
+    features, labels = zip(*batches(extractor, dataset, chosen, candidate), strict=True)
+    return np.concatenate(features), np.concatenate(labels)
 
 
 def answer(
