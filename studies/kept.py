@@ -73,18 +73,22 @@ def measured(result: Result, what: str, label: str) -> float | None:
 
 
 def keras_seconds(result: Result, measurements: list[dict[str, Any]]) -> float | None:
-    """Return about how long Keras takes for the same epochs: seconds for one image, interpolated on MACs between what was measured.
+    """Return about how long Keras takes for the same epochs: seconds for one image, interpolated on MACs between the measured networks of
+    the same family.
 
-    Of several batch sizes the nearest counts. Beyond the measured networks the time of the nearest one is taken, so that larger
-    networks are not blamed on Keras. None where nothing was measured.
+    Beyond the measured networks the time of the nearest one is taken. None where a family was not measured.
     """
-    if not measurements:
-        return None
+    study = Path(result.facts["protocol"]["file"]).stem
     total = 0.0
     for row in result.networks:
-        size = result.facts["recipes"][row["recipe_id"]]["batch_size"]
-        nearest = min({entry["batch_size"] for entry in measurements}, key=lambda other: abs(math.log(other / size)))
-        known = sorted((entry["macs"], entry["seconds"] / entry["images"]) for entry in measurements if entry["batch_size"] == nearest)
+        family = (study, result.part, row["label"])
+        known = sorted(
+            (entry["macs"], entry["seconds"] / entry["images"])
+            for entry in measurements
+            if (entry["study"], entry["part"], entry["label"]) == family
+        )
+        if not known:
+            return None
         images = result.facts["images"] - result.facts["splits"][row["split"]]["images"]
         total += row["epochs"] * images * _between(row["macs"], known)
     return total

@@ -1,9 +1,7 @@
 """Write `docs/studies.md` and its pictures from what `collect.py` kept: `python studies/page.py`
 
 Reads the study files (question, what the original found), `studies/results`, and `studies/words`: figures of the originals, and what one
-learns. What Keras takes comes from `studies/results/keras.json`, where it was measured:
-
-    {"about": "processor, versions, when", "epochs": [{"macs": 645700, "batch_size": 128, "images": 60000, "seconds": 3.1}, …]}
+learns. What Keras takes comes from `studies/results/keras.json`, which `keras_epochs.py` writes.
 
 Nothing is read from the studies themselves, and nothing is trained. `--text` prints the page and writes nothing.
 """
@@ -190,8 +188,8 @@ def section(study: str, results: dict[tuple[str, str], Result], words: Path, ker
             yield "What Keras takes for the same work has not been measured yet."
         else:
             yield (
-                f"Keras takes about {duration(seconds)} for the same epochs: extrapolated from {len(keras['epochs'])} measured ones by "
-                f"multiply-accumulates ({keras['about']})."
+                f"Keras takes about {duration(seconds)} for the same epochs: extrapolated from the epochs of up to three networks of each "
+                f"family, by multiply-accumulates ({keras['about']})."
             )
         for name, text in picture_names(result):
             yield from ("", f"![{text}](images/studies/{name})")
