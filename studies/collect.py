@@ -5,7 +5,8 @@
 
 For each study made by `issun run` there are, in `studies/results`:
 
-- `NAME.json`: data, recipes, splits, machine, versions, time, and the networks that were chosen, with their test figures;
+- `NAME.json`: data, recipes, splits, machine, versions, time, the networks that were chosen, with their test figures, what the learning
+  curves of each family's best say, and what remedies did;
 - `NAME-networks.csv`: every network, its figures averaged over seeds;
 - `NAME-histories.csv`: each epoch of the best and of the smallest sufficient network of each family, best seed on validation;
 - `NAME-heads.csv`: heads on features, where the study has some, averaged over seeds, beside the networks' own softmax;
@@ -32,6 +33,7 @@ from issun.errors import SelectionError
 from issun.features.comparing import summary
 from issun.study.frontier import best, smallest
 from issun.study.head_tables import gains, heads_frame
+from issun.study.remarks import diagnosis_of
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -109,6 +111,17 @@ def histories_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> p
     return pd.concat(histories, ignore_index=True)
 
 
+def diagnoses_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return what the learning curves of the best network of each family say (best seed), and what to try next."""
+    found = {}
+    for label, choices in chosen["families"].items():
+        if "network" in (best := choices["best"]):
+            row = frame[(frame["network"] == best["network"]) & (frame["recipe_id"] == best["recipe_id"])].iloc[0]
+            diagnosis = diagnosis_of(study, row)
+            found[label] = {"kind": diagnosis.kind, "sentence": diagnosis.sentence, "advice": diagnosis.advice}
+    return found
+
+
 def facts_of(study: Study, frame: pd.DataFrame) -> dict[str, Any]:
     """Return data, protocol, recipes, machine, versions and time; no places on this machine."""
     about = study.about
@@ -151,7 +164,8 @@ def collect(path: Path, folder: Path) -> list[Path]:
         means = summary(heads)
         means.assign(settings=means["settings"].map(json.dumps)).to_csv(places[-1], index=False, float_format="%.6g")
     told = list(gains(heads)) if not heads.empty else []
-    facts = plain(facts_of(study, frame) | {"chosen": chosen, "pictures": drawn, "heads": told})
+    said = {"diagnoses": diagnoses_of(study, frame, chosen), "remedies": [str(remedy) for remedy in study.remedies()]}
+    facts = plain(facts_of(study, frame) | said | {"chosen": chosen, "pictures": drawn, "heads": told})
     places[0].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     frame.assign(knobs=frame["knobs"].map(json.dumps))[list(COLUMNS)].to_csv(places[1], index=False, float_format="%.6g")
     histories_of(study, frame, chosen).to_csv(places[2], index=False, float_format="%.5g")

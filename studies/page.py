@@ -125,10 +125,10 @@ def place_and_time(result: Result) -> str:
 
 
 def pictures(result: Result, folder: Path, images: Path) -> list[Path]:
-    """Draw what the kept tables allow, the frontier and learning curves of the best network of each family; copy what was drawn before."""
+    """Draw what the kept tables allow, the frontier and learning curves; copy what was drawn before."""
     import pandas as pd
 
-    from issun.show import curves_figure, frontier_figure, save_figure
+    from issun.show import frontier_figure, save_figure
 
     images.mkdir(parents=True, exist_ok=True)
     draw, mark, saved = result.facts["protocol"]["draw"], result.facts["mark"], []
@@ -136,34 +136,93 @@ def pictures(result: Result, folder: Path, images: Path) -> list[Path]:
     if "frontier" in draw:
         frame = pd.DataFrame(result.networks).assign(family=[row["label"] for row in result.networks])
         saved.append(save_figure(frontier_figure(frame, title=title, target=result.target), images / f"{result.name}.png"))
-    if "curves" in draw:
+    if "curves" in draw and (trained := bests(result)):
         histories = pd.read_csv(folder / f"{result.name}-histories.csv")
-        for number, (label, choices) in enumerate(result.facts["chosen"]["families"].items(), 1):
-            best = choices["best"]
-            if "network" in best:
-                same = (histories["network"] == best["network"]) & (histories["recipe_id"] == best["recipe_id"])
-                figure = curves_figure(histories[same].drop_duplicates("epoch"), title=f"{label}{f' ({mark})' if mark else ''}")
-                saved.append(save_figure(figure, images / f"{result.name}-curves-{number}.png"))
+        saved.append(save_figure(curves_grid(histories, trained), images / f"{result.name}-curves.png"))
     for kind in result.facts["pictures"]:
         saved.append(Path(shutil.copy(folder / f"{result.name}-{kind}.png", images)))
     return saved
+
+
+def bests(result: Result) -> dict[str, tuple[str, str]]:
+    """Return network and recipe of the best of each family, by label; families of which all trainings failed are left out."""
+    families = result.facts["chosen"]["families"].items()
+    return {label: (best["network"], best["recipe_id"]) for label, choices in families if "network" in (best := choices["best"])}
+
+
+def curves_grid(histories: Any, trained: dict[str, tuple[str, str]]) -> Any:
+    """Draw accuracy by epoch on training and validation images, a family beside the other."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from issun.show.curves import draw_curves
+    from issun.show.style import INK
+
+    columns = min(3, len(trained))
+    rows = math.ceil(len(trained) / columns)
+    width, height = 3.6 * columns + 0.2, 2.6 * rows + 0.1
+    figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
+    FigureCanvasAgg(figure)
+    for number, (label, (network, recipe)) in enumerate(trained.items()):
+        left, top = 3.6 * (number % columns) + 0.5, height - 2.6 * (number // columns) - 0.55
+        axes = figure.add_axes((left / width, (top - 1.55) / height, 2.4 / width, 1.55 / height))
+        same = (histories["network"] == network) & (histories["recipe_id"] == recipe)
+        draw_curves(axes, histories[same].drop_duplicates("epoch"), "accuracy")
+        axes.set_title(label, fontsize=11, color=INK, loc="left", x=-0.12, pad=20, parse_math=False)
+    return figure
 
 
 def picture_names(result: Result) -> list[tuple[str, str]]:
     """Return name and text of each picture that `pictures` draws."""
     draw = result.facts["protocol"]["draw"]
     names = [(f"{result.name}.png", "accuracy against parameters")] if "frontier" in draw else []
-    drawn = [(f"{result.name}-{kind}.png", kind) for kind in result.facts["pictures"]]
-    families = result.facts["chosen"]["families"].items() if "curves" in draw else ()
-    curves = [
-        (f"{result.name}-curves-{number}.png", f"learning curves: {label}")
-        for number, (label, choices) in enumerate(families, 1)
-        if "network" in choices["best"]
-    ]
-    return names + curves + drawn
+    if "curves" in draw and bests(result):
+        names.append((f"{result.name}-curves.png", "accuracy by epoch: the best network of each family, its best seed"))
+    return names + [(f"{result.name}-{kind}.png", kind) for kind in result.facts["pictures"]]
 
 
-def section(study: str, results: dict[tuple[str, str], Result], words: Path, keras: dict[str, Any]) -> Iterator[str]:
+def curves_in_words(result: Result) -> Iterator[str]:
+    """Yield what the learning curves say, and what remedies did."""
+    if "curves" in result.facts["protocol"]["draw"]:
+        yield from ("", "What the learning curves of the best network of each family say (its best seed):", "")
+        for label, said in result.facts["diagnoses"].items():
+            yield f"- {label}: {said['sentence']}. To try next: {said['advice']}."
+    if result.facts["remedies"]:
+        yield from ("", "What each remedy did, all else the same:", "")
+        yield from (f"- {line}." for line in result.facts["remedies"])
+
+
+def times(results: dict[tuple[str, str], Result], keras: dict[str, Any]) -> Iterator[str]:
+    """Yield what the studies cost here, and in Keras."""
+    rows, sums = [], [0.0, 0.0]
+    for study, part in [(name, part) for name in ORDER for part in parts_of(name)]:
+        if (result := results.get((study, part))) is None:
+            continue
+        # Where a run was killed its clock stopped with it: the trials' own seconds are an upper bound then.
+        seconds = result.facts["wall_seconds"] or result.facts["training_seconds"]
+        theirs = keras_seconds(result, keras.get("epochs", []))
+        told = "not measured" if theirs is None else duration(theirs)
+        rows.append(f"| {study} | {part} | {sum(result.facts['trials'].values()):,} | {duration(seconds)} | {told} |")
+        if part == "replica" and theirs is not None:
+            sums = [sums[0] + seconds, sums[1] + theirs]
+    if not rows:
+        return
+    yield from ("## What they cost", "")
+    yield "Training and validation by the clock, without heads and pictures. Keras for the same epochs: extrapolated from those of up to"
+    yield "three networks of each family by multiply-accumulates, `model.fit` as the originals called it, without validation"
+    yield f"({keras.get('about', 'not measured yet')}; `python studies/keras_epochs.py`)."
+    yield from ("", "| study | part | trials | issun | Keras |", "|---|---|---:|---:|---:|", *rows)
+    if sums[1]:
+        yield f"| the replicas together | | | **{duration(sums[0])}** | **{duration(sums[1])}** |"
+    yield ""
+
+
+def parts_of(study: str) -> list[str]:
+    """Return the names of a study's parts, in the order of its file."""
+    return [name for name, table in tomllib.loads((STUDIES / f"{study}.toml").read_text()).items() if isinstance(table, dict)]
+
+
+def section(study: str, results: dict[tuple[str, str], Result], words: Path) -> Iterator[str]:
     """Yield all that the page says of one study."""
     file = tomllib.loads((STUDIES / f"{study}.toml").read_text())
     originals = tomllib.loads((words / "originals.toml").read_text())[study]
@@ -171,7 +230,7 @@ def section(study: str, results: dict[tuple[str, str], Result], words: Path, ker
     yield from (f"## {file['title']}", "", f"`issun run studies/{study}.toml`", "", " ".join(file["question"].split()), "")
     yield from (f"**The original found:** {' '.join(file['found'].split())}", "")
     yield from figures(study, originals, results)
-    for part in (name for name, table in file.items() if isinstance(table, dict)):
+    for part in parts_of(study):
         result = results.get((study, part))
         yield from ("", f"### {part.capitalize()}", "")
         if result is None:
@@ -183,14 +242,7 @@ def section(study: str, results: dict[tuple[str, str], Result], words: Path, ker
         yield from ("", place_and_time(result))
         if result.heads:
             yield from heads_table(result)
-        seconds = keras_seconds(result, keras.get("epochs", []))
-        if seconds is None:
-            yield "What Keras takes for the same work has not been measured yet."
-        else:
-            yield (
-                f"Keras takes about {duration(seconds)} for the same epochs: extrapolated from the epochs of up to three networks of each "
-                f"family, by multiply-accumulates ({keras['about']})."
-            )
+        yield from curves_in_words(result)
         for name, text in picture_names(result):
             yield from ("", f"![{text}](images/studies/{name})")
     yield from ("", f"**What one learns:** {' '.join(learned.split()) if learned else 'not written yet.'}", "")
@@ -213,8 +265,9 @@ def page(results: Path, words: Path) -> str:
         "This page is made by `python studies/page.py` from `studies/results`, which `python studies/collect.py` writes.",
         "",
     ]
+    lines += times(found, keras)
     for study in ORDER:
-        lines += section(study, found, words, keras)
+        lines += section(study, found, words)
     return "\n".join(lines).rstrip() + "\n"
 
 
