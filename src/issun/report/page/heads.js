@@ -1,24 +1,55 @@
-// What do features and classifiers reach together? The table of a feature study, with bars; one record a line, whatever it holds.
+// What do features and classifiers reach together? The table of a feature study, best first; one record a line, whatever it holds.
 (() => {
   "use strict";
 
+  /** What stands small below another column, not in one of its own. */
+  const BELOW = { extractor: ["layer", (text) => text], parameters: ["trained", (count) => `${page.whole(count)} trained`] };
+
   const isMean = (value) => value !== null && typeof value === "object" && "mean" in value;
 
-  function shown(value, name) {
+  /** From the lowest to the highest of means ± deviations, a little wider. */
+  function rangeOf(records, name) {
+    const ends = records.flatMap((record) => (isMean(record[name]) && page.known(record[name].mean) ? [-1, 1].map((sign) => record[name].mean + sign * (record[name].sd ?? 0)) : []));
+    const [low, high] = [Math.min(...ends), Math.max(...ends)];
+    const spare = 0.04 * (high - low) || 0.01;
+    return { low: low - spare, high: high + spare };
+  }
+
+  /** A mean as a dot with its deviation as a line, on the scale that all rows share. */
+  function placed(value, range) {
+    const at = (mean) => Math.min(1, Math.max(0, (mean - range.low) / (range.high - range.low)));
+    const sd = value.sd ?? 0;
+    const [left, right] = [at(value.mean - sd), at(value.mean + sd)];
+    const line = page.element("span", { class: "spread-line", style: { left: `${100 * left}%`, width: `${100 * (right - left)}%` } });
+    return page.element("span", { class: "spread", "aria-hidden": "true" }, line, page.element("span", { class: "spread-dot", style: { left: `${100 * at(value.mean)}%` } }));
+  }
+
+  function shown(value, name, range) {
     if (isMean(value)) {
-      return page.element("span", { class: "head-value" }, page.element("span", { class: "share" }, page.element("span", { class: "share-bar", style: { width: `${100 * (value.mean ?? 0)}%` } })), page.element("span", { class: "number" }, page.meanText(value.mean, value.sd)));
+      const text = page.element("span", { class: "number" }, page.meanText(value.mean, value.sd));
+      return range && page.known(value.mean) ? page.element("span", { class: "head-value" }, placed(value, range), text) : text;
     }
     if (value === null || value === undefined) return "–";
     if (typeof value === "number") return name === "seconds" ? page.duration(value) : page.known(value) && value % 1 ? String(+value.toPrecision(4)) : page.whole(value);
     return typeof value === "object" ? page.knobsText(value) : String(value);
   }
 
+  function cell(record, name, range) {
+    const [other, words] = BELOW[name] ?? [];
+    const below = other in record && record[other] !== record[name] ? page.element("span", { class: "below" }, words(record[other])) : null;
+    return [shown(record[name], name, range), below];
+  }
+
   function table(study, several) {
     const records = [...study.heads];
-    const names = [...new Set(records.flatMap(Object.keys))].filter((name) => name !== "id" && name !== "trials");
+    const all = [...new Set(records.flatMap(Object.keys))].filter((name) => name !== "id" && name !== "trials");
+    const hidden = Object.entries(BELOW).flatMap(([name, [other]]) => (all.includes(name) ? [other] : []));
+    const names = all.filter((name) => !hidden.includes(name));
     const measured = names.find((name) => isMean(records[0][name]));
     if (measured) records.sort((a, b) => (b[measured]?.mean ?? 0) - (a[measured]?.mean ?? 0));
+    const range = measured ? rangeOf(records, measured) : null;
     const numeric = (name) => typeof records[0][name] === "number";
+    const kind = (name) => (numeric(name) ? "number" : name === "problem" ? "words" : null);
     return [
       several ? page.element("p", { class: "note" }, study.name) : null,
       page.element(
@@ -28,9 +59,10 @@
           "table",
           { class: "heads" },
           page.element("thead", null, page.element("tr", null, names.map((name) => page.element("th", { scope: "col", class: numeric(name) ? "number" : null }, name.replaceAll("_", " "))))),
-          page.element("tbody", null, records.map((record) => page.element("tr", null, names.map((name) => page.element("td", { class: numeric(name) ? "number" : null }, shown(record[name], name)))))),
+          page.element("tbody", null, records.map((record) => page.element("tr", null, names.map((name) => page.element("td", { class: kind(name) }, cell(record, name, name === measured ? range : null)))))),
         ),
       ),
+      range ? page.element("p", { class: "note" }, `Dots stand between ${page.percent(range.low, 1)} and ${page.percent(range.high, 1)}; lines are ± one standard deviation over draws.`) : null,
     ];
   }
 
