@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cli_runner import TINY, Issun, process, write_small_digits
@@ -69,6 +70,19 @@ def test_ctrl_c_at_the_very_start(tmp_path: Path) -> None:
         [sys.executable, "-c", f"{code}; raise SystemExit(issun.__main__.main())"], capture_output=True, text=True, timeout=60
     )
     assert (started.returncode, started.stderr) == (130, "issun: stopped\n")
+
+
+def test_memory_that_runs_out_is_said_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    # Weights of 1.4 TB, in every command that draws some.
+    for command in (("features", "--head", "ridge"), ("train",), ("sweep",)):
+        error = issun.fails(command[0], "digits", "conv 200000 same, conv 200000 same, dense", *command[1:])
+        assert "issun: `conv 200000 same" in error
+        assert "Traceback" not in error
+    monkeypatch.setattr("issun.cli.app", lambda **_: np.zeros(10**15))
+    assert "issun: not enough memory here: Unable to allocate" in issun.fails("data", "digits", code=1)
 
 
 def test_a_second_sweep_on_one_study_is_turned_away(

@@ -25,8 +25,10 @@ from issun.arch.layers import (
     Tied,
 )
 from issun.arch.net import Net
+from issun.arch.notation import parse_network
 from issun.engine.protocol import SLOTS, State
 from issun.engine.weights import as_tensors, initialised, tensors
+from issun.errors import NetworkError
 from issun.recipe import Recipe
 from strategies import OPERATORS, nets
 
@@ -218,3 +220,11 @@ def test_a_state_starts_with_moments_of_zero_and_copies_share_nothing(optimizer:
     assert state.weights[0] != 9
     assert state.moments[0, 0] == 0
     assert state.step == 0
+
+
+def test_more_weights_than_memory_are_refused_with_the_figures() -> None:
+    net = parse_network("conv 200000 same, conv 200000 same, dense", (8, 8, 1), 10)
+    with pytest.raises(
+        NetworkError, match=r"has 360,130,\d{3},\d{3} weights, which take 1,440\.\d GB.*this machine's memory.*fewer filters"
+    ):
+        initialised(net, "glorot", 0)

@@ -22,6 +22,9 @@ def main() -> int:
     except IssunError as error:
         print(f"issun: {error}", file=sys.stderr)
         return 130 if isinstance(error, Cancelled) else 1 if isinstance(error, SelectionError | MismatchError) else 2
+    except MemoryError as error:
+        print(f"issun: not enough memory here: {error or 'take fewer images, or a smaller network'}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -18,7 +18,9 @@ from scipy.special import ndtri
 
 from issun.arch.layers import PRELU_SLOPE, Classifier, Conv, Dense, DepthwiseConv, Initializer, Scale
 from issun.arch.net import Net, Row, activation_of
+from issun.data.memory import memory_limit
 from issun.engine.randomness import INITIALISE, draws64, stream
+from issun.errors import NetworkError
 
 #: What a tensor does in its layer. `factor`, `shift`, `mean` and `variance` are those of a `norm`; `scale` has the first two;
 #: `slope` is that of `prelu`.
@@ -141,7 +143,19 @@ def _drawn(shape: tuple[int, ...], kind: Initializer, key: int, blocks: int = 1)
 
 
 def initialised(net: Net, default: Initializer, seed: int) -> NDArray[np.float32]:
-    """Return the weights that `seed` draws, shape (net.stored,), float32; what is no kernel starts as `START` says."""
+    """Return the weights that `seed` draws, shape (net.stored,), float32; what is no kernel starts as `START` says.
+
+    Raises
+    ------
+    NetworkError
+        When they alone take more than three quarters of the memory.
+    """
+    memory = memory_limit()
+    if 4 * net.stored > memory * 3 // 4:
+        raise NetworkError(
+            f"`{net}` has {net.stored:,} weights, which take {4e-9 * net.stored:,.1f} GB: more than three quarters of this machine's memory "
+            f"({1e-9 * memory:,.1f} GB); take fewer filters or units, or pool more"
+        )
     flat = np.zeros(net.stored, np.float32)
     for tensor in tensors(net):
         if tensor.kernel:
