@@ -153,8 +153,8 @@ def initialised(net: Net, default: Initializer, seed: int) -> NDArray[np.float32
     memory = memory_limit()
     if 4 * net.stored > memory * 3 // 4:
         raise NetworkError(
-            f"`{net}` has {net.stored:,} weights, which take {4e-9 * net.stored:,.1f} GB: more than three quarters of this machine's memory "
-            f"({1e-9 * memory:,.1f} GB); take fewer filters or units, or pool more"
+            f"`{net}` has {net.stored:,} weights, which take {4e-9 * net.stored:,.1f} GB: more than three quarters of this machine's "
+            f"memory ({1e-9 * memory:,.1f} GB); take fewer filters or units, or pool more"
         )
     flat = np.zeros(net.stored, np.float32)
     for tensor in tensors(net):
