@@ -6,7 +6,8 @@
 For each study made by `issun run` there are, in `studies/results`:
 
 - `NAME.json`: data, recipes, splits, machine, versions, time, the networks that were chosen, with their test figures, what the learning
-  curves of each family's best say, and what remedies did;
+  curves of each family's best say, what remedies did, each family's number of parameters as a polynomial, where the parameters of its
+  smallest sufficient network sit, and the classes that the best network confuses;
 - `NAME-networks.csv`: every network, its figures averaged over seeds;
 - `NAME-histories.csv`: each epoch of the best and of the smallest sufficient network of each family, best seed on validation;
 - `NAME-heads.csv`: heads on features, where the study has some, averaged over seeds, beside the networks' own softmax;
@@ -28,7 +29,9 @@ from typing import Any
 
 import pandas as pd
 
-from issun import IssunError, Study
+from issun import IssunError, Study, parse_network
+from issun.arch import polynomial, table
+from issun.arch.notation import parse
 from issun.errors import SelectionError
 from issun.features.comparing import summary
 from issun.study.frontier import best, smallest
@@ -122,6 +125,39 @@ def diagnoses_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> d
     return found
 
 
+def families_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return of each family its text, its number of parameters as a polynomial, and the layers of its smallest sufficient network (where
+    none is sufficient, of its best one)."""
+    shape, classes, found = study.about["input"], len(study.classes), {}
+    for label, rows in frame.groupby("label", sort=False):
+        text = rows["family"].iloc[0]
+        choices = chosen["families"][label]
+        choice = choices["smallest"] if "network" in choices["smallest"] else choices["best"]
+        layers = table(parse_network(choice["network"], shape, classes)) if "network" in choice else []
+        found[str(label)] = {
+            "text": text,
+            "polynomial": str(polynomial(parse(text), shape, classes)),
+            "network": choice.get("network"),
+            "layers": [[row.layer, row.parameters, row.parameter_share] for row in layers if row.parameters],
+        }
+    return found
+
+
+def confusions_of(study: Study, chosen: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the best network (best seed) takes for what on validation, and its figures for each class."""
+    if "network" not in chosen["best"]:
+        return None
+    rows = study.networks
+    row = rows[(rows["network"] == chosen["best"]["network"]) & (rows["recipe_id"] == chosen["best"]["recipe_id"])].iloc[0]
+    pairs, classes = study.confused(row, most=5), study.class_report(row)
+    return {
+        "label": row["label"],
+        "seed": row["best_seed"],
+        "pairs": pairs[["first", "second", "together", "first_as_second", "second_as_first"]].to_numpy().tolist(),
+        "classes": classes[["name", "precision", "recall", "f1", "support"]].to_numpy().tolist(),
+    }
+
+
 def facts_of(study: Study, frame: pd.DataFrame) -> dict[str, Any]:
     """Return data, protocol, recipes, machine, versions and time; no places on this machine."""
     about = study.about
@@ -165,6 +201,8 @@ def collect(path: Path, folder: Path) -> list[Path]:
         means.assign(settings=means["settings"].map(json.dumps)).to_csv(places[-1], index=False, float_format="%.6g")
     told = list(gains(heads)) if not heads.empty else []
     said = {"diagnoses": diagnoses_of(study, frame, chosen), "remedies": [str(remedy) for remedy in study.remedies()]}
+    said |= {"families": families_of(study, frame, chosen)}
+    said |= {"confusions": confusions_of(study, chosen) if "confusion" in protocol["draw"] else None}
     facts = plain(facts_of(study, frame) | said | {"chosen": chosen, "pictures": drawn, "heads": told})
     places[0].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     frame.assign(knobs=frame["knobs"].map(json.dumps))[list(COLUMNS)].to_csv(places[1], index=False, float_format="%.6g")

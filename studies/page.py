@@ -16,7 +16,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kept import Result, keras_seconds, measured, read_results
 
@@ -27,6 +27,12 @@ PAGE = STUDIES.parent / "docs" / "studies.md"
 ORDER = ("shrink", "mnist-convnet", "random-features", "capacity", "cnn-svm")
 
 _WISHES = {"at_least": "at least", "at_most": "at most"}
+
+#: Accuracies at which the smallest network of each family is told, where a study asks how small it can be.
+LEVELS = {"shrink": (0.97, 0.98, 0.99)}
+
+#: What accuracy is drawn against, and how the names of the pictures end.
+FRONTIERS: tuple[tuple[Literal["parameters", "macs"], str], ...] = (("parameters", ""), ("macs", "-macs"))
 
 #: The most networks that a table of the page lists.
 MOST_ROWS = 12
@@ -135,7 +141,9 @@ def pictures(result: Result, folder: Path, images: Path) -> list[Path]:
     title = f"{result.facts['protocol']['title']} {f'({mark})' if mark else f'({result.part})'}"
     if "frontier" in draw:
         frame = pd.DataFrame(result.networks).assign(family=[row["label"] for row in result.networks])
-        saved.append(save_figure(frontier_figure(frame, title=title, target=result.target), images / f"{result.name}.png"))
+        for size, ending in FRONTIERS:
+            figure = frontier_figure(frame, title=title, target=result.target, size=size)
+            saved.append(save_figure(figure, images / f"{result.name}{ending}.png"))
     if "curves" in draw and (trained := bests(result)):
         histories = pd.read_csv(folder / f"{result.name}-histories.csv")
         saved.append(save_figure(curves_grid(histories, trained), images / f"{result.name}-curves.png"))
@@ -175,10 +183,50 @@ def curves_grid(histories: Any, trained: dict[str, tuple[str, str]]) -> Any:
 def picture_names(result: Result) -> list[tuple[str, str]]:
     """Return name and text of each picture that `pictures` draws."""
     draw = result.facts["protocol"]["draw"]
-    names = [(f"{result.name}.png", "accuracy against parameters")] if "frontier" in draw else []
+    names = [
+        (f"{result.name}{ending}.png", f"accuracy against {'multiply-accumulates' if size == 'macs' else size}")
+        for size, ending in FRONTIERS
+        if "frontier" in draw
+    ]
     if "curves" in draw and bests(result):
         names.append((f"{result.name}-curves.png", "accuracy by epoch: the best network of each family, its best seed"))
     return names + [(f"{result.name}-{kind}.png", kind) for kind in result.facts["pictures"]]
+
+
+def smallest_table(result: Result, levels: tuple[float, ...]) -> Iterator[str]:
+    """Yield the smallest network of each family at some accuracies, and the family's number of parameters as a polynomial."""
+    yield from ("", "The smallest network of each family whose mean accuracy reaches", "")
+    yield f"| family | {' | '.join(f'{100 * level:g} %' for level in levels)} | parameters of the family |"
+    yield f"|---|{'---:|' * len(levels)}---|"
+    for label, family in result.facts["families"].items():
+        cells = []
+        for level in levels:
+            enough = [row for row in result.of(label) if row["validation"] >= level - 1e-9]
+            row = min(enough, key=lambda row: row["parameters"], default=None)
+            knobs = "" if row is None else " ".join(f"{name}={value}" for name, value in row["knobs"].items())
+            cells.append("none" if row is None else f"**{row['parameters']:,}**{f' ({knobs})' if knobs else ''}")
+        yield f"| {label}: `{family['text']}` | {' | '.join(cells)} | {family['polynomial']} |"
+
+
+def where_they_sit(result: Result) -> Iterator[str]:
+    """Yield where the parameters of each family's smallest sufficient network are."""
+    yield from ("", "Where their parameters sit, in the smallest network of each family that reaches the target (else its best):", "")
+    for label, family in result.facts["families"].items():
+        if family["layers"]:
+            shares = ", ".join(f"`{layer}` {count:,} ({100 * share:.0f} %)" for layer, count, share in family["layers"])
+            yield f"- {label}: {shares}"
+
+
+def confusions(result: Result) -> Iterator[str]:
+    """Yield which classes the best network takes for which, and its figures for each."""
+    found = result.facts["confusions"]
+    pairs = ", ".join(f"{first} and {second} ({count}: {one} and {other})" for first, second, count, one, other in found["pairs"])
+    yield from ("", f"Most often confused on the images it was chosen on, by {found['label']}, seed {found['seed']}: {pairs}.", "")
+    yield f"| class | {' | '.join(str(row[0]) for row in found['classes'])} |"
+    yield f"|---|{'---:|' * len(found['classes'])}"
+    for place, name in ((1, "precision"), (2, "recall"), (3, "F1")):
+        yield f"| {name}, % | {' | '.join('–' if row[place] is None else f'{100 * row[place]:.1f}' for row in found['classes'])} |"
+    yield f"| images | {' | '.join(f'{row[4]:,}' for row in found['classes'])} |"
 
 
 def curves_in_words(result: Result) -> Iterator[str]:
@@ -242,7 +290,12 @@ def section(study: str, results: dict[tuple[str, str], Result], words: Path) -> 
         yield from ("", place_and_time(result))
         if result.heads:
             yield from heads_table(result)
+        if study in LEVELS:
+            yield from smallest_table(result, LEVELS[study])
+            yield from where_they_sit(result)
         yield from curves_in_words(result)
+        if result.facts["confusions"]:
+            yield from confusions(result)
         for name, text in picture_names(result):
             yield from ("", f"![{text}](images/studies/{name})")
     yield from ("", f"**What one learns:** {' '.join(learned.split()) if learned else 'not written yet.'}", "")

@@ -114,11 +114,25 @@ def test_the_page_says_what_was_found(made: Path, scripts: Any) -> None:
     assert "not run yet" not in own
     assert re.search(r"\| random \| 4 pool \| ridge \| 392 \| 4,086 \| 3,930 \| 2 \|", own)
     assert text.count("Not run yet") == 10
+    assert re.search(r"Most often confused on the images it was chosen on, by .*, seed \d: \d and \d \(\d+: \d+ and \d+\)", own)
     # Its pictures are those that are drawn.
     pictures = [path.name for result in results.values() for path in page.pictures(result, made / "results", made / "images")]
     assert "random-features-better-confusion.png" in pictures
     assert (made / "images" / "random-features-better-confusion.png").read_bytes() == b"drawn"
     assert sorted(pictures) == sorted(re.findall(r"images/studies/(\S+\.png)", text))
+
+
+def test_sizes_and_where_the_parameters_sit(made: Path, scripts: Any) -> None:
+    collect, kept, page = scripts
+    collect.collect(made / "random-features-better.sqlite", made / "results")
+    result = kept.read_results(made / "results")["random-features", "better"]
+    lines = list(page.smallest_table(result, (0.0, 1.0)))
+    family = "conv n 2x2 same, pool, conv 2n 2x2 same, pool, dense"
+    # 4n + n and 2n · 4n + 2n for the convolutions, 49 · 2n · 10 + 10 for the classifier.
+    assert f"| trained, n filters: `{family}` | **1,005** (n=1) | none | 8n² + 987n + 10 |" in lines
+    assert "| linear on pixels: `dense` | **7,850** | none | 7850 |" in lines
+    (sits,) = (line for line in page.where_they_sit(result) if line.startswith("- the same, trained"))
+    assert sits == "- the same, trained: `conv 4 2x2 same` 20 (0 %), `conv 8 2x2 same` 136 (3 %), `dense` 3,930 (96 %)"
 
 
 def test_a_figure_reached_and_one_not(scripts: Any) -> None:
