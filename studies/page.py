@@ -34,8 +34,8 @@ LEVELS = {"shrink": (0.97, 0.98, 0.99)}
 #: What accuracy is drawn against, and how the names of the pictures end.
 FRONTIERS: tuple[tuple[Literal["parameters", "macs"], str], ...] = (("parameters", ""), ("macs", "-macs"))
 
-#: The most networks that a table of the page lists.
-MOST_ROWS = 12
+#: Up to how many networks a table lists all of them; of more, the frontier's and each family's best, up to the second number.
+ALL_ROWS, MOST_ROWS = 20, 12
 
 
 def percent(mean: float, deviation: float = math.nan) -> str:
@@ -85,12 +85,14 @@ def _cell(entry: dict[str, Any], side: dict[str, Any], result: Result | None) ->
 
 
 def networks_table(result: Result) -> Iterator[str]:
-    """Yield the networks that matter: the frontier's, and the best of each family; the test figure beside what was chosen on validation."""
+    """Yield all networks, or those that matter: the frontier's, and the best of each family; the test figure beside what was chosen on
+    validation."""
     best = {row["label"]: row for row in sorted(result.networks, key=lambda row: row["validation"])}
-    shown = [row for row in result.networks if row["frontier"] or any(row is other for other in best.values())]
+    matter = [row for row in result.networks if row["frontier"] or any(row is other for other in best.values())]
+    shown = result.networks if len(result.networks) <= ALL_ROWS else matter[-MOST_ROWS:]
     yield "| family | knobs | parameters | trained | MACs | seeds | train | validation | test |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
-    for row in shown[-MOST_ROWS:]:
+    for row in shown:
         knobs = " ".join(f"{name}={value}" for name, value in row["knobs"].items())
         counts = f"{row['parameters']:,} | {row['trained']:,} | {row['macs']:,} | {row['seeds']}"
         accuracies = (
@@ -98,7 +100,7 @@ def networks_table(result: Result) -> Iterator[str]:
         )
         yield f"| {row['label']} | {knobs} | {counts} | {accuracies} |"
     if len(shown) < len(result.networks):
-        left = len(result.networks) - min(len(shown), MOST_ROWS)
+        left = len(result.networks) - len(shown)
         yield ""
         yield f"{left:,} of {len(result.networks):,} networks are not listed; `studies/results/{result.name}-networks.csv` has all."
 
