@@ -106,7 +106,8 @@ def main() -> None:
         report(own)
         rows += own
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "options": vars(options), "results": rows}, indent=1, default=str) + "\n")
+        settings = {name: value for name, value in vars(options).items() if name not in ("data_dir", "json")}
+        options.json.write_text(json.dumps({"machine": machine(), "options": settings, "results": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
