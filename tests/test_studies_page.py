@@ -36,6 +36,14 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType, Mo
 
 
 @pytest.fixture
+def tables(scripts: Any) -> ModuleType:
+    """Return the module of that name."""
+    import tables
+
+    return tables
+
+
+@pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     """Return a folder with the studies of `random-features`, trained on a little noise for an epoch."""
     issun = Issun(tmp_path, monkeypatch, capsys)
@@ -83,7 +91,7 @@ def test_what_is_collected(made: Path, scripts: Any) -> None:
         assert {row["label"] for row in csv.DictReader(lines)} == facts["chosen"]["families"].keys()
 
 
-def test_the_page_says_what_was_found(made: Path, scripts: Any) -> None:
+def test_the_page_says_what_was_found(made: Path, scripts: Any, tables: ModuleType) -> None:
     collect, kept, page = scripts
     # A picture that the study asks for and that somebody drew is kept; one that it does not ask for is not.
     with contextlib.closing(sqlite3.connect(made / "random-features-better.sqlite")) as connection, connection:
@@ -102,7 +110,7 @@ def test_the_page_says_what_was_found(made: Path, scripts: Any) -> None:
     own = text[text.index("## Features at random") : text.index("## Capacity")]
     assert f"{100 * linear['test']:.2f} % (asked: within 1 point): **not reached**" in own
     assert "**As published: watched on the test part.**" in own
-    assert page.percent(linear["validation"], linear["validation_sd"]) in own
+    assert tables.percent(linear["validation"], linear["validation_sd"]) in own
     # 8 trials of one epoch on 80 images, a tenth of a second an image.
     assert kept.keras_seconds(results["random-features", "replica"], keras["epochs"]) == pytest.approx(64)
     # A family that was not measured: nothing is said of its part.
@@ -122,29 +130,50 @@ def test_the_page_says_what_was_found(made: Path, scripts: Any) -> None:
     assert sorted(pictures) == sorted(re.findall(r"images/studies/(\S+\.png)", text))
 
 
-def test_sizes_and_where_the_parameters_sit(made: Path, scripts: Any) -> None:
-    collect, kept, page = scripts
+def test_sizes_and_where_the_parameters_sit(made: Path, scripts: Any, tables: ModuleType) -> None:
+    collect, kept, _ = scripts
     collect.collect(made / "random-features-better.sqlite", made / "results")
     result = kept.read_results(made / "results")["random-features", "better"]
-    lines = list(page.smallest_table(result, (0.0, 1.0)))
+    lines = list(tables.smallest_table(result, (0.0, 1.0)))
     family = "conv n 2x2 same, pool, conv 2n 2x2 same, pool, dense"
     # 4n + n and 2n · 4n + 2n for the convolutions, 49 · 2n · 10 + 10 for the classifier.
     assert f"| trained, n filters: `{family}` | **1,005** (n=1) | none | 8n² + 987n + 10 |" in lines
     assert "| linear on pixels: `dense` | **7,850** | none | 7850 |" in lines
-    (sits,) = (line for line in page.where_they_sit(result) if line.startswith("- the same, trained"))
+    (sits,) = (line for line in tables.where_they_sit(result) if line.startswith("- the same, trained"))
     assert sits == "- the same, trained: `conv 4 2x2 same` 20 (0 %), `conv 8 2x2 same` 136 (3 %), `dense` 3,930 (96 %)"
 
 
-def test_a_figure_reached_and_one_not(scripts: Any) -> None:
-    _, kept, page = scripts
+def test_a_figure_reached_and_one_not(scripts: Any, tables: ModuleType) -> None:
+    _, kept, _ = scripts
     row = {"label": "a", "diverged": 0, "seeds": 1, "parameters": 900, "validation": 0.98, "test": 0.97}
     result = kept.Result("x", "better", {"protocol": {"target": 0.97}}, [row, {**row, "parameters": 500, "validation": 0.96}])
     entry = {"measure": "smallest", "original": 932}
-    assert page._cell(entry, {"label": "a", "at_most": 932}, result) == "900 (asked: at most 932, reached)"
-    assert page._cell(entry, {"label": "a", "at_most": 700}, result) == "900 (asked: at most 700): **not reached**"
-    assert page._cell(entry, {"label": "b", "at_most": 700}, result) == "none (asked: at most 700): **not reached**"
-    assert page._cell(entry, {"label": "a", "at_most": 700}, None) == "not run yet (asked: at most 700)"
-    assert page._cell({"measure": "test", "original": 0.9}, {"label": "a"}, result) == "97.00 %"
+    assert tables._cell(entry, {"label": "a", "at_most": 932}, result) == "900 (asked: at most 932, reached)"
+    assert tables._cell(entry, {"label": "a", "at_most": 700}, result) == "900 (asked: at most 700): **not reached**"
+    assert tables._cell(entry, {"label": "b", "at_most": 700}, result) == "none (asked: at most 700): **not reached**"
+    assert tables._cell(entry, {"label": "a", "at_most": 700}, None) == "not run yet (asked: at most 700)"
+    assert tables._cell({"measure": "test", "original": 0.9}, {"label": "a"}, result) == "97.00 %"
+
+
+def test_what_untrained_convolutions_reach(tables: ModuleType) -> None:
+    draws = [{"parameters": 4000, "features": 304, "test": 0.98}, {"parameters": 4000, "features": 304, "test": 0.99}]
+    candidates = {
+        "conv 19 7x7 | kmeans (whitening 1.0) | softmax": {"validation": 0.98},
+        "conv 9 | random () | ridge": {"validation": 0.97},
+    }
+    small = {"chosen": next(iter(candidates)), "candidates": candidates, "draws": draws, "network": "conv 19 7x7", "test": 0.985}
+    small |= {"spread": 0.007, "seconds": 9.4, "least": 0.975, "aim": 0.985, "minutes": None}
+    slow = small | {"test": 0.78, "spread": None, "least": 0.76, "aim": 0.8, "minutes": 15, "draws": draws[:1]}
+    about = {"processor": "P", "cores": 2, "versions": {"issun": "1"}}
+    lines = list(tables.untrained({"machine": about, "mnist-small": small, "cifar10": slow, "mnist": {"candidates": {}, "draws": []}}))
+    title = "MNIST, at most 4,086 parameters"
+    assert f"| {title} | 4,000 | 304 | 2 | 98.50 ± 0.70 % | 9 | 97.5 %, aim 98.5 % | aim reached |" in lines
+    assert "| CIFAR-10, any size | 4,000 | 304 | 1 | 78.00 % | 9 | 76 % in 15 min, aim 80 % | reached |" in lines
+    assert lines.index("| **conv 19 7x7; kmeans (whitening 1.0); softmax** | 98.00 % |") + 1 == lines.index(
+        "| conv 9; random; ridge | 97.00 % |"
+    )
+    late = list(tables.untrained({"machine": about, "cifar10": slow | {"seconds": 901}}))
+    assert any(line.endswith("| 901 | 76 % in 15 min, aim 80 % | **not reached** |") for line in late)
 
 
 def test_times_between_measured_ones(scripts: Any) -> None:

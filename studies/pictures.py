@@ -1,0 +1,76 @@
+"""The pictures of `docs/studies.md`: drawn from the tables that `collect.py` kept, or copied where it kept a picture."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from kept import Result
+
+#: What accuracy is drawn against, and how the names of the pictures end.
+FRONTIERS: tuple[tuple[Literal["parameters", "macs"], str], ...] = (("parameters", ""), ("macs", "-macs"))
+
+
+def bests(result: Result) -> dict[str, tuple[str, str]]:
+    """Return network and recipe of the best of each family, by label; families of which all trainings failed are left out."""
+    families = result.facts["chosen"]["families"].items()
+    return {label: (best["network"], best["recipe_id"]) for label, choices in families if "network" in (best := choices["best"])}
+
+
+def curves_grid(histories: Any, trained: dict[str, tuple[str, str]]) -> Any:
+    """Draw accuracy by epoch on training and validation images, a family beside the other."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from issun.show.curves import draw_curves
+    from issun.show.style import INK
+
+    columns = min(3, len(trained))
+    rows = math.ceil(len(trained) / columns)
+    width, height = 3.6 * columns + 0.2, 2.6 * rows + 0.1
+    figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
+    FigureCanvasAgg(figure)
+    for number, (label, (network, recipe)) in enumerate(trained.items()):
+        left, top = 3.6 * (number % columns) + 0.5, height - 2.6 * (number // columns) - 0.55
+        axes = figure.add_axes((left / width, (top - 1.55) / height, 2.4 / width, 1.55 / height))
+        same = (histories["network"] == network) & (histories["recipe_id"] == recipe)
+        draw_curves(axes, histories[same].drop_duplicates("epoch"), "accuracy")
+        axes.set_title(label, fontsize=11, color=INK, loc="left", x=-0.12, pad=20, parse_math=False)
+    return figure
+
+
+def pictures(result: Result, folder: Path, images: Path) -> list[Path]:
+    """Draw what the kept tables allow, the frontier and learning curves; copy what was drawn before."""
+    import pandas as pd
+
+    from issun.show import frontier_figure, save_figure
+
+    images.mkdir(parents=True, exist_ok=True)
+    draw, mark, saved = result.facts["protocol"]["draw"], result.facts["mark"], []
+    title = f"{result.facts['protocol']['title']} {f'({mark})' if mark else f'({result.part})'}"
+    if "frontier" in draw:
+        frame = pd.DataFrame(result.networks).assign(family=[row["label"] for row in result.networks])
+        for size, ending in FRONTIERS:
+            figure = frontier_figure(frame, title=title, target=result.target, size=size)
+            saved.append(save_figure(figure, images / f"{result.name}{ending}.png"))
+    if "curves" in draw and (trained := bests(result)):
+        histories = pd.read_csv(folder / f"{result.name}-histories.csv")
+        saved.append(save_figure(curves_grid(histories, trained), images / f"{result.name}-curves.png"))
+    for kind in result.facts["pictures"]:
+        saved.append(Path(shutil.copy(folder / f"{result.name}-{kind}.png", images)))
+    return saved
+
+
+def picture_names(result: Result) -> list[tuple[str, str]]:
+    """Return name and text of each picture that `pictures` draws."""
+    draw = result.facts["protocol"]["draw"]
+    names = [
+        (f"{result.name}{ending}.png", f"accuracy against {'multiply-accumulates' if size == 'macs' else size}")
+        for size, ending in FRONTIERS
+        if "frontier" in draw
+    ]
+    if "curves" in draw and bests(result):
+        names.append((f"{result.name}-curves.png", "accuracy by epoch: the best network of each family, its best seed"))
+    return names + [(f"{result.name}-{kind}.png", kind) for kind in result.facts["pictures"]]
