@@ -3,8 +3,8 @@
 Three questions: MNIST with at most 4,086 parameters in all (as many as the frozen network of `random-features` has), MNIST of any size, and
 CIFAR-10 of any size. The filters come from patches of the training images or are drawn; what is fitted to labels is one linear layer.
 
-For each question the candidates are compared on validation, with some of the training images and one draw; then the best one is made anew
-from all training images, draw after draw, and measured on the test part once. After each step `results/untrained.json` is written, and a
+For each question the candidates are compared on validation, with some of the training images and one draw; then the best one that is fast
+enough is made anew from all training images, draw after draw, and measured on the test part once. After each step `results/untrained.json` is written, and a
 further run goes on from there. `seconds` is one draw from the images in memory to the predictions of the test part.
 """
 
@@ -274,6 +274,17 @@ def answer(
     return Answer(validation, penalty, extractor.size, parameters, time.perf_counter() - began, test)
 
 
+def affordable(question: Question, found: dict[str, Any], images: int) -> list[Candidate]:
+    """Return the candidates that are fast enough: where time is limited, on `images` images in proportion to those chosen with.
+
+    That is rather too long, since finding the filters takes as long for few images. Of wider draws nothing is known beforehand.
+    """
+    if question.minutes is None or question.wider != 1:
+        return list(question.candidates)
+    longest = 60 * question.minutes * question.choosing / images
+    return [candidate for candidate in question.candidates if found[str(candidate)]["seconds"] <= longest]
+
+
 def run(name: str, question: Question, dataset: Dataset, results: dict[str, Any], keep: Any) -> None:
     """Answer a question as far as `results` does not hold it yet."""
     train, aside = dataset.parts(dataset.resolved(Split()))
@@ -289,7 +300,7 @@ def run(name: str, question: Question, dataset: Dataset, results: dict[str, Any]
         mine["candidates"][str(candidate)] = asdict(found)
         print(f"{100 * found.validation:6.2f} %  {found.parameters:>9,}  {found.seconds:5.0f} s  {candidate}", flush=True)
         keep()
-    best = max(question.candidates, key=lambda candidate: mine["candidates"][str(candidate)]["validation"])
+    best = max(affordable(question, mine["candidates"], len(dataset.images)), key=lambda one: mine["candidates"][str(one)]["validation"])
     if mine["chosen"] != str(best):
         mine |= {"chosen": str(best), "draws": []}
     wide = replace(best, network=re.sub(r"conv (\d+)", lambda found: f"conv {int(found[1]) * question.wider}", best.network))
