@@ -4,8 +4,9 @@ Three questions: MNIST with at most 4,086 parameters in all (as many as the froz
 CIFAR-10 of any size. The filters come from patches of the training images or are drawn; what is fitted to labels is one linear layer.
 
 For each question the candidates are compared on validation, with some of the training images and one draw; then the best one that is fast
-enough is made anew from all training images, draw after draw, and measured on the test part once. After each step `results/untrained.json` is written, and a
-further run goes on from there. `seconds` is one draw from the images in memory to the predictions of the test part.
+enough is made anew from all training images, draw after draw, and measured on the test part once. After each step
+`results/untrained.json` is written, and a further run goes on from there. `seconds` is one draw from the images in memory to the
+predictions of the test part.
 """
 
 from __future__ import annotations
