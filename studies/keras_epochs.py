@@ -16,7 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,10 @@ def wanted(folder: Path) -> Iterator[Timed]:
         shape, images = SHAPES[file.data]
         for part in file.parts.values():
             for family in part.families:
-                recipe = Recipe.for_images(images, **family.settings)
-                if recipe.optimizer == "adamw":
-                    recipe = replace(recipe, optimizer="adam", weight_decay=0.0)
+                settings = dict(family.settings)
+                if settings["optimizer"] == "adamw":
+                    settings |= {"optimizer": "adam", "weight_decay": 0.0}
+                recipe = Recipe.for_images(images, **settings)
                 nets = sorted((net for _, net in family.bound.networks(shape, 10)[0]), key=lambda net: net.macs)
                 for place in sorted({0, len(nets) // 2, len(nets) - 1}):
                     yield Timed(path.stem, part.name, family.label or str(family.bound.family), nets[place], recipe)
