@@ -66,7 +66,7 @@ def section(study: str, results: dict[tuple[str, str], Result], words: Path) -> 
         if result.facts["confusions"]:
             yield from confusions(result)
         for name, text in picture_names(result):
-            yield from ("", f"![{text}](images/studies/{name})")
+            yield from ("", f"![{text}]({name})")
     yield from ("", f"**What one learns:** {' '.join(learned.split()) if learned else 'not written yet.'}", "")
 
 

@@ -1,9 +1,8 @@
-"""The pictures of `docs/studies.md`: drawn from the tables that `collect.py` kept, or copied where it kept a picture."""
+"""The pictures of `docs/studies.md`: drawn from the tables that `collect.py` kept, or kept by it."""
 
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +41,7 @@ def curves_grid(histories: Any, trained: dict[str, tuple[str, str]]) -> Any:
 
 
 def pictures(result: Result, folder: Path, images: Path) -> list[Path]:
-    """Draw what the kept tables allow, the frontier and learning curves; copy what was drawn before."""
+    """Draw what the kept tables allow: the frontier, and learning curves."""
     import pandas as pd
 
     from issun.show import frontier_figure, save_figure
@@ -50,27 +49,27 @@ def pictures(result: Result, folder: Path, images: Path) -> list[Path]:
     images.mkdir(parents=True, exist_ok=True)
     draw, mark, saved = result.facts["protocol"]["draw"], result.facts["mark"], []
     title = f"{result.facts['protocol']['title']} {f'({mark})' if mark else f'({result.part})'}"
-    if "frontier" in draw:
-        frame = pd.DataFrame(result.networks).assign(family=[row["label"] for row in result.networks])
-        for size, ending in FRONTIERS:
-            figure = frontier_figure(frame, title=title, target=result.target, size=size)
-            saved.append(save_figure(figure, images / f"{result.name}{ending}.png"))
+    frame = pd.DataFrame(result.networks).assign(family=[row["label"] for row in result.networks])
+    for size, ending in frontiers(result):
+        figure = frontier_figure(frame, title=title, target=result.target, size=size)
+        saved.append(save_figure(figure, images / f"{result.name}{ending}.png"))
     if "curves" in draw and (trained := bests(result)):
         histories = pd.read_csv(folder / f"{result.name}-histories.csv")
         saved.append(save_figure(curves_grid(histories, trained), images / f"{result.name}-curves.png"))
-    for kind in result.facts["pictures"]:
-        saved.append(Path(shutil.copy(folder / f"{result.name}-{kind}.png", images)))
     return saved
 
 
+def frontiers(result: Result) -> list[tuple[Literal["parameters", "macs"], str]]:
+    """Return what accuracy is drawn against, and how the names of the pictures end: a family alone looks the same against both."""
+    if "frontier" not in result.facts["protocol"]["draw"]:
+        return []
+    return list(FRONTIERS if len(result.facts["chosen"]["families"]) > 1 else FRONTIERS[:1])
+
+
 def picture_names(result: Result) -> list[tuple[str, str]]:
-    """Return name and text of each picture that `pictures` draws."""
-    draw = result.facts["protocol"]["draw"]
-    names = [
-        (f"{result.name}{ending}.png", f"accuracy against {'multiply-accumulates' if size == 'macs' else size}")
-        for size, ending in FRONTIERS
-        if "frontier" in draw
-    ]
-    if "curves" in draw and bests(result):
-        names.append((f"{result.name}-curves.png", "accuracy by epoch: the best network of each family, its best seed"))
-    return names + [(f"{result.name}-{kind}.png", kind) for kind in result.facts["pictures"]]
+    """Return place (from the page) and text of each picture that `pictures` draws, or `collect.py` kept."""
+    drawn = [(ending, f"accuracy against {'multiply-accumulates' if size == 'macs' else size}") for size, ending in frontiers(result)]
+    if "curves" in result.facts["protocol"]["draw"] and bests(result):
+        drawn.append(("-curves", "accuracy by epoch: the best network of each family, its best seed"))
+    names = [(f"images/studies/{result.name}{ending}.png", text) for ending, text in drawn]
+    return names + [(f"../studies/results/{result.name}-{kind}.png", kind) for kind in result.facts["pictures"]]

@@ -125,9 +125,9 @@ def test_the_page_says_what_was_found(made: Path, scripts: Any, tables: ModuleTy
     assert re.search(r"Most often confused on the images it was chosen on, by .*, seed \d: \d and \d \(\d+: \d+ and \d+\)", own)
     # Its pictures are those that are drawn.
     pictures = [path.name for result in results.values() for path in page.pictures(result, made / "results", made / "images")]
-    assert "random-features-better-confusion.png" in pictures
-    assert (made / "images" / "random-features-better-confusion.png").read_bytes() == b"drawn"
-    assert sorted(pictures) == sorted(re.findall(r"images/studies/(\S+\.png)", text))
+    assert sorted(pictures) == sorted(re.findall(r"\(images/studies/(\S+\.png)\)", text))
+    assert re.findall(r"\(../studies/results/(\S+\.png)\)", text) == ["random-features-better-confusion.png"]
+    assert (made / "results" / "random-features-better-confusion.png").read_bytes() == b"drawn"
 
 
 def test_sizes_and_where_the_parameters_sit(made: Path, scripts: Any, tables: ModuleType) -> None:
