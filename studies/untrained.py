@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.blas import ssyrk
 from sklearn.linear_model import LogisticRegression
 
@@ -127,7 +127,10 @@ QUESTIONS = {
 
 
 class Sums:
-    """What ridge regression needs of standardised features: their products with each other and with the classes, batch by batch."""
+    """What ridge regression needs of standardised features: their products with each other and with the classes, batch by batch.
+
+    The products are sums in float32. Where a penalty is smaller than what rounding leaves of them, there is no answer with it.
+    """
 
     def __init__(self, first: Floats, classes: int) -> None:
         self.shift = first.mean(axis=0)
@@ -155,7 +158,13 @@ class Sums:
         self.count += len(values)
 
     def solved(self, penalty: float) -> tuple[Floats, Floats]:
-        """Return weights (features, classes) and biases (classes,) for standardised features."""
+        """Return weights (features, classes) and biases (classes,) for standardised features.
+
+        Raises
+        ------
+        LinAlgError
+            Where the penalty is too small for so many features that say nearly the same.
+        """
         mean, share = self.means / self.count, self.per_class / self.count
         system = self.products.astype(np.float64, order="F")
         system -= self.count * np.outer(mean, mean)
@@ -214,7 +223,10 @@ def ridge(
     # Each penalty is a factorisation: of the final draw, only those near what was found while choosing.
     near = None if known is None else PENALTIES.index(known)
     for penalty in PENALTIES if near is None else PENALTIES[max(0, near - 2) : near + 2]:
-        weights, bias = sums.solved(penalty)
+        try:
+            weights, bias = sums.solved(penalty)
+        except LinAlgError:
+            continue
         total = sum(values @ weights + bias for values in watched)
         best = max(best, (float((total.argmax(axis=1) == dataset.labels[aside]).mean()), penalty))
     if known is None:
