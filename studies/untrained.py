@@ -42,11 +42,17 @@ SOFTMAX_PENALTIES = (1e-5, 1e-4, 3e-4)
 TOGETHER = 4096
 
 
+#: Where images are moved to, and how that is told.
+DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+SHIFTED = {0: "", 4: " with images moved by a pixel", 8: " with images moved by a pixel, also diagonally"}
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A network without its classifier, where its weights come from, and the head.
 
-    `flips` learns from mirror images too, and adds up the scores of both; `shifts` learns from images moved by a pixel to each side too.
+    `flips` learns from mirror images too, and adds up the scores of both; `shifts` learns from images moved by a pixel too, in four
+    directions or in eight.
     """
 
     network: str
@@ -54,11 +60,11 @@ class Candidate:
     patches: dict[str, Any] = field(default_factory=dict)
     head: str = "ridge"
     flips: bool = False
-    shifts: bool = False
+    shifts: int = 0
 
     def __str__(self) -> str:
         settings = ", ".join(f"{name} {value}" for name, value in self.patches.items())
-        more = f"{' with mirror images' if self.flips else ''}{' with images moved by a pixel' if self.shifts else ''}"
+        more = f"{' with mirror images' if self.flips else ''}{SHIFTED[self.shifts]}"
         return f"{self.network} | {self.weights} ({settings}) | {self.head}{more}"
 
 
@@ -91,18 +97,21 @@ _SMALL = (
     Candidate("conv 16 9x9, avgpool 5", "kmeans", _STROKES, "softmax"),
     Candidate("conv 23 9x9, avgpool 7 same", "kmeans", _STROKES, "softmax"),
     Candidate("conv 5 5x5, pool, dwconv 4 5x5, avgpool", "kmeans", _STROKES, "softmax"),
-    Candidate("conv 19 7x7, avgpool 6 same", "kmeans", _STROKES, "softmax", shifts=True),
-    Candidate("conv 16 9x9, avgpool 5", "kmeans", _STROKES, "softmax", shifts=True),
-    Candidate("conv 23 9x9, avgpool 7 same", "kmeans", _STROKES, "softmax", shifts=True),
+    Candidate("conv 19 7x7, avgpool 6 same", "kmeans", _STROKES, "softmax", shifts=4),
+    Candidate("conv 16 9x9, avgpool 5", "kmeans", _STROKES, "softmax", shifts=4),
+    Candidate("conv 23 9x9, avgpool 7 same", "kmeans", _STROKES, "softmax", shifts=4),
 )
 _MNIST = (
     Candidate("conv 256 7x7, avgpool 4 same", "kmeans", {"whitening": 0.3, "threshold": 0.5}),
     Candidate("conv 32 5x5, pool, conv 256 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
     Candidate("conv 32 5x5, avgpool, conv 256 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
-    Candidate("conv 32 5x5, avgpool, conv 256 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=True),
-    Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=True),
-    Candidate("conv 32 5x5, avgpool, conv 128 5x5, avgpool, dense 6000", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=True),
+    Candidate("conv 32 5x5, avgpool, conv 256 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=4),
+    Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=4),
+    Candidate("conv 32 5x5, avgpool, conv 128 5x5, avgpool, dense 6000", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=4),
+    Candidate("conv 32 5x5, avgpool, conv 128 5x5, avgpool, dense 6000", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=8),
+    Candidate("conv 32 5x5, avgpool, conv 128 5x5, avgpool, dense 8000", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=4),
+    Candidate("conv 32 5x5, avgpool, conv 256 5x5, avgpool, dense 6000", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=4),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 0.3, "threshold": 0.5}),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 1.0}),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "patches", {"whitening": 1.0, "threshold": 0.5}),
@@ -182,7 +191,7 @@ def batches(extractor: Extractor, dataset: Dataset, chosen: NDArray[np.int64], c
         yield extractor.features(images), dataset.labels[part]
         if candidate.flips:
             yield extractor.features(np.ascontiguousarray(images[:, :, ::-1])), dataset.labels[part]
-        for rows, columns in ((1, 0), (-1, 0), (0, 1), (0, -1)) if candidate.shifts else ():
+        for rows, columns in DIRECTIONS[: candidate.shifts]:
             yield extractor.features(np.roll(images, (rows, columns), axis=(1, 2))), dataset.labels[part]
 
 
