@@ -11,7 +11,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from issun import Study
@@ -50,7 +49,6 @@ def main() -> int:
             page.wait_for_timeout(1500)  # the network runs on its first sample
             picture = arguments.output / f"{study.stem}-report.png"
             page.screenshot(path=picture)
-            Image.open(picture).convert("RGB").quantize(128).save(picture, optimize=True)  # a third of the bytes
             window.close()
             print(f"{place.name} ({size / 1e6:.2f} MB), {picture.name}")
         browser.close()
