@@ -91,7 +91,7 @@ def page(results: Path, words: Path) -> str:
     for study in ORDER:
         lines += section(study, found, words)
     if (place := results / "untrained.json").exists():
-        lines += untrained(json.loads(place.read_text()))
+        lines += untrained(json.loads(place.read_text()), tomllib.loads((words / "learned.toml").read_text()).get("untrained"))
     return "\n".join(lines).rstrip() + "\n"
 
 

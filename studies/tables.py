@@ -194,8 +194,8 @@ def times(results: dict[tuple[str, str], Result], keras: dict[str, Any]) -> Iter
     yield ""
 
 
-def untrained(found: dict[str, Any]) -> Iterator[str]:
-    """Yield what `untrained.py` kept: what networks do whose convolutions nobody trained."""
+def untrained(found: dict[str, Any], learned: str | None = None) -> Iterator[str]:
+    """Yield what `untrained.py` kept: what networks do whose convolutions nobody trained, and what one learns from it."""
     yield from ("## How far do untrained convolutions go?", "", "`python studies/untrained.py --data-dir FOLDER`", "")
     yield "Filters from patches of the training images, or drawn; what is fitted to labels is one linear layer. Candidates were compared on"
     yield "validation; the chosen one was made anew from all training images, draw after draw, and measured on the test part once."
@@ -229,6 +229,8 @@ def untrained(found: dict[str, Any]) -> Iterator[str]:
                 yield f"| {f'**{words}**' if text == one['chosen'] else words} | {percent(candidate['validation'])} |"
     about = found["machine"]
     yield from ("", f"On {about['processor']}, {about['cores']} cores, issun {about['versions']['issun']}.", "")
+    if learned:
+        yield from (f"**What one learns:** {' '.join(learned.split())}", "")
 
 
 def parts_of(study: str) -> list[str]:
