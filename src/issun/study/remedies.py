@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from issun.arch.layers import Dropout, Group, Layer
 from issun.arch.layers.groups import leaves
@@ -47,8 +49,8 @@ class Remedy:
         How far the training accuracy was ahead. Dropout and augmentation make training harder while it is measured, so that a part of
         what they narrow is that.
     error : float
-        Standard error of the difference in validation accuracy: from the size of the validation part, and from the seeds where there
-        are several. Both networks see the same images, so that it is rather too large.
+        Standard error of the difference in validation accuracy: from the images, each of which both networks have answered (a pair), and
+        from the seeds where there are several.
     """
 
     name: str
@@ -84,7 +86,7 @@ class _Trained:
     network: str
     validation: float
     gap: float
-    error: float
+    trials: pd.DataFrame
 
 
 def remedies(study: Readable) -> list[Remedy]:
@@ -107,11 +109,11 @@ def remedies(study: Readable) -> list[Remedy]:
         if plainer:
             before = min(plainer, key=lambda other: len(other.used))
             added = {name: setting for name, setting in after.used.items() if name not in before.used}
-            found.append(_remedy(" and ".join(added), ", ".join(added.values()), before, after))
+            found.append(_remedy(study, " and ".join(added), ", ".join(added.values()), before, after))
         shorter = [other for other in same if other.epochs < after.epochs and other.used == after.used]
         if shorter:
             before = max(shorter, key=lambda other: other.epochs)
-            found.append(_remedy("more epochs", f"{before.epochs} → {after.epochs} epochs", before, after))
+            found.append(_remedy(study, "more epochs", f"{before.epochs} → {after.epochs} epochs", before, after))
     return found
 
 
@@ -150,21 +152,32 @@ def _trained(study: Readable) -> list[_Trained]:
                 str(group["network"].iloc[0]),
                 float(group["validation_accuracy"].mean()),
                 float((group["train_accuracy"] - group["validation_accuracy"]).mean()),
-                _standard_error(group),
+                group,
             )
         )
     return found
 
 
-def _standard_error(group: pd.DataFrame) -> float:
-    mean, deviation = mean_and_deviation(group["validation_accuracy"].tolist())
-    images = math.sqrt(max(0.0, mean * (1 - mean)) / int(group["validation_images"].iloc[0]))
-    return math.hypot(images, 0.0 if math.isnan(deviation) else deviation / math.sqrt(len(group)))
-
-
-def _remedy(name: str, setting: str, before: _Trained, after: _Trained) -> Remedy:
-    error = math.hypot(before.error, after.error)
+def _remedy(study: Readable, name: str, setting: str, before: _Trained, after: _Trained) -> Remedy:
+    # Most images are easy for both, or hard for both: only those that one of them alone gets right tell the two apart.
+    apart = _right(study, after) - _right(study, before)
+    error = math.hypot(float(apart.std(ddof=1)) / math.sqrt(len(apart)) if len(apart) > 1 else 1.0, _of_seeds(before), _of_seeds(after))
     return Remedy(name, setting, after.network, before.validation, after.validation, before.gap, after.gap, error)
+
+
+def _right(study: Readable, trained: _Trained) -> NDArray[np.float64]:
+    """Return for each validation image the share of the seeds that got it right."""
+    row = trained.trials.iloc[0].copy()
+    row["best_seed"] = row["seed"]  # as in a row of `networks`, which is found without averaging all trials again
+    said = [study.predictions(row, int(seed)) for seed in trained.trials["seed"]]
+    right: NDArray[np.float64] = np.mean([(one["predicted"] == one["label"]).to_numpy(float) for one in said], axis=0)
+    return right
+
+
+def _of_seeds(trained: _Trained) -> float:
+    """Return the standard error of a mean over seeds; 0 for one, of which nothing is known."""
+    _, deviation = mean_and_deviation(trained.trials["validation_accuracy"].tolist())
+    return 0.0 if math.isnan(deviation) else deviation / math.sqrt(len(trained.trials))
 
 
 def _stripped(layers: Iterable[Layer]) -> tuple[Layer, ...]:
