@@ -86,6 +86,11 @@ def chosen_of(frame: pd.DataFrame, protocol: dict[str, Any]) -> dict[str, Any]:
     return {**chosen(frame), "families": {label: chosen(rows) for label, rows in frame.groupby("label", sort=False)}}
 
 
+def row_of(frame: pd.DataFrame, network: str, recipe_id: str) -> Any:
+    """Return the row of a network as it was trained by a recipe."""
+    return frame[(frame["network"] == network) & (frame["recipe_id"] == recipe_id)].iloc[0]
+
+
 def plain(value: Any) -> Any:
     """Return a value as JSON has it, numbers with six digits that count."""
     if isinstance(value, dict):
@@ -108,7 +113,7 @@ def histories_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> p
     }
     histories = []
     for (network, recipe), label in wanted.items():
-        row = frame[(frame["network"] == network) & (frame["recipe_id"] == recipe)].iloc[0]
+        row = row_of(frame, network, recipe)
         names = {"label": label, "network": network, "recipe_id": recipe, "seed": row["best_seed"]}
         histories.append(study.history(row).assign(**names))
     return pd.concat(histories, ignore_index=True)
@@ -119,8 +124,7 @@ def diagnoses_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> d
     found = {}
     for label, choices in chosen["families"].items():
         if "network" in (best := choices["best"]):
-            row = frame[(frame["network"] == best["network"]) & (frame["recipe_id"] == best["recipe_id"])].iloc[0]
-            diagnosis = diagnosis_of(study, row)
+            diagnosis = diagnosis_of(study, row_of(frame, best["network"], best["recipe_id"]))
             found[label] = {"kind": diagnosis.kind, "sentence": diagnosis.sentence, "advice": diagnosis.advice}
     return found
 
@@ -143,12 +147,11 @@ def families_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> di
     return found
 
 
-def confusions_of(study: Study, chosen: dict[str, Any]) -> dict[str, Any] | None:
+def confusions_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> dict[str, Any] | None:
     """Return what the best network (best seed) takes for what on validation, and its figures for each class."""
     if "network" not in chosen["best"]:
         return None
-    rows = study.networks
-    row = rows[(rows["network"] == chosen["best"]["network"]) & (rows["recipe_id"] == chosen["best"]["recipe_id"])].iloc[0]
+    row = row_of(frame, chosen["best"]["network"], chosen["best"]["recipe_id"])
     pairs, classes = study.confused(row, most=5), study.class_report(row)
     return {
         "label": row["label"],
@@ -202,7 +205,7 @@ def collect(path: Path, folder: Path) -> list[Path]:
     told = list(gains(heads)) if not heads.empty else []
     said = {"diagnoses": diagnoses_of(study, frame, chosen), "remedies": [str(remedy) for remedy in study.remedies()]}
     said |= {"families": families_of(study, frame, chosen)}
-    said |= {"confusions": confusions_of(study, chosen) if "confusion" in protocol["draw"] else None}
+    said |= {"confusions": confusions_of(study, frame, chosen) if "confusion" in protocol["draw"] else None}
     facts = plain(facts_of(study, frame) | said | {"chosen": chosen, "pictures": drawn, "heads": told})
     places[0].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     frame.assign(knobs=frame["knobs"].map(json.dumps))[list(COLUMNS)].to_csv(places[1], index=False, float_format="%.6g")

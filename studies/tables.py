@@ -1,4 +1,4 @@
-"""The tables and sentences of `docs/studies.md`, each from what `collect.py` kept. Needs nothing but Python."""
+"""The tables and sentences of `docs/studies.md`, each from what `collect.py` kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kept import Result, keras_seconds, measured
+
+from issun.show.numbers import duration, mean_text, percent
 
 STUDIES = Path(__file__).resolve().parent
 
@@ -26,18 +28,6 @@ UNTRAINED = {
 
 #: Up to how many networks a table lists all of them; of more, the frontier's and each family's best, up to the second number.
 ALL_ROWS, MOST_ROWS = 20, 12
-
-
-def percent(mean: float, deviation: float = math.nan) -> str:
-    """Return an accuracy as ``97.12 ± 0.10 %``; the deviation is left out where there is one seed."""
-    return f"{100 * mean:.2f}" + ("" if math.isnan(deviation) else f" ± {100 * deviation:.2f}") + " %"
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def figures(study: str, originals: list[dict[str, Any]], results: dict[tuple[str, str], Result]) -> Iterator[str]:
@@ -86,7 +76,7 @@ def networks_table(result: Result) -> Iterator[str]:
         knobs = " ".join(f"{name}={value}" for name, value in row["knobs"].items())
         counts = f"{row['parameters']:,} | {row['trained']:,} | {row['macs']:,} | {row['seeds']}"
         accuracies = (
-            f"{percent(row['train'])} | {percent(row['validation'], row['validation_sd'])} | {percent(row['test'], row['test_sd'])}"
+            f"{percent(row['train'])} | {mean_text(row['validation'], row['validation_sd'])} | {mean_text(row['test'], row['test_sd'])}"
         )
         yield f"| {row['label']} | {knobs} | {counts} | {accuracies} |"
     if len(shown) < len(result.networks):
@@ -102,7 +92,7 @@ def heads_table(result: Result) -> Iterator[str]:
     yield "|---|---|---|---:|---:|---:|---:|---:|---:|"
     for row in result.heads:
         counts = f"{int(row['features']):,} | {int(row['parameters']):,} | {int(row['trained']):,} | {row['draws']}"
-        accuracies = [percent(float(row[part]), float(row[f"{part}_sd"] or "nan")) for part in ("validation", "test")]
+        accuracies = [mean_text(float(row[part]), float(row[f"{part}_sd"] or "nan")) for part in ("validation", "test")]
         star = f" ({row['problem']})" if row["problem"] else ""
         yield f"| {row['extractor']} | {row['layer']} | {row['head']}{star} | {counts} | {' | '.join(accuracies)} |"
     for line in result.facts.get("heads", []):
@@ -213,7 +203,7 @@ def untrained(found: dict[str, Any], learned: str | None = None) -> Iterator[str
         limit = "" if one["minutes"] is None else f" in {one['minutes']:g} min"
         yield (
             f"| {title} | {draw['parameters']:,} | {draw['features']:,} | {len(one['draws'])} "
-            f"| {percent(one['test'], math.nan if one['spread'] is None else one['spread'])} | {one['seconds']:.0f} "
+            f"| {mean_text(one['test'], math.nan if one['spread'] is None else one['spread'])} | {one['seconds']:.0f} "
             f"| {100 * one['least']:g} %{limit}, aim {100 * one['aim']:g} % | {reached} |"
         )
     for name, title in UNTRAINED.items():
