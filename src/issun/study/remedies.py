@@ -50,7 +50,7 @@ class Remedy:
         what they narrow is that.
     error : float
         Standard error of the difference in validation accuracy: from the images, each of which both networks have answered (a pair), and
-        from the seeds where there are several.
+        from the seeds where there are several. One seed says nothing of their spread, and the error is too small then.
     """
 
     name: str
