@@ -30,6 +30,11 @@ class Result:
         target: float | None = self.facts["protocol"]["target"]
         return target
 
+    @property
+    def head_seconds(self) -> float:
+        """How long the heads took, all draws together; a softmax is part of its network's training."""
+        return sum(float(row["seconds"]) * int(row["draws"]) for row in self.heads if row["head"] != "softmax")
+
     def of(self, label: str) -> list[dict[str, Any]]:
         """Return the networks of a family that did not fail."""
         return [row for row in self.networks if row["label"] == label and row["diverged"] < row["seeds"]]

@@ -160,27 +160,30 @@ def curves_in_words(result: Result) -> Iterator[str]:
 
 
 def times(results: dict[tuple[str, str], Result], keras: dict[str, Any]) -> Iterator[str]:
-    """Yield what the studies cost here, and in Keras."""
-    rows, sums = [], [0.0, 0.0]
-    for study, part in [(name, part) for name in ORDER for part in parts_of(name)]:
-        if (result := results.get((study, part))) is None:
-            continue
+    """Yield what the studies cost here, and in Keras; the sum is that of the parts that repeat what was published."""
+    rows, mine, heads, theirs = [], 0.0, 0.0, 0.0
+    published: list[bool] = []
+    for result in (results[study, part] for study in ORDER for part in parts_of(study) if (study, part) in results):
         # Where a run was killed its clock stopped with it: the trials' own seconds are an upper bound then.
         seconds = result.facts["wall_seconds"] or result.facts["training_seconds"]
-        theirs = keras_seconds(result, keras.get("epochs", []))
-        told = "not measured" if theirs is None else duration(theirs)
-        rows.append(f"| {study} | {part} | {sum(result.facts['trials'].values()):,} | {duration(seconds)} | {told} |")
-        if part == "replica" and theirs is not None:
-            sums = [sums[0] + seconds, sums[1] + theirs]
+        of_heads = result.head_seconds
+        elsewhere = keras_seconds(result, keras.get("epochs", []))
+        told = [duration(of_heads) if of_heads else "", "not measured" if elsewhere is None else duration(elsewhere)]
+        study = Path(result.facts["protocol"]["file"]).stem
+        rows.append(f"| {study} | {result.part} | {sum(result.facts['trials'].values()):,} | {duration(seconds)} | {' | '.join(told)} |")
+        if result.facts["protocol"]["as_published"]:
+            published.append(elsewhere is not None)
+            mine, heads, theirs = mine + seconds, heads + of_heads, theirs + (elsewhere or 0.0)
     if not rows:
         return
     yield from ("## What they cost", "")
-    yield "Training and validation by the clock, without heads and pictures. Keras for the same epochs: extrapolated from those of up to"
-    yield "three networks of each family by multiply-accumulates, `model.fit` as the originals called it, without validation"
-    yield f"({keras.get('about', 'not measured yet')}; `python studies/keras_epochs.py`)."
-    yield from ("", "| study | part | trials | issun | Keras |", "|---|---|---:|---:|---:|", *rows)
-    if sums[1]:
-        yield f"| the replicas together | | | **{duration(sums[0])}** | **{duration(sums[1])}** |"
+    yield "Training and validation by the clock, without pictures; heads are classifiers on features, training and search. Keras for the"
+    yield "same epochs: extrapolated from those of up to three networks of each family by multiply-accumulates, `model.fit` as the"
+    yield f"originals called it, without validation ({keras.get('about', 'not measured yet')}; `python studies/keras_epochs.py`)."
+    yield from ("", "| study | part | trials | issun | heads | Keras |", "|---|---|---:|---:|---:|---:|", *rows)
+    if published and all(published):
+        sums = " | ".join(f"**{duration(seconds)}**" for seconds in (mine, heads, theirs))
+        yield f"| those as published, together | | | {sums} |"
     yield ""
 
 
