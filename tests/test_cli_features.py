@@ -52,6 +52,16 @@ def test_json_has_every_draw(issun: Issun) -> None:
     assert again["best"]["test"] == answer["best"]["test"]
 
 
+def test_a_network_without_its_classifier(issun: Issun) -> None:
+    short, whole = (
+        issun.answers("features", "numbers.npz", network, "--threads", "1")["best"] for network in ("conv 4, pool", "conv 4, pool, dense")
+    )
+    assert short | {"seconds": 0} == whole | {"seconds": 0}
+    assert short["layer"] == "2 pool"
+    worth = issun.answers("ablate", "numbers.npz", "conv 4, pool", "--draws", "1", "--epochs", "1", "--no-plot", "--threads", "1")
+    assert "trained" in {row["extractor"] for row in worth["rows"]}
+
+
 def test_features_of_a_model_and_of_a_study(issun: Issun) -> None:
     quick = ("--epochs", "2", "--threads", "1")
     issun.succeeds("train", "numbers.npz", NETWORK, *quick)

@@ -132,6 +132,18 @@ def test_repeats_are_written_out_inside_frozen_groups_too() -> None:
     assert net.layers == (Frozen(group * 2), Classifier(10))
 
 
+def test_a_classifier_is_added_where_none_is() -> None:
+    for text in ("conv n, pool", "conv n, gap", "conv n, dense 6"):
+        completed = parse(text).completed()
+        assert completed == parse(f"{text}, dense")
+        assert completed.text == f"{text}, dense"
+    for text in ("conv n, dense", "dense nobias"):
+        assert parse(text).completed() == parse(text)
+    assert parse_network("conv 8, pool", IMAGE, 7, complete=True) == parse_network("conv 8, pool, dense", IMAGE, 7)
+    with pytest.raises(NetworkError, match="no classifier"):
+        parse_network("conv 8, pool", IMAGE, 7)
+
+
 def test_spaces_and_line_ends_do_not_matter() -> None:
     assert parse("conv   n,pool ,\n\tdense") == parse("conv n, pool, dense")
 

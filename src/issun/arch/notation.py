@@ -89,6 +89,12 @@ class Family:
         except NetworkError as error:
             raise NetworkError(f"{error} (with {values_text(values)})" if values else str(error)) from None
 
+    def completed(self) -> Family:
+        """Return the family with a classifier at its end: itself where `dense` stands there."""
+        if isinstance(self.items[-1], Classifier):
+            return self
+        return replace(self, text=f"{self.text}, dense", items=(*self.items, Classifier(0)))
+
     def _without_values(self, knob: str) -> str:
         hint = nearest(knob, (*LAYER_WORDS, *OPTION_WORDS), 0.75) if len(knob) > 3 else ""
         example = " ".join(f"{name}=1,2,4" for name in self.knobs)
@@ -152,8 +158,8 @@ def parse(text: str) -> Family:
     return Family(text, items, tuple(parser.knobs))
 
 
-def parse_network(text: str, input: Shape, classes: int) -> Net:
-    """Read the text of one network for images of shape `input`.
+def parse_network(text: str, input: Shape, classes: int, complete: bool = False) -> Net:
+    """Read the text of one network for images of shape `input`; `complete` adds a classifier where none stands at its end.
 
     Raises
     ------
@@ -168,7 +174,7 @@ def parse_network(text: str, input: Shape, classes: int) -> Net:
     if family.knobs:
         knob = family.knobs[0]
         raise KnobError(f"`{family}` is a family with the knob `{knob}`, and one network is needed: write a number in place of `{knob}`")
-    return family.bind({}, input, classes)
+    return (family.completed() if complete else family).bind({}, input, classes)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def ablate(
     dataset = loaded(data, data_dir, size, gray, strict, groups)
     for note in dataset.notes:
         remark_on(note)
-    net = parse_network(network, dataset.input, len(dataset.classes))
+    net = parse_network(network, dataset.input, len(dataset.classes), complete=True)
     split = Split(validation)
     given = options.recipe_settings(None, epochs=epochs, augment=augment, scaling=scaling or "standard")
     recipe = Recipe.for_images(len(dataset.parts(split)[0]), **given)

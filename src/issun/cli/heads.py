@@ -10,7 +10,9 @@ import typer
 Network = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NETWORK]", help='A network ("conv 32, pool, dense"), or a saved model (.safetensors); with --study one of its networks.'
+        metavar="[NETWORK]",
+        help='A network ("conv 32, pool"; a classifier at its end may be left out), or a saved model (.safetensors); with --study one of '
+        "its networks.",
     ),
 ]
 Weights = Annotated[

@@ -72,7 +72,7 @@ def sources_of(
     if study is not None:
         return _of_study(study, network, dataset, draws, layer, before)
     if network is None:
-        raise IssunError('give a NETWORK, such as "conv 32, pool, dense", or --study FILE with networks that are trained')
+        raise IssunError('give a NETWORK, such as "conv 32, pool", or --study FILE with networks that are trained')
     if saved:
         model = Model.load(network)
         if model.net.input != dataset.input or len(model.classes) != len(dataset.classes):
@@ -80,7 +80,7 @@ def sources_of(
                              f"{_shape(dataset.input)}, {len(dataset.classes)} classes")  # fmt: skip
         find_row(model.net, layer, before)
         return [trained(model, layer=layer, before=before)]
-    net = parse_network(network, dataset.input, len(dataset.classes))
+    net = parse_network(network, dataset.input, len(dataset.classes), complete=True)
     find_row(net, layer, before)  # what is wrong is told before the first hour
     return untrained(net, kinds_of(weights or "random"), dataset, split, draws=draws or (0,), layer=layer, before=before, scaling=scaling)
 

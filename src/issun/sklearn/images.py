@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from issun.arch.layers import Classifier, shape_text
+from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import Family, parse
 from issun.errors import Cancelled, EstimatorError, IssunError, NetworkError
@@ -72,9 +72,7 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
 
         `complete` adds a classifier where the text has none.
         """
-        family = parse(network)
-        if complete and not isinstance(family.items[-1], Classifier):
-            family = parse(f"{network}, dense")
+        family = parse(network).completed() if complete else parse(network)
         features = self.n_features_in_
         shape = self._wanted_shape(features)
         shapes = [shape] if shape else squarest_first(features)

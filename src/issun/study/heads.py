@@ -51,7 +51,7 @@ def check_heads(prepared: PreparedPart) -> None:
         nets = [trial.net for trial in prepared.plan.trials if prepared.labels.get(_key(trial), trial.family) == entry.family]
         try:
             if entry.network:
-                nets = [parse_network(entry.network, prepared.dataset.input, len(prepared.dataset.classes))]
+                nets = [parse_network(entry.network, prepared.dataset.input, len(prepared.dataset.classes), complete=True)]
             for net in nets:
                 find_row(net, entry.layer, entry.before)
         except IssunError as error:
@@ -123,7 +123,7 @@ def _jobs(prepared: PreparedPart, study: Study) -> Iterator[_Job]:
     split, dataset = prepared.plan.split, prepared.dataset
     for entry in prepared.part.heads:
         if entry.network:
-            net = parse_network(entry.network, dataset.input, len(dataset.classes))
+            net = parse_network(entry.network, dataset.input, len(dataset.classes), complete=True)
             kinds = cast(list[Weights], list(entry.weights))
             draws = entry.seeds or (0,)
             found = untrained(net, kinds, dataset, split, draws=draws, layer=entry.layer, before=entry.before, scaling=entry.scaling)
