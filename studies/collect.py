@@ -6,8 +6,9 @@
 For each study made by `issun run` there are, in `studies/results`:
 
 - `NAME.json`: data, recipes, splits, machine, versions, time, the networks that were chosen, with their test figures, what the learning
-  curves of each family's best say, what remedies did, each family's number of parameters as a polynomial, where the parameters of its
-  smallest sufficient network sit, and the classes that the best network confuses;
+  curves of each family's best say, and how many of all networks say what, how the accuracy goes with each knob, what remedies did, each
+  family's number of parameters as a polynomial, where the parameters of its smallest sufficient network sit, and the classes that the
+  best network confuses;
 - `NAME-networks.csv`: every network, its figures averaged over seeds;
 - `NAME-histories.csv`: each epoch of the best and of the smallest sufficient network of each family, best seed on validation;
 - `NAME-heads.csv`: heads on features, where the study has some, averaged over seeds, beside the networks' own softmax;
@@ -23,6 +24,7 @@ import json
 import math
 import shutil
 import sys
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,24 @@ def diagnoses_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> d
     return found
 
 
+def kinds_of(study: Study, frame: pd.DataFrame) -> dict[str, int]:
+    """Return how many networks' learning curves (best seed) say what: not only those of the best."""
+    learned = frame[frame["diverged"] < frame["seeds"]]
+    kinds = Counter(diagnosis_of(study, row).kind for _, row in learned.iterrows())
+    kinds["diverged"] += len(frame) - len(learned)
+    return {kind: count for kind, count in kinds.most_common() if count}
+
+
+def correlations_of(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return, for each family with several knobs, the rank correlation (Spearman's) of each with the validation accuracy."""
+    found: dict[str, dict[str, float]] = {}
+    for label, rows in frame[frame["diverged"] < frame["seeds"]].groupby("label", sort=False):
+        knobs = pd.DataFrame(rows["knobs"].tolist(), index=rows.index)
+        if knobs.shape[1] > 1 and (knobs.nunique() > 1).all():
+            found[str(label)] = knobs.corrwith(rows["validation"], method="spearman").to_dict()
+    return found
+
+
 def families_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return of each family its text, its number of parameters as a polynomial, and the layers of its smallest sufficient network (where
     none is sufficient, of its best one)."""
@@ -204,7 +224,7 @@ def collect(path: Path, folder: Path) -> list[Path]:
         means.assign(settings=means["settings"].map(json.dumps)).to_csv(places[-1], index=False, float_format="%.6g")
     told = list(gains(heads)) if not heads.empty else []
     said = {"diagnoses": diagnoses_of(study, frame, chosen), "remedies": [str(remedy) for remedy in study.remedies()]}
-    said |= {"families": families_of(study, frame, chosen)}
+    said |= {"kinds": kinds_of(study, frame), "correlations": correlations_of(frame), "families": families_of(study, frame, chosen)}
     said |= {"confusions": confusions_of(study, frame, chosen) if "confusion" in protocol["draw"] else None}
     facts = plain(facts_of(study, frame) | said | {"chosen": chosen, "pictures": drawn, "heads": told})
     places[0].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

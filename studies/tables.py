@@ -26,6 +26,16 @@ UNTRAINED = {
     "cifar10": "CIFAR-10, any size",
 }
 
+#: What the curves of so many networks say, by the kind of diagnosis.
+KINDS = {
+    "overfits": "overfit",
+    "improving": "were still improving",
+    "plateau": "levelled off",
+    "chance": "never left chance",
+    "diverged": "diverged",
+    "too short": "were trained for too few epochs to say",
+}
+
 #: Up to how many networks a table lists all of them; of more, the frontier's and each family's best, up to the second number.
 ALL_ROWS, MOST_ROWS = 20, 12
 
@@ -154,6 +164,13 @@ def curves_in_words(result: Result) -> Iterator[str]:
         yield from ("", "What the learning curves of the best network of each family say (its best seed):", "")
         for label, said in result.facts["diagnoses"].items():
             yield f"- {label}: {said['sentence']}. To try next: {said['advice']}."
+    kinds = result.facts["kinds"]
+    if sum(kinds.values()) > len(result.facts["diagnoses"]):
+        counts = ", ".join(f"{'all ' if len(kinds) == 1 else ''}{count} {KINDS[kind]}" for kind, count in kinds.items())
+        yield from ("", f"And those of all networks: {counts}.")
+    for label, ranks in result.facts["correlations"].items():
+        told = ", ".join(f"{value:.2f} with {knob}" for knob, value in ranks.items())
+        yield from ("", f"Rank correlation (Spearman's) of the validation accuracy in {label}: {told}.")
     if result.facts["remedies"]:
         yield from ("", "What each remedy did, all else the same:", "")
         yield from (f"- {line}." for line in result.facts["remedies"])

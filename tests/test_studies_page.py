@@ -9,12 +9,15 @@ import re
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from cli_runner import Issun
 from conftest import ROOT
@@ -130,6 +133,32 @@ def test_the_page_says_what_was_found(made: Path, scripts: Any, tables: ModuleTy
     assert sorted(pictures) == sorted(re.findall(r"\(images/studies/(\S+\.png)\)", text))
     assert re.findall(r"\(../studies/results/(\S+\.png)\)", text) == ["random-features-better-confusion.png"]
     assert (made / "results" / "random-features-better-confusion.png").read_bytes() == b"drawn"
+
+
+def test_curves_of_all_networks_and_what_goes_with_the_accuracy(made: Path, scripts: Any, tables: ModuleType) -> None:
+    collect, kept, _ = scripts
+    collect.collect(made / "random-features-better.sqlite", made / "results")
+    result = kept.read_results(made / "results")["random-features", "better"]
+    # Of one epoch nothing is said.
+    assert result.facts["kinds"] == {"too short": len(result.networks)}
+    assert result.facts["correlations"] == {}
+    facts = result.facts | {"kinds": {"overfits": 5, "chance": 2}, "correlations": {"grid": {"c": 0.25, "d": 1.0}}, "diagnoses": {}}
+    lines = list(tables.curves_in_words(replace(result, facts=facts)))
+    assert "And those of all networks: 5 overfit, 2 never left chance." in lines
+    assert "Rank correlation (Spearman's) of the validation accuracy in grid: 0.25 with c, 1.00 with d." in lines
+
+
+def test_ranks_are_spearman_s(scripts: Any) -> None:
+    collect, _, _ = scripts
+    grid = pd.DataFrame({"c": [1, 1, 2, 2, 3], "d": [1, 2, 1, 2, 9]})
+    frame = pd.DataFrame(
+        {"label": "grid", "knobs": grid.to_dict("records"), "validation": [0.1, 0.4, 0.2, 0.5, 0.9], "diverged": 0, "seeds": 1}
+    )
+    one = pd.DataFrame({"label": "line", "knobs": [{"n": 1}, {"n": 2}], "validation": [0.1, 0.2], "diverged": 0, "seeds": 1})
+    failed = pd.DataFrame({"label": "grid", "knobs": [{"c": 9, "d": 9}], "validation": [0.0], "diverged": 1, "seeds": 1})
+    found = collect.correlations_of(pd.concat([frame, one, failed], ignore_index=True))
+    expected = {name: spearmanr(grid[name], frame["validation"]).statistic for name in grid}
+    assert found == {"grid": pytest.approx(expected)}
 
 
 def test_sizes_and_where_the_parameters_sit(made: Path, scripts: Any, tables: ModuleType) -> None:
