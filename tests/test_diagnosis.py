@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,23 @@ def test_a_plateau_says_since_when_and_what_next() -> None:
     ahead = diagnose(level(gap=0.06), 10, images=IMAGES)
     assert ahead.kind == "plateau"
     assert "training is ahead" in ahead.advice
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_validation_that_jumps_is_no_limit_while_training_rises(seed: int) -> None:
+    """As the penalised network at epoch 30: was it as good as it gets, or was it not to be seen?"""
+    e = epochs(40)
+    train = 0.45 + 0.0015 * e
+    jumps = 0.05 * np.random.default_rng(seed).choice([-1.0, 1.0], 40)
+    flat = np.full(40, 0.47)
+    shaken = diagnose(history(train, flat + jumps), 10, images=IMAGES, schedule="constant")
+    assert shaken.kind in ("plateau", "improving")
+    if shaken.kind == "plateau":
+        assert re.search(r"as far as can be told: .*training still rises, but validation jumps by 0\.\d\d from", shaken.sentence)
+        assert "a learning rate that falls" in shaken.advice
+    # Without the jumps it is seen that validation does not follow; and where training is flat too, jumps change nothing.
+    assert "as good as it gets" in diagnose(history(train, flat), 10, images=IMAGES, schedule="constant").sentence
+    assert "as good as it gets" in diagnose(history(np.full(40, 0.49), flat + jumps), 10, images=IMAGES, schedule="constant").sentence
 
 
 def test_a_flat_end_of_a_schedule_is_no_plateau_yet() -> None:

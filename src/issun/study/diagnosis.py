@@ -12,7 +12,7 @@ least change that counts at all. Levels at the end are means over the last fifth
 5. *overfits*: the validation loss rose from its lowest while the training loss fell, and training is ahead; or the validation accuracy
    fell from its highest while the training accuracy rose (this needs no gap: with dropout or augmentation the training figures lie
    below the validation's); or training is far ahead of a validation accuracy that no longer rises.
-6. *plateau*: none of these.
+6. *plateau*: none of these; where training still rises and the noise of validation allows that it does too, the sentence says so.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from issun.study.trends import LEAST_CHANGE, Curve, Curves, noise, reached_since, smoothed, trend
+from issun.study.trends import LEAST_CHANGE, Curve, Curves, Trend, noise, reached_since, smoothed, trend
 
 Kind = Literal["diverged", "too short", "chance", "overfits", "improving", "plateau"]
 
@@ -181,22 +181,27 @@ def _guessing(curves: Curves, guess: float) -> Diagnosis | None:
     return _made("diverged", sentence, "a lower learning rate (a third of it), clip_norm 1, or keep the best epoch", back + 1, curves)
 
 
+def _last_third(curves: Curves) -> int:
+    return max(min(curves.count, 8), round(curves.count / 3))
+
+
+def _trends(curves: Curves, count: int) -> tuple[Trend, Trend]:
+    """Return the trends of the training and the validation accuracy over so many epochs at the end."""
+    train, validation = (trend(curve[-count:], noise(curve)) for curve in (curves.train, curves.validation))
+    return train, validation
+
+
 def _rising(curves: Curves, schedule: str | None) -> int:
     """Return over how many epochs at the end the accuracy rises and still goes on rising; 0 where it does not."""
-    count = max(min(curves.count, 8), round(curves.count / 3))
+    count = _last_third(curves)
     late = max(3, count // 2)
     part = late / count
     # The last third of a training whose rate runs out rises in any case.
     least, factor = curves.least, 2 if schedule in ANNEALED else 1
     needed = factor * max(least, curves.error)
-    deviations = noise(curves.train), noise(curves.validation)
-    train, validation = (
-        trend(curve[-count:], deviation) for curve, deviation in zip((curves.train, curves.validation), deviations, strict=True)
-    )
+    train, validation = _trends(curves, count)
     follows = train.rises(2 * factor * least) and validation.rise >= max(FOLLOWS * train.rise, factor * least) and curves.gap < LARGE_GAP
-    late_train, late_validation = (
-        trend(curve[-late:], deviation) for curve, deviation in zip((curves.train, curves.validation), deviations, strict=True)
-    )
+    late_train, late_validation = _trends(curves, late)
     # In a few steep epochs noise cannot be told from the curve's own bend, but then every one of them rises.
     steady = bool((np.diff(curves.train[-late:]) > 0).all()) and late_train.rise >= 2 * least
     learns = (steady or late_train.rises(least * part)) and curves.gap < LARGE_GAP
@@ -263,8 +268,22 @@ def _settled(curves: Curves) -> int:
     return reached_since(before, curves.level(curves.validation), tolerance)
 
 
+def _unsure(curves: Curves) -> bool:
+    """Whether training still rises, and validation jumps so much that it may rise as fast, or not at all."""
+    train, validation = _trends(curves, _last_third(curves))
+    return train.rises(2 * curves.least) and validation.rise + 2 * validation.error >= train.rise
+
+
 def _plateau(curves: Curves, schedule: str | None, used: Collection[str]) -> Diagnosis:
     since = _settled(curves) + 1
+    if schedule not in ANNEALED and _unsure(curves):
+        jumps = noise(curves.validation)
+        sentence = (
+            f"no longer improving as far as can be told: {_ends(curves)}; training still rises, but validation jumps by "
+            f"{jumps:.{2 if jumps >= 0.01 else 3}f} from epoch to epoch"
+        )
+        advice = "a learning rate that falls towards the end, which stills the jumps; then more epochs"
+        return _made("plateau", sentence, advice, since, curves)
     if schedule in ANNEALED and since > curves.count / 2:  # by then the rate is half of what it was, or less
         sentence = f"levelled off in epoch {since} of {curves.count}, as the rate of its {schedule} schedule ran out: {_ends(curves)}"
         first = "twice the epochs once, since only that tells whether it can learn more; then "
