@@ -131,18 +131,15 @@ def diagnoses_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> d
     return found
 
 
-def kinds_of(study: Study, frame: pd.DataFrame) -> dict[str, int]:
-    """Return how many networks' learning curves (best seed) say what: not only those of the best."""
-    learned = frame[frame["diverged"] < frame["seeds"]]
-    kinds = Counter(diagnosis_of(study, row).kind for _, row in learned.iterrows())
-    kinds["diverged"] += len(frame) - len(learned)
-    return {kind: count for kind, count in kinds.most_common() if count}
+def kinds_of(study: Study, frame: pd.DataFrame) -> list[str]:
+    """Return what kind of diagnosis the learning curves of each network (best seed) get: not only those of the best."""
+    return ["diverged" if row["diverged"] == row["seeds"] else diagnosis_of(study, row).kind for _, row in frame.iterrows()]
 
 
 def correlations_of(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Return, for each family with several knobs, the rank correlation (Spearman's) of each with the validation accuracy."""
     found: dict[str, dict[str, float]] = {}
-    for label, rows in frame[frame["diverged"] < frame["seeds"]].groupby("label", sort=False):
+    for label, rows in frame.groupby("label", sort=False):
         knobs = pd.DataFrame(rows["knobs"].tolist(), index=rows.index)
         if knobs.shape[1] > 1 and (knobs.nunique() > 1).all():
             found[str(label)] = knobs.corrwith(rows["validation"], method="spearman").to_dict()
@@ -224,7 +221,10 @@ def collect(path: Path, folder: Path) -> list[Path]:
         means.assign(settings=means["settings"].map(json.dumps)).to_csv(places[-1], index=False, float_format="%.6g")
     told = list(gains(heads)) if not heads.empty else []
     said = {"diagnoses": diagnoses_of(study, frame, chosen), "remedies": [str(remedy) for remedy in study.remedies()]}
-    said |= {"kinds": kinds_of(study, frame), "correlations": correlations_of(frame), "families": families_of(study, frame, chosen)}
+    kinds = kinds_of(study, frame)
+    learned = frame[[kind not in ("chance", "diverged") for kind in kinds]]  # among the others the order is that of noise
+    said |= {"kinds": dict(Counter(kinds).most_common()), "correlations": correlations_of(learned)}
+    said |= {"families": families_of(study, frame, chosen)}
     said |= {"confusions": confusions_of(study, frame, chosen) if "confusion" in protocol["draw"] else None}
     facts = plain(facts_of(study, frame) | said | {"chosen": chosen, "pictures": drawn, "heads": told})
     places[0].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

@@ -170,7 +170,8 @@ def curves_in_words(result: Result) -> Iterator[str]:
         yield from ("", f"And those of all networks: {counts}.")
     for label, ranks in result.facts["correlations"].items():
         told = ", ".join(f"{value:.2f} with {knob}" for knob, value in ranks.items())
-        yield from ("", f"Rank correlation (Spearman's) of the validation accuracy in {label}: {told}.")
+        among = ", of those that learned anything" if kinds.keys() & {"chance", "diverged"} else ""
+        yield from ("", f"Rank correlation (Spearman's) of the validation accuracy in {label}{among}: {told}.")
     if result.facts["remedies"]:
         yield from ("", "What each remedy did, all else the same:", "")
         yield from (f"- {line}." for line in result.facts["remedies"])

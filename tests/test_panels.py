@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,8 @@ from issun.show.scatter import scatter_figure
 from issun.study.per_class import class_report, confused_pairs
 from test_figures import RISING, networks
 
+LONG = "Capacity, and what it costs (as published: watched on the last 10 % of the training images)"
+
 MATRIX = np.array([[50, 1, 0], [7, 40, 2], [3, 0, 60]])
 NAMES = ("cat", "dog", "car")
 NET = parse_network("conv 4, pool, frozen (conv 8), dense", (8, 8, 1), 10)
@@ -38,6 +41,19 @@ def history(count: int = 12, kept: int = 12) -> pd.DataFrame:
 def table(rows: int = 3, columns: int = 4) -> pd.DataFrame:
     values = 0.4 + 0.01 * np.arange(rows * columns).reshape(rows, columns)
     return pd.DataFrame(values, pd.Index(2 ** np.arange(rows), name="d"), pd.Index(np.arange(2, 2 + columns), name="c"))
+
+
+@pytest.mark.parametrize("title", ["Short", LONG, f"{LONG[:-1]} and of others, and of others)", "no parentheses " * 7])
+def test_a_title_stays_in_its_picture(title: str) -> None:
+    figure = show.heatmap_figure(table(3, 10), title=title, subtitle="what the accuracy is of")
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    assert "".join(text.get_text() for text in figure.texts).startswith(title.split(" (")[0])
+    boxes = [text.get_window_extent(renderer) for text in figure.texts]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in boxes)
+    # One below the other, the title, what stood in parentheses, and the subtitle.
+    boxes.sort(key=lambda box: -box.y0)
+    assert all(upper.y0 >= lower.y1 - 1 for upper, lower in itertools.pairwise(boxes))
+    assert len(boxes) == (3 if "(" in title else 2)
 
 
 def grid() -> pd.DataFrame:

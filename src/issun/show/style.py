@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 #: Colours that people with any kind of colour vision tell apart (Okabe & Ito 2008, then Tol's "muted"), each with a marker of its own.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255", "#999933", "#4D4D4D")
@@ -29,19 +30,48 @@ def plain_axes(axes: Axes) -> None:
 
 
 def title_above(figure: Figure, title: str) -> None:
-    """Write the title, if there is one, into the upper left corner, 0.27 inches below the edge."""
-    if title:
-        width, height = figure.get_size_inches()
-        figure.text(0.2 / width, 1 - 0.27 / height, title, fontsize=12.5, color=INK, fontweight="bold", va="center")
+    """Write the title, if there is one, into the upper left corner, about 0.27 inches below the edge.
+
+    Of one that is too long for the figure, what stands in parentheses at its end goes into a second line; what is too long even so gets
+    smaller.
+    """
+    if not title:
+        return
+    width, height = figure.get_size_inches()
+    left = 0.2 / width
+    line = figure.text(left, 1 - 0.27 / height, title, fontsize=12.5, color=INK, fontweight="bold", va="center", parse_math=False)
+    if not _fits(figure, line) and title.endswith(")") and " (" in title:
+        first, rest = title[:-1].split(" (", 1)
+        line.set_text(first)
+        line.set_y(1 - 0.18 / height)
+        below = figure.text(left, 1 - 0.37 / height, rest, fontsize=9.5, color=PALE, va="center", parse_math=False)
+        _fit(figure, below)
+    _fit(figure, line)
+
+
+def _fits(figure: Figure, text: Text) -> bool:
+    """Whether a text ends at least 0.2 inches before the right edge."""
+    return bool(text.get_window_extent(_renderer(figure)).x1 <= (figure.get_size_inches()[0] - 0.2) * figure.dpi)
+
+
+def _fit(figure: Figure, text: Text) -> None:
+    size = float(text.get_fontsize())
+    while not _fits(figure, text) and size > 6:
+        size -= 0.5
+        text.set_fontsize(size)
+
+
+def _renderer(figure: Figure) -> RendererAgg:
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
+    renderer: RendererAgg = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    return renderer
 
 
 def renderer_of(axes: Axes) -> RendererAgg:
     """Return what measures the texts of the figure that `axes` belongs to."""
     figure = axes.get_figure(root=True)
     assert figure is not None, "axes that belong to no figure"
-    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
-    renderer: RendererAgg = canvas.get_renderer()  # type: ignore[no-untyped-call]
-    return renderer
+    return _renderer(figure)
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
