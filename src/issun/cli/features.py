@@ -27,6 +27,15 @@ def features(
     scaling: heads.Scaling = "standard",
     validation: options.Validation = 0.1,
     table: Annotated[Path | None, typer.Option("--table", help="Also write every draw, and all settings, to this .csv file.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Save the linear head (ridge, logistic, linear-svm) that is best on validation, with its layers, as a model "
+            "(.safetensors).",
+        ),
+    ] = None,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
     size: options.Size = None,
@@ -41,6 +50,7 @@ def features(
 
     Example: issun features mnist "conv 32 5x5, pool, dense" --weights random,patches --head ridge,svm
     """
+    from issun.cli.head_model import saved_head
     from issun.cli.head_progress import HeadView
     from issun.cli.loading import loaded
     from issun.cli.output import print_json, remark_on, results
@@ -49,12 +59,16 @@ def features(
     from issun.cli.wishes import head_wishes, source_name
     from issun.data.dataset import Split
     from issun.errors import IssunError
+    from issun.features.as_model import BestLinear
     from issun.features.comparing import compare, summary
     from issun.show.heads import best_line, heads_table
 
     wishes = head_wishes(head, settings, grid, halving, search_images, refit)
-    if table is not None and not table.absolute().parent.is_dir():
-        raise IssunError(f"--table (={table}) cannot be written: there is no folder {table.absolute().parent}; make it first")
+    for option, path in (("--table", table), ("--output", output)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise IssunError(f"{option} (={path}) cannot be written: there is no folder {path.absolute().parent}; make it first")
+    if output is not None and not any(wish.head.linear for wish in wishes):
+        raise IssunError(f"--output (={output}) needs a linear head: ask for --head ridge, logistic or linear-svm too")
     asked = None if seeds is None else values.seeds(seeds, "--seeds")
     draws = range(asked) if isinstance(asked, int) else asked
     if draws is not None and not len(draws):
@@ -66,13 +80,18 @@ def features(
     found = sources_of(network, study, dataset, split, weights=weights, draws=draws, layer=layer, before=before, scaling=scaling)
     if study is not None:
         dataset = study_images(study, dataset)
+    kept = None if output is None else BestLinear()
     with HeadView() as view:
         frame = compare(
-            found, wishes, dataset, split, threads=threads, report=lambda source, moment: view(source_name(source, found), moment)
+            *(found, wishes, dataset, split),
+            threads=threads,
+            report=lambda source, moment: view(source_name(source, found), moment),
+            keep=kept,
         )
     means = summary(frame)
     if table is not None:
         frame.to_csv(table, index=False)
+    saved = None if kept is None or output is None else saved_head(kept, output, dataset, split)
     if as_json:
         train, held = dataset.parts(split)
         print_json(
@@ -84,14 +103,19 @@ def features(
                 "rows": means.to_dict("records"),
                 "draws": frame.to_dict("records"),
                 "best": means.sort_values("validation", ascending=False, kind="stable").iloc[0].to_dict(),
+                "model": output if isinstance(saved, list) else None,
             }
         )
-        return
-    console = results()
-    console.print(f"{dataset.name}: features of layer {means['layer'].iloc[0]}", soft_wrap=True)
-    console.print()
-    console.print(heads_table(means))
-    console.print()
-    console.print(best_line(means), soft_wrap=True)
-    if table is not None:
-        console.print(f"Table  {shown(table.absolute())}", soft_wrap=True)
+    else:
+        console = results()
+        console.print(f"{dataset.name}: features of layer {means['layer'].iloc[0]}", soft_wrap=True)
+        console.print()
+        console.print(heads_table(means))
+        console.print()
+        console.print(best_line(means), soft_wrap=True)
+        if table is not None:
+            console.print(f"Table  {shown(table.absolute())}", soft_wrap=True)
+        for line in saved if isinstance(saved, list) else ():
+            console.print(line, soft_wrap=True)
+    if isinstance(saved, IssunError):
+        raise saved

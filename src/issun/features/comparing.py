@@ -151,6 +151,7 @@ def compare(
     *,
     threads: int | None = None,
     report: Callable[[Source, HeadProgress], None] | None = None,
+    keep: Callable[[Source, Extractor, HeadResult], None] | None = None,
 ) -> pd.DataFrame:
     """Train each head on each extractor's features.
 
@@ -165,6 +166,8 @@ def compare(
     threads : int, optional
     report : callable, optional
         Called with the source and a `HeadProgress` whenever there is something to tell.
+    keep : callable, optional
+        Called with each source, its extractor and what came of a head, which are forgotten else.
 
     Returns
     -------
@@ -185,7 +188,10 @@ def compare(
         extractor = source.make()
         parts = parts_of(extractor, dataset, split, threads, tell)
         for wish in heads:
-            rows.append(row_of(source, extractor, train_head(wish, parts, seed=source.draw, threads=threads, report=tell)))
+            result = train_head(wish, parts, seed=source.draw, threads=threads, report=tell)
+            rows.append(row_of(source, extractor, result))
+            if keep is not None:
+                keep(source, extractor, result)
     return pd.DataFrame(rows)
 
 

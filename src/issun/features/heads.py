@@ -33,6 +33,8 @@ class Head:
         Values that a search tries.
     search_images : int or None
         The most images that a search learns from, since the time grows faster than their number; None: all.
+    linear : bool
+        Whether its answer is a score for each class that is linear in the features, so that it can become a network's classifier.
     single : bool
         Whether its training keeps one thread busy only, so that a search trains several at once.
     """
@@ -42,6 +44,7 @@ class Head:
     settings: Mapping[str, Any]
     grid: Mapping[str, tuple[Any, ...]]
     search_images: int | None
+    linear: bool
     single: bool
     module: str = ""
     estimator: str = ""
@@ -155,6 +158,7 @@ HEADS: dict[str, Head] = {
             {"standardise": True, "strength": 1e-3},
             {},
             None,
+            True,
             False,
         ),
         Head(
@@ -163,6 +167,7 @@ HEADS: dict[str, Head] = {
             {"standardise": True, "C": 0.1, "max_iter": 1000},
             {"C": (0.001, 0.01, 0.1, 1.0)},
             20_000,
+            True,
             False,
             "linear_model",
             "LogisticRegression",
@@ -173,6 +178,7 @@ HEADS: dict[str, Head] = {
             {"standardise": True, "C": 0.01, "max_iter": 1000},
             {"C": (0.0001, 0.001, 0.01, 0.1)},
             20_000,
+            True,
             False,
         ),
         Head(
@@ -181,6 +187,7 @@ HEADS: dict[str, Head] = {
             {"standardise": True, "C": 1.0, "gamma": "scale", "max_iter": None},
             {"C": (1.0, 3.0, 10.0), "gamma": ("0.1 scale", "0.3 scale", "scale", "3 scale")},
             5_000,
+            False,
             True,
             "svm",
             "SVC",
@@ -192,6 +199,7 @@ HEADS: dict[str, Head] = {
             {"max_features": ("sqrt", 0.1), "min_samples_leaf": (1, 3)},
             10_000,
             False,
+            False,
             "ensemble",
             "RandomForestClassifier",
         ),
@@ -201,6 +209,7 @@ HEADS: dict[str, Head] = {
             {"standardise": True, "n_neighbors": 5, "weights": "distance"},
             {"standardise": (True, False), "n_neighbors": (1, 3, 5, 10, 20)},
             20_000,
+            False,
             False,
             "neighbors",
             "KNeighborsClassifier",

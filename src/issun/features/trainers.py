@@ -48,6 +48,21 @@ class Fitted:
         ]
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
+    def linear(self) -> LinearWeights | None:
+        """Return the head as weights of the features as they come, with a score for each class that it has seen; None where it is none."""
+        if isinstance(self.model, LinearWeights):
+            return self.model
+        if not _is_linear(self.model):
+            return None
+        weights, offsets = np.asarray(self.model.coef_, np.float64).T, np.asarray(self.model.intercept_, np.float64)
+        if weights.shape[1] == 1:  # of two classes, what speaks for the second
+            weights, offsets = weights * [-0.5, 0.5], offsets * [-0.5, 0.5]
+        if self.scaler is not None:
+            mean, deviation = self.scaler
+            weights = weights / deviation[:, None]
+            offsets = offsets - mean @ weights
+        return LinearWeights(weights.astype(np.float32), offsets.astype(np.float32))
+
 
 class Trainer(Protocol):
     """Training images and their labels, ready for a head of any settings."""
