@@ -153,3 +153,31 @@ def test_dead_features_are_told(issun: Issun) -> None:
 def test_more_features_than_memory_are_told_before_they_are_made(issun: Issun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("issun.features.extractor.memory_limit", lambda: 10_000)
     assert "of 400 images take" in issun.fails("features", "numbers.npz", NETWORK, "--layer", "pool")
+
+
+def test_how_filters_are_taken_from_patches(issun: Issun) -> None:
+    def tested(*options: str) -> list[float]:
+        answer = issun.answers("features", "numbers.npz", "conv 6, pool", "--threads", "1", *options)
+        return [row["test"] for row in answer["draws"]]
+
+    own = tested("--weights", "kmeans,pca")
+    assert tested("--weights", "kmeans,pca", "--whitening", "0.1", "--threshold", "0.5") == own
+    whitened, other = tested("--weights", "kmeans,pca", "--whitening", "30")
+    assert (whitened != own[0], other == own[1]) == (True, True)  # components are not whitened
+    assert tested("--weights", "kmeans,pca", "--threshold", "-1")[1] != own[1]
+    issun.succeeds("ablate", "numbers.npz", NETWORK, "--draws", "1", "--epochs", "1", "--whitening", "1", "--no-plot")
+    issun.succeeds("project", "numbers.npz", NETWORK, "--weights", "kmeans", "--whitening", "1", "--method", "pca")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--weights", "random,pca", "--whitening", "1"), "--whitening (=1) is for --weights patches, kmeans"),
+        (("--threshold", "0"), "--threshold (=0) is for --weights patches, kmeans, pca"),
+        (("--weights", "kmeans", "--whitening", "0"), "`whitening` (=0) must be a finite number above 0"),
+    ],
+)
+def test_patches_that_cannot_be(issun: Issun, options: tuple[str, ...], words: str) -> None:
+    done = issun.run("features", "numbers.npz", NETWORK, *options)
+    assert done.code == 2
+    assert words in done.err

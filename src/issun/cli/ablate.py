@@ -15,6 +15,8 @@ def ablate(
     network: Annotated[str, typer.Argument(metavar="NETWORK", help='A network without knobs: "conv 8, pool, conv 16, pool, dense".')],
     head: heads.HeadNames = "ridge",
     weights: Annotated[str, typer.Option("--weights", help="Of the untrained convolutions; several with commas.")] = "random,patches,pca",
+    whitening: heads.Whitening = None,
+    threshold: heads.Threshold = None,
     layer: heads.Layer = None,
     seeds: Annotated[str, typer.Option("--seeds", "--draws", help="How many draws of weights, and trainings; or which.")] = "5",
     output: Annotated[
@@ -49,7 +51,7 @@ def ablate(
     from issun.cli.loading import loaded
     from issun.cli.output import print_json, remark_on, results
     from issun.cli.report import shown
-    from issun.cli.sources import kinds_of
+    from issun.cli.sources import kinds_of, patches_of
     from issun.cli.wishes import head_wishes, source_name
     from issun.data.dataset import Split
     from issun.engine.fitting import Epoch
@@ -73,6 +75,7 @@ def ablate(
     if not len(draws):
         raise IssunError("--draws (=0) must be at least 1")
     kinds = kinds_of(weights)
+    patches = patches_of(kinds, whitening, threshold)
     dataset = loaded(data, data_dir, size, gray, strict, groups)
     for note in dataset.notes:
         remark_on(note)
@@ -86,7 +89,15 @@ def ablate(
             event = f"epoch {line.epoch} of {recipe.epochs}, validation {100 * line.validation_accuracy:.2f} %"
             view(f"training, seed {seed}", HeadProgress("softmax", line.epoch, recipe.epochs, None, event))
 
-        parts = ablation(net, dataset, split, recipe, weights=kinds, draws=draws, layer=layer, threads=threads, on_epoch=note_epoch)
+        parts = ablation(
+            *(net, dataset, split, recipe),
+            weights=kinds,
+            draws=draws,
+            layer=layer,
+            patches=patches,
+            threads=threads,
+            on_epoch=note_epoch,
+        )
         frame = compare(parts, wishes, dataset, split, threads=threads, report=lambda part, moment: view(source_name(part, parts), moment))
     means = summary(frame)
     picture = None

@@ -24,6 +24,8 @@ def features(
     search_images: heads.SearchImages = None,
     settings: heads.Set = None,
     refit: heads.Refit = False,
+    whitening: heads.Whitening = None,
+    threshold: heads.Threshold = None,
     scaling: heads.Scaling = "standard",
     validation: options.Validation = 0.1,
     table: Annotated[Path | None, typer.Option("--table", help="Also write every draw, and all settings, to this .csv file.")] = None,
@@ -77,7 +79,16 @@ def features(
     for note in dataset.notes:
         remark_on(note)
     split = Split(validation) if study is None else study_split(study, network)
-    found = sources_of(network, study, dataset, split, weights=weights, draws=draws, layer=layer, before=before, scaling=scaling)
+    found = sources_of(
+        *(network, study, dataset, split),
+        weights=weights,
+        draws=draws,
+        layer=layer,
+        before=before,
+        scaling=scaling,
+        whitening=whitening,
+        threshold=threshold,
+    )
     if study is not None:
         dataset = study_images(study, dataset)
     kept = None if output is None else BestLinear()

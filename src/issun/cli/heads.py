@@ -27,6 +27,21 @@ Layer = Annotated[
 ]
 Before = Annotated[bool, typer.Option("--before", help="Before the layer's activation.")]
 StudyAt = Annotated[Path | None, typer.Option("--study", help="Take the trained networks of this study.")]
+Whitening = Annotated[
+    float | None,
+    typer.Option(
+        "--whitening",
+        help="Of patches and kmeans: what is added to every variance, as a share of their mean. Digits want about 1, photographs little. "
+        "Default: 0.1.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        help="Of patches, kmeans and pca: what a response must exceed to pass a ReLU, in deviations. Default: 0.5.",
+    ),
+]
 Scaling = Annotated[str, typer.Option("--scaling", help="Of the images, for untrained networks: unit, standard or raw.")]
 HeadNames = Annotated[
     str, typer.Option("--head", help="ridge, logistic, linear-svm, svm, forest, neighbours; several with commas.", show_default=True)

@@ -25,6 +25,8 @@ def project(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The picture: .png, .svg or .pdf; coordinates go to a .csv beside it.")
     ] = Path("projection.png"),
+    whitening: heads.Whitening = None,
+    threshold: heads.Threshold = None,
     scaling: heads.Scaling = "standard",
     validation: options.Validation = 0.1,
     threads: options.Threads = None,
@@ -69,7 +71,14 @@ def project(
         remark_on(note)
     split = Split(validation) if study is None else study_split(study, network)
     found = sources_of(
-        network, study, dataset, split, weights=weights, draws=None if study else (seed,), layer=layer, before=before, scaling=scaling
+        *(network, study, dataset, split),
+        weights=weights,
+        draws=None if study else (seed,),
+        layer=layer,
+        before=before,
+        scaling=scaling,
+        whitening=whitening,
+        threshold=threshold,
     )
     dataset = dataset if study is None else study_images(study, dataset)
     train, held = dataset.parts(split)

@@ -13,6 +13,7 @@ from issun.errors import IssunError
 from issun.features.comparing import Source, trained, untrained
 from issun.features.layers import find_row
 from issun.features.making import WEIGHTS, Weights
+from issun.features.patches import Patches
 from issun.model import Model
 from issun.study import Study
 
@@ -47,6 +48,24 @@ def kinds_of(text: str) -> list[Weights]:
     return cast(list[Weights], kinds)
 
 
+def patches_of(kinds: Sequence[Weights], whitening: float | None, threshold: float | None) -> Patches:
+    """Return how filters are taken from patches.
+
+    Raises
+    ------
+    IssunError
+        Where something is asked for that none of the kinds of weights looks at, or a number is outside its range.
+    """
+    for option, value, users in (
+        ("--whitening", whitening, ("patches", "kmeans")),
+        ("--threshold", threshold, ("patches", "kmeans", "pca")),
+    ):
+        if value is not None and not set(kinds) & set(users):
+            raise IssunError(f"{option} (={value:g}) is for --weights {', '.join(users)}: ask for one of them, or leave it out")
+    own = Patches()
+    return Patches(whitening=own.whitening if whitening is None else whitening, threshold=own.threshold if threshold is None else threshold)
+
+
 def sources_of(
     network: str | None,
     study: Path | None,
@@ -58,6 +77,8 @@ def sources_of(
     layer: str | None,
     before: bool,
     scaling: str,
+    whitening: float | None = None,
+    threshold: float | None = None,
 ) -> list[Source]:
     """Return the sources of features that are asked for, as `issun.features.comparing.compare` takes them.
 
@@ -69,6 +90,8 @@ def sources_of(
     saved = network is not None and study is None and network.endswith(".safetensors")
     if (study or saved) and weights is not None:
         raise IssunError(f"--weights (={weights}) is for a network that is not trained: leave it out for a study or a saved model")
+    kinds = kinds_of(weights or "random")
+    patches = patches_of([] if study or saved else kinds, whitening, threshold)
     if study is not None:
         return _of_study(study, network, dataset, draws, layer, before)
     if network is None:
@@ -82,7 +105,7 @@ def sources_of(
         return [trained(model, layer=layer, before=before)]
     net = parse_network(network, dataset.input, len(dataset.classes), complete=True)
     find_row(net, layer, before)  # what is wrong is told before the first hour
-    return untrained(net, kinds_of(weights or "random"), dataset, split, draws=draws or (0,), layer=layer, before=before, scaling=scaling)
+    return untrained(net, kinds, dataset, split, draws=draws or (0,), layer=layer, before=before, scaling=scaling, patches=patches)
 
 
 def _of_study(

@@ -15,6 +15,7 @@ from issun.features.comparing import Source, input_scaling, untrained
 from issun.features.extractor import Extractor, trained_extractor
 from issun.features.layers import find_row
 from issun.features.making import Weights, make_extractor
+from issun.features.patches import Patches
 from issun.recipe import Recipe
 from issun.training import train_network
 
@@ -57,6 +58,7 @@ def ablation(
     weights: Sequence[Weights] = ("random", "patches", "pca"),
     draws: Sequence[int] = (0, 1, 2, 3, 4),
     layer: int | str | None = None,
+    patches: Patches | None = None,
     threads: int | None = None,
     on_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> list[Source]:
@@ -75,6 +77,8 @@ def ablation(
         Seeds: of weights that are drawn, and of trainings. Pixels and poolings are there once, since nothing is drawn.
     layer : int or str, optional
         Whose output the heads get; by default the last one before the first dense layer.
+    patches : Patches, optional
+        How filters are taken from patches.
     threads : int, optional
     on_epoch : callable, optional
         Called with the seed and an epoch's line while a network is trained.
@@ -92,7 +96,7 @@ def ablation(
     pooled = pooling_only(net, chosen)
     if pooled is not None:
         parts.append(Source(POOLED, draws[0], lambda: make_extractor(pooled, "random", dataset.images, scaling)))
-    parts += untrained(net, weights, dataset, split, draws=draws, layer=chosen, scaling=recipe.scaling)
+    parts += untrained(net, weights, dataset, split, draws=draws, layer=chosen, scaling=recipe.scaling, patches=patches)
 
     def trained_with(seed: int) -> Source:
         def make() -> Extractor:

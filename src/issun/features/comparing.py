@@ -17,6 +17,7 @@ from issun.features.extractor import Extractor, check_features_fit, trained_extr
 from issun.features.heads import Head
 from issun.features.making import Weights, make_extractor
 from issun.features.parts import Parts
+from issun.features.patches import Patches
 from issun.features.search import HeadProgress
 from issun.features.training import HeadResult, HeadWish, train_head
 from issun.model import Model
@@ -42,6 +43,7 @@ def untrained(
     layer: int | str | None = None,
     before: bool = False,
     scaling: str = "standard",
+    patches: Patches | None = None,
 ) -> list[Source]:
     """Return a source for each kind of weights and each draw; patches are those of the images to train on.
 
@@ -53,7 +55,7 @@ def untrained(
 
     def source(kind: Weights, draw: int) -> Source:
         def make() -> Extractor:
-            return make_extractor(net, kind, images[train], scale, seed=draw, layer=layer, before=before)
+            return make_extractor(net, kind, images[train], scale, seed=draw, layer=layer, before=before, patches=patches)
 
         return Source(kind, draw, make)
 
