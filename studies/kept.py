@@ -77,6 +77,13 @@ def measured(result: Result, what: str, label: str) -> float | None:
     return None if best is None else float(best[what])
 
 
+def measured_elsewhere(result: Result, measurements: list[dict[str, Any]]) -> str:
+    """Return where a part's networks were timed in Keras, if not where most were; else nothing."""
+    study = Path(result.facts["protocol"]["file"]).stem
+    places = {entry.get("about", "") for entry in measurements if (entry["study"], entry["part"]) == (study, result.part)}
+    return ", ".join(sorted(places - {""}))
+
+
 def keras_seconds(result: Result, measurements: list[dict[str, Any]]) -> float | None:
     """Return about how long Keras takes for the same epochs: seconds for one image, interpolated on MACs between the measured networks of
     the same family.

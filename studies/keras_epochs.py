@@ -6,7 +6,8 @@ what is in them; one epoch to warm up, the median of two. Images that are change
 after each epoch, are left out, which favours Keras. Where a recipe has AdamW, Keras is timed with Adam.
 
 Needs Keras and TensorFlow beside issun (`benchmarks/requirements-peers.txt`) and a machine that does nothing else. Writes
-`studies/results/keras.json`; a further run goes on where one was stopped.
+`studies/results/keras.json`; a further run goes on where one was stopped, and says of each family where it was measured, if not where the
+first one was.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def main() -> None:
     found: dict[str, Any] = {"about": words, "epochs": []}
     if arguments.output.exists():
         found = json.loads(arguments.output.read_text())
-    known = {(entry["network"], entry["batch_size"], entry["optimizer"]): entry for entry in found["epochs"]}
+    # What was measured elsewhere, or with other versions, serves its own family, but no other.
+    here = [entry for entry in found["epochs"] if entry.get("about", found["about"]) == words]
+    known = {(entry["network"], entry["batch_size"], entry["optimizer"]): entry for entry in here}
     families = {(entry["study"], entry["part"], entry["label"], entry["network"]) for entry in found["epochs"]}
     for one in wanted(STUDIES):
         if (one.study, one.part, one.label, str(one.net)) in families:
@@ -108,7 +111,8 @@ def main() -> None:
             print(f"{1e6 * known[key]['seconds'] / images:9.2f} µs an image  {one.study} {one.part}, {one.label}: {one.net}", flush=True)
         names = {"study": one.study, "part": one.part, "label": one.label, "network": str(one.net), "macs": one.net.macs}
         settings = {"batch_size": one.recipe.batch_size, "optimizer": one.recipe.optimizer}
-        found["epochs"].append({**names, **settings, "images": known[key]["images"], "seconds": known[key]["seconds"]})
+        elsewhere = {"about": words} if words != found["about"] else {}
+        found["epochs"].append({**names, **settings, "images": known[key]["images"], "seconds": known[key]["seconds"], **elsewhere})
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 

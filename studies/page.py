@@ -1,7 +1,8 @@
 """Write `docs/studies.md` and its pictures from what `collect.py` kept: `python studies/page.py`
 
 Reads the study files (question, what the original found), `studies/results`, and `studies/words`: figures of the originals, and what one
-learns. What Keras takes comes from `studies/results/keras.json`, which `keras_epochs.py` writes.
+learns. What Keras takes comes from `studies/results/keras.json`, which `keras_epochs.py` writes; what Keras says of the replicas that
+surprise from `keras_replicas.json`, which `keras_replicas.py` writes.
 
 Nothing is read from the studies themselves, and nothing is trained. `--text` prints the page and writes nothing.
 """
@@ -14,9 +15,11 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from kept import Result, read_results
 from pictures import picture_names, pictures
+from second_opinion import second_opinion
 from tables import (
     ORDER,
     confusions,
@@ -39,8 +42,8 @@ PAGE = STUDIES.parent / "docs" / "studies.md"
 LEVELS = {"shrink": (0.97, 0.98, 0.99)}
 
 
-def section(study: str, results: dict[tuple[str, str], Result], words: Path) -> Iterator[str]:
-    """Yield all that the page says of one study."""
+def section(study: str, results: dict[tuple[str, str], Result], folder: Path, words: Path) -> Iterator[str]:
+    """Yield all that the page says of one study; `results` were read from `folder`."""
     file = tomllib.loads((STUDIES / f"{study}.toml").read_text())
     originals = tomllib.loads((words / "originals.toml").read_text())[study]
     learned = tomllib.loads((words / "learned.toml").read_text()).get(study)
@@ -67,14 +70,13 @@ def section(study: str, results: dict[tuple[str, str], Result], words: Path) -> 
             yield from confusions(result)
         for name, text in picture_names(result):
             yield from ("", f"![{text}]({name})")
+    yield from second_opinion(study, _read(folder / "keras_replicas.json"), folder)
     yield from ("", f"**What one learns:** {' '.join(learned.split()) if learned else 'not written yet.'}", "")
 
 
 def page(results: Path, words: Path) -> str:
     """Return the whole page."""
     found = read_results(results)
-    place = results / "keras.json"
-    keras = json.loads(place.read_text()) if place.exists() else {}
     lines = [
         "# Five studies",
         "",
@@ -87,12 +89,18 @@ def page(results: Path, words: Path) -> str:
         "This page is made by `python studies/page.py` from `studies/results`, which `python studies/collect.py` writes.",
         "",
     ]
-    lines += times(found, keras)
+    lines += times(found, _read(results / "keras.json"))
     for study in ORDER:
-        lines += section(study, found, words)
-    if (place := results / "untrained.json").exists():
-        lines += untrained(json.loads(place.read_text()), tomllib.loads((words / "learned.toml").read_text()).get("untrained"))
+        lines += section(study, found, results, words)
+    if kept := _read(results / "untrained.json"):
+        lines += untrained(kept, tomllib.loads((words / "learned.toml").read_text()).get("untrained"))
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _read(place: Path) -> dict[str, Any]:
+    """Return what a script kept; nothing where it has not run."""
+    found: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
+    return found
 
 
 def main() -> int:

@@ -18,8 +18,11 @@ def bests(result: Result) -> dict[str, tuple[str, str]]:
     return {label: (best["network"], best["recipe_id"]) for label, choices in families if "network" in (best := choices["best"])}
 
 
-def curves_grid(histories: Any, trained: dict[str, tuple[str, str]]) -> Any:
-    """Draw accuracy by epoch on training and validation images, a family beside the other."""
+def curves_grid(histories: Any, trained: dict[str, tuple[str, str]], one_size: bool = False) -> Any:
+    """Draw accuracy by epoch on training and validation images, a family beside the other.
+
+    Networks of `one_size` are compared with each other, so that all have the same axis; of others each fills its own.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -37,6 +40,10 @@ def curves_grid(histories: Any, trained: dict[str, tuple[str, str]]) -> Any:
         same = (histories["network"] == network) & (histories["recipe_id"] == recipe)
         draw_curves(axes, histories[same].drop_duplicates("epoch"), "accuracy")
         axes.set_title(label, fontsize=11, color=INK, loc="left", x=-0.12, pad=20, parse_math=False)
+    if one_size:
+        lows, highs = zip(*(axes.get_ylim() for axes in figure.axes), strict=True)
+        for axes in figure.axes:
+            axes.set_ylim(min(lows), max(highs))
     return figure
 
 
@@ -55,7 +62,8 @@ def pictures(result: Result, folder: Path, images: Path) -> list[Path]:
         saved.append(save_figure(figure, images / f"{result.name}{ending}.png"))
     if "curves" in draw and (trained := bests(result)):
         histories = pd.read_csv(folder / f"{result.name}-histories.csv")
-        saved.append(save_figure(curves_grid(histories, trained), images / f"{result.name}-curves.png"))
+        sizes = {row["parameters"] for row in result.networks if (row["network"], row["recipe_id"]) in trained.values()}
+        saved.append(save_figure(curves_grid(histories, trained, len(sizes) == 1), images / f"{result.name}-curves.png"))
     return saved
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kept import Result, keras_seconds, measured
+from kept import Result, keras_seconds, measured, measured_elsewhere
 
 from issun.show.numbers import duration, mean_text, percent
 
@@ -181,12 +181,16 @@ def times(results: dict[tuple[str, str], Result], keras: dict[str, Any]) -> Iter
     """Yield what the studies cost here, and in Keras; the sum is that of the parts that repeat what was published."""
     rows, mine, heads, theirs = [], 0.0, 0.0, 0.0
     published: list[bool] = []
+    places: list[str] = []
     for result in (results[study, part] for study in ORDER for part in parts_of(study) if (study, part) in results):
         # Where a run was killed its clock stopped with it: the trials' own seconds are an upper bound then.
         seconds = result.facts["wall_seconds"] or result.facts["training_seconds"]
         of_heads = result.head_seconds
         elsewhere = keras_seconds(result, keras.get("epochs", []))
         told = [duration(of_heads) if of_heads else "", "not measured" if elsewhere is None else duration(elsewhere)]
+        if place := measured_elsewhere(result, keras.get("epochs", [])):
+            places += [] if place in places else [place]
+            told[-1] += f" ({'abcdef'[places.index(place)]})"
         study = Path(result.facts["protocol"]["file"]).stem
         rows.append(f"| {study} | {result.part} | {sum(result.facts['trials'].values()):,} | {duration(seconds)} | {' | '.join(told)} |")
         if result.facts["protocol"]["as_published"]:
@@ -203,6 +207,8 @@ def times(results: dict[tuple[str, str], Result], keras: dict[str, Any]) -> Iter
         sums = " | ".join(f"**{duration(seconds)}**" for seconds in (mine, heads, theirs))
         yield f"| those as published, together | | | {sums} |"
     yield ""
+    for letter, place in zip("abcdef", places, strict=False):
+        yield from (f"({letter}) Keras on {place}.", "")
 
 
 def untrained(found: dict[str, Any], learned: str | None = None) -> Iterator[str]:
@@ -238,8 +244,13 @@ def untrained(found: dict[str, Any], learned: str | None = None) -> Iterator[str
             for text, candidate in sorted(one["candidates"].items(), key=lambda entry: -entry[1]["validation"]):
                 words = text.replace(" | ", "; ").replace(" ()", "")
                 yield f"| {f'**{words}**' if text == one['chosen'] else words} | {percent(candidate['validation'])} |"
-    about = found["machine"]
-    yield from ("", f"On {about['processor']}, {about['cores']} cores, issun {about['versions']['issun']}.", "")
+    places: dict[str, list[str]] = {}
+    for name, title in UNTRAINED.items():
+        if "test" in (one := found.get(name, {})):
+            about = one["machine"]
+            places.setdefault(f"{about['processor']}, {about['cores']} cores, issun {about['versions']['issun']}", []).append(title)
+    told = "; ".join(f"{' and '.join(titles) if len(places) > 1 else 'all'} on {place}" for place, titles in places.items())
+    yield from ("", f"Measured: {told}.", "")
     if learned:
         yield from (f"**What one learns:** {' '.join(learned.split())}", "")
 

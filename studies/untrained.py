@@ -5,8 +5,8 @@ CIFAR-10 of any size. The filters come from patches of the training images or ar
 
 For each question the candidates are compared on validation, with some of the training images and one draw; then the best one that is fast
 enough is made anew from all training images, draw after draw, and measured on the test part once. After each step
-`results/untrained.json` is written, and a further run goes on from there. `seconds` is one draw from the images in memory to the
-predictions of the test part.
+`results/untrained.json` is written, and a further run goes on from there, on the same processor. `seconds` is one draw from the images in
+memory to the predictions of the test part.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ _SMALL = (
     Candidate("conv 16 9x9, avgpool 5", "kmeans", _STROKES, "softmax", shifts=4),
     Candidate("conv 23 9x9, avgpool 7 same", "kmeans", _STROKES, "softmax", shifts=4),
 )
+_SMOOTH = "conv 32 5x5 same, avgpool 4 stride 2 same, conv 128 5x5 same, avgpool 4 stride 2 same"
 _MNIST = (
     Candidate("conv 256 7x7, avgpool 4 same", "kmeans", {"whitening": 0.3, "threshold": 0.5}),
     Candidate("conv 32 5x5, pool, conv 256 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
@@ -116,6 +117,13 @@ _MNIST = (
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "kmeans", {"whitening": 1.0, "threshold": 1.0}),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "patches", {"whitening": 1.0, "threshold": 0.5}),
     Candidate("conv 32 5x5, avgpool, conv 512 5x5, avgpool", "random", {}),
+    # Windows that overlap, over images that keep their edges: means of 4x4 positions, every second one.
+    Candidate(f"{_SMOOTH}, dense 4000", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
+    Candidate(f"{_SMOOTH}, dense 6000", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
+    Candidate(f"{_SMOOTH}, dense 6000", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=4),
+    Candidate(f"{_SMOOTH}, dense 6000 gelu", "kmeans", {"whitening": 1.0, "threshold": 0.5}),
+    Candidate(f"{_SMOOTH}, dense 6000 gelu", "kmeans", {"whitening": 1.0, "threshold": 0.5}, shifts=4),
+    Candidate(f"{_SMOOTH}, dense 6000", "random", {}),
 )
 _CIFAR = (
     Candidate("conv 800 6x6, avgpool 14 same", "kmeans", _SHARP, flips=True),
@@ -312,7 +320,12 @@ def run(name: str, question: Question, dataset: Dataset, results: dict[str, Any]
     train, aside = dataset.parts(dataset.resolved(Split()))
     random = np.random.default_rng(0)
     some = np.sort(random.permutation(train)[: question.choosing])
-    mine = results.setdefault(name, {"chosen": None, "candidates": {}, "draws": []})
+    mine = results.setdefault(name, {"machine": machine(), "chosen": None, "candidates": {}, "draws": []})
+    if mine["machine"]["processor"] != machine()["processor"]:
+        raise SystemExit(
+            f"{name} was begun on another processor ({mine['machine']['processor']}), and seconds of two do not compare: remove it from "
+            f"the results to ask it anew"
+        )
     for candidate in question.candidates:
         if str(candidate) in mine["candidates"]:
             continue
@@ -352,7 +365,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "untrained.json")
     options = parser.parse_args()
     results: dict[str, Any] = json.loads(options.output.read_text()) if options.output.exists() else {}
-    results["machine"] = machine()
 
     def keep() -> None:
         options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -126,7 +126,7 @@ def test_the_page_says_what_was_found(made: Path, scripts: Any, tables: ModuleTy
     assert re.search(r"^- linear on pixels: .*To try next: ", own, re.MULTILINE)
     assert "not run yet" not in own
     assert re.search(r"\| random \| 4 pool \| ridge \| 392 \| 4,086 \| 3,930 \| 2 \|", own)
-    assert text.count("Not run yet") == 10
+    assert text.count("Not run yet") == 11
     assert re.search(r"Most often confused on the images it was chosen on, by .*, seed \d: \d and \d \(\d+: \d+ and \d+\)", own)
     # Its pictures are those that are drawn.
     pictures = [path.name for result in results.values() for path in page.pictures(result, made / "results", made / "images")]
@@ -195,17 +195,19 @@ def test_what_untrained_convolutions_reach(tables: ModuleType) -> None:
         "conv 9 | random () | ridge": {"validation": 0.97},
     }
     small = {"chosen": next(iter(candidates)), "candidates": candidates, "draws": draws, "network": "conv 19 7x7", "test": 0.985}
+    small |= {"machine": {"processor": "P", "cores": 2, "versions": {"issun": "1"}}}
     small |= {"spread": 0.007, "seconds": 9.4, "least": 0.975, "aim": 0.985, "minutes": None}
     slow = small | {"test": 0.78, "spread": None, "least": 0.76, "aim": 0.8, "minutes": 15, "draws": draws[:1]}
-    about = {"processor": "P", "cores": 2, "versions": {"issun": "1"}}
-    lines = list(tables.untrained({"machine": about, "mnist-small": small, "cifar10": slow, "mnist": {"candidates": {}, "draws": []}}))
+    lines = list(tables.untrained({"mnist-small": small, "cifar10": slow, "mnist": {"candidates": {}, "draws": []}}))
     title = "MNIST, at most 4,086 parameters"
     assert f"| {title} | 4,000 | 304 | 2 | 98.50 ± 0.70 % | 9 | 97.5 %, aim 98.5 % | aim reached |" in lines
     assert "| CIFAR-10, any size | 4,000 | 304 | 1 | 78.00 % | 9 | 76 % in 15 min, aim 80 % | reached |" in lines
     assert lines.index("| **conv 19 7x7; kmeans (whitening 1.0); softmax** | 98.00 % |") + 1 == lines.index(
         "| conv 9; random; ridge | 97.00 % |"
     )
-    late = list(tables.untrained({"machine": about, "cifar10": slow | {"seconds": 901}}))
+    assert "Measured: all on P, 2 cores, issun 1." in lines
+    late = list(tables.untrained({"mnist-small": small, "cifar10": slow | {"seconds": 901, "machine": small["machine"] | {"cores": 8}}}))
+    assert f"Measured: {title} on P, 2 cores, issun 1; CIFAR-10, any size on P, 8 cores, issun 1." in late
     assert any(line.endswith("| 901 | 76 % in 15 min, aim 80 % | **not reached** |") for line in late)
 
 
@@ -233,3 +235,17 @@ def test_the_page_is_what_its_command_makes() -> None:
     assert (ROOT / "docs" / "studies.md").read_text() == made.stdout
     pictures = re.findall(r"\((images/studies/\S+\.png)\)", made.stdout)
     assert all((ROOT / "docs" / picture).exists() for picture in pictures)
+
+
+def test_what_keras_was_timed_on_elsewhere_is_told(made: Path, scripts: Any, tables: ModuleType) -> None:
+    collect, kept, _ = scripts
+    collect.collect(made / "random-features-replica.sqlite", made / "results")
+    results = kept.read_results(made / "results")
+    one = {"study": "random-features", "part": "replica", "label": "linear on pixels", "macs": 1000, "images": 100, "seconds": 1.0}
+    labels = {row["label"] for row in results["random-features", "replica"].networks}
+    here = {"about": "here", "epochs": [one | {"label": label} for label in labels]}
+    assert not any("there" in line for line in tables.times(results, here))
+    there = {"about": "here", "epochs": [entry | {"about": "there"} for entry in here["epochs"]]}
+    lines = list(tables.times(results, there))
+    assert "(a) Keras on there." in lines
+    assert any(line.startswith("| random-features | replica |") and line.endswith(" (a) |") for line in lines)
