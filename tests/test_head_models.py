@@ -94,6 +94,20 @@ def test_probabilities_are_fitted_to_the_validation_images() -> None:
     assert loss < min(loss_and_accuracy(factor * raw, data.labels[aside])[0] for factor in (1, 3, 100))  # about 10 is best
 
 
+def test_no_probability_is_certain_where_all_validation_images_are_right() -> None:
+    data = digits(240)
+    _, aside = data.parts(SPLIT)
+    data = replace(data, images=data.images.copy())
+    data.images[...] = 0
+    data.images[np.arange(len(data.labels)), 3, data.labels % 8, 0] = np.where(data.labels < 8, 100, 200)  # a pixel, or a brighter one
+    extractor = extractor_of("conv 4, dense", data, layer=0)
+    result = learnt(extractor, data)
+    assert result.validation == 1
+    model = as_model(extractor, result, data, SPLIT)
+    sure = model.predict_proba(data.images[aside]).max(axis=1)
+    assert 0.9 < sure.mean() < 1 - 0.1 / len(aside)
+
+
 def test_two_classes() -> None:
     data = digits(240)
     few, tests = data.labels < 2, data.test_labels < 2

@@ -3,7 +3,9 @@
 Whatever is linear in a head (standardisation, coefficients, intercepts) folds into the network's classifier. What a ridge regression or a
 linear support vector machine says of a class is no logit, though: softmax would make nearly equal probabilities of it. So all scores are
 multiplied by one number, that which makes the cross-entropy of the validation images least: temperature scaling (Guo, Pleiss, Sun &
-Weinberger 2017, "On calibration of modern neural networks"). It changes no answer.
+Weinberger 2017, "On calibration of modern neural networks"). Where all validation images are answered rightly it would be endless; so the
+labels are taken as right with a probability a little below 1, (images + 1) / (images + 2), as Platt does (1999, "Probabilistic outputs for
+support vector machines"). No answer changes.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from issun.features.linear import LinearWeights
 from issun.features.training import HeadResult
 from issun.model import Model
 
-#: Between which factors the temperature is looked for: scores that separate the validation images wholly would have none.
+#: Between which factors the temperature is looked for.
 _SCALES = (1e-3, 1e4)
 
 
@@ -109,8 +111,12 @@ def _temperature(extractor: Extractor, linear: LinearWeights, dataset: Dataset, 
     scores = np.concatenate([linear.scores(part) for _, part in extractor.batches(dataset.images[aside])]).astype(np.float64)
     labels = dataset.labels[aside]
 
+    doubt = 1 / (len(labels) + 2)
+    right = np.full(scores.shape, doubt / (scores.shape[1] - 1))
+    right[np.arange(len(labels)), labels] = 1 - doubt
+
     def loss(exponent: float) -> float:
-        return float(-log_softmax(scores * math.exp(exponent))[np.arange(len(labels)), labels].mean())
+        return float(-(right * log_softmax(scores * math.exp(exponent))).sum(axis=1).mean())
 
     return math.exp(float(minimize_scalar(loss, bounds=(math.log(_SCALES[0]), math.log(_SCALES[1])), method="bounded").x))
 
