@@ -22,6 +22,7 @@ from pictures import picture_names, pictures
 from second_opinion import second_opinion
 from tables import (
     ORDER,
+    at_a_glance,
     confusions,
     curves_in_words,
     figures,
@@ -89,6 +90,7 @@ def page(results: Path, words: Path) -> str:
         "This page is made by `python studies/page.py` from `studies/results`, which `python studies/collect.py` writes.",
         "",
     ]
+    lines += at_a_glance(tomllib.loads((words / "originals.toml").read_text()), found)
     lines += times(found, _read(results / "keras.json"))
     for study in ORDER:
         lines += section(study, found, results, words)

@@ -63,15 +63,36 @@ def _cell(entry: dict[str, Any], side: dict[str, Any], result: Result | None) ->
     if result is None:
         return f"not run yet{wish}"
     value = measured(result, entry["measure"], side["label"])
-    if value is None:
-        return f"none{wish}" + (": **not reached**" if asked else "")
-    reached = (
-        abs(value - entry["original"]) <= side.get("within", math.inf) + 1e-9
+    told = "none" if value is None else _figure(entry["measure"], value)
+    verdict = "" if not asked else wish[:-1] + ", reached)" if _reached(entry, side, value) else f"{wish}: **not reached**"
+    return f"{told}{verdict}"
+
+
+def _reached(entry: dict[str, Any], side: dict[str, Any], value: float | None) -> bool:
+    """Return whether a figure is what was asked for; one that there is not is none."""
+    return (
+        value is not None
+        and abs(value - entry["original"]) <= side.get("within", math.inf) + 1e-9
         and value >= side.get("at_least", -math.inf) - 1e-9
         and value <= side.get("at_most", math.inf)
     )
-    verdict = "" if not asked else wish[:-1] + ", reached)" if reached else f"{wish}: **not reached**"
-    return f"{_figure(entry['measure'], value)}{verdict}"
+
+
+def at_a_glance(originals: dict[str, list[dict[str, Any]]], results: dict[tuple[str, str], Result]) -> Iterator[str]:
+    """Yield every figure of all studies in one table, each study linked to what is said of it below."""
+    yield from ("## At a glance", "", "| study | figure | original | as published | better |", "|---|---|---:|---:|---:|")
+    for study in ORDER:
+        title = tomllib.loads((STUDIES / f"{study}.toml").read_text())["title"]
+        place = "".join(sign for sign in title.lower().replace(" ", "-") if sign.isalnum() or sign == "-")
+        for number, entry in enumerate(originals[study]):
+            cells = [_figure(entry["measure"], entry["original"])]
+            for side in ("replica", "better"):
+                result = results.get((study, entry[side]["part"])) if side in entry else None
+                value = None if result is None else measured(result, entry["measure"], entry[side]["label"])
+                told = "" if value is None else _figure(entry["measure"], value)
+                cells.append(told if result is None or _reached(entry, entry[side], value) else f"{told} (not reached)".strip())
+            yield f"| {'' if number else f'[{title}](#{place})'} | {entry['figure']} | {' | '.join(cells)} |"
+    yield from ("", "*Not reached* is less than was asked of a figure; each study below says what was asked, and what was tried.", "")
 
 
 def networks_table(result: Result) -> Iterator[str]:

@@ -188,6 +188,26 @@ def test_a_figure_reached_and_one_not(scripts: Any, tables: ModuleType) -> None:
     assert tables._cell({"measure": "test", "original": 0.9}, {"label": "a"}, result) == "97.00 %"
 
 
+def test_all_figures_at_a_glance(scripts: Any, tables: ModuleType) -> None:
+    _, kept, _ = scripts
+    row = {"label": "a", "diverged": 0, "seeds": 1, "parameters": 900, "validation": 0.98, "test": 0.97}
+    results = {("shrink", "better"): kept.Result("x", "better", {"protocol": {"target": 0.97}}, [row])}
+    figures = [
+        {"figure": "enough", "measure": "smallest", "original": 932, "better": {"part": "better", "label": "a", "at_most": 932}},
+        {"figure": "too many", "measure": "smallest", "original": 932, "better": {"part": "better", "label": "a", "at_most": 699}},
+        {"figure": "no such", "measure": "test", "original": 0.9, "better": {"part": "better", "label": "b", "at_least": 0.9}},
+        {"figure": "not run", "measure": "test", "original": 0.9, "replica": {"part": "replica", "label": "a", "within": 0.1}},
+    ]
+    lines = list(tables.at_a_glance({study: figures if study == "shrink" else figures[:1] for study in tables.ORDER}, results))
+    assert lines[4:8] == [
+        "| [How many weights can go?](#how-many-weights-can-go) | enough | 932 |  | 900 |",
+        "|  | too many | 932 |  | 900 (not reached) |",
+        "|  | no such | 90.00 % |  | (not reached) |",
+        "|  | not run | 90.00 % |  |  |",
+    ]
+    assert lines[8].startswith("| [The textbook's network](#the-textbooks-network) | enough |")
+
+
 def test_what_untrained_convolutions_reach(tables: ModuleType) -> None:
     draws = [{"parameters": 4000, "features": 304, "test": 0.98}, {"parameters": 4000, "features": 304, "test": 0.99}]
     candidates = {
