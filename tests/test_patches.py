@@ -11,6 +11,7 @@ from issun.arch.notation import parse_network
 from issun.engine.weights import as_tensors
 from issun.errors import DataError, RecipeError
 from issun.features import WEIGHTS, Extractor, Patches, make_extractor
+from issun.features import patches as patches_module
 from issun.features.patches import learned
 
 
@@ -30,6 +31,14 @@ def test_responses_have_mean_and_deviation_as_said(kind: str, centred: bool) -> 
     np.testing.assert_allclose(responses.std(axis=0), 1, atol=1e-3)
     if centred:  # a patch and a brighter one are the same
         np.testing.assert_allclose(filters.kernel.sum(axis=1), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["patches", "kmeans", "pca"])
+def test_filters_are_the_same_when_memory_holds_few_products_at_a_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = learned(some(), 30, kind, Patches(), np.random.default_rng(1))
+    monkeypatch.setattr(patches_module, "_TOGETHER", 7 * 4000)
+    parts = learned(some(), 30, kind, Patches(), np.random.default_rng(1))
+    np.testing.assert_allclose(parts.kernel, whole.kernel, rtol=1e-4, atol=1e-6)
 
 
 def test_principal_components_come_in_order_then_their_negatives_then_others() -> None:

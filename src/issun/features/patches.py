@@ -21,6 +21,9 @@ from issun.errors import RecipeError
 
 Floats = NDArray[np.float32]
 
+#: Products of patches and filters that are in memory together.
+_TOGETHER = 1 << 27
+
 #: Steps of k-means; spherical k-means on whitened patches has settled by then.
 KMEANS_STEPS = 10
 
@@ -114,9 +117,16 @@ def learned(patches: Floats, filters: int, kind: str, settings: Patches, random:
         kernel = kernel - kernel.mean(axis=1, keepdims=True)
     if settings.two_sided:
         kernel = np.stack([kernel, -kernel], axis=1).reshape(-1, length)[:filters]
-    deviation = (values[:20_000] @ kernel.T.astype(np.float32)).std(axis=0, dtype=np.float64)
+    deviation = _deviations(values[:20_000], kernel.T.astype(np.float32))
     kernel /= np.where(deviation > 0, deviation, 1)[:, None]
     return Filters(kernel, kernel @ mean, (deviation > 0).astype(np.float64))
+
+
+def _deviations(values: Floats, columns: Floats) -> NDArray[np.float64]:
+    """Return the deviation of each column of ``values @ columns``, of not too many at a time."""
+    step = max(1, _TOGETHER // len(values))
+    parts = [(values @ columns[:, start : start + step]).std(axis=0, dtype=np.float64) for start in range(0, columns.shape[1], step)]
+    return np.concatenate(parts)
 
 
 def _unit(rows: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -138,11 +148,12 @@ def _components(axes: NDArray[np.float64], rank: int, filters: int, random: np.r
 def _centroids(white: Floats, start: Floats, random: np.random.Generator) -> Floats:
     """Return the centroids of spherical k-means: each patch counts for the one with which its product is largest, in proportion to it."""
     centroids = _unit(start).astype(np.float32)
+    step = max(1, min(10_000, _TOGETHER // len(centroids)))
     for _ in range(KMEANS_STEPS):
         sums = np.zeros_like(centroids)
         members = np.zeros(len(centroids), np.int64)
-        for first in range(0, len(white), 10_000):
-            part = white[first : first + 10_000]
+        for first in range(0, len(white), step):
+            part = white[first : first + step]
             products = part @ centroids.T
             nearest = products.argmax(axis=1)
             weights = np.zeros_like(products)
