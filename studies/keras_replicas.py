@@ -7,8 +7,8 @@ Three outcomes of the published protocols look like mistakes of whoever repeats 
 - `cnn-svm`: a support vector machine with gamma 1 / features does hardly better than guessing. Keras trains the network as published, and
   scikit-learn's machine learns from the numbers before the activation, with that gamma and with its present default.
 - `capacity`, l1 and l2 for 100 epochs: the last epoch is some points below the original's. From the same weights, on the same batches and
-  without dropout, the losses of both sides are compared step by step. And both train the network as published for fewer epochs, Keras
-  once, issun twice, besides the training that `collect.py` kept; what they reach on the images watched, epoch by epoch, is compared.
+  without dropout, the losses of both sides are compared step by step. And both train the network as published for fewer epochs, from
+  two seeds each, besides the training that `collect.py` kept; what they reach on the images watched, epoch by epoch, is compared.
 
 Needs Keras and TensorFlow beside issun (`benchmarks/requirements-peers.txt`); with scikit-learn-intelex the machines take minutes less.
 Writes `studies/results/keras_replicas.json`; a further run goes on where one was stopped.
@@ -158,18 +158,20 @@ def steps(dataset: Dataset, found: dict[str, Any], keep: Callable[[], None]) -> 
 
 def long(dataset: Dataset, found: dict[str, Any], keep: Callable[[], None]) -> None:
     """Train the network with l1 and l2 in Keras, and note the accuracy on the images watched after every epoch."""
-    if len(found.get("validation", [])) == LONG:
-        return
-    keras.utils.clear_session()
     trial = next(trial for trial in trials_of("capacity", "replica", dataset) if trial.recipe.epochs == 100)
-    training, _, aside, scaled = keras_trained(trial, dataset)
-    watched, labels = scaled(dataset.images[aside]), dataset.labels[aside]
-    found |= {"network": str(trial.net), "validation": [], "seconds": 0.0}
-    for epoch in range(1, LONG + 1):
-        found["seconds"] += training.train(1)
-        found["validation"].append(training.accuracy(watched, labels))
-        print(f"l1 and l2, epoch {epoch}: validation {found['validation'][-1]:.2%}, {found['seconds']:.0f} s", flush=True)
-    keep()
+    found["network"] = str(trial.net)
+    for seed in (0, 1):
+        if len(found.setdefault("keras", {}).get(str(seed), [])) == LONG:
+            continue
+        keras.utils.clear_session()
+        training, _, aside, scaled = keras_trained(replace(trial, seed=seed), dataset)
+        watched, labels, reached = scaled(dataset.images[aside]), dataset.labels[aside], []
+        while len(reached) < LONG:
+            training.train(1)
+            reached.append(training.accuracy(watched, labels))
+            print(f"l1 and l2 in Keras, seed {seed}, epoch {len(reached)}: validation {reached[-1]:.2%}", flush=True)
+        found["keras"][str(seed)] = reached
+        keep()
 
 
 def own(dataset: Dataset, found: dict[str, Any], keep: Callable[[], None]) -> None:

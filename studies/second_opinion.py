@@ -27,7 +27,7 @@ def second_opinion(study: str, found: dict[str, Any], results: Path) -> Iterator
         said.append(_grid(found["grid"]))
     if study == "capacity" and "keras" in found.get("steps", {}):
         said.append(_steps(found["steps"]))
-    if study == "capacity" and found.get("long", {}).get("validation"):
+    if study == "capacity" and found.get("long", {}).get("keras"):
         said.append(_long(found["long"], results / "capacity-replica-histories.csv"))
     if study == "cnn-svm" and "scale" in found.get("machines", {}):
         said.append(_machines(found["machines"]))
@@ -64,7 +64,8 @@ def _long(found: dict[str, Any], history: Path) -> str:
     kept: dict[str, list[float]] = {}
     for row in rows:  # the same network was trained for fewer epochs, too
         kept.setdefault(row["recipe_id"], []).append(float(row["validation_accuracy"]))
-    last = len(found["validation"])
+    theirs = list(found["keras"].values())
+    last = len(theirs[0])
     first = last // 2
 
     def told(values: list[float]) -> str:
@@ -74,7 +75,7 @@ def _long(found: dict[str, Any], history: Path) -> str:
     mine = [max(kept.values(), key=len), *found.get("issun", {}).values()]
     return (
         f"The same network as published: validation accuracy over the epochs {first + 1} to {last}, mean ± standard deviation from epoch "
-        f"to epoch, a training each: Keras {told(found['validation'])}; issun {', '.join(map(told, mine))}."
+        f"to epoch, a training each: Keras {', '.join(map(told, theirs))}; issun {', '.join(map(told, mine))}."
     )
 
 

@@ -49,7 +49,7 @@ def test_the_second_half_of_keras_s_epochs_is_put_beside_the_same_of_issun_s(opi
         lines.writerow(["network", "recipe_id", "validation_accuracy"])
         lines.writerows([["net", "long", value] for value in (0.1, 0.1, 0.5, 0.7, 0.99)])
         lines.writerows([["net", "short", 0.9], ["other", "long", 0.9]])
-    kept = {"network": "net", "validation": [0.2, 0.2, 0.4, 0.6], "issun": {"1": [0.0, 0.0, 0.8, 0.8]}}
+    kept = {"network": "net", "keras": {"0": [0.2, 0.2, 0.4, 0.6]}, "issun": {"1": [0.0, 0.0, 0.8, 0.8]}}
     said = list(opinion.second_opinion("capacity", {**ABOUT, "long": kept}, tmp_path))
     assert "over the epochs 3 to 4" in said[-1]
     assert "Keras 50.00 ± 14.14 % (from 40.00 % to 60.00 %); issun 60.00 ± 14.14 % (from 50.00 % to 70.00 %), 80.00 ± 0.00 %" in said[-1]
