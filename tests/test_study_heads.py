@@ -125,7 +125,7 @@ def test_heads_are_trained_kept_and_shown(issun: Issun) -> None:
 
 def test_quick_and_dry_run(issun: Issun) -> None:
     dry = issun.succeeds(*RUN, "--dry-run")
-    assert "then heads on features: machine, ridge, neighbours, ridge" in dry
+    assert "then heads on features: machine; ridge; neighbours; ridge" in dry
     answer = issun.answers(*RUN, "--dry-run")
     assert answer["parts"]["better"]["heads"] == ["machine", "ridge", "neighbours", "ridge"]
     quick = issun.answers(*RUN, "--quick", "--no-plot")["parts"]["better"]

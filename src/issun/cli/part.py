@@ -31,7 +31,7 @@ def describe(parts: Sequence[PreparedPart], folder: Path, threads: int | None, a
             _print_head(part)
             print_dry_run(part.plan, facts)
             if part.part.heads:
-                names = ", ".join(wish.title for entry in part.part.heads for wish in entry.wishes)
+                names = "; ".join(wish.title for entry in part.part.heads for wish in entry.wishes)
                 results().print(f"then heads on features: {names}", soft_wrap=True)
             results().print()
     if as_json:
