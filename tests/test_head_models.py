@@ -94,6 +94,20 @@ def test_probabilities_are_fitted_to_the_validation_images() -> None:
     assert loss < min(loss_and_accuracy(factor * raw, data.labels[aside])[0] for factor in (1, 3, 100))  # about 10 is best
 
 
+def test_a_head_that_learnt_from_validation_images_too_is_not_surer_for_it() -> None:
+    data = digits(240)
+    extractor = extractor_of("conv 12, pool", data)
+    wish = HeadWish("ridge", {"strength": 1e-6})
+    one = train_head(wish, parts_of(extractor, data, SPLIT))
+    again = train_head(replace(wish, refit=True), parts_of(extractor, data, SPLIT))
+    factors = []
+    for result in (one, again):
+        linear = result.fitted.linear()
+        assert linear is not None
+        factors.append(as_model(extractor, result, data, SPLIT).weights[-1] / linear.offsets[-1])
+    assert factors[0] == pytest.approx(factors[1], rel=1e-4)
+
+
 def test_no_probability_is_certain_where_all_validation_images_are_right() -> None:
     data = digits(240)
     _, aside = data.parts(SPLIT)

@@ -62,13 +62,13 @@ def as_model(extractor: Extractor, result: HeadResult, dataset: Dataset, split: 
     HeadError
         Where the head is not linear, or the features come from inside a group, so that no line of text says what is left of the network.
     """
-    linear = result.fitted.linear()
-    if linear is None:
+    linear, unseeing = result.fitted.linear(), result.chosen.linear()
+    if linear is None or unseeing is None:
         names = ", ".join(head.name for head in HEADS.values() if head.linear)
         raise HeadError(f"the head {result.wish.head.name} is not linear and cannot be saved as a network; those that can: {names}")
     _, aside = dataset.parts(split)
     net = _with_classifier(extractor, len(dataset.classes))
-    factor = _temperature(extractor, linear, dataset, aside)
+    factor = _temperature(extractor, unseeing, dataset, aside)  # by the head that has not learnt from the validation images
     about = {
         "data": f"{dataset.name} ({dataset.fingerprint})",
         "seed": str(seed),
@@ -129,8 +129,8 @@ def _weights(extractor: Extractor, net: Net, linear: LinearWeights, factor: floa
     old: Mapping[str, NDArray[np.float32]] = {tensor.name: extractor.weights[tensor.slice] for tensor in tensors(extractor.net)}
     flat = np.empty(net.stored, np.float32)
     last = len(net.rows) - 1
+    own = {"kernel": kernel * factor, "bias": linear.offsets * factor}
     for tensor in tensors(net):
-        own = {"kernel": kernel * factor, "bias": linear.offsets * factor}
         flat[tensor.slice] = (own[tensor.role] if tensor.row == last else old[tensor.name]).ravel()
     return flat
 

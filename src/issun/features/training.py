@@ -95,6 +95,8 @@ class HeadResult:
     problem : str
         Why it is not what it should be (it did not converge), or nothing.
     fitted : Fitted
+    chosen : Fitted
+        The same, before it learnt from validation images too: where `refit` was not asked for, it is `fitted`.
     """
 
     wish: HeadWish
@@ -111,6 +113,7 @@ class HeadResult:
     seconds: float
     problem: str
     fitted: Fitted
+    chosen: Fitted
 
 
 def train_head(
@@ -154,7 +157,7 @@ def train_head(
     tell(f"learning from {len(parts.train):,} images × {parts.size:,} features")
     fitted, said = _done(trainer, choice.settings, parts.validation)
     right = float(np.mean(said == parts.validation_labels))
-    images = len(parts.train)
+    images, chosen = len(parts.train), fitted
     if wish.refit:
         images += len(parts.validation)
         tell(f"learning again, from {images:,} images")
@@ -177,6 +180,7 @@ def train_head(
         seconds=time.perf_counter() - begun,
         problem=fitted.problem,
         fitted=fitted,
+        chosen=chosen,
     )
 
 
