@@ -27,6 +27,15 @@ def test_a_channel_without_any_contrast_scales_to_finite_numbers() -> None:
     assert 7 * scaling.factor[0] + scaling.offset[0] == pytest.approx(0, abs=1e-6)
 
 
+def test_a_channel_that_is_nearly_constant_is_not_stretched() -> None:
+    images = np.full((100, 4, 4, 2), 7, np.uint8)
+    images[0, 0, 0, 0] = 8
+    images[::2, ..., 1] = 9
+    scaling = scaling_for(Recipe(scaling="standard"), images, np.arange(100))
+    assert scaling.factor == (1.0, 1.0), "deviations of 0.025 and 1"
+    assert abs(255 * scaling.factor[0] + scaling.offset[0]) < 255
+
+
 @pytest.mark.parametrize(("kind", "factor"), [("unit", 1 / 255), ("raw", 1.0)])
 def test_unit_and_raw_scaling(kind: str, factor: float) -> None:
     images = np.zeros((1, 2, 2, 3), np.uint8)

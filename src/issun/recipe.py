@@ -54,7 +54,11 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 #: Learning rates where none is given. Adam's is issun's own (see `docs/recipe.md`), the others are those of Keras 2.
 LEARNING_RATES: dict[str, float] = {"sgd": 0.01, "adam": 0.005, "rmsprop": 0.001, "adadelta": 1.0, "adamw": 0.005}
-#: Of the default recipe, with its usual schedule: chosen on validation by `studies/default_recipe.py`, shown in docs/recipe.md.
+#: Of the default recipe for given images (`Recipe.for_images`), and of untrained networks that features are taken from: chosen on
+#: validation by `studies/default_recipe.py`, shown in docs/recipe.md. The class keeps its first defaults, so that a stored recipe, which
+#: leaves later settings out where they are at those, stays what it was.
+USUAL_SCALING: InputScaling = "standard"
+#: The same, with the usual schedule.
 USUAL_WARMUP = 0.1
 
 #: The settings of the first version: what identifies a recipe names them always, all others only where they differ from their defaults.
@@ -71,7 +75,7 @@ class Recipe(BaseModel):
     ----------
     scaling : {"unit", "raw", "standard"}
         How uint8 images become float32: divided by 255, as they are, or by the training images' mean and standard deviation per
-        channel.
+        channel. `for_images` takes `USUAL_SCALING`.
     initializer : {"glorot", "he", "orthogonal"}
         For layers that name none themselves. Biases start at zero.
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adadelta"}
@@ -188,14 +192,14 @@ class Recipe(BaseModel):
     def for_images(cls, images: int, **settings: Any) -> Recipe:
         """Return the default recipe for a training set of `images` images, with `settings` put in place of the defaults.
 
-        Small sets get small batches and more epochs, so that every network sees a few thousand steps. The usual schedule begins with a
-        warm-up; whoever names a schedule gets it as it is.
+        Small sets get small batches and more epochs, so that every network sees a few thousand steps. Images are scaled by the mean and
+        deviation of the training images. The usual schedule begins with a warm-up; whoever names a schedule gets it as it is.
         """
         given = {name: value for name, value in settings.items() if value is not None}
         batch = 32 if images < 5_000 else 64 if images < 20_000 else 128
         epochs = min(60, max(12, math.ceil(60_000 / max(1, images))))
         warmup = {} if "schedule" in given else {"warmup": USUAL_WARMUP}
-        return cls(**({"batch_size": batch, "epochs": epochs} | warmup | given))
+        return cls(**({"scaling": USUAL_SCALING, "batch_size": batch, "epochs": epochs} | warmup | given))
 
     def steps(self, images: int) -> int:
         """Return how many steps one epoch over `images` images takes (the last batch may be smaller)."""

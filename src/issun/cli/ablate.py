@@ -81,7 +81,7 @@ def ablate(
         remark_on(note)
     net = parse_network(network, dataset.input, len(dataset.classes), complete=True)
     split = Split(validation)
-    given = options.recipe_settings(None, epochs=epochs, augment=augment, scaling=scaling or "standard")
+    given = options.recipe_settings(None, epochs=epochs, augment=augment, scaling=scaling)
     recipe = Recipe.for_images(len(dataset.parts(split)[0]), **given)
     with HeadView() as view:
 

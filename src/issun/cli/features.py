@@ -26,7 +26,7 @@ def features(
     refit: heads.Refit = False,
     whitening: heads.Whitening = None,
     threshold: heads.Threshold = None,
-    scaling: heads.Scaling = "standard",
+    scaling: heads.Scaling = None,
     validation: options.Validation = 0.1,
     table: Annotated[Path | None, typer.Option("--table", help="Also write every draw, and all settings, to this .csv file.")] = None,
     output: Annotated[

@@ -42,7 +42,9 @@ Threshold = Annotated[
         help="Of patches, kmeans and pca: what a response must exceed to pass a ReLU, in deviations. Default: 0.5.",
     ),
 ]
-Scaling = Annotated[str, typer.Option("--scaling", help="Of the images, for untrained networks: unit, standard or raw.")]
+Scaling = Annotated[
+    str | None, typer.Option("--scaling", help="Of the images, for untrained networks: standard, unit or raw. Default: standard.")
+]
 HeadNames = Annotated[
     str, typer.Option("--head", help="ridge, logistic, linear-svm, svm, forest, neighbours; several with commas.", show_default=True)
 ]

@@ -57,7 +57,7 @@ Patience = Annotated[
     int | None, typer.Option("--patience", help="Stop after so many epochs without a better one.", rich_help_panel=_TRAINING)
 ]
 Keep = Annotated[str | None, typer.Option("--keep", help="Weights of the last or the best epoch.", rich_help_panel=_TRAINING)]
-Scaling = Annotated[str | None, typer.Option("--scaling", help="unit, standard or raw.", rich_help_panel=_TRAINING)]
+Scaling = Annotated[str | None, typer.Option("--scaling", help="standard, unit or raw. Default: standard.", rich_help_panel=_TRAINING)]
 Initializer = Annotated[str | None, typer.Option("--initializer", help="glorot, he or orthogonal.", rich_help_panel=_TRAINING)]
 
 Others = Annotated[

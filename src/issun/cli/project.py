@@ -27,7 +27,7 @@ def project(
     ] = Path("projection.png"),
     whitening: heads.Whitening = None,
     threshold: heads.Threshold = None,
-    scaling: heads.Scaling = "standard",
+    scaling: heads.Scaling = None,
     validation: options.Validation = 0.1,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,

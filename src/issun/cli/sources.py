@@ -15,6 +15,7 @@ from issun.features.layers import find_row
 from issun.features.making import WEIGHTS, Weights
 from issun.features.patches import Patches
 from issun.model import Model
+from issun.recipe import USUAL_SCALING
 from issun.study import Study
 
 
@@ -76,7 +77,7 @@ def sources_of(
     draws: Sequence[int] | None,
     layer: str | None,
     before: bool,
-    scaling: str,
+    scaling: str | None,
     whitening: float | None = None,
     threshold: float | None = None,
 ) -> list[Source]:
@@ -105,6 +106,7 @@ def sources_of(
         return [trained(model, layer=layer, before=before)]
     net = parse_network(network, dataset.input, len(dataset.classes), complete=True)
     find_row(net, layer, before)  # what is wrong is told before the first hour
+    scaling = scaling or USUAL_SCALING
     return untrained(net, kinds, dataset, split, draws=draws or (0,), layer=layer, before=before, scaling=scaling, patches=patches)
 
 

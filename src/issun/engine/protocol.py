@@ -90,7 +90,10 @@ class Scaling:
 
 
 def scaling_for(recipe: Recipe, images: NDArray[np.uint8], indices: NDArray[np.int64]) -> Scaling:
-    """Return the scaling that the recipe asks for; `standard` measures the images at `indices` (the training part)."""
+    """Return the scaling that the recipe asks for; `standard` measures the images at `indices` (the training part).
+
+    A channel whose deviation is below one level is shifted to its mean and not stretched.
+    """
     channels = images.shape[3]
     if recipe.scaling == "raw":
         return Scaling((1.0,) * channels, (0.0,) * channels)
@@ -108,7 +111,8 @@ def scaling_for(recipe: Recipe, images: NDArray[np.uint8], indices: NDArray[np.i
     for channel in range(channels):
         mean = float((histogram[channel] * values).sum()) / count
         variance = float((histogram[channel] * values**2).sum()) / count - mean**2
-        deviation = max(variance, 1e-6) ** 0.5
+        # At least one level: what is nearly constant here is not stretched, or one level of noise elsewhere would drown all else.
+        deviation = max(variance, 1.0) ** 0.5
         factors.append(1 / deviation)
         offsets.append(-mean / deviation)
     return Scaling(tuple(factors), tuple(offsets))

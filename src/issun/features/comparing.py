@@ -21,7 +21,7 @@ from issun.features.patches import Patches
 from issun.features.search import HeadProgress
 from issun.features.training import HeadResult, HeadWish, train_head
 from issun.model import Model
-from issun.recipe import Recipe
+from issun.recipe import USUAL_SCALING, Recipe
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def untrained(
     draws: Sequence[int] = (0,),
     layer: int | str | None = None,
     before: bool = False,
-    scaling: str = "standard",
+    scaling: str = USUAL_SCALING,
     patches: Patches | None = None,
 ) -> list[Source]:
     """Return a source for each kind of weights and each draw; patches are those of the images to train on.
@@ -62,7 +62,7 @@ def untrained(
     return [source(kind, draw) for kind in weights for draw in draws]
 
 
-def input_scaling(dataset: Dataset, split: Split, how: str = "standard") -> Scaling:
+def input_scaling(dataset: Dataset, split: Split, how: str = USUAL_SCALING) -> Scaling:
     """Return how images become input, as a recipe's `scaling` says, by the images to train on."""
     train, _ = dataset.parts(split)
     return scaling_for(Recipe(scaling=how), dataset.images, train)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,7 @@ from issun.errors import EstimatorError
 from issun.features import Extractor, Patches, make_extractor, trained_extractor
 from issun.features.making import Weights
 from issun.model import Model
-from issun.recipe import Recipe
+from issun.recipe import USUAL_SCALING, InputScaling, Recipe
 from issun.sklearn.images import TakesImages, errors_of
 
 
@@ -87,7 +87,7 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
         threshold: float = Patches.threshold,
         centred: bool = Patches.centred,
         two_sided: bool = Patches.two_sided,
-        scaling: Literal["unit", "raw", "standard"] = "unit",
+        scaling: InputScaling = USUAL_SCALING,
         image_shape: tuple[int, ...] | None = None,
         random_state: Any = None,
         threads: int | None = None,

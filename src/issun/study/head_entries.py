@@ -12,6 +12,7 @@ from issun.arch.notation import parse
 from issun.errors import IssunError, StudyFileError
 from issun.features.making import WEIGHTS
 from issun.features.training import HeadWish
+from issun.recipe import USUAL_SCALING, InputScaling
 
 
 class HeadTable(BaseModel):
@@ -25,7 +26,7 @@ class HeadTable(BaseModel):
     weights: str | list[str] = "random"
     layer: str | int | None = None
     before: bool = False
-    scaling: Literal["unit", "standard", "raw"] = "standard"
+    scaling: InputScaling = USUAL_SCALING
     settings: dict[str, Any] = Field(default_factory=dict)
     search: Literal["none", "grid", "halving"] = "none"
     search_images: int | None = Field(None, ge=1)
