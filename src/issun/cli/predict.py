@@ -21,6 +21,7 @@ def predict(
     from rich.text import Text
 
     from issun.cli.output import print_json, remark_on, results, warn
+    from issun.data.depth import range_of
     from issun.data.pictures import read_image
     from issun.errors import DataError
     from issun.model import Model
@@ -28,10 +29,11 @@ def predict(
 
     loaded = Model.load(model)
     height, width, channels = loaded.net.input
+    white = range_of(loaded.about)
     pixels, paths, problems = [], [], []
     for path in images:
         try:
-            picture, note = read_image(path, (height, width, channels))
+            picture, note = read_image(path, (height, width, channels), white)
         except DataError as error:
             warn(str(error))
             problems.append({"image": path, "problem": str(error)})

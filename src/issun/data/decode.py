@@ -168,7 +168,7 @@ def _opened(path: str, rawmode: str = "") -> Iterator[Image.Image]:
             if picture.format == "TIFF" and _tiles(picture) and _tiles(picture)[0][0] == "libtiff":
                 rawmode = rawmode or _LIBTIFF.get(_rawmode(picture), "")
             if rawmode:
-                picture.tile = [_retold(tile, rawmode) for tile in _tiles(picture)]  # type: ignore[attr-defined]
+                picture.tile = [_retold(tile, rawmode) for tile in _tiles(picture)]
             _check_kind(picture)
             yield picture
     except Image.DecompressionBombError:
@@ -209,6 +209,8 @@ def _check_kind(picture: Image.Image) -> None:
     if picture.format != "TIFF":
         return
     bits = _tag(picture, _BITS, (1,))
+    if _rawmode(picture) in ("P;1R", "P;2R", "P;4R"):
+        raise ValueError(f"its colours (mode P) have {bits[0]} bits in reversed order, which is not read; save it as RGB")
     if bits[0] == 8 and 2 in _tag(picture, _FORMAT, (1,)):
         raise ValueError(f"its values are signed numbers of 8 bits (mode {picture.mode}), which no picture has; save it with unsigned ones")
     if len(bits) > 1 and bits[0] > 8 and _tag(picture, _PLANES, 1) == 2:
@@ -287,11 +289,14 @@ def _of_deep(path: str, picture: Image.Image, deep: Deep, white: float | None) -
         return _upright(picture)  # Pillow keeps the upper byte of each number
     mode = "RGB" if picture.mode in ("RGB", "RGBA") else picture.mode
     numbers, alpha = _numbers(path, picture)
-    low, high = _limits(numbers)
+    _, high = _limits(numbers)
     white = own_white(deep, high) if white is None else white
     if high > white:
-        raise ValueError(f"it holds numbers up to {high:,g} (mode {picture.mode}), but {white:,g} is white: give a larger --range")
-    eight = (numbers >> 8).astype(np.uint8) if in_colour and white == NOMINAL else scaled(numbers, white)
+        raise ValueError(f"it holds numbers up to {high:,g} (mode {picture.mode}), more than the {white:,g} that is white")
+    if in_colour and white == NOMINAL:  # as Pillow does
+        eight = scaled(numbers / 1.0, white) if picture.format == "PPM" else (numbers >> 8).astype(np.uint8)
+    else:
+        eight = scaled(numbers, white)
     bands = [Image.fromarray(255 - band if inverted else band) for band in np.moveaxis(np.atleast_3d(eight), 2, 0)]
     if key is not None:  # one colour of a PNG that stands for nothing
         alpha = np.where((np.atleast_3d(numbers) == key).all(axis=2), 0, 65535)

@@ -7,6 +7,7 @@ other whole numbers, and all floating-point ones, say nothing: the user does (`r
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +34,20 @@ def check_range(range: float | None) -> None:
         raise DataError(f"`range` (={range}) must be the number that is white, above 0 and at most 2^40: 4095 for 12 bits")
 
 
+def range_fact(white: float | None) -> dict[str, str]:
+    """Return what a model says of the number that is white, by name; nothing where its images had 8 bits."""
+    return {} if white is None else {"range": str(white)}
+
+
+def range_of(about: Mapping[str, str]) -> float | None:
+    """Return the number that is white by what a model says; None where it says nothing that could be one."""
+    try:
+        white = float(about.get("range", ""))
+    except ValueError:
+        return None
+    return white if 0 < white <= LARGEST_RANGE else None
+
+
 def own_white(deep: Deep, high: float) -> float:
     """Return the number that is white where only the numbers themselves can tell: `high` is the largest of them.
 
@@ -47,7 +62,9 @@ def own_white(deep: Deep, high: float) -> float:
         return 255
     if deep == SIXTEEN:
         return NOMINAL
-    raise ValueError(f"it holds whole numbers up to {high:,g} and does not say which is white: say it with --range {full(high)} or the like")
+    raise ValueError(
+        f"it holds whole numbers up to {high:,g} and does not say which is white: say it with --range {full(high)} or the like"
+    )
 
 
 def full(high: float) -> int:

@@ -25,8 +25,8 @@ def load_folder(
     """Read a folder that has a subfolder of images for each class, or such folders for training and test in it.
 
     Files are told by their content: PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and PGM. Images are turned upright, transparent parts become
-    white, more than 8 bits are scaled to 8, animations give their first frame. Where sizes differ, the middle of each image, in the shape that is
-    wanted, is resized (bilinear, with antialiasing). Classes are in the natural order of their names.
+    white, more than 8 bits are scaled to 8, animations give their first frame. Where sizes differ, the middle of each image, in the
+    shape that is wanted, is resized (bilinear, with antialiasing). Classes are in the natural order of their names.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class _Part(NamedTuple):
     labels: NDArray[np.int32]
     files: list[str]
     validation: int = 0
-    grey: NDArray[np.bool_] = np.zeros(0, np.bool_)  # noqa: RUF009
+    grey: NDArray[np.bool_] = np.zeros(0, np.bool_)
     seemed: int = 0
 
 
@@ -232,7 +232,9 @@ def _white(
     high, file = max(highest.values())
     if range is not None:
         if high > range:
-            raise DataError(f"{where}: {readable(file.path)} holds numbers up to {high:,g}, more than --range {range:,g}: give a larger one")
+            raise DataError(
+                f"{where}: {readable(file.path)} holds numbers up to {high:,g}, more than --range {range:,g}: give a larger one"
+            )
         return files, probes, range, []
     deepest = SIXTEEN if high <= 255 or WHOLE not in highest else WHOLE
     try:

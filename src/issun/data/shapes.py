@@ -61,10 +61,36 @@ def colour_notes(grey: int, count: int, channels: int, seemed: int) -> list[str]
     seemed : int
         How many of them come with red, green and blue nevertheless.
     """
-    if channels == 3 and 0 < grey and seemed < grey:
+    if channels == 3 and grey > 0 and seemed < grey:
         return [f"{grey:,} of {images_text(count)} are grey; all became RGB."]
     if channels == 1 and grey < count:
         return [f"{count - grey:,} of {images_text(count)} have colours; all became grey."]
     if channels == 1 and seemed:
         return [f"{seemed:,} of {images_text(count)} have equal red, green and blue; all became grey (--rgb keeps three channels)."]
     return []
+
+
+def unlike(wanted: tuple[int, int, int], now: tuple[int, int, int], white: tuple[float | None, float | None] = (None, None)) -> str:
+    """Return how images differ from those that are wanted, and the options that make them alike; empty where shape and range agree.
+
+    Parameters
+    ----------
+    wanted, now : (int, int, int)
+        Height, width and channels.
+    white : (float or None, float or None)
+        The number that is white in the images that are wanted, and now.
+    """
+    options, texts = [], []
+    if wanted[:2] != now[:2]:
+        options.append(f"--size {wanted[0]}x{wanted[1]}")
+    if wanted[2] != now[2] and wanted[2] in (1, 3):
+        options.append("--gray" if wanted[2] == 1 else "--rgb")
+    differs = None not in white and white[0] != white[1]
+    if differs:
+        options.append(f"--range {white[0]:g}")
+    if not options:
+        return ""
+    for shape, top in zip((wanted, now), white, strict=True):
+        colours = {1: " grey", 3: " RGB"}.get(shape[2], f" of {shape[2]} channels")
+        texts.append(f"{shape[0]}x{shape[1]}{colours}" + (f" with {top:g} as white" if differs else ""))
+    return f"its images are {texts[0]}, these are {texts[1]}: add {' '.join(options)}"
