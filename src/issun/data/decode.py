@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
-from issun.data.depth import FLOATS, NOMINAL, SIXTEEN, WHOLE, Deep, own_white, scaled
+from issun.data.depth import FLOATS, NOMINAL, SIXTEEN, WHOLE, Deep, figure, own_white, scaled
 from issun.errors import DataError
 
 #: What a picture may be; formats that start other programs (EPS) are not among them.
@@ -292,7 +292,7 @@ def _of_deep(path: str, picture: Image.Image, deep: Deep, white: float | None) -
     _, high = _limits(numbers)
     white = own_white(deep, high) if white is None else white
     if high > white:
-        raise ValueError(f"it holds numbers up to {high:,g} (mode {picture.mode}), more than the {white:,g} that is white")
+        raise ValueError(f"it holds numbers up to {figure(high)} (mode {picture.mode}), more than the {figure(white)} that is white")
     if in_colour and white == NOMINAL:  # as Pillow does
         eight = scaled(numbers / 1.0, white) if picture.format == "PPM" else (numbers >> 8).astype(np.uint8)
     else:
@@ -311,7 +311,7 @@ def _limits(numbers: NDArray[Any]) -> tuple[float, float]:
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError("its values are no finite numbers (NaN or infinity; mode F)")
     if low < 0:
-        raise ValueError(f"its values are negative numbers, down to {low:,g}, which no picture has; save it with values from 0 on")
+        raise ValueError(f"its values are negative numbers, down to {figure(low)}, which no picture has; save it with values from 0 on")
     return low, high
 
 

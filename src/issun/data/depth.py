@@ -48,6 +48,11 @@ def range_of(about: Mapping[str, str]) -> float | None:
     return white if 0 < white <= LARGEST_RANGE else None
 
 
+def figure(number: float) -> str:
+    """Return a number as people read it."""
+    return f"{number:,.0f}" if number == int(number) else f"{number:g}"
+
+
 def own_white(deep: Deep, high: float) -> float:
     """Return the number that is white where only the numbers themselves can tell: `high` is the largest of them.
 
@@ -63,7 +68,7 @@ def own_white(deep: Deep, high: float) -> float:
     if deep == SIXTEEN:
         return NOMINAL
     raise ValueError(
-        f"it holds whole numbers up to {high:,g} and does not say which is white: say it with --range {full(high)} or the like"
+        f"it holds whole numbers up to {figure(high)} and does not say which is white: say it with --range {full(high)} or the like"
     )
 
 
@@ -76,11 +81,11 @@ def depth_note(high: float) -> str:
     """Say what was made of numbers up to `high`, where nobody said which is white; mostly nothing."""
     if high <= 255:
         hint = f", which is dark; --range {full(high)} brightens them" if 0 < high < 128 else ""
-        return f"Numbers of more than 8 bits are {high:,g} at most and stay as they are{hint}."
+        return f"Numbers of more than 8 bits are {figure(high)} at most and stay as they are{hint}."
     if high <= NOMINAL // 2:
         bits = full(high).bit_length()
         return (
-            f"Files of 16 bits use {bits} (numbers up to {high:,g}) and were read as 0 to 65,535, which is dark; --range {full(high)} "
+            f"Files of 16 bits use {bits} (numbers up to {figure(high)}) and were read as 0 to 65,535, which is dark; --range {full(high)} "
             f"brightens them."
         )
     return ""

@@ -213,9 +213,7 @@ class _Numbers:
             raise DataError(f"{where} holds values that are no finite numbers (NaN or infinity); remove those images or mend them")
         if self.range is not None and block.dtype.itemsize > 1:
             if low < 0 or high > self.range:
-                raise DataError(
-                    f"{where} holds numbers from {low:g} to {high:g}; with --range {self.range:g} they must lie between 0 and that"
-                )
+                raise DataError(f"{where} holds numbers from {low} to {high}; with --range {self.range} they must lie between 0 and that")
             return scaled(block, self.range)
         if floats:
             if low < 0 or high > 1:

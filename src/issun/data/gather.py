@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from issun.data.cache import archive_path, read_dataset, write_dataset
 from issun.data.dataset import Dataset, Skipped, numbers_of
 from issun.data.decode import PictureError, Probe
-from issun.data.depth import FLOATS, SIXTEEN, WHOLE, Deep, check_range, depth_note, own_white
+from issun.data.depth import FLOATS, SIXTEEN, WHOLE, Deep, check_range, depth_note, figure, own_white
 from issun.data.files import TEST_PART, test_note
 from issun.data.groups import compiled, group_names, with_groups
 from issun.data.remarks import absent_notes, images_text, leak_notes, skipped_notes
@@ -233,7 +233,7 @@ def _white(
     if range is not None:
         if high > range:
             raise DataError(
-                f"{where}: {readable(file.path)} holds numbers up to {high:,g}, more than --range {range:,g}: give a larger one"
+                f"{where}: {readable(file.path)} holds numbers up to {figure(high)}, more than --range {range}: give a larger one"
             )
         return files, probes, range, []
     deepest = SIXTEEN if high <= 255 or WHOLE not in highest else WHOLE

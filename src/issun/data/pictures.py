@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.data.decode import PICTURE_MODES, PictureError, decode, fitted, measured, pixels_of, probe, quiet
-from issun.data.depth import own_white
+from issun.data.depth import figure, own_white
 from issun.errors import DataError
 
 
@@ -53,8 +53,9 @@ def read_image(
         raise DataError(f"{path} cannot be read as a picture: {error}") from None
     except PictureError as error:
         raise DataError(f"{path} {error}") from None
-    told = deep is not None and white is not None and high > 0 and (2 * high <= white or (range is None and white == 255))
-    notes = [] if not told else [f"its numbers, up to {high:,g}, were read as 0 (black) to {white:,g} (white)"]
+    notes = []
+    if deep is not None and white is not None and high > 0 and (2 * high <= white or (range is None and white == 255)):
+        notes.append(f"its numbers, up to {figure(high)}, were read as 0 (black) to {figure(white)} (white)")
     notes += ["transparent parts were made white"] if transparent else []
     if picture.size != (width, height):
         cropped = "cropped to its middle and " if picture.width * height != picture.height * width else ""

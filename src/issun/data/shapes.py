@@ -87,10 +87,10 @@ def unlike(wanted: tuple[int, int, int], now: tuple[int, int, int], white: tuple
         options.append("--gray" if wanted[2] == 1 else "--rgb")
     differs = None not in white and white[0] != white[1]
     if differs:
-        options.append(f"--range {white[0]:g}")
+        options.append(f"--range {white[0]}")
     if not options:
         return ""
     for shape, top in zip((wanted, now), white, strict=True):
         colours = {1: " grey", 3: " RGB"}.get(shape[2], f" of {shape[2]} channels")
-        texts.append(f"{shape[0]}x{shape[1]}{colours}" + (f" with {top:g} as white" if differs else ""))
+        texts.append(f"{shape[0]}x{shape[1]}{colours}" + (f" with {top} as white" if differs else ""))
     return f"its images are {texts[0]}, these are {texts[1]}: add {' '.join(options)}"
