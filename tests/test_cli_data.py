@@ -145,7 +145,7 @@ def test_the_sheet_shows_each_class_and_its_right_label(tmp_path: Path) -> None:
         (("data", "pets", "--strict"), "1 image cannot be read; mend or remove"),
         (("data", "pets", "--sheet", "sheet.doc"), "--sheet (=sheet.doc) must end in"),
         (("data", "pets", "--sheet", "none/sheet.png"), "there is no folder"),
-        (("data", "digits", "--rgb"), "are for images that are files"),
+        (("data", "digits", "--strict"), "is for images that are files"),
     ],
 )
 def test_wrong_input(issun: Issun, arguments: tuple[str, ...], message: str) -> None:

@@ -23,10 +23,10 @@ import os, sys, time
 import issun.data.threads as threads
 from issun.__main__ import main
 
-def slowly(path, channels, decode=threads.decode):
+def slowly(path, channels, white, decode=threads.decode):
     print("decoding", flush=True)
     time.sleep({SECONDS})
-    return decode(path, channels)
+    return decode(path, channels, white)
 
 threads.decode = slowly
 if hasattr(os, "sched_setaffinity"):

@@ -16,6 +16,7 @@ from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.data.dataset import Dataset, Split
+from issun.data.depth import range_fact
 from issun.data.named import loaded
 from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, fit, handed_over, make_engine, scaling_for, threads_available
 from issun.engine.fitting import best_of, loss_and_accuracy
@@ -99,6 +100,7 @@ class Outcome:
             "epoch": f"{self.kept} of {len(self.history)}",
             "recipe": self.recipe.model_dump_json(),
             "issun": _version(),
+            **range_fact(dataset.range),
         }
         return Model(self.net, self.weights, self.scaling, dataset.classes, about)
 
@@ -265,6 +267,7 @@ def train(
     gray: bool | None = None,
     strict: bool = False,
     groups: str | None = None,
+    range: float | None = None,
     on_epoch: Callable[[Epoch, State], None] | None = None,
 ) -> Trained:
     """Train one network on images.
@@ -288,8 +291,8 @@ def train(
         As of `train_network`.
     data_dir : str or PathLike, optional
         Where named data sets are looked for first.
-    size, gray, strict, groups : optional
-        For images that are files, see `issun.load`; not for a data set that is loaded already.
+    size, gray, strict, groups, range : optional
+        How images are read, see `issun.load`; not for a data set that is loaded already.
 
     Returns
     -------
@@ -307,7 +310,7 @@ def train(
     >>> trained.model.predict(trained.dataset.test_images[:3])  # doctest: +SKIP
     array([0, 1, 2])
     """
-    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups)
+    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
     net = network if isinstance(network, Net) else parse_network(network, dataset.input, len(dataset.classes))
     split = Split(validation)
     settings = {} if epochs is None else {"epochs": epochs}

@@ -38,6 +38,7 @@ def ablate(
     gray: options.Gray = None,
     strict: options.Strict = False,
     groups: options.Groups = None,
+    white: options.Range = None,
     as_json: options.Json = False,
 ) -> None:
     """Put the same head on a network's parts: pixels only, pooling only, convolutions with untrained weights, with trained ones.
@@ -76,7 +77,7 @@ def ablate(
         raise IssunError("--draws (=0) must be at least 1")
     kinds = kinds_of(weights)
     patches = patches_of(kinds, whitening, threshold)
-    dataset = loaded(data, data_dir, size, gray, strict, groups)
+    dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     for note in dataset.notes:
         remark_on(note)
     net = parse_network(network, dataset.input, len(dataset.classes), complete=True)

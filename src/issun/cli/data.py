@@ -17,6 +17,7 @@ def data(
     gray: options.Gray = None,
     strict: options.Strict = False,
     groups: options.Groups = None,
+    white: options.Range = None,
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Draw a hundred images with their labels to this file: .png, .svg or .pdf.")
     ] = None,
@@ -49,7 +50,7 @@ def data(
             raise IssunError(f"--sheet (={sheet}) must end in {', '.join(FORMATS)}")
         if not sheet.absolute().parent.is_dir():
             raise IssunError(f"{sheet} cannot be written: there is no folder {sheet.absolute().parent}; make it first")
-    dataset = loaded(data, data_dir, size, gray, strict, groups)
+    dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     if sheet is not None:
         from issun.show.augmented import augmented_figure
         from issun.show.samples import samples_figure

@@ -44,6 +44,7 @@ def features(
     gray: options.Gray = None,
     strict: options.Strict = False,
     groups: options.Groups = None,
+    white: options.Range = None,
     as_json: options.Json = False,
 ) -> None:
     """Train simple classifiers (heads) on the features of a network's layer, untrained or trained.
@@ -75,7 +76,7 @@ def features(
     draws = range(asked) if isinstance(asked, int) else asked
     if draws is not None and not len(draws):
         raise IssunError("--seeds (=0) must be at least 1")
-    dataset = loaded(data, data_dir, size, gray, strict, groups)
+    dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     for note in dataset.notes:
         remark_on(note)
     split = Split(validation) if study is None else study_split(study, network)

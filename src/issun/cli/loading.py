@@ -9,7 +9,15 @@ from issun.data.dataset import Dataset
 from issun.errors import IssunError
 
 
-def loaded(data: str, data_dir: Path | None, size: str | None, gray: bool | None, strict: bool, groups: str | None = None) -> Dataset:
+def loaded(
+    data: str,
+    data_dir: Path | None,
+    size: str | None,
+    gray: bool | None,
+    strict: bool,
+    groups: str | None = None,
+    white: float | None = None,
+) -> Dataset:
     """Return the data set that the command line means; progress goes to stderr.
 
     Raises
@@ -37,7 +45,8 @@ def loaded(data: str, data_dir: Path | None, size: str | None, gray: bool | None
                 tenths[what] = 10 * done // total
                 console.print(f"{what} images: {done:,} of {total:,}")
 
-        return load(data, data_dir, size=_size(size), gray=gray, strict=strict, groups=groups, on_progress=show)
+        white = int(white) if white is not None and white == white // 1 else white
+        return load(data, data_dir, size=_size(size), gray=gray, strict=strict, groups=groups, range=white, on_progress=show)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -19,9 +19,9 @@ Data = Annotated[
     ),
 ]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where named data sets are looked for first.")]
-_PICTURES = "Images that are files"
+_PICTURES = "Images"
 Size = Annotated[str | None, typer.Option("--size", help="Of the images, height first: 32x32.", rich_help_panel=_PICTURES)]
-Gray = Annotated[bool | None, typer.Option("--gray/--rgb", help="Default: grey where all files are.", rich_help_panel=_PICTURES)]
+Gray = Annotated[bool | None, typer.Option("--gray/--rgb", help="Default: grey where all images are.", rich_help_panel=_PICTURES)]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse unreadable and missing images.", rich_help_panel=_PICTURES)]
 Groups = Annotated[
     str | None,
@@ -30,6 +30,10 @@ Groups = Annotated[
         help="A regular expression for file names: images with equal matches (its first group, else all of it) stay in one part.",
         rich_help_panel=_PICTURES,
     ),
+]
+Range = Annotated[
+    float | None,
+    typer.Option("--range", metavar="MAX", help="The number that is white in images of more than 8 bits: 4095.", rich_help_panel=_PICTURES),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="How many to use; default: all cores.")]

@@ -14,6 +14,7 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's file, as train writes it.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Pictures: PNG, JPEG, GIF, BMP, WebP, TIFF or PPM.")],
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to print for each picture.")] = 3,
+    white: options.Range = None,
     as_json: options.Json = False,
 ) -> None:
     """Print the most probable classes of pictures. One that cannot be read is named, and the others are answered."""
@@ -21,17 +22,20 @@ def predict(
     from rich.text import Text
 
     from issun.cli.output import print_json, remark_on, results, warn
+    from issun.data.depth import check_range, range_of
     from issun.data.pictures import read_image
     from issun.errors import DataError
     from issun.model import Model
     from issun.show.tables import plain_table
 
+    check_range(white)
     loaded = Model.load(model)
     height, width, channels = loaded.net.input
+    white = range_of(loaded.about) if white is None else white
     pixels, paths, problems = [], [], []
     for path in images:
         try:
-            picture, note = read_image(path, (height, width, channels))
+            picture, note = read_image(path, (height, width, channels), white)
         except DataError as error:
             warn(str(error))
             problems.append({"image": path, "problem": str(error)})

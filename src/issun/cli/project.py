@@ -35,6 +35,7 @@ def project(
     gray: options.Gray = None,
     strict: options.Strict = False,
     groups: options.Groups = None,
+    white: options.Range = None,
     as_json: options.Json = False,
 ) -> None:
     """Project a layer's features onto a plane and draw them, coloured by class. It illustrates; figures come from `issun features`.
@@ -66,7 +67,7 @@ def project(
         raise IssunError(f"--output (={output}) must end in {', '.join(FORMATS)}")
     if not output.absolute().parent.is_dir():
         raise IssunError(f"{output} cannot be written: there is no folder {output.absolute().parent}; make it first")
-    dataset = loaded(data, data_dir, size, gray, strict, groups)
+    dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     for note in dataset.notes:
         remark_on(note)
     split = Split(validation) if study is None else study_split(study, network)

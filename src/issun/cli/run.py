@@ -23,6 +23,9 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many trials, how large and about how long; train nothing.")] = False,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
+    size: options.Size = None,
+    gray: options.Gray = None,
+    white: options.Range = None,
     everything: Annotated[bool, typer.Option("--all", help="List every network, not only the frontier.")] = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
     as_json: options.Json = False,
@@ -43,7 +46,7 @@ def run(
     names = list(dict.fromkeys(part or asked.parts))
     asked.check_parts(names)
     chosen = None if seeds is None else values.seeds(seeds, "--seeds")
-    dataset = loaded(asked.data, data_dir, None, None, False)
+    dataset = loaded(asked.data, data_dir, size, gray, False, white=white)
     # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
     wanted = range(chosen) if isinstance(chosen, int) else chosen
     prepared = [prepare(asked, name, dataset, quick=quick, seeds=wanted) for name in names]

@@ -8,7 +8,6 @@ from typing import Literal, cast
 
 from issun.arch.notation import parse_network
 from issun.data.dataset import Dataset, Split
-from issun.data.published import matching
 from issun.errors import IssunError
 from issun.features.comparing import Source, trained, untrained
 from issun.features.layers import find_row
@@ -16,7 +15,7 @@ from issun.features.making import WEIGHTS, Weights
 from issun.features.patches import Patches
 from issun.model import Model
 from issun.recipe import USUAL_SCALING
-from issun.study import Study
+from issun.study import Study, images
 
 
 def words_of(text: str, option: str) -> list[str]:
@@ -114,7 +113,7 @@ def _of_study(
     path: Path, network: str | None, dataset: Dataset, seeds: Sequence[int] | None, layer: str | None, before: bool
 ) -> list[Source]:
     study = Study(path)
-    matching(dataset, study.about["fingerprint"])
+    images.study_images(study, dataset)
     row = study.network(network)
     frame = study.frame
     same = (frame["network_id"] == row["network_id"]) & (frame["recipe_id"] == row["recipe_id"]) & (frame["split"] == row["split"])
@@ -143,4 +142,4 @@ def _shape(shape: Sequence[int]) -> str:
 
 def study_images(path: Path, dataset: Dataset) -> Dataset:
     """Return the images as a study uses them: with the test part as the validation part where it was made so."""
-    return matching(dataset, Study(path).about["fingerprint"])
+    return images.study_images(Study(path), dataset)

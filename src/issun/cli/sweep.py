@@ -52,6 +52,7 @@ def sweep(
     gray: options.Gray = None,
     strict: options.Strict = False,
     groups: options.Groups = None,
+    white: options.Range = None,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = True,
     as_json: options.Json = False,
 ) -> None:
@@ -77,7 +78,7 @@ def sweep(
         values.count(max_macs, "--max-macs"),
         values.count(max_bytes, "--max-bytes"),
     )
-    dataset = loaded(data, data_dir, size, gray, strict, groups)
+    dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     settings = options.recipe_settings(
         others,
         epochs=epochs,

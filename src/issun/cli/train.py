@@ -41,6 +41,7 @@ def train(
     gray: options.Gray = None,
     strict: options.Strict = False,
     groups: options.Groups = None,
+    white: options.Range = None,
     as_json: options.Json = False,
 ) -> None:
     """Train one network, print how good it is, and save it."""
@@ -67,7 +68,7 @@ def train(
             raise IssunError(f"{path} cannot be written: there is no folder {path.absolute().parent}; make it first")
     if curves and curves.suffix.lower() not in FORMATS:
         raise IssunError(f"--curves (={curves}) must end in {', '.join(FORMATS)}")
-    dataset = loaded(data, data_dir, size, gray, strict, groups)
+    dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     net = parse_network(network, dataset.input, len(dataset.classes))
     split = Split(validation)
     images, held = dataset.parts(split)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.data.dataset import Dataset, Split
-from issun.data.named import NAMES, load
+from issun.data.depth import range_of
+from issun.data.named import NAMES, load_as
 from issun.data.published import matching
 from issun.errors import DataError, ExportError
 from issun.model import Model
@@ -80,7 +81,8 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
     place = data if data is not None else known[1] if known else ""
     if data is None and not (place in NAMES or _is_there(place)):  # a model's file may say anything
         raise DataError(f"the model says that its data is {place!r:.200}, and there is no such file or folder")
-    dataset = _sized(place, model, data_dir, groups)
+    height, width, channels = model.net.input  # images come in the size and kind that the model knows
+    dataset = load_as(place, data_dir, (height, width, channels), range_of(model.about), groups=groups)
     remarks = []
     try:
         dataset = matching(dataset, known[2] if known else dataset.fingerprint)
@@ -102,15 +104,6 @@ def _is_there(place: str) -> bool:
         return Path(place).is_file() or Path(place).is_dir()
     except (OSError, ValueError):
         return False
-
-
-def _sized(place: str, model: Model, data_dir: Path | None, groups: str | None) -> Dataset:
-    """Load data; pictures in files come in the size and kind that the model knows."""
-    dataset = load(place, data_dir, groups=groups)
-    if dataset.files and dataset.input != model.net.input:
-        height, width, channels = model.net.input
-        dataset = load(place, data_dir, size=(height, width), gray=channels == 1, groups=groups)
-    return dataset
 
 
 def _part(dataset: Dataset, indices: NDArray[np.int64], remarks: tuple[str, ...] = ()) -> ValidationPart:

@@ -36,7 +36,7 @@ def archive_path(folder: Path, contents: object) -> Path:
 
 
 _ARRAYS = ("images", "labels", "test_images", "test_labels")
-_FACTS = ("classes", "notes", "files", "test_files", "skipped", "sizes", "modes", "given_validation", "given_test")
+_FACTS = ("classes", "notes", "files", "test_files", "skipped", "sizes", "modes", "given_validation", "given_test", "range")
 
 
 def read_dataset(path: Path, name: str, source: str) -> Dataset | None:
@@ -62,6 +62,7 @@ def read_dataset(path: Path, name: str, source: str) -> Dataset | None:
             modes=tuple((str(mode), int(count)) for mode, count in facts["modes"]),
             given_validation=int(facts["given_validation"]),
             given_test=bool(facts["given_test"]),
+            range=facts["range"],
         )
     except (KeyError, TypeError, ValueError, DataError):
         return None

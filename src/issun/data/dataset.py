@@ -57,6 +57,8 @@ class Dataset:
     groups, test_groups : tuple of str
         The name of each image's group, empty for an image that belongs to none; images of one group stay in one part wherever issun
         chooses. No names at all where there are no groups.
+    range : float or None
+        The number that is white in images of more than 8 bits; None where there are none.
 
     Raises
     ------
@@ -81,6 +83,7 @@ class Dataset:
     given_test: bool = True
     groups: tuple[str, ...] = ()
     test_groups: tuple[str, ...] = ()
+    range: float | None = None
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.classes) <= MAXIMUM_CLASSES:

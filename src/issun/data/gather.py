@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 
 from issun.data.cache import archive_path, read_dataset, write_dataset
 from issun.data.dataset import Dataset, Skipped, numbers_of
-from issun.data.decode import Probe
+from issun.data.decode import PictureError, Probe
+from issun.data.depth import FLOATS, SIXTEEN, WHOLE, Deep, check_range, depth_note, figure, own_white
 from issun.data.files import TEST_PART, test_note
 from issun.data.groups import compiled, group_names, with_groups
 from issun.data.remarks import absent_notes, images_text, leak_notes, skipped_notes
-from issun.data.shapes import common_shape
-from issun.data.threads import decoded, probed
+from issun.data.shapes import colour_notes, common_size
+from issun.data.threads import decoded, limits, probed
 from issun.data.tree import Found, natural, readable
 from issun.errors import DataError
 
 #: Part of the cache's key: raise it when the same files would give other arrays.
-VERSION = 2
+VERSION = 3
 
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 
@@ -66,12 +67,14 @@ class Listing(Protocol):
 
 
 class _Part(NamedTuple):
-    """Decoded images; the last `validation` of them are for validation."""
+    """Decoded images, and which of them have no colour; the last `validation` of them are for validation."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
     files: list[str]
     validation: int = 0
+    grey: NDArray[np.bool_] = np.zeros(0, np.bool_)
+    seemed: int = 0
 
 
 def gathered(
@@ -83,6 +86,7 @@ def gathered(
     gray: bool | None,
     strict: bool,
     groups: str | None,
+    range: float | None,
     on_progress: Callable[[str, int, int], None] | None,
 ) -> Dataset:
     """Return the data set of listed files, decoded now or before; `path` is what lists them, the rest as of `load_folder`.
@@ -91,12 +95,13 @@ def gathered(
     ------
     DataError
     """
+    check_range(range)
     pattern = None if groups is None else compiled(groups)
-    contents = (VERSION, PIL.__version__, size, gray, groups, listing.folders, listing.found, listing.skipped, listing.spelt)
+    contents = (VERSION, PIL.__version__, size, gray, groups, range, listing.folders, listing.found, listing.skipped, listing.spelt)
     archive = archive_path(path, contents)
     dataset = read_dataset(archive, name, readable(str(path.absolute())))
     if dataset is None:
-        dataset = _read(listing, path, name, size, gray, pattern, on_progress or (lambda what, done, total: None))
+        dataset = _read(listing, path, name, size, gray, pattern, range, on_progress or (lambda what, done, total: None))
         if problem := write_dataset(archive, dataset):
             advice = f"The decoded images could not be kept in {archive.parent} ({problem}), so the next run decodes them again."
             dataset = _with_notes(dataset, advice)
@@ -119,6 +124,7 @@ def _read(
     size: tuple[int, int] | None,
     gray: bool | None,
     pattern: re.Pattern[str] | None,
+    range: float | None,
     on_progress: Callable[[str, int, int], None],
 ) -> Dataset:
     where = readable(str(path))
@@ -132,16 +138,24 @@ def _read(
             unreadable = found.picture or os.path.splitext(file.path)[1].lower() in _ENDINGS  # noqa: PTH122
             skipped.append(Skipped(readable(file.path), str(found), unreadable))
             broken[file.folder] += unreadable
+    files, probes, white, deep_notes = _white(listing, path, files, probes, range, skipped, broken, on_progress)
     classes = _classes(listing, files, where, skipped, broken)
     names = tuple(classes.values())
     _check_early(files, classes, where, broken, pattern, listing.depth)
-    shape, shape_notes = common_shape(probes, size, gray)
+    (height, width), shape_notes = common_size([probe[:2] for probe in probes], size)
+    channels = 1 if gray or (gray is None and all(probe.grey for probe in probes)) else 3
+    seems_grey = {file: probe.grey for file, probe in zip(files, probes, strict=True)}
 
     def decoded_part(*parts: str) -> _Part:
         members = [file for part in parts for file in files if file.part == part]
-        return _decoded(listing.root, members, shape, classes, skipped, broken, on_progress)
+        return _decoded(listing.root, members, (height, width, channels), white, seems_grey, classes, skipped, broken, on_progress)
 
     train, test = decoded_part("train", "validation"), decoded_part("test")
+    grey = np.concatenate([train.grey, test.grey])
+    if gray is None and channels == 3 and grey.all():
+        channels = 1
+        train, test = (part._replace(images=np.ascontiguousarray(part.images[..., :1])) for part in (train, test))
+    shape_notes += colour_notes(int(np.count_nonzero(grey)), len(grey), channels, train.seemed + test.seemed) + deep_notes
     _check_classes(train.labels[: len(train.labels) - train.validation], classes, where, broken)
     notes = []
     if given_test := len(test.labels) > 0:
@@ -177,8 +191,58 @@ def _read(
         modes=_most(Counter(probe.mode for probe in probes)),
         given_validation=train.validation,
         given_test=given_test,
+        range=white,
     )
     return _with_notes(dataset, *leak_notes(dataset))
+
+
+def _white(
+    listing: Listing,
+    path: Path,
+    files: list[Found],
+    probes: list[Probe],
+    range: float | None,
+    skipped: list[Skipped],
+    broken: Counter[str],
+    on_progress: Callable[[str, int, int], None],
+) -> tuple[list[Found], list[Probe], float | None, list[str]]:
+    """Return the files that can be used, their probes, the number that is white in deep ones (None where there are none), and notes."""
+    where = readable(str(path))
+    deep = [file for file, probe in zip(files, probes, strict=True) if probe.deep and (range is not None or probe.deep != FLOATS)]
+    found = dict(zip(deep, limits(listing.root, deep, on_progress), strict=True)) if deep else {}
+    highest: dict[Deep, tuple[float, Found]] = {}
+    kept = []
+    for file, probe in zip(files, probes, strict=True):
+        problem = found.get(file)
+        if probe.deep == FLOATS and range is None:
+            try:
+                own_white(FLOATS, 0)
+            except ValueError as error:
+                problem = PictureError(f"cannot be read as a picture: {error}", True)
+        if isinstance(problem, PictureError):
+            skipped.append(Skipped(readable(file.path), str(problem), True))
+            broken[file.folder] += 1
+            continue
+        kept.append((file, probe))
+        if probe.deep and problem:
+            highest[probe.deep] = max(highest.get(probe.deep, (-1, file)), (problem[1], file))
+    files, probes = [file for file, _ in kept], [probe for _, probe in kept]
+    if not highest:
+        return files, probes, None, [] if range is None else ["No file has more than 8 bits: --range changes nothing."]
+    high, file = max(highest.values())
+    if range is not None:
+        if high > range:
+            raise DataError(
+                f"{where}: {readable(file.path)} holds numbers up to {figure(high)}, more than --range {range}: give a larger one"
+            )
+        return files, probes, range, []
+    deepest = SIXTEEN if high <= 255 or WHOLE not in highest else WHOLE
+    try:
+        white = own_white(deepest, high)
+    except ValueError as error:
+        raise DataError(f"{where}: {readable(file.path)} cannot be used: {error}") from None
+    note = depth_note(high)
+    return files, probes, white, [note] if note else []
 
 
 def _spelt(listing: Listing, part: str) -> str:
@@ -205,13 +269,15 @@ def _decoded(
     root: Path,
     files: list[Found],
     shape: tuple[int, int, int],
+    white: float | None,
+    seems_grey: dict[Found, bool],
     classes: dict[str, str],
     skipped: list[Skipped],
     broken: Counter[str],
     on_progress: Callable[[str, int, int], None],
 ) -> _Part:
     number = {folder: place for place, folder in enumerate(classes)}
-    images, problems = decoded(root, files, shape, on_progress)
+    images, grey, problems = decoded(root, files, shape, white, on_progress)
     kept = np.ones(len(files), np.bool_)
     for index, problem in problems.items():
         skipped.append(Skipped(readable(files[index].path), problem, True))
@@ -220,7 +286,9 @@ def _decoded(
     left = [file for file, keep in zip(files, kept, strict=True) if keep]
     labels = np.array([number[file.folder] for file in left], np.int32)
     validation = sum(file.part == "validation" for file in left)
-    return _Part(_compacted(images, kept), labels, [readable(file.path) for file in left], validation)
+    grey = grey[kept]
+    seemed = sum(is_grey and not seems_grey[file] for file, is_grey in zip(left, grey, strict=True))
+    return _Part(_compacted(images, kept), labels, [readable(file.path) for file in left], validation, grey, seemed)
 
 
 def _check_early(

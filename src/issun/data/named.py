@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from issun.data import cifar
+from issun.data.conversion import converted
 from issun.data.dataset import Dataset
+from issun.data.depth import NOMINAL, check_range
 from issun.data.download import by_hand, cache_folder, download
 from issun.data.files import TEST_PART, load_npz, test_note
 from issun.data.folder import load_folder
@@ -56,6 +58,7 @@ def load(
     gray: bool | None = None,
     strict: bool = False,
     groups: str | None = None,
+    range: float | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Load a data set by name or from a file.
@@ -72,8 +75,14 @@ def load(
     data_dir : str or PathLike, optional
         Where named data sets are looked for first: as ``<name>.npz``, as IDX files in ``<name>/`` (in `data_dir` itself where that is
         their folder's name, or their checksums tell), as ``cifar-10-binary.tar.gz`` or what that unpacks to.
-    size, gray, strict, groups, on_progress : optional
+    size, gray : optional
+        Height and width, and whether images are grey (True) or RGB (False): see `issun.data.folder.load_folder`. Images that are no
+        files change by the same arithmetic; by default they stay as they are, except that they become grey where red, green and blue
+        are equal throughout.
+    strict, groups, on_progress : optional
         For images that are files: see `issun.data.folder.load_folder`.
+    range : float, optional
+        The number that is white in images of more than 8 bits: see `issun.data.folder.load_folder`, `issun.data.files.load_npz`.
 
     Returns
     -------
@@ -95,32 +104,81 @@ def load(
     is_table = name not in NAMES and path.suffix.lower() in ENDINGS and path.exists() and not path.is_dir()
     if is_table or not is_array:
         read = load_table if is_table else load_folder
-        return read(path, readable(name), size=size, gray=gray, strict=strict, groups=groups, on_progress=on_progress)
+        return read(path, readable(name), size=size, gray=gray, strict=strict, groups=groups, range=range, on_progress=on_progress)
     is_there = name in NAMES or path.exists()
-    if is_there and (size is not None or gray is not None or strict):
-        raise DataError(f"--size, --gray, --rgb and --strict are for images that are files (a folder or a .csv table), but {name} is none")
+    check_range(range)
+    if is_there and strict:
+        raise DataError(f"--strict is for images that are files (a folder or a .csv table), but {name} is none")
     if is_there and groups is not None:
         raise DataError(f"--groups is for images that are files (a folder or a .csv table), but those of {name} have no file names")
-    if name == "digits":
-        return _digits()
-    if name in _FILES:
-        return _named(name, data_dir)
-    if is_idx_folder(path):
-        return load_idx(path, name)
-    if cifar.is_cifar(path):
-        return cifar.load_cifar(path, name)
+    return converted(_array(name, path, data_dir, range), size, gray)
+
+
+def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range: float | None) -> Dataset:
+    """Load images that are no files: those of a name, or of an archive or folder of arrays."""
+    known = name in NAMES or is_idx_folder(path) or cifar.is_cifar(path)
+    if known:
+        dataset = (
+            _digits()
+            if name == "digits"
+            else _named(name, data_dir)
+            if name in _FILES
+            else load_idx(path, name)
+            if is_idx_folder(path)
+            else cifar.load_cifar(path, name)
+        )
+        if range is not None and dataset.range is None:
+            dataset = dataclasses.replace(dataset, notes=(*dataset.notes, "The images have 8 bits: --range changes nothing."))
+        return dataset
     if path.exists() or path.suffix or len(path.parts) > 1 or name.endswith(("/", os.sep)):
         if not path.exists():
             raise DataError(
                 f"{path}: there is no such file; give the path of an .npz file, of a folder of IDX files, of a folder of images or of a "
                 f".csv table of files and labels, or one of the names {', '.join(NAMES)}"
             )
-        return load_npz(path, name)
+        return load_npz(path, name, range)
     near = difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.5)
     question = f"; did you mean {near[0]}?" if near else "."
     raise DataError(
         f"there is no data set {name!r}{question} The names are {', '.join(NAMES)}; anything else is the path of a file or folder"
     )
+
+
+def load_as(
+    data: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None,
+    shape: tuple[int, int, int],
+    range: float | None,
+    *,
+    groups: str | None = None,
+) -> Dataset:
+    """Load a data set with the images that a study or a model has.
+
+    Parameters
+    ----------
+    data, data_dir, groups
+        As of `load`.
+    shape : (int, int, int)
+        Height, width and channels.
+    range : float or None
+        The number that is white in images of more than 8 bits.
+
+    Raises
+    ------
+    DataError
+        As of `load`.
+    """
+    usual = None if range in (255, NOMINAL) else range  # with what the images say themselves they may be decoded already
+    try:
+        dataset = load(data, data_dir, groups=groups, range=usual)
+        if dataset.input == shape and (None in (dataset.range, range) or dataset.range == range):
+            return dataset
+    except DataError:
+        if usual == range:
+            raise
+    height, width, channels = shape
+    gray = {1: True, 3: False}.get(channels)
+    return load(data, data_dir, size=(height, width), gray=gray, groups=groups, range=range)
 
 
 def loaded(
@@ -131,6 +189,7 @@ def loaded(
     gray: bool | None = None,
     strict: bool = False,
     groups: str | None = None,
+    range: float | None = None,
 ) -> Dataset:
     """Return a data set as it is, or `load` it.
 
@@ -140,7 +199,7 @@ def loaded(
         As of `load`, and where a data set comes with options of loading.
     """
     if not isinstance(data, Dataset):
-        return load(data, data_dir, size=size, gray=gray, strict=strict, groups=groups)
+        return load(data, data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
     given = [
         option
         for option, is_given in (
@@ -149,6 +208,7 @@ def loaded(
             ("gray", gray is not None),
             ("strict", strict),
             ("groups", groups is not None),
+            ("range", range is not None),
         )
         if is_given
     ]

@@ -38,6 +38,7 @@ def load_table(
     gray: bool | None = None,
     strict: bool = False,
     groups: str | None = None,
+    range: float | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Read the images that a table names, a file and its label in each row.
@@ -49,7 +50,7 @@ def load_table(
         may name the columns: one of `FILE_COLUMNS`, one of `LABEL_COLUMNS`, and maybe one of `PART_COLUMNS` (train, validation, test and
         other usual words); other columns are not read. Without such a row the first column is the file, the second the label, a third
         the part. Paths are relative to the table's folder. Labels are any text; the classes are in their natural order.
-    name, size, gray, strict, on_progress
+    name, size, gray, strict, range, on_progress
         As of `issun.data.folder.load_folder`; files that are missing count as images that cannot be read.
     groups : str, optional
         As of `issun.data.folder.load_folder`, searched in the paths as the table has them.
@@ -65,7 +66,7 @@ def load_table(
         Where the table cannot be read or understood, or names no images that can be used.
     """
     check_size(size)
-    return gathered(Table(path), path, name, size=size, gray=gray, strict=strict, groups=groups, on_progress=on_progress)
+    return gathered(Table(path), path, name, size=size, gray=gray, strict=strict, groups=groups, range=range, on_progress=on_progress)
 
 
 class _Columns(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.data.decode import PictureError, Probe, decode, fitted, pixels_of, probe, quiet
+from issun.data.decode import PictureError, Probe, decode, fitted, measured, pixels_of, probe, quiet
 from issun.data.memory import check_memory
 from issun.data.tree import Found, readable
 from issun.errors import DataError
@@ -36,10 +36,24 @@ def probed(root: Path, files: Sequence[Found], on_progress: _Progress) -> list[P
     return _all(one, len(files), lambda done: on_progress("reading", done, len(files)))
 
 
+def limits(root: Path, files: Sequence[Found], on_progress: _Progress) -> list[tuple[float, float] | PictureError]:
+    """Return the lowest and the highest number of each deep file, or why it cannot be decoded."""
+
+    def one(index: int) -> tuple[float, float] | PictureError:
+        try:
+            return measured(os.path.join(root, files[index].path))  # noqa: PTH118
+        except PictureError as error:
+            return error
+
+    return _all(one, len(files), lambda done: on_progress("measuring", done, len(files)))
+
+
 def decoded(
-    root: Path, files: Sequence[Found], shape: tuple[int, int, int], on_progress: _Progress
-) -> tuple[NDArray[np.uint8], dict[int, str]]:
-    """Return the pixels of all files, shape (N, height, width, channels), and of those that could not be decoded their index and why.
+    root: Path, files: Sequence[Found], shape: tuple[int, int, int], white: float | None, on_progress: _Progress
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], dict[int, str]]:
+    """Return the pixels of all files, shape (N, height, width, channels), which are grey, and why some could not be decoded, by index.
+
+    `white` is the number that is white in deep files.
 
     Raises
     ------
@@ -49,20 +63,20 @@ def decoded(
     height, width, channels = shape
     check_memory(f"{readable(str(root))}, at {height}x{width},", len(files) * height * width * channels)
     try:
-        images = np.zeros((len(files), *shape), np.uint8)
+        images, grey = np.zeros((len(files), *shape), np.uint8), np.zeros(len(files), np.bool_)
     except MemoryError:
         raise DataError(f"{len(files):,} images of {height}x{width} need more memory than is free; use a smaller --size") from None
 
     def one(index: int) -> str | None:
         try:
-            picture, _ = decode(os.path.join(root, files[index].path), channels)  # noqa: PTH118
+            picture, _, grey[index] = decode(os.path.join(root, files[index].path), channels, white)  # noqa: PTH118
             images[index] = pixels_of(fitted(picture, height, width))
         except PictureError as error:
             return str(error)
         return None
 
     problems = _all(one, len(files), lambda done: on_progress("decoding", done, len(files)))
-    return images, {index: problem for index, problem in enumerate(problems) if problem is not None}
+    return images, grey, {index: problem for index, problem in enumerate(problems) if problem is not None}
 
 
 def _all(work: Callable[[int], _Result], count: int, done: Callable[[int], None]) -> list[_Result]:

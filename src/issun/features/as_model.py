@@ -24,6 +24,7 @@ from issun.arch.graph import rows
 from issun.arch.layers import LINEAR, Activate, Classifier, Frozen, Layer
 from issun.arch.net import IMAGE, Net, activation_of
 from issun.data.dataset import Dataset, Split
+from issun.data.depth import range_fact
 from issun.engine.fitting import log_softmax
 from issun.engine.weights import tensors
 from issun.errors import HeadError
@@ -76,6 +77,7 @@ def as_model(extractor: Extractor, result: HeadResult, dataset: Dataset, split: 
         "validation accuracy": f"{result.validation:.4f}",
         "weights": extractor.source,
         "head": f"{result.wish.head.name} {json.dumps(result.settings)}",
+        **range_fact(dataset.range),
     }
     return Model(net, _weights(extractor, net, linear, factor), extractor.scaling, dataset.classes, about)
 

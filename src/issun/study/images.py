@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from issun.data.dataset import Dataset
-from issun.data.named import NAMES, load
+from issun.data.named import load_as
 from issun.data.published import matching
+from issun.data.shapes import unlike
 from issun.errors import DataError
 from issun.study.reading import Readable
 
@@ -32,8 +33,10 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
     if isinstance(data, Dataset):
         return _checked(study, data)
     place = str(about["data"]) if data is None else str(data)
+    height, width, channels = about["input"]
     try:
-        loaded = load(place, data_dir)
+        # Images are brought to one size and kind as the sweep was told; the study knows to which.
+        loaded = load_as(place, data_dir, (height, width, channels), about["range"])
     except DataError as error:
         if data is not None:
             raise
@@ -41,14 +44,7 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
             f"{study.path.name} holds no images, and those that it is about were not found ({error}): say where they are with --data "
             f"(in Python `data=`)"
         ) from None
-    try:
-        return _checked(study, loaded)
-    except DataError:
-        # Pictures in files are brought to one size and kind as the sweep was told; the study knows to which.
-        height, width, channels = about["input"]
-        if place in NAMES or not (loaded.files and loaded.input != (height, width, channels)):
-            raise
-    return _checked(study, load(place, data_dir, size=(height, width), gray=channels == 1))
+    return _checked(study, loaded)
 
 
 def _checked(study: Readable, dataset: Dataset) -> Dataset:
@@ -59,7 +55,7 @@ def _checked(study: Readable, dataset: Dataset) -> Dataset:
             return matching(dataset, about["fingerprint"])
         except DataError:
             pass
-    raise DataError(
-        f"{dataset.name} (fingerprint {dataset.fingerprint}) is not what {study.path.name} was trained on ({about['data']}, fingerprint "
-        f"{about['fingerprint']}): give the same images with --data (in Python `data=`)"
-    )
+    what = f"{dataset.name} (fingerprint {dataset.fingerprint}) is not what {study.path.name} was trained on"
+    if difference := unlike(tuple(about["input"]), dataset.input, (about["range"], dataset.range)):
+        raise DataError(f"{what}: {difference}")
+    raise DataError(f"{what} ({about['data']}, fingerprint {about['fingerprint']}): give the same images with --data (in Python `data=`)")

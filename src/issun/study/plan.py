@@ -26,7 +26,8 @@ _REASONS_SHOWN = 5
 class DataFacts:
     """What a study keeps of its data set: everything but the images.
 
-    `images` and `test_images` are counts; `source` is where the data was read from.
+    `images` and `test_images` are counts; `source` is where the data was read from; `range` is the number that is white in
+    images of more than 8 bits.
     """
 
     name: str
@@ -37,6 +38,7 @@ class DataFacts:
     images: int
     test_images: int
     notes: tuple[str, ...] = ()
+    range: float | None = None
 
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
@@ -50,6 +52,7 @@ class DataFacts:
             len(dataset.images),
             len(dataset.test_images),
             dataset.notes,
+            dataset.range,
         )
 
     @classmethod

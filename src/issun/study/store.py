@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.data.shapes import unlike
 from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
@@ -140,6 +141,8 @@ class Store:
             raise damaged(self.path, verdict.splitlines()[-1])
         theirs = stored_facts(self._connection, self.path)
         if theirs.fingerprint != data.fingerprint:
+            if difference := unlike(theirs.input, data.input, (theirs.range, data.range)):
+                raise StudyError(f"`{self.path}` is about other data: {difference}, or give another path")
             raise StudyError(
                 f"`{self.path}` is about other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
                 f"{data.fingerprint}): a study belongs to one data set, give another path"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
+from issun.data.depth import range_fact
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, NetworkError, NotationError, SelectionError
 from issun.model import Model
@@ -365,6 +366,7 @@ class Study(Views):
             "validation accuracy, mean over seeds": f"{row['validation']:.4f}",
             "recipe": str(self._row("SELECT settings FROM recipes WHERE id = ?", (row["recipe_id"],))["settings"]),
             **({"mark": self.mark} if self.mark else {}),
+            **range_fact(self._facts.range),
         }
         return Model(self._net(row["network"]), weights, scaling, self.classes, about)
 

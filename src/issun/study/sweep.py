@@ -36,6 +36,7 @@ def sweep(
     gray: bool | None = None,
     strict: bool = False,
     groups: str | None = None,
+    range: float | None = None,
     zipped: bool = False,
 ) -> Study:
     """Train every network of the families with every seed, and return the study that holds the results.
@@ -67,8 +68,8 @@ def sweep(
         Called with a `Progress` a few times a second.
     data_dir : str or Path, optional
         Where to look for named data.
-    size, gray, strict, groups : optional
-        For images that are files, see `issun.load`; not for images that are loaded already.
+    size, gray, strict, groups, range : optional
+        How images are read, see `issun.load`; not for images that are loaded already.
     zipped : bool
         Pair the values of several knobs instead of combining them.
 
@@ -87,7 +88,7 @@ def sweep(
     Cancelled
         When it was stopped; what had been trained is kept.
     """
-    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups)
+    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
     arguments = [families] if isinstance(families, str) else list(families)
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in (values or {}).items()]
     trials = make_plan(arguments, dataset, epochs=epochs, seeds=seeds, recipe=recipe, validation=validation, zipped=zipped)
