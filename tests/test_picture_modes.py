@@ -142,7 +142,12 @@ def tiffs() -> dict[str, Case]:
             add("RGB of 16 bits up to 255 with alpha", small_alpha, on_white(small_colour, ALPHA), (16,) * 4, 2, extra=[2], **usual)
             add("RGB of 16 bits multiplied by alpha", deep_alpha, "multiplied by alpha (mode RGBa)", (16,) * 4, 2, extra=[1], **usual)
             add("RGB of 16 bits with something", deep_alpha, DEEP_COLOUR >> 8, (16,) * 4, 2, extra=[0], **usual)
-            if order == "<":  # in the other order Pillow does not open them
+            add("RGB of floats", COLOUR.astype(np.float32), "of a kind that is not read", (32,) * 3, 2, kind=3, **usual)
+            add("floats of 64 bits", small.astype(np.float64), "of a kind that is not read", (64,), kind=3, **usual)
+            if order == ">":  # of these Pillow opens those of the other order
+                add("16 bits, white is 0", DEEP, "of a kind that is not read", (16,), 0, **usual)
+                add("unsigned, 32 bits", small.astype(np.uint32), "of a kind that is not read", (32,), kind=1, **usual)
+            else:
                 add("16 bits, white is 0", DEEP, 255 - DEEP // 257, (16,), 0, **usual)
                 add("16 bits up to 255, white is 0", small, 255 - small, (16,), 0, **usual)
                 add("unsigned, 32 bits", small.astype(np.uint32), small, (32,), kind=1, **usual)
@@ -163,8 +168,10 @@ def tiffs() -> dict[str, Case]:
                 content = saved(picture, "TIFF", compression=compression, tiffinfo={274: orientation})
                 shown = PALETTE[GREY] if mode == "P" else pixels // 257 if mode == "I;16" else pixels
                 cases[f"{mode}, orientation {orientation}, {compression}"] = Case(content, upright(shown, orientation))
-        content = tiff(DEEP_COLOUR.astype("<u2").tobytes(), SIZE, (16,) * 3, 2, orientation=orientation)
-        cases[f"RGB of 16 bits, orientation {orientation}"] = Case(content, upright(DEEP_COLOUR >> 8, orientation))
+        for deflate in (False, True):
+            content = tiff(DEEP_COLOUR.astype("<u2").tobytes(), SIZE, (16,) * 3, 2, orientation=orientation, deflate=deflate)
+            name = f"RGB of 16 bits{', packed' * deflate}, orientation {orientation}"
+            cases[name] = Case(content, upright(DEEP_COLOUR >> 8, orientation))
     for compression in ("group3", "group4"):
         bilevel = bits_of(1).astype(bool)
         cases[compression] = Case(saved(Image.fromarray(bilevel), "TIFF", compression=compression), bilevel * 255)

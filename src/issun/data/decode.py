@@ -174,10 +174,24 @@ def _opened(path: str, rawmode: str = "") -> Iterator[Image.Image]:
     except Image.DecompressionBombError:
         raise PictureError(f"has more pixels than a picture may have ({Image.MAX_IMAGE_PIXELS:,}); make it smaller", True) from None
     except UnidentifiedImageError:
+        if _is_tiff(path):
+            reason = "is a TIFF file of a kind that is not read, or damaged; save it with 8 or 16 bits, grey or RGB"
+            raise PictureError(reason, True) from None
         raise PictureError(f"is no picture; pictures are {', '.join(PICTURE_FORMATS)} files", False) from None
+    except PictureError:
+        raise
     except Exception as error:  # decoders raise many kinds of errors for damaged files
         problem = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
         raise PictureError(f"cannot be read as a picture: {problem}", True) from None
+
+
+def _is_tiff(path: str) -> bool:
+    """Whether a file begins as TIFF files do: Pillow opens those of some kinds only."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    except OSError:
+        return False
 
 
 def _tag(picture: Image.Image, tag: int, default: Any) -> Any:
