@@ -100,7 +100,7 @@ class Outcome:
             "recipe": self.recipe.model_dump_json(),
             "issun": _version(),
         }
-        return Model(self.net, self.weights, self.scaling, dataset.classes, about)
+        return Model(self.net, self.weights, self.scaling, dataset.classes, about, dataset.appearance)
 
 
 def _version() -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, values_text
+from issun.data.appearance import Appearance
 from issun.data.dataset import Dataset, Split
 from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import NetworkError, RecipeError, StudyError
@@ -26,7 +27,8 @@ _REASONS_SHOWN = 5
 class DataFacts:
     """What a study keeps of its data set: everything but the images.
 
-    `images` and `test_images` are counts; `source` is where the data was read from.
+    `images` and `test_images` are counts; `source` is where the data was read from; `appearance` is what the training images look like, None
+    in studies of an older issun.
     """
 
     name: str
@@ -37,6 +39,7 @@ class DataFacts:
     images: int
     test_images: int
     notes: tuple[str, ...] = ()
+    appearance: Appearance | None = None
 
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
@@ -50,6 +53,7 @@ class DataFacts:
             len(dataset.images),
             len(dataset.test_images),
             dataset.notes,
+            dataset.appearance,
         )
 
     @classmethod
@@ -58,6 +62,8 @@ class DataFacts:
         parts = json.loads(text)
         height, width, channels = parts["input"]
         parts |= {"input": (height, width, channels), "classes": tuple(map(str, parts["classes"])), "notes": tuple(parts["notes"])}
+        if parts.get("appearance") is not None:
+            parts["appearance"] = Appearance.from_dict(parts["appearance"])
         return cls(**parts)
 
 
