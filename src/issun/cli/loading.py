@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from issun.data.dataset import Dataset
@@ -19,10 +21,18 @@ def loaded(data: str, data_dir: Path | None, size: str | None, gray: bool | None
     DataError
         Where the data cannot be used.
     """
+    from issun.data.named import load
+
+    with reading_bar() as show:
+        return load(data, data_dir, size=_size(size), gray=gray, strict=strict, groups=groups, on_progress=show)
+
+
+@contextmanager
+def reading_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Give what shows how many images are done: what is done with them, how many, of how many."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from issun.cli.output import messages
-    from issun.data.named import load
 
     console = messages()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -37,7 +47,7 @@ def loaded(data: str, data_dir: Path | None, size: str | None, gray: bool | None
                 tenths[what] = 10 * done // total
                 console.print(f"{what} images: {done:,} of {total:,}")
 
-        return load(data, data_dir, size=_size(size), gray=gray, strict=strict, groups=groups, on_progress=show)
+        yield show
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
