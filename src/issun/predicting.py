@@ -166,7 +166,7 @@ class Prediction:
     def unlike(self) -> NDArray[np.bool_]:
         """Which images are unlike those that the model was trained on, shape (N,); none where it does not say what those look like."""
         appearance = self.model.appearance
-        return np.zeros(len(self.images), np.bool_) if appearance is None else appearance.outside(self.figures).any(axis=1)
+        return np.zeros(len(self.images), np.bool_) if appearance is None else np.asarray(appearance.outside(self.figures).any(axis=1))
 
     @cached_property
     def doubt(self) -> Doubt | None:
@@ -203,7 +203,9 @@ class Prediction:
     def absent(self) -> tuple[str, ...]:
         """Classes of the model without an image; empty without labels."""
         matrix = self.confusion
-        return () if matrix is None else tuple(name for name, count in zip(self.model.classes, matrix.sum(axis=1), strict=True) if not count)
+        return (
+            () if matrix is None else tuple(name for name, count in zip(self.model.classes, matrix.sum(axis=1), strict=True) if not count)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON has it."""
@@ -311,6 +313,8 @@ def predict(
     if top < 1:
         raise ModelError(f"`top` (={top}) must be how many classes to keep for each image, at least 1")
     style = _style(loaded) if fit else None
+    height, width, channels = loaded.net.input
+    shape = (height, width, channels)
     notes: list[str] = []
     problems: list[Problem] = []
     remarks: list[tuple[str, str]] = []  # image and what had to be done to it
@@ -319,12 +323,12 @@ def predict(
         raise DataError("`labels` is for images that are an array; folders, tables and data sets bring theirs")
     arrays = _arrays(images, loaded, labels, notes)
     if arrays is not None:
-        labelled, batches = arrays.labelled, _of_arrays(arrays, loaded.net.input, invert, style, remarks)
+        labelled, batches = arrays.labelled, _of_arrays(arrays, shape, invert, style, remarks)
     else:
         found = _listed(images, loaded, notes)
         problems += [Problem(*problem) for problem in found.problems]
         labelled = found.labelled
-        batches = _of_files(found.pictures, loaded.net.input, invert, style, problems, remarks, notes, progress)
+        batches = _of_files(found.pictures, shape, invert, style, problems, remarks, notes, progress)
     numbers, unknown = named(loaded.classes), Counter[str]()
     kept = min(top, len(loaded.classes))
     names: list[str] = []
@@ -341,7 +345,7 @@ def predict(
             true.append(number)
             if label is not None and number < 0:
                 unknown[label] += 1
-    notes += _summary(remarks, loaded.net.input)
+    notes += _summary(remarks, shape)
     return Prediction(
         model=loaded,
         source=source,

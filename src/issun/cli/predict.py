@@ -120,8 +120,8 @@ def _print(said: Any) -> None:
         for place in shown:
             for rank, (index, probability) in enumerate(zip(said.ranked[place], said.probabilities[place], strict=True)):
                 mark = ["unlike training" if said.unlike[place] and not rank else ""] if marked else []
-                words = [Text("" if rank else said.images[place]), Text(said.model.classes[index]), f"{100 * probability:.1f} %", *mark]
-                table.add_row(*words, style="dim" if rank else "")
+                words = (Text("" if rank else said.images[place]), Text(said.model.classes[index]), f"{100 * probability:.1f} %")
+                table.add_row(*words, *mark, style="dim" if rank else "")
         console.print(table)
         if len(shown) < len(rest):
             console.print(f"… and {len(rest) - len(shown):,} more; --json has all of them.")

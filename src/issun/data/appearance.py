@@ -30,7 +30,7 @@ _ALIKE = np.array([8.0, 8.0, 0.1, 0.1])
 _INK = 0.2
 
 #: At most so many images are measured, spread evenly, and about so many values; folds; the outer quantile; the share left outside.
-_IMAGES, _VALUES, _FOLDS, _TAIL, _OUTSIDE = 10_000, 100_000_000, 10, 0.001, 1 / 400
+_IMAGES, _VALUES, _FOLDS, _TAIL, _OUTSIDE = 10_000, 40_000_000, 10, 0.001, 1 / 400
 
 #: Images are measured in blocks of about so many values.
 _BLOCK = 4_000_000
@@ -108,27 +108,27 @@ class Appearance:
         found = figures(sample)
         low, high = _bounds(found, np.arange(len(found)) if groups is None else groups[chosen])
         spans = [Span(*(_short(value) for value in values)) for values in zip(low, np.median(found, axis=0), high, strict=True)]
-        return cls(len(found), *spans, _style(sample))
+        return cls(len(found), **dict(zip(FIGURES, spans, strict=True)), style=_style(sample))
 
     @classmethod
     def from_dict(cls, parts: Any) -> Appearance:
         """Return what `as_dict` gave; raise ValueError where `parts` is something else."""
         if not isinstance(parts, Mapping) or type(parts.get("images")) is not int or parts["images"] < 1:
             raise ValueError("what its training images look like must be given by name, with how many there were")
-        spans = []
+        spans = {}
         for name in FIGURES:
             span = parts.get(name)
-            values = [span.get(key) for key in ("low", "median", "high")] if isinstance(span, Mapping) else []
+            values: list[Any] = [span.get(key) for key in ("low", "median", "high")] if isinstance(span, Mapping) else []
             if len(values) != 3 or not all(_is_number(value) for value in values) or not values[0] <= values[1] <= values[2]:
                 raise ValueError(f"the {name} of its training images must have low, median and high, in this order, not {str(span)[:100]}")
-            spans.append(Span(*map(float, values)))
+            spans[name] = Span(*map(float, values))
         style = parts.get("style")
         if style is not None:
             kinds = isinstance(style, Mapping) and all(type(style.get(name)) is bool for name in ("dark", "by_mass"))
             if not kinds or not _is_number(style.get("extent")) or style["extent"] < 1:
                 raise ValueError(f"the style of its training images must have dark, extent and by_mass, not {str(style)[:100]}")
             style = Style(style["dark"], float(style["extent"]), style["by_mass"])
-        return cls(parts["images"], *spans, style)
+        return cls(parts["images"], **spans, style=style)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -168,10 +168,10 @@ def grounds(grey: NDArray[Any]) -> NDArray[np.float64]:
 
 def boxes(ink: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the box of what is True in each image (above, below, left, right, all inside), and where there is one; (N, height, width)."""
-    rows, columns = ink.any(axis=2), ink.any(axis=1)
+    rows, columns = np.asarray(ink.any(axis=2)), np.asarray(ink.any(axis=1))
     ends = [rows.argmax(axis=1), ink.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)]
     ends += [columns.argmax(axis=1), ink.shape[2] - 1 - columns[:, ::-1].argmax(axis=1)]
-    return np.stack(ends, axis=1), rows.any(axis=1)
+    return np.stack(ends, axis=1), np.asarray(rows.any(axis=1))
 
 
 def _figures(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -48,7 +48,7 @@ class Listed:
 
 
 def listed(path: Path, classes: Sequence[str]) -> Listed:
-    """Return the pictures of a path: of itself, of a folder, of a folder with a subfolder for each class, or of a table of files and labels.
+    """Return the pictures of a path: itself, those of a folder, of one with a subfolder for each class, or of a table of files and labels.
 
     Of a folder or a table with parts it is the test part, or else the validation part. A folder has class folders where a folder in it
     is called as one of `classes`, or where there is nothing but folders in it.
@@ -96,7 +96,9 @@ def _of_listing(listing: Listing, name: str, before: str) -> Listed:
         found.notes.append(f"{name} has parts; asked about {readable(listing.spelt.get(part, part))}.")
     for file in listing.found:
         if file.part == part:
-            found.pictures.append(Asked(readable(before + file.path), before + file.path, readable(file.folder), isinstance(listing, Table)))
+            found.pictures.append(
+                Asked(readable(before + file.path), before + file.path, readable(file.folder), isinstance(listing, Table))
+            )
     skipped = [entry for entry in listing.skipped if not entry.unreadable]
     found.problems = [(before + entry.path, entry.reason) for entry in listing.skipped if entry.unreadable]
     for entry in skipped[:3]:

@@ -109,7 +109,8 @@ def confusion_table(matrix: NDArray[np.int64], names: Sequence[str], width: int 
     for head in heads:
         table.add_column(Text(head), justify="right", no_wrap=True)
     for number, title in enumerate(titles):
-        cells = [Text(f"{value:,}" if value else "·", style="bold" if place == number else "") for place, value in enumerate(matrix[number])]
+        cells = [Text(f"{value:,}" if value else "·") for value in matrix[number]]
+        cells[number].stylize("bold")
         table.add_row(Text(title), *cells)
     return table
 

@@ -27,8 +27,8 @@ _REASONS_SHOWN = 5
 class DataFacts:
     """What a study keeps of its data set: everything but the images.
 
-    `images` and `test_images` are counts; `source` is where the data was read from; `appearance` is what the training images look like, None
-    in studies of an older issun.
+    `images` and `test_images` are counts; `source` is where the data was read from; `appearance` is what the training images look like,
+    None in studies of an older issun.
     """
 
     name: str
