@@ -1,6 +1,6 @@
 """How often does `issun predict` warn of images without reason, and how often of inverted ones? The table that stands in docs/predict.md.
 
-`python benchmarks/predict_doubt.py --data-dir FOLDER --photos ARCHIVE.npz`: the folder has MNIST and CIFAR-10 (see `issun.load`), the
+`python benchmarks/predict_doubt.py --data-dir FOLDER ARCHIVE.npz`: the folder has MNIST and CIFAR-10 (see `issun.load`), the
 archive any photographs. Nothing is trained: what is said of an image follows from the training images alone. *Test images* are those of the
 test part; *few images* is the mean over 20 draws of 100 training images, judged by all others: what a small folder would see.
 """
@@ -48,7 +48,7 @@ def measured(name: str, train: NDArray[np.uint8], test: NDArray[np.uint8], appea
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, help="with MNIST and CIFAR-10; they are downloaded where they are not there")
-    parser.add_argument("--photos", type=Path, nargs="*", default=[], help=".npz archives of RGB images")
+    parser.add_argument("photos", type=Path, nargs="*", help=".npz archives of RGB images")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     cifar = issun.load("cifar10", arguments.data_dir)

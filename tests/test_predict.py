@@ -150,10 +150,17 @@ def test_archives_and_named_data(issun: Issun, model: Model) -> None:
     assert said.accuracy == own.outcome.test_accuracy
 
 
-def test_the_folder_that_it_was_trained_on_is_said_to_be_that(issun: Issun) -> None:
-    write_classes(issun.folder / "pictures")
+@pytest.mark.parametrize("parts", [False, True])
+def test_the_images_that_it_was_trained_on_are_said_to_be_that(issun: Issun, parts: bool) -> None:
+    write_classes(issun.folder / "pictures" / ("training" if parts else ""))
+    if parts:
+        write_classes(issun.folder / "pictures" / "test")
     issun.succeeds("train", "pictures", "dense", "--epochs", "1", "-o", "own.safetensors")
-    assert "pictures is what the model was trained on" in issun.run("predict", "own.safetensors", "pictures/").err
+    words = "pictures is what the model was trained on"
+    assert (words in issun.run("predict", "own.safetensors", "pictures/").err) != parts
+    if parts:
+        assert words in issun.run("predict", "own.safetensors", "pictures/training").err
+        assert words not in issun.run("predict", "own.safetensors", "pictures/test").err
 
 
 def test_negatives_are_warned_of_and_inverting_helps(issun: Issun) -> None:

@@ -23,6 +23,7 @@ from issun.data.gather import PICTURE_ENDINGS
 from issun.data.idx import is_idx_folder
 from issun.data.named import NAMES, load
 from issun.data.pictures import inverted, read_images
+from issun.data.tree import PARTS
 from issun.errors import DataError, ModelError
 from issun.model import Model, as_batch
 
@@ -437,19 +438,26 @@ def _listed(images: _Images, model: Model, notes: list[str]) -> Listed:
     """Return all pictures of one or several paths."""
     several = [images] if isinstance(images, str | os.PathLike) else list(images)  # type: ignore[arg-type]
     found = Listed()
-    trained_on = model.about.get("data", "").rpartition(" (")[0].rstrip("/\\")
+    trained_on = model.about.get("data", "").rpartition(" (")[0]
+    trained_on = str(Path(trained_on)) if trained_on else ""
     for item in several:
         one = listed(Path(os.fspath(item)), model.classes)
         found.pictures += one.pictures
         found.problems += one.problems
         found.labelled |= one.labelled
         notes += one.notes
-        if one.labelled and trained_on and os.fspath(item).rstrip("/\\") == trained_on:
+        if one.labelled and one.part in ("", "train") and trained_on and _is_or_trains(os.fspath(item), trained_on):
             notes.append(
                 f"{trained_on} is what the model was trained on: it knows most of these images, and what it says of them tells nothing of "
                 f"its accuracy on others."
             )
     return found
+
+
+def _is_or_trains(item: str, trained_on: str) -> bool:
+    """Whether a path is that of the data that a model was trained on, as it was written then, or of the training part in it."""
+    path = Path(item)
+    return str(path) == trained_on or (str(path.parent) == trained_on and path.name.casefold() in PARTS["train"])
 
 
 def _of_files(

@@ -39,12 +39,15 @@ class Listed:
         One sentence each.
     labelled : bool
         Whether the classes of the pictures are known.
+    part : str
+        Which part it is, of what has parts: ``test``, ``validation`` or ``train``.
     """
 
     pictures: list[Asked] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     labelled: bool = False
+    part: str = ""
 
 
 def listed(path: Path, classes: Sequence[str]) -> Listed:
@@ -92,7 +95,8 @@ def _of_listing(listing: Listing, name: str, before: str) -> Listed:
     found = Listed(labelled=True)
     parts = {file.part for file in listing.found}
     part = next((part for part in ("test", "validation", "train") if part in parts), "train")
-    if len(listing.spelt) > 0:
+    if listing.spelt:
+        found.part = part
         found.notes.append(f"{name} has parts; asked about {readable(listing.spelt.get(part, part))}.")
     for file in listing.found:
         if file.part == part:
