@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.data import cifar
-from issun.data.appearance import FIGURES, Appearance, Span, Style, figures, inverted_figures
+from issun.data.appearance import Style, figures
 from issun.data.asked import Asked, Listed, listed, named, spelled
 from issun.data.content import fitted_content
 from issun.data.dataset import Dataset
 from issun.data.decode import PictureError
+from issun.data.doubt import Doubt, doubt_of
 from issun.data.gather import PICTURE_ENDINGS
 from issun.data.idx import is_idx_folder
 from issun.data.named import NAMES, load
@@ -29,9 +30,6 @@ from issun.model import Model, as_batch
 
 #: Images that are read and answered at a time.
 _BATCH = 512
-
-#: A share of unlike images up to this is what chance gives, and is not spoken of.
-_BY_CHANCE = 0.01
 
 #: Notes on single images are given one by one up to this many.
 _NOTES = 5
@@ -44,77 +42,6 @@ class Problem(NamedTuple):
 
     image: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """Images that are unlike those that the model was trained on.
-
-    Attributes
-    ----------
-    unlike, images : int
-        How many are, of how many.
-    example : str
-        The first of them.
-    figure : str
-        In what they differ: one of ``brightness``, ``polarity``, ``extent``, ``offset``.
-    value : float
-        That figure of the images that differ in it (their median), as `issun.data.appearance.Appearance` has it.
-    training : Span
-        The same of the training images.
-    remedy : str
-        ``invert``, ``no invert`` or ``fit``, where that would make them like the training images; else empty.
-    """
-
-    unlike: int
-    images: int
-    example: str
-    figure: str
-    value: float
-    training: Span
-    remedy: str
-
-    @property
-    def by_chance(self) -> bool:
-        """Whether they are so few that chance explains them: the bounds leave out some images of any set."""
-        return self.unlike <= _BY_CHANCE * self.images
-
-    def __str__(self) -> str:
-        who = f"{self.example} is" if self.unlike == 1 else f"{self.unlike:,} of {self.images:,} images are"
-        advice = {
-            "invert": "try --invert (in Python `invert=True`)",
-            "no invert": "try it without --invert (in Python `invert=False`)",
-            "fit": "try --fit (in Python `fit=True`)",
-            "": "the answer may well be wrong",
-        }[self.remedy]
-        low, median, high = (_figure_text(self.figure, value) for value in (self.training.low, self.training.median, self.training.high))
-        what = f"{_FIGURE_WORDS[self.figure]} {_figure_text(self.figure, self.value)}, in training {median}, from {low} to {high}"
-        return f"{who} unlike the training images ({what}): {advice}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return {
-            "images": self.unlike,
-            "by_chance": self.by_chance,
-            "example": self.example,
-            "figure": self.figure,
-            "value": self.value,
-            "training": {"low": self.training.low, "median": self.training.median, "high": self.training.high},
-            "remedy": self.remedy or None,
-            "text": str(self),
-        }
-
-
-_FIGURE_WORDS = {
-    "brightness": "mean",
-    "polarity": "brighter than the edge by",
-    "extent": "side filled",
-    "offset": "off the centre by",
-}
-
-
-def _figure_text(figure: str, value: float) -> str:
-    return f"{value:.0f}" if figure in ("brightness", "polarity") else f"{100 * value:.0f} %"
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +101,7 @@ class Prediction:
         """What is to be said of the images that are `unlike`; None where none is."""
         if self.model.appearance is None or not self.unlike.any():
             return None
-        return _doubt(self.model.appearance, self.images, self.figures, self.changes)
+        return doubt_of(self.model.appearance, self.images, self.figures, self.changes)
 
     @cached_property
     def confusion(self) -> NDArray[np.int64] | None:
@@ -511,24 +438,3 @@ def _summary(remarks: list[tuple[str, str]], shape: tuple[int, int, int]) -> lis
         if count := sum(count for note, count in kinds.items() if part in note):
             found.append(f"{count:,} {'image' if count == 1 else 'images'}: {part}")
     return found
-
-
-def _doubt(appearance: Appearance, names: Sequence[str], found: NDArray[np.float64], changes: Sequence[str]) -> Doubt:
-    outside = appearance.outside(found)
-    unlike = outside.any(axis=1)
-    light, place = outside[:, :2].any(axis=1), outside[:, 2:].any(axis=1)
-    cured = light & ~appearance.outside(inverted_figures(found))[:, :2].any(axis=1)
-    half = unlike.sum() / 2
-    remedy = ""
-    if cured.sum() > half and "fit" not in changes:
-        remedy = "no invert" if "invert" in changes else "invert"
-    elif (light | place).sum() > half and place.sum() and appearance.style is not None and "fit" not in changes:
-        remedy = "fit"
-    # What is said is what the remedy is about, and of that what most of them differ in.
-    counts = outside.sum(axis=0)
-    if remedy:
-        counts[slice(2, 4) if "invert" in remedy else slice(0, 2)] = 0
-    which = int(counts.argmax())
-    value = float(np.median(found[outside[:, which], which]))
-    figure = FIGURES[which]
-    return Doubt(int(unlike.sum()), len(names), names[int(unlike.argmax())], figure, value, appearance.span(figure), remedy)
