@@ -36,8 +36,7 @@ def predict(
 ) -> None:
     """Print the most probable classes of pictures, and of a folder with a subfolder for each class how often they are right.
 
-    A picture that cannot be read is named, and the others are answered. Where pictures are unlike those that the model was trained on, it
-    is said, and what may help.
+    Pictures that cannot be read are named; those that are unlike what the model was trained on are warned of.
     """
     from issun.cli.loading import reading_bar
     from issun.cli.output import print_json, remark_on, warn

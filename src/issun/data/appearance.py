@@ -12,7 +12,7 @@ takes whole groups, where there are groups), and by a little more the fewer imag
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ _INK = 0.2
 _IMAGES, _VALUES, _FOLDS, _TAIL, _OUTSIDE = 10_000, 40_000_000, 10, 0.001, 1 / 400
 
 #: Images are measured in blocks of about so many values.
-_BLOCK = 4_000_000
+_BLOCK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,10 @@ class Appearance:
         """
         most = max(500, min(_IMAGES, _VALUES // math.prod(images.shape[1:])))
         chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(np.int64))
-        sample = images[chosen]
-        found = figures(sample)
+        found = np.concatenate([_figures(block) for block in _blocks(images, chosen)])
         low, high = _bounds(found, np.arange(len(found)) if groups is None else groups[chosen])
         spans = [Span(*(_short(value) for value in values)) for values in zip(low, np.median(found, axis=0), high, strict=True)]
-        return cls(len(found), **dict(zip(FIGURES, spans, strict=True)), style=_style(sample))
+        return cls(len(found), **dict(zip(FIGURES, spans, strict=True)), style=_style(images, chosen))
 
     @classmethod
     def from_dict(cls, parts: Any) -> Appearance:
@@ -147,8 +146,7 @@ class Appearance:
 
 def figures(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the four figures of each image, shape (N, 4), in the order of `FIGURES`; images of shape (N, height, width, channels)."""
-    rows = max(1, _BLOCK // math.prod(images.shape[1:]))
-    return np.concatenate([np.zeros((0, 4)), *(_figures(images[start : start + rows]) for start in range(0, len(images), rows))])
+    return np.concatenate([np.zeros((0, len(FIGURES))), *map(_figures, _blocks(images, np.arange(len(images))))])
 
 
 def inverted_figures(found: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -172,6 +170,13 @@ def boxes(ink: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]
     ends = [rows.argmax(axis=1), ink.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)]
     ends += [columns.argmax(axis=1), ink.shape[2] - 1 - columns[:, ::-1].argmax(axis=1)]
     return np.stack(ends, axis=1), np.asarray(rows.any(axis=1))
+
+
+def _blocks(images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the chosen images, some at a time: training holds its images once, and this must not add to it."""
+    rows = max(1, _BLOCK // math.prod(images.shape[1:]))
+    for start in range(0, len(chosen), rows):
+        yield images[chosen[start : start + rows]]
 
 
 def _figures(images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -200,31 +205,34 @@ def _bounds(found: NDArray[np.float64], groups: NDArray[np.int64]) -> tuple[NDAr
     return (low - wider).clip(_LEAST, _MOST), (high + wider).clip(_LEAST, _MOST)
 
 
-def _style(images: NDArray[np.uint8]) -> Style | None:
+def _style(images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> Style | None:
     """Return how the content lies, by the arithmetic of the report's drawing pad (draw.js and drop.js there)."""
-    _, height, width, channels = images.shape
-    if channels != 1:
+    if images.shape[3] != 1:
         return None
-    grey = images[..., 0]
-    ground = grounds(grey)
+    ground = np.concatenate([grounds(block[..., 0]) for block in _blocks(images, chosen)])
     if np.minimum(ground, 255 - ground).mean() >= 25:
         return None  # no plain ground
     dark = bool(ground.mean() > 127)
-    ink = (255 - grey if dark else grey) / np.float32(255)
-    box, some = boxes(ink > _INK)
-    if not some.any():
+    content = np.concatenate([_content(255 - block[..., 0] if dark else block[..., 0]) for block in _blocks(images, chosen)])
+    if not len(content):
         return None
+    # Data sets put the middle of the content's box, or its centre of mass, into the middle of the image: whichever wanders less.
+    extent, by_box, by_mass = np.median(content[:, 0]), content[:, 1].mean(), content[:, 2].mean()
+    return Style(dark, _short(float(extent)), bool(by_mass < by_box))
+
+
+def _content(bright: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return of each image with bright content the longer side of its box, and how far the box and its mass lie off the middle, pixels."""
+    _, height, width = bright.shape
+    ink = bright / np.float32(255)
+    box, some = boxes(ink > _INK)
     ink, (above, below, left, right) = ink[some], box[some].T
     total = ink.sum(axis=(1, 2), dtype=np.float64)
     row = (ink.sum(axis=2, dtype=np.float64) * np.arange(height)).sum(axis=1) / total
     column = (ink.sum(axis=1, dtype=np.float64) * np.arange(width)).sum(axis=1) / total
-
-    def wander(down: NDArray[np.float64], across: NDArray[np.float64]) -> float:
-        return float(np.hypot(down - (height - 1) / 2, across - (width - 1) / 2).mean())
-
-    # Data sets put the middle of the content's box, or its centre of mass, into the middle of the image: whichever wanders less.
-    by_mass = wander(row, column) < wander((above + below) / 2, (left + right) / 2)
-    return Style(dark, _short(float(np.median(np.maximum(below - above, right - left) + 1))), by_mass)
+    by_box = np.hypot((above + below - (height - 1)) / 2, (left + right - (width - 1)) / 2)
+    by_mass = np.hypot(row - (height - 1) / 2, column - (width - 1) / 2)
+    return np.stack([np.maximum(below - above, right - left) + 1, by_box, by_mass], axis=1)
 
 
 def _short(value: float) -> float:
