@@ -54,7 +54,17 @@ def test_it_mends_what_rounding_spoils(trained: Model) -> None:
     assert told == [1, 2, 3]
     assert done.epoch in told
     assert int8_accuracy(done.model, measured(done.model, images[TRAIN]), images[CHECK], labels[CHECK]) == done.after
+    assert done.model.appearance == trained.appearance
     assert done.model.about["finetuned"].startswith(f"for int8, {done.epoch} of 3 epochs")
+
+
+def test_a_model_that_does_not_say_what_its_images_look_like_learns_it(trained: Model) -> None:
+    images, labels = digits()
+    old = replace(lopsided(trained), appearance=None)
+    done = finetune(old, images[TRAIN], labels[TRAIN], images[CHECK], labels[CHECK], epochs=1)
+    assert done.epoch == 1
+    assert done.model.appearance is not None
+    assert done.model.appearance.images == 1100
 
 
 def test_what_loses_nothing_is_left_alone(trained: Model) -> None:

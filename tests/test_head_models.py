@@ -74,6 +74,7 @@ def test_the_network_answers_as_the_head_does(
     assert clear.mean() > 0.9
     assert (scores.argmax(axis=1) == result.test_predictions)[clear].all()
     assert model.net.parameters == extractor.parameters + result.parameters
+    assert model.appearance == data.appearance
     if becomes is not None:
         assert str(model.net) == becomes
     if extractor.parameters:

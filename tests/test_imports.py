@@ -30,6 +30,7 @@ ROOMS = (
         "sklearn",
         "show",
         "study",
+        "predicting",
         "export",
         "report",
         "bench",

@@ -14,6 +14,7 @@ _DEFINED_IN = {
     "sweep": "issun.study.sweep",
     "Study": "issun.study.study",
     "train": "issun.training",
+    "predict": "issun.predicting",
     "finetune": "issun.export.finetuning",
     "Model": "issun.model",
     "load": "issun.data.named",
@@ -51,6 +52,7 @@ __all__ = [
     "load",
     "parse",
     "parse_network",
+    "predict",
     "sweep",
     "train",
 ]

@@ -11,6 +11,7 @@ from issun.export.finetuning import finetune as finetune
 from issun.export.from_keras import from_keras as from_keras
 from issun.export.writing import export_model as export_model
 from issun.model import Model as Model
+from issun.predicting import predict as predict
 from issun.recipe import Recipe as Recipe
 from issun.sklearn import ConvFeatures as ConvFeatures
 from issun.sklearn import ConvNetClassifier as ConvNetClassifier

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.net import Net
+from issun.data.appearance import Appearance
 from issun.engine import make_engine, threads_available
 from issun.engine.fitting import log_softmax, loss_and_accuracy
 from issun.engine.folding import fold
@@ -88,6 +89,8 @@ class Model:
         Class names, one for each logit.
     about : dict of str to str
         Facts about its making, such as recipe, data and seed.
+    appearance : Appearance, optional
+        What its training images look like, so that `issun.predict` can tell images that are unlike them.
 
     Raises
     ------
@@ -100,6 +103,7 @@ class Model:
     scaling: Scaling
     classes: tuple[str, ...]
     about: dict[str, str] = field(default_factory=dict)
+    appearance: Appearance | None = None
 
     def __post_init__(self) -> None:
         if self.weights.dtype != np.float32 or self.weights.shape != (self.net.stored,):
@@ -186,7 +190,7 @@ class Model:
         if self.net.stored == self.net.parameters:
             return self
         net, weights = fold(self.net, self.weights)
-        return Model(net, weights, self.scaling, self.classes, {**self.about, "trained_as": str(self.net)})
+        return Model(net, weights, self.scaling, self.classes, {**self.about, "trained_as": str(self.net)}, self.appearance)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model, `folded`, to a safetensors file, whole or not at all; equal models give equal bytes.
@@ -197,7 +201,7 @@ class Model:
             Where the file cannot be written.
         """
         model = self.folded()
-        write_model(Path(path), ModelParts(model.net, model.weights, model.scaling, model.classes, model.about))
+        write_model(Path(path), ModelParts(model.net, model.weights, model.scaling, model.classes, model.about, model.appearance))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:

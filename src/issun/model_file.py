@@ -22,6 +22,7 @@ from safetensors.numpy import save as serialised
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
+from issun.data.appearance import Appearance
 from issun.engine.protocol import Scaling
 from issun.engine.weights import as_tensors, tensors
 from issun.errors import IssunError, ModelError
@@ -41,6 +42,7 @@ class ModelParts(NamedTuple):
     scaling: Scaling
     classes: tuple[str, ...]
     about: dict[str, str]
+    appearance: Appearance | None = None
 
 
 def write_model(path: Path, parts: ModelParts) -> None:
@@ -59,6 +61,8 @@ def write_model(path: Path, parts: ModelParts) -> None:
         "issun.scaling": json.dumps({"factor": parts.scaling.factor, "offset": parts.scaling.offset}),
         "issun.about": json.dumps(parts.about, sort_keys=True),
     }
+    if parts.appearance is not None:
+        metadata["issun.appearance"] = json.dumps(parts.appearance.as_dict())
     content = _sorted_header(serialised(as_tensors(parts.net, parts.weights), metadata))
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -117,6 +121,7 @@ def _checked(path: Path) -> ModelParts:
             version = metadata["issun.model"][:20]
             raise ModelError(f"{path} has the format {version!r}, this issun reads {FORMAT}: update issun to use it")
         classes, scaling, about = _facts(metadata)
+        appearance = Appearance.from_dict(json.loads(kept)) if (kept := metadata.get("issun.appearance")) else None
         net = _network(metadata, len(classes))
         if not len(scaling.factor) == len(scaling.offset) == net.input[2]:
             raise ValueError(f"its scaling must have a factor and an offset for each of its {net.input[2]} channels, not {scaling}")
@@ -134,7 +139,7 @@ def _checked(path: Path) -> ModelParts:
             weights[tensor.slice] = file.get_tensor(name).ravel()
     if not np.isfinite(weights).all():
         raise ValueError("it holds weights that are no finite numbers")
-    return ModelParts(net, weights, scaling, classes, about)
+    return ModelParts(net, weights, scaling, classes, about, appearance)
 
 
 def _network(metadata: dict[str, str], classes: int) -> Net:

@@ -102,7 +102,7 @@ class Outcome:
             "issun": _version(),
             **range_fact(dataset.range),
         }
-        return Model(self.net, self.weights, self.scaling, dataset.classes, about)
+        return Model(self.net, self.weights, self.scaling, dataset.classes, about, dataset.appearance)
 
 
 def _version() -> str:

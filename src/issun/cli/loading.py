@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from issun.data.dataset import Dataset
@@ -27,10 +29,23 @@ def loaded(
     DataError
         Where the data cannot be used.
     """
+    from issun.data.named import load
+
+    with reading_bar() as show:
+        return load(data, data_dir, size=_size(size), gray=gray, strict=strict, groups=groups, range=whole(white), on_progress=show)
+
+
+def whole(white: float | None) -> float | None:
+    """Return the number that is white as a whole number where it is one, so that it is written as people type it."""
+    return int(white) if white is not None and white == white // 1 else white
+
+
+@contextmanager
+def reading_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Give what shows how many images are done: what is done with them, how many, of how many."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from issun.cli.output import messages
-    from issun.data.named import load
 
     console = messages()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -45,8 +60,7 @@ def loaded(
                 tenths[what] = 10 * done // total
                 console.print(f"{what} images: {done:,} of {total:,}")
 
-        white = int(white) if white is not None and white == white // 1 else white
-        return load(data, data_dir, size=_size(size), gray=gray, strict=strict, groups=groups, range=white, on_progress=show)
+        yield show
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -1,62 +1,128 @@
-"""`issun predict`: what does a saved model say to pictures?"""
+"""`issun predict`: what does a saved model say to pictures, and how often is it right?"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from issun.cli import options
 
+#: Problems, and images of classes that the model does not know, that are named one by one; classes that are.
+_PROBLEMS, _NAMES = 20, 12
+
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's file, as train writes it.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Pictures: PNG, JPEG, GIF, BMP, WebP, TIFF or PPM.")],
-    top: Annotated[int, typer.Option("--top", min=1, help="How many classes to print for each picture.")] = 3,
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE…",
+            help="Pictures (PNG, JPEG, GIF, BMP, WebP, TIFF or PPM); a folder of them, or one with a subfolder for each class; a .csv of "
+            "files and labels; an .npz file or a name, of which the test part is asked about.",
+        ),
+    ],
+    invert: Annotated[bool, typer.Option("--invert", help="Exchange dark and bright.")] = False,
+    fit: Annotated[
+        bool,
+        typer.Option("--fit", help="Centre and scale what stands out of each picture's ground, as the training images have it."),
+    ] = False,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, help="How many classes to print for each picture; default: 3, in folders 1.")
+    ] = None,
     white: options.Range = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print the most probable classes of pictures. One that cannot be read is named, and the others are answered."""
-    import numpy as np
+    """Print the most probable classes of pictures, and of a folder with a subfolder for each class how often they are right.
+
+    Pictures that cannot be read are named; those that are unlike what the model was trained on are warned of.
+    """
+    from issun.cli.loading import reading_bar, whole
+    from issun.cli.output import print_json, remark_on, warn
+    from issun.predicting import predict
+    from issun.show.numbers import counted
+
+    single = all(not Path(image).is_dir() for image in images)
+    with reading_bar() as show:
+        said = predict(
+            model,
+            images[0] if len(images) == 1 else images,
+            invert=invert,
+            fit=fit,
+            top=top or (3 if single else 1),
+            range=whole(white),
+            threads=threads,
+            on_progress=lambda done, total: show("reading", done, total),
+        )
+    for problem in said.problems[:_PROBLEMS]:
+        warn(f"{problem.image} {problem.reason}")
+    if len(said.problems) > _PROBLEMS:
+        warn(f"… and {len(said.problems) - _PROBLEMS:,} more that cannot be read")
+    if said.unknown:
+        names = _listed([f"{name!r} ({counted(count, 'image')})" for name, count in said.unknown.items()])
+        warn(f"the model knows no class {names}; its classes are {_listed(said.model.classes)}. What it does not know counts in no figure")
+    for note in said.notes:
+        remark_on(note)
+    if said.doubt is not None and not said.doubt.by_chance:
+        warn(str(said.doubt))
+    if as_json:
+        print_json(said.as_dict())
+    else:
+        _print(said)
+    if said.problems:
+        raise typer.Exit(1)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(names[:_NAMES]) + (f", … ({len(names):,} in all)" if len(names) > _NAMES else "")
+
+
+def _print(said: Any) -> None:
+    """Print how often the answers are right, where the classes are known, else the answers."""
     from rich.text import Text
 
-    from issun.cli.output import print_json, remark_on, results, warn
-    from issun.data.depth import check_range, range_of
-    from issun.data.pictures import read_image
-    from issun.errors import DataError
-    from issun.model import Model
+    from issun.cli.output import results
+    from issun.show.classes import classes_table, confusion_table, pairs_table
+    from issun.show.numbers import percent
     from issun.show.tables import plain_table
+    from issun.study.per_class import class_report, confused_pairs
 
-    check_range(white)
-    loaded = Model.load(model)
-    height, width, channels = loaded.net.input
-    white = range_of(loaded.about) if white is None else white
-    pixels, paths, problems = [], [], []
-    for path in images:
-        try:
-            picture, note = read_image(path, (height, width, channels), white)
-        except DataError as error:
-            warn(str(error))
-            problems.append({"image": path, "problem": str(error)})
-            continue
-        if note:
-            remark_on(f"{path}: {note}")
-        pixels.append(picture)
-        paths.append(path)
-    probabilities = loaded.predict_proba(np.stack(pixels)) if pixels else np.zeros((0, len(loaded.classes)), np.float32)
-    answers = [[(loaded.classes[index], float(row[index])) for index in np.argsort(-row, kind="stable")[:top]] for row in probabilities]
-    if as_json:
-        named = [
-            {"image": path, "classes": [{"class": name, "probability": probability} for name, probability in answer]}
-            for path, answer in zip(paths, answers, strict=True)
-        ]
-        print_json({"model": model, "network": str(loaded.net), "images": named, "problems": problems})
-    elif answers:
-        table = plain_table("image", "class", "probability", left=["image", "class"])
-        for path, answer in zip(paths, answers, strict=True):
-            for place, (name, probability) in enumerate(answer):
-                table.add_row(Text("" if place else str(path)), Text(name), f"{100 * probability:.1f} %", style="" if place == 0 else "dim")
-        results().print(table)
-    if problems:
-        raise typer.Exit(1)
+    console = results()
+    if said.changes:
+        done = {"invert": "dark and bright were exchanged (--invert)", "fit": "what stands out was centred and scaled (--fit)"}
+        console.print(f"In every image {' and '.join(done[change] for change in said.changes)}.", soft_wrap=True)
+    if said.accuracy is not None:
+        count, right = int(said.confusion.sum()), int(said.confusion.trace())
+        low, high = said.interval
+        console.print(f"Accuracy {percent(said.accuracy)} ({right:,} of {count:,} images), 95 % interval {percent(low)} to {percent(high)}")
+        if said.absent:
+            console.print(f"No image of {_listed(said.absent)}.", soft_wrap=True)
+        console.print()
+        names = said.model.classes
+        report = class_report(said.confusion, names)
+        console.print(classes_table(report[(report["support"] > 0) | (report["given"] > 0)]))
+        console.print()
+        table = confusion_table(said.confusion, names)
+        if table is not None:
+            console.print("True class by row, answer by column:")
+            console.print(table)
+        elif count > right:
+            console.print("Classes taken for each other most often (the whole matrix is in --json):")
+            console.print(pairs_table(confused_pairs(said.confusion, names)))
+    rest = [place for place in range(len(said.images)) if said.labels is None or said.labels[place] < 0]
+    if rest:
+        shown = rest if said.accuracy is None else rest[:_PROBLEMS]
+        if said.accuracy is not None:
+            console.print("\nImages that count in no figure:")
+        marked = bool(said.unlike[shown].any())
+        table = plain_table("image", "class", "probability", *([""] if marked else []), left=["image", "class", ""])
+        for place in shown:
+            for rank, (index, probability) in enumerate(zip(said.ranked[place], said.probabilities[place], strict=True)):
+                mark = ["unlike training" if said.unlike[place] and not rank else ""] if marked else []
+                words = (Text("" if rank else said.images[place]), Text(said.model.classes[index]), f"{100 * probability:.1f} %")
+                table.add_row(*words, *mark, style="dim" if rank else "")
+        console.print(table)
+        if len(shown) < len(rest):
+            console.print(f"… and {len(rest) - len(shown):,} more; --json has all of them.")

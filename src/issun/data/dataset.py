@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.data.appearance import Appearance
 from issun.data.split import Split as Split
 from issun.errors import DataError
 
@@ -132,6 +133,12 @@ class Dataset:
         if self.given_validation:
             digest.update(f"validation {self.given_validation}".encode())
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def appearance(self) -> Appearance:
+        """What the training images look like, those that a split sets aside for validation among them."""
+        kept = len(self.images) - self.given_validation
+        return Appearance.of(self.images[:kept], numbers_of(self.groups[:kept]) if self.groups else None)
 
     @cached_property
     def grouping(self) -> str:

@@ -29,7 +29,8 @@ from issun.errors import DataError
 #: Part of the cache's key: raise it when the same files would give other arrays.
 VERSION = 3
 
-_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
+#: What names of pictures end in: such a file should be readable.
+PICTURE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 
 
 class Listing(Protocol):
@@ -135,7 +136,7 @@ def _read(
             files.append(file)
             probes.append(found)
         else:
-            unreadable = found.picture or os.path.splitext(file.path)[1].lower() in _ENDINGS  # noqa: PTH122
+            unreadable = found.picture or os.path.splitext(file.path)[1].lower() in PICTURE_ENDINGS  # noqa: PTH122
             skipped.append(Skipped(readable(file.path), str(found), unreadable))
             broken[file.folder] += unreadable
     files, probes, white, deep_notes = _white(listing, path, files, probes, range, skipped, broken, on_progress)

@@ -33,7 +33,7 @@ def probed(root: Path, files: Sequence[Found], on_progress: _Progress) -> list[P
         except PictureError as error:
             return error
 
-    return _all(one, len(files), lambda done: on_progress("reading", done, len(files)))
+    return on_all_cores(one, len(files), lambda done: on_progress("reading", done, len(files)))
 
 
 def limits(root: Path, files: Sequence[Found], on_progress: _Progress) -> list[tuple[float, float] | PictureError]:
@@ -45,7 +45,7 @@ def limits(root: Path, files: Sequence[Found], on_progress: _Progress) -> list[t
         except PictureError as error:
             return error
 
-    return _all(one, len(files), lambda done: on_progress("measuring", done, len(files)))
+    return on_all_cores(one, len(files), lambda done: on_progress("measuring", done, len(files)))
 
 
 def decoded(
@@ -75,11 +75,11 @@ def decoded(
             return str(error)
         return None
 
-    problems = _all(one, len(files), lambda done: on_progress("decoding", done, len(files)))
+    problems = on_all_cores(one, len(files), lambda done: on_progress("decoding", done, len(files)))
     return images, grey, {index: problem for index, problem in enumerate(problems) if problem is not None}
 
 
-def _all(work: Callable[[int], _Result], count: int, done: Callable[[int], None]) -> list[_Result]:
+def on_all_cores(work: Callable[[int], _Result], count: int, done: Callable[[int], None]) -> list[_Result]:
     """Return the results for 0 to `count` - 1 in order, computed by as many threads as this process has cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     stopped = threading.Event()

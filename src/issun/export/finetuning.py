@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.net import Net, Row
+from issun.data.appearance import Appearance
 from issun.engine import State, make_engine
 from issun.engine.reference_graph import backward, forward
 from issun.engine.reference_layers import Array, cross_entropy
@@ -24,7 +25,7 @@ from issun.export import integer
 from issun.export.c_steps import steps
 from issun.export.quantize import Numbers, quantised
 from issun.export.ranges import Ranges, measured
-from issun.model import Model
+from issun.model import Model, as_batch
 from issun.recipe import Recipe
 
 #: How much accuracy int8 may lose, as a fraction, before it is worth the time.
@@ -126,7 +127,8 @@ def finetune(
             on_epoch(epoch + 1, after)
     if best.epoch:
         facts = {"finetuned": f"for int8, {best.epoch} of {epochs} epochs; int8 validation accuracy {best.after:.4f}"}
-        return replace(best, model=replace(best.model, about={**model.about, **facts}))
+        looks = model.appearance or Appearance.of(as_batch(images, model.net.input))
+        return replace(best, model=replace(best.model, about={**model.about, **facts}, appearance=looks))
     return best
 
 

@@ -79,7 +79,7 @@ def as_model(extractor: Extractor, result: HeadResult, dataset: Dataset, split: 
         "head": f"{result.wish.head.name} {json.dumps(result.settings)}",
         **range_fact(dataset.range),
     }
-    return Model(net, _weights(extractor, net, linear, factor), extractor.scaling, dataset.classes, about)
+    return Model(net, _weights(extractor, net, linear, factor), extractor.scaling, dataset.classes, about, dataset.appearance)
 
 
 def _with_classifier(extractor: Extractor, classes: int) -> Net:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -78,6 +83,35 @@ def classes_table(report: pd.DataFrame) -> Table:
     table.add_section()
     means = [percent(float(report[column].mean()), 1) for column in _COLUMNS]
     table.add_row("mean over the classes", *means, f"{report['support'].sum():,}", style="bold")
+    return table
+
+
+def confusion_table(matrix: NDArray[np.int64], names: Sequence[str], width: int = 80) -> Table | None:
+    """Return a confusion matrix (rows: true class) for a terminal of so many columns; None where it would be wider.
+
+    Classes of columns stand there by name where there is room for the names, else by the numbers that then stand before the names of rows.
+    """
+    count = len(names)
+    figure = max(len(f"{value:,}") for value in matrix.ravel())
+    room = (width - 2 - 2 * count) // (count + 1)  # for the names of rows and columns alike
+    widths = [cell_len(name) for name in names]
+    if room >= max(*widths, figure):
+        heads, titles = list(names), list(names)
+    else:
+        digits = len(str(count))
+        across = count * (max(figure, digits) + 2)
+        if width - across < digits + 8:
+            return None
+        heads = [str(number) for number in range(1, count + 1)]
+        titles = [f"{number:>{digits}} {shortened(name, width - across - digits - 3)}" for number, name in enumerate(names, 1)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True, header_style="dim")
+    table.add_column("", no_wrap=True)
+    for head in heads:
+        table.add_column(Text(head), justify="right", no_wrap=True)
+    for number, title in enumerate(titles):
+        cells = [Text(f"{value:,}" if value else "·") for value in matrix[number]]
+        cells[number].stylize("bold")
+        table.add_row(Text(title), *cells)
     return table
 
 

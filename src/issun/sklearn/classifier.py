@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from issun.arch.net import Net
+from issun.data.appearance import Appearance
 from issun.engine import State, fit, handed_over, make_engine, scaling_for, threads_available
 from issun.engine.randomness import shuffled
 from issun.errors import EstimatorError
@@ -182,7 +183,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         names = [str(name) for name in self.classes_]
         if len(set(names)) < len(names):
             names = [repr(name) for name in self.classes_.tolist()]
-        self.model_ = Model(net, kept, scaling, tuple(names), about)
+        self.model_ = Model(net, kept, scaling, tuple(names), about, Appearance.of(images[train]))
 
     def _split(self, labels: NDArray[np.int32], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         everything = np.arange(len(labels))

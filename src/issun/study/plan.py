@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, values_text
+from issun.data.appearance import Appearance
 from issun.data.dataset import Dataset, Split
 from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import NetworkError, RecipeError, StudyError
@@ -26,8 +27,8 @@ _REASONS_SHOWN = 5
 class DataFacts:
     """What a study keeps of its data set: everything but the images.
 
-    `images` and `test_images` are counts; `source` is where the data was read from; `range` is the number that is white in
-    images of more than 8 bits.
+    `images` and `test_images` are counts; `source` is where the data was read from; `range` is the number that is white in images of
+    more than 8 bits; `appearance` is what the training images look like, None in studies of an older issun.
     """
 
     name: str
@@ -39,6 +40,7 @@ class DataFacts:
     test_images: int
     notes: tuple[str, ...] = ()
     range: float | None = None
+    appearance: Appearance | None = None
 
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
@@ -53,6 +55,7 @@ class DataFacts:
             len(dataset.test_images),
             dataset.notes,
             dataset.range,
+            dataset.appearance,
         )
 
     @classmethod
@@ -61,6 +64,8 @@ class DataFacts:
         parts = json.loads(text)
         height, width, channels = parts["input"]
         parts |= {"input": (height, width, channels), "classes": tuple(map(str, parts["classes"])), "notes": tuple(parts["notes"])}
+        if parts.get("appearance") is not None:
+            parts["appearance"] = Appearance.from_dict(parts["appearance"])
         return cls(**parts)
 
 

@@ -95,6 +95,7 @@ class Store:
                 try:
                     self._check(data)
                     bring_up_to_date(self._connection)
+                    self._add_appearance(data)
                 except BaseException:
                     self._connection.close()
                     raise
@@ -147,6 +148,14 @@ class Store:
                 f"`{self.path}` is about other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
                 f"{data.fingerprint}): a study belongs to one data set, give another path"
             )
+
+    def _add_appearance(self, data: DataFacts) -> None:
+        """Note what the training images look like in a study of an older issun, which did not."""
+        theirs = stored_facts(self._connection, self.path)
+        if theirs.appearance is None and data.appearance is not None:
+            facts = json.dumps(asdict(replace(theirs, appearance=data.appearance)))
+            with self._transaction() as run:
+                run.execute("UPDATE meta SET value = ? WHERE key = 'data'", (facts,))
 
     def __enter__(self) -> Self:
         return self

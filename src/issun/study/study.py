@@ -110,6 +110,7 @@ class Study(Views):
         threads`` also by themselves.
         """
         facts = asdict(self._facts)
+        del facts["appearance"]  # for predicting, not for reading
         runs = self._rows("SELECT started, ended, command, threads, versions, machine FROM runs ORDER BY id")
         runs = [run | {"versions": self._json(run["versions"]), "machine": self._json(run["machine"])} for run in runs]
         last = {key: runs[-1][key] for key in ("command", "versions", "machine", "threads")} if runs else {}
@@ -368,7 +369,7 @@ class Study(Views):
             **({"mark": self.mark} if self.mark else {}),
             **range_fact(self._facts.range),
         }
-        return Model(self._net(row["network"]), weights, scaling, self.classes, about)
+        return Model(self._net(row["network"]), weights, scaling, self.classes, about, self._facts.appearance)
 
     def _net(self, text: str) -> Net:
         """Return the network that the study writes as `text`."""
