@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
+from issun.data.split import Split, StoredSplit, validation_mark
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, NetworkError, NotationError, SelectionError
 from issun.model import Model
@@ -292,6 +293,24 @@ class Study(Views):
             raise damaged(self.path, f"the predictions of trial {trial['trial_id']} are not whole")
         return pd.DataFrame({"index": indices, "label": labels.astype(np.int32), "predicted": predicted.astype(np.int32)})
 
+    def split(self, network: NetworkLike | None = None) -> StoredSplit:
+        """Return the split that a network was trained with: its validation images are those that the study stores.
+
+        A split that is made anew from its name may be another one, where the images were loaded in another way (without their groups, for
+        example). Whatever is judged on a network's validation images asks here, or takes the ``index`` of `predictions`.
+
+        Parameters
+        ----------
+        network : str, Net or Series, optional
+            As in `network()`.
+        """
+        name = str(self.network(network)["split"])
+        row = self._row("SELECT fraction, seed, indices FROM splits WHERE id = ?", (name,))
+        with self._whole("a split"):
+            indices = np.frombuffer(row["indices"], "<i8").tolist()
+            made = Split.named(name)
+        return StoredSplit(float(row["fraction"]), int(row["seed"]), made.how, made.groups, name, tuple(indices))
+
     @property
     def heads(self) -> pd.DataFrame:
         """One row for each head on the features of a layer, in the order in which they were made; no test figures.
@@ -360,6 +379,7 @@ class Study(Views):
             "data": f"{self._facts.name} ({self._facts.fingerprint})",
             "seed": str(trial["seed"]),
             "split": str(row["split"]),
+            "validation images": validation_mark(np.array(self.split(row).validation, np.int64)),
             "chosen": f"best of {row['seeds']} seeds on validation" if seed is None else "seed asked for",
             "validation accuracy": f"{trial['validation_accuracy']:.4f}",
             "validation accuracy, mean over seeds": f"{row['validation']:.4f}",
