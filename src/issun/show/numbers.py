@@ -42,6 +42,27 @@ def mean_text(mean: float, deviation: float, digits: int = 2) -> str:
     return f"{100 * mean:.{digits}f} ± {100 * deviation:.{digits}f} %"
 
 
+def seeds_text(seeds: int, chance: int, diverged: int = 0) -> str:
+    """Return what must stand beside a mean over seeds of which some failed: ``2 of 3 seeds; 1 never left chance``; else nothing.
+
+    Parameters
+    ----------
+    seeds : int
+        How many are in the mean; all of them, those that failed too.
+    chance, diverged : int
+        How many of them never left chance, and how many diverged.
+    """
+    failed = chance + diverged
+    if not failed:
+        return ""
+    told = [f"{count} {what}" for count, what in ((chance, "never left chance"), (diverged, "diverged")) if count]
+    if seeds == 1:
+        return told[0].removeprefix("1 ")
+    if chance == seeds:
+        return f"none of {seeds} seeds left chance"
+    return f"{seeds - failed or 'none'} of {seeds} seeds; {', '.join(told)}"
+
+
 def knobs_text(knobs: Mapping[str, int]) -> str:
     """Return the knobs' values as they are typed: ``n=2`` or ``a=2 b=3``."""
     return " ".join(f"{name}={value}" for name, value in knobs.items())

@@ -30,7 +30,7 @@ from issun.study.frontier import mark_frontier
 from issun.study.grids import chosen_axes, grid, impossible
 from issun.study.images import study_images
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
-from issun.study.reading import NetworkLike, Readable
+from issun.study.reading import NetworkLike, Readable, shown_network
 from issun.study.remarks import diagnosis_of
 
 
@@ -41,7 +41,8 @@ class Wanted:
     Attributes
     ----------
     network, seed
-        Which trial, for pictures of one network: by default the smallest network within 0.01 of the best, its best seed on validation.
+        Which trial, for pictures of one network: by default the smallest network within 0.01 of the best (where nothing beats guessing the
+        most accurate), its best seed on validation.
     x, y : str or None
         Knobs or sizes, for `scatter` and `heatmap`.
     size : {"parameters", "macs"}
@@ -94,7 +95,7 @@ def _title(study: Readable, text: str) -> str:
 
 def _trial(study: Readable, wanted: Wanted) -> tuple[pd.Series[Any], int, str]:
     """Return the network's row, the seed, and what is said below the title."""
-    row = study.network(wanted.network)
+    row = shown_network(study, wanted.network)
     seed = int(row["best_seed"]) if wanted.seed is None else wanted.seed
     chosen = f"seed {seed}" + (f", the best of {row['seeds']} on validation" if wanted.seed is None and row["seeds"] > 1 else "")
     return row, seed, f"{row['network']}  ·  {row['parameters']:,} parameters  ·  {chosen}"
@@ -183,7 +184,7 @@ def _gallery(study: Readable, wanted: Wanted) -> Figure:
 
 
 def _shares(study: Readable, wanted: Wanted) -> Figure:
-    row = study.network(wanted.network)
+    row = shown_network(study, wanted.network)
     net = parse_network(str(row["network"]), tuple(study.about["input"]), len(study.classes))
     about = f"{row['network']}  ·  {row['parameters']:,} parameters, {row['macs']:,} MACs"
     return shares_figure(net, title="Where the parameters sit", subtitle=about)

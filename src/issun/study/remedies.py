@@ -135,6 +135,12 @@ def used_against_overfitting(net: Net, recipe: Mapping[str, Any]) -> dict[str, s
     return used
 
 
+def used_against_chance(net: Net, recipe: Mapping[str, Any]) -> set[str]:
+    """Return which keys of `issun.study.diagnosis.AGAINST_CHANCE` a network and its recipe (plain values) have already."""
+    used = {"norm"} if any(getattr(layer, "norm", False) for layer in leaves(net.layers)) else set()
+    return used | ({"scaling"} if recipe.get("scaling") == "standard" else set())
+
+
 def _trained(study: Readable) -> list[_Trained]:
     about, trials = study.about, study.frame
     trials = trials[~trials["diverged"]]

@@ -23,10 +23,11 @@ from issun.errors import IssunError, NetworkError, NotationError, SelectionError
 from issun.model import Model
 from issun.show import frontier_figure, save_figure
 from issun.study import frontier as choose
+from issun.study.diagnosis import never_left_chance
 from issun.study.notebook import study_html
 from issun.study.reading import NetworkLike
 from issun.study.schema import check_is_study, check_whole, connect, damaged, told, version_of
-from issun.study.statistics import mean_and_deviation
+from issun.study.statistics import guessing_limit, mean_and_deviation
 from issun.study.store import stored_facts
 from issun.study.views import Views
 
@@ -41,8 +42,15 @@ WHERE t.status != 'running'
 ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 """
 
+_HISTORY = "SELECT train_loss, train_accuracy, validation_loss, validation_accuracy FROM epochs WHERE trial_id = ? ORDER BY epoch"
+
 _COUNTS = ("parameters", "trained", "macs", "bytes", "peak_memory", "seed", "validation_images", "epochs", "kept")
 _FLOATS = ("validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "seconds")
+
+
+def _share_of_largest(labels: NDArray[np.uint16]) -> float:
+    """Return the share of the most frequent class: the accuracy of guessing."""
+    return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
 
 
 class Study(Views):
@@ -149,13 +157,15 @@ class Study(Views):
 
         Columns: ``trial_id, network_id, family, label`` (what the family is called; without a name its text)``, network, knobs,
         parameters, trained, macs, bytes, peak_memory, recipe_id, split, seed,
-        status, diverged, validation_loss, validation_accuracy, validation_images, epochs`` (that were trained)``, kept`` (the epoch, from
-        1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights changed)``, seconds,
-        finished``. Accuracies are fractions.
+        status, diverged, chance`` (whether it never left chance, as a diagnosis says it)``, validation_loss, validation_accuracy,
+        validation_images, guessing`` (the share of their most frequent class: what guessing reaches)``, epochs`` (that were trained)``,
+        kept`` (the epoch, from 1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights
+        changed)``, seconds, finished``. Accuracies are fractions.
         """
         with self._reading() as connection:
             kept = "t.kept" if version_of(connection) > 1 else "NULL"
             rows = [dict(row) for row in connection.execute(_TRIALS.format(kept=kept))]
+            splits = [dict(row) for row in connection.execute("SELECT id, labels FROM splits")]
         columns = ["trial_id", "network_id", "family", "network", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory"]
         columns += ["recipe_id", "split", "seed", "status", "validation_loss", "validation_accuracy", "validation_images", "epochs"]
         columns += ["kept", "train_loss", "train_accuracy", "seconds", "finished"]
@@ -164,11 +174,30 @@ class Study(Views):
         with self._whole("a number"):
             frame = frame.astype(dict.fromkeys(_FLOATS, float) | dict.fromkeys(_COUNTS, "int64"))
         frame.insert(columns.index("status") + 1, "diverged", frame["status"] == "diverged")
+        with self._whole("the labels of a split"):
+            guessing = {split["id"]: _share_of_largest(np.frombuffer(split["labels"], "<u2")) for split in splits}
+        frame.insert(columns.index("validation_images") + 2, "guessing", frame["split"].map(guessing).astype(float))
+        frame.insert(columns.index("status") + 2, "chance", self._at_chance(frame))
         names = self._meta("labels") or {}
         keys = frame["network_id"].astype(str) + " " + frame["recipe_id"].astype(str)
         labels = [names.get(key, family) for key, family in zip(keys, frame["family"], strict=True)]
         frame.insert(columns.index("family") + 1, "label", labels)
         return frame
+
+    def _at_chance(self, frame: pd.DataFrame) -> list[bool]:
+        """Return which trials never left chance; only where the accuracy is not far from it the whole history must be read."""
+        found = []
+        with self._reading() as connection:
+            for row in frame.itertuples(index=False):
+                guess, images = row.guessing, row.validation_images
+                near = guess + 3 * (guessing_limit(guess, images) - guess)
+                if row.diverged or row.validation_accuracy > near:
+                    found.append(False)
+                    continue
+                lines = pd.read_sql_query(_HISTORY, connection, params=(row.trial_id,))
+                with self._whole("a history"):
+                    found.append(never_left_chance(lines.astype(float), guess, images))
+        return found
 
     def trials(self, *, test: bool = False) -> pd.DataFrame:
         """Return `frame`, with ``test_loss`` and ``test_accuracy`` beside it where `test` asks for them (to show, not to choose)."""
