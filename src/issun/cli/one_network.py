@@ -73,11 +73,12 @@ def show_network(study: Study, network: str, seed: int | None, as_json: bool) ->
     mark = (study.about.get("protocol") or {}).get("mark", "")
     means = f"validation {mean_text(row['validation'], row['validation_sd'])}, test {mean_text(tested['test'], tested['test_sd'])}"
     failed = seeds_text(row["seeds"], row["chance"], row["diverged"])
-    means += f" ({failed})" if failed else ""
     console.print(f"{row['parameters']:,} parameters, {row['macs']:,} MACs; {means}{f' ({mark})' if mark else ''}", soft_wrap=True)
     best = ", the best" if seed is None and row["seeds"] > 1 else ""
     of = f"seed {chosen}{best} of {row['seeds']}" if row["seeds"] > 1 else f"seed {chosen}"
     kept = f", kept is epoch {trial['kept']}" if trial["kept"] != trial["epochs"] else ""
+    if failed:
+        console.print(failed)
     if not row["beats_guessing"]:
         print_folded(console, "", f"It does not beat guessing: naming always the most frequent class gives {percent(row['guessing'])}.")
     console.print(f"{of}: validation {percent(trial['validation_accuracy'])} after {trial['epochs']} epochs{kept}\n", soft_wrap=True)

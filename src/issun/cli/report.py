@@ -235,6 +235,7 @@ class Report:
         console.print(f"\nSmallest of each family with {percent(self.target)}:")
         table = plain_table("", "", "parameters", "validation", "test", left=["", ""])
         table.show_header = False
+        failures = []
         for family, choice in self.by_family.items():
             row = choice.row
             if row is None:
@@ -242,9 +243,11 @@ class Report:
                 continue
             accuracies = [mean_text(row["validation"], row["validation_sd"]), "test " + mean_text(row["test"], row["test_sd"])]
             if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
-                accuracies[0] += f" ({failed})"
+                failures.append(f"{self.letters[family]} {knobs_text(row['knobs'])}".strip() + f": {failed}")
             table.add_row(self.letters[family], knobs_text(row["knobs"]), f"{row['parameters']:,}", *accuracies)
         console.print(table)
+        for line in failures:
+            print_folded(console, "", line)
 
     def _print_choice(self, console: Console, choice: Choice) -> None:
         row = choice.row
@@ -266,9 +269,10 @@ class Report:
         console.print(f"  {row['network']}", soft_wrap=True)
         accuracies = f"validation {mean_text(row['validation'], row['validation_sd'])}, test {mean_text(row['test'], row['test_sd'])}"
         # The mark stands above the table too, but an answer is read, and quoted, by itself.
-        notes = [seeds_text(row["seeds"], row["chance"], row["diverged"]), self.study.mark]
-        told = "".join(f" ({note})" for note in notes if note)
-        console.print(f"  {row['parameters']:,} parameters, {accuracies}{told}", soft_wrap=True)
+        mark = f" ({self.study.mark})" if self.study.mark else ""
+        console.print(f"  {row['parameters']:,} parameters, {accuracies}{mark}", soft_wrap=True)
+        if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
+            console.print(f"  {failed}", soft_wrap=True)
 
     def _print_why(self, console: Console) -> None:
         """Print why no network is the smallest, how far the nearest is, and what may be tried."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 def short_count(count: float) -> str:
@@ -78,3 +79,26 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def failures_caption(networks: Iterable[Mapping[str, Any]], most: int = 3) -> str:
+    """Return what a picture of means says of seeds that failed: ``means with failed seeds: n=2 (2 of 3 seeds; 1 never left chance)``.
+
+    Parameters
+    ----------
+    networks : iterable of mapping
+        With ``network``, ``knobs``, ``seeds``, ``chance`` and ``diverged``, as rows of `Study.networks`.
+    most : int
+        How many networks are named.
+
+    Returns
+    -------
+    str
+        Empty where no seed failed.
+    """
+    told = []
+    for row in networks:
+        if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
+            told.append(f"{knobs_text(row['knobs']) or row['network']} ({failed})")
+    more = f" and {len(told) - most} more" if len(told) > most else ""
+    return f"means with failed seeds: {', '.join(told[:most])}{more}" if told else ""

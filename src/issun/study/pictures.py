@@ -22,7 +22,7 @@ from issun.show.frontier import Size, frontier_figure
 from issun.show.gallery import gallery_figure
 from issun.show.heatmap import heatmap_figure
 from issun.show.letters import shortened
-from issun.show.numbers import percent
+from issun.show.numbers import failures_caption, percent
 from issun.show.scatter import scatter_figure
 from issun.show.shares import shares_figure
 from issun.study.feature_pictures import heads_figure, projected_figure
@@ -122,10 +122,17 @@ def _curves(study: Readable, wanted: Wanted) -> Figure:
     return curves_figure(study.history(row, seed), title=title, diagnosis=str(found), turned=turned)
 
 
+def _failed(networks: pd.DataFrame) -> str:
+    """Return what a subtitle adds where seeds that failed are in the means."""
+    told = failures_caption((row for _, row in networks.iterrows()), most=1)
+    return f"  ·  {told}" if told else ""
+
+
 def _scatter(study: Readable, wanted: Wanted) -> Figure:
     networks, x, y = chosen_axes(study.networks, wanted.x, wanted.y, knobs_only=False)
     families = networks["family"].unique()
     subtitle = str(families[0]) if len(families) == 1 else f"{len(networks)} networks of {len(families)} families"
+    subtitle += _failed(networks)
     return scatter_figure(networks, x, y, title=_title(study, f"{_data_name(study)}: accuracy by {x} and {y}"), subtitle=subtitle)
 
 
@@ -134,6 +141,7 @@ def _heatmap(study: Readable, wanted: Wanted) -> Figure:
     table, shared = grid(networks, x, y)
     flags = impossible(networks, table, tuple(study.about["input"]), len(study.classes))
     subtitle = f"{networks['family'].iloc[0]}  ·  validation accuracy in %" + (", the highest for each pair of values" if shared else "")
+    subtitle += _failed(networks)
     return heatmap_figure(table, flags, title=_title(study, f"{_data_name(study)}: accuracy by {x} and {y}"), subtitle=subtitle)
 
 

@@ -53,6 +53,14 @@ def _share_of_largest(labels: NDArray[np.uint16]) -> float:
     return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
 
 
+def _warning(row: pd.Series[Any], trial: pd.Series[Any]) -> str:
+    """Return what must be said of a network that is handed over although its training failed; mostly nothing."""
+    guess = f"naming always the most frequent class gives {100 * float(trial['guessing']):.2f} % on validation"
+    if trial["chance"]:
+        return f"this training never left chance: {guess}"
+    return "" if row["beats_guessing"] else f"it does not beat guessing: {guess}"
+
+
 class Study(Views):
     """A study, open for reading.
 
@@ -400,6 +408,11 @@ class Study(Views):
             When the study does not hold it.
         ModelError
             When that trial diverged: its weights are no numbers.
+
+        Notes
+        -----
+        Where nothing beats guessing there is no default: a network must be named, and ``Model.about["warning"]`` then says so, as it does
+        of a seed that never left chance.
         """
         row, trial = self.network(network), self._trial(network, seed)
         weights, scaling = self.weights(row, int(trial["seed"]))
@@ -414,6 +427,7 @@ class Study(Views):
             "validation accuracy, mean over seeds": f"{row['validation']:.4f}",
             "recipe": str(self._row("SELECT settings FROM recipes WHERE id = ?", (row["recipe_id"],))["settings"]),
             **({"mark": self.mark} if self.mark else {}),
+            **({"warning": warning} if (warning := _warning(row, trial)) else {}),
         }
         return Model(self._net(row["network"]), weights, scaling, self.classes, about)
 
