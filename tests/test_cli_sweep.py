@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -109,7 +108,19 @@ def test_show_can_draw_and_list_all(issun: Issun) -> None:
 
 
 def test_several_families_are_each_asked_for_their_smallest(issun: Issun) -> None:
-    arguments = ["sweep", "small.npz", "dense n, dense", "conv n, pool, dense", "n=2,4", "--epochs", "3", "--seeds", "1", "--no-plot", *QUICK]
+    arguments = [
+        "sweep",
+        "small.npz",
+        "dense n, dense",
+        "conv n, pool, dense",
+        "n=2,4",
+        "--epochs",
+        "3",
+        "--seeds",
+        "1",
+        "--no-plot",
+        *QUICK,
+    ]
     text = issun.succeeds(*arguments, "--target", "1%")
     assert "Smallest of each family with 1.00 %:" in text
     assert "A  dense n, dense" in text

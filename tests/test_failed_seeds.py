@@ -55,10 +55,19 @@ FAILED = "2 of 3 seeds; 1 never left chance"
 
 def test_no_network_is_named_where_nothing_beats_guessing(tmp_path: Path, issun: Issun) -> None:
     made = study(tmp_path / "a.sqlite", {0: CHANCE, 1: CHANCE + 0.01}, *TWO)
-    for choose in (made.smallest, made.best, made.network, made.model, lambda: made.smallest(0.05), lambda: made.smallest(0.05, lower=True)):
+    for choose in (
+        made.smallest,
+        made.best,
+        made.network,
+        made.model,
+        lambda: made.smallest(0.05),
+        lambda: made.smallest(0.05, lower=True),
+    ):
         with pytest.raises(SelectionError, match=r"nothing beats guessing: the best mean of 2 networks is 10\.50 % on validation"):
             choose()
-    assert made.model("dense 1, dense").about["warning"].startswith("this training never left chance: naming always the most frequent class")
+    assert (
+        made.model("dense 1, dense").about["warning"].startswith("this training never left chance: naming always the most frequent class")
+    )
     text = issun.succeeds("show", "a.sqlite")
     assert all(len(line) <= 80 for line in text.splitlines() if "sqlite" not in line)
     assert "Smallest: none\n  Nothing beats guessing: the best mean of 2 networks is 10.50 % on" in text
@@ -101,7 +110,11 @@ def test_a_failed_seed_is_named_beside_every_mean(tmp_path: Path, issun: Issun) 
         assert FAILED in " ".join(text.split())
         assert all(len(line) <= 80 for line in text.splitlines() if "sqlite" not in line)
     assert issun.answers("show", "a.sqlite")["networks"][0]["chance"] == 1
-    assert issun.answers("show", "a.sqlite", "--network", "dense 1, dense")["diagnosis"]["seeds"] == {"0": "improving", "1": "chance", "2": "improving"}
+    assert issun.answers("show", "a.sqlite", "--network", "dense 1, dense")["diagnosis"]["seeds"] == {
+        "0": "improving",
+        "1": "chance",
+        "2": "improving",
+    }
     [page] = content([made])["studies"]
     assert page["networks"][0]["failed"] == FAILED
     assert [trial["chance"] for trial in page["networks"][0]["trials"]] == [False, True, False]
@@ -123,7 +136,9 @@ def test_the_diagnosis_of_a_network_is_of_all_its_seeds(tmp_path: Path) -> None:
     assert found.advice.startswith("`norm` in its layers, the scaling standard")
     assert found.advice.endswith(" or a lower learning rate (a third of it)")
     assert made.diagnosis("dense 1, dense", 0).kind == "improving"
-    both = study(tmp_path / "b.sqlite", {0: RISING, 1: LEVEL - 0.2}, "dense 1 norm, dense", scaling="standard").diagnosis("dense 1 norm, dense")
+    both = study(tmp_path / "b.sqlite", {0: RISING, 1: LEVEL - 0.2}, "dense 1 norm, dense", scaling="standard").diagnosis(
+        "dense 1 norm, dense"
+    )
     assert both.kind == "improving"
     assert "; the best of 2 seeds, of the others 1 is level" in both.sentence
     normed = study(tmp_path / "b.sqlite", {2: CHANCE}, "dense 1 norm, dense", scaling="standard").diagnosis("dense 1 norm, dense")

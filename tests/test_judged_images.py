@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+import issun.report.details as details_of
 from cli_runner import Issun, write_small_digits
 from issun.cli.validation_part import of_model, of_study
 from issun.data import load
@@ -23,7 +24,6 @@ from issun.data.dataset import Dataset, Split, StoredSplit
 from issun.data.split import validation_mark
 from issun.errors import DataError, StudyError
 from issun.model import Model
-import issun.report.details as details_of
 from issun.report import content
 from issun.study import Study
 from small_study import digits, run_small, small_plan
@@ -38,7 +38,7 @@ def issun_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def draw_writers(root: Path, own_test: bool) -> None:
-    """Write 300 digits as pictures of ten writers, each with ten images or more, every digit by each; with a test part of their own or not."""
+    """Write 300 digits as pictures of thirty writers, each of whom wrote several; with a test part of their own or not."""
     pixels, labels = load_digits(return_X_y=True)
     for number in range(400 if own_test else 300):
         part = ("test" if number >= 300 else "train") if own_test else "."
@@ -173,5 +173,5 @@ def test_a_model_of_a_study_tells_its_validation_images(issun_: Issun) -> None:
 
 @pytest.mark.parametrize("indices", [(), (5, 3), (3, 3), (-1, 3), (3, 240), tuple(range(240))])
 def test_indices_that_cannot_be_a_split(indices: tuple[int, ...]) -> None:
-    with pytest.raises(DataError, match="the stored split '0.1 seed 0' of .* does not belong to 240 images"):
+    with pytest.raises(DataError, match=r"the stored split '0.1 seed 0' of .* does not belong to 240 images"):
         digits().parts(StoredSplit(0.1, 0, name="0.1 seed 0", validation=indices))

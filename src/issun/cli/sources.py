@@ -123,9 +123,7 @@ def _of_study(
     return [trained(model, seed, layer=layer, before=before) for seed, model in models]
 
 
-def judged(
-    network: str | None, study: Path | None, dataset: Dataset, validation: float, weights: str | None
-) -> tuple[Dataset, Split, str]:
+def judged(network: str | None, study: Path | None, dataset: Dataset, validation: float, weights: str | None) -> tuple[Dataset, Split, str]:
     """Return the images and the split that heads are judged with, and a remark on it, or nothing.
 
     The features of a trained network are judged on what it was validated on, never on what it was trained on: for a study on the

@@ -147,7 +147,9 @@ def diagnose(
         advice = f"train for at least {FEWEST_EPOCHS} epochs"
         return _made("too short", f"too short to tell after {epochs}{figures}", advice, None, curves)
     against = set(used) - set(AGAINST_CHANCE)
-    return _guessing(curves, guess, used) or _improving(curves, schedule) or _overfits(curves, against) or _plateau(curves, schedule, against)
+    return (
+        _guessing(curves, guess, used) or _improving(curves, schedule) or _overfits(curves, against) or _plateau(curves, schedule, against)
+    )
 
 
 def _made(kind: Kind, sentence: str, advice: str, since: int | None, curves: Curves, best: int | None = None) -> Diagnosis:
