@@ -142,7 +142,7 @@ def test_the_penalised_network_is_undertrained_at_epoch_15_and_nearly_through_at
 def test_a_plateau_says_since_when_and_what_next() -> None:
     frame = level(count=60)
     found = diagnose(frame, 10, images=IMAGES)
-    assert found.sentence.startswith("as good as it gets: plateau since epoch ")
+    assert found.sentence.startswith("as good as it gets for this network and recipe: plateau since epoch ")
     assert found.since is not None
     assert 8 <= found.since <= 14
     assert "larger network" in found.advice

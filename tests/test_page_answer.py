@@ -15,13 +15,15 @@ from report_cases import Report, made_up, network, written
 
 
 def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
-    columns = ("id", "network", "parameters", "macs", "bytes", "seconds", "diverged")
+    columns = ("id", "network", "parameters", "macs", "bytes", "seconds", "diverged", "beats_guessing")
     return pd.DataFrame(
         {
             **{column: [record[column] for record in records] for column in columns},
             "validation": [record["validation"]["mean"] for record in records],
             "lower": [record["validation"]["low"] for record in records],
             "seeds": [record["validation"]["n"] for record in records],
+            "guessing": 0.5,
+            "validation_images": 100,
         }
     )
 
@@ -31,7 +33,7 @@ def _alike(draw: random.Random) -> dict[str, Any]:
     record = network(draw, 0)
     mean = draw.choice((0.5, 0.61, 0.62, 0.7, 0.9))
     record |= {"parameters": draw.randint(1, 6), "macs": draw.randint(1, 3), "network": f"conv {draw.randint(1, 4)}"}
-    record |= {"diverged": draw.choice((0, 0, 0, 1, 2))}
+    record |= {"diverged": draw.choice((0, 0, 0, 1, 2)), "beats_guessing": draw.choice((True, True, False))}
     record["validation"] |= {"mean": mean, "low": round(mean - draw.choice((0.01, 0.2)), 6)}
     return record
 

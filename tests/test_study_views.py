@@ -35,7 +35,7 @@ def test_the_diagnosis_of_a_trial_is_that_of_its_history(study: Study, monkeypat
     study.diagnosis(network, 1)
     labels = study.predictions(network, 1)["label"]
     chance = labels.value_counts(normalize=True).max()
-    assert asked == [{"classes": 10, "images": len(labels), "chance": pytest.approx(chance), "schedule": "cosine", "used": {}}]
+    assert asked == [{"classes": 10, "images": len(labels), "chance": pytest.approx(chance), "schedule": "cosine", "used": set()}]
 
 
 def test_a_network_that_diverged_is_said_to_have(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def diagnoses(study: Study, rows: pd.DataFrame) -> list[dict[str, Any]]:
                 "advice": diagnosis.advice,
                 "since": diagnosis.since,
                 "best_epoch": diagnosis.best_epoch,
+                "seeds": dict(diagnosis.seeds),
             }
         )
     return found
@@ -44,7 +45,9 @@ def print_diagnoses(console: Console, study: Study, rows: pd.DataFrame) -> None:
         console.print("\nLearning curves of the frontier (best seed each):")
     width = max((len(f"{count:,}") for count in rows["parameters"]), default=0)
     for line in diagnoses(study, rows):
-        print_folded(console, f"  {line['parameters']:>{width},}  ", str(line["sentence"]))
+        # Where training failed, what to try is the answer.
+        advice = f". Next: {line['advice']}" if line["kind"] in ("chance", "diverged", "failed seeds") else ""
+        print_folded(console, f"  {line['parameters']:>{width},}  ", f"{line['sentence']}{advice}")
     found = study.remedies()
     if found:
         console.print("\nRemedies:")

@@ -52,6 +52,8 @@ def export(
         loaded = Model.load(model) if study is None else study.model(network, seed)
     except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
         raise IssunError(str(error)) from None
+    if "warning" in loaded.about:
+        remark_on(f"{network or model}: {loaded.about['warning']}")
     chosen = format_for(to, output)
     target = destination(output or Path(model.with_suffix("").name), chosen)
     check_places(target, chosen, force)  # before the images are loaded, which may take a while

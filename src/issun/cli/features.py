@@ -58,9 +58,8 @@ def features(
     from issun.cli.loading import loaded
     from issun.cli.output import print_json, remark_on, results
     from issun.cli.report import shown
-    from issun.cli.sources import sources_of, study_images, study_split
+    from issun.cli.sources import judged, sources_of
     from issun.cli.wishes import head_wishes, source_name
-    from issun.data.dataset import Split
     from issun.errors import IssunError
     from issun.features.as_model import BestLinear
     from issun.features.comparing import compare, summary
@@ -79,7 +78,9 @@ def features(
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     for note in dataset.notes:
         remark_on(note)
-    split = Split(validation) if study is None else study_split(study, network)
+    dataset, split, remark = judged(network, study, dataset, validation, weights)
+    if remark:
+        remark_on(remark)
     found = sources_of(
         *(network, study, dataset, split),
         weights=weights,
@@ -90,8 +91,6 @@ def features(
         whitening=whitening,
         threshold=threshold,
     )
-    if study is not None:
-        dataset = study_images(study, dataset)
     kept = None if output is None else BestLinear()
     with HeadView() as view:
         frame = compare(

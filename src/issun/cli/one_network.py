@@ -11,7 +11,7 @@ from issun.cli.output import print_json, results
 from issun.cli.report import trainings
 from issun.show.classes import classes_table, pairs_table
 from issun.show.curves import sparkline
-from issun.show.numbers import mean_text, percent
+from issun.show.numbers import mean_text, percent, seeds_text
 from issun.study import Study
 from issun.study.remarks import diagnosis_of
 
@@ -27,7 +27,7 @@ def show_network(study: Study, network: str, seed: int | None, as_json: bool) ->
     row = study.network(network)
     tested = study.with_test(row.to_frame().T).iloc[0]
     chosen = int(row["best_seed"]) if seed is None else seed
-    diagnosis, history = study.diagnosis(row, chosen), study.history(row, chosen)
+    diagnosis, history = study.diagnosis(row, seed), study.history(row, chosen)
     trials = study.frame
     same = (trials["network_id"] == row["network_id"]) & (trials["recipe_id"] == row["recipe_id"]) & (trials["split"] == row["split"])
     trial = trials[same & (trials["seed"] == chosen)].iloc[0]
@@ -45,6 +45,10 @@ def show_network(study: Study, network: str, seed: int | None, as_json: bool) ->
                 "validation": row["validation"],
                 "validation_sd": row["validation_sd"],
                 "seeds": row["seeds"],
+                "chance": row["chance"],
+                "diverged": row["diverged"],
+                "guessing": row["guessing"],
+                "beats_guessing": row["beats_guessing"],
                 "seed": chosen,
                 "seed_validation": trial["validation_accuracy"],
                 "diagnosis": {
@@ -53,6 +57,7 @@ def show_network(study: Study, network: str, seed: int | None, as_json: bool) ->
                     "advice": diagnosis.advice,
                     "since": diagnosis.since,
                     "best_epoch": diagnosis.best_epoch,
+                    "seeds": dict(diagnosis.seeds),
                 },
                 "kept_epoch": trial["kept"],
                 "recipe_id": row["recipe_id"],
@@ -67,10 +72,15 @@ def show_network(study: Study, network: str, seed: int | None, as_json: bool) ->
     console.print(str(row["network"]), soft_wrap=True)
     mark = (study.about.get("protocol") or {}).get("mark", "")
     means = f"validation {mean_text(row['validation'], row['validation_sd'])}, test {mean_text(tested['test'], tested['test_sd'])}"
+    failed = seeds_text(row["seeds"], row["chance"], row["diverged"])
     console.print(f"{row['parameters']:,} parameters, {row['macs']:,} MACs; {means}{f' ({mark})' if mark else ''}", soft_wrap=True)
     best = ", the best" if seed is None and row["seeds"] > 1 else ""
     of = f"seed {chosen}{best} of {row['seeds']}" if row["seeds"] > 1 else f"seed {chosen}"
     kept = f", kept is epoch {trial['kept']}" if trial["kept"] != trial["epochs"] else ""
+    if failed:
+        console.print(failed)
+    if not row["beats_guessing"]:
+        print_folded(console, "", f"It does not beat guessing: naming always the most frequent class gives {percent(row['guessing'])}.")
     console.print(f"{of}: validation {percent(trial['validation_accuracy'])} after {trial['epochs']} epochs{kept}\n", soft_wrap=True)
     accuracies = [history["train_accuracy"].tolist(), history["validation_accuracy"].tolist()]
     for name, values in zip(("train", "validation"), accuracies, strict=True):
@@ -82,7 +92,9 @@ def show_network(study: Study, network: str, seed: int | None, as_json: bool) ->
         print_folded(console, "", f"This is the most accurate of {len(ways)} ways in which it was trained ({own}). The others:")
     for words, other in others.items():
         found = diagnosis_of(study, other)
-        print_folded(console, "  ", f"{words}: validation {mean_text(other['validation'], other['validation_sd'])}; {found.sentence}")
+        said = seeds_text(other["seeds"], other["chance"], other["diverged"])
+        mean = mean_text(other["validation"], other["validation_sd"]) + (f" ({said})" if said else "")
+        print_folded(console, "  ", f"{words}: validation {mean}; {found.sentence}")
     console.print()
     console.print(classes_table(report))
     console.print()

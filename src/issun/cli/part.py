@@ -14,7 +14,7 @@ from issun.cli.output import print_json, remark_on, results
 from issun.cli.progress import SweepView
 from issun.cli.report import Report, Wishes, shown
 from issun.cli.study_heads import heads_json, print_heads
-from issun.errors import SelectionError, StudyError
+from issun.errors import StudyError
 from issun.study.frontier import networks_frame
 from issun.study.heads import run_heads
 from issun.study.parts import PreparedPart, run_part
@@ -53,7 +53,7 @@ def train_and_tell(
     Raises
     ------
     SelectionError
-        At the end, where a wish of a part cannot be met.
+        Where all networks of a part diverged.
     StudyError
         Where the folder or a study cannot be written.
     """
@@ -61,7 +61,6 @@ def train_and_tell(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StudyError(f"--output (={folder}) cannot be made ({error.strerror}): give another folder") from None
-    problems = []
     found: dict[str, Any] = {}
     for part in parts:
         if not as_json:
@@ -93,11 +92,8 @@ def train_and_tell(
             "pictures": pictures,
             "left_out": part.left_out,
         }
-        problems += [f"{part.part.name}: {report.problem}"] if report.problem else []
     if as_json:
         print_json({"parts": found})
-    if problems:
-        raise SelectionError("; ".join(problems))
 
 
 def _print_head(part: PreparedPart) -> None:

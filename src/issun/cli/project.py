@@ -48,8 +48,7 @@ def project(
     from issun.cli.loading import loaded
     from issun.cli.output import print_json, remark_on, results
     from issun.cli.report import shown
-    from issun.cli.sources import sources_of, study_images, study_split
-    from issun.data.dataset import Split
+    from issun.cli.sources import judged, sources_of
     from issun.errors import IssunError
     from issun.features.comparing import layer_text
     from issun.features.parts import spread_out
@@ -70,7 +69,7 @@ def project(
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     for note in dataset.notes:
         remark_on(note)
-    split = Split(validation) if study is None else study_split(study, network)
+    dataset, split, _ = judged(network, study, dataset, validation, weights)
     found = sources_of(
         *(network, study, dataset, split),
         weights=weights,
@@ -81,13 +80,9 @@ def project(
         whitening=whitening,
         threshold=threshold,
     )
-    dataset = dataset if study is None else study_images(study, dataset)
     train, held = dataset.parts(split)
-    images, labels = (
-        (dataset.test_images, dataset.test_labels)
-        if part == "test"
-        else (dataset.images[chosen := held if part == "validation" else train], dataset.labels[chosen])
-    )
+    places = np.arange(len(dataset.test_images)) if part == "test" else held if part == "validation" else train
+    images, labels = (dataset.test_images, dataset.test_labels) if part == "test" else (dataset.images[places], dataset.labels[places])
     chosen = np.sort(spread_out(labels, seed)[:count])
     source = found[0]
     extractor = source.make()
@@ -102,7 +97,7 @@ def project(
     names = [dataset.classes[label] for label in labels[chosen]]
     try:
         save_figure(figure, output)
-        pd.DataFrame({"index": chosen, "label": labels[chosen], "class": names, "x": points[:, 0], "y": points[:, 1]}).to_csv(
+        pd.DataFrame({"index": places[chosen], "label": labels[chosen], "class": names, "x": points[:, 0], "y": points[:, 1]}).to_csv(
             table, index=False
         )
     except OSError as error:

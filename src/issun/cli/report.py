@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
-from issun.cli.diagnoses import diagnoses, print_diagnoses
+from issun.cli.diagnoses import diagnoses, print_diagnoses, print_folded
 from issun.cli.output import print_json, results, warn
 from issun.cli.study_heads import heads_json, print_heads
 from issun.errors import SelectionError
 from issun.recipe import Recipe
 from issun.show.frontier import frontier_figure
-from issun.show.numbers import knobs_text, mean_text, percent
+from issun.show.numbers import counted, knobs_text, mean_text, percent, seeds_text
 from issun.show.style import save_figure
 from issun.show.tables import family_letters, networks_table, plain_table
 from issun.study import Study, default_target
-from issun.study.frontier import best, smallest
+from issun.study.diagnosis import FEWEST_EPOCHS
+from issun.study.frontier import best, nothing_to_choose, smallest
+from issun.study.remarks import diagnosis_of
 
 #: What is said of a network in JSON; test figures stand only beside what was chosen.
 FIELDS = (
@@ -39,7 +41,8 @@ FIELDS = (
         "validation",
         "validation_sd",
     ),
-    *("lower", "validation_images", "diverged", "best_seed", "seconds", "recipe_id", "split", "frontier"),
+    *("lower", "validation_images", "guessing", "beats_guessing", "diverged", "chance", "best_seed", "seconds", "recipe_id", "split"),
+    "frontier",
 )
 
 _BUDGETS = {"max_params": "parameters", "max_macs": "MACs", "max_bytes": "bytes of weights"}
@@ -90,13 +93,23 @@ class Report:
     Raises
     ------
     SelectionError
-        Where nothing at all can be chosen: no trial has ended, or all diverged.
+        Where there is nothing to tell of: no trial has ended, or all diverged.
+
+    Attributes
+    ----------
+    nothing : str
+        Why nothing is chosen although networks were trained: that none beats guessing. Else empty.
     """
 
     def __init__(self, study: Study, networks: pd.DataFrame, wishes: Wishes, families: list[str] | None = None) -> None:
         self.study, self.networks, self.wishes = study, networks, wishes
         self.letters = family_letters([*(families or []), *networks["label"]])
-        self.target = default_target(networks) if wishes.target is None else wishes.target
+        self.nothing = nothing_to_choose(networks)
+        if self.nothing and not (networks["diverged"] < networks["seeds"]).any():
+            raise SelectionError(self.nothing)
+        self.target = wishes.target
+        if self.target is None and not self.nothing:
+            self.target = default_target(networks)
         self.choices = self._choices()
         self.by_family = self._by_family()
 
@@ -110,10 +123,18 @@ class Report:
 
     def _choices(self) -> list[Choice]:
         networks, target = self.networks, self.target
+        budgeted = self._choice("best", "best", self._best_words(), partial(best, networks, **self.wishes.budgets))
+        if target is None:  # nothing beats guessing: there is no best one to measure by
+            nothing = partial(smallest, networks)
+            lower = partial(smallest, networks, lower=True)
+            return [
+                self._choice("smallest", "target", "Smallest", nothing),
+                self._choice("smallest_lower", "bound", "Smallest by its lower 95 % bound", lower),
+                budgeted,
+            ]
         notes = ["mean over seeds"] if (networks["seeds"] > 1).any() else []
         notes += ["1 % below the best"] if self.wishes.target is None else []
         reach = f"Smallest with {percent(target)} on validation" + (f" ({'; '.join(notes)})" if notes else "")
-        limits = " and ".join(f"at most {limit:,} {_BUDGETS[name]}" for name, limit in self.wishes.budgets.items())
         return [
             self._choice("smallest", "target", reach, partial(smallest, networks, target)),
             self._choice(
@@ -122,10 +143,12 @@ class Report:
                 "Smallest whose lower 95 % bound reaches it",
                 partial(smallest, networks, target, lower=True),
             ),
-            self._choice(
-                "best", "best", f"Best with {limits}" if limits else "Best on validation", partial(best, networks, **self.wishes.budgets)
-            ),
+            budgeted,
         ]
+
+    def _best_words(self) -> str:
+        limits = " and ".join(f"at most {limit:,} {_BUDGETS[name]}" for name, limit in self.wishes.budgets.items())
+        return f"Best with {limits}" if limits else "Best on validation"
 
     def _by_family(self) -> dict[str, Choice]:
         """Return the smallest network of each family that reaches the target, in the order of the letters."""
@@ -138,9 +161,36 @@ class Report:
 
     @property
     def problem(self) -> str | None:
-        """Why a wish cannot be met. That no lower bound reaches the target is an answer, no problem."""
+        """Why a wish cannot be met, which is an answer too. That no lower bound reaches the target is no problem."""
         problems = [choice.problem for choice in self.choices if choice.problem and choice.key != "smallest_lower"]
-        return "; ".join(problems) or None
+        return "; ".join(dict.fromkeys(problems)) or None
+
+    @cached_property
+    def nearest(self) -> pd.Series[Any] | None:
+        """The network that comes nearest to a target that none meets; None where one does, or nothing beats guessing."""
+        if self.nothing or self.target is None or self.choices[0].row is not None:
+            return None
+        return best(self.networks)
+
+    @cached_property
+    def still_rising(self) -> list[dict[str, Any]]:
+        """The networks that more epochs may lift where a target was missed, or nothing beats guessing; the nearest one first.
+
+        Each as ``network, parameters, epochs`` (that it was trained for)``, seeds`` (those that still improve, or were too short to tell)``,
+        kind`` (of the first of these seeds). Looked for among the networks of the frontier.
+        """
+        if self.choices[0].row is not None:
+            return []
+        found = []
+        rows = self.networks[self.networks["frontier"].astype(bool)]
+        for _, row in rows.sort_values("validation", ascending=False, kind="stable").iterrows():
+            kinds = diagnosis_of(self.study, row).seeds
+            rising = [seed for seed, kind in kinds.items() if kind in ("improving", "too short")]
+            if rising:
+                epochs = len(self.study.history(row, rising[0]))
+                found.append({"network": row["network"], "parameters": row["parameters"], "epochs": epochs})
+                found[-1] |= {"seeds": rising, "kind": kinds[rising[0]]}
+        return found
 
     def print_tables(self, everything: bool = False) -> None:
         """Print the frontier, or every network, and what was chosen."""
@@ -180,22 +230,35 @@ class Report:
         return bool((names != self.networks["family"]).all() and (ways == 1).all(axis=None))
 
     def _print_families(self, console: Console) -> None:
+        if self.target is None:
+            return
         console.print(f"\nSmallest of each family with {percent(self.target)}:")
         table = plain_table("", "", "parameters", "validation", "test", left=["", ""])
         table.show_header = False
+        failures = []
         for family, choice in self.by_family.items():
             row = choice.row
             if row is None:
                 table.add_row(self.letters[family], "none")
                 continue
             accuracies = [mean_text(row["validation"], row["validation_sd"]), "test " + mean_text(row["test"], row["test_sd"])]
+            if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
+                failures.append(f"{self.letters[family]} {knobs_text(row['knobs'])}".strip() + f": {failed}")
             table.add_row(self.letters[family], knobs_text(row["knobs"]), f"{row['parameters']:,}", *accuracies)
         console.print(table)
+        for line in failures:
+            print_folded(console, "", line)
 
     def _print_choice(self, console: Console, choice: Choice) -> None:
         row = choice.row
+        if row is None and self.nothing and choice.key == "smallest_lower":
+            return
         if row is None:
             console.print(f"{choice.words}: none", soft_wrap=True)
+            if choice.key == "smallest":
+                self._print_why(console)
+            elif choice.key == "best" and not self.nothing:
+                print_folded(console, "  ", choice.problem)
             return
         before = [other for other in self.choices[: self.choices.index(choice)] if other.row is not None and other.row.name == row.name]
         words = choice.words + (f" ({percent(row['lower'])})" if choice.key == "smallest_lower" else "")
@@ -208,6 +271,34 @@ class Report:
         # The mark stands above the table too, but an answer is read, and quoted, by itself.
         mark = f" ({self.study.mark})" if self.study.mark else ""
         console.print(f"  {row['parameters']:,} parameters, {accuracies}{mark}", soft_wrap=True)
+        if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
+            console.print(f"  {failed}", soft_wrap=True)
+
+    def _print_why(self, console: Console) -> None:
+        """Print why no network is the smallest, how far the nearest is, and what may be tried."""
+        if self.nothing:
+            print_folded(console, "  ", f"{self.nothing[0].upper()}{self.nothing[1:]}.")
+        nearest, target = self.nearest, self.target
+        if nearest is not None and target is not None:
+            failed = seeds_text(nearest["seeds"], nearest["chance"], nearest["diverged"])
+            mean = mean_text(nearest["validation"], nearest["validation_sd"]) + (f" ({failed})" if failed else "")
+            far = 100 * (target - nearest["validation"])
+            print_folded(
+                *(console, "  "),
+                f"The nearest is {nearest['network']} with {nearest['parameters']:,} parameters: it reaches {mean}, {far:.2f} points less.",
+            )
+        rising = self.still_rising
+        if rising:
+            first = rising[0]
+            epochs = counted(first["epochs"], "epoch")
+            if first["kind"] == "improving":
+                others = f", and those of {counted(len(rising) - 1, 'other network')} of the frontier" if len(rising) > 1 else ""
+                said = f"Curves still rise after {epochs}: those of {first['network']}{others}"
+            else:
+                said = f"After {epochs} it is too early to tell"
+            print_folded(console, "  ", f"{said}. Give them more, {max(2 * first['epochs'], FEWEST_EPOCHS)} epochs for example.")
+        elif not self.nothing:
+            print_folded(console, "  ", "No curve of the frontier still rises: larger networks, or another recipe, may reach it.")
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -225,6 +316,7 @@ class Report:
             **{choice.key: _as_json(choice.row) for choice in self.choices},
             "smallest_by_family": {family: _as_json(choice.row) for family, choice in self.by_family.items()},
             "problem": self.problem,
+            "still_rising": self.still_rising,
             "networks": [{field: row[field] for field in FIELDS} for _, row in self.networks.iterrows()],
         }
 
@@ -245,7 +337,7 @@ class Report:
             return []
 
     def finish(self, as_json: bool, everything: bool, plot: bool) -> None:
-        """Draw and print what is asked for; raise `SelectionError` at the end where a wish cannot be met."""
+        """Draw and print what is asked for. That a wish cannot be met is an answer like any other."""
         frontier = self.networks[self.networks["frontier"].astype(bool)]
         if not as_json:
             self.print_tables(everything)
@@ -262,8 +354,6 @@ class Report:
             if pictures:
                 console.print(f"Picture  {', '.join(shown(path) for path in pictures)}", soft_wrap=True)
             console.print(f"Study    {shown(self.study.path)}", soft_wrap=True)
-        if self.problem:
-            raise SelectionError(self.problem)
 
 
 def _as_json(row: pd.Series[Any] | None) -> dict[str, Any] | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from issun.arch.notation import parse_network
+from issun.cli.validation_part import trained_with
 from issun.data.dataset import Dataset, Split
 from issun.errors import IssunError
 from issun.features.comparing import Source, trained, untrained
@@ -88,8 +89,6 @@ def sources_of(
         Where options contradict each other.
     """
     saved = network is not None and study is None and network.endswith(".safetensors")
-    if (study or saved) and weights is not None:
-        raise IssunError(f"--weights (={weights}) is for a network that is not trained: leave it out for a study or a saved model")
     kinds = kinds_of(weights or "random")
     patches = patches_of([] if study or saved else kinds, whitening, threshold)
     if study is not None:
@@ -125,21 +124,39 @@ def _of_study(
     return [trained(model, seed, layer=layer, before=before) for seed, model in models]
 
 
-def study_split(path: Path, network: str | None) -> Split:
-    """Return the split with which a study's network was trained: its features must not have been chosen on what heads are chosen on."""
-    study = Study(path)
-    row = study.network(network)
-    facts = study.about["splits"][row["split"]]
-    how: Literal["given", "last", "stratified"] = (
-        "given" if row["split"] == "given" else "last" if row["split"].startswith("last") else "stratified"
-    )
-    return Split(facts["fraction"], facts["seed"], how)
+def judged(network: str | None, study: Path | None, dataset: Dataset, validation: float, weights: str | None) -> tuple[Dataset, Split, str]:
+    """Return the images and the split that heads are judged with, and a remark on it, or nothing.
+
+    The features of a trained network are judged on what it was validated on, never on what it was trained on: for a study on the
+    validation images that it stores, for a saved model on those of its split, which its file can tell from others. Images stand as they
+    were used: with the test part as the validation part where that was watched.
+
+    Raises
+    ------
+    DataError
+        Where a study is about other images, or a model's split chooses other images than it was validated on.
+    IssunError
+        Where weights are asked for that a trained network has already.
+    """
+    saved = network is not None and network.endswith(".safetensors")
+    if (study or saved) and weights is not None:
+        raise IssunError(f"--weights (={weights}) is for a network that is not trained: leave it out for a study or a saved model")
+    if study is not None:
+        found = Study(study)
+        return matching(dataset, found.about["fingerprint"]), found.split(network), ""
+    if network is None or not saved:
+        return dataset, Split(validation), ""
+    known = trained_with(Model.load(network), dataset)
+    if known is None:
+        return dataset, Split(validation), ""
+    dataset, split = known
+    if split is None:
+        return (
+            *(dataset, Split(validation)),
+            f"{network} does not say which of these images it was trained on: some of those that heads are judged on may be among them",
+        )
+    return dataset, split, f"heads are judged on the images that {network} was validated on: {dataset.resolved(split)}"
 
 
 def _shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
-
-
-def study_images(path: Path, dataset: Dataset) -> Dataset:
-    """Return the images as a study uses them: with the test part as the validation part where it was made so."""
-    return images.study_images(Study(path), dataset)

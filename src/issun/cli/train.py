@@ -60,7 +60,7 @@ def train(
     from issun.show.numbers import duration, percent
     from issun.show.style import FORMATS, save_figure
     from issun.study.diagnosis import diagnose
-    from issun.study.remedies import used_against_overfitting
+    from issun.study.remedies import used_against_chance, used_against_overfitting
     from issun.training import train_network
 
     for path in (output, *([curves] if curves else [])):
@@ -98,7 +98,8 @@ def train(
     history = [line.as_dict() for line in outcome.history]
     frame = pd.DataFrame(history).assign(kept=[line.epoch == outcome.kept for line in outcome.history])
     chance = float(np.bincount(dataset.labels[held]).max() / len(held))
-    used = used_against_overfitting(net, recipe.model_dump())
+    settings_used = recipe.model_dump(mode="json")
+    used = {*used_against_overfitting(net, settings_used), *used_against_chance(net, settings_used)}
     found = diagnose(frame, len(dataset.classes), images=len(held), chance=chance, schedule=recipe.schedule, used=used)
     if curves:
         turned = found.since if found.kind == "overfits" else None

@@ -13,6 +13,7 @@ from issun.data.dataset import Dataset, Split
 from issun.data.depth import range_of
 from issun.data.named import NAMES, load_as
 from issun.data.published import matching
+from issun.data.split import validation_mark
 from issun.errors import DataError, ExportError
 from issun.model import Model
 from issun.study import Study
@@ -75,17 +76,17 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
     ExportError
         Where its classes are not those of the model.
     """
-    known = re.fullmatch(r"(.*) \(([0-9a-f]{16})\)", model.about.get("data", ""), re.DOTALL)
+    known = _data_of(model)
     if data is None and known is None:
         raise DataError("the model does not say which data it was trained on")
-    place = data if data is not None else known[1] if known else ""
+    place = data if data is not None else known[0] if known else ""
     if data is None and not (place in NAMES or _is_there(place)):  # a model's file may say anything
         raise DataError(f"the model says that its data is {place!r:.200}, and there is no such file or folder")
     height, width, channels = model.net.input  # images come in the size and kind that the model knows
     dataset = load_as(place, data_dir, (height, width, channels), range_of(model.about), groups=groups)
     remarks = []
     try:
-        dataset = matching(dataset, known[2] if known else dataset.fingerprint)
+        dataset = matching(dataset, known[1] if known else dataset.fingerprint)
     except DataError:
         if data is None:
             raise
@@ -94,9 +95,47 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
         )
     if dataset.classes != model.classes:
         raise ExportError(f"the classes of {dataset.name} are not those of the model: the model knows {', '.join(model.classes[:10])}")
-    split = Split.named(model.about["split"]) if "split" in model.about and not remarks else Split()
+    split = (None if remarks else _split_of(model, dataset)) or Split()
     _, indices = dataset.parts(split)
     return _part(dataset, indices, tuple(remarks))
+
+
+def trained_with(model: Model, dataset: Dataset) -> tuple[Dataset, Split | None] | None:
+    """Return the data as a saved model was trained on it, and the split (None where the model does not say); None for other data.
+
+    Raises
+    ------
+    DataError
+        Where the model's split does not choose the images, of this data, that the model was validated on.
+    """
+    known = _data_of(model)
+    if known is None:
+        return None
+    try:
+        dataset = matching(dataset, known[1])
+    except DataError:
+        return None
+    return dataset, _split_of(model, dataset)
+
+
+def _data_of(model: Model) -> tuple[str, str] | None:
+    """Return name and fingerprint of the data that a model says it was trained on."""
+    known = re.fullmatch(r"(.*) \(([0-9a-f]{16})\)", model.about.get("data", ""), re.DOTALL)
+    return (known[1], known[2]) if known else None
+
+
+def _split_of(model: Model, dataset: Dataset) -> Split | None:
+    """Return a model's split of the data that it was trained on; None where the model does not say."""
+    if "split" not in model.about:
+        return None
+    split = Split.named(model.about["split"])
+    found, stored = validation_mark(dataset.parts(split)[1]), model.about.get("validation images")
+    if stored is not None and found != stored:
+        raise DataError(
+            f"the split {split.id!r} of {dataset.name} chooses other validation images here ({found}) than those that the model was "
+            f"validated on ({stored:.60}): it would be judged on images that it was trained on; take the study that it comes from instead"
+        )
+    return split
 
 
 def _is_there(place: str) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from issun.data.appearance import Appearance
 from issun.data.split import Split as Split
+from issun.data.split import StoredSplit as StoredSplit
 from issun.errors import DataError
 
 #: Predicted classes are stored in 16 bits.
@@ -148,13 +149,20 @@ class Dataset:
     def resolved(self, split: Split) -> Split:
         """Return the split that `parts` uses: "given" where the data brings a validation part, with the groups where there are some.
 
+        A `StoredSplit` stays as it is.
+
         Raises
         ------
         DataError
             Where the split names groups that this data does not have.
         """
+        if isinstance(split, StoredSplit):
+            return split
         if split.groups not in ("", self.grouping):
-            raise DataError(f"{self.name}: the split is for other groups of the images ({split.groups}; now {self.grouping or 'none'})")
+            raise DataError(
+                f"{self.name}: the split is for other groups of the images ({split.groups}; now {self.grouping or 'none'}): group them as "
+                f"they were then (`groups`, on the command line --groups)"
+            )
         if self.given_validation:
             return Split(self.given_validation / len(self.images), 0, "given")
         if split.how == "last":
@@ -164,7 +172,8 @@ class Dataset:
     def parts(self, split: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the indices of the images to train on and of those to validate on, both ascending.
 
-        Whatever trains, chooses, scales or estimates asks here. A validation part that the data brings is used as it is.
+        Whatever trains, chooses, scales or estimates asks here. A validation part that the data brings is used as it is; that of a
+        `StoredSplit` is the stored one.
 
         Parameters
         ----------
@@ -178,7 +187,9 @@ class Dataset:
         """
         split = self.resolved(split)
         if split not in self._chosen:
-            if self.given_validation:
+            if isinstance(split, StoredSplit):
+                self._chosen[split] = split.indices(self.labels, self.classes)
+            elif self.given_validation:
                 kept = len(self.images) - self.given_validation
                 self._chosen[split] = np.arange(kept), np.arange(kept, len(self.images))
             else:

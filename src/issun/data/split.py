@@ -1,7 +1,8 @@
-"""`Split`: which of the training images are set aside for validation?"""
+"""`Split`: which of the training images are set aside for validation? `StoredSplit`: which were?"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from dataclasses import dataclass
@@ -114,6 +115,56 @@ class Split:
             return f"the last {self.fraction:g} of the training images"
         together = ", groups kept together" if self.groups else ""
         return f"{self.fraction:g} of the training images, split seed {self.seed}{together}"
+
+
+@dataclass(frozen=True)
+class StoredSplit(Split):
+    """A split that was made before, as a study keeps it: its validation images are those that are stored, never chosen anew.
+
+    Parameters
+    ----------
+    name : str
+        What the study calls it: its `id`.
+    validation : tuple of int
+        The indices of the validation images, ascending.
+    """
+
+    name: str = ""
+    validation: tuple[int, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The name under which it was stored."""
+        return self.name
+
+    def indices(
+        self, labels: NDArray[np.int32], classes: tuple[str, ...], groups: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the indices of the training and of the validation images, both ascending; `classes` and `groups` decide nothing.
+
+        Raises
+        ------
+        DataError
+            Where the indices are not those of some, and not all, of so many images.
+        """
+        held = np.array(self.validation, np.int64)
+        if not 0 < len(held) < len(labels) or held[0] < 0 or held[-1] >= len(labels) or (np.diff(held) <= 0).any():
+            raise DataError(
+                f"the stored split {self.name!r} of {len(held):,} validation images does not belong to {_images(len(labels))}: these are "
+                f"other images than the study's"
+            )
+        chosen = np.zeros(len(labels), np.bool_)
+        chosen[held] = True
+        return np.flatnonzero(~chosen), held
+
+    def __str__(self) -> str:
+        return f"the {len(self.validation):,} images that the study set aside"
+
+
+def validation_mark(indices: NDArray[np.int64]) -> str:
+    """Return how a model's file tells which images it was validated on: their number, and 16 hexadecimal digits over their indices."""
+    held = np.sort(np.asarray(indices, "<i8"))
+    return f"{len(held)} {hashlib.sha256(held.tobytes()).hexdigest()[:16]}"
 
 
 def _aside(fraction: float, count: int) -> int:

@@ -25,6 +25,7 @@ from issun.arch.layers import LINEAR, Activate, Classifier, Frozen, Layer
 from issun.arch.net import IMAGE, Net, activation_of
 from issun.data.dataset import Dataset, Split
 from issun.data.depth import range_fact
+from issun.data.split import validation_mark
 from issun.engine.fitting import log_softmax
 from issun.engine.weights import tensors
 from issun.errors import HeadError
@@ -74,6 +75,7 @@ def as_model(extractor: Extractor, result: HeadResult, dataset: Dataset, split: 
         "data": f"{dataset.name} ({dataset.fingerprint})",
         "seed": str(seed),
         "split": dataset.resolved(split).id,
+        "validation images": validation_mark(aside),
         "validation accuracy": f"{result.validation:.4f}",
         "weights": extractor.source,
         "head": f"{result.wish.head.name} {json.dumps(result.settings)}",

@@ -16,7 +16,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
                 "trials": {status: count}, "machine": {"processor", "cores", "system"}, "versions": {name: text}, "threads",
                 "seconds": of training, all trials together, "command",
                 "mark": what must stand beside every figure, "title", "question", "found", "part", "watched", "quick", "as_published"},
-      "message": null | why nothing can be chosen (no trial has ended, all diverged),
+      "message": null | why nothing can be chosen (no trial has ended, all diverged, nothing beats guessing),
       "running": whether trials are under way,
       "target": null | the accuracy asked for, "default_target": null | 0.01 below the best mean,
       "max_params": null | int, "max_macs": null | int, "draw": [kinds of pictures that the study file asks for],
@@ -34,11 +34,14 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "validation": {"mean", "sd": null for one seed, "low", "high": bounds of 95 %, "n": seeds, "images"},
       "test": {"mean", "sd"} | null,     only of networks that some target or budget can choose: on the frontier by parameters, MACs,
                                          bytes, working memory or seconds, by mean or lower bound. To stand beside what was chosen.
-      "diverged": how many seeds, "best_seed", "frontier": bool,
-      "trials": [{"seed", "validation", "train", "epochs", "kept", "seconds", "status": "done" | "diverged"}],
+      "diverged": how many seeds, "chance": how many others never left chance, "failed": that in words, empty where none failed,
+      "guessing": the share of the most frequent class, "beats_guessing": whether some seed is clearly above it, "best_seed",
+      "frontier": bool,
+      "trials": [{"seed", "validation", "train", "epochs", "kept", "seconds", "status": "done" | "diverged",
+                  "chance": whether it never left chance}],
       "detail": index in details | null}
 
-    DETAIL = {                           of the best seed on validation
+    DETAIL = {                           of the best seed on validation, but for the diagnosis, which is of all
       "layers": [{"text", "frozen", "input", "shape": "26x26x8", "parameters", "trained", "share": of the parameters, "macs",
                   "mac_share", "source": index of the layer that it reads (-1 the image), "other": null | of a sum, the second}],
       "curves": {"epoch": [int], "train_loss", "train_accuracy", "validation_loss", "validation_accuracy": [number], "kept": epoch},

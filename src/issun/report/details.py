@@ -51,12 +51,11 @@ class _Ranked(NamedTuple):
 
 
 class _Pictures(NamedTuple):
-    """The images of a study: all, those that travel, and which ones networks are validated on."""
+    """The images of a study: all, those that travel, and how many of these are samples of the classes."""
 
     dataset: Dataset
     album: Album
     samples: int
-    validation: NDArray[np.int64]
 
 
 def details(study: Snapshot, dataset: Dataset | str, budget: Budget, memo: Memo) -> Details:
@@ -94,10 +93,24 @@ def details(study: Snapshot, dataset: Dataset | str, budget: Budget, memo: Memo)
 
 def _pictures(study: Snapshot, dataset: Dataset, most: int) -> _Pictures:
     album = Album(dataset, most)
-    validation = study.predictions(study.networks.iloc[0])["index"].to_numpy(dtype=np.int64)
+    validation = _never_trained_on(study)
     for index in sample_indices(dataset.labels, validation, len(study.classes), min(MOST_SAMPLES, max(1, album.capacity // 3))):
         album.add(index)
-    return _Pictures(dataset, album, len(album), validation)
+    return _Pictures(dataset, album, len(album))
+
+
+def _never_trained_on(study: Snapshot) -> NDArray[np.int64]:
+    """Return the images that every network is validated on; where splits share none, those of the split with most networks."""
+    networks = study.networks
+    counts = networks["split"].value_counts()
+    held = [_validation(study, networks[networks["split"] == split].iloc[0]) for split in counts.index]
+    shared = held[0][np.all([np.isin(held[0], other) for other in held], axis=0)]
+    return shared if len(shared) else held[0]
+
+
+def _validation(study: Snapshot, row: pd.Series[Any]) -> NDArray[np.int64]:
+    """Return the images that a network is validated on, as the study stores them."""
+    return np.array(study.split(row).validation, np.int64)
 
 
 def _in_order(study: Snapshot) -> Iterator[_Ranked]:
@@ -126,7 +139,7 @@ def _page(study: Snapshot, ranked: _Ranked, pictures: _Pictures | None, budget: 
     if pictures is not None:
         record["mistakes"] = _mistakes(study, row, model, pictures, ranked.choosable, (memo, trial))
         if ranked.choosable and budget.projections > 0:
-            some = pictures.validation[:MOST_IMAGES]
+            some = _validation(study, row)[:MOST_IMAGES]
             images, labels = pictures.dataset.images[some], pictures.dataset.labels[some]
             record["projection"] = memo.get(("projection", trial), lambda: projection(model, images, labels))
             budget.projections -= 1

@@ -8,6 +8,7 @@ import pandas as pd
 
 from issun.report.rounding import fraction, significant
 from issun.report.snapshot import Snapshot
+from issun.show.numbers import seeds_text
 from issun.study.frontier import mark_frontier
 from issun.study.statistics import lower_bound
 
@@ -33,6 +34,10 @@ def choosable(networks: pd.DataFrame) -> set[Key]:
     for size in SIZES:
         for measure in ("validation", "lower"):
             marked = mark_frontier(networks.assign(validation=networks[measure]), size)
+            chosen |= {key_of(row) for _, row in marked[marked["frontier"]].iterrows()}
+            # What does not beat guessing is never chosen, and stands in nobody's way.
+            better = networks[networks["beats_guessing"].astype(bool)]
+            marked = mark_frontier(better.assign(validation=better[measure]), size)
             chosen |= {key_of(row) for _, row in marked[marked["frontier"]].iterrows()}
     return chosen
 
@@ -77,6 +82,10 @@ def _record(row: pd.Series[Any], trials: pd.DataFrame, test: pd.Series[Any] | No
         },
         "test": None if test is None else {"mean": fraction(test["test"]), "sd": fraction(test["test_sd"])},
         "diverged": int(row["diverged"]),
+        "chance": int(row["chance"]),
+        "failed": seeds_text(int(row["seeds"]), int(row["chance"]), int(row["diverged"])),
+        "guessing": fraction(row["guessing"]),
+        "beats_guessing": bool(row["beats_guessing"]),
         "best_seed": int(row["best_seed"]),
         "frontier": bool(row["frontier"]),
         "trials": [_trial(trial) for _, trial in trials.iterrows()],
@@ -93,4 +102,5 @@ def _trial(trial: pd.Series[Any]) -> dict[str, Any]:
         "kept": int(trial["kept"]),
         "seconds": significant(trial["seconds"], 3),
         "status": str(trial["status"]),
+        "chance": bool(trial["chance"]),
     }

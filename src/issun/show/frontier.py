@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
 from issun.show.labels import Label, place_labels
-from issun.show.numbers import knobs_text, label_count
+from issun.show.numbers import failures_caption, knobs_text, label_count
 from issun.show.scales import accuracy_axis, count_axis
 from issun.show.style import COLOURS, INK, MARKERS, PALE, plain_axes, renderer_of, save_figure, title_above
 
@@ -46,7 +46,8 @@ def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | Non
     Figure
         Bound to no window; save it with `save_figure`.
     """
-    figure, axes = _empty(title, sum(text.count("\n") + 1.25 for text in _legend_texts(frame).values()))
+    lines = [*_legend_texts(frame).values(), *_caption(frame)]
+    figure, axes = _empty(title, sum(text.count("\n") + 1.25 for text in lines))
     draw_frontier(axes, frame, target=target, size=size)
     return figure
 
@@ -61,7 +62,8 @@ def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = Non
     frame : DataFrame
         One row a network; families are named in the order in which they come. Columns: `family` and `network` (str), `knobs` (dict of
         str to int), `parameters` or `macs` (int), `validation` (mean accuracy over seeds, a fraction; a row without one is left out),
-        `validation_sd` (NaN where there is one seed), `frontier` (bool: with that size).
+        `validation_sd` (NaN where there is one seed), `frontier` (bool: with that size). Where there are `seeds`, `chance` and `diverged`
+        (int), seeds that failed are told below the families.
     target : float, optional
         Accuracy to mark, a fraction.
     size : {"parameters", "macs"}
@@ -81,6 +83,7 @@ def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = Non
     for (family, text), colour, marker in zip(texts.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
         _draw_family(axes, data[data["family"] == family], colour, marker)
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=7, label=text))
+    handles += [Line2D([], [], linestyle="none", label=text) for text in _caption(frame)]
     frontier = data[data["frontier"].astype(bool)]
     if len(frontier):
         axes.step(frontier["parameters"], 100 * frontier["validation"], where="post", color=INK, linewidth=1.1, alpha=0.75, zorder=3)
@@ -109,6 +112,12 @@ def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = Non
 def _legend_texts(frame: pd.DataFrame) -> dict[str, str]:
     """Return the families in the order in which they come, each folded as the legend shows it."""
     return {family: textwrap.fill(family, LEGEND_WIDTH, subsequent_indent="  ") for family in dict.fromkeys(frame["family"])}
+
+
+def _caption(frame: pd.DataFrame) -> list[str]:
+    """Return what is said of seeds that failed, folded as the legend shows it; nothing where none did."""
+    text = failures_caption(row for _, row in frame.iterrows()) if "chance" in frame else ""
+    return [textwrap.fill(text, LEGEND_WIDTH)] if text else []
 
 
 def _empty(title: str, legend_lines: float) -> tuple[Figure, Axes]:

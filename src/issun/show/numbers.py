@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 def short_count(count: float) -> str:
@@ -42,6 +43,27 @@ def mean_text(mean: float, deviation: float, digits: int = 2) -> str:
     return f"{100 * mean:.{digits}f} ± {100 * deviation:.{digits}f} %"
 
 
+def seeds_text(seeds: int, chance: int, diverged: int = 0) -> str:
+    """Return what must stand beside a mean over seeds of which some failed: ``2 of 3 seeds; 1 never left chance``; else nothing.
+
+    Parameters
+    ----------
+    seeds : int
+        How many are in the mean; all of them, those that failed too.
+    chance, diverged : int
+        How many of them never left chance, and how many diverged.
+    """
+    failed = chance + diverged
+    if not failed:
+        return ""
+    told = [f"{count} {what}" for count, what in ((chance, "never left chance"), (diverged, "diverged")) if count]
+    if seeds == 1:
+        return told[0].removeprefix("1 ")
+    if chance == seeds:
+        return f"none of {seeds} seeds left chance"
+    return f"{seeds - failed or 'none'} of {seeds} seeds; {', '.join(told)}"
+
+
 def knobs_text(knobs: Mapping[str, int]) -> str:
     """Return the knobs' values as they are typed: ``n=2`` or ``a=2 b=3``."""
     return " ".join(f"{name}={value}" for name, value in knobs.items())
@@ -57,3 +79,26 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def failures_caption(networks: Iterable[Mapping[str, Any]], most: int = 3) -> str:
+    """Return what a picture of means says of seeds that failed: ``means with failed seeds: n=2 (2 of 3 seeds; 1 never left chance)``.
+
+    Parameters
+    ----------
+    networks : iterable of mapping
+        With ``network``, ``knobs``, ``seeds``, ``chance`` and ``diverged``, as rows of `Study.networks`.
+    most : int
+        How many networks are named.
+
+    Returns
+    -------
+    str
+        Empty where no seed failed.
+    """
+    told = []
+    for row in networks:
+        if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
+            told.append(f"{knobs_text(row['knobs']) or row['network']} ({failed})")
+    more = f" and {len(told) - most} more" if len(told) > most else ""
+    return f"means with failed seeds: {', '.join(told[:most])}{more}" if told else ""

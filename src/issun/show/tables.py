@@ -18,7 +18,10 @@ from rich.text import Text
 from issun.arch import cost
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
-from issun.show.numbers import bytes_text, knobs_text, mean_text, short_count
+from issun.show.numbers import bytes_text, knobs_text, mean_text, seeds_text, short_count
+
+#: Networks of which it is told below a table that seeds failed.
+MOST_FAILURES = 8
 
 
 def plain_table(*columns: str, left: Sequence[str] = ()) -> Table:
@@ -54,7 +57,7 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     frame : DataFrame
         One row a network. Columns: `family` (str), `knobs` (dict), `parameters`, `macs` (int), `validation`, `validation_sd`, `lower`
         (fractions; the deviation is NaN for one seed); where there is one, `test` and `test_sd` (NaN: not shown) and `note` (str, may be
-        empty), `training` (str; shown where it differs).
+        empty), `training` (str; shown where it differs), `seeds`, `chance` and `diverged` (int; shown where seeds failed).
         Where there is one, `label`: the family's name, which then stands for it.
     letters : mapping of str to str, optional
         What the families (or their labels) are called; by default A, B, … in the order in which they come.
@@ -66,19 +69,37 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     trainings = "training" in frame and frame["training"].nunique() > 1
     tested = "test" in frame and bool(frame["test"].notna().any())
     noted = "note" in frame and bool(frame["note"].astype(bool).any())
+    failed = "chance" in frame and bool((frame["chance"] + frame["diverged"]).any())
     columns = ["", "knobs", *(["training"] if trainings else []), "parameters", "MACs", "validation"]
-    columns += ["test"] * tested + ["chosen for"] * noted
+    columns += ["seeds"] * failed + ["test"] * tested + ["chosen for"] * noted
     table = plain_table(*columns, left=["", "knobs", "training", "chosen for"])
     for (_, row), name in zip(frame.iterrows(), names, strict=True):
         note = str(row["note"]) if noted else ""
         cells = [letters[name], knobs_text(row["knobs"]), *([row["training"]] if trainings else [])]
         cells += [f"{row['parameters']:,}", short_count(row["macs"]), mean_text(row["validation"], row["validation_sd"])]
+        if failed:
+            ended = row["seeds"] - row["chance"] - row["diverged"]
+            cells.append(f"{ended} of {row['seeds']}" if ended < row["seeds"] else f"{row['seeds']}")
         if tested:
             cells.append("" if isnan(row["test"]) else mean_text(row["test"], row["test_sd"]))
         if noted:
             cells.append(note)
         table.add_row(*(Text(cell) for cell in cells), style="bold" if note else "")
-    return Group(table, *_family_key(letters, texts or dict(zip(names, frame["family"], strict=True))))
+    called = [f"{letters[name]} {knobs_text(knobs)}".strip() for name, knobs in zip(names, frame["knobs"], strict=True)]
+    key = _family_key(letters, texts or dict(zip(names, frame["family"], strict=True)))
+    return Group(table, *key, *([_failures(frame, called)] if failed else []))
+
+
+def _failures(frame: pd.DataFrame, names: Sequence[str]) -> RenderableType:
+    """Return which seeds failed, in words, below a table with a column of seeds; `names` tell the networks."""
+    told = [
+        f"{name}: {seeds_text(row['seeds'], row['chance'], row['diverged'])}"
+        for name, (_, row) in zip(names, frame.iterrows(), strict=True)
+        if row["chance"] + row["diverged"]
+    ]
+    lines = ["Seeds that failed are in the means, deviations and bounds:", *(f"  {line}" for line in told[:MOST_FAILURES])]
+    lines += [f"  … and {len(told) - MOST_FAILURES} more networks"] if len(told) > MOST_FAILURES else []
+    return Padding(Text("\n".join(lines)), (1, 0, 0, 0))
 
 
 def layers_table(net: Net) -> Table:

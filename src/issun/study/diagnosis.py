@@ -13,27 +13,28 @@ least change that counts at all. Levels at the end are means over the last fifth
    fell from its highest while the training accuracy rose (this needs no gap: with dropout or augmentation the training figures lie
    below the validation's); or training is far ahead of a validation accuracy that no longer rises.
 6. *plateau*: none of these; where training still rises and the noise of validation allows that it does too, the sentence says so.
+
+Of a network that was trained with several seeds `over_seeds` says what all of them show; *failed seeds* where some never left chance or
+diverged and others did not.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from issun.study.statistics import guessing_limit
 from issun.study.trends import LEAST_CHANGE, Curve, Curves, Trend, noise, reached_since, smoothed, trend
 
-Kind = Literal["diverged", "too short", "chance", "overfits", "improving", "plateau"]
+Kind = Literal["diverged", "too short", "chance", "overfits", "improving", "plateau", "failed seeds"]
 
 #: Of fewer epochs nothing is said.
 FEWEST_EPOCHS = 5
-
-#: How far above guessing is "learned something": this part of guessing's own accuracy, at most this much, at least 3 standard errors.
-CHANCE_PART, CHANCE_MARGIN = 0.5, 0.02
 
 #: How far training is ahead where it counts beside other signs, and where it is a sign by itself.
 GAP, LARGE_GAP = 0.02, 0.10
@@ -55,14 +56,30 @@ AGAINST_OVERFITTING = {
     "early stopping": "stopping early (keep the best epoch)",
 }
 
+#: What may be tried against trainings that never leave chance, by the names that `remedies` has for it.
+AGAINST_CHANCE = {
+    "norm": "`norm` in its layers",
+    "scaling": "the scaling standard (input by the training images' mean and deviation)",
+}
+
+#: How a seed of each kind is told beside others: of one, of several.
+_OTHERS = {
+    "diverged": ("diverged", "diverged"),
+    "too short": ("is too short to tell", "are too short to tell"),
+    "chance": ("never left chance", "never left chance"),
+    "overfits": ("overfits", "overfit"),
+    "improving": ("still improves", "still improve"),
+    "plateau": ("is level", "are level"),
+}
+
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the curves of one training say.
+    """What the curves of one training say, or those of all seeds of a network.
 
     Attributes
     ----------
-    kind : {"diverged", "too short", "chance", "overfits", "improving", "plateau"}
+    kind : {"diverged", "too short", "chance", "overfits", "improving", "plateau", "failed seeds"}
     sentence : str
         With its figures, without a full stop.
     advice : str
@@ -73,6 +90,8 @@ class Diagnosis:
         For "overfits" the last epoch before it, else the one with the highest validation accuracy (of equals the first).
     train, validation : float
         Accuracies after the last epoch, fractions; NaN where there is none.
+    seeds : mapping of int to str
+        Of a network: the kind of each seed. Sentence and figures are those of its best seed.
     """
 
     kind: Kind
@@ -82,6 +101,7 @@ class Diagnosis:
     best_epoch: int | None
     train: float
     validation: float
+    seeds: Mapping[int, Kind] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.sentence}. Next: {self.advice}."
@@ -112,7 +132,7 @@ def diagnose(
     schedule : str, optional
         How the learning rate changed, as a recipe names it.
     used : collection of str
-        What was done against overfitting already, which is then not advised: keys of `AGAINST_OVERFITTING`, ``"l1"``.
+        What was done already, which is then not advised: keys of `AGAINST_OVERFITTING` and `AGAINST_CHANCE`, ``"l1"``.
     """
     columns = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
     arrays = [history[column].to_numpy(float) for column in columns]
@@ -126,7 +146,10 @@ def diagnose(
         figures = f": {_ends(curves)}" if curves.count else ""
         advice = f"train for at least {FEWEST_EPOCHS} epochs"
         return _made("too short", f"too short to tell after {epochs}{figures}", advice, None, curves)
-    return _guessing(curves, guess) or _improving(curves, schedule) or _overfits(curves, used) or _plateau(curves, schedule, used)
+    against = set(used) - set(AGAINST_CHANCE)
+    return (
+        _guessing(curves, guess, used) or _improving(curves, schedule) or _overfits(curves, against) or _plateau(curves, schedule, against)
+    )
 
 
 def _made(kind: Kind, sentence: str, advice: str, since: int | None, curves: Curves, best: int | None = None) -> Diagnosis:
@@ -157,20 +180,86 @@ def _diverged(validation: Curve, first: int) -> Diagnosis:
     return Diagnosis("diverged", sentence, advice, first + 1, best, math.nan, math.nan)
 
 
-def _guessing(curves: Curves, guess: float) -> Diagnosis | None:
-    """Never above guessing, or fallen back to it."""
-    error = math.sqrt(guess * (1 - guess) / curves.images) if curves.images else 0.0
-    margin = max(min(CHANCE_MARGIN, CHANCE_PART * guess), 3 * error)
+def over_seeds(found: Mapping[int, Diagnosis], best: int, used: Collection[str] = ()) -> Diagnosis:
+    """Say in words what the trainings of one network with several seeds show.
+
+    Parameters
+    ----------
+    found : mapping of int to Diagnosis
+        By seed, at least one.
+    best : int
+        The seed whose sentence and figures stand for all, as far as the others agree.
+    used : collection of str
+        As of `diagnose`.
+    """
+    own, count = found[best], len(found)
+    seeds: dict[int, Kind] = {seed: one.kind for seed, one in found.items()}
+    chance, diverged = ([seed for seed, kind in seeds.items() if kind == failure] for failure in ("chance", "diverged"))
+    if not chance + diverged or own.kind in ("chance", "diverged"):
+        return replace(own, sentence=own.sentence + _other_seeds(seeds, best), seeds=seeds)
+    words = [f"{_numbers(failed)} {what}" for failed, what in ((chance, "never left chance"), (diverged, "diverged")) if failed]
+    sentence = f"{len(chance) + len(diverged)} of {count} seeds failed: {', '.join(words)}; the best seed: {own.sentence}"
+    rate = "a lower learning rate (a third of it)"
+    choices = [*(_against_chance(used) if chance else []), rate, *(["clip_norm 1"] if diverged else [])]
+    return replace(own, kind="failed seeds", sentence=sentence, advice=_or(choices), since=None, seeds=seeds)
+
+
+def _other_seeds(seeds: Mapping[int, Kind], best: int) -> str:
+    """Return what is said of the other seeds where one of them differs from the best; nothing where all agree, but for failures."""
+    others = [kind for seed, kind in seeds.items() if seed != best]
+    if not others:
+        return ""
+    if set(others) == {seeds[best]}:
+        if seeds[best] == "chance":
+            return "; nor did the other seed" if len(others) == 1 else f"; nor did the other {len(others)} seeds"
+        return ""
+    told = [f"{others.count(kind)} {_OTHERS[kind][others.count(kind) > 1]}" for kind in dict.fromkeys(others)]
+    return f"; the best of {len(seeds)} seeds, of the others {', '.join(told)}"
+
+
+def _numbers(seeds: Collection[int]) -> str:
+    """Return ``seed 2``, ``seeds 0, 2``; of many the first ones."""
+    shown = [str(seed) for seed in sorted(seeds)][:6]
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(shown)}{', …' if len(seeds) > len(shown) else ''}"
+
+
+def _or(choices: list[str]) -> str:
+    return " or ".join([", ".join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)
+
+
+def _against_chance(used: Collection[str]) -> list[str]:
+    return [words for name, words in AGAINST_CHANCE.items() if name not in used]
+
+
+def never_left_chance(history: pd.DataFrame, guess: float, images: int) -> bool:
+    """Return whether a training, however short, never left chance; False where a figure is no number. Columns as of `diagnose`."""
+    curves = [history[f"{part}_accuracy"].to_numpy(float) for part in ("train", "validation")]
+    losses = [history[f"{part}_loss"].to_numpy(float) for part in ("train", "validation")]
+    if not len(history) or not np.isfinite([*curves, *losses]).all():
+        return False
+    return _at_chance(Curves(losses[0], curves[0], losses[1], curves[1], images), guessing_limit(guess, images))
+
+
+def _at_chance(curves: Curves, limit: float) -> bool:
+    """Whether neither part ever got clearly above guessing."""
     best = max(float(smoothed(curve, curves.half).max()) for curve in (curves.train, curves.validation))
     ended = max(curves.level(curves.train), curves.level(curves.validation))
-    if ended > guess + margin:
-        return None
-    if best <= guess + margin:
+    return best <= limit and ended <= limit
+
+
+def _guessing(curves: Curves, guess: float, used: Collection[str]) -> Diagnosis | None:
+    """Never above guessing, or fallen back to it."""
+    limit = guessing_limit(guess, curves.images)
+    margin = limit - guess
+    best = max(float(smoothed(curve, curves.half).max()) for curve in (curves.train, curves.validation))
+    if _at_chance(curves, limit):
         sentence = (
             f"never left chance: {_ends(curves)}, where guessing gives {_figure(guess)}; validation loss {curves.validation_loss[-1]:.3g}"
         )
-        advice = "another learning rate (a tenth, then ten times it), input scaled to 0..1, another start; check the labels"
-        return _made("chance", sentence, advice, 1, curves)
+        choices = [*_against_chance(used), "another learning rate (a tenth, then ten times it)"]
+        return _made("chance", sentence, f"{_or(choices)}; check the labels", 1, curves)
+    if max(curves.level(curves.train), curves.level(curves.validation)) > limit:
+        return None
     if best <= guess + 3 * margin:
         return None
     course = smoothed(curves.validation, curves.half)
@@ -288,7 +377,7 @@ def _plateau(curves: Curves, schedule: str | None, used: Collection[str]) -> Dia
         sentence = f"levelled off in epoch {since} of {curves.count}, as the rate of its {schedule} schedule ran out: {_ends(curves)}"
         first = "twice the epochs once, since only that tells whether it can learn more; then "
     else:
-        sentence = f"as good as it gets: plateau since epoch {since}: {_ends(curves)}"
+        sentence = f"as good as it gets for this network and recipe: plateau since epoch {since}: {_ends(curves)}"
         first = ""
     if 1 - curves.level(curves.validation) < 2 * LEAST_CHANGE:
         advice = "a smaller network: there is nothing left to gain"
@@ -298,5 +387,5 @@ def _plateau(curves: Curves, schedule: str | None, used: Collection[str]) -> Dia
         choices = ["a larger network (more filters, one more layer)"]
         choices += [] if schedule in ANNEALED else ["a learning rate that falls towards the end"]
         choices += ["less regularisation"] if used else []
-        advice = " or ".join([", ".join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)
+        advice = _or(choices)
     return _made("plateau", sentence, first + advice, since, curves)

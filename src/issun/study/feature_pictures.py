@@ -17,7 +17,7 @@ from issun.show.numbers import percent
 from issun.show.projection import projection_figure
 from issun.study.images import study_images
 from issun.study.per_class import confusion_matrix
-from issun.study.reading import NetworkLike, Readable
+from issun.study.reading import NetworkLike, Readable, shown_network
 
 #: The most heads beside softmax; the most images of a projection, which takes long for many.
 _MOST_HEADS, _MOST_IMAGES = 3, 2000
@@ -29,7 +29,7 @@ def heads_figure(study: Readable, network: NetworkLike | None, seed: int | None,
     own = heads[heads["trial_id"].notna()]
     if network is None and len(own):  # the network that has heads
         network = str(own.sort_values("validation", ascending=False, kind="stable")["network"].iloc[0])
-    row = study.network(network)
+    row = shown_network(study, network)
     chosen = int(row["best_seed"]) if seed is None else seed
     said = study.predictions(row, chosen)
     count = len(study.classes)
@@ -55,7 +55,7 @@ def projected_figure(
     data_dir: str | Path | None = None,
 ) -> Figure:
     """Return the validation images as a layer of a trial sees them, on a plane."""
-    row = study.network(network)
+    row = shown_network(study, network)
     chosen = int(row["best_seed"]) if seed is None else seed
     extractor = trained_extractor(study.model(row, chosen), layer, before)
     said = study.predictions(row, chosen)

@@ -4,11 +4,14 @@ Pure functions on tables. Whatever is chosen here is chosen on the validation pa
 
 A trial that diverged counts as the failure it is: its validation accuracy at the epoch where it broke goes into its network's mean as
 it is. It never is the best seed while another seed ended well, and a network of which every seed diverged is never chosen, since it
-has no weights to hand over.
+has no weights to hand over. Neither is one that does not beat guessing: no seed of it is clearly above the share of the most frequent
+class of the validation part (`issun.study.statistics.guessing_limit`). Seeds that never left chance while others did stay in mean,
+deviation and bound, and are counted beside them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
@@ -16,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from issun.errors import SelectionError
-from issun.study.statistics import lower_bound, mean_and_deviation
+from issun.study.statistics import guessing_limit, lower_bound, mean_and_deviation
 
 #: A network is good enough, where nothing else is asked, within this much (a fraction) of the best mean.
 DEFAULT_MARGIN = 0.01
@@ -32,7 +35,7 @@ _GROUP = ["network_id", "recipe_id", "split"]
 
 COLUMNS = (
     *("network_id", *_NETWORK_COLUMNS, "recipe_id", "split", "seeds", "validation", "validation_sd", "lower"),
-    *("validation_images", "seconds", "diverged", "best_seed", "frontier"),
+    *("validation_images", "guessing", "beats_guessing", "seconds", "diverged", "chance", "best_seed", "frontier"),
 )
 
 
@@ -52,10 +55,11 @@ def networks_frame(trials: pd.DataFrame) -> pd.DataFrame:
         - ``network_id, family, label, network, knobs, recipe_id, split``: which network, out of which family (and what that is called),
           trained how
         - ``parameters, trained, macs, bytes, peak_memory``: its sizes (bytes as float32, for one image)
-        - ``seeds``: number of trials; ``diverged``: how many of them diverged
+        - ``seeds``: number of trials; ``diverged``: how many of them diverged; ``chance``: how many others never left chance
         - ``validation, validation_sd``: mean and standard deviation over seeds of the validation accuracy, fractions (the deviation is
           NaN for one seed); ``lower``: lower 95 % bound, see `issun.study.statistics.lower_bound`
-        - ``validation_images``: how many images it was measured on
+        - ``validation_images``: how many images it was measured on; ``guessing``: the share of their most frequent class (NaN where the
+          trials do not say); ``beats_guessing``: whether some seed is clearly above it, see `issun.study.statistics.guessing_limit`
         - ``seconds``: mean time that one trial took to train
         - ``best_seed``: the seed with the highest validation accuracy, the first of equals
         - ``frontier``: whether no smaller network beats it
@@ -75,6 +79,9 @@ def _network_row(key: Any, group: pd.DataFrame) -> dict[Hashable, Any]:
     candidates = group if ended_well.empty else ended_well
     first = group.iloc[0]
     images = int(first["validation_images"])
+    guess = float(first["guessing"]) if "guessing" in group else math.nan
+    chance = group["chance"].astype(bool) if "chance" in group else group["diverged"] & False
+    learned = group["validation_accuracy"][~group["diverged"] & ~chance] > guessing_limit(guess, images)
     return {
         **dict(zip(_GROUP, key, strict=True)),
         **{name: first["family"] if name == "label" and name not in first else first[name] for name in _NETWORK_COLUMNS},
@@ -83,8 +90,11 @@ def _network_row(key: Any, group: pd.DataFrame) -> dict[Hashable, Any]:
         "validation_sd": deviation,
         "lower": lower_bound(accuracies.tolist(), images),
         "validation_images": images,
+        "guessing": guess,
+        "beats_guessing": math.isnan(guess) or bool(learned.any()),
         "seconds": float(group["seconds"].mean()),
         "diverged": int(group["diverged"].sum()),
+        "chance": int(chance.sum()),
         "best_seed": int(candidates.iloc[int(candidates["validation_accuracy"].to_numpy(dtype=float).argmax())]["seed"]),
     }
 
@@ -123,7 +133,13 @@ def mark_frontier(frame: pd.DataFrame, size: str = "parameters") -> pd.DataFrame
 
 
 def default_target(frame: pd.DataFrame) -> float:
-    """Return the accuracy that is good enough where none is asked for: 0.01 below the best mean on validation, and above 0."""
+    """Return the accuracy that is good enough where none is asked for: 0.01 below the best mean on validation, and above 0.
+
+    Raises
+    ------
+    SelectionError
+        When nothing can be chosen, see `nothing_to_choose`.
+    """
     best = float(_some(frame)["validation"].max())
     # A target is above 0; where the best network is right about no image at all, one that is as good still meets it.
     return max(best - DEFAULT_MARGIN, 2 * _ROUNDING if best > 0 else _ROUNDING)
@@ -144,7 +160,7 @@ def smallest(frame: pd.DataFrame, accuracy: float | None = None, *, lower: bool 
     Raises
     ------
     SelectionError
-        When no network does; the message names the nearest.
+        When no network does (the message names the nearest), or nothing can be chosen, see `nothing_to_choose`.
     """
     usable = _some(frame)
     if accuracy is not None and not 0 < accuracy <= 1:
@@ -184,7 +200,8 @@ def best(
     Raises
     ------
     SelectionError
-        When no network is that small; the message names the nearest.
+        When no network is that small (the message names the nearest), none of those that are beats guessing, or nothing can be chosen, see
+        `nothing_to_choose`.
     """
     usable = _some(frame)
     budgets: dict[str, tuple[int | None, str]] = {
@@ -204,19 +221,40 @@ def best(
         nearest = usable.iloc[int(excess.argmin())]
         has = " and ".join(f"{nearest[column]:,} {words}" for column, (_, words) in given.items())
         raise SelectionError(
-            f"no network has {asked}; the nearest is `{nearest['network']}` with {has}: allow more, or sweep smaller networks"
+            f"no network {'that beats guessing ' if len(usable) < len(_usable(frame)) else ''}has {asked}; the nearest is "
+            f"`{nearest['network']}` with {has}: allow more, or sweep smaller networks"
         )
     return fitting.sort_values(["validation", "parameters", "macs", "network"], ascending=[False, True, True, True]).iloc[0]
 
 
-def _some(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that may be chosen, at least one."""
+def nothing_to_choose(frame: pd.DataFrame) -> str:
+    """Return why no network of `networks_frame` can be chosen, whatever is asked for; nothing where one can."""
+    if frame.empty:
+        return "the study holds no finished trial yet: nothing can be chosen; run its sweep to the end"
     usable = _usable(frame)
     if usable.empty:
-        if frame.empty:
-            raise SelectionError("the study holds no finished trial yet: nothing can be chosen; run its sweep to the end")
-        raise SelectionError(f"all {len(frame)} networks diverged with every seed: lower the learning rate, or scale the input")
-    return usable
+        return f"all {len(frame)} networks diverged with every seed: lower the learning rate, or scale the input"
+    if usable["beats_guessing"].any():
+        return ""
+    best = usable.iloc[int(usable["validation"].to_numpy(dtype=float).argmax())]
+    which = f"the best mean of {len(usable)} networks" if len(usable) > 1 else "the network"
+    if len(usable) == 1 and best["seeds"] > 1:
+        which = "the network's mean over seeds"
+    limit = guessing_limit(float(best["guessing"]), int(best["validation_images"]))
+    return (
+        f"nothing beats guessing: {which} is {_percent(float(best['validation']))} on validation, and naming always the most frequent class "
+        f"gives {_percent(float(best['guessing']))} (of {best['validation_images']:,} images only a seed above {_percent(limit)} counts as "
+        f"better)"
+    )
+
+
+def _some(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that may be chosen, at least one."""
+    problem = nothing_to_choose(frame)
+    if problem:
+        raise SelectionError(problem)
+    usable = _usable(frame)
+    return usable[usable["beats_guessing"].astype(bool)]
 
 
 def _percent(fraction: float) -> str:

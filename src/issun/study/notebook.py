@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from issun.errors import SelectionError
 from issun.markup import block, paragraph, table
-from issun.show.numbers import counted, knobs_text, mean_text, percent
+from issun.show.numbers import counted, knobs_text, mean_text, percent, seeds_text
 from issun.study.frontier import frontier, smallest
 from issun.study.reading import Readable
 
@@ -26,7 +26,7 @@ def study_html(study: Readable) -> str:
     lines = [
         (
             *(row["network"], knobs_text(row["knobs"]), f"{row['parameters']:,}", mean_text(row["validation"], row["validation_sd"])),
-            *(percent(row["lower"]), row["seeds"]),
+            *(percent(row["lower"]), seeds_text(row["seeds"], row["chance"], row["diverged"]) or row["seeds"]),
         )
         for _, row in rows.tail(MOST).iterrows()
     ]

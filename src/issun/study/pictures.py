@@ -22,7 +22,7 @@ from issun.show.frontier import Size, frontier_figure
 from issun.show.gallery import gallery_figure
 from issun.show.heatmap import heatmap_figure
 from issun.show.letters import shortened
-from issun.show.numbers import percent
+from issun.show.numbers import failures_caption, percent
 from issun.show.scatter import scatter_figure
 from issun.show.shares import shares_figure
 from issun.study.feature_pictures import heads_figure, projected_figure
@@ -30,7 +30,7 @@ from issun.study.frontier import mark_frontier
 from issun.study.grids import chosen_axes, grid, impossible
 from issun.study.images import study_images
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
-from issun.study.reading import NetworkLike, Readable
+from issun.study.reading import NetworkLike, Readable, shown_network
 from issun.study.remarks import diagnosis_of
 
 
@@ -41,7 +41,8 @@ class Wanted:
     Attributes
     ----------
     network, seed
-        Which trial, for pictures of one network: by default the smallest network within 0.01 of the best, its best seed on validation.
+        Which trial, for pictures of one network: by default the smallest network within 0.01 of the best (where nothing beats guessing the
+        most accurate), its best seed on validation.
     x, y : str or None
         Knobs or sizes, for `scatter` and `heatmap`.
     size : {"parameters", "macs"}
@@ -94,7 +95,7 @@ def _title(study: Readable, text: str) -> str:
 
 def _trial(study: Readable, wanted: Wanted) -> tuple[pd.Series[Any], int, str]:
     """Return the network's row, the seed, and what is said below the title."""
-    row = study.network(wanted.network)
+    row = shown_network(study, wanted.network)
     seed = int(row["best_seed"]) if wanted.seed is None else wanted.seed
     chosen = f"seed {seed}" + (f", the best of {row['seeds']} on validation" if wanted.seed is None and row["seeds"] > 1 else "")
     return row, seed, f"{row['network']}  ·  {row['parameters']:,} parameters  ·  {chosen}"
@@ -121,10 +122,17 @@ def _curves(study: Readable, wanted: Wanted) -> Figure:
     return curves_figure(study.history(row, seed), title=title, diagnosis=str(found), turned=turned)
 
 
+def _failed(networks: pd.DataFrame) -> str:
+    """Return what a subtitle adds where seeds that failed are in the means."""
+    told = failures_caption((row for _, row in networks.iterrows()), most=1)
+    return f"  ·  {told}" if told else ""
+
+
 def _scatter(study: Readable, wanted: Wanted) -> Figure:
     networks, x, y = chosen_axes(study.networks, wanted.x, wanted.y, knobs_only=False)
     families = networks["family"].unique()
     subtitle = str(families[0]) if len(families) == 1 else f"{len(networks)} networks of {len(families)} families"
+    subtitle += _failed(networks)
     return scatter_figure(networks, x, y, title=_title(study, f"{_data_name(study)}: accuracy by {x} and {y}"), subtitle=subtitle)
 
 
@@ -133,6 +141,7 @@ def _heatmap(study: Readable, wanted: Wanted) -> Figure:
     table, shared = grid(networks, x, y)
     flags = impossible(networks, table, tuple(study.about["input"]), len(study.classes))
     subtitle = f"{networks['family'].iloc[0]}  ·  validation accuracy in %" + (", the highest for each pair of values" if shared else "")
+    subtitle += _failed(networks)
     return heatmap_figure(table, flags, title=_title(study, f"{_data_name(study)}: accuracy by {x} and {y}"), subtitle=subtitle)
 
 
@@ -183,7 +192,7 @@ def _gallery(study: Readable, wanted: Wanted) -> Figure:
 
 
 def _shares(study: Readable, wanted: Wanted) -> Figure:
-    row = study.network(wanted.network)
+    row = shown_network(study, wanted.network)
     net = parse_network(str(row["network"]), tuple(study.about["input"]), len(study.classes))
     about = f"{row['network']}  ·  {row['parameters']:,} parameters, {row['macs']:,} MACs"
     return shares_figure(net, title="Where the parameters sit", subtitle=about)

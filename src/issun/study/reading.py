@@ -45,3 +45,17 @@ class Readable(Protocol):
     def head_predictions(self, head_id: str) -> NDArray[np.int32]: ...
 
     def model(self, network: NetworkLike | None = None, seed: int | None = None) -> Model: ...
+
+
+def shown_network(study: Readable, network: NetworkLike | None) -> pd.Series[Any]:
+    """Return the network that a picture is of: the one that is asked for, else the one that the study names as its smallest.
+
+    Where nothing beats guessing a study names none. A picture chooses nothing, and may show why it is so: it is of the most accurate.
+    """
+    if network is None:
+        rows = study.networks
+        ended = rows[rows["diverged"] < rows["seeds"]]
+        if len(ended) and not ended["beats_guessing"].any():
+            row: pd.Series[Any] = ended.sort_values("validation", ascending=False, kind="stable").iloc[0]
+            return row
+    return study.network(network)

@@ -20,6 +20,7 @@ from issun.arch.layers.groups import leaves
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.recipe import Recipe
+from issun.show.numbers import seeds_text
 from issun.study.reading import Readable
 from issun.study.statistics import mean_and_deviation
 
@@ -51,6 +52,8 @@ class Remedy:
     error : float
         Standard error of the difference in validation accuracy: from the images, each of which both networks have answered (a pair), and
         from the seeds where there are several. One seed says nothing of their spread, and the error is too small then.
+    failed_before, failed_after : str
+        Which seeds of the two failed, as `issun.show.numbers.seeds_text` says it; they are in the means.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Remedy:
     gap_before: float
     gap_after: float
     error: float
+    failed_before: str = ""
+    failed_after: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -72,7 +77,8 @@ class Remedy:
         words = {"helped": "it helped", "hurt": "it hurt", "no difference": "no difference that so few images and seeds can tell"}
         narrower = self.gap_before - self.gap_after
         gap = "" if abs(narrower) < GAP_CHANGE else ", and overfits less" if narrower > 0 else ", and overfits more"
-        figures = f"validation {self.before:.3f} → {self.after:.3f}, gap {self.gap_before:.3f} → {self.gap_after:.3f}"
+        before, after = (f" ({failed})" if failed else "" for failed in (self.failed_before, self.failed_after))
+        figures = f"validation {self.before:.3f}{before} → {self.after:.3f}{after}, gap {self.gap_before:.3f} → {self.gap_after:.3f}"
         return f"{self.name} ({self.setting}): {figures}: {words[self.verdict]}{gap}"
 
 
@@ -135,6 +141,12 @@ def used_against_overfitting(net: Net, recipe: Mapping[str, Any]) -> dict[str, s
     return used
 
 
+def used_against_chance(net: Net, recipe: Mapping[str, Any]) -> set[str]:
+    """Return which keys of `issun.study.diagnosis.AGAINST_CHANCE` a network and its recipe (plain values) have already."""
+    used = {"norm"} if any(getattr(layer, "norm", False) for layer in leaves(net.layers)) else set()
+    return used | ({"scaling"} if recipe.get("scaling") == "standard" else set())
+
+
 def _trained(study: Readable) -> list[_Trained]:
     about, trials = study.about, study.frame
     trials = trials[~trials["diverged"]]
@@ -162,7 +174,12 @@ def _remedy(study: Readable, name: str, setting: str, before: _Trained, after: _
     # Most images are easy for both, or hard for both: only those that one of them alone gets right tell the two apart.
     apart = _right(study, after) - _right(study, before)
     error = math.hypot(float(apart.std(ddof=1)) / math.sqrt(len(apart)) if len(apart) > 1 else 1.0, _of_seeds(before), _of_seeds(after))
-    return Remedy(name, setting, after.network, before.validation, after.validation, before.gap, after.gap, error)
+    figures = (before.validation, after.validation, before.gap, after.gap, error)
+    return Remedy(name, setting, after.network, *figures, _failed(before), _failed(after))
+
+
+def _failed(trained: _Trained) -> str:
+    return seeds_text(len(trained.trials), int(trained.trials["chance"].sum()))
 
 
 def _right(study: Readable, trained: _Trained) -> NDArray[np.float64]:

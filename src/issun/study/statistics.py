@@ -10,6 +10,9 @@ from scipy.special import ndtri, stdtrit
 #: How sure a lower bound is: one-sided, 95 %.
 CONFIDENCE = 0.95
 
+#: How far above guessing is "learned something": this part of guessing's own accuracy, at most this much, at least so many standard errors.
+CHANCE_PART, CHANCE_MARGIN, CHANCE_ERRORS = 0.5, 0.02, 3
+
 
 def wilson_lower(fraction: float, count: int, confidence: float = CONFIDENCE) -> float:
     """Return the lower bound of a proportion that was seen as `fraction` in `count` draws.
@@ -55,6 +58,29 @@ def seed_margin(deviation: float, seeds: int, confidence: float = CONFIDENCE) ->
     if seeds < 2:
         return 0.0
     return float(stdtrit(seeds - 1, confidence)) * deviation / math.sqrt(seeds)
+
+
+def guessing_limit(guess: float, images: int | None = None) -> float:
+    """Return the accuracy above which something was learned: clearly more than guessing reaches.
+
+    Guessing means to name the most frequent class always. A training whose accuracies stay below the limit never left chance; a network
+    none of whose seeds is above it on validation does not beat guessing.
+
+    Parameters
+    ----------
+    guess : float
+        The share of the most frequent class, a fraction.
+    images : int, optional
+        On how many images accuracy is measured; without it only the margin that holds for any number.
+
+    Returns
+    -------
+    float
+        Below 1: of so few images that guessing could answer all of them rightly, it lies halfway from `guess` to 1.
+    """
+    error = math.sqrt(guess * (1 - guess) / images) if images else 0.0
+    margin = max(min(CHANCE_MARGIN, CHANCE_PART * guess), CHANCE_ERRORS * error)
+    return guess + min(margin, (1 - guess) / 2)
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:

@@ -187,6 +187,11 @@ class Store:
             run.executemany("INSERT OR IGNORE INTO recipes VALUES (?, ?)", recipes.items())
             arrays = (plan.validation.astype("<i8").tobytes(), labels.astype("<u2").tobytes())
             run.execute("INSERT OR IGNORE INTO splits VALUES (?, ?, ?, ?, ?, ?)", (*split, *arrays))
+            if run.execute("SELECT indices FROM splits WHERE id = ?", (plan.split.id,)).fetchone()[0] != arrays[0]:
+                raise StudyError(
+                    f"the split {plan.split.id!r} in `{self.path}` has other validation images than the one of that name now: figures of "
+                    f"both cannot be compared, give another path"
+                )
             versions = machine["versions"]
             place = {key: value for key, value in machine.items() if key != "versions"}
             cursor = run.execute(

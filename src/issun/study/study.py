@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.data.depth import range_fact
+from issun.data.split import Split, StoredSplit, validation_mark
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, NetworkError, NotationError, SelectionError
 from issun.model import Model
 from issun.show import frontier_figure, save_figure
 from issun.study import frontier as choose
+from issun.study.diagnosis import never_left_chance
 from issun.study.notebook import study_html
 from issun.study.reading import NetworkLike
 from issun.study.schema import check_is_study, check_whole, connect, damaged, told, version_of
-from issun.study.statistics import mean_and_deviation
+from issun.study.statistics import guessing_limit, mean_and_deviation
 from issun.study.store import stored_facts
 from issun.study.views import Views
 
@@ -41,8 +43,23 @@ WHERE t.status != 'running'
 ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 """
 
+_HISTORY = "SELECT train_loss, train_accuracy, validation_loss, validation_accuracy FROM epochs WHERE trial_id = ? ORDER BY epoch"
+
 _COUNTS = ("parameters", "trained", "macs", "bytes", "peak_memory", "seed", "validation_images", "epochs", "kept")
 _FLOATS = ("validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "seconds")
+
+
+def _share_of_largest(labels: NDArray[np.uint16]) -> float:
+    """Return the share of the most frequent class: the accuracy of guessing."""
+    return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
+
+
+def _warning(row: pd.Series[Any], trial: pd.Series[Any]) -> str:
+    """Return what must be said of a network that is handed over although its training failed; mostly nothing."""
+    guess = f"naming always the most frequent class gives {100 * float(trial['guessing']):.2f} % on validation"
+    if trial["chance"]:
+        return f"this training never left chance: {guess}"
+    return "" if row["beats_guessing"] else f"it does not beat guessing: {guess}"
 
 
 class Study(Views):
@@ -150,13 +167,15 @@ class Study(Views):
 
         Columns: ``trial_id, network_id, family, label`` (what the family is called; without a name its text)``, network, knobs,
         parameters, trained, macs, bytes, peak_memory, recipe_id, split, seed,
-        status, diverged, validation_loss, validation_accuracy, validation_images, epochs`` (that were trained)``, kept`` (the epoch, from
-        1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights changed)``, seconds,
-        finished``. Accuracies are fractions.
+        status, diverged, chance`` (whether it never left chance, as a diagnosis says it)``, validation_loss, validation_accuracy,
+        validation_images, guessing`` (the share of their most frequent class: what guessing reaches)``, epochs`` (that were trained)``,
+        kept`` (the epoch, from 1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights
+        changed)``, seconds, finished``. Accuracies are fractions.
         """
         with self._reading() as connection:
             kept = "t.kept" if version_of(connection) > 1 else "NULL"
             rows = [dict(row) for row in connection.execute(_TRIALS.format(kept=kept))]
+            splits = [dict(row) for row in connection.execute("SELECT id, labels FROM splits")]
         columns = ["trial_id", "network_id", "family", "network", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory"]
         columns += ["recipe_id", "split", "seed", "status", "validation_loss", "validation_accuracy", "validation_images", "epochs"]
         columns += ["kept", "train_loss", "train_accuracy", "seconds", "finished"]
@@ -165,11 +184,30 @@ class Study(Views):
         with self._whole("a number"):
             frame = frame.astype(dict.fromkeys(_FLOATS, float) | dict.fromkeys(_COUNTS, "int64"))
         frame.insert(columns.index("status") + 1, "diverged", frame["status"] == "diverged")
+        with self._whole("the labels of a split"):
+            guessing = {split["id"]: _share_of_largest(np.frombuffer(split["labels"], "<u2")) for split in splits}
+        frame.insert(columns.index("validation_images") + 2, "guessing", frame["split"].map(guessing).astype(float))
+        frame.insert(columns.index("status") + 2, "chance", self._at_chance(frame))
         names = self._meta("labels") or {}
         keys = frame["network_id"].astype(str) + " " + frame["recipe_id"].astype(str)
         labels = [names.get(key, family) for key, family in zip(keys, frame["family"], strict=True)]
         frame.insert(columns.index("family") + 1, "label", labels)
         return frame
+
+    def _at_chance(self, frame: pd.DataFrame) -> list[bool]:
+        """Return which trials never left chance; only where the accuracy is not far from it the whole history must be read."""
+        found = []
+        with self._reading() as connection:
+            for row in frame.itertuples(index=False):
+                guess, images = row.guessing, row.validation_images
+                near = guess + 3 * (guessing_limit(guess, images) - guess)
+                if row.diverged or row.validation_accuracy > near:
+                    found.append(False)
+                    continue
+                lines = pd.read_sql_query(_HISTORY, connection, params=(row.trial_id,))
+                with self._whole("a history"):
+                    found.append(never_left_chance(lines.astype(float), guess, images))
+        return found
 
     def trials(self, *, test: bool = False) -> pd.DataFrame:
         """Return `frame`, with ``test_loss`` and ``test_accuracy`` beside it where `test` asks for them (to show, not to choose)."""
@@ -294,6 +332,24 @@ class Study(Views):
             raise damaged(self.path, f"the predictions of trial {trial['trial_id']} are not whole")
         return pd.DataFrame({"index": indices, "label": labels.astype(np.int32), "predicted": predicted.astype(np.int32)})
 
+    def split(self, network: NetworkLike | None = None) -> StoredSplit:
+        """Return the split that a network was trained with: its validation images are those that the study stores.
+
+        A split that is made anew from its name may be another one, where the images were loaded in another way (without their groups, for
+        example). Whatever is judged on a network's validation images asks here, or takes the ``index`` of `predictions`.
+
+        Parameters
+        ----------
+        network : str, Net or Series, optional
+            As in `network()`.
+        """
+        name = str(self.network(network)["split"])
+        row = self._row("SELECT fraction, seed, indices FROM splits WHERE id = ?", (name,))
+        with self._whole("a split"):
+            indices = np.frombuffer(row["indices"], "<i8").tolist()
+            made = Split.named(name)
+        return StoredSplit(float(row["fraction"]), int(row["seed"]), made.how, made.groups, name, tuple(indices))
+
     @property
     def heads(self) -> pd.DataFrame:
         """One row for each head on the features of a layer, in the order in which they were made; no test figures.
@@ -354,6 +410,11 @@ class Study(Views):
             When the study does not hold it.
         ModelError
             When that trial diverged: its weights are no numbers.
+
+        Notes
+        -----
+        Where nothing beats guessing there is no default: a network must be named, and ``Model.about["warning"]`` then says so, as it does
+        of a seed that never left chance.
         """
         row, trial = self.network(network), self._trial(network, seed)
         weights, scaling = self.weights(row, int(trial["seed"]))
@@ -362,12 +423,14 @@ class Study(Views):
             "data": f"{self._facts.name} ({self._facts.fingerprint})",
             "seed": str(trial["seed"]),
             "split": str(row["split"]),
+            "validation images": validation_mark(np.array(self.split(row).validation, np.int64)),
             "chosen": f"best of {row['seeds']} seeds on validation" if seed is None else "seed asked for",
             "validation accuracy": f"{trial['validation_accuracy']:.4f}",
             "validation accuracy, mean over seeds": f"{row['validation']:.4f}",
             "recipe": str(self._row("SELECT settings FROM recipes WHERE id = ?", (row["recipe_id"],))["settings"]),
             **({"mark": self.mark} if self.mark else {}),
             **range_fact(self._facts.range),
+            **({"warning": warning} if (warning := _warning(row, trial)) else {}),
         }
         return Model(self._net(row["network"]), weights, scaling, self.classes, about, self._facts.appearance)
 

@@ -4,6 +4,9 @@
 
   const SPACE = "\u00a0";
 
+  /** A mean as it is said, and beside it the seeds that failed. */
+  const meanOf = (network) => `${page.saidMean(network.validation)}${network.failed ? ` (${network.failed})` : ""}`;
+
   const strong = (text) => page.element("strong", null, text);
 
   /** 1/1,287 of the largest; what there is to say where it is the largest itself. */
@@ -23,18 +26,21 @@
     const found = page.choose.smallest(networks, value, { size });
     if (!found) {
       const nearest = page.choose.best(networks);
-      return [`No network reaches ${page.roundPercent(value)}. The nearest reaches `, strong(page.saidMean(nearest.validation)), ` and ${verb} ${words(nearest[size])}.`];
+      return [`No network reaches ${page.roundPercent(value)}. The nearest reaches `, strong(meanOf(nearest)), ` and ${verb} ${words(nearest[size])}.${page.detailOf(nearest)?.kind === "improving" ? " Its curves still rise: more epochs may help." : ""}`];
     }
     const goal = own ? `within 1${SPACE}% of the best` : `that reaches ${page.roundPercent(value)}`;
     const ratio = ofTheLargest(found, networks, size);
-    return [`${lead} ${goal} ${verb} `, strong(words(found[size])), `${ratio}; it reaches `, strong(page.saidMean(found.validation)), "."];
+    return [`${lead} ${goal} ${verb} `, strong(words(found[size])), `${ratio}; it reaches `, strong(meanOf(found)), "."];
   }
 
   function budgetSentence(networks, budget, size) {
     const { limit, verb, words } = page.SIZES[size];
     const found = page.choose.best(networks, budget, size);
-    if (!found) return [`There is no network ${limit} ${words(budget)}.`];
-    return [`The best ${limit} ${words(budget)} reaches `, strong(page.saidMean(found.validation)), ` and ${verb} ${words(found[size])}: `, opening(found, page.nameOf(found)), "."];
+    if (!found) {
+      const small = networks.some((network) => network[size] <= budget);
+      return [small ? `No network ${limit} ${words(budget)} beats guessing.` : `There is no network ${limit} ${words(budget)}.`];
+    }
+    return [`The best ${limit} ${words(budget)} reaches `, strong(meanOf(found)), ` and ${verb} ${words(found[size])}: `, opening(found, page.nameOf(found)), "."];
   }
 
   function basis(study, networks, value, size) {
@@ -46,6 +52,7 @@
     parts.push(
       `On ${page.onTest(study) ? "the test part, as published" : "validation"}${images ? ` (${page.counted(images, "image")})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
     );
+    if (found.failed) parts.push(" Seeds that failed are in mean, deviation and bound.");
     if (found.test && !page.onTest(study)) parts.push(` On the test images, measured once and chosen by nothing: ${page.saidMean(found.test)}.`);
     const sure = page.choose.smallest(networks, value, { size, lower: true });
     const words = page.SIZES[size].words;
@@ -58,6 +65,11 @@
   function nothing(study) {
     if (!study.networks.length) return "No trial of this study has ended yet: there is nothing to choose from.";
     if (!page.networksOf(study).length) return "Every family is switched off: there is nothing to choose from.";
+    const networks = page.networksOf(study).filter(page.choose.usable);
+    if (networks.length) {
+      const [nearest] = networks.sort((first, second) => second.validation.mean - first.validation.mean);
+      return `Nothing beats guessing, so that no network is the smallest: the best mean is ${page.percent(nearest.validation.mean)}, and naming always the most frequent class gives ${page.percent(nearest.guessing)}.`;
+    }
     return "Every network diverged with every seed: lower the learning rate, or scale the input.";
   }
 
@@ -66,7 +78,7 @@
     const { size, hidden } = page.state;
     const networks = page.networksOf(study);
     const name = several ? page.element("span", { class: "whose" }, `${study.name}: `) : null;
-    if (!networks.some(page.choose.usable)) return [page.element("p", { class: "sentence" }, name, nothing(study))];
+    if (!networks.some(page.choose.choosable)) return [page.element("p", { class: "sentence" }, name, nothing(study))];
     const budget = page.budget();
     const mark = study.about?.mark;
     return [

@@ -137,10 +137,12 @@
   }
 
   function note({ networks }) {
+    const failed = networks.filter((network) => network.failed).length;
     const spread = networks.some((network) => network.validation.sd);
     page.byId("chart-note").textContent = [
       "The step line is the frontier: no smaller network beats what lies on it.",
       spread ? "Bars are ± one standard deviation over seeds." : "",
+      failed ? `Seeds that failed are in the means, of ${page.counted(failed, "network")}.` : "",
       "Upwards, equal steps halve the errors.",
       "Drag the two lines to ask another question.",
     ].filter(Boolean).join(" ");

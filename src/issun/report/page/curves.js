@@ -49,7 +49,7 @@
   }
 
   function trials(network) {
-    const cells = (trial) => [trial.seed, page.percent(trial.validation), page.percent(trial.train), trial.kept === trial.epochs ? trial.epochs : `${trial.kept} of ${trial.epochs}`, page.duration(trial.seconds), trial.status];
+    const cells = (trial) => [trial.seed, page.percent(trial.validation), page.percent(trial.train), trial.kept === trial.epochs ? trial.epochs : `${trial.kept} of ${trial.epochs}`, page.duration(trial.seconds), trial.chance ? "never left chance" : trial.status];
     const names = ["seed", "validation", "train", "epochs", "time", ""];
     return page.element(
       "details",

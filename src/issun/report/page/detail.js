@@ -56,7 +56,8 @@
       named || knobs ? page.element("p", { class: "notation" }, named ? network.network : `${network.family}, ${knobs}`) : null,
       page.state.content.studies.length > 1 ? page.element("p", { class: "pale" }, `Study: ${network.study.name}`) : null,
       figures(network),
-      network.diverged ? page.element("p", { class: "warning" }, `${page.counted(network.diverged, "seed")} of ${network.validation.n} diverged; they count in the mean as they are.`) : null,
+      network.failed ? page.element("p", { class: "warning" }, `${network.failed}. Those that failed count in the mean as they are.`) : null,
+      network.beats_guessing === false ? page.element("p", { class: "warning" }, `It does not beat guessing: naming always the most frequent class gives ${page.percent(network.guessing)}.`) : null,
     );
   }
 

@@ -13,11 +13,12 @@
       const network = byId.get(map.networks?.[i]?.[j]);
       const place = `${map.x}=${map.columns[j]}, ${map.y}=${map.rows[i]}`;
       if (!page.known(value)) return page.element("td", { class: "none", title: `${place}: ${map.impossible?.[i]?.[j] ? "there is no such network" : "not trained"}` }, map.impossible?.[i]?.[j] ? "×" : "");
-      const content = page.element("button", { type: "button", title: `${place}: ${page.percent(value)}`, "aria-label": `${place}: ${page.percent(value)}`, on: { click: () => network && page.open(network, "chart") } }, (100 * value).toFixed(1));
+      const told = `${place}: ${page.percent(value)}${network?.failed ? ` (${network.failed})` : ""}`;
+      const content = page.element("button", { type: "button", title: told, "aria-label": told, on: { click: () => network && page.open(network, "chart") } }, (100 * value).toFixed(1));
       return page.element("td", { class: value === best ? "best" : null, style: page.shaded(amount(value), "--accent") }, content);
     };
     return [
-      page.element("p", { class: "note" }, several ? `${study.name}: ` : "", page.element("code", null, map.family), ", mean validation accuracy in per cent; the best is framed.", map.shared ? " Where several networks share a cell it shows the best." : ""),
+      page.element("p", { class: "note" }, several ? `${study.name}: ` : "", page.element("code", null, map.family), ", mean validation accuracy in per cent; the best is framed.", map.shared ? " Where several networks share a cell it shows the best." : "", study.networks.some((network) => network.failed) ? " Seeds that failed are in the means." : ""),
       page.element(
         "div",
         { class: "scroll", tabindex: 0, role: "region", "aria-label": `Accuracies by ${map.x} and ${map.y}` },

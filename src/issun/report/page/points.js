@@ -15,7 +15,7 @@
       network.label !== network.family ? page.element("p", { class: "tip-text" }, network.network) : null,
       page.element("p", null, page.element("b", null, page.meanText(validation.mean, validation.sd)), ` · ${page.counted(network.parameters, "parameter")}`),
       page.element("p", { class: "pale" }, `${page.shortCount(network.macs)} MACs · ${page.bytes(network.bytes)} · ${page.duration(network.seconds)}`),
-      network.diverged ? page.element("p", { class: "pale" }, `${page.counted(network.diverged, "seed")} of ${validation.n} diverged`) : null,
+      network.failed ? page.element("p", { class: "pale" }, network.failed) : null,
     );
     tip().hidden = false;
     const box = node.getBoundingClientRect();
@@ -33,7 +33,7 @@
   page.tell = tell;
 
   const words = (network) =>
-    `${page.nameOf(network)}: ${page.meanText(network.validation.mean, network.validation.sd)}, ${page.counted(network.parameters, "parameter")}`;
+    `${page.nameOf(network)}: ${page.meanText(network.validation.mean, network.validation.sd)}${network.failed ? ` (${network.failed})` : ""}, ${page.counted(network.parameters, "parameter")}`;
 
   /** Make the marks of a chart answer to pointer and keyboard. */
   page.findPoints = ({ networks, x, y, size, picture, front }) => {

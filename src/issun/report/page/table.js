@@ -11,7 +11,7 @@
     { key: "macs", title: "MACs", value: (n) => n.macs, text: page.shortCount },
     { key: "bytes", title: "bytes", value: (n) => n.bytes, text: page.bytes },
     { key: "seconds", title: "time", value: (n) => n.seconds, text: page.duration, name: "seconds to train with one seed" },
-    { key: "validation", title: "validation", value: accuracy("validation"), show: (n) => page.meanText(n.validation.mean, n.validation.sd), first: "descending" },
+    { key: "validation", title: "validation", value: accuracy("validation"), show: (n) => page.meanText(n.validation.mean, n.validation.sd) + (n.failed ? ` (${n.failed})` : ""), first: "descending" },
     { key: "low", title: "at least", value: accuracy("validation", "low"), text: (v) => page.percent(v), first: "descending", name: "lower 95 % bound of the validation accuracy" },
     { key: "test", title: "test", value: (n) => testOf(n)?.mean ?? null, show: (n) => (testOf(n) ? page.meanText(n.test.mean, n.test.sd) : ""), first: "descending", name: "test accuracy, shown of what an answer can choose" },
   ];
@@ -80,8 +80,8 @@
 
   /** What the table shows, all of its rows, as CSV: exact numbers, fractions for accuracies. */
   page.csv = () => {
-    const names = ["study", "label", "family", "network", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory", "seconds", "seeds", "diverged", "validation", "validation_sd", "lower", "test", "test_sd"];
-    const line = (n) => [n.study.name, n.label, n.family, n.network, page.knobsText(n.knobs), n.parameters, n.trained, n.macs, n.bytes, n.peak_memory, n.seconds, n.validation.n, n.diverged, n.validation.mean, n.validation.sd, n.validation.low, n.test?.mean, n.test?.sd];
+    const names = ["study", "label", "family", "network", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory", "seconds", "seeds", "diverged", "chance", "validation", "validation_sd", "lower", "test", "test_sd"];
+    const line = (n) => [n.study.name, n.label, n.family, n.network, page.knobsText(n.knobs), n.parameters, n.trained, n.macs, n.bytes, n.peak_memory, n.seconds, n.validation.n, n.diverged, n.chance, n.validation.mean, n.validation.sd, n.validation.low, n.test?.mean, n.test?.sd];
     return [names, ...rows().map(line)].map((cells) => cells.map(quoted).join(",")).join("\r\n") + "\r\n";
   };
 
