@@ -319,9 +319,7 @@ class _Arrays(NamedTuple):
     labelled: bool
 
 
-def _arrays(
-    images: _Images, model: Model, labels: Sequence[str] | None, white: float | None, notes: list[str]
-) -> _Arrays | None:
+def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: float | None, notes: list[str]) -> _Arrays | None:
     """Return images that are in memory, or in a file that is read whole; None where they are pictures' files."""
     if isinstance(images, np.ndarray):
         batch = as_batch(images, model.net.input)

@@ -143,7 +143,7 @@ def judged(network: str | None, study: Path | None, dataset: Dataset, validation
         raise IssunError(f"--weights (={weights}) is for a network that is not trained: leave it out for a study or a saved model")
     if study is not None:
         found = Study(study)
-        return matching(dataset, found.about["fingerprint"]), found.split(network), ""
+        return images.study_images(found, dataset), found.split(network), ""
     if network is None or not saved:
         return dataset, Split(validation), ""
     known = trained_with(Model.load(network), dataset)
