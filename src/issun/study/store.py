@@ -25,6 +25,7 @@ from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
 from issun.study.lock import WriterLock
+from issun.study.place import Place
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
 from issun.study.schema import (
     APPLICATION_ID,
@@ -84,6 +85,7 @@ class Store:
         if not self.path.parent.is_dir():
             raise StudyError(f"the folder `{self.path.parent}` does not exist: create it, or give another path")
         self._run: int | None = None
+        self._loss: str | None = None
         self._lock = WriterLock(self.path)
         try:
             with told(self.path):
@@ -91,11 +93,13 @@ class Store:
                     self._create(data)
                 check_is_study(self.path)
                 self._connection = self._open()
+                self._place = Place(self.path)
                 try:
                     self._check(data)
                     bring_up_to_date(self._connection)
                 except BaseException:
                     self._connection.close()
+                    self._place.close()
                     raise
         except BaseException:
             self._lock.release()
@@ -149,11 +153,12 @@ class Store:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
+        try:
             self.close()
-        else:  # what went wrong first is what the user must hear of
-            with contextlib.suppress(StudyError):
-                self.close()
+        except StudyError:
+            # What went wrong first is what the user must hear of; but where the study was lost, that is why, and its results are elsewhere.
+            if kind is None or self._loss is not None:
+                raise
 
     def begin(self, plan: Plan, labels: NDArray[np.int32], *, command: str, threads: int, machine: Mapping[str, Any]) -> None:
         """Note that a run of `plan` starts, with its networks, recipe and split.
@@ -290,6 +295,16 @@ class Store:
             run.execute(f"INSERT OR REPLACE INTO heads ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
             run.execute("INSERT OR REPLACE INTO head_tests VALUES (?, ?, ?)", (row["id"], test[0], test[1].astype("<u2").tobytes()))
 
+    def check_place(self) -> None:
+        """Raise `StudyError`, once, where the study is no longer the file under its name; `close` saves what it held and says where.
+
+        For whoever writes, after each write: what was written is among what is saved.
+        """
+        if self._loss is None:
+            self._loss = self._place.loss()
+            if self._loss is not None:
+                raise StudyError(f"`{self.path}` {self._loss} while it was being written")
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with told(self.path):
@@ -301,21 +316,46 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+        self._place.note_log()
 
     def close(self) -> None:
-        """Fold the log into the file, give the lock up; once. Where readers hold the file, the log stays beside it and is still part."""
+        """Fold the log into the file, give the lock up; once. Where readers hold the file, the log stays beside it and is still part.
+
+        Raises
+        ------
+        StudyError
+            When the study is no longer the file under its name (it was deleted, moved or replaced); the message says where its results are.
+        """
         if self._lock.released:
             return
+        self._loss = self._loss or self._place.loss()
         try:
             with told(self.path), contextlib.closing(self._connection):
                 if self._run is not None:
                     self._connection.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), self._run))
                 self._connection.execute("PRAGMA incremental_vacuum").fetchall()
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                with contextlib.suppress(sqlite3.OperationalError):
-                    _patiently(lambda: self._connection.execute("PRAGMA journal_mode = DELETE").fetchone())
+                folded = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+                if self._place.here():
+                    with contextlib.suppress(sqlite3.OperationalError):
+                        _patiently(lambda: self._connection.execute("PRAGMA journal_mode = DELETE").fetchone())
+                if self._loss is not None:
+                    raise StudyError(
+                        f"`{self.path}` {self._loss} while it was being written, so the work was stopped: {self._kept(folded)}"
+                    )
         finally:
+            self._place.close()
             self._lock.release()
+
+    def _kept(self, folded: bool) -> str:
+        """Return where the results of a study are that was lost while it was written, and what to do."""
+        again = "run the same command again to go on"
+        if self._place.here():
+            return f"all results so far are in it; {again}"
+        try:
+            path = self._place.saved(self._connection, folded)
+        except (OSError, sqlite3.Error) as error:
+            return f"its results could not be saved ({error}) and are lost"
+        return f"all results so far are in `{path}`; give that file the name of the study (or --study that file), and {again}"
 
 
 def _patiently(action: Callable[[], object]) -> None:
