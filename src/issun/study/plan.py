@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, check_amount, values_text
@@ -62,9 +63,13 @@ class DataFacts:
     def from_json(cls, text: str) -> DataFacts:
         """Return the facts that a study keeps as JSON; raise TypeError or ValueError where they are none."""
         parts = json.loads(text)
-        height, width, channels = parts["input"]
-        parts |= {"input": (height, width, channels), "classes": tuple(map(str, parts["classes"])), "notes": tuple(parts["notes"])}
-        return cls(**parts)
+        if not isinstance(parts, dict) or not isinstance(parts.get("classes"), list):
+            raise TypeError("it has no list of classes")
+        parts["classes"] = [name if isinstance(name, str) else str(int(name)) for name in parts["classes"]]
+        facts = TypeAdapter(cls).validate_json(json.dumps(parts), strict=True)
+        if not (len(facts.classes) >= 2 and min(facts.input) >= 1 and facts.images >= 1 and facts.test_images >= 0):
+            raise ValueError("images, classes and sizes must be counts of what is there")
+        return facts
 
 
 @dataclass(frozen=True)

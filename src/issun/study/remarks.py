@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from issun.arch.notation import parse_network
 from issun.recipe import Recipe
 from issun.study.diagnosis import Diagnosis, diagnose
 from issun.study.reading import Readable
@@ -31,7 +30,7 @@ def diagnosis_of(study: Readable, row: pd.Series[Any], seed: int | None = None) 
     # A stored recipe leaves out settings that have their defaults, where those came with a later issun.
     recipe = Recipe(**about["recipes"][row["recipe_id"]]).model_dump(mode="json")
     labels = study.predictions(row, seed)["label"].to_numpy()
-    net = parse_network(str(row["network"]), tuple(about["input"]), len(about["classes"]))
+    net = study.net(row)
     return diagnose(
         study.history(row, seed),
         len(about["classes"]),

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
+from issun.study.checks import check_history, check_rows, wrong_row
 from issun.study.lock import WriterLock
 from issun.study.place import Place
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
@@ -47,15 +48,6 @@ _FOLD_SECONDS = 3.0
 def recipe_id(trial: Trial) -> str:
     """Return eight hexadecimal digits that stand for a trial's recipe."""
     return hashlib.sha256(recipe_text(trial.recipe).encode()).hexdigest()[:8]
-
-
-def stored_facts(connection: sqlite3.Connection, path: Path) -> DataFacts:
-    """Return what the study at `path` says of its data."""
-    row = connection.execute("SELECT value FROM meta WHERE key = 'data'").fetchone()
-    try:
-        return DataFacts.from_json(row[0])
-    except (TypeError, ValueError):
-        raise damaged(path, "it does not say which data it is about") from None
 
 
 class Store:
@@ -142,7 +134,7 @@ class Store:
         verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(self.path, verdict.splitlines()[-1])
-        theirs = stored_facts(self._connection, self.path)
+        theirs = check_rows(self._connection, self.path)
         if theirs.fingerprint != data.fingerprint:
             raise StudyError(
                 f"`{self.path}` is about other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
@@ -214,6 +206,7 @@ class Store:
     def checkpoint(self, trial: Trial) -> tuple[State, tuple[Epoch, ...]] | None:
         """Return the state and the history from which a trial goes on, or None where it starts anew."""
         with told(self.path):
+            check_history(self._connection, self.path, trial.id)
             row = self._connection.execute(
                 "SELECT epoch, step, slots, weights, moments, average, best FROM checkpoints WHERE trial_id = ?", (trial.id,)
             ).fetchone()
@@ -226,9 +219,18 @@ class Store:
             return None
         epoch, step, slots, weights, moments, average, kept = row
         size, recipe = 4 * trial.net.stored, trial.recipe
-        arrays = [(weights, 1, True), (moments, slots, True), (average, 1, recipe.average > 0), (kept, 1, recipe.keep == "best")]
-        if len(lines) != epoch or any(len(blob or b"") != times * size * asked for blob, times, asked in arrays):
-            raise damaged(self.path, f"the checkpoint of trial {trial.id} is not whole")
+        arrays = {
+            "weights": (weights, 1),
+            "moments": (moments, slots),
+            "average": (average, int(recipe.average > 0)),
+            "best": (kept, int(recipe.keep == "best")),
+        }
+        key = {"trial_id": trial.id}
+        if [line[0] for line in lines] != list(range(1, epoch + 1)):
+            raise wrong_row(self.path, "checkpoints", key, "epoch", epoch, "be the last of the trial's rows in the table epochs")
+        for name, (blob, times) in arrays.items():
+            if len(blob or b"") != times * size:
+                raise wrong_row(self.path, "checkpoints", key, name, f"{len(blob or b''):,} bytes", f"be {times * size:,} bytes")
         history = tuple(Epoch(*line) for line in lines)
         best = best_of(history)
         state = State(
