@@ -84,7 +84,7 @@ def pretend(
         seed=seed,
         state=state,
         history=tuple(lines),
-        scaling=Scaling((1 / 255,), (0.0,)),
+        scaling=Scaling((1 / 255,) * net.input[2], (0.0,) * net.input[2]),
         validation_loss=lines[-1].validation_loss,
         validation_accuracy=accuracy,
         validation_predictions=predictions,

@@ -104,3 +104,9 @@ def test_wrong_input_is_named(issun: Issun, arguments: list[str], words: list[st
     assert error.startswith("issun: ")
     for word in words:
         assert word in error
+
+
+def test_tables_that_nobody_reads_are_refused_before_they_are_made(issun: Issun) -> None:
+    assert "make 20,000 networks, which are more than 10,000: give fewer" in issun.fails("size", "dense n, dense", "n=1..20000")
+    assert "more than 200,000 layers in all" in issun.fails("size", "n * (conv 4 same), dense", "n=1..5000")
+    assert "at most 10,000" in issun.fails("sweep", "digits", "dense n, dense", "n=1,2", "--seeds", "1000000000", "--dry-run")

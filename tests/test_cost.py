@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issun.arch import cost
 from issun.arch.cost import NotPolynomial, Polynomial, macs_polynomial, polynomial, table
 from issun.arch.layers import Dense
 from issun.arch.net import Net
@@ -117,6 +120,46 @@ def test_where_there_is_no_polynomial_the_reason_is_given(text: str, image: tupl
     for found in (polynomial(parse(text), image, 10), macs_polynomial(parse(text), image, 10)):
         assert isinstance(found, NotPolynomial)
         assert reason in str(found)
+
+
+def nested(depth: int, inner: str = "conv 8 same") -> str:
+    """Return a group repeated by a knob, in a group repeated by another knob, and so on."""
+    for level in range(depth):
+        inner = f"k{level} * ({inner})"
+    return f"{inner}, dense"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (nested(3), r"^584k0·k1·k2 \+ 62226$"),
+        (nested(7), r"to be sure of a polynomial of degree 9, 11,440 networks of more than 30,000 layers"),
+        (nested(50), "degree may be above 12"),
+        (nested(40, "tied 2 (conv 1 same)"), "degree may be above 12"),
+        (", ".join(f"dense n{number}" for number in range(1_000)) + ", dense", "counted, so none is given"),
+        ("n * (n * (n * (n * (n * (conv 8 same))))), dense", "to be sure|more than 10,000 layers"),
+        ("k * (100 * (conv 4 same)), 0.5n * (conv 3 same), dense", "`0.5n` is rounded down"),
+    ],
+)
+def test_nested_and_many_knobs_are_answered_at_once(text: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Counted in steps, not in seconds: the walk went through groups in groups twice as often with each level.
+    steps, plain = 0, cost._Walk.through
+
+    def counted(walk: cost._Walk, *arguments: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return plain(walk, *arguments)
+
+    monkeypatch.setattr(cost._Walk, "through", counted)
+    assert re.search(says, str(polynomial(parse(text), MNIST, 10)))
+    macs_polynomial(parse(text), MNIST, 10)
+    assert steps < 1_000
+
+
+def test_huge_repeats_by_numbers_are_refused_before_they_are_walked_through() -> None:
+    for text in ("10000 * (10000 * (conv 4)), dense n, dense", "k * (10000 * (10000 * (conv 4))), 0.5n * (conv 3), dense"):
+        with pytest.raises(NetworkError, match=r"more than 10,000 layers"):
+            polynomial(parse(text), (100_000, 100_000, 1), 10)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from export_cases import CASES
 from issun.arch.net import IMAGE, Net
 from issun.engine.folding import without_norms
-from issun.export.c_memory import plan
+from issun.export.c_memory import _arranged, _Place, plan
 from issun.export.c_steps import steps
 from issun.export.c_text import comment, identifier, number, string, table
 from strategies import nets
@@ -88,3 +89,22 @@ def test_memory_is_no_more_than_the_network_needs() -> None:
         plain = without_norms(net)
         walk = steps(plain)
         assert plan(walk).size <= 1.5 * max(plain.peak_memory(1), max(step.size for step in walk)), name
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tensors_lie_where_looking_through_all_of_them_would_put_them(seed: int) -> None:
+    draw = random.Random(seed)
+    places = []
+    for _ in range(draw.randrange(1, 60)):
+        first = draw.randrange(-1, 30)
+        places.append(_Place(draw.randrange(1, 50), first, first + draw.randrange(12)))
+    size, offsets, done = _arranged(places), [place.offset for place in places], []
+    for place in places:
+        offset = 0
+        for other in sorted(done, key=lambda other: other.offset):
+            if other.first <= place.last and place.first <= other.last and other.offset < offset + place.size:
+                offset = max(offset, other.offset + other.size)
+        place.offset = offset
+        done.append(place)
+    assert offsets == [place.offset for place in places]
+    assert size == max(place.offset + place.size for place in places)

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issun.arch.notation import BoundFamily, bind_arguments, parse
 from issun.data.dataset import Split
-from issun.errors import DataError, NetworkError, RecipeError
+from issun.errors import DataError, KnobError, NetworkError, RecipeError
 from issun.recipe import Recipe
 from issun.study.estimate import estimate
-from issun.study.plan import Trial
+from issun.study.plan import Trial, plan
 from issun.study.schedule import makespan
+from issun.study.sweep import sweep
 from small_study import digits, small_plan
 
 
@@ -111,3 +113,46 @@ def test_an_estimate_grows_with_the_plan() -> None:
     short = estimate(small_plan("conv 2, pool, dense", epochs=2, seeds=(0,)), digits(), 1)
     long = estimate(small_plan("conv 2, pool, dense", epochs=2000, seeds=(0, 1)), digits(), 1)
     assert 0 < short < long
+
+
+class Listed(BoundFamily):
+    """A family whose networks may be counted, not listed."""
+
+    def networks(self, input: Any, classes: int) -> Any:
+        raise AssertionError("the networks were listed before they were counted")
+
+
+@pytest.mark.parametrize(
+    ("families", "values", "seeds", "says"),
+    [
+        (
+            1,
+            {"n": 300, "m": 300},
+            range(10_000),
+            r"90,000 networks with 10,000 seeds each are 900,000,000 trials, .* at most 1,000,000: give",
+        ),
+        (1, {"n": 2, "m": 1}, range(10**9), r"2 networks with 1,000,000,000 seeds each"),
+        (1, {"n": 1, "m": 1}, range(0, 10**20, 2), r"1 network with 50,000,000,000,000,000,000 seeds each"),
+        (30, {"n": 300, "m": 300}, range(1), r"2,700,000 networks with 1 seeds each"),
+    ],
+)
+def test_too_many_trials_are_counted_and_refused(families: int, values: dict[str, int], seeds: range, says: str) -> None:
+    lists = tuple((name, tuple(range(1, count + 1))) for name, count in values.items())
+    asked = [Listed(parse("conv n, conv m, dense"), lists) for _ in range(families)]
+    with pytest.raises(KnobError, match=says):
+        plan(asked, digits(), Recipe(), Split(), seeds)
+
+
+def test_too_many_layers_are_counted_and_refused() -> None:
+    family = Listed(parse("n * (conv 2 same), dense"), (("n", tuple(range(1, 10_001))),))
+    with pytest.raises(
+        KnobError, match=r"10,000 networks of the families have more than 1,000,000 layers in all: give fewer .* or repeat less"
+    ):
+        plan([family], digits(), Recipe(), Split(), [0])
+    with pytest.raises(NetworkError, match=r"more than 10,000 layers"):  # no network at all, and none is written out
+        plan(bind_arguments(["k * (10000 * (10000 * (conv 2 same))), dense", "k=1..2000"]), digits(), Recipe(), Split(), [0])
+
+
+def test_more_values_than_a_knob_may_have_are_not_written_out() -> None:
+    with pytest.raises(KnobError, match=r"more than 100,000 values|from 1 to 1,000,000"):
+        sweep(digits(), "dense n, dense", values={"n": range(1, 10**12)})

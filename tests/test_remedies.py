@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.recipe import Recipe
 from issun.study.remedies import Remedy, remedies, used_against_overfitting
@@ -50,7 +51,11 @@ def study(*rows: tuple[str, dict[str, Any], list[float], float], images: int = 5
         return pd.DataFrame({"label": 0, "predicted": predicted})
 
     about = {"input": (8, 8, 1), "classes": tuple("0123456789"), "recipes": recipes}
-    return SimpleNamespace(about=about, frame=pd.DataFrame(trials), predictions=predictions)
+
+    def net(row: Any) -> Net:
+        return parse_network(row["network"], about["input"], len(about["classes"]))
+
+    return SimpleNamespace(about=about, frame=pd.DataFrame(trials), predictions=predictions, net=net)
 
 
 def only(found: list[Remedy]) -> Remedy:

@@ -225,3 +225,15 @@ def test_stopped_and_run_again_is_as_if_undisturbed(tmp_path: Path) -> None:
     assert len(Study(broken).frame) == 4
     run_part(part, broken, train=pretend)
     assert rows_of(broken) == rows_of(whole)
+
+
+def test_too_many_trials_of_a_part_are_counted_and_refused(tmp_path: Path) -> None:
+    many = (
+        TEXT.replace('knobs = ["n=1,2,3"]', 'knobs = ["n=1..90000"]').replace("seeds = 1\n", "seeds = 20\n").replace("= 3\n", "= 10000\n")
+    )
+    with pytest.raises(
+        StudyFileError, match=r"part `replica`: 90,004 networks with their seeds are 1,830,020 trials, .* at most 1,000,000"
+    ):
+        prepared(tmp_path, "replica", text=many)
+    with pytest.raises(StudyFileError, match=r"4 networks with 1,000,001 seeds each|are [0-9,]+ trials"):
+        prepare(read_study_file(tmp_path / "small.toml"), "better", digits(), seeds=range(10**12))

@@ -11,6 +11,7 @@ the count of real networks is compared at every one of them.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from issun.arch.grammar import Item, Repeat
 from issun.arch.knobs import Size
 from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv, Group, Layer, Residual, SeparableConv, Shape, Tied
 from issun.arch.net import Net
-from issun.arch.notation import Family, substituted, values_text
+from issun.arch.notation import Family, substituted, unchecked, values_text
 from issun.arch.polynomials import NotPolynomial, Polynomial, agreement, as_polynomial
 from issun.errors import IssunError, NetworkError
 
@@ -29,6 +30,9 @@ Count = Literal["parameters", "macs"]
 
 #: The highest degree that is worked out: with several knobs, the points of the proof are too many beyond.
 LARGEST_DEGREE = 12
+
+#: How many layers the networks of a proof may have together: a few seconds' work.
+LARGEST_PROOF = 30_000
 
 
 @dataclass(frozen=True)
@@ -97,12 +101,15 @@ def macs_polynomial(family: Family, input: Shape, classes: int) -> Polynomial | 
 
 def _proved(family: Family, input: Shape, classes: int, what: Count) -> Polynomial | NotPolynomial:
     try:
-        _, total = _through(family.items, input, classes, what)
-        _, degree = _degrees(family.items, 0)
+        # The walk passes through a group as often as a number says: what is no network with the smallest sizes is not walked through.
+        family.check_layers(lambda size: max(1, math.floor(size.factor)))
+        _, degree = _Degrees().of(family.items, 0)
+        points = _points(family, degree)
+        _, total = _Walk(classes, what).through(family.items, input)
     except _NoPolynomialError as error:
         return NotPolynomial(str(error))
     found = as_polynomial(total)
-    for values in _lattice(family.knobs, degree):
+    for values in points:
         try:
             count = getattr(family.bind(values, input, classes), what)
         except NetworkError as error:
@@ -123,66 +130,80 @@ def _symbol(size: Size) -> Polynomial:
     return Polynomial.knob(size.knob) * size.factor
 
 
-def _through(items: Sequence[Item], shape: Any, classes: int, what: Count) -> tuple[Any, Any]:
-    """Return the shape that leaves the items and their count, both with polynomials wherever knobs stand."""
-    total: Any = 0
-    for item in items:
-        if isinstance(item, Repeat):
-            shape, count = _through_repeat(item, shape, classes, what)
-        elif isinstance(item, Group):
-            shape, count = _through_group(item, shape, classes, what)
-        else:
-            layer = substituted(_without_windows(item), _symbol, classes)
-            shape, count = layer.output_shape(shape), getattr(layer, what)(shape)
-        total = total + count
-    return shape, total
+class _Walk:
+    """Goes through the items of a family with polynomials wherever knobs stand.
 
+    It remembers what it found: groups in groups would be passed through twice as often with each level.
+    """
 
-def _through_repeat(group: Repeat, shape: Any, classes: int, what: Count) -> tuple[Any, Any]:
-    """Return shape and count of a repeated group; where it leaves the shape that enters it, every further pass costs the same."""
-    total: Any = 0
-    if isinstance(group.count, Size):
-        # Sizes are at least 1, so the group is passed once whatever the knob; only that pass may change the shape.
-        shape, total = _through(group.items, shape, classes, what)
-        try:
-            after, each = _through(group.items, shape, classes, what)
-        except NetworkError:
-            after, each = None, 0
-        if after != shape:
-            raise _NoPolynomialError(f"`{group}` changes the shape of the image with every repeat, so no exact polynomial is given")
-        return shape, total + (_symbol(group.count) - 1) * each
-    for done in range(group.count):
-        after, each = _through(group.items, shape, classes, what)
-        if after == shape:
-            return shape, total + (group.count - done) * each
-        shape, total = after, total + each
-    return shape, total
+    def __init__(self, classes: int, what: Count) -> None:
+        self._classes, self._what = classes, what
+        self._known: dict[tuple[int, Any], tuple[Any, Any]] = {}
 
+    def through(self, items: Sequence[Item], shape: Any) -> tuple[Any, Any]:
+        """Return the shape that leaves the items and their count, both with polynomials wherever knobs stand."""
+        key = id(items), shape
+        if key in self._known:
+            return self._known[key]
+        total: Any = 0
+        for item in items:
+            if isinstance(item, Repeat):
+                shape, count = self._repeat(item, shape)
+            elif isinstance(item, Group):
+                shape, count = self._group(item, shape)
+            else:
+                layer = substituted(_without_windows(item), _symbol, self._classes)
+                shape, count = layer.output_shape(shape), getattr(layer, self._what)(shape)
+            total = total + count
+        self._known[key] = shape, total
+        return shape, total
 
-def _through_group(group: Group, entry: Any, classes: int, what: Count) -> tuple[Any, Any]:
-    """Return shape and count of a frozen, residual or tied group."""
-    end, total = _through(group.layers, entry, classes, what)
-    same = None
-    if isinstance(group, Residual | Tied) and entry != end and entry[:-1] == end[:-1]:
-        same = agreement(entry[-1], end[-1])
-    what_agrees = "channels" if len(entry) == 3 else "features"
-    if isinstance(group, Residual):
-        if same and len(entry) == 3:
+    def _repeat(self, group: Repeat, shape: Any) -> tuple[Any, Any]:
+        """Return shape and count of a repeated group; where it leaves the shape that enters it, every further pass costs the same."""
+        total: Any = 0
+        if isinstance(group.count, Size):
+            # Sizes are at least 1, so the group is passed once whatever the knob; only that pass may change the shape.
+            shape, total = self.through(group.items, shape)
+            try:
+                after, each = self.through(group.items, shape)
+            except NetworkError:
+                after, each = None, 0
+            if after != shape:
+                raise _NoPolynomialError(f"`{group}` changes the shape of the image with every repeat, so no exact polynomial is given")
+            return shape, total + (_symbol(group.count) - 1) * each
+        for done in range(group.count):
+            after, each = self.through(group.items, shape)
+            if after == shape:
+                return shape, total + (group.count - done) * each
+            shape, total = after, total + each
+        return shape, total
+
+    def _group(self, group: Group, entry: Any) -> tuple[Any, Any]:
+        """Return shape and count of a frozen, residual or tied group."""
+        end, total = self.through(group.layers, entry)
+        same = None
+        if isinstance(group, Residual | Tied) and entry != end and entry[:-1] == end[:-1]:
+            same = agreement(entry[-1], end[-1])
+        what_agrees = "channels" if len(entry) == 3 else "features"
+        if isinstance(group, Residual):
+            if same and len(entry) == 3:
+                raise _NoPolynomialError(
+                    f"`{group}`: where {same} the {what_agrees} agree and its shortcut has no weights, elsewhere it is a 1x1 convolution, "
+                    f"so no exact polynomial is given"
+                )
+            shortcut = None if same else group.shortcut(entry, end)
+            if shortcut is not None:
+                total = total + getattr(shortcut, self._what)(entry)
+        if isinstance(group, Tied):
+            if same is None:
+                group.check_shapes(entry, end)
+            if self._what == "macs":
+                total = total * (_symbol(group.times) if isinstance(group.times, Size) else group.times)
+        if same:
             raise _NoPolynomialError(
-                f"`{group}`: where {same} the {what_agrees} agree and its shortcut has no weights, elsewhere it is a 1x1 convolution, "
-                f"so no exact polynomial is given"
+                f"`{group}` can be only where {same}, so that the {what_agrees} agree: no polynomial holds for all values"
             )
-        shortcut = None if same else group.shortcut(entry, end)
-        if shortcut is not None:
-            total = total + getattr(shortcut, what)(entry)
-    if isinstance(group, Tied):
-        if same is None:
-            group.check_shapes(entry, end)
-        if what == "macs":
-            total = total * (_symbol(group.times) if isinstance(group.times, Size) else group.times)
-    if same:
-        raise _NoPolynomialError(f"`{group}` can be only where {same}, so that the {what_agrees} agree: no polynomial holds for all values")
-    return end, total
+        return end, total
 
 
 def _without_windows(layer: Layer) -> Layer:
@@ -200,38 +221,65 @@ def _without_windows(layer: Layer) -> Layer:
     return layer
 
 
-def _degrees(items: Sequence[Item], channels: int) -> tuple[int, int]:
-    """Return bounds of two total degrees: of the channels that leave the items, and of their count.
+class _Degrees:
+    """Bounds degrees; it remembers what it found, as `_Walk` does."""
 
-    `channels` bounds the degree of the channels that enter.
-    """
-    highest = 0
-    for item in items:
-        if isinstance(item, Repeat):
-            by_knob = isinstance(item.count, Size)
-            # Where the channels grow with every repeat of a knob there is no polynomial at all, so two passes are enough.
-            for _ in range(2 if isinstance(item.count, Size) else item.count):
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def of(self, items: Sequence[Item], channels: int) -> tuple[int, int]:
+        """Return bounds of two total degrees: of the channels that leave the items, and of their count.
+
+        `channels` bounds the degree of the channels that enter.
+        """
+        key = id(items), channels
+        if key in self._known:
+            return self._known[key]
+        highest = 0
+        for item in items:
+            if isinstance(item, Repeat):
+                by_knob = isinstance(item.count, Size)
+                # Where the channels grow with every repeat of a knob there is no polynomial at all, so two passes are enough.
+                for _ in range(2 if isinstance(item.count, Size) else item.count):
+                    before = channels
+                    channels, count = self.of(item.items, channels)
+                    highest = max(highest, count + by_knob)
+                    if channels == before:
+                        break
+            elif isinstance(item, Group):
                 before = channels
-                channels, count = _degrees(item.items, channels)
-                highest = max(highest, count + by_knob)
-                if channels == before:
-                    break
-        elif isinstance(item, Group):
-            before = channels
-            channels, count = _degrees(item.layers, channels)
-            highest = max(highest, count + (isinstance(item, Tied) and isinstance(item.times, Size)))
-            if isinstance(item, Residual):
-                highest = max(highest, before + channels)  # its shortcut
-        elif isinstance(item, DepthwiseConv):
-            channels += isinstance(item.multiplier, Size)
+                channels, count = self.of(item.layers, channels)
+                highest = max(highest, count + (isinstance(item, Tied) and isinstance(item.times, Size)))
+                if isinstance(item, Residual):
+                    highest = max(highest, before + channels)  # its shortcut
+            elif isinstance(item, DepthwiseConv):
+                channels += isinstance(item.multiplier, Size)
+                highest = max(highest, channels)
+            elif isinstance(item, Conv | SeparableConv | Dense | Classifier):
+                highest = max(highest, 2, channels + 1)
+                channels = 1
             highest = max(highest, channels)
-        elif isinstance(item, Conv | SeparableConv | Dense | Classifier):
-            highest = max(highest, 2, channels + 1)
-            channels = 1
-        highest = max(highest, channels)
-        if highest > LARGEST_DEGREE:
-            raise _NoPolynomialError(f"the polynomial's degree may be above {LARGEST_DEGREE}, so none is given")
-    return channels, max(2, highest)
+            if highest > LARGEST_DEGREE:
+                raise _NoPolynomialError(f"the polynomial's degree may be above {LARGEST_DEGREE}, so none is given")
+        self._known[key] = channels, max(2, highest)
+        return self._known[key]
+
+
+def _points(family: Family, degree: int) -> list[dict[str, int]]:
+    """Return the points of the proof; raise where the networks there have more than `LARGEST_PROOF` layers together."""
+    count, layers, points = math.comb(len(family.knobs) + degree, degree), 0, []
+    if count <= LARGEST_PROOF:
+        for values in _lattice(family.knobs, degree):
+            points.append(values)
+            layers += family.layers(unchecked(values))
+            if layers > LARGEST_PROOF:
+                break
+    if len(points) < count or layers > LARGEST_PROOF:
+        raise _NoPolynomialError(
+            f"to be sure of a polynomial of degree {degree}, {count:,} networks of more than {LARGEST_PROOF:,} layers would have to be "
+            f"counted, so none is given; write some of the knobs as numbers"
+        )
+    return points
 
 
 def _lattice(knobs: Sequence[str], degree: int) -> Iterator[dict[str, int]]:

@@ -83,11 +83,19 @@ class Family:
                 raise KnobError(f"there is a value for `{name}`, but no such knob in the family `{self}`: {knobs}")
             KnobValues(name, (value,))
         try:
-            if _count(self.items, values) > LARGEST_LAYERS:
-                raise NetworkError(f"`{self}` has more than {LARGEST_LAYERS:,} layers when its repeats are written out; repeat less")
+            self.check_layers(lambda size: size.at(values))
             return Net(input, classes, tuple(_written_out(self.items, values, classes, itertools.count(1))))
         except NetworkError as error:
             raise NetworkError(f"{error} (with {values_text(values)})" if values else str(error)) from None
+
+    def layers(self, at: Callable[[Size], int]) -> int:
+        """Return how many layers the family has when its repeats are written out, which is not done; `at` gives the value of a size."""
+        return _count(self.items, at)
+
+    def check_layers(self, at: Callable[[Size], int]) -> None:
+        """Raise `NetworkError` where there are more than `LARGEST_LAYERS` of them."""
+        if self.layers(at) > LARGEST_LAYERS:
+            raise NetworkError(f"`{self}` has more than {LARGEST_LAYERS:,} layers when its repeats are written out; repeat less")
 
     def completed(self) -> Family:
         """Return the family with a classifier at its end: itself where `dense` stands there."""
@@ -113,14 +121,14 @@ def _at(size: int | Size, values: Mapping[str, int]) -> int:
     return size.at(values) if isinstance(size, Size) else size
 
 
-def _count(items: Sequence[Item], values: Mapping[str, int]) -> int:
-    """Return how many layers the items are when the repeats are written out, without doing it."""
+def _count(items: Sequence[Item], at: Callable[[Size], int]) -> int:
     total = 0
     for item in items:
         if isinstance(item, Repeat):
-            total += _at(item.count, values) * _count(item.items, values)
+            total += (at(item.count) if isinstance(item.count, Size) else item.count) * _count(item.items, at)
         elif isinstance(item, Group):
-            total += (_at(item.times, values) if isinstance(item, Tied) else 1) * _count(item.layers, values)
+            times: Any = item.times if isinstance(item, Tied) else 1
+            total += (at(times) if isinstance(times, Size) else times) * _count(item.layers, at)
         else:
             total += 2 if isinstance(item, SeparableConv) else 1
     return total
@@ -204,10 +212,17 @@ class BoundFamily:
         if self.zipped and len(set(lengths.values())) > 1:
             counts = ", ".join(f"`{name}` has {count}" for name, count in lengths.items())
             raise KnobError(f"the values of `{self.family}` go in pairs, so every knob needs as many as the others: {counts}")
-        if not self.zipped and math.prod(lengths.values()) > LARGEST_COUNT:
+        if self.count > LARGEST_COUNT:
             raise KnobError(
-                f"the knobs of `{self.family}` make {math.prod(lengths.values()):,} combinations; at most {LARGEST_COUNT:,} are allowed"
+                f"the knobs of `{self.family}` make {self.count:,} combinations; at most {LARGEST_COUNT:,} are allowed: give fewer values, "
+                f"for example every second one, or doubling ones (n=1..64*2)"
             )
+
+    @property
+    def count(self) -> int:
+        """How many combinations of values there are; none is made to say it."""
+        lengths = [len(values) for _, values in self.values]
+        return max(lengths, default=1) if self.zipped else math.prod(lengths)
 
     def combinations(self) -> Iterator[dict[str, int]]:
         """Yield every combination of values once, the last knob changing fastest."""
@@ -227,6 +242,38 @@ class BoundFamily:
             except NetworkError as error:
                 infeasible.append((values, error))
         return feasible, infeasible
+
+
+def check_amount(families: Sequence[BoundFamily], networks: int, layers: int) -> None:
+    """Raise where families make more networks, or networks of more layers together, than a caller can use; none of them is made.
+
+    Parameters
+    ----------
+    families : sequence of BoundFamily
+    networks, layers : int
+        How many there may be in all.
+
+    Raises
+    ------
+    KnobError
+        Names the figure and what to do.
+    """
+    advice = "give fewer values of the knobs, for example doubling ones (n=1..64*2)"
+    found = sum(family.count for family in families)
+    if found > networks:
+        raise KnobError(f"the families make {found:,} networks, which are more than {networks:,}: {advice}")
+    total = 0
+    for family in families:
+        for values in family.combinations():
+            count = family.family.layers(unchecked(values))
+            total += count if count <= LARGEST_LAYERS else 0  # else it is no network, which is told later
+            if total > layers:
+                raise KnobError(f"the {found:,} networks of the families have more than {layers:,} layers in all: {advice}, or repeat less")
+
+
+def unchecked(values: Mapping[str, int]) -> Callable[[Size], int]:
+    """Return what gives the value of a size, also where it is out of range, which makes no network and is told of later."""
+    return lambda size: math.floor(size.factor * values[size.knob])
 
 
 def bind_arguments(arguments: Sequence[str], zipped: bool = False) -> list[BoundFamily]:

@@ -11,6 +11,9 @@ from issun.arch.layers import Shape, shape_text
 from issun.arch.net import Net
 from issun.cli import options, values
 
+#: How many networks the table lists, and how many layers these may have together: more is no table that anybody reads.
+LARGEST_TABLE, LARGEST_TABLE_LAYERS = 10_000, 200_000
+
 
 def size(
     families: Annotated[
@@ -33,7 +36,7 @@ def size(
     from pathlib import Path
 
     from issun.arch.cost import macs_polynomial, polynomial
-    from issun.arch.notation import BoundFamily, bind_arguments, parse
+    from issun.arch.notation import BoundFamily, bind_arguments, check_amount, parse
     from issun.cli.output import print_json, remark_on, results
     from issun.errors import NetworkError
     from issun.export.from_keras import read_keras
@@ -53,6 +56,7 @@ def size(
     else:  # a family may then go without values: its polynomial needs none
         parsed = [parse(text) for text in families]
         bound = [BoundFamily(family, tuple((knob, ()) for knob in family.knobs)) for family in parsed]
+    check_amount(bound, LARGEST_TABLE, LARGEST_TABLE_LAYERS)
     answers, console, empty = [], results(), True
     for index, family in enumerate(bound):
         feasible, impossible = family.networks(shape, classes)

@@ -68,13 +68,15 @@ def plan(steps: Sequence[Step], extra: dict[int, int] | None = None, outside: fr
 
 def _arranged(order: Sequence[_Place]) -> int:
     """Give every place the lowest offset that is free while it lives, in this order, and return how much they take together."""
-    done: list[_Place] = []
+    alive: dict[int, list[_Place]] = {}  # by step: to look through all places for each would take minutes for thousands of layers
     for place in order:
+        steps = range(place.first, place.last + 1)
+        beside = {id(other): other for step in steps for other in alive.get(step, ())}
         offset = 0
-        for other in sorted(done, key=lambda other: other.offset):
-            together = other.first <= place.last and place.first <= other.last
-            if together and other.offset < offset + place.size:
+        for other in sorted(beside.values(), key=lambda other: other.offset):
+            if other.offset < offset + place.size:
                 offset = max(offset, other.offset + other.size)
         place.offset = offset
-        done.append(place)
+        for step in steps:
+            alive.setdefault(step, []).append(place)
     return max((place.offset + place.size for place in order), default=0)

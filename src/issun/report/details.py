@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from issun.arch.notation import parse_network
 from issun.data.dataset import Dataset
 from issun.errors import ModelError
 from issun.model import Model
@@ -155,7 +154,7 @@ def _page(study: Snapshot, ranked: _Ranked, pictures: _Pictures | None, budget: 
 
 def _told(study: Snapshot, row: pd.Series[Any], choosable: bool) -> dict[str, Any]:
     """Return what the study alone says of a network."""
-    net = parse_network(str(row["network"]), tuple(study.about["input"]), len(study.classes))
+    net = study.net(row)
     said: dict[str, Any] = {"confusion": None, "per_class": [], "confused": []}
     if row["diverged"] < row["seeds"]:
         said = per_class(study, row, choosable or len(study.classes) <= MANY_CLASSES)

@@ -113,6 +113,7 @@ def run_heads(
                 values |= {"id": key, "label": job.label, "network": job.network, "trial_id": job.trial_id}
                 values |= {"validation_accuracy": result.validation, "classes": result.validation_predictions}
                 store.finish_head(values, (result.test, result.test_predictions))
+                store.check_place()
                 done.add(key)
                 new += 1
     return new

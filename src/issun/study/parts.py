@@ -6,6 +6,7 @@ into one study.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,11 +16,11 @@ from issun.arch.notation import BoundFamily
 from issun.data.dataset import Dataset, Split
 from issun.data.published import smaller, watched_on_test
 from issun.engine.protocol import CancelFlag
-from issun.errors import NetworkError, RecipeError, StudyFileError
+from issun.errors import KnobError, NetworkError, RecipeError, StudyFileError
 from issun.recipe import Recipe
 from issun.study.file import FamilyEntry, Part, StudyFile
 from issun.study.head_entries import HeadEntry
-from issun.study.plan import DataFacts, Plan, joined, plan
+from issun.study.plan import LARGEST_PLAN, DataFacts, Plan, check_trials, joined, plan
 from issun.study.progress import Progress
 from issun.study.run import run
 from issun.study.store import Store, recipe_id
@@ -93,11 +94,16 @@ def prepare(file: StudyFile, name: str, dataset: Dataset, *, quick: bool = False
     part = file.parts[name]
     left_out: list[str] = []
     if seeds is not None:
-        families = tuple(replace(family, seeds=tuple(seeds)) for family in part.families)
-        heads = tuple(replace(entry, seeds=tuple(seeds) if entry.network else None) for entry in part.heads)
+        seeds = tuple(itertools.islice(seeds, LARGEST_PLAN + 1))  # more are refused below, whatever the families are
+        families = tuple(replace(family, seeds=seeds) for family in part.families)
+        heads = tuple(replace(entry, seeds=seeds if entry.network else None) for entry in part.heads)
         part = replace(part, families=families, heads=heads)
     if quick:
         dataset, part, left_out = _quick(dataset, part)
+    try:
+        check_trials([(family.bound, family.seeds) for family in part.families])
+    except KnobError as error:
+        raise StudyFileError(f"{file.path}, part `{name}`: {error}") from None
     if part.watch == "test":
         dataset, split = watched_on_test(dataset), Split()
     else:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from issun.arch.notation import parse_network
 from issun.data.dataset import Dataset
 from issun.errors import SelectionError
 from issun.show.classes import classes_figure
@@ -193,7 +192,7 @@ def _gallery(study: Readable, wanted: Wanted) -> Figure:
 
 def _shares(study: Readable, wanted: Wanted) -> Figure:
     row = shown_network(study, wanted.network)
-    net = parse_network(str(row["network"]), tuple(study.about["input"]), len(study.classes))
+    net = study.net(row)
     about = f"{row['network']}  ·  {row['parameters']:,} parameters, {row['macs']:,} MACs"
     return shares_figure(net, title="Where the parameters sit", subtitle=about)
 

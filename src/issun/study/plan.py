@@ -10,14 +10,21 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from issun.arch.net import Net
-from issun.arch.notation import BoundFamily, values_text
+from issun.arch.notation import BoundFamily, check_amount, values_text
 from issun.data.appearance import Appearance
 from issun.data.dataset import Dataset, Split
 from issun.engine.protocol import NUMERICS_VERSION
-from issun.errors import NetworkError, RecipeError, StudyError
+from issun.errors import KnobError, NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe
+
+#: How many trials a study may be asked for at once: to plan a million takes about a minute and half a gigabyte, to train them weeks.
+LARGEST_PLAN = 1_000_000
+
+#: How many layers the networks of a plan may have together.
+LARGEST_PLAN_LAYERS = 1_000_000
 
 #: How many of the combinations that cannot be are spelt out where none can.
 _REASONS_SHOWN = 5
@@ -62,11 +69,14 @@ class DataFacts:
     def from_json(cls, text: str) -> DataFacts:
         """Return the facts that a study keeps as JSON; raise TypeError or ValueError where they are none."""
         parts = json.loads(text)
-        height, width, channels = parts["input"]
-        parts |= {"input": (height, width, channels), "classes": tuple(map(str, parts["classes"])), "notes": tuple(parts["notes"])}
-        if parts.get("appearance") is not None:
-            parts["appearance"] = Appearance.from_dict(parts["appearance"])
-        return cls(**parts)
+        if not isinstance(parts, dict) or not isinstance(parts.get("classes"), list):
+            raise TypeError("it has no list of classes")
+        parts["classes"] = [name if isinstance(name, str) else str(int(name)) for name in parts["classes"]]
+        appearance = parts.pop("appearance", None)
+        facts = TypeAdapter(cls).validate_json(json.dumps(parts), strict=True)
+        if not (len(facts.classes) >= 2 and min(facts.input) >= 1 and facts.images >= 1 and facts.test_images >= 0):
+            raise ValueError("images, classes and sizes must be counts of what is there")
+        return facts if appearance is None else replace(facts, appearance=Appearance.from_dict(appearance))
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,8 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
 
     Raises
     ------
+    KnobError
+        When there are more than `LARGEST_PLAN` trials; none of them is made.
     NetworkError
         When no combination gives a network that can be; the message says why.
     RecipeError
@@ -187,6 +199,8 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
     DataError
         When the data cannot be split so.
     """
+    families = list(families)
+    check_trials([(family, seeds) for family in families])
     seeds = tuple(seeds)
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
         raise RecipeError(f"`seeds` (={list(seeds)}) must be different whole numbers from 0 to 2^63 - 1, at least one")
@@ -210,6 +224,25 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
         Trial(family, knobs, net, recipe, split, seed, dataset.fingerprint) for family, knobs, net in found.values() for seed in seeds
     )
     return Plan(DataFacts.of(dataset), recipe, split, seeds, trials, tuple(infeasible), train, validation)
+
+
+def check_trials(asked: Sequence[tuple[BoundFamily, Sequence[int]]]) -> None:
+    """Raise `KnobError` where families with their seeds make more than `LARGEST_PLAN` trials; none of them is made."""
+    networks = sum(family.count for family, _ in asked)
+    trials = sum(family.count * _length(seeds) for family, seeds in asked)
+    if trials > LARGEST_PLAN:
+        counts = {_length(seeds) for _, seeds in asked}
+        seeds = f" with {counts.pop():,} seeds each" if len(counts) == 1 else " with their seeds"
+        raise KnobError(
+            f"{networks:,} {'network' if networks == 1 else 'networks'}{seeds} are {trials:,} trials, and a study takes at most "
+            f"{LARGEST_PLAN:,}: give fewer values of the knobs, for example doubling ones (n=1..64*2), or fewer seeds"
+        )
+    check_amount([family for family, _ in asked], LARGEST_PLAN, LARGEST_PLAN_LAYERS)
+
+
+def _length(seeds: Sequence[int]) -> int:
+    """Return how many seeds there are, also of a range that Python's `len` is too small for."""
+    return max(0, -((seeds.start - seeds.stop) // seeds.step)) if isinstance(seeds, range) else len(seeds)
 
 
 def joined(plans: Sequence[Plan]) -> Plan:

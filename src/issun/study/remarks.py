@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from issun.arch.notation import parse_network
 from issun.recipe import Recipe
 from issun.study.diagnosis import Diagnosis, diagnose, over_seeds
 from issun.study.reading import Readable
@@ -28,7 +27,7 @@ def diagnosis_of(study: Readable, row: pd.Series[Any], seed: int | None = None) 
     about = study.about
     # A stored recipe leaves out settings that have their defaults, where those came with a later issun.
     recipe = Recipe(**about["recipes"][row["recipe_id"]]).model_dump(mode="json")
-    net = parse_network(str(row["network"]), tuple(about["input"]), len(about["classes"]))
+    net = study.net(row)
     used = {*used_against_overfitting(net, recipe), *used_against_chance(net, recipe)}
 
     def of_trial(number: int) -> Diagnosis:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from issun.arch.layers import Dropout, Group, Layer
 from issun.arch.layers.groups import leaves
 from issun.arch.net import Net
-from issun.arch.notation import parse_network
 from issun.recipe import Recipe
 from issun.show.numbers import seeds_text
 from issun.study.reading import Readable
@@ -152,7 +151,7 @@ def _trained(study: Readable) -> list[_Trained]:
     trials = trials[~trials["diverged"]]
     found = []
     for (_, recipe_id, split), group in trials.groupby(["network_id", "recipe_id", "split"], sort=False):
-        net = parse_network(group["network"].iloc[0], about["input"], len(about["classes"]))
+        net = study.net(group.iloc[0])
         # A stored recipe leaves out settings that have their defaults, where those came with a later issun.
         recipe = {**Recipe(**about["recipes"][recipe_id]).model_dump(mode="json"), **about["recipes"][recipe_id]}
         rest = {name: value for name, value in recipe.items() if name not in (*_EARLY, "augment", "epochs")}

@@ -160,6 +160,7 @@ class _Run:
                 event = None
             if self._cancel is not None and self._cancel.is_set():
                 self._stop.set()
+            self._store.check_place()
             if time.monotonic() >= next_checkpoint:
                 self._save_checkpoints()
                 next_checkpoint = time.monotonic() + self._checkpoint_seconds

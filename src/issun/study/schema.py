@@ -208,9 +208,25 @@ def told(path: Path) -> Iterator[None]:
             raise StudyError(f"`{path}` cannot be opened ({error}): check that you may write to the file and its folder") from None
         if name.startswith("SQLITE_IOERR"):
             raise StudyError(f"`{path}` could not be read or written ({error}): check the disk and its free space") from None
-        raise damaged(path, str(error)) from None
+        raise damaged(path, ("decode" in str(error) and _undecodable(path)) or str(error)) from None
     except (UnicodeDecodeError, OverflowError):
         raise damaged(path, "it holds text that is none") from None
+
+
+def _undecodable(path: Path) -> str | None:
+    """Return which row of a study holds text that cannot be decoded, in words; for when reading it has failed of that."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(connect(path, "mode=ro")) as connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            names = [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]
+            texts = ", ".join(f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) END" for name in names)
+            for key, *values in connection.execute(f'SELECT CAST({names[0]} AS BLOB), {texts} FROM "{table}"'):
+                for name, value in zip(names, values, strict=True):
+                    try:
+                        (value or b"").decode()
+                    except UnicodeDecodeError:
+                        row = (key or b"")[:40].decode(errors="replace")
+                        return f"table {table}, row {names[0]}={row!r}: {name} must be text, and its bytes are none"
+    return None
 
 
 def damaged(path: Path, detail: str) -> StudyError:

@@ -25,7 +25,9 @@ from issun.data.shapes import unlike
 from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
+from issun.study.checks import check_history, check_rows, wrong_row
 from issun.study.lock import WriterLock
+from issun.study.place import Place
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
 from issun.study.schema import (
     APPLICATION_ID,
@@ -47,15 +49,6 @@ _FOLD_SECONDS = 3.0
 def recipe_id(trial: Trial) -> str:
     """Return eight hexadecimal digits that stand for a trial's recipe."""
     return hashlib.sha256(recipe_text(trial.recipe).encode()).hexdigest()[:8]
-
-
-def stored_facts(connection: sqlite3.Connection, path: Path) -> DataFacts:
-    """Return what the study at `path` says of its data."""
-    row = connection.execute("SELECT value FROM meta WHERE key = 'data'").fetchone()
-    try:
-        return DataFacts.from_json(row[0])
-    except (TypeError, ValueError):
-        raise damaged(path, "it does not say which data it is about") from None
 
 
 class Store:
@@ -85,6 +78,7 @@ class Store:
         if not self.path.parent.is_dir():
             raise StudyError(f"the folder `{self.path.parent}` does not exist: create it, or give another path")
         self._run: int | None = None
+        self._loss: str | None = None
         self._lock = WriterLock(self.path)
         try:
             with told(self.path):
@@ -92,12 +86,14 @@ class Store:
                     self._create(data)
                 check_is_study(self.path)
                 self._connection = self._open()
+                self._place = Place(self.path)
                 try:
-                    self._check(data)
+                    theirs = self._check(data)
                     bring_up_to_date(self._connection)
-                    self._add_appearance(data)
+                    self._add_appearance(theirs, data)
                 except BaseException:
                     self._connection.close()
+                    self._place.close()
                     raise
         except BaseException:
             self._lock.release()
@@ -136,11 +132,12 @@ class Store:
             raise
         return connection
 
-    def _check(self, data: DataFacts) -> None:
+    def _check(self, data: DataFacts) -> DataFacts:
+        """Return what the study says of its data, where it is whole and about these images."""
         verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(self.path, verdict.splitlines()[-1])
-        theirs = stored_facts(self._connection, self.path)
+        theirs = check_rows(self._connection, self.path)
         if theirs.fingerprint != data.fingerprint:
             if difference := unlike(theirs.input, data.input, (theirs.range, data.range)):
                 raise StudyError(f"`{self.path}` is about other data: {difference}, or give another path")
@@ -148,10 +145,10 @@ class Store:
                 f"`{self.path}` is about other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
                 f"{data.fingerprint}): a study belongs to one data set, give another path"
             )
+        return theirs
 
-    def _add_appearance(self, data: DataFacts) -> None:
+    def _add_appearance(self, theirs: DataFacts, data: DataFacts) -> None:
         """Note what the training images look like in a study of an older issun, which did not."""
-        theirs = stored_facts(self._connection, self.path)
         if theirs.appearance is None and data.appearance is not None:
             facts = json.dumps(asdict(replace(theirs, appearance=data.appearance)))
             with self._transaction() as run:
@@ -161,11 +158,12 @@ class Store:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
+        try:
             self.close()
-        else:  # what went wrong first is what the user must hear of
-            with contextlib.suppress(StudyError):
-                self.close()
+        except StudyError:
+            # What went wrong first is what the user must hear of; but where the study was lost, that is why, and its results are elsewhere.
+            if kind is None or self._loss is not None:
+                raise
 
     def begin(self, plan: Plan, labels: NDArray[np.int32], *, command: str, threads: int, machine: Mapping[str, Any]) -> None:
         """Note that a run of `plan` starts, with its networks, recipe and split.
@@ -226,6 +224,7 @@ class Store:
     def checkpoint(self, trial: Trial) -> tuple[State, tuple[Epoch, ...]] | None:
         """Return the state and the history from which a trial goes on, or None where it starts anew."""
         with told(self.path):
+            check_history(self._connection, self.path, trial.id)
             row = self._connection.execute(
                 "SELECT epoch, step, slots, weights, moments, average, best FROM checkpoints WHERE trial_id = ?", (trial.id,)
             ).fetchone()
@@ -238,9 +237,18 @@ class Store:
             return None
         epoch, step, slots, weights, moments, average, kept = row
         size, recipe = 4 * trial.net.stored, trial.recipe
-        arrays = [(weights, 1, True), (moments, slots, True), (average, 1, recipe.average > 0), (kept, 1, recipe.keep == "best")]
-        if len(lines) != epoch or any(len(blob or b"") != times * size * asked for blob, times, asked in arrays):
-            raise damaged(self.path, f"the checkpoint of trial {trial.id} is not whole")
+        arrays = {
+            "weights": (weights, 1),
+            "moments": (moments, slots),
+            "average": (average, int(recipe.average > 0)),
+            "best": (kept, int(recipe.keep == "best")),
+        }
+        key = {"trial_id": trial.id}
+        if [line[0] for line in lines] != list(range(1, epoch + 1)):
+            raise wrong_row(self.path, "checkpoints", key, "epoch", epoch, "be the last of the trial's rows in the table epochs")
+        for name, (blob, times) in arrays.items():
+            if len(blob or b"") != times * size:
+                raise wrong_row(self.path, "checkpoints", key, name, f"{len(blob or b''):,} bytes", f"be {times * size:,} bytes")
         history = tuple(Epoch(*line) for line in lines)
         best = best_of(history)
         state = State(
@@ -307,6 +315,16 @@ class Store:
             run.execute(f"INSERT OR REPLACE INTO heads ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
             run.execute("INSERT OR REPLACE INTO head_tests VALUES (?, ?, ?)", (row["id"], test[0], test[1].astype("<u2").tobytes()))
 
+    def check_place(self) -> None:
+        """Raise `StudyError`, once, where the study is no longer the file under its name; `close` saves what it held and says where.
+
+        For whoever writes, after each write: what was written is among what is saved.
+        """
+        if self._loss is None:
+            self._loss = self._place.loss()
+            if self._loss is not None:
+                raise StudyError(f"`{self.path}` {self._loss} while it was being written")
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with told(self.path):
@@ -318,21 +336,46 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+        self._place.note_log()
 
     def close(self) -> None:
-        """Fold the log into the file, give the lock up; once. Where readers hold the file, the log stays beside it and is still part."""
+        """Fold the log into the file, give the lock up; once. Where readers hold the file, the log stays beside it and is still part.
+
+        Raises
+        ------
+        StudyError
+            When the study is no longer the file under its name (it was deleted, moved or replaced); the message says where its results are.
+        """
         if self._lock.released:
             return
+        self._loss = self._loss or self._place.loss()
         try:
             with told(self.path), contextlib.closing(self._connection):
                 if self._run is not None:
                     self._connection.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), self._run))
                 self._connection.execute("PRAGMA incremental_vacuum").fetchall()
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                with contextlib.suppress(sqlite3.OperationalError):
-                    _patiently(lambda: self._connection.execute("PRAGMA journal_mode = DELETE").fetchone())
+                folded = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+                if self._place.here():
+                    with contextlib.suppress(sqlite3.OperationalError):
+                        _patiently(lambda: self._connection.execute("PRAGMA journal_mode = DELETE").fetchone())
+                if self._loss is not None:
+                    raise StudyError(
+                        f"`{self.path}` {self._loss} while it was being written, so the work was stopped: {self._kept(folded)}"
+                    )
         finally:
+            self._place.close()
             self._lock.release()
+
+    def _kept(self, folded: bool) -> str:
+        """Return where the results of a study are that was lost while it was written, and what to do."""
+        again = "run the same command again to go on"
+        if self._place.here():
+            return f"all results so far are in it; {again}"
+        try:
+            path = self._place.saved(self._connection, folded)
+        except (OSError, sqlite3.Error) as error:
+            return f"its results could not be saved ({error}) and are lost"
+        return f"all results so far are in `{path}`; give that file the name of the study (or --study that file), and {again}"
 
 
 def _patiently(action: Callable[[], object]) -> None:

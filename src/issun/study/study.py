@@ -24,12 +24,12 @@ from issun.errors import IssunError, NetworkError, NotationError, SelectionError
 from issun.model import Model
 from issun.show import frontier_figure, save_figure
 from issun.study import frontier as choose
+from issun.study.checks import check_history, check_rows, classes_of, missing_row, scaling_of, weights_of, wrong_row
 from issun.study.diagnosis import never_left_chance
 from issun.study.notebook import study_html
 from issun.study.reading import NetworkLike
-from issun.study.schema import check_is_study, check_whole, connect, damaged, told, version_of
+from issun.study.schema import check_is_study, check_whole, connect, told, version_of
 from issun.study.statistics import guessing_limit, mean_and_deviation
-from issun.study.store import stored_facts
 from issun.study.views import Views
 
 _TRIALS = """
@@ -86,7 +86,7 @@ class Study(Views):
         check_is_study(self.path)
         with self._reading() as connection:
             check_whole(connection, self.path)
-            self._facts = stored_facts(connection, self.path)
+            self._facts = check_rows(connection, self.path)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -98,23 +98,11 @@ class Study(Views):
         with self._reading() as connection:
             return [dict(row) for row in connection.execute(query, values)]
 
-    def _row(self, query: str, values: tuple[Any, ...] = ()) -> dict[str, Any]:
-        rows = self._rows(query, values)
+    def _row(self, table: str, key: str, value: object) -> dict[str, Any]:
+        rows = self._rows(f"SELECT * FROM {table} WHERE {key} = ?", (value,))
         if not rows:
-            raise damaged(self.path, "a trial lacks a part")
+            raise missing_row(self.path, table, {key: value})
         return rows[0]
-
-    def _json(self, text: str) -> Any:
-        with self._whole("JSON"):
-            return json.loads(text)
-
-    @contextlib.contextmanager
-    def _whole(self, what: str) -> Iterator[None]:
-        """Say that the study is damaged where `what` inside it is not what issun wrote."""
-        try:
-            yield
-        except (KeyError, TypeError, ValueError) as error:
-            raise damaged(self.path, f"{what}: {error}") from None
 
     @property
     def about(self) -> dict[str, Any]:
@@ -129,7 +117,7 @@ class Study(Views):
         facts = asdict(self._facts)
         del facts["appearance"]  # for predicting, not for reading
         runs = self._rows("SELECT started, ended, command, threads, versions, machine FROM runs ORDER BY id")
-        runs = [run | {"versions": self._json(run["versions"]), "machine": self._json(run["machine"])} for run in runs]
+        runs = [run | {"versions": json.loads(run["versions"]), "machine": json.loads(run["machine"])} for run in runs]
         last = {key: runs[-1][key] for key in ("command", "versions", "machine", "threads")} if runs else {}
         statuses = self._rows("SELECT status, COUNT(*) AS trials FROM trials GROUP BY status ORDER BY status")
         splits = self._rows("SELECT id, fraction, seed, images FROM splits ORDER BY id")
@@ -137,9 +125,9 @@ class Study(Views):
             "path": str(self.path),
             "data": facts.pop("name"),
             **facts,
-            "created": self._json(self._row("SELECT value FROM meta WHERE key = 'created'")["value"]),
+            "created": self._meta("created"),
             "protocol": self._meta("protocol"),
-            "recipes": {row["id"]: self._json(row["settings"]) for row in self._rows("SELECT id, settings FROM recipes ORDER BY id")},
+            "recipes": {row["id"]: json.loads(row["settings"]) for row in self._rows("SELECT id, settings FROM recipes ORDER BY id")},
             "splits": {split.pop("id"): split for split in splits},
             "trials": {row["status"]: row["trials"] for row in statuses},
             **last,
@@ -149,7 +137,7 @@ class Study(Views):
     def _meta(self, key: str) -> Any:
         """Return what the study says of itself under a name; None where it says nothing, as older studies do."""
         rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return self._json(rows[0]["value"]) if rows else None
+        return json.loads(rows[0]["value"]) if rows else None
 
     @property
     def mark(self) -> str:
@@ -180,12 +168,10 @@ class Study(Views):
         columns += ["recipe_id", "split", "seed", "status", "validation_loss", "validation_accuracy", "validation_images", "epochs"]
         columns += ["kept", "train_loss", "train_accuracy", "seconds", "finished"]
         frame = pd.DataFrame(rows, columns=columns)
-        frame["knobs"] = [self._json(text) for text in frame["knobs"]]
-        with self._whole("a number"):
-            frame = frame.astype(dict.fromkeys(_FLOATS, float) | dict.fromkeys(_COUNTS, "int64"))
+        frame["knobs"] = [json.loads(text) for text in frame["knobs"]]
+        frame = frame.astype(dict.fromkeys(_FLOATS, float) | dict.fromkeys(_COUNTS, "int64"))
         frame.insert(columns.index("status") + 1, "diverged", frame["status"] == "diverged")
-        with self._whole("the labels of a split"):
-            guessing = {split["id"]: _share_of_largest(np.frombuffer(split["labels"], "<u2")) for split in splits}
+        guessing = {split["id"]: _share_of_largest(np.frombuffer(split["labels"], "<u2")) for split in splits}
         frame.insert(columns.index("validation_images") + 2, "guessing", frame["split"].map(guessing).astype(float))
         frame.insert(columns.index("status") + 2, "chance", self._at_chance(frame))
         names = self._meta("labels") or {}
@@ -204,9 +190,9 @@ class Study(Views):
                 if row.diverged or row.validation_accuracy > near:
                     found.append(False)
                     continue
+                check_history(connection, self.path, row.trial_id)
                 lines = pd.read_sql_query(_HISTORY, connection, params=(row.trial_id,))
-                with self._whole("a history"):
-                    found.append(never_left_chance(lines.astype(float), guess, images))
+                found.append(never_left_chance(lines.astype(float), guess, images))
         return found
 
     def trials(self, *, test: bool = False) -> pd.DataFrame:
@@ -305,32 +291,29 @@ class Study(Views):
         columns = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds"]
         query = f"SELECT {', '.join(columns)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
         trial = self._trial(network, seed)
-        frame = pd.DataFrame(self._rows(query, (trial["trial_id"],)), columns=columns)
-        with self._whole("a history"):
-            return frame.astype(dict.fromkeys(columns[1:], float)).assign(kept=frame["epoch"] == trial["kept"])
+        with self._reading() as connection:
+            check_history(connection, self.path, str(trial["trial_id"]))
+            frame = pd.DataFrame([dict(row) for row in connection.execute(query, (trial["trial_id"],))], columns=columns)
+        return frame.astype(dict.fromkeys(columns[1:], float)).assign(kept=frame["epoch"] == trial["kept"])
 
     def weights(self, network: NetworkLike | None = None, seed: int | None = None) -> tuple[NDArray[np.float32], Scaling]:
         """Return the weights that a trial handed over, flat float32 (net.stored,), and the scaling of the input that they expect."""
         trial = self._trial(network, seed)
-        row = self._row("SELECT weights, scaling FROM weights WHERE trial_id = ?", (trial["trial_id"],))
-        if len(row["weights"]) != 4 * self._net(trial["network"]).stored:
-            raise damaged(self.path, f"the weights of trial {trial['trial_id']} are not whole")
-        scaling = self._json(row["scaling"])
-        with self._whole("an input scaling"):
-            return np.frombuffer(row["weights"], "<f4").astype(np.float32), Scaling(tuple(scaling["factor"]), tuple(scaling["offset"]))
+        key = str(trial["trial_id"])
+        row = self._row("weights", "trial_id", key)
+        scaling = scaling_of(self.path, key, row["scaling"], self._facts.input[2])
+        return weights_of(self.path, key, row["weights"], self.net(trial).stored, finite=not trial["diverged"]), scaling
 
     def predictions(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
         """Return what a trial said of the validation images, one row an image: ``index`` (in the training part of the data)``, label,
         predicted``."""
         trial = self._trial(network, seed)
-        split = self._row("SELECT indices, labels FROM splits WHERE id = ?", (trial["split"],))
-        row = self._row("SELECT classes FROM predictions WHERE trial_id = ?", (trial["trial_id"],))
-        with self._whole("predictions"):
-            indices, labels = np.frombuffer(split["indices"], "<i8"), np.frombuffer(split["labels"], "<u2")
-            predicted = np.frombuffer(row["classes"], "<u2")
-        if not len(indices) == len(labels) == len(predicted):
-            raise damaged(self.path, f"the predictions of trial {trial['trial_id']} are not whole")
-        return pd.DataFrame({"index": indices, "label": labels.astype(np.int32), "predicted": predicted.astype(np.int32)})
+        split = self._row("splits", "id", trial["split"])
+        row = self._row("predictions", "trial_id", trial["trial_id"])
+        key = {"trial_id": trial["trial_id"]}
+        indices, labels = np.frombuffer(split["indices"], "<i8"), np.frombuffer(split["labels"], "<u2")
+        predicted = classes_of(self.path, "predictions", key, row["classes"], len(self.classes), len(indices))
+        return pd.DataFrame({"index": indices, "label": labels.astype(np.int32), "predicted": predicted})
 
     def split(self, network: NetworkLike | None = None) -> StoredSplit:
         """Return the split that a network was trained with: its validation images are those that the study stores.
@@ -344,10 +327,12 @@ class Study(Views):
             As in `network()`.
         """
         name = str(self.network(network)["split"])
-        row = self._row("SELECT fraction, seed, indices FROM splits WHERE id = ?", (name,))
-        with self._whole("a split"):
-            indices = np.frombuffer(row["indices"], "<i8").tolist()
+        row = self._row("splits", "id", name)
+        try:
             made = Split.named(name)
+        except IssunError as error:
+            raise wrong_row(self.path, "splits", {"id": name}, "id", name, f"name a split ({error})") from None
+        indices = np.frombuffer(row["indices"], "<i8").tolist()
         return StoredSplit(float(row["fraction"]), int(row["seed"]), made.how, made.groups, name, tuple(indices))
 
     @property
@@ -369,13 +354,13 @@ class Study(Views):
         query = f"SELECT {', '.join(f'h.{name}' for name in columns)}, t.accuracy AS test"
         rows = self._rows(f"{query} FROM heads h JOIN head_tests t ON t.head_id = h.id ORDER BY h.finished, h.id") if known else []
         frame = pd.DataFrame(rows, columns=[*columns, "test"]).rename(columns={"validation_accuracy": "validation"})
-        frame["settings"] = [self._json(text) for text in frame["settings"]]
+        frame["settings"] = [json.loads(text) for text in frame["settings"]]
         return frame if test else frame.drop(columns="test")
 
     def head_predictions(self, head_id: str) -> NDArray[np.int32]:
         """Return the class that a head gave to each validation image, in the order of `predictions`."""
-        with self._whole("predictions"):
-            return np.frombuffer(self._row("SELECT classes FROM heads WHERE id = ?", (head_id,))["classes"], "<u2").astype(np.int32)
+        row = self._row("heads", "id", head_id)
+        return classes_of(self.path, "heads", {"id": head_id}, row["classes"], len(self.classes))
 
     def test(self, network: NetworkLike | None = None) -> tuple[float, float]:
         """Return mean and standard deviation (NaN for one seed) of a network's test accuracy over its seeds, fractions.
@@ -427,19 +412,20 @@ class Study(Views):
             "chosen": f"best of {row['seeds']} seeds on validation" if seed is None else "seed asked for",
             "validation accuracy": f"{trial['validation_accuracy']:.4f}",
             "validation accuracy, mean over seeds": f"{row['validation']:.4f}",
-            "recipe": str(self._row("SELECT settings FROM recipes WHERE id = ?", (row["recipe_id"],))["settings"]),
+            "recipe": str(self._row("recipes", "id", row["recipe_id"])["settings"]),
             **({"mark": self.mark} if self.mark else {}),
             **range_fact(self._facts.range),
             **({"warning": warning} if (warning := _warning(row, trial)) else {}),
         }
-        return Model(self._net(row["network"]), weights, scaling, self.classes, about, self._facts.appearance)
+        return Model(self.net(row), weights, scaling, self.classes, about, self._facts.appearance)
 
-    def _net(self, text: str) -> Net:
-        """Return the network that the study writes as `text`."""
+    def net(self, row: pd.Series[Any]) -> Net:
+        """Return the network of a row of `networks` or `frame`."""
         try:
-            return parse_network(text, self._facts.input, len(self._facts.classes))
+            return parse_network(str(row["network"]), self._facts.input, len(self._facts.classes))
         except IssunError as error:
-            raise damaged(self.path, f"a network: {str(error).splitlines()[0]}") from None
+            must = f"be a network that this issun can read ({str(error).splitlines()[0]})"
+            raise wrong_row(self.path, "networks", {"id": row["network_id"]}, "network", row["network"], must) from None
 
     def plot(self, path: str | Path | None = None, *, target: float | None = None, title: str | None = None) -> Figure:
         """Draw accuracy against parameters; save it where `path` says so (its ending gives the format)."""

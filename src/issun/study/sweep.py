@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from issun.arch.knobs import LARGEST_COUNT
 from issun.arch.notation import bind_arguments
 from issun.data.dataset import Dataset, Split
 from issun.data.named import loaded
@@ -90,7 +92,9 @@ def sweep(
     """
     dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
     arguments = [families] if isinstance(families, str) else list(families)
-    arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in (values or {}).items()]
+    # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
+    few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
+    arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
     trials = make_plan(arguments, dataset, epochs=epochs, seeds=seeds, recipe=recipe, validation=validation, zipped=zipped)
     path = default_path(dataset) if study is None else Path(study)
     with Store(path, DataFacts.of(dataset)) as store:
