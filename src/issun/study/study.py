@@ -183,15 +183,15 @@ class Study(Views):
     def _at_chance(self, frame: pd.DataFrame) -> list[bool]:
         """Return which trials never left chance; only where the accuracy is not far from it the whole history must be read."""
         found = []
+        columns = ("trial_id", "guessing", "validation_images", "diverged", "validation_accuracy")
         with self._reading() as connection:
-            for row in frame.itertuples(index=False):
-                guess, images = row.guessing, row.validation_images
+            for trial, guess, images, diverged, accuracy in zip(*(frame[name].tolist() for name in columns), strict=True):
                 near = guess + 3 * (guessing_limit(guess, images) - guess)
-                if row.diverged or row.validation_accuracy > near:
+                if diverged or accuracy > near:
                     found.append(False)
                     continue
-                check_history(connection, self.path, row.trial_id)
-                lines = pd.read_sql_query(_HISTORY, connection, params=(row.trial_id,))
+                check_history(connection, self.path, trial)
+                lines = pd.read_sql_query(_HISTORY, connection, params=(trial,))
                 found.append(never_left_chance(lines.astype(float), guess, images))
         return found
 
