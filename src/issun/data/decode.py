@@ -6,6 +6,8 @@ What a file is decides its content, never its name. Pictures stand upright (EXIF
 from __future__ import annotations
 
 import logging
+import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from issun.errors import DataError
+from issun.paths import OTHER
 
 #: What a picture may be; formats that start other programs (EPS) are not among them.
 PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
@@ -114,6 +117,8 @@ def pixels_of(picture: Image.Image) -> NDArray[np.uint8]:
 def _opened(path: str) -> Iterator[Image.Image]:
     """Open a picture; whatever goes wrong with it becomes a `PictureError`."""
     try:
+        if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):  # noqa: PTH116 - a pipe would be waited for
+            raise OSError(f"it is {OTHER}")
         with Image.open(path, formats=PICTURE_FORMATS) as picture:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and picture.width * picture.height > limit:  # Pillow only warns up to twice the limit

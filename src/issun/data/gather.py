@@ -49,6 +49,8 @@ class Listing(Protocol):
         How many files of each class should be images but cannot be read.
     depth : int
         How many folders at the beginning of a file's path are those of part and class.
+    notes : list of str
+        What is to be said of the names of classes.
     nothing, alone, remedy : str
         How the user is told that there are no images, that there is one class, that a class has no image.
     """
@@ -60,6 +62,7 @@ class Listing(Protocol):
     skipped: list[Skipped]
     broken: Counter[str]
     depth: int
+    notes: list[str]
     nothing: str
     alone: str
     remedy: str
@@ -143,7 +146,7 @@ def _read(
 
     train, test = decoded_part("train", "validation"), decoded_part("test")
     _check_classes(train.labels[: len(train.labels) - train.validation], classes, where, broken)
-    notes = []
+    notes = list(listing.notes)
     if given_test := len(test.labels) > 0:
         notes += absent_notes(test.labels, names, "test")
     else:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling
-from issun.errors import IssunError, NetworkError, NotationError, SelectionError
+from issun.errors import IssunError, NetworkError, NotationError, SelectionError, StudyError
 from issun.model import Model
+from issun.paths import resolved
 from issun.show import frontier_figure, save_figure
 from issun.study import frontier as choose
 from issun.study.notebook import study_html
@@ -64,7 +65,7 @@ class Study(Views):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().resolve()
+        self.path = resolved(path, StudyError)
         check_is_study(self.path)
         with self._reading() as connection:
             check_whole(connection, self.path)
