@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import issun
 from cli_runner import Issun
 from issun.errors import ExportError, IssunError, NetworkError
+from issun.export.keras_config import configuration
 
 
 def layer(kind: str, **config: Any) -> dict[str, Any]:
@@ -290,3 +291,9 @@ def test_size_reads_keras_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "row.json").write_text(json.dumps(model(layer("InputLayer", batch_shape=[None, 784]), SOFTMAX)))
     assert "--input 28x28x1" in issun_.fails("size", "row.json")
     assert "7,850" in issun_.succeeds("size", "row.json", "--input", "28x28")
+
+
+def test_a_byte_order_mark_before_json_is_no_mistake(tmp_path: Path) -> None:
+    text = json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": []}})
+    (tmp_path / "a.json").write_text(text, "utf-8-sig")
+    assert configuration("\ufeff" + text) == configuration(tmp_path / "a.json") == configuration(text)

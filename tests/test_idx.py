@@ -154,7 +154,7 @@ def test_more_than_half_of_the_memory(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no file"):
+    with pytest.raises(DataError, match="cannot be read: Is a directory; give the path of an IDX file"):
         read_idx(tmp_path, 3)
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_idx(tmp_path / "none", 3)

@@ -15,6 +15,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "issun"
 ROOMS = (
     *(
         "errors",
+        "paths",
         "markup",
         "arch",
         "data",

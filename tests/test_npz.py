@@ -342,7 +342,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
-    with pytest.raises(DataError, match="cannot be read: it is no file"):
+    with pytest.raises(DataError, match="cannot be read: it is no regular file"):
         load(path)
 
 

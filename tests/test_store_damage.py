@@ -74,12 +74,12 @@ def test_there_is_no_study(tmp_path: Path) -> None:
 
 
 def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"the folder .* does not exist: create it"):
+    with pytest.raises(StudyError, match=r"cannot be written: there is no folder .*missing; make it first"):
         Store(tmp_path / "missing" / "a.sqlite", FACTS)
     with pytest.raises(StudyError, match=r"is a folder"):
         Store(tmp_path, FACTS)
     (tmp_path / "file").touch()
-    with pytest.raises(StudyError, match=r"does not exist"):
+    with pytest.raises(StudyError, match=r"there is no folder"):
         Store(tmp_path / "file" / "a.sqlite", FACTS)
     with pytest.raises(StudyError, match=r"cannot be written: File name too long"):
         Store(tmp_path / ("n" * 252), FACTS)

@@ -120,3 +120,23 @@ def test_names_of_parts(tmp_path: Path) -> None:
     path.write_text(GOOD)
     with pytest.raises(StudyFileError, match="did you mean `replica`\\?"):
         read_study_file(path).check_parts(["replika"])
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_byte_order_mark_and_line_ends_of_windows_change_nothing(tmp_path: Path, start: bytes, end: bytes) -> None:
+    path = tmp_path / "a.toml"
+    lines = [
+        b'title = "t"',
+        b'question = "q"',
+        b'data = "digits"',
+        b"[a]",
+        b"[[a.families]]",
+        b'network = "conv n, dense"',
+        b'knobs = ["n=1,2"]',
+    ]
+    path.write_bytes(start + end.join(lines))
+    assert list(read_study_file(path).parts) == ["a"]
+    path.write_bytes(start + end.join([*lines, b"seed = 3"]))
+    with pytest.raises(StudyFileError, match="line 8"):
+        read_study_file(path)

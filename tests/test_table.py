@@ -67,6 +67,23 @@ def test_every_way_to_write_a_table(
     assert data.skipped == ()
 
 
+def test_a_line_for_excel_names_the_delimiter(write: Callable[..., Path]) -> None:
+    for first, between in (("sep=;", ";"), ('"sep=;"', ";"), ("sep=,", ","), ("sep=\t", "\t"), ("sep=|", "|")):
+        for header in ([f"file{between}label"], []):
+            data = load(write(first, *header, *rows(between)))
+            assert labels(data) == RIGHT
+            assert not data.skipped
+    with pytest.raises(DataError, match="labels.csv, line 2"):
+        load(write("sep=;", "a;b", *rows(";")))
+
+
+def test_a_first_row_whose_file_is_missing_is_a_row_like_the_others(write: Callable[..., Path]) -> None:
+    for first in ("gone.png,one", "gone,one", "gone.jpeg,three"):
+        more = ["one/0.png,three", "two/0.png,three", "two/1.png,three"] if first.endswith("three") else []
+        found = load(write(first, *rows(), *more)).skipped
+        assert (found[0].path, found[0].reason) == (first.split(",")[0], "is not there (line 1)")
+
+
 def test_a_table_is_as_the_folder(write: Callable[..., Path], tmp_path: Path) -> None:
     table = load(write(*rows()), size=(4, 5), gray=True)
     folder = load(tmp_path / "pictures", size=(4, 5), gray=True)
@@ -170,7 +187,10 @@ def test_what_cannot_be_read_is_named_counted_and_left_out(
         (["", " ", ","], r"has no two columns"),
         (["file,label"], r"holds no rows; write a file and its label in each"),
         (["one/0.png", "one/1.png"], r"has no two columns; write a file and its label in each row, with a comma between them"),
-        (["a,b,c,d", "one/0.png,1,2,3"], r"has 4 columns and no names for them; write a first row that names the columns .*: file, label"),
+        (
+            ["one/0.png,1,2,3", "one/1.png,1,2,3"],
+            r"has 4 columns and no names for them; write a first row that names the columns .*: file, label",
+        ),
         (["file,kind", *rows()], r"has the columns file, kind; call that of the labels label"),
         (["foto,label", *rows()], r"has the columns foto, label; call that of the files file"),
         (["file,path,label", "one/0.png,x,one"], r"the columns file and path mean the same; rename one of them"),
@@ -182,7 +202,10 @@ def test_what_cannot_be_read_is_named_counted_and_left_out(
             ["file,label", "gone.png,one", "away.png,two"],
             r"names no image that can be read; its paths must .*\n  gone.png is not there \(line 2\)",
         ),
-        (["foto,klasse", "gone.png,one"], r"if it is the name of a column, call the columns file and label"),
+        (["a,b,c,d", "one/0.png,1,2,3"], r"line 1: the first row \(a, b, c, d\) names no columns"),
+        (["", "# mine", "file,label", *rows()], r"line 2: the first row \(# mine\) names no columns .* else remove it"),
+        (["foto,klasse", "gone.png,one"], r"line 1: .* if it names the columns, call them file and label"),
+        (["id,breed", "gone,one", "away,two"], r"line 1: .* if it names the columns, call them file and label"),
         (rows(label="same"), r"holds one class, 'same'; a classifier needs at least two \(labels that differ\)"),
         ([*rows(), "gone.png,three"], r"the class 'three' has no image that can be read; mend the paths, or leave the class out"),
         ([*rows(), "one/0.png,three"], r"the class 'three' has 1 image, fewer than the split needs"),
@@ -197,8 +220,8 @@ def test_tables_that_cannot_be_used(write: Callable[..., Path], lines: list[str]
 
 
 def test_tables_that_are_no_text(write: Callable[..., Path], tmp_path: Path) -> None:
-    for encoding in ("latin-1", "utf-16"):
-        with pytest.raises(DataError, match=r"labels.csv is no UTF-8 text \(line [12]\); save it as CSV in UTF-8"):
+    for encoding, what in (("latin-1", r"no UTF-8 text \(line 2\)"), ("utf-16", "UTF-16")):
+        with pytest.raises(DataError, match=rf"labels.csv is {what}: save it in UTF-8"):
             load(write("file,label", "one/0.png,café", encoding=encoding))
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataError, match=r"holds no image in a class folder"):

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +24,7 @@ from issun.data.appearance import Appearance
 from issun.engine.protocol import Scaling
 from issun.engine.weights import as_tensors, tensors
 from issun.errors import IssunError, ModelError
+from issun.paths import check_file, write_whole
 
 #: Version of the format; a file of a higher one is refused.
 FORMAT = 1
@@ -64,18 +63,7 @@ def write_model(path: Path, parts: ModelParts) -> None:
     if parts.appearance is not None:
         metadata["issun.appearance"] = json.dumps(parts.appearance.as_dict())
     content = _sorted_header(serialised(as_tensors(parts.net, parts.weights), metadata))
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be written ({error.strerror or error}); name a file in a folder that can be written to") from None
+    write_whole(path, content, ModelError)
 
 
 def _sorted_header(content: bytes) -> bytes:
@@ -94,6 +82,7 @@ def read_model(path: Path) -> ModelParts:
     ModelError
         Names the file and why it is no model that can be used.
     """
+    check_file(path, ModelError, "give a model's file, as `issun train` writes it")
     try:
         return _checked(path)
     except ModelError:

@@ -23,7 +23,7 @@ from issun.data.depth import check_range, range_of
 from issun.data.doubt import Doubt, doubt_of
 from issun.data.gather import PICTURE_ENDINGS
 from issun.data.idx import is_idx_folder
-from issun.data.named import NAMES, load
+from issun.data.named import NAMES, load_as
 from issun.data.pictures import inverted, read_images
 from issun.data.tree import PARTS
 from issun.errors import DataError, ModelError
@@ -331,9 +331,7 @@ def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: 
         named_data = str(images) in NAMES and not path.exists()
         if not named_data and path.suffix.lower() != ".npz" and not (path.is_dir() and (is_idx_folder(path) or cifar.is_cifar(path))):
             return None
-        height, width, channels = model.net.input
-        gray = {1: True, 3: False}.get(channels)
-        images = load(images, size=(height, width), gray=gray, range=white)
+        images = load_as(images, None, model.net.input, white)
     if not isinstance(images, Dataset):
         return None
     for part in (images.images, images.test_images):

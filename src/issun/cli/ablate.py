@@ -60,6 +60,7 @@ def ablate(
     from issun.features.ablation import ablation
     from issun.features.comparing import compare, summary
     from issun.features.search import HeadProgress
+    from issun.paths import check_new
     from issun.recipe import Recipe
     from issun.show.bars import bars_figure
     from issun.show.heads import best_line, heads_table
@@ -69,8 +70,8 @@ def ablate(
     path = Path("ablation.png") if output is None else output
     if path.suffix.lower() not in FORMATS:
         raise IssunError(f"--output (={path}) must end in {', '.join(FORMATS)}")
-    if plot and not path.absolute().parent.is_dir():
-        raise IssunError(f"{path} cannot be written: there is no folder {path.absolute().parent}; make it first")
+    if plot:
+        check_new(path, option="--output")
     asked = values.seeds(seeds, "--draws")
     draws = range(asked) if isinstance(asked, int) else asked
     if not len(draws):

@@ -37,6 +37,7 @@ def data(
     from issun.cli.output import print_json, remark_on
     from issun.cli.report import shown
     from issun.errors import IssunError
+    from issun.paths import check_new
 
     if augment is not None:
         from issun.augmentation import Augmentation
@@ -48,8 +49,7 @@ def data(
 
         if sheet.suffix.lower() not in FORMATS:
             raise IssunError(f"--sheet (={sheet}) must end in {', '.join(FORMATS)}")
-        if not sheet.absolute().parent.is_dir():
-            raise IssunError(f"{sheet} cannot be written: there is no folder {sheet.absolute().parent}; make it first")
+        check_new(sheet, option="--sheet")
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     if sheet is not None:
         from issun.show.augmented import augmented_figure
@@ -57,10 +57,7 @@ def data(
         from issun.show.style import save_figure
 
         figure = samples_figure(dataset) if augment is None else augmented_figure(dataset, augmentation)
-        try:
-            save_figure(figure, sheet)
-        except OSError as error:
-            raise IssunError(f"{sheet} cannot be written: {error.strerror or error}") from None
+        save_figure(figure, sheet)
         remark_on(f"Sheet  {shown(sheet.absolute())}")
     facts: dict[str, Any] = contents(dataset)
     if as_json:

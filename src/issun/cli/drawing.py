@@ -70,6 +70,6 @@ def draw(report: Report, kinds: Iterable[str], dataset: Dataset) -> list[Path]:
     for kind in kinds:
         try:
             saved += DRAWERS[kind](report) if kind in DRAWERS else _of_study(report, kind, dataset)
-        except (OSError, IssunError) as error:
+        except IssunError as error:
             warn(f"the picture `{kind}` could not be made: {error}; the results are in {report.study.path}")
     return saved

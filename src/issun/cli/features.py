@@ -63,12 +63,13 @@ def features(
     from issun.errors import IssunError
     from issun.features.as_model import BestLinear
     from issun.features.comparing import compare, summary
+    from issun.paths import check_new, writing
     from issun.show.heads import best_line, heads_table
 
     wishes = head_wishes(head, settings, grid, halving, search_images, refit)
     for option, path in (("--table", table), ("--output", output)):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise IssunError(f"{option} (={path}) cannot be written: there is no folder {path.absolute().parent}; make it first")
+        if path is not None:
+            check_new(path, option=option)
     if output is not None and not any(wish.head.linear for wish in wishes):
         raise IssunError(f"--output (={output}) needs a linear head: ask for --head ridge, logistic or linear-svm too")
     asked = None if seeds is None else values.seeds(seeds, "--seeds")
@@ -101,7 +102,8 @@ def features(
         )
     means = summary(frame)
     if table is not None:
-        frame.to_csv(table, index=False)
+        with writing(table):
+            frame.to_csv(table, index=False)
     saved = None if kept is None or output is None else saved_head(kept, output, dataset, split)
     if as_json:
         train, held = dataset.parts(split)

@@ -5,27 +5,42 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from issun.cli.streams import Messages, printable, say
+
+
+class _Console(Console):
+    """Prints texts as they are, no brackets or numbers coloured; what would steer a terminal, in names from files, is shown instead."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        file = cast(IO[str], Messages()) if stderr else None
+        super().__init__(file=file, stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
 
 def results() -> Console:
-    """Return the console for results: stdout. Texts are printed as they are, no brackets or numbers are coloured."""
-    return Console(highlight=False, markup=False, emoji=False)
+    """Return the console for results: stdout."""
+    return _Console()
 
 
 def messages() -> Console:
     """Return the console for progress and remarks: stderr."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return _Console(stderr=True)
 
 
 def warn(text: str) -> None:
     """Write what went wrong without ending the command to stderr."""
-    print(f"issun: {text}", file=sys.stderr)
+    say(text)
 
 
 def remark_on(text: str) -> None:
@@ -35,8 +50,17 @@ def remark_on(text: str) -> None:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object to stdout. What JSON has no word for becomes null (not a number, infinity) or text (paths)."""
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON object to stdout. What JSON has no word for becomes null (not a number, infinity) or text (paths).
+
+    Where stdout's encoding lacks a sign, all that are not ASCII are escaped: whoever reads it gets the same text.
+    """
+    plain = _plain(value)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(plain, indent=2, allow_nan=False)
+    print(text)
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from issun.cli.progress import SweepView
 from issun.cli.report import Report, Wishes, shown
 from issun.cli.study_heads import heads_json, print_heads
 from issun.errors import StudyError
+from issun.paths import kind_of
 from issun.study.frontier import networks_frame
 from issun.study.heads import run_heads
 from issun.study.parts import PreparedPart, run_part
@@ -57,6 +58,7 @@ def train_and_tell(
     StudyError
         Where the folder or a study cannot be written.
     """
+    kind_of(folder, StudyError, "made")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

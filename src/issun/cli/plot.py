@@ -53,6 +53,7 @@ def plot(
     from issun.cli.output import print_json, results
     from issun.cli.report import shown
     from issun.errors import IssunError, SelectionError
+    from issun.paths import check_new
     from issun.show.style import FORMATS
     from issun.study import Study
 
@@ -60,8 +61,7 @@ def plot(
     path = study.with_name(f"{study.stem}-{kind}.png") if output is None else output
     if path.suffix.lower() not in FORMATS:
         raise IssunError(f"--output (={path}) must end in {', '.join(FORMATS)}")
-    if not path.absolute().parent.is_dir():
-        raise IssunError(f"{path} cannot be written: there is no folder {path.absolute().parent}; make it first")
+    check_new(path, option="--output")
     try:
         Study(study).picture(
             kind,
@@ -81,8 +81,6 @@ def plot(
         )
     except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
         raise IssunError(str(error)) from None
-    except OSError as error:
-        raise IssunError(f"{path} cannot be written: {error.strerror or error}") from None
     if as_json:
         print_json({"study": study, "kind": kind, "picture": path})
     else:

@@ -53,6 +53,7 @@ def project(
     from issun.features.comparing import layer_text
     from issun.features.parts import spread_out
     from issun.features.projecting import CAUTION, METHODS, check_umap, project
+    from issun.paths import check_new, writing
     from issun.show.projection import projection_figure
     from issun.show.style import FORMATS, save_figure
 
@@ -64,8 +65,9 @@ def project(
         raise IssunError(f"--part (={part}) must be validation, train or test")
     if output.suffix.lower() not in FORMATS:
         raise IssunError(f"--output (={output}) must end in {', '.join(FORMATS)}")
-    if not output.absolute().parent.is_dir():
-        raise IssunError(f"{output} cannot be written: there is no folder {output.absolute().parent}; make it first")
+    table = output.with_suffix(".csv")
+    check_new(output, option="--output")
+    check_new(table)
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     for note in dataset.notes:
         remark_on(note)
@@ -93,15 +95,12 @@ def project(
     figure = projection_figure(
         points, labels[chosen].tolist(), dataset.classes, images=images[chosen] if thumbnails else None, title=title, subtitle=subtitle
     )
-    table = output.with_suffix(".csv")
     names = [dataset.classes[label] for label in labels[chosen]]
-    try:
-        save_figure(figure, output)
+    save_figure(figure, output)
+    with writing(table):
         pd.DataFrame({"index": places[chosen], "label": labels[chosen], "class": names, "x": points[:, 0], "y": points[:, 1]}).to_csv(
             table, index=False
         )
-    except OSError as error:
-        raise IssunError(f"{output} cannot be written: {error.strerror or error}") from None
     if as_json:
         print_json({"method": method, "layer": layer_text(extractor), "images": len(chosen), "picture": output, "table": table})
         return

@@ -14,7 +14,7 @@ from rich.console import Console
 from issun.cli.diagnoses import diagnoses, print_diagnoses, print_folded
 from issun.cli.output import print_json, results, warn
 from issun.cli.study_heads import heads_json, print_heads
-from issun.errors import SelectionError
+from issun.errors import IssunError, SelectionError
 from issun.recipe import Recipe
 from issun.show.frontier import frontier_figure
 from issun.show.numbers import counted, knobs_text, mean_text, percent, seeds_text
@@ -332,7 +332,7 @@ class Report:
         figure = frontier_figure(networks.assign(family=legend), title=title, target=self.target)
         try:
             return [save_figure(figure, self.study.path.with_suffix(kind)) for kind in (".png", ".svg")]
-        except OSError as error:
+        except IssunError as error:
             warn(f"the picture could not be written: {error}; the results are in {self.study.path}")
             return []
 

@@ -36,6 +36,7 @@ def report(
     from issun.cli.output import print_json, results, warn
     from issun.cli.report import shown
     from issun.errors import IssunError, SelectionError
+    from issun.paths import check_new
     from issun.report import content, page, write_page
     from issun.show.numbers import bytes_text
     from issun.study import Study
@@ -43,8 +44,7 @@ def report(
     path = output or (studies[0].with_suffix(".html") if len(studies) == 1 else Path("report.html"))
     if path.suffix.lower() not in (".html", ".htm"):
         raise IssunError(f"--output (={path}) must end in .html")
-    if not path.absolute().parent.is_dir():
-        raise IssunError(f"{path} cannot be written: there is no folder {path.absolute().parent}; make it first")
+    check_new(path, option="--output")
     made = content(
         [Study(study) for study in studies],
         title=title,

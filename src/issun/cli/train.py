@@ -55,6 +55,7 @@ def train(
     from issun.cli.report import shown
     from issun.data.dataset import Split
     from issun.errors import IssunError
+    from issun.paths import check_new
     from issun.recipe import Recipe
     from issun.show.curves import curves_figure
     from issun.show.numbers import duration, percent
@@ -63,9 +64,9 @@ def train(
     from issun.study.remedies import used_against_chance, used_against_overfitting
     from issun.training import train_network
 
-    for path in (output, *([curves] if curves else [])):
-        if not path.absolute().parent.is_dir():
-            raise IssunError(f"{path} cannot be written: there is no folder {path.absolute().parent}; make it first")
+    for option, path in (("--output", output), ("--curves", curves)):
+        if path is not None:
+            check_new(path, option=option)
     if curves and curves.suffix.lower() not in FORMATS:
         raise IssunError(f"--curves (={curves}) must end in {', '.join(FORMATS)}")
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)

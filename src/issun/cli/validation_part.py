@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.data.class_names import same_names
 from issun.data.dataset import Dataset, Split
 from issun.data.depth import range_of
 from issun.data.named import NAMES, load_as
 from issun.data.published import matching
 from issun.data.split import validation_mark
-from issun.errors import DataError, ExportError
+from issun.errors import DataError, ExportError, IssunError
 from issun.model import Model
+from issun.paths import kind_of
 from issun.study import Study
 from issun.study.images import study_images
 
@@ -46,6 +48,8 @@ class ValidationPart:
 
 def is_study(path: Path) -> bool:
     """Return whether a file is a study rather than a model; what is neither is called a model, and refused as such."""
+    if kind_of(path, IssunError) != "file":
+        return path.suffix == ".sqlite"
     try:
         with path.open("rb") as file:
             return file.read(16) == b"SQLite format 3\0"
@@ -93,7 +97,7 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
         remarks.append(
             f"{dataset.name} is not what the model was trained on ({model.about['data']}); it is checked on these images instead"
         )
-    if dataset.classes != model.classes:
+    if not same_names(dataset.classes, model.classes):
         raise ExportError(f"the classes of {dataset.name} are not those of the model: the model knows {', '.join(model.classes[:10])}")
     split = (None if remarks else _split_of(model, dataset)) or Split()
     _, indices = dataset.parts(split)
@@ -140,8 +144,8 @@ def _split_of(model: Model, dataset: Dataset) -> Split | None:
 
 def _is_there(place: str) -> bool:
     try:
-        return Path(place).is_file() or Path(place).is_dir()
-    except (OSError, ValueError):
+        return kind_of(place, DataError) in ("file", "folder")
+    except DataError:
         return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -94,6 +95,8 @@ class Dataset:
             )
         if len(set(self.classes)) < len(self.classes):
             raise DataError(f"{self.name}: the class names {self.classes} must differ from each other")
+        if len({unicodedata.normalize("NFC", name) for name in self.classes}) < len(self.classes):
+            raise DataError(f"{self.name}: some class names of {self.classes} differ only in how Unicode writes them; make them one")
         for part in ("", "test_"):
             images = _checked_images(getattr(self, f"{part}images"), f"{self.name}: `{part}images`")
             labels = _checked_labels(getattr(self, f"{part}labels"), len(images), self.classes, f"{self.name}: `{part}labels`")

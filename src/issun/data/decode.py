@@ -7,6 +7,8 @@ Files of more than 8 bits are "deep": what their numbers mean depends on the num
 from __future__ import annotations
 
 import logging
+import os
+import stat
 import sys
 import warnings
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from issun.data.depth import FLOATS, NOMINAL, SIXTEEN, WHOLE, Deep, figure, own_white, scaled
 from issun.errors import DataError
+from issun.paths import OTHER
 
 #: What a picture may be; formats that start other programs (EPS) are not among them.
 PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
@@ -161,6 +164,8 @@ def _opened(path: str, rawmode: str = "") -> Iterator[Image.Image]:
         How Pillow is told that the pixels lie in the file, where it shall not be what the file says.
     """
     try:
+        if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):  # noqa: PTH116 - a pipe would be waited for
+            raise OSError(f"it is {OTHER}")
         with Image.open(path, formats=PICTURE_FORMATS) as picture:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and picture.width * picture.height > limit:  # Pillow only warns up to twice the limit

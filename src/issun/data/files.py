@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.data.class_names import merged_note, one_form
 from issun.data.dataset import Dataset, Split
 from issun.data.depth import check_range, depth_note, full, scaled
 from issun.data.npy import BELIEVED_BYTES, Array, blocks, opened
 from issun.data.spellings import listed, spelling, validation_spelling
 from issun.errors import DataError
+from issun.paths import check_file
 
 #: Where data has no test part, this stratified fifth of it becomes one: the same images each time.
 TEST_PART = Split(0.2, seed=20)
@@ -49,8 +51,7 @@ def load_npz(path: Path, name: str, range: float | None = None) -> Dataset:
         Names the file, the array and what is wrong with it.
     """
     check_range(range)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise DataError(f"{path} cannot be read: it is no file")  # but a pipe, which would be waited for
+    check_file(path, DataError, "give the path of an .npz archive")
     try:
         with zipfile.ZipFile(path) as archive:
             return _read(archive, path, name, range)
@@ -69,7 +70,7 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None) 
     notes: list[str] = []
     numbers = _Numbers(range)
     given = [names for names in (validation, test) if names]
-    (labels, *others), classes = numbered([_labels(archive, path, key) for _, key in ((x, y), *given)], path)
+    (labels, *others), classes = numbered([_labels(archive, path, key) for _, key in ((x, y), *given)], path, notes)
     if unread := keys - {x, y}.union(*given):
         notes.append(f"The archive also holds {listed(unread)}; not read.")
     aside = np.zeros(len(labels), np.bool_)
@@ -257,11 +258,19 @@ def _labels(archive: zipfile.ZipFile, path: Path, key: str) -> NDArray[Any]:
     return labels
 
 
-def numbered(parts: list[NDArray[Any]], path: Path) -> tuple[list[NDArray[np.int32]], tuple[str, ...]]:
-    """Number the classes in their natural order over all parts; return the numbers and the class names."""
+def numbered(parts: list[NDArray[Any]], path: Path, notes: list[str] | None = None) -> tuple[list[NDArray[np.int32]], tuple[str, ...]]:
+    """Number the classes in their natural order over all parts; return the numbers and the class names.
+
+    Names that differ only in how Unicode writes them are one class; `notes` gets a sentence about them.
+    """
     if len({part.dtype.kind == "U" for part in parts}) > 1:
         raise DataError(f"{path}: training and test labels must both be whole numbers or both be texts")
     found = [(values.tolist(), inverse) for values, inverse in (np.unique(part, return_inverse=True) for part in parts)]
+    if parts[0].dtype.kind == "U":
+        forms = one_form(value for values, _ in found for value in values)
+        found = [([forms[value] for value in values], inverse) for values, inverse in found]
+        if notes is not None:
+            notes += merged_note(forms)
     values = sorted(set().union(*(part for part, _ in found)))
     classes = tuple(str(value) for value in values)
     if len(values) < 2:

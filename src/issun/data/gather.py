@@ -51,6 +51,8 @@ class Listing(Protocol):
         How many files of each class should be images but cannot be read.
     depth : int
         How many folders at the beginning of a file's path are those of part and class.
+    notes : list of str
+        What is to be said of the names of classes.
     nothing, alone, remedy : str
         How the user is told that there are no images, that there is one class, that a class has no image.
     """
@@ -62,6 +64,7 @@ class Listing(Protocol):
     skipped: list[Skipped]
     broken: Counter[str]
     depth: int
+    notes: list[str]
     nothing: str
     alone: str
     remedy: str
@@ -158,7 +161,7 @@ def _read(
         train, test = (part._replace(images=np.ascontiguousarray(part.images[..., :1])) for part in (train, test))
     shape_notes += colour_notes(int(np.count_nonzero(grey)), len(grey), channels, train.seemed + test.seemed) + deep_notes
     _check_classes(train.labels[: len(train.labels) - train.validation], classes, where, broken)
-    notes = []
+    notes = list(listing.notes)
     if given_test := len(test.labels) > 0:
         notes += absent_notes(test.labels, names, "test")
     else:

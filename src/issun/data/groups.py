@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 
+from issun.data.class_names import composed
 from issun.data.dataset import Dataset
 from issun.errors import DataError
 
@@ -20,7 +21,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what may mean something else in later versions of Python
-            return re.compile(pattern)
+            return re.compile(composed(pattern))  # file names are looked at in this form, too
     except (re.error, RecursionError, OverflowError) as error:
         raise DataError(
             f"`groups` (={pattern}) is no regular expression: {error}; an example is '^([^_]+)_', which takes what stands before the "
@@ -45,7 +46,7 @@ def group_names(files: Sequence[str], pattern: re.Pattern[str], depth: int) -> t
     tuple of str
         Empty names for files in which nothing (or an empty text) is found.
     """
-    found = [pattern.search(file.split("/", depth)[-1]) for file in files]
+    found = [pattern.search(composed(file.split("/", depth)[-1])) for file in files]
     which = 1 if pattern.groups else 0
     return tuple((match[which] or "") if match else "" for match in found)
 

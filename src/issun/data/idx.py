@@ -22,6 +22,7 @@ from issun.data.files import TEST_PART, numbered, test_note
 from issun.data.memory import check_memory
 from issun.data.npy import BELIEVED_BYTES, BELIEVED_RATIO
 from issun.errors import DataError
+from issun.paths import check_file
 
 _NAME = re.compile(r"(.*?)[-_.]?(train|t10k|test)[-_.](images|labels)[-_.]idx[13][-_.]ubyte(\.gz)?", re.IGNORECASE)
 
@@ -139,8 +140,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     DataError
         Where the file cannot be read, is of another kind, or is not of the size that its header claims.
     """
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path} is no file")
+    check_file(path, DataError, "give the path of an IDX file")
     try:
         with path.open("rb") as plain:
             size = os.fstat(plain.fileno()).st_size

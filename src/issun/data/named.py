@@ -24,6 +24,7 @@ from issun.data.sources import MNIST_UNPACKED, SOURCES
 from issun.data.table import ENDINGS, load_table
 from issun.data.tree import readable
 from issun.errors import DataError, DownloadError
+from issun.paths import kind_of, shown
 
 
 @dataclass(frozen=True)
@@ -93,19 +94,16 @@ def load(
     DataError
         Where the name is not known, the file is not found or cannot be used, or nothing can be downloaded.
     """
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise DataError(f"--data-dir (={data_dir}) is no folder")
+    if data_dir is not None and kind_of(data_dir, DataError) != "folder":
+        raise DataError(f"--data-dir (={shown(data_dir)}) is no folder")
     name, path = str(data), Path(data)
-    try:
-        path.exists()
-    except OSError as error:  # names that are too long, folders that may not be entered
-        raise DataError(f"{name} cannot be read: {error.strerror or error}") from None
-    is_array = name in NAMES or not path.is_dir() or is_idx_folder(path) or cifar.is_cifar(path)
-    is_table = name not in NAMES and path.suffix.lower() in ENDINGS and path.exists() and not path.is_dir()
+    kind = kind_of(path, DataError)
+    is_array = name in NAMES or kind != "folder" or is_idx_folder(path) or cifar.is_cifar(path)
+    is_table = name not in NAMES and path.suffix.lower() in ENDINGS and kind not in (None, "folder")
     if is_table or not is_array:
         read = load_table if is_table else load_folder
         return read(path, readable(name), size=size, gray=gray, strict=strict, groups=groups, range=range, on_progress=on_progress)
-    is_there = name in NAMES or path.exists()
+    is_there = name in NAMES or kind is not None
     check_range(range)
     if is_there and strict:
         raise DataError(f"--strict is for images that are files (a folder or a .csv table), but {name} is none")
@@ -116,22 +114,22 @@ def load(
 
 def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range: float | None) -> Dataset:
     """Load images that are no files: those of a name, or of an archive or folder of arrays."""
-    known = name in NAMES or is_idx_folder(path) or cifar.is_cifar(path)
-    if known:
-        dataset = (
-            _digits()
-            if name == "digits"
-            else _named(name, data_dir)
-            if name in _FILES
-            else load_idx(path, name)
-            if is_idx_folder(path)
-            else cifar.load_cifar(path, name)
-        )
-        if range is not None and dataset.range is None:
-            dataset = dataclasses.replace(dataset, notes=(*dataset.notes, "The images have 8 bits: --range changes nothing."))
-        return dataset
-    if path.exists() or path.suffix or len(path.parts) > 1 or name.endswith(("/", os.sep)):
-        if not path.exists():
+    bytes_alone = None
+    if name == "digits":
+        bytes_alone = _digits()
+    elif name in _FILES:
+        bytes_alone = _named(name, data_dir)
+    elif is_idx_folder(path):
+        bytes_alone = load_idx(path, name)
+    elif cifar.is_cifar(path):
+        bytes_alone = cifar.load_cifar(path, name)
+    if bytes_alone is not None:
+        if range is None or bytes_alone.range is not None:
+            return bytes_alone
+        return dataclasses.replace(bytes_alone, notes=(*bytes_alone.notes, "The images have 8 bits: --range changes nothing."))
+    kind = kind_of(path, DataError)
+    if kind is not None or path.suffix or len(path.parts) > 1 or name.endswith(("/", os.sep)):
+        if kind is None:
             raise DataError(
                 f"{path}: there is no such file; give the path of an .npz file, of a folder of IDX files, of a folder of images or of a "
                 f".csv table of files and labels, or one of the names {', '.join(NAMES)}"

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from issun.data.class_names import other_forms
 from issun.data.dataset import Dataset, Split
+from issun.data.tree import natural
 from issun.errors import DataError
 
 #: What such a data set says of itself.
@@ -43,22 +45,24 @@ def watched_on_test(dataset: Dataset) -> Dataset:
 
 
 def matching(dataset: Dataset, fingerprint: str) -> Dataset:
-    """Return the data that a study is about: the data set as it is, or as `watched_on_test` makes it.
+    """Return the data that a study is about: the data set as it is, or as `watched_on_test` makes it; its class names in the study's form.
 
     Raises
     ------
     DataError
         Where neither has that fingerprint.
     """
-    if dataset.fingerprint == fingerprint:
-        return dataset
+    for form in (dataset, *other_forms(dataset, natural)):
+        if form.fingerprint == fingerprint:
+            return form
+        published = watched_on_test(form)
+        if published.fingerprint == fingerprint:
+            return published
     published = watched_on_test(dataset)
-    if published.fingerprint != fingerprint:
-        raise DataError(
-            f"{dataset.name} has the fingerprint {dataset.fingerprint} ({published.fingerprint} as published), and {fingerprint} is "
-            f"needed: these are other images"
-        )
-    return published
+    raise DataError(
+        f"{dataset.name} has the fingerprint {dataset.fingerprint} ({published.fingerprint} as published), and {fingerprint} is "
+        f"needed: these are other images"
+    )
 
 
 def smaller(dataset: Dataset, train: int, test: int) -> Dataset:

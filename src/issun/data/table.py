@@ -6,17 +6,21 @@ import csv
 import io
 import itertools
 import os
+import re
 import stat
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from issun.data.class_names import composed, merged_note, one_form
 from issun.data.dataset import Dataset, Skipped
 from issun.data.gather import gathered
 from issun.data.shapes import check_size
 from issun.data.tree import MISSING, PARTS, Found, natural, readable
 from issun.errors import DataError
+from issun.paths import read_text
 
 #: What the columns may be called, in any case.
 FILE_COLUMNS = ("file", "files", "filename", "file_name", "filepath", "file_path", "path", "image", "image_path", "img", "image_name")
@@ -49,7 +53,8 @@ def load_table(
         UTF-8 text, with or without a byte order mark; cells are separated by commas, semicolons or tabs and may be quoted. The first row
         may name the columns: one of `FILE_COLUMNS`, one of `LABEL_COLUMNS`, and maybe one of `PART_COLUMNS` (train, validation, test and
         other usual words); other columns are not read. Without such a row the first column is the file, the second the label, a third
-        the part. Paths are relative to the table's folder. Labels are any text; the classes are in their natural order.
+        the part; a first row that is neither is refused. A line ``sep=;`` before all others, for Excel, names the delimiter. Paths are
+        relative to the table's folder. Labels are any text; the classes are in their natural order.
     name, size, gray, strict, range, on_progress
         As of `issun.data.folder.load_folder`; files that are missing count as images that cannot be read.
     groups : str, optional
@@ -101,32 +106,23 @@ class Table:
         self.remedy = "mend the paths, or leave the class out"
         self._where = readable(str(path))
         self._first: dict[tuple[str, str, str], int] = {}
-        lines = self._lines(path)
-        delimiter, columns = self._layout(lines)
+        lines, delimiters = _lines(path)
+        delimiter, columns = self._layout(lines, delimiters)
         rows = enumerate(self._rows(lines, delimiter))
         for index, (line, row) in rows:
             if index or not columns.named:
                 self._add(line, row, columns)
         if not self._first and not self.skipped:
             raise DataError(f"{self._where} holds no rows; write a file and its label in each")
+        forms = one_form(self.folders)
+        self.notes = merged_note(forms, readable)
+        if self.notes:
+            self.folders = {label: [] for label in dict.fromkeys(forms[name] for name in self.folders)}
+            self.found = [file._replace(folder=forms[file.folder]) for file in self.found]
+            self.broken = Counter([forms[label] for label in self.broken.elements()])
         order = {part: place for place, part in enumerate(PARTS)}
         rank = {label: place for place, label in enumerate(sorted(self.folders, key=natural))}
         self.found.sort(key=lambda file: (order[file.part], rank[file.folder]))  # within a class, as in the table
-
-    def _lines(self, path: Path) -> list[str]:
-        try:
-            if not path.is_file():
-                raise DataError(f"{self._where} cannot be read: it is no file")
-            if path.stat().st_size > _MOST_BYTES:
-                raise DataError(f"{self._where} has {path.stat().st_size:,} bytes, which no table of files has")
-            content = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{self._where} cannot be read: {error.strerror or error}") from None
-        try:
-            return list(io.StringIO(content.decode("utf-8-sig"), newline=""))
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise DataError(f"{self._where} is no UTF-8 text (line {line}); save it as CSV in UTF-8") from None
 
     def _rows(self, lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
         """Yield each row that is not empty, its cells without blanks around them, and the number of its last line."""
@@ -141,16 +137,17 @@ class Table:
                 f'{self._where}, line {reader.line_num}: {error}; a cell with quotes in it is written "like ""this"""'
             ) from None
 
-    def _layout(self, lines: list[str]) -> tuple[str, _Columns]:
+    def _layout(self, lines: list[str], delimiters: str) -> tuple[str, _Columns]:
         """Return delimiter and columns: those with which the first rows name most files, else have the likeliest form."""
-        best: tuple[tuple[int, bool, bool], str, list[list[str]]] | None = None
+        best: tuple[tuple[int, bool, bool], str, list[tuple[int, list[str]]]] | None = None
         problem: DataError | None = None
-        for delimiter in ",;\t":
+        for delimiter in delimiters:
             try:
-                rows = [row for _, row in itertools.islice(self._rows(lines, delimiter), _SAMPLE)]
+                numbered = list(itertools.islice(self._rows(lines, delimiter), _SAMPLE))
             except DataError as error:
                 problem = problem or error
                 continue
+            rows = [row for _, row in numbered]
             if not rows or max(map(len, rows)) < 2:
                 continue
             named = self._named(rows[0])
@@ -158,14 +155,16 @@ class Table:
             there = sum(len(row) > place and not isinstance(self._about(row[place])[1], str) for row in rows)
             rating = (there, bool(named and named.label >= 0), len({len(row) for row in rows}) == 1)
             if best is None or rating > best[0]:
-                best = rating, delimiter, rows
+                best = rating, delimiter, numbered
         if best is None:
             if problem is not None:
                 raise problem
             raise DataError(f"{self._where} has no two columns; write a file and its label in each row, with a comma between them")
-        _, delimiter, rows = best
+        _, delimiter, numbered = best
+        rows = [row for _, row in numbered]
         first, columns = rows[0], self._named(rows[0])
         if columns is None:
+            self._check_first(numbered)
             width = Counter(len(row) for row in rows if len(row) > 1).most_common(1)[0][0]
             if width > 3:
                 raise DataError(
@@ -177,6 +176,20 @@ class Table:
             if column < 0:
                 raise DataError(f"{self._where} has the columns {', '.join(first)}; call that of the {what} {names[0]}")
         return delimiter, columns
+
+    def _check_first(self, numbered: list[tuple[int, list[str]]]) -> None:
+        """Refuse a first row that names no column and is not like the others: it would become a class of its own."""
+        line, first = numbered[0]
+        others = [row for _, row in numbered[1:]]
+        file, label = first[0], first[1] if len(first) > 1 else ""
+        is_picture = bool(re.search(r"\.[A-Za-z0-9]{2,4}$", file)) or not isinstance(self._about(file)[1], str)
+        if label and (is_picture or any(len(row) > 1 and row[1] == label for row in others)):
+            return
+        row = readable(", ".join(cell for cell in first if cell))[:100]
+        raise DataError(
+            f"{self._where}, line {line}: the first row ({row}) names no columns that issun knows, and no file with a label; if it names "
+            f"the columns, call them {FILE_COLUMNS[0]} and {LABEL_COLUMNS[0]}, else remove it"
+        )
 
     def _named(self, first: list[str]) -> _Columns | None:
         """Return the columns that the first row names, with -1 for those that it does not; None where it is a row like the others."""
@@ -195,8 +208,10 @@ class Table:
 
     def _about(self, file: str) -> tuple[str, os.stat_result | str]:
         """Return a file's path, and what the system says of it, or why it says nothing."""
-        spellings = [file, file.replace("\\", "/")] if "\\" in file else [file]
-        for spelling in spellings:
+        spellings = [file, file.replace("\\", "/")]
+        if not file.isascii():  # the table and the disk may write one name in two forms
+            spellings += [unicodedata.normalize(form, spelling) for form in ("NFC", "NFD") for spelling in spellings]
+        for spelling in dict.fromkeys(spellings):
             try:
                 return spelling, (self.root / spelling).stat()
             except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a NUL in it
@@ -216,15 +231,14 @@ class Table:
             self._skip(file or f"line {line}", f"has no {'label' if file else 'file'} (line {line})")
             return
         self.folders.setdefault(label, [])
-        first = self._first.setdefault((file, label, part), line)
+        first = self._first.setdefault((file, composed(label), part), line)
         if first != line:
             self._skip(file, f"is named in line {line} as in line {first}", unreadable=False)
             return
         path, about = self._about(file)
         if isinstance(about, str):
             self.broken[label] += 1
-            hint = "" if columns.named or self.found else "; if it is the name of a column, call the columns file and label"
-            self._skip(file, f"{about} (line {line}){hint}")
+            self._skip(file, f"{about} (line {line})")
         elif not stat.S_ISREG(about.st_mode):
             self.broken[label] += 1
             self._skip(file, f"is no regular file (line {line})")
@@ -243,3 +257,11 @@ class Table:
 
     def _skip(self, path: str, reason: str, unreadable: bool = True) -> None:
         self.skipped.append(Skipped(readable(path), reason, unreadable))
+
+
+def _lines(path: Path) -> tuple[list[str], str]:
+    """Return the lines of a table, and the delimiters that it may have: the one that a line for Excel names, else all."""
+    lines = list(io.StringIO(read_text(path, DataError, "give the path of a table of files and labels", most=_MOST_BYTES), newline=""))
+    if lines and (named := re.fullmatch(r'"?sep=(.)"?[;,\t]*\s*', lines[0])):
+        return ["\n", *lines[1:]], named[1]  # an empty line is no row, and the others keep their numbers
+    return lines, ",;\t"

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from issun.data.class_names import merged_note, one_form
 from issun.data.dataset import Skipped
 from issun.errors import DataError
 
@@ -69,6 +70,8 @@ class Tree:
         How many entries of each class cannot be opened.
     depth : int
         How many folders at the beginning of a file's path are those of part and class.
+    notes : list of str
+        What is to be said of the names of classes.
     nothing, alone, remedy : str
         For messages, see `issun.data.gather.Listing`.
 
@@ -109,6 +112,9 @@ class Tree:
                 below, files = self._entries(spelt)
                 self._skip(files, "stands in no class folder")
                 classes += [(part, Path(relative).name, relative) for relative in below]
+        forms = one_form(name for _, name, _ in classes)
+        self.notes = merged_note(forms, readable)
+        classes = [(part, forms[name], relative) for part, name, relative in classes]
         self.folders: dict[str, list[str]] = {}
         for _, name, relative in classes:
             self.folders.setdefault(name, []).append(relative)

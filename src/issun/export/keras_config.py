@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from issun.errors import ExportError
+from issun.paths import check_file
 
 #: The longest configuration that is read, in bytes; those of large models take some hundred thousand.
 LONGEST = 16 * 2**20
@@ -30,7 +31,7 @@ def configuration(model: Any) -> dict[str, Any]:
     """
     if isinstance(model, dict):
         found: Any = model
-    elif isinstance(model, str) and model.lstrip().startswith("{"):
+    elif isinstance(model, str) and model.lstrip("\ufeff \t\r\n").startswith("{"):
         found = _parsed(model, "the text")
     elif isinstance(model, str | os.PathLike):
         found = _from_file(Path(model))
@@ -44,6 +45,7 @@ def configuration(model: Any) -> dict[str, Any]:
 
 
 def _from_file(path: Path) -> Any:
+    check_file(path, ExportError, "give a .keras or .json file of a Keras model")
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -79,7 +81,7 @@ def _parsed(text: str | bytes, where: str) -> Any:
     if len(text) > LONGEST:
         raise ExportError(f"{where} is longer than {LONGEST:,} bytes: that is no network for issun")
     try:
-        return json.loads(text)
+        return json.loads(text.removeprefix("\ufeff") if isinstance(text, str) else text)
     except (ValueError, RecursionError) as error:
         problem = (str(error).splitlines() or [""])[0][:200]
         raise ExportError(f"{where} is no JSON of a Keras model ({problem})") from None

@@ -16,6 +16,7 @@ from issun.errors import ExportError
 from issun.export.check import Agreement, agrees
 from issun.export.formats import FORMATS, Format, format_for
 from issun.model import Model
+from issun.paths import check_new, kind_of, writing
 
 
 @dataclass(frozen=True)
@@ -76,17 +77,12 @@ def export_model(
     missing = list(dict.fromkeys(exporter.lacking(model.net)))
     if missing:
         raise ExportError(f"{chosen.title} has no word for {', '.join(f'`{layer}`' for layer in missing)}; choose another format with --to")
-    try:
-        with tempfile.TemporaryDirectory(prefix=".issun-export-", dir=target.parent) as folder:
-            written = exporter.write(model, Path(folder) / target.name, **options)
-            name = written.files[0].name
-            agreement = agrees(model, written.answers, images, labels, expected=written.expected, tolerance=written.tolerance, name=name)
-            size = sum(file.stat().st_size for file in written.files)
-            _moved(written.files, places)
-    except OSError as error:
-        raise ExportError(
-            f"{target} cannot be written ({error.strerror or error}); name a file in a folder that can be written to"
-        ) from None
+    with writing(target, ExportError), tempfile.TemporaryDirectory(prefix=".issun-export-", dir=target.parent) as folder:
+        written = exporter.write(model, Path(folder) / target.name, **options)
+        name = written.files[0].name
+        agreement = agrees(model, written.answers, images, labels, expected=written.expected, tolerance=written.tolerance, name=name)
+        size = sum(file.stat().st_size for file in written.files)
+        _moved(written.files, places)
     return Exported(tuple(places), size, agreement, written.facts)
 
 
@@ -99,7 +95,7 @@ def destination(path: str | os.PathLike[str], to: str) -> Path:
         Where the path is a folder or has the ending of another format.
     """
     path, suffixes = Path(path), FORMATS[to].suffixes
-    if path.is_dir() or not path.name:
+    if not path.name or kind_of(path, ExportError, "written") == "folder":
         raise ExportError(f"{path} is a folder: name a file in it, such as {path / ('model' + suffixes[0])}")
     if path.suffix in suffixes:
         return path.with_suffix(suffixes[0])
@@ -126,13 +122,9 @@ def check_places(target: Path, to: str, force: bool) -> list[Path]:
         Where the folder is missing, or something is there that may not be replaced.
     """
     places = [target.with_suffix(suffix) for suffix in FORMATS[to].suffixes]
-    parent = places[0].absolute().parent
-    if not parent.is_dir():
-        raise ExportError(f"{places[0]} cannot be written: there is no folder {parent}; make it first")
     for place in places:
-        if place.is_dir():
-            raise ExportError(f"{place} is a folder: choose another name")
-        if not force and (place.exists() or place.is_symlink()):
+        check_new(place, ExportError)
+        if not force and (kind_of(place, ExportError, "written") is not None or place.is_symlink()):
             raise ExportError(f"{place} is there already: choose another name, or replace it with --force (in Python `force=True`)")
     return places
 

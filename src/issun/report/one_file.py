@@ -9,18 +9,16 @@ were not escaped.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import html
 import json
-import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from issun.errors import IssunError
+from issun.paths import write_whole
 
 #: Where the page's parts are.
 ASSETS = Path(__file__).resolve().parent / "page"
@@ -102,19 +100,6 @@ def write_page(text: str, path: str | Path) -> int:
     IssunError
         Where it cannot be written.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     content = text.encode("utf-8")
-    try:
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise IssunError(f"{path} cannot be written ({error.strerror or error}): name a file in a folder that you can write to") from None
+    write_whole(path, content)
     return len(content)

@@ -10,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from issun.paths import writing
+
 #: Colours that people with any kind of colour vision tell apart (Okabe & Ito 2008, then Tol's "muted"), each with a marker of its own.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255", "#999933", "#4D4D4D")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
@@ -87,7 +89,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     ------
     ValueError
         Where the ending is another one.
-    OSError
+    IssunError
         Where the file cannot be written.
     """
     path = Path(path)
@@ -96,6 +98,6 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         raise ValueError(f"`path` (={path}) must end in {', '.join(FORMATS)}")
     # A date or a random number inside a file would make two runs of one command look different.
     dated = {".svg": "Date", ".pdf": "CreationDate"}
-    with matplotlib.rc_context({"svg.hashsalt": "issun"}):
+    with writing(path), matplotlib.rc_context({"svg.hashsalt": "issun"}):
         figure.savefig(path, dpi=160, metadata={dated[kind]: None} if kind in dated else {})
     return path

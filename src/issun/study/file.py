@@ -19,6 +19,7 @@ from issun.arch.knobs import KnobValues
 from issun.arch.notation import BoundFamily, bind_arguments
 from issun.arch.tokens import nearest
 from issun.errors import IssunError, StudyFileError
+from issun.paths import read_text
 from issun.recipe import Recipe
 from issun.study import toml_lines
 from issun.study.head_entries import HeadEntry, HeadProblem, HeadTable, head_entry
@@ -29,6 +30,9 @@ DRAWINGS = ("frontier", "curves", "scatter", "heatmap", "confusion", "gallery", 
 Drawing = Literal["frontier", "curves", "scatter", "heatmap", "confusion", "gallery", "heads", "projection"]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+#: The largest study file in bytes; a long one has some thousands.
+_MOST_BYTES = 16 * 2**20
+
 _Seeds = int | list[int]
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -188,11 +192,8 @@ def read_study_file(path: str | Path) -> StudyFile:
         the caret where the notation has one.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise StudyFileError(f"{path}: cannot be read ({reason}): give the path of a study file, such as studies/shrink.toml") from None
+    text = read_text(path, StudyFileError, "give the path of a study file, such as studies/shrink.toml", most=_MOST_BYTES)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from issun.errors import StudyBusyError, StudyError, StudyVersionError
+from issun.paths import kind_of, shown
 
 #: "isSt" as four bytes in the header of the file: this is an issun study.
 APPLICATION_ID = 0x69735374
@@ -242,9 +243,10 @@ def check_is_study(path: Path) -> None:
     ------
     StudyError, StudyVersionError
     """
-    if not path.exists():
-        raise StudyError(f"there is no study at `{path}`: check the path, or make one with `issun sweep`")
-    if not path.is_file():
+    kind = kind_of(path, StudyError)
+    if kind is None:
+        raise StudyError(f"there is no study at `{shown(path)}`: check the path, or make one with `issun sweep`")
+    if kind != "file":
         raise StudyError(f"`{path}` is no file: a study is one SQLite file")
     no_study = StudyError(f"`{path}` is no issun study; it was left as it is: give another path")
     try:

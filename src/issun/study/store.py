@@ -25,6 +25,7 @@ from issun.data.shapes import unlike
 from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
+from issun.paths import check_new, resolved
 from issun.study.checks import check_history, check_rows, wrong_row
 from issun.study.lock import WriterLock
 from issun.study.place import Place
@@ -72,11 +73,8 @@ class Store:
     """
 
     def __init__(self, path: str | Path, data: DataFacts) -> None:
-        self.path = Path(path).expanduser().resolve()
-        if self.path.is_dir():
-            raise StudyError(f"`{self.path}` is a folder: give the path of a file in it")
-        if not self.path.parent.is_dir():
-            raise StudyError(f"the folder `{self.path.parent}` does not exist: create it, or give another path")
+        self.path = resolved(path, StudyError)
+        check_new(self.path, StudyError)
         self._run: int | None = None
         self._loss: str | None = None
         self._lock = WriterLock(self.path)

@@ -20,8 +20,9 @@ from issun.arch.notation import parse_network
 from issun.data.depth import range_fact
 from issun.data.split import Split, StoredSplit, validation_mark
 from issun.engine.protocol import Scaling
-from issun.errors import IssunError, NetworkError, NotationError, SelectionError
+from issun.errors import IssunError, NetworkError, NotationError, SelectionError, StudyError
 from issun.model import Model
+from issun.paths import resolved
 from issun.show import frontier_figure, save_figure
 from issun.study import frontier as choose
 from issun.study.checks import check_history, check_rows, classes_of, missing_row, scaling_of, weights_of, wrong_row
@@ -82,7 +83,7 @@ class Study(Views):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().resolve()
+        self.path = resolved(path, StudyError)
         check_is_study(self.path)
         with self._reading() as connection:
             check_whole(connection, self.path)

@@ -1,0 +1,186 @@
+"""Which paths may be read and written? The one place where paths that people give are looked at, before anything is opened.
+
+What the system answers (no permission, a name that is too long, a pipe that would be waited for) becomes an error of the caller's kind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from issun.errors import IssunError
+
+#: What is no file and no folder.
+OTHER = "no regular file (but a pipe, a socket or a device)"
+
+#: The longest path that a message shows whole.
+_LONGEST = 160
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path for a message: of one that is very long, the beginning and the end."""
+    text = os.fspath(path)
+    return text if len(text) <= _LONGEST else f"{text[:80]}…{text[-60:]}"
+
+
+def looked_at(path: str | os.PathLike[str], error: type[IssunError], wish: str = "read") -> os.stat_result | None:
+    """Return what the system says of a path, links followed; None where nothing is there. `wish` is what is meant to be done with it.
+
+    Raises
+    ------
+    IssunError
+        Of the kind `error`, where the path may not be looked at or cannot be one.
+    """
+    try:
+        return os.stat(path)  # noqa: PTH116 - of a text or a path
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as problem:
+        raise error(f"{shown(path)} cannot be {wish}: {problem.strerror or problem}; check the path and its folder") from None
+    except ValueError:  # a NUL in it, or signs that no file name holds
+        raise error(_no_path(path)) from None
+
+
+def resolved(path: str | os.PathLike[str], error: type[IssunError]) -> Path:
+    """Return a path from the root, links and ``~`` resolved; nothing need be there.
+
+    Raises
+    ------
+    IssunError
+        Of the kind `error`, where it cannot be one.
+    """
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError) as problem:  # the latter for links in a circle and for a user that nobody knows
+        raise error(f"{shown(path)} cannot be read: {getattr(problem, 'strerror', None) or problem}; check the path") from None
+    except ValueError:
+        raise error(_no_path(path)) from None
+
+
+def _no_path(path: str | os.PathLike[str]) -> str:
+    return f"{os.fspath(path)!r:.200} can be no path: it holds signs that no file name has"
+
+
+def kind_of(path: str | os.PathLike[str], error: type[IssunError], wish: str = "read") -> Literal["file", "folder", "other"] | None:
+    """Return whether a path is a regular file, a folder, something else, or nothing that is there.
+
+    Raises
+    ------
+    IssunError
+        As of `looked_at`.
+    """
+    about = looked_at(path, error, wish)
+    if about is None:
+        return None
+    return "file" if stat.S_ISREG(about.st_mode) else "folder" if stat.S_ISDIR(about.st_mode) else "other"
+
+
+def check_file(path: str | os.PathLike[str], error: type[IssunError], needed: str = "a file is needed") -> None:
+    """Refuse what is no regular file: opening a pipe would wait for whoever writes into it.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    error : type
+        Of the error that is raised.
+    needed : str
+        What to give instead, to end the message.
+    """
+    kind = kind_of(path, error)
+    if kind == "file":
+        return
+    reason = f"it is {OTHER}" if kind == "other" else os.strerror(errno.ENOENT if kind is None else errno.EISDIR)
+    raise error(f"{shown(path)} cannot be read: {reason}; {needed}")
+
+
+def check_new(path: str | os.PathLike[str], error: type[IssunError] = IssunError, option: str = "") -> None:
+    """Refuse a place where no file can be written, before the work that it is for.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A file there may be replaced.
+    error : type
+        Of the error that is raised.
+    option : str
+        The option that names it, for the message.
+    """
+    path = Path(path)
+    what = f"{option} (={shown(path)})" if option else shown(path)
+    kind = kind_of(path, error, "written")
+    if kind in ("folder", "other") or not path.name:
+        raise error(f"{what} cannot be written: it is {OTHER if kind == 'other' else 'a folder'}; name a file")
+    parent = path.absolute().parent
+    if kind_of(parent, error, "written") != "folder":
+        raise error(f"{what} cannot be written: there is no folder {shown(parent)}; make it first")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise error(f"{what} cannot be written: {os.strerror(errno.EACCES)} for the folder {shown(parent)}; name another one")
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str], error: type[IssunError] = IssunError) -> Iterator[None]:
+    """Within, what the system says against writing a file becomes an error of issun that names the file."""
+    try:
+        yield
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise error(f"{shown(path)} cannot be written ({reason}); name a file in a folder that can be written to") from None
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes, error: type[IssunError] = IssunError) -> None:
+    """Write a file, whole or not at all.
+
+    Raises
+    ------
+    IssunError
+        Of the kind `error`, where it cannot be written.
+    """
+    check_new(path, error)
+    partial = Path(path).with_name(f".issun-{secrets.token_hex(6)}")  # no longer than the shortest limit of a name
+    with writing(path, error):
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+
+def read_text(path: str | os.PathLike[str], error: type[IssunError], needed: str = "a file is needed", most: int | None = None) -> str:
+    """Return the text of a file in UTF-8, with or without a byte order mark, line ends as they are.
+
+    Parameters
+    ----------
+    path, error, needed
+        As of `check_file`.
+    most : int, optional
+        The largest size in bytes.
+
+    Raises
+    ------
+    IssunError
+        Of the kind `error`, where it is no regular file, cannot be read, is too large or is no UTF-8.
+    """
+    check_file(path, error, needed)
+    try:
+        size = os.stat(path).st_size  # noqa: PTH116
+        if most is not None and size > most:
+            raise error(f"{shown(path)} has {size:,} bytes, and {most:,} is the most that such a file has; {needed}")
+        content = Path(path).read_bytes()
+    except OSError as problem:
+        raise error(f"{shown(path)} cannot be read: {problem.strerror or problem}; {needed}") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = content.count(b"\n", 0, problem.start) + 1
+        kind = "is UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else f"is no UTF-8 text (line {line})"
+        raise error(f"{shown(path)} {kind}: save it in UTF-8") from None
