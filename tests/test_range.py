@@ -145,7 +145,7 @@ def test_arrays_of_larger_numbers_need_a_range(tmp_path: Path, kind: str) -> Non
     exact = numbers(3, 4095, "int64") * 255 / 4095
     assert np.array_equal(dataset.images[3, ..., 0], np.rint(exact) if kind.startswith("float") else np.floor(exact))
     assert dataset.range == 4095
-    with pytest.raises(DataError, match=r"holds numbers from 0 to 4095; with --range 4000 they must lie between 0 and that"):
+    with pytest.raises(DataError, match=r"holds numbers from 0 to 4,095; with --range 4000 they must lie between 0 and that"):
         load(path, range=4000)
     mixed = write_arrays(tmp_path / "mixed.npz", 255, kind, test="uint8")
     with pytest.raises(DataError, match=r"one has 8 bits, the other more"):

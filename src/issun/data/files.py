@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from issun.data.class_names import merged_note, one_form
 from issun.data.dataset import Dataset, Split
-from issun.data.depth import check_range, depth_note, full, scaled
+from issun.data.depth import check_range, depth_note, figure, full, scaled
 from issun.data.npy import BELIEVED_BYTES, Array, blocks, opened
 from issun.data.spellings import listed, spelling, validation_spelling
 from issun.errors import DataError
@@ -214,7 +214,8 @@ class _Numbers:
             raise DataError(f"{where} holds values that are no finite numbers (NaN or infinity); remove those images or mend them")
         if self.range is not None and block.dtype.itemsize > 1:
             if low < 0 or high > self.range:
-                raise DataError(f"{where} holds numbers from {low} to {high}; with --range {self.range} they must lie between 0 and that")
+                found = f"{figure(float(low))} to {figure(float(high))}"
+                raise DataError(f"{where} holds numbers from {found}; with --range {self.range} they must lie between 0 and that")
             return scaled(block, self.range)
         if floats:
             if low < 0 or high > 1:
