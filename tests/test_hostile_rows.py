@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,14 +13,12 @@ from typing import Any
 
 import pytest
 
-from cli_runner import Issun
-from issun.errors import StudyError
 from issun.study.file import read_study_file
 from issun.study.heads import run_heads
 from issun.study.parts import prepare, run_part
 from issun.study.store import Store
 from issun.study.study import Study
-from small_study import run_small, small_plan
+from small_study import small_plan
 
 FILE = """\
 title = "Small"
@@ -122,7 +118,7 @@ MEANT = re.compile(
 
 def told(message: str, table: str) -> bool:
     """Whether a message says which table and row is wrong."""
-    return bool(re.search(rf"is damaged \(table \w+(, row | has no row )", message))
+    return bool(re.search(r"is damaged \(table \w+(, row | has no row )", message))
 
 
 def in_process(path: Path) -> Iterator[tuple[str, Any]]:

@@ -331,7 +331,8 @@ def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: 
         named_data = str(images) in NAMES and not path.exists()
         if not named_data and path.suffix.lower() != ".npz" and not (path.is_dir() and (is_idx_folder(path) or cifar.is_cifar(path))):
             return None
-        images = load_as(images, None, model.net.input, white)
+        height, width, channels = model.net.input
+        images = load_as(images, None, (height, width, channels), white)
     if not isinstance(images, Dataset):
         return None
     for part in (images.images, images.test_images):

@@ -208,7 +208,7 @@ def check_rows(connection: sqlite3.Connection, path: Path) -> DataFacts:
         version = version_of(connection)
         there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
         for table, (key, columns) in _TABLES.items():
-            # What lacks is told of where it is read. Histories are by far the most rows: all but their last are looked at where one is read.
+            # What lacks is told of where it is read. Histories have by far the most rows: they are looked at where one is read.
             if table in there and table != "epochs":
                 _check_table(connection, path, table, key, [column for column in columns if column.since <= version])
         return _Contents(connection, path).check()
