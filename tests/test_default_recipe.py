@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import issun
+from cli_runner import Issun
 from issun import ConvFeatures
 from issun.arch.notation import parse_network
 from issun.data.dataset import Split
@@ -52,3 +54,15 @@ def test_no_seed_stays_at_chance_on_bright_images(network: str) -> None:
     recipe = Recipe.for_images(len(train), epochs=12)
     reached = [train_network(net, recipe, data, seed=seed).history[-1].train_accuracy for seed in range(SEEDS)]
     assert min(reached) > 0.2  # guessing gives 0.1
+
+
+def test_a_study_of_an_older_default_says_how_to_go_on_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    sweep = ("sweep", "digits", "conv 1, pool, dense", "--epochs", "1", "--seeds", "2", "--no-plot", "--study", "old.sqlite")
+    issun.succeeds(*sweep, "--scaling", "unit")
+    told = " ".join(issun.run(*sweep).err.split())
+    assert "old.sqlite holds 2 trials of these networks that an older default trained: add --scaling unit to go on with them" in told
+    for asked in ("standard", "unit"):  # what is asked for is meant
+        assert "older default" not in issun.run(*sweep, "--scaling", asked).err

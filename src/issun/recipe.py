@@ -61,6 +61,9 @@ USUAL_SCALING: InputScaling = "standard"
 #: The same, with the usual schedule.
 USUAL_WARMUP = 0.1
 
+#: Settings whose values in `Recipe.for_images` have changed since the first version.
+CHANGED_DEFAULTS = ("scaling", "warmup")
+
 #: The settings of the first version: what identifies a recipe names them always, all others only where they differ from their defaults.
 FIRST_SETTINGS = (
     *("scaling", "initializer", "optimizer", "learning_rate", "schedule", "batch_size", "epochs"),

@@ -68,7 +68,7 @@ def sweep(
     from issun.cli.output import remark_on
     from issun.cli.progress import SweepView
     from issun.cli.report import Report, Wishes
-    from issun.study import DataFacts, Store, Study, default_path, make_plan, run
+    from issun.study import DataFacts, Store, Study, default_path, make_plan, run, trained_before
     from issun.study.frontier import networks_frame
     from issun.study.store import recipe_id
 
@@ -111,6 +111,8 @@ def sweep(
         return
     for remark in (*dataset.notes, *(f"left out: {problem.reason}" for problem in plan.infeasible), plan_text(plan)):
         remark_on(remark)
+    if before := trained_before(path, plan, settings):
+        remark_on(before)
     with Store(path, DataFacts.of(dataset)) as store, SweepView() as view:
         run(plan, dataset, store, threads=threads, on_progress=view, command=shlex.join(["issun", *sys.argv[1:]]))
     result = Study(path)

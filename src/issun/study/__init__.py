@@ -7,7 +7,7 @@ from issun.study.progress import Progress, Running
 from issun.study.run import run
 from issun.study.store import Store
 from issun.study.study import Study
-from issun.study.sweep import default_path, make_plan, sweep
+from issun.study.sweep import default_path, make_plan, sweep, trained_before
 
 __all__ = [
     "DataFacts",
@@ -25,4 +25,5 @@ __all__ = [
     "plan",
     "run",
     "sweep",
+    "trained_before",
 ]

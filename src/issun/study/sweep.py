@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from issun.arch.notation import bind_arguments
 from issun.data.dataset import Dataset, Split
 from issun.data.named import loaded
 from issun.errors import RecipeError
-from issun.recipe import Recipe
+from issun.recipe import CHANGED_DEFAULTS, Recipe
 from issun.study.plan import DataFacts, Plan, plan
 from issun.study.progress import Progress
 from issun.study.run import run
@@ -124,6 +124,47 @@ def make_plan(
             raise RecipeError(f"`seeds` (={seeds}) must be how many seeds to train with, from 1 to 10,000, or a list of them")
         seeds = range(seeds)
     return plan(bind_arguments(list(arguments), zipped=zipped), dataset, full, split, seeds)
+
+
+def trained_before(path: Path, plan: Plan, given: Collection[str]) -> str:
+    """Return a sentence where a study holds trials of these networks that an older default recipe trained; mostly nothing.
+
+    Parameters
+    ----------
+    path : Path
+        The study, which need not be there yet.
+    plan : Plan
+        What is to be trained.
+    given : collection of str
+        The settings of the recipe that were asked for: what differs in them was meant.
+
+    Raises
+    ------
+    StudyError
+        When there is a file and it is no study, or damaged.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        return ""
+    study = Study(path)
+    today = plan.recipe.model_dump()
+    older = {}
+    for key, settings in study.about["recipes"].items():
+        theirs = Recipe(**settings).model_dump()
+        other = {name: theirs[name] for name in today if theirs[name] != today[name]}
+        if other and set(other) <= set(CHANGED_DEFAULTS) - set(given):
+            older[key] = other
+    trials = study.frame
+    same = trials["network_id"].isin({net.id for net in plan.networks}) & (trials["split"] == plan.split.id)
+    for key, other in older.items():
+        count = int((same & (trials["recipe_id"] == key)).sum())
+        if count:
+            options = " ".join(f"--{name} {value}" for name, value in other.items())
+            now = ", ".join(f"{name} {today[name]}" for name in other)
+            return (
+                f"{path.name} holds {count:,} trial{'' if count == 1 else 's'} of these networks that an older default trained: add "
+                f"{options} to go on with them. Without it the networks are trained anew, with {now}, and compared apart."
+            )
+    return ""
 
 
 def default_path(dataset: Dataset) -> Path:
