@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from cli_runner import Issun, write_small_digits
+from issun.model import Model
 
 NETWORK = "conv 4, pool, dense 6, dense"
 
@@ -181,3 +182,20 @@ def test_patches_that_cannot_be(issun: Issun, options: tuple[str, ...], words: s
     done = issun.run("features", "numbers.npz", NETWORK, *options)
     assert done.code == 2
     assert words in done.err
+
+
+def test_a_saved_model_of_other_classes_gives_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    write_small_digits(tmp_path / "ten.npz")
+    few = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "three.npz", x=few, y=np.arange(60) % 3)
+    np.savez(tmp_path / "larger.npz", x=np.zeros((60, 9, 8), np.uint8), y=np.arange(60) % 3)
+    issun.succeeds("train", "ten.npz", "conv 2, pool, dense", "--epochs", "1", "-o", "ten.safetensors")
+    out = issun.succeeds("features", "three.npz", "ten.safetensors", "--head", "ridge", "-o", "three.safetensors")
+    assert "ridge" in out
+    assert Model.load("three.safetensors").classes == ("0", "1", "2")
+    issun.succeeds("project", "three.npz", "ten.safetensors", "--method", "pca")
+    error = issun.fails("features", "larger.npz", "ten.safetensors", "--head", "ridge")
+    assert "is for images of 8x8x1, but those of larger.npz are 9x8x1" in error

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from cli_runner import Issun
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling
@@ -264,3 +266,29 @@ def test_tensors_that_cannot_be(tmp_path: Path, changes: dict[str, np.ndarray | 
                 tensors[name] = tensor
 
     refused(written(tmp_path / "m.safetensors", change), message)
+
+
+def test_names_that_nothing_can_print(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(save(as_tensors(NET, WEIGHTS), METADATA | {"issun.classes": r'["ant", "\ud800", "cat"]'}))
+    refused(path, "its class names must be texts, but some hold halves of signs")
+    with pytest.raises(ModelError, match=r"holds half of a sign .* rename the class"):
+        Model(NET, WEIGHTS, Scaling((1.0,), (0.0,)), ("ant", "\udcff", "cat")).save(path)
+    # A file's name may hold bytes that are no text: no reason to lose a training, nor to refuse an older model.
+    model(data="caf\udce9.npz (0123)").save(path)
+    assert Model.load(path).about == {"data": r"caf\udce9.npz (0123)"}
+    path.write_bytes(save(as_tensors(NET, WEIGHTS), METADATA | {"issun.about": r'{"data": "caf\udce9.npz"}'}))
+    assert Model.load(path).about == {"data": r"caf\udce9.npz"}
+
+
+def test_names_that_steer_a_terminal_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    classes = ("a\x1b[2J\x07", "b\x00", "c\nd\r\x9b")
+    Model(NET, WEIGHTS, Scaling((1 / 50,), (-1.0,)), classes).save(tmp_path / "m.safetensors")
+    Image.fromarray(np.zeros((6, 5), np.uint8)).save(tmp_path / "a.png")
+    out = issun.succeeds("predict", "m.safetensors", "a.png")
+    assert r"a\x1b[2J" in out
+    assert r"b\x00" in out
+    assert not set(out) & {"\x1b", "\x00", "\x07", "\x9b"}
+    (answer,) = issun.answers("predict", "m.safetensors", "a.png")["images"]
+    assert {entry["class"] for entry in answer["classes"]} == set(classes)

@@ -20,6 +20,7 @@ from issun import ConvFeatures, ConvNetClassifier, IssunError, Model, Recipe
 from issun.arch.notation import parse_network
 from issun.engine import Scaling
 from issun.engine.weights import initialised
+from issun.errors import EstimatorError
 from issun.sklearn.images import as_pixels, fitted_range, squarest_first
 
 IMAGES, LABELS = digits()
@@ -175,3 +176,63 @@ def test_other_images_than_those_of_fit() -> None:
         made.predict(IMAGES.reshape(-1, 4, 16))
     with pytest.raises(ValueError, match="X has 63 features, but ConvNetClassifier is expecting 64"):
         made.predict(ROWS[:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_weight": dict.fromkeys(range(10), 1.0) | {3: -5.0}}, r"`class_weights` .* one number of at least 0 a class"),
+        ({"class_weight": dict.fromkeys(range(10), 0.0)}, "at least one must be above 0"),
+        ({"class_weight": {3: float("nan")}}, "one number of at least 0 a class"),
+        ({"class_weight": {3: float("inf")}}, "one number of at least 0 a class"),
+        ({"class_weight": {3: "a"}}, "one number of at least 0 a class"),
+        ({"class_weight": {99: 2.0}}, r"`class_weight` names \[99\], which y does not have: its classes are \[0, 1"),
+        ({"class_weight": "heavy"}, "must be `balanced`"),
+        ({"validation_fraction": "a"}, r"`validation_fraction` \(='a'\) must be a number"),
+        ({"validation_fraction": float("nan")}, "must be a number of at least 0 and below 1"),
+        ({"validation_fraction": 0.001}, r"`validation_fraction` \(=0.001\) does not fit these images"),
+        ({"recipe": "sgd"}, r"`recipe` \(='sgd'\) must be a Recipe"),
+        ({"threads": 1.5}, r"`threads` \(=1.5\) must be a whole number"),
+        ({"threads": "2"}, r"`threads` \(='2'\) must be a whole number"),
+        ({"threads": 0}, r"`threads` \(=0\) must be a whole number"),
+        ({"image_shape": 8}, r"`image_shape` \(=8\) must be"),
+        ({"network": None}, r"`network` \(=None\) must be a text"),
+        ({"random_state": "a"}, "`random_state`: 'a' cannot be used to seed"),
+    ],
+    ids=str,
+)
+def test_every_wrong_parameter_is_an_error_of_issun(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(EstimatorError, match=message):
+        classifier(**changes).fit(IMAGES[:200], LABELS[:200])
+    shared = {name: value for name, value in changes.items() if name in ("threads", "image_shape", "network", "random_state")}
+    if shared:
+        with pytest.raises(EstimatorError, match=message):
+            ConvFeatures(**{"network": "conv 2", **shared}).fit(IMAGES[:200]).transform(IMAGES[:2])
+
+
+def test_wrong_images_and_labels_are_errors_of_issun() -> None:
+    broken = np.where(ROWS[:200] == 0, np.nan, ROWS[:200])
+    for X, y, message in (
+        (broken, LABELS[:200], "NaN"),
+        (ROWS[:200], np.linspace(0, 1, 200), "label type"),
+        (ROWS[:9], LABELS[:8], "incon"),
+    ):
+        with pytest.raises(EstimatorError, match=message):
+            classifier().fit(X, y)
+    with pytest.raises(EstimatorError, match="NaN"):
+        ConvFeatures("conv 2").fit(broken)
+
+
+def test_weights_of_classes_by_either_way_are_the_same() -> None:
+    def weights(**changes: Any) -> bytes:
+        return classifier(**changes).fit(IMAGES[:200], LABELS[:200]).model_.weights.tobytes()
+
+    assert weights(recipe={"class_weights": "balanced"}) == weights(class_weight="balanced") != weights()
+    assert weights(class_weight={3: 5.0}) == weights(recipe={"class_weights": (1, 1, 1, 5, 1, 1, 1, 1, 1, 1)})
+    assert weights(class_weight={3: 5.0}, recipe={"class_weights": "balanced"}) == weights(class_weight={3: 5.0})
+
+
+def test_a_warm_start_on_another_shape_says_so() -> None:
+    warm = classifier(warm_start=True, epochs=1).fit(ROWS[:200], LABELS[:200])
+    with pytest.raises(EstimatorError, match=r"for images of 8x8x1 and the classes \[0, 1, .* now there is .* for images of 4x16x1"):
+        warm.fit(IMAGES[:200].reshape(-1, 4, 16), LABELS[:200])

@@ -73,7 +73,7 @@ def test_a_line_for_excel_names_the_delimiter(write: Callable[..., Path]) -> Non
             data = load(write(first, *header, *rows(between)))
             assert labels(data) == RIGHT
             assert not data.skipped
-    with pytest.raises(DataError, match="labels.csv, line 2"):
+    with pytest.raises(DataError, match=r"labels\.csv, line 2"):
         load(write("sep=;", "a;b", *rows(";")))
 
 

@@ -165,3 +165,33 @@ def test_what_cannot_be_watched_is_told(tmp_path: Path) -> None:
     _, err = started.communicate(timeout=60)
     assert started.returncode == 2
     assert err.startswith("issun: there is no study at")
+
+
+def test_an_address_that_is_none_is_answered(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    for path in ("http://[::1/", "//[/", "http://]/"):
+        assert Answer(server, path=path).status in (400, 404)
+    assert Answer(server, path="http://[::1/").body == b"this is no address\n"
+    assert capfd.readouterr().err == ""
+
+
+def test_two_hundred_browsers_at_once_are_all_answered(server: Server) -> None:
+    request = f"GET /content.json HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\nConnection: close\r\n\r\n".encode()
+    connections = []
+    try:
+        for _ in range(200):  # begun without waiting for an answer: all of them knock before one is taken
+            connection = socket.socket()
+            connection.setblocking(False)
+            connection.connect_ex(("127.0.0.1", server.server_port))
+            connections.append(connection)
+        for connection in connections:
+            connection.settimeout(30)
+            connection.sendall(request)
+        answers = []
+        for connection in connections:
+            with connection.makefile("rb") as answer:
+                answers.append(answer.read())
+    finally:
+        for connection in connections:
+            connection.close()
+    assert {answer[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
+    assert len(set(map(len, answers))) == 1

@@ -1,7 +1,11 @@
-"""Small pieces of HTML for notebooks: quiet tables that take their colours from the page around them, light or dark."""
+"""Names from anywhere as text that steers nothing: in a terminal, and in HTML.
+
+For notebooks there are small pieces of HTML: quiet tables that take their colours from the page around them, light or dark.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -11,6 +15,17 @@ _CELL = "padding:.15em .9em .15em 0;border-bottom:1px solid rgba(128,128,128,.3)
 
 #: Longer texts are cut: a class may be called anything.
 LONGEST = 120
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """Return text for a terminal: signs that would move the cursor or change its colours, but for line ends and tabs, as ``\\x1b``.
+
+    Names of classes and files may hold them.
+    """
+    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def text(value: object) -> str:

@@ -50,15 +50,17 @@ def write_model(path: Path, parts: ModelParts) -> None:
     Raises
     ------
     ModelError
-        Where the file cannot be written.
+        Where the file cannot be written, or a class name is no text.
     """
+    if broken := [name for name in parts.classes if name != _as_text(name)]:
+        raise ModelError(f"the class name {broken[0]!r:.100} holds half of a sign (a surrogate) and cannot be written; rename the class")
     metadata = {
         "issun.model": str(FORMAT),
         "issun.network": str(parts.net),
         "issun.input": shape_text(parts.net.input),
         "issun.classes": json.dumps(parts.classes),
         "issun.scaling": json.dumps({"factor": parts.scaling.factor, "offset": parts.scaling.offset}),
-        "issun.about": json.dumps(parts.about, sort_keys=True),
+        "issun.about": json.dumps({_as_text(name): _as_text(value) for name, value in parts.about.items()}, sort_keys=True),
     }
     if parts.appearance is not None:
         metadata["issun.appearance"] = json.dumps(parts.appearance.as_dict())
@@ -143,6 +145,11 @@ def _network(metadata: dict[str, str], classes: int) -> Net:
     return parse_network(text, (height, width, channels), classes)
 
 
+def _as_text(text: str) -> str:
+    """Return a text that can be written and printed: halves of signs (surrogates), such as bytes of a file's name, as ``\\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _facts(metadata: dict[str, str]) -> tuple[tuple[str, ...], Scaling, dict[str, str]]:
     """Return class names, scaling and the facts about the making, each checked for its form."""
     classes: Any = json.loads(metadata.get("issun.classes", "null"))
@@ -157,4 +164,7 @@ def _facts(metadata: dict[str, str]) -> tuple[tuple[str, ...], Scaling, dict[str
     for name, values in scaling.items():
         if not isinstance(values, list) or not all(type(value) in (int, float) and abs(value) < 1e30 for value in values):
             raise ValueError(f"the {name} of its scaling must be a list of finite numbers")
+    if any(name != _as_text(name) for name in classes):
+        raise ValueError("its class names must be texts, but some hold halves of signs (surrogates), which nothing can print")
+    about = {_as_text(name): _as_text(value) for name, value in about.items()}
     return tuple(classes), Scaling(tuple(map(float, scaling["factor"])), tuple(map(float, scaling["offset"]))), about

@@ -39,6 +39,7 @@ def export(
     from issun.cli.validation_part import ValidationPart, is_study, of_model, of_study
     from issun.errors import DataError, IssunError, SelectionError
     from issun.export import FORMATS, export_model
+    from issun.export.finetuning import TOLERATED
     from issun.export.formats import format_for
     from issun.export.writing import check_places, destination
     from issun.model import Model
@@ -109,5 +110,7 @@ def export(
         console.print(f"largest difference of a probability {agreement.difference:.1g}{ties}")
     if agreement.before is not None and agreement.after is not None:
         console.print(f"accuracy {percent(agreement.before)} before, {percent(agreement.after)} after")
+        if int8 and not finetuned and agreement.after < agreement.before - TOLERATED:
+            console.print("int8 loses accuracy here: --finetune trains on for it, and keeps what is better on validation", soft_wrap=True)
     for path in done.files:
         console.print(f"File  {shown(path.absolute())}", soft_wrap=True)

@@ -13,7 +13,8 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from issun.cli.streams import Messages, printable, say
+from issun.cli.streams import Messages, say
+from issun.markup import printable
 
 
 class _Console(Console):

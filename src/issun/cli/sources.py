@@ -97,9 +97,11 @@ def sources_of(
         raise IssunError('give a NETWORK, such as "conv 32, pool", or --study FILE with networks that are trained')
     if saved:
         model = Model.load(network)
-        if model.net.input != dataset.input or len(model.classes) != len(dataset.classes):
-            raise IssunError(f"{network} is for other images: {_shape(model.net.input)}, {len(model.classes)} classes; {dataset.name} has "
-                             f"{_shape(dataset.input)}, {len(dataset.classes)} classes")  # fmt: skip
+        if model.net.input != dataset.input:  # its classes do not matter: a head has its own
+            raise IssunError(
+                f"{network} is for images of {_shape(model.net.input)}, but those of {dataset.name} are {_shape(dataset.input)}; where "
+                f"they are files, --size, --gray and --rgb bring them to its shape"
+            )
         find_row(model.net, layer, before)
         return [trained(model, layer=layer, before=before)]
     net = parse_network(network, dataset.input, len(dataset.classes), complete=True)

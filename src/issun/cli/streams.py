@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
+from issun.markup import printable
+
 #: Where programs look for the width and height of a terminal before they ask it.
 _SIZES = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
 
@@ -29,8 +31,6 @@ _ALIKE = {
     "≈": "~",
     "Σ": "sum",
 }
-
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def prepare() -> None:
@@ -51,14 +51,6 @@ def _alike(error: UnicodeError) -> tuple[str, int]:
     signs = error.object[error.start : error.end]
     # Bytes of a file's name that are no text come as U+DC80 to U+DCFF.
     return "".join(f"\\x{ord(sign) - 0xDC00:02x}" if "\udc80" <= sign <= "\udcff" else _ALIKE.get(sign, "?") for sign in signs), error.end
-
-
-def printable(text: str) -> str:
-    """Return text for a terminal: signs that would move the cursor or change its colours, but for line ends and tabs, as ``\\x1b``.
-
-    Names of classes and files may hold them.
-    """
-    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 class Messages:

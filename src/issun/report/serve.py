@@ -45,7 +45,11 @@ class _Handler(BaseHTTPRequestHandler):
         if len(hosts) != 1 or hosts[0].strip().lower() not in self.server.names:
             self._refuse(HTTPStatus.FORBIDDEN, f"this server answers as {self.server.url} only")
             return
-        path = urlsplit(self.path).path
+        try:
+            path = urlsplit(self.path).path
+        except ValueError:  # such as http://[::1/
+            self._refuse(HTTPStatus.BAD_REQUEST, "this is no address")
+            return
         if path == "/":
             self._send(self.server.live.page())
         elif path == "/content.json":
@@ -106,6 +110,8 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    # How many connections may wait to be taken; the library's five are fewer than one browser opens at once.
+    request_queue_size = 512
 
     def __init__(self, live: Live, port: int) -> None:
         self.live = live

@@ -18,15 +18,31 @@ from rich.text import Text
 from issun.arch import cost
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
+from issun.markup import printable
 from issun.show.numbers import bytes_text, knobs_text, mean_text, seeds_text, short_count
 
 #: Networks of which it is told below a table that seeds failed.
 MOST_FAILURES = 8
 
 
+class _Table(Table):
+    """A table in which names from files steer no terminal, and are as wide as what is shown of them."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        super().add_row(*map(_shown, cells), **options)
+
+
+def _shown(cell: RenderableType | None) -> RenderableType | None:
+    if isinstance(cell, str):
+        return printable(cell)
+    if isinstance(cell, Text) and printable(cell.plain) != cell.plain:
+        return Text(printable(cell.plain), style=cell.style)
+    return cell
+
+
 def plain_table(*columns: str, left: Sequence[str] = ()) -> Table:
     """Return an empty table with a line below its head; numbers go to the right, the columns named in `left` to the left."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True, header_style="dim")
+    table = _Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True, header_style="dim")
     for column in columns:
         table.add_column(column, justify="left" if column in left else "right", no_wrap=column not in left, overflow="fold")
     return table

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.data.appearance import Appearance
-from issun.engine import State, fit, handed_over, make_engine, scaling_for, threads_available
+from issun.engine import State, class_weights_for, fit, handed_over, make_engine, scaling_for
 from issun.engine.randomness import shuffled
 from issun.errors import EstimatorError
 from issun.model import Model
@@ -38,7 +37,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
     epochs, batch_size, learning_rate : optional
         In place of the recipe's; here so that a search can reach them.
     class_weight : "balanced" or mapping of class to float, optional
-        What an image of each class counts.
+        What an image of each class counts, in place of the recipe's `class_weights`; a class that the mapping leaves out counts 1.
     validation_fraction : float
         Share of the images that is set aside, by class, to watch every epoch on; needed by a recipe with `patience` or
         ``keep="best"``. By default nothing is, as in cross-validation the folds do that.
@@ -121,7 +120,6 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         model: Model | None = getattr(self, "model_", None) if self.warm_start else None
         known = None if model is None else self.classes_
         rows, targets = self._rows(X, reset=True, y=_needed(y, self))
-        check_classification_targets(targets)
         self.classes_, labels = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:
             raise EstimatorError(f"{type(self).__name__} needs at least two classes, but there is only one class: {self.classes_[0]}")
@@ -134,18 +132,31 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
     def _weights_of(self, model: Model, classes: Any, net: Net) -> NDArray[np.float32]:
         """Return the weights that a warm start begins with."""
         if model.net != net or not np.array_equal(classes, self.classes_):
-            raise EstimatorError(
-                f"`warm_start` goes on with `{model.net}` for the classes {list(classes)}, but now there is `{net}` for "
-                f"{list(self.classes_)}: begin with a clone"
+            known, now = (
+                f"`{net}` for images of {shape_text(net.input)} and the classes {names.tolist()}"
+                for net, names in ((model.net, classes), (net, self.classes_))
             )
+            raise EstimatorError(f"`warm_start` goes on with {known}, but now there is {now}: begin with a clone")
         return model.weights
 
     def _chosen_recipe(self, images: int) -> Recipe:
         own = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
+        own |= {"class_weights": self._class_weights()}
         own = {name: value for name, value in own.items() if value is not None}
         if isinstance(self.recipe, Recipe):
             return Recipe(**self.recipe.model_dump() | own)
+        if not isinstance(self.recipe, Mapping | None):
+            raise EstimatorError(f"`recipe` (={self.recipe!r}) must be a Recipe, or its settings by name, such as {{'optimizer': 'sgd'}}")
         return Recipe.for_images(images, **{**(self.recipe or {}), **own})
+
+    def _class_weights(self) -> Any:
+        """Return `class_weight` as a recipe has it, which says what it may be."""
+        if not isinstance(self.class_weight, Mapping):
+            return self.class_weight
+        classes = self.classes_.tolist()
+        if unknown := [name for name in self.class_weight if name not in classes]:
+            raise EstimatorError(f"`class_weight` names {unknown[:5]}, which y does not have: its classes are {classes}")
+        return tuple(self.class_weight.get(name, 1.0) for name in classes)
 
     def _train(self, net: Net, images: NDArray[np.uint8], labels: NDArray[np.int32], start: NDArray[np.float32] | None) -> None:
         seed = self._seed()
@@ -155,11 +166,9 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
             raise EstimatorError("`patience` and `keep` of the recipe need images to watch: give `validation_fraction`, such as 0.1")
         if net.trained == 0:
             raise EstimatorError(f"`{net}` has nothing to train: use ConvFeatures for an untrained network")
-        counts = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[labels])
-        weights = None if self.class_weight is None else np.asarray(counts, np.float32)
+        weights = class_weights_for(recipe, labels, train, len(self.classes_))
         scaling = scaling_for(recipe, images, train)
-        threads = threads_available() if self.threads is None else self.threads
-        engine = make_engine(net, recipe, scaling, threads, class_weights=weights)
+        engine = make_engine(net, recipe, scaling, self._threads(), class_weights=weights)
         state = State.start(net, recipe, seed)
         if start is not None:
             state.weights[:] = start
@@ -187,11 +196,15 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
 
     def _split(self, labels: NDArray[np.int32], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         everything = np.arange(len(labels))
-        if not self.validation_fraction:
+        share: Any = self.validation_fraction
+        if not isinstance(share, int | float | np.number) or not 0 <= share < 1:
+            raise EstimatorError(f"`validation_fraction` (={share!r}) must be a number of at least 0 and below 1")
+        if not share:
             return everything, everything[:0]
-        if not 0 < self.validation_fraction < 1:
-            raise EstimatorError(f"`validation_fraction` (={self.validation_fraction!r}) must be at least 0 and below 1")
-        train, aside = train_test_split(everything, test_size=self.validation_fraction, stratify=labels, random_state=seed)
+        try:
+            train, aside = train_test_split(everything, test_size=float(share), stratify=labels, random_state=seed)
+        except ValueError as error:  # fewer images than classes
+            raise EstimatorError(f"`validation_fraction` (={share!r}) does not fit these images: {error}") from None
         return np.sort(train), np.sort(aside)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
@@ -199,7 +212,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         check_is_fitted(self)
         rows = self._rows(X, reset=False)
         with errors_of(self):
-            return self.model_.predict_proba(self._images(rows), self.threads)
+            return self.model_.predict_proba(self._images(rows), self._threads())
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class of each image, shape (N,)."""

@@ -146,7 +146,7 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
         check_is_fitted(self)
         rows = self._rows(X, reset=False)
         with errors_of(self):
-            return self.extractor_.features(self._images(rows), self.threads)
+            return self.extractor_.features(self._images(rows), self._threads())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isqrt, prod
 from typing import Any
@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import Family, parse
+from issun.engine import threads_available
 from issun.errors import Cancelled, EstimatorError, IssunError, NetworkError
 
 #: Rows that become uint8 at a time.
@@ -34,10 +36,11 @@ def errors_of(estimator: object) -> Iterator[None]:
 
 
 class TakesImages(BaseEstimator):  # type: ignore[misc]
-    """What both estimators do with their input. A subclass has the parameters `image_shape` and `random_state`."""
+    """What both estimators do with their input. A subclass has the parameters `image_shape`, `random_state` and `threads`."""
 
     image_shape: tuple[int, ...] | None
     random_state: Any
+    threads: int | None
     image_shape_: tuple[int, ...]
     n_features_in_: int
 
@@ -47,7 +50,12 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
         if given is not None:
             X = X.reshape(len(X), prod(given))
         with_labels = {} if y is None else {"y": y}
-        checked = validate_data(self, X, reset=reset, dtype="numeric", **with_labels)
+        try:
+            checked = validate_data(self, X, reset=reset, dtype="numeric", **with_labels)
+            if y is not None:
+                check_classification_targets(checked[1])
+        except (TypeError, ValueError) as error:  # in scikit-learn's words, which its users know
+            raise EstimatorError(str(error)) from error
         rows = checked if y is None else checked[0]
         if reset:
             self._given_shape = None if given is None else (*given, 1)[:3]
@@ -72,6 +80,8 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
 
         `complete` adds a classifier where the text has none.
         """
+        if not isinstance(network, str):
+            raise EstimatorError(f"`network` (={network!r}) must be a text in issun's notation, such as 'conv 8, pool, dense'")
         family = parse(network).completed() if complete else parse(network)
         features = self.n_features_in_
         shape = self._wanted_shape(features)
@@ -83,7 +93,7 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
         """Return the shape that the parameter asks for, or that of the images that were given."""
         if self.image_shape is None:
             return self._given_shape
-        shape = tuple(self.image_shape)
+        shape = tuple(self.image_shape) if isinstance(self.image_shape, Sequence | np.ndarray) else ()
         if len(shape) not in (2, 3) or not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
             raise EstimatorError(f"`image_shape` (={self.image_shape!r}) must be (height, width) or (height, width, channels)")
         height, width, channels = (int(size) for size in (*shape, 1)[:3])
@@ -97,7 +107,17 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
         return height, width, channels
 
     def _seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        try:
+            return int(check_random_state(self.random_state).randint(2**31 - 1))
+        except ValueError as error:
+            raise EstimatorError(f"`random_state`: {error}") from None
+
+    def _threads(self) -> int:
+        if self.threads is None:
+            return threads_available()
+        if not isinstance(self.threads, int | np.integer) or isinstance(self.threads, bool) or self.threads < 1:
+            raise EstimatorError(f"`threads` (={self.threads!r}) must be a whole number of at least 1, or None for one for each core")
+        return int(self.threads)
 
 
 def squarest_first(features: int) -> list[tuple[int, int, int]]:
