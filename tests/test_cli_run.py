@@ -41,7 +41,7 @@ seeds = 2
 recipe = { batch_size = 2, learning_rate = 0.02, epochs = 2 }
 [[better.families]]
 network = "dense n, dense"
-knobs = ["n=2"]
+knobs = ["n=8"]
 """
 
 

@@ -195,7 +195,7 @@ def test_how_failed_seeds_are_told(figures: tuple[int, int, int], words: str) ->
 
 
 def test_a_caption_names_a_few() -> None:
-    rows = [{"network": "dense", "knobs": {"n": n}, "seeds": 3, "chance": n % 2, "diverged": 0} for n in range(6)]
+    rows = pd.DataFrame([{"network": "dense", "knobs": {"n": n}, "seeds": 3, "chance": n % 2, "diverged": 0} for n in range(6)])
     assert failures_caption(rows, most=1) == f"means with failed seeds: n=1 ({FAILED}) and 2 more"
     assert not failures_caption(rows[:1])
 

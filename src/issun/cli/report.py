@@ -176,8 +176,8 @@ class Report:
     def still_rising(self) -> list[dict[str, Any]]:
         """The networks that more epochs may lift where a target was missed, or nothing beats guessing; the nearest one first.
 
-        Each as ``network, parameters, epochs`` (that it was trained for)``, seeds`` (those that still improve, or were too short to tell)``,
-        kind`` (of the first of these seeds). Looked for among the networks of the frontier.
+        Each as ``network, parameters, epochs`` (that it was trained for)``, seeds`` (those that still improve, or are too short to
+        tell)``, kind`` (of the first of these seeds). Looked for among the networks of the frontier.
         """
         if self.choices[0].row is not None:
             return []

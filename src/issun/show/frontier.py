@@ -116,7 +116,7 @@ def _legend_texts(frame: pd.DataFrame) -> dict[str, str]:
 
 def _caption(frame: pd.DataFrame) -> list[str]:
     """Return what is said of seeds that failed, folded as the legend shows it; nothing where none did."""
-    text = failures_caption(row for _, row in frame.iterrows()) if "chance" in frame else ""
+    text = failures_caption(frame) if "chance" in frame else ""
     return [textwrap.fill(text, LEGEND_WIDTH)] if text else []
 
 

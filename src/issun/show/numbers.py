@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+
+import pandas as pd
 
 
 def short_count(count: float) -> str:
@@ -81,13 +82,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def failures_caption(networks: Iterable[Mapping[str, Any]], most: int = 3) -> str:
+def failures_caption(networks: pd.DataFrame, most: int = 3) -> str:
     """Return what a picture of means says of seeds that failed: ``means with failed seeds: n=2 (2 of 3 seeds; 1 never left chance)``.
 
     Parameters
     ----------
-    networks : iterable of mapping
-        With ``network``, ``knobs``, ``seeds``, ``chance`` and ``diverged``, as rows of `Study.networks`.
+    networks : DataFrame
+        With ``network``, ``knobs``, ``seeds``, ``chance`` and ``diverged``, as `Study.networks`.
     most : int
         How many networks are named.
 
@@ -97,7 +98,7 @@ def failures_caption(networks: Iterable[Mapping[str, Any]], most: int = 3) -> st
         Empty where no seed failed.
     """
     told = []
-    for row in networks:
+    for _, row in networks.iterrows():
         if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
             told.append(f"{knobs_text(row['knobs']) or row['network']} ({failed})")
     more = f" and {len(told) - most} more" if len(told) > most else ""

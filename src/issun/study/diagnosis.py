@@ -155,8 +155,8 @@ def diagnose(
 def _made(kind: Kind, sentence: str, advice: str, since: int | None, curves: Curves, best: int | None = None) -> Diagnosis:
     if best is None and curves.count:
         best = int(curves.validation.argmax()) + 1
-    ends = [float(curve[-1]) if curves.count else math.nan for curve in (curves.train, curves.validation)]
-    return Diagnosis(kind, sentence, advice, since, best, *ends)
+    train, validation = (float(curve[-1]) if curves.count else math.nan for curve in (curves.train, curves.validation))
+    return Diagnosis(kind, sentence, advice, since, best, train, validation)
 
 
 def _figure(accuracy: float, highest: float | None = None) -> str:

@@ -242,9 +242,9 @@ def nothing_to_choose(frame: pd.DataFrame) -> str:
         which = "the network's mean over seeds"
     limit = guessing_limit(float(best["guessing"]), int(best["validation_images"]))
     return (
-        f"nothing beats guessing: {which} is {_percent(float(best['validation']))} on validation, and naming always the most frequent class "
-        f"gives {_percent(float(best['guessing']))} (of {best['validation_images']:,} images only a seed above {_percent(limit)} counts as "
-        f"better)"
+        f"nothing beats guessing: {which} is {_percent(float(best['validation']))} on validation, and naming always the most frequent "
+        f"class gives {_percent(float(best['guessing']))} (of {best['validation_images']:,} images only a seed above {_percent(limit)} "
+        f"counts as better)"
     )
 
 

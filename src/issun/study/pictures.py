@@ -123,7 +123,7 @@ def _curves(study: Readable, wanted: Wanted) -> Figure:
 
 def _failed(networks: pd.DataFrame) -> str:
     """Return what a subtitle adds where seeds that failed are in the means."""
-    told = failures_caption((row for _, row in networks.iterrows()), most=1)
+    told = failures_caption(networks, most=1)
     return f"  ·  {told}" if told else ""
 
 

@@ -44,7 +44,8 @@ WHERE t.status != 'running'
 ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 """
 
-_HISTORY = "SELECT train_loss, train_accuracy, validation_loss, validation_accuracy FROM epochs WHERE trial_id = ? ORDER BY epoch"
+_CURVES = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+_HISTORY = f"SELECT {', '.join(_CURVES)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
 
 _COUNTS = ("parameters", "trained", "macs", "bytes", "peak_memory", "seed", "validation_images", "epochs", "kept")
 _FLOATS = ("validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "seconds")
@@ -184,15 +185,15 @@ class Study(Views):
     def _at_chance(self, frame: pd.DataFrame) -> list[bool]:
         """Return which trials never left chance; only where the accuracy is not far from it the whole history must be read."""
         found = []
-        columns = ("trial_id", "guessing", "validation_images", "diverged", "validation_accuracy")
+        columns = ["trial_id", "diverged", "validation_accuracy", "guessing", "validation_images"]
         with self._reading() as connection:
-            for trial, guess, images, diverged, accuracy in zip(*(frame[name].tolist() for name in columns), strict=True):
+            for trial, diverged, accuracy, guess, images in zip(*(frame[name].tolist() for name in columns), strict=True):
                 near = guess + 3 * (guessing_limit(guess, images) - guess)
                 if diverged or accuracy > near:
                     found.append(False)
                     continue
                 check_history(connection, self.path, trial)
-                lines = pd.read_sql_query(_HISTORY, connection, params=(trial,))
+                lines = pd.DataFrame([dict(line) for line in connection.execute(_HISTORY, (trial,))], columns=_CURVES)
                 found.append(never_left_chance(lines.astype(float), guess, images))
         return found
 
