@@ -18,7 +18,7 @@ from issun.data.cache import archive_path, read_dataset, write_dataset
 from issun.data.dataset import Dataset, Skipped, numbers_of
 from issun.data.decode import Probe
 from issun.data.files import TEST_PART, test_note
-from issun.data.groups import compiled, group_names, with_groups
+from issun.data.groups import by_class, compiled, group_names, with_groups
 from issun.data.remarks import absent_notes, images_text, leak_notes, skipped_notes
 from issun.data.shapes import common_shape
 from issun.data.threads import decoded, probed
@@ -92,7 +92,8 @@ def gathered(
     DataError
     """
     pattern = None if groups is None else compiled(groups)
-    contents = (VERSION, PIL.__version__, size, gray, groups, listing.folders, listing.found, listing.skipped, listing.spelt)
+    # Groups are told by class: what was kept before they were has another key.
+    contents = (VERSION, PIL.__version__, size, gray, groups and (groups, "by class"), listing.folders, listing.found, listing.skipped, listing.spelt)
     archive = archive_path(path, contents)
     dataset = read_dataset(archive, name, readable(str(path.absolute())))
     if dataset is None:
@@ -248,7 +249,8 @@ def _fifth(
 ) -> NDArray[np.int64]:
     """Return which of the training images become the test part where there is none."""
     try:
-        return TEST_PART.indices(labels, names, None if pattern is None else numbers_of(group_names(files, pattern, depth)))[1]
+        groups = None if pattern is None else by_class(group_names(files, pattern, depth), labels, names, pattern)
+        return TEST_PART.indices(labels, names, None if groups is None else numbers_of(groups))[1]
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
 
