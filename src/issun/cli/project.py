@@ -55,6 +55,7 @@ def project(
     from issun.features.projecting import CAUTION, METHODS, check_umap, project
     from issun.show.projection import projection_figure
     from issun.show.style import FORMATS, save_figure
+    from issun.study.sweep import as_begun
 
     if method not in METHODS:
         raise IssunError(f"--method (={method}) must be one of {', '.join(METHODS)}")
@@ -67,6 +68,8 @@ def project(
     if not output.absolute().parent.is_dir():
         raise IssunError(f"{output} cannot be written: there is no folder {output.absolute().parent}; make it first")
     dataset = loaded(data, data_dir, size, gray, strict, groups)
+    if study is not None:
+        dataset = as_begun(dataset, study, groups, lambda pattern: loaded(data, data_dir, size, gray, strict, pattern))
     for note in dataset.notes:
         remark_on(note)
     split = Split(validation) if study is None else study_split(study, network)

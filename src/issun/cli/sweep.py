@@ -67,9 +67,11 @@ def sweep(
     from issun.cli.output import remark_on
     from issun.cli.progress import SweepView
     from issun.cli.report import Report, Wishes
+    from issun.data.remarks import split_notes
     from issun.study import DataFacts, Store, Study, default_path, make_plan, run
     from issun.study.frontier import networks_frame
     from issun.study.store import recipe_id
+    from issun.study.sweep import as_begun
 
     wishes = Wishes(
         values.accuracy(target, "--target"),
@@ -78,6 +80,8 @@ def sweep(
         values.count(max_bytes, "--max-bytes"),
     )
     dataset = loaded(data, data_dir, size, gray, strict, groups)
+    path = study or default_path(dataset)
+    dataset = as_begun(dataset, path, groups, lambda pattern: loaded(data, data_dir, size, gray, strict, pattern))
     settings = options.recipe_settings(
         others,
         epochs=epochs,
@@ -104,11 +108,10 @@ def sweep(
         validation=validation,
         zipped=zipped,
     )
-    path = study or default_path(dataset)
     if dry_run:
         describe(plan, dataset, path, threads, as_json)
         return
-    for remark in (*dataset.notes, *(f"left out: {problem.reason}" for problem in plan.infeasible), plan_text(plan)):
+    for remark in (*dataset.notes, *split_notes(dataset, plan.split), *(f"left out: {problem.reason}" for problem in plan.infeasible), plan_text(plan)):
         remark_on(remark)
     with Store(path, DataFacts.of(dataset)) as store, SweepView() as view:
         run(plan, dataset, store, threads=threads, on_progress=view, command=shlex.join(["issun", *sys.argv[1:]]))
