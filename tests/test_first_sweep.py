@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,8 @@ def pasted(issun: Issun, *arguments: str) -> list[str]:
     out = issun.succeeds("data", *arguments)
     _, command = out.split("To begin with:\n")
     assert max(map(len, command.splitlines())) <= 80
-    words = shlex.split(command)
+    shell = "issun() { printf '%s\\0' issun \"$@\"; }\n" + command
+    words = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
     assert words[:2] == ["issun", "sweep"]
     assert words == issun.answers("data", *arguments)["sweep"]["words"]
     plan = issun.answers(*words[1:], "--dry-run")

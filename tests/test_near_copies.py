@@ -78,7 +78,7 @@ def test_a_negative_and_other_colours_are_other_pictures() -> None:
 
 def test_blank_images_are_no_copies() -> None:
     blank = np.full((20, 16, 16, 1), 7, np.uint8)
-    blank[np.arange(20), 3, 3] = np.arange(20)
+    blank[np.arange(20), 3, 3, 0] = np.arange(20)
     assert len(near_pairs([blank], np.zeros(20, np.int32)).first) == 0
 
 
@@ -171,7 +171,7 @@ def test_at_80_columns_and_for_programs(issun: Issun) -> None:
         names = sorted(Path(image["file"]).stem for image in pair["images"])
         assert names[0].rsplit(" ", 1)[-1] == names[1].rsplit(" ", 1)[-1]
     out = issun.succeeds("data", "photos")
-    assert max(map(len, out.splitlines())) <= 80
+    assert max(len(line) for line in out.splitlines() if not line.startswith("/")) <= 80  # where pytest's folders are
     assert f"Near copies (the same picture scaled, compressed or a moment later): {len(near['pairs'])} pairs" in out.replace("\n", " ")
     assert "On both sides of the split (figures are too good): " in out
     assert "No two images are near copies." in issun.succeeds("data", "digits")
@@ -180,9 +180,9 @@ def test_at_80_columns_and_for_programs(issun: Issun) -> None:
 def test_one_in_a_thousand_of_mnist_at_most(real_data: Path) -> None:
     """A part of it; `benchmarks/near_duplicates.py` measures all of it, and which copies are found."""
     with np.load(real_data / "mnist.npz") as held:
-        images, labels = held["x_train"][:12_000, ..., None], held["y_train"][:12_000].astype(np.int32)
+        images, labels = held["x_train"][:6_000, ..., None], held["y_train"][:6_000].astype(np.int32)
     pairs = near_pairs([images], labels)
-    assert len(set(pairs.first.tolist()) | set(pairs.second.tolist())) <= 12
+    assert len(set(pairs.first.tolist()) | set(pairs.second.tolist())) <= 6
     for how in ("jpeg", "scaled"):
         some = near_pairs([images[:1000], changed(images[:200], how)], np.concatenate([labels[:1000], labels[:200]]))
         both = set(zip(some.first.tolist(), some.second.tolist(), strict=True))

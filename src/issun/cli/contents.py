@@ -23,6 +23,7 @@ CLASSES_SHOWN, LINES_SHOWN, SIZES_SHOWN = 60, 10, 5
 
 _SIDES = ("train", "validation", "test")
 
+
 def print_contents(contents: Contents) -> None:
     """Print what a data set holds for people, and last the command to go on with."""
     facts = contents.as_dict()

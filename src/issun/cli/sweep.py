@@ -111,7 +111,12 @@ def sweep(
     if dry_run:
         describe(plan, dataset, path, threads, as_json)
         return
-    for remark in (*dataset.notes, *split_notes(dataset, plan.split), *(f"left out: {problem.reason}" for problem in plan.infeasible), plan_text(plan)):
+    for remark in (
+        *dataset.notes,
+        *split_notes(dataset, plan.split),
+        *(f"left out: {problem.reason}" for problem in plan.infeasible),
+        plan_text(plan),
+    ):
         remark_on(remark)
     with Store(path, DataFacts.of(dataset)) as store, SweepView() as view:
         run(plan, dataset, store, threads=threads, on_progress=view, command=shlex.join(["issun", *sys.argv[1:]]))

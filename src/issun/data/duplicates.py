@@ -139,7 +139,9 @@ def duplicates(dataset: Dataset, split: Split | None = None, *, near: bool = Fal
     groups = [places for places in found.values() if len(places) > 1]
     copies = _copies(dataset)
     sides, name = _sides(dataset, split)
-    torn = [places for places in groups if len({sides[place] for place in places}) > 1 and len({copies(place).part for place in places}) == 1]
+    torn = [
+        places for places in groups if len({sides[place] for place in places}) > 1 and len({copies(place).part for place in places}) == 1
+    ]
     pairs = None
     if near and len(sides) <= MOST_IMAGES:
         first, second, distance = near_pairs([dataset.images, dataset.test_images], np.concatenate([dataset.labels, dataset.test_labels]))

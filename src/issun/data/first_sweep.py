@@ -64,7 +64,7 @@ class FirstSweep:
     @property
     def lines(self) -> tuple[str, ...]:
         """The command in lines, a backslash at the end of all but the last, so that it can be pasted as it is."""
-        parts = [shlex.join(self.words[:3]), shlex.join(self.words[3:5])]
+        parts = [shlex.join(self.words[:3]), shlex.quote(self.family), shlex.quote(self.values)]
         for word in self.options:
             if word.startswith("--"):
                 parts.append(word)

@@ -93,7 +93,17 @@ def gathered(
     """
     pattern = None if groups is None else compiled(groups)
     # Groups are told by class: what was kept before they were has another key.
-    contents = (VERSION, PIL.__version__, size, gray, groups and (groups, "by class"), listing.folders, listing.found, listing.skipped, listing.spelt)
+    contents = (
+        VERSION,
+        PIL.__version__,
+        size,
+        gray,
+        groups and (groups, "by class"),
+        listing.folders,
+        listing.found,
+        listing.skipped,
+        listing.spelt,
+    )
     archive = archive_path(path, contents)
     dataset = read_dataset(archive, name, readable(str(path.absolute())))
     if dataset is None:

@@ -67,9 +67,7 @@ def by_class(names: Sequence[str], labels: NDArray[np.int32], classes: Sequence[
     Names that occur in one class stay as they are: which images belong together is then the same with and without `ACROSS`.
     """
     several = set() if pattern.pattern.endswith(ACROSS) else _in_several(names, labels)
-    return tuple(
-        f"{classes[label]}/{name}" if name in several else name for name, label in zip(names, labels.tolist(), strict=True)
-    )
+    return tuple(f"{classes[label]}/{name}" if name in several else name for name, label in zip(names, labels.tolist(), strict=True))
 
 
 def _in_several(names: Sequence[str], labels: NDArray[np.int32]) -> set[str]:
@@ -161,7 +159,7 @@ _FRAME = re.compile(r"[^/]([-_. ])([A-Za-z]*)[0-9]+\.[^./]+$")
 
 
 def tracks(dataset: Dataset) -> Tracks | None:
-    """Return the pattern that file names suggest (``video3_frame0012``, ``00000_00012``, a folder for each video); None where there is none.
+    """Return the pattern that file names suggest (``video3_frame0012``, ``00000_00012``, a folder a video); None where they suggest none.
 
     It makes groups of more than one image, and so many groups in each class that none of its parts would lack the class.
     """

@@ -27,7 +27,7 @@ _COPIES = 0.08
 #: Pairs drawn in a class, in all, and how many a class needs to have a limit of its own.
 _DRAWN, _DRAWN_ALL, _ENOUGH = 3000, 60_000, 200
 
-#: Candidates: how far apart their coarse pictures may be (at least, and as a multiple of what is near), and how many for an image on average.
+#: How far apart candidates' coarse pictures may be (at least, and as a multiple of what is near), and how many an image has on average.
 _COARSE_LEAST, _COARSE_FACTOR, _CANDIDATES = 0.16, 1.25, 30
 
 #: Images with less contrast than so many of 255 levels (standard deviation) are blank; all blank images are alike.
@@ -91,7 +91,7 @@ def near_pairs(images: list[NDArray[np.uint8]], labels: NDArray[np.int32]) -> Ne
     limit = np.minimum(limits[labels[first]], limits[labels[second]])
     near = (distance <= limit) & _same_colours(pictures, first, second, limit)
     first, second, distance = first[near], second[near], distance[near]
-    order = np.lexsort([second, first, distance])
+    order = np.lexsort((second, first, distance))
     return Near(first[order], second[order], distance[order])
 
 
@@ -118,7 +118,7 @@ def _means(size: int, smaller: int) -> _Floats:
     edges = np.linspace(0, size, smaller + 1)
     starts = np.arange(size)
     shares = np.clip(np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts), 0, None)
-    return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+    return np.asarray(shares / shares.sum(1, keepdims=True), np.float32)
 
 
 def _shrunk(images: _Floats, rows: _Floats, columns: _Floats) -> _Floats:
@@ -131,7 +131,7 @@ def _unit(values: _Floats) -> _Floats:
     """Return rows of values without their mean, at length 1 (0 where there is nothing but the mean)."""
     centred = values - values.mean(1, keepdims=True)
     length = np.sqrt(np.einsum("ij,ij->i", centred, centred))[:, None]
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-3)
+    return np.asarray(np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-3), np.float32)
 
 
 def _limits(pictures: _Pictures, labels: NDArray[np.int32]) -> _Floats:

@@ -91,7 +91,5 @@ def split_notes(dataset: Dataset, split: Split) -> list[str]:
     if part is None or not part.small:
         return []
     why = "groups are kept together" if part.grouped else "a share is taken of each class, rounded"
-    return [
-        f"Set aside for validation: {images_text(part.images)} of {part.of:,}; {split.fraction:.3g} would be {part.asked:,}, but {why} "
-        f"(a larger --validation sets more aside)."
-    ]
+    aside = f"Set aside for validation: {images_text(part.images)} of {part.of:,}"
+    return [f"{aside}; {split.fraction:.3g} of them would be {part.asked:,}, but {why} (a larger --validation sets more aside)."]
