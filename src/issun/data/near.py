@@ -9,11 +9,13 @@ pairs of images are drawn by chance, and near is what is a quarter of the distan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 #: Sides of the pictures that are compared, and of those by which candidates are found; smaller images are compared as they are.
 SIDE, COARSE = 16, 8
@@ -37,7 +39,7 @@ _BLANK = 2.0
 _COLOUR_LEVELS = 3.0
 
 #: Principal components by which tiles of images are compared first, images in a tile, pairs compared at a time.
-_COMPONENTS, _TILE, _PAIRS = 24, 1024, 8192
+_COMPONENTS, _TILE, _PAIRS = 24, 1024, 1024
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -84,10 +86,11 @@ def near_pairs(images: list[NDArray[np.uint8]], labels: NDArray[np.int32]) -> Ne
     -------
     Near
     """
-    pictures = _small(images)
-    limits = _limits(pictures, labels)
-    first, second = _candidates(pictures, float(limits.max()))
-    distance = _distances(pictures, first, second)
+    with threadpool_limits(1):  # each of our own threads works on products too small to be shared
+        pictures = _small(images)
+        limits = _limits(pictures, labels)
+        first, second = _candidates(pictures, float(limits.max()))
+        distance = _distances(pictures, first, second)
     limit = np.minimum(limits[labels[first]], limits[labels[second]])
     near = (distance <= limit) & _same_colours(pictures, first, second, limit)
     first, second, distance = first[near], second[near], distance[near]
@@ -178,36 +181,48 @@ def _candidates(pictures: _Pictures, most: float) -> tuple[NDArray[np.int64], ND
     return first, second
 
 
-def _alike(values: _Floats, limit: float) -> Iterator[NDArray[np.int64]]:
-    """Yield the pairs (2, pairs) of rows whose squared distance is at most `limit`; the rows are in the order of their first numbers."""
+def _alike(values: _Floats, limit: float) -> list[NDArray[np.int64]]:
+    """Return the pairs (2, pairs), in parts, of rows whose squared distance is at most `limit`; rows are sorted by their first numbers."""
     head = np.ascontiguousarray(values[:, :_COMPONENTS])
     squares = np.einsum("ij,ij->i", head, head)
     reach = np.searchsorted(values[:, 0], values[:, 0] + np.sqrt(limit), "right")
-    for start in range(0, len(values), _TILE):
+
+    def beside(start: int) -> list[NDArray[np.int64]]:
+        """Return the pairs whose first row is in one tile."""
         stop = min(start + _TILE, len(values))
+        parts = []
         for other in range(start, int(reach[stop - 1]), _TILE):
             end = min(other + _TILE, len(values))
             products = head[start:stop] @ head[other:end].T
             products -= squares[other:end] / 2
-            hits = products >= (squares[start:stop, None] - limit) / 2
-            if not hits.any():
-                continue
-            rows, columns = np.divmod(np.flatnonzero(hits), end - other)
+            rows, columns = np.divmod(np.flatnonzero(products >= (squares[start:stop, None] - limit) / 2), end - other)
             pair = np.stack([rows + start, columns + other])
             pair = pair[:, pair[0] < pair[1]]
             for part in range(0, pair.shape[1], 8 * _PAIRS):
                 some = pair[:, part : part + 8 * _PAIRS]
                 difference = values[some[0]] - values[some[1]]
-                yield some[:, np.einsum("ij,ij->i", difference, difference) <= limit]
+                parts.append(some[:, np.einsum("ij,ij->i", difference, difference) <= limit])
+        return parts
+
+    with ThreadPoolExecutor(_cores()) as pool:
+        return [part for parts in pool.map(beside, range(0, len(values), _TILE)) for part in parts]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _distances(pictures: _Pictures, first: NDArray[np.int64], second: NDArray[np.int64]) -> _Floats:
     """Return the distance of each pair: that of the one image from what can be made of the other, whichever way it is less."""
     found = np.empty(len(first), np.float32)
-    for start in range(0, len(first), _PAIRS):
+
+    def measure(start: int) -> None:
         some = slice(start, start + _PAIRS)
         one, other = pictures.grey[first[some]], pictures.grey[second[some]]
         found[some] = np.minimum(_unexplained(one, other), _unexplained(other, one))
+
+    with ThreadPoolExecutor(_cores()) as pool:
+        list(pool.map(measure, range(0, len(first), _PAIRS)))
     return found
 
 
