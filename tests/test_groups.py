@@ -217,3 +217,96 @@ def test_on_the_command_line_and_in_python(tmp_path: Path, monkeypatch: pytest.M
     for call in (lambda **given: package.train(data, "dense", **given), lambda **given: package.sweep(data, "dense", **given)):
         with pytest.raises(DataError, match=r"`groups` is for data that is loaded now, but pictures is loaded already"):
             call(groups="a")
+
+
+def draw_numbered_anew(root: Path) -> None:
+    """Draw ten tracks of four images in each of two classes, numbered from 0 in both."""
+    draw_classes(root, {"a": 40, "b": 40})
+    for name in "ab":
+        for index in range(40):
+            file = root / name / f"{index}.png"
+            file.rename(file.with_name(f"{index // 4:05}_{index % 4:05}.png"))
+
+
+def test_groups_numbered_anew_in_each_class_do_not_merge_unless_wanted(tmp_path: Path) -> None:
+    draw_numbered_anew(tmp_path / "signs")
+    data = load(tmp_path / "signs", groups="^([0-9]+)_")
+    assert len(set(data.groups) | set(data.test_groups)) == 20
+    assert any("occur in several classes: 10 (00000, 00001, 00002, …); they count as other groups in each class" in n for n in data.notes)
+    merged = load(tmp_path / "signs", groups="^([0-9]+)_(?#all classes)")
+    assert len(set(merged.groups) | set(merged.test_groups)) == 10
+    assert any("each is one group, as the pattern says." in note for note in merged.notes)
+    # A merged group takes its images of both classes to one side.
+    sides = {tuple(sorted({file.split("/")[0] for file in merged.test_files if f"/{name}_" in file})) for name in merged.test_groups}
+    assert sides == {("a", "b")}
+
+
+def test_names_within_one_class_give_the_groups_that_they_always_gave(tmp_path: Path) -> None:
+    """Data, split and ids of a study are the same as before groups were told by class."""
+    draw_videos(tmp_path / "pictures")
+    one, other = (load(tmp_path / "pictures", groups=r"^(video\d+)_" + end) for end in ("", "(?#all classes)"))
+    assert (one.fingerprint, one.grouping, one.groups) == (other.fingerprint, other.grouping, other.groups)
+
+
+def test_a_study_begun_with_groups_across_classes_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_numbered_anew(tmp_path / "signs")
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    common = ("--no-plot", "--size", "4x4", "--gray")
+    issun.succeeds("sweep", "signs", *TINY, *common, "--groups", "^([0-9]+)_(?#all classes)")
+    before = package.Study("signs.sqlite").frame
+    done = issun.run("sweep", "signs", *TINY, *common, "--groups", "^([0-9]+)_")
+    assert done.code == 0
+    assert "signs.sqlite was begun with groups across classes, and goes on with them" in " ".join(done.err.split())
+    assert package.Study("signs.sqlite").frame["trial_id"].tolist() == before["trial_id"].tolist()
+    again = package.sweep("signs", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, groups="^([0-9]+)_", size=(4, 4), gray=True)
+    assert len(again.frame) == len(before)
+    # A new one counts by class.
+    issun.succeeds("sweep", "signs", *TINY, *common, "--groups", "^([0-9]+)_", "--study", "new.sqlite")
+    assert set(package.Study("new.sqlite").frame["split"]) != set(before["split"])
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "groups"),
+    [
+        ([f"video{v}_frame{f:04}.png" for v in range(5) for f in range(4)], r"^(.+)_frame[0-9]+\.", 10),
+        ([f"IMG_2024010{v}_12_burst{f:02}.png" for v in range(5) for f in range(4)], r"^(.+)_burst[0-9]+\.", 10),
+        ([f"{v:05}-{f:05}.png" for v in range(5) for f in range(4)], r"^(.+)-[0-9]+\.", 10),
+        ([f"clip {v}/{f}.png" for v in range(5) for f in range(4)], "^(.+)/", 10),
+        ([f"IMG_{f:04}.png" for f in range(20)], None, 0),  # one group a class: a camera's numbers
+        ([f"{f}.png" for f in range(20)], None, 0),
+        ([f"{f:04}_1.png" for f in range(20)], None, 0),  # each image a group
+    ],
+)
+def test_names_that_look_like_tracks(tmp_path: Path, names: list[str], pattern: str | None, groups: int) -> None:
+    from folder_of import draw, pixels
+    from issun.data.groups import tracks
+
+    for label in "ab":
+        for index, name in enumerate(names):
+            draw(tmp_path / "pictures" / label / name, pixels(index + 100 * ord(label), 4, 4, 3))
+    found = tracks(load(tmp_path / "pictures"))
+    assert (found and found.pattern) == pattern
+    if found:
+        assert found.groups == groups
+        assert len({*(held := load(tmp_path / "pictures", groups=found.pattern)).groups, *held.test_groups}) == groups
+
+
+def test_a_validation_part_much_smaller_than_asked_for_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_classes(tmp_path / "pictures", {"a": 64, "b": 64}, (4, 4))
+    for name in "ab":
+        for index in range(64):
+            file = tmp_path / "pictures" / name / f"{index}.png"
+            file.rename(file.with_name(f"v{index // 4}_{index}.png"))
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    grouped = ("--groups", "^(.*)_")
+    part = issun.answers("data", "pictures", *grouped)["validation_part"]
+    assert part["small"], part
+    said = f"Set aside for validation: {part['images']} images of {part['of']}"
+    assert said in " ".join(issun.succeeds("data", "pictures", *grouped).split())
+    assert said in " ".join(issun.run("sweep", "pictures", *TINY, "--no-plot", *grouped).err.split())
+    assert said in " ".join(issun.run("train", "pictures", "dense", "--epochs", "1", *grouped).err.split())
+    assert "Set aside for validation" not in issun.succeeds("data", "pictures")

@@ -2,6 +2,7 @@ from issun.arch.net import Net as Net
 from issun.arch.notation import parse as parse
 from issun.arch.notation import parse_network as parse_network
 from issun.augmentation import Augmentation as Augmentation
+from issun.data.contents import contents as contents
 from issun.data.dataset import Dataset as Dataset
 from issun.data.dataset import Split as Split
 from issun.data.named import load as load

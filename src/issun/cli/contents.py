@@ -1,96 +1,32 @@
-"""What `issun data` says: the facts of a data set, for programs and for people."""
+"""How does what `issun data` says stand in a terminal?"""
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
 from issun.arch.layers import shape_text
 from issun.cli.output import results
-from issun.data.dataset import Dataset
-from issun.data.duplicates import Copy, duplicates
-from issun.data.groups import group_facts
+from issun.data.contents import Contents
+from issun.data.dataset import Split
+from issun.data.duplicates import MOST_IMAGES
+from issun.data.remarks import split_notes
 from issun.show.tables import plain_table
 
 #: How many lines of a list people are shown; programs get all.
 CLASSES_SHOWN, LINES_SHOWN, SIZES_SHOWN = 60, 10, 5
 
-#: Images whose means are computed at a time.
-_BLOCK = 4096
+_SIDES = ("train", "validation", "test")
 
 
-def contents(dataset: Dataset) -> dict[str, Any]:
-    """Return what a data set holds, as plain values.
-
-    Parameters
-    ----------
-    dataset : Dataset
-
-    Returns
-    -------
-    dict
-        ``data, source, input, fingerprint, classes`` (with ``train``, ``validation`` and ``test`` counts; validation is 0 where issun
-        sets it aside from the training images), ``given_parts`` (those that the data brings), ``groups`` (None, or how many, how many
-        images are in none, the largest), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and
-        ``deviation`` of the training images by channel (0 to 255), ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates``
-        (groups of equal images, by kind), ``notes``.
-    """
-    kept = len(dataset.images) - dataset.given_validation
-    train, validation = (np.bincount(labels, minlength=len(dataset.classes)) for labels in np.split(dataset.labels, [kept]))
-    test = np.bincount(dataset.test_labels, minlength=len(dataset.classes))
-    found = duplicates(dataset)
-    mean, deviation = _moments(dataset.images[:kept])
-    kinds = {"within_classes": found.within_classes, "across_classes": found.across_classes, "across_parts": found.across_parts}
-    return {
-        "data": dataset.name,
-        "source": dataset.source,
-        "input": dataset.input,
-        "fingerprint": dataset.fingerprint,
-        "classes": [
-            {"class": name, "train": train[index], "validation": validation[index], "test": test[index]}
-            for index, name in enumerate(dataset.classes)
-        ],
-        "given_parts": ["train", *(["validation"] if dataset.given_validation else []), *(["test"] if dataset.given_test else [])],
-        "groups": group_facts(dataset),
-        "imbalance": float(train.max() / train.min()),
-        "mean": mean,
-        "deviation": deviation,
-        "sizes": [{"size": size, "files": count} for size, count in dataset.sizes],
-        "modes": [{"mode": mode, "files": count} for mode, count in dataset.modes],
-        "skipped": [entry._asdict() for entry in dataset.skipped],
-        "duplicates": {
-            "leaked_test_images": found.leaked,
-            "leaked_validation_images": found.leaked_validation,
-            **{kind: [[_copy(copy, dataset.classes) for copy in group] for group in groups] for kind, groups in kinds.items()},
-        },
-        "notes": dataset.notes,
-    }
-
-
-def _copy(copy: Copy, classes: Sequence[str]) -> dict[str, Any]:
-    named = {"file": copy.file} if copy.file else {}
-    return {"part": copy.part, "index": copy.place, "class": classes[copy.label], **named}
-
-
-def _moments(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation of each channel, exactly, from how often each value occurs."""
-    counts = np.zeros((images.shape[3], 256), np.int64)
-    for start in range(0, len(images), _BLOCK):
-        for channel in range(images.shape[3]):
-            counts[channel] += np.bincount(images[start : start + _BLOCK, ..., channel].reshape(-1), minlength=256)
-    values, number = np.arange(256), counts.sum(1)
-    mean = counts @ values / number
-    deviation = np.sqrt(np.maximum(counts @ values**2 / number - mean**2, 0))
-    return mean.tolist(), deviation.tolist()
-
-
-def print_contents(facts: Mapping[str, Any]) -> None:
-    """Print what `contents` returns for people."""
+def print_contents(contents: Contents) -> None:
+    """Print what a data set holds for people, and last the command to go on with."""
+    facts = contents.as_dict()
     console = results()
     classes = facts["classes"]
     console.print(f"{facts['data']}: {shape_text(facts['input'])} images of {len(classes)} classes, from {facts['source']}")
@@ -112,10 +48,22 @@ def print_contents(facts: Mapping[str, Any]) -> None:
             more = f", {len(entries) - SIZES_SHOWN:,} others" if len(entries) > SIZES_SHOWN else ""
             counted = (f"{entry[what]} ({entry['files']:,})" for entry in entries[:SIZES_SHOWN])
             console.print(f"{what}s of the files: {', '.join(counted)}{more}")
-    for note in facts["notes"]:
+    for note in (*facts["notes"], *split_notes(contents.dataset, Split())):
         console.print(note)
     _print_skipped(console, facts["skipped"])
     _print_duplicates(console, facts["duplicates"])
+    _print_near(console, facts["near_copies"], sum(entry[part] for entry in classes for part in ("train", "validation", "test")))
+    if found := facts["tracks"]:
+        console.print()
+        console.print("File names look like tracks (frames of one video, photographs of one thing)", style="bold")
+        console.print(
+            f"  --groups {shlex.quote(found['pattern'])} keeps them together: {found['groups']:,} groups, the largest of "
+            f"{found['largest']:,} images, at least {found['fewest']:,} groups in each class."
+        )
+    console.print()
+    console.print("To begin with:", style="bold")
+    for line in contents.first_sweep.lines:
+        console.print(line, soft_wrap=True)  # a break in the middle of it could not be pasted
 
 
 def _numbers(values: Sequence[float]) -> str:
@@ -131,6 +79,7 @@ def _print_skipped(console: Console, skipped: Sequence[Mapping[str, Any]]) -> No
 def _print_duplicates(console: Console, found: Mapping[str, Any]) -> None:
     titles = {
         "across_parts": "In more than one part (figures are too good)",
+        "across_split": "On both sides of the split into training and validation images",
         "across_classes": "In several classes (a label is wrong)",
         "within_classes": "More than once in a class and part",
     }
@@ -140,6 +89,40 @@ def _print_duplicates(console: Console, found: Mapping[str, Any]) -> None:
     for kind, groups in kinds.items():
         counted = f"{len(groups):,} {'image' if len(groups) == 1 else 'images'}"
         _print_list(console, f"{titles[kind]}: {counted}", [_group_text(group) for group in groups])
+
+
+def _print_near(console: Console, found: Mapping[str, Any] | None, images: int) -> None:
+    if found is None:
+        if images > MOST_IMAGES:
+            console.print(f"Near copies are not looked for among more than {MOST_IMAGES:,} images.")
+        return
+    pairs = found["pairs"]
+    if not pairs:
+        console.print("No two images are near copies.")
+        return
+    torn = [pair for pair in pairs if len({image["side"] for image in pair["images"]}) > 1]
+    apart = [pair for pair in pairs if pair not in torn and not pair["group"]]
+    together = len(pairs) - len(torn) - len(apart)
+    console.print()
+    console.print(f"Near copies (the same picture scaled, compressed or a moment later): {_pairs(len(pairs))}", style="bold")
+    console.print(f"  {found['images']:,} of {images:,} images have one" + (f"; {_pairs(together)} in one group" if together else ""))
+    if torn:
+        sides = Counter("/".join(sorted({image["side"] for image in pair["images"]}, key=_SIDES.index)) for pair in torn)
+        counted = ", ".join(f"{sides_of} {count:,}" for sides_of, count in sides.items())
+        _print_list(console, f"On both sides of the split (figures are too good): {counted}", [_pair_text(pair) for pair in torn])
+    _print_list(console, f"On one side: {_pairs(len(apart))}", [_pair_text(pair) for pair in apart])
+
+
+def _pairs(count: int) -> str:
+    return f"{count:,} pair{'' if count == 1 else 's'}"
+
+
+def _pair_text(pair: Mapping[str, Any]) -> str:
+    names = []
+    for image in pair["images"]:
+        name = image.get("file") or f"{image['part']} {image['index']} ({image['class']})"
+        names.append(name if image["side"] == image["part"] else f"{name} [{image['side']}]")
+    return " ~ ".join(names)
 
 
 def _group_text(group: Sequence[Mapping[str, Any]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,11 +31,12 @@ def data(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print what a data set holds: images of each class, sizes, what could not be read, images that are there twice."""
-    from issun.cli.contents import contents, print_contents
+    """Print what a data set holds: images of each class, sizes, what could not be read, copies; and a sweep to begin with."""
+    from issun.cli.contents import print_contents
     from issun.cli.loading import loaded
     from issun.cli.output import print_json, remark_on
     from issun.cli.report import shown
+    from issun.data.contents import contents
     from issun.errors import IssunError
     from issun.paths import check_new
 
@@ -59,8 +60,13 @@ def data(
         figure = samples_figure(dataset) if augment is None else augmented_figure(dataset, augmentation)
         save_figure(figure, sheet)
         remark_on(f"Sheet  {shown(sheet.absolute())}")
-    facts: dict[str, Any] = contents(dataset)
+    words = [] if data_dir is None else ["--data-dir", str(data_dir)]
+    words += [] if size is None else ["--size", size]
+    words += [] if gray is None else ["--gray" if gray else "--rgb"]
+    words += ["--strict"] if strict else []
+    words += [] if groups is None else ["--groups", groups]
+    facts = contents(dataset, options=words)
     if as_json:
-        print_json(facts | {"augment": None if augment is None else str(augmentation), "sheet": sheet})
+        print_json(facts.as_dict() | {"augment": None if augment is None else str(augmentation), "sheet": sheet})
     else:
         print_contents(facts)

@@ -65,6 +65,7 @@ def features(
     from issun.features.comparing import compare, summary
     from issun.paths import check_new, writing
     from issun.show.heads import best_line, heads_table
+    from issun.study.sweep import as_begun
 
     wishes = head_wishes(head, settings, grid, halving, search_images, refit)
     for option, path in (("--table", table), ("--output", output)):
@@ -77,6 +78,8 @@ def features(
     if draws is not None and not len(draws):
         raise IssunError("--seeds (=0) must be at least 1")
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)
+    if study is not None:
+        dataset = as_begun(dataset, study, groups, lambda pattern: loaded(data, data_dir, size, gray, strict, pattern, white))
     for note in dataset.notes:
         remark_on(note)
     dataset, split, remark = judged(network, study, dataset, validation, weights)

@@ -56,6 +56,7 @@ def project(
     from issun.paths import check_new, writing
     from issun.show.projection import projection_figure
     from issun.show.style import FORMATS, save_figure
+    from issun.study.sweep import as_begun
 
     if method not in METHODS:
         raise IssunError(f"--method (={method}) must be one of {', '.join(METHODS)}")
@@ -69,6 +70,8 @@ def project(
     check_new(output, option="--output")
     check_new(table)
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)
+    if study is not None:
+        dataset = as_begun(dataset, study, groups, lambda pattern: loaded(data, data_dir, size, gray, strict, pattern, white))
     for note in dataset.notes:
         remark_on(note)
     dataset, split, _ = judged(network, study, dataset, validation, weights)

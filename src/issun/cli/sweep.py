@@ -68,9 +68,11 @@ def sweep(
     from issun.cli.output import remark_on
     from issun.cli.progress import SweepView
     from issun.cli.report import Report, Wishes
+    from issun.data.remarks import split_notes
     from issun.study import DataFacts, Store, Study, default_path, make_plan, run, trained_before
     from issun.study.frontier import networks_frame
     from issun.study.store import recipe_id
+    from issun.study.sweep import as_begun
 
     wishes = Wishes(
         values.accuracy(target, "--target"),
@@ -79,6 +81,8 @@ def sweep(
         values.count(max_bytes, "--max-bytes"),
     )
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)
+    path = study or default_path(dataset)
+    dataset = as_begun(dataset, path, groups, lambda pattern: loaded(data, data_dir, size, gray, strict, pattern, white))
     settings = options.recipe_settings(
         others,
         epochs=epochs,
@@ -105,11 +109,15 @@ def sweep(
         validation=validation,
         zipped=zipped,
     )
-    path = study or default_path(dataset)
     if dry_run:
         describe(plan, dataset, path, threads, as_json)
         return
-    for remark in (*dataset.notes, *(f"left out: {problem.reason}" for problem in plan.infeasible), plan_text(plan)):
+    for remark in (
+        *dataset.notes,
+        *split_notes(dataset, plan.split),
+        *(f"left out: {problem.reason}" for problem in plan.infeasible),
+        plan_text(plan),
+    ):
         remark_on(remark)
     if before := trained_before(path, plan, settings):
         remark_on(before)

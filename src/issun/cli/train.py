@@ -54,6 +54,7 @@ def train(
     from issun.cli.progress import TrainingView
     from issun.cli.report import shown
     from issun.data.dataset import Split
+    from issun.data.remarks import split_notes
     from issun.errors import IssunError
     from issun.paths import check_new
     from issun.recipe import Recipe
@@ -92,7 +93,7 @@ def train(
         augment=augment,
     )
     recipe = Recipe.for_images(len(images), **settings)
-    for note in dataset.notes:
+    for note in (*dataset.notes, *split_notes(dataset, split)):
         remark_on(note)
     with TrainingView(f"{net}  ({net.parameters:,} parameters) on {dataset.name}", recipe.epochs).shown() as view:
         outcome = train_network(net, recipe, dataset, split, seed, threads=threads, on_epoch=view)

@@ -19,7 +19,7 @@ from issun.data.dataset import Dataset, Skipped, numbers_of
 from issun.data.decode import PictureError, Probe
 from issun.data.depth import FLOATS, SIXTEEN, WHOLE, Deep, check_range, depth_note, figure, own_white
 from issun.data.files import TEST_PART, test_note
-from issun.data.groups import compiled, group_names, with_groups
+from issun.data.groups import by_class, compiled, group_names, with_groups
 from issun.data.remarks import absent_notes, images_text, leak_notes, skipped_notes
 from issun.data.shapes import colour_notes, common_size
 from issun.data.threads import decoded, limits, probed
@@ -101,7 +101,9 @@ def gathered(
     """
     check_range(range)
     pattern = None if groups is None else compiled(groups)
-    contents = (VERSION, PIL.__version__, size, gray, groups, range, listing.folders, listing.found, listing.skipped, listing.spelt)
+    # Groups are told by class: what was kept before they were has another key.
+    told = groups and (groups, "by class")
+    contents = (VERSION, PIL.__version__, size, gray, told, range, listing.folders, listing.found, listing.skipped, listing.spelt)
     archive = archive_path(path, contents)
     dataset = read_dataset(archive, name, readable(str(path.absolute())))
     if dataset is None:
@@ -320,7 +322,8 @@ def _fifth(
 ) -> NDArray[np.int64]:
     """Return which of the training images become the test part where there is none."""
     try:
-        return TEST_PART.indices(labels, names, None if pattern is None else numbers_of(group_names(files, pattern, depth)))[1]
+        groups = None if pattern is None else by_class(group_names(files, pattern, depth), labels, names, pattern)
+        return TEST_PART.indices(labels, names, None if groups is None else numbers_of(groups))[1]
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.data.dataset import Dataset, Skipped
+from issun.data.dataset import Dataset, Skipped, Split
 from issun.data.duplicates import duplicates
 from issun.data.tree import MISSING
+from issun.errors import DataError
+
+#: A validation part of less than this share of what was asked for is said to be small.
+_SMALL = 0.9
 
 
 def images_text(count: int) -> str:
@@ -48,3 +54,42 @@ def leak_notes(dataset: Dataset) -> list[str]:
     if found.contradictory:
         notes.append(f"In more than one class, pixel by pixel: {images_text(found.contradictory)}.")
     return notes
+
+
+class ValidationPart(NamedTuple):
+    """How many images a split sets aside for validation, and how many it was asked for; of how many training images.
+
+    `given` and `grouped` say whether the data brings the part, and whether groups of images are kept together.
+    """
+
+    images: int
+    asked: int
+    of: int
+    given: bool
+    grouped: bool
+
+    @property
+    def small(self) -> bool:
+        """Whether it is much smaller than asked for."""
+        return not self.given and self.images < _SMALL * self.asked
+
+
+def validation_part(dataset: Dataset, split: Split) -> ValidationPart | None:
+    """Return how large the validation part of a split is; None where the images cannot be split so."""
+    try:
+        train, validation = dataset.parts(split)
+    except DataError:
+        return None
+    whole = len(train) + len(validation)
+    given = dataset.given_validation > 0
+    return ValidationPart(len(validation), len(validation) if given else round(split.fraction * whole), whole, given, bool(dataset.groups))
+
+
+def split_notes(dataset: Dataset, split: Split) -> list[str]:
+    """Say that a split sets aside much fewer images than it was asked for, and why."""
+    part = validation_part(dataset, split)
+    if part is None or not part.small:
+        return []
+    why = "groups are kept together" if part.grouped else "a share is taken of each class, rounded"
+    aside = f"Set aside for validation: {images_text(part.images)} of {part.of:,}"
+    return [f"{aside}; {split.fraction:.3g} of them would be {part.asked:,}, but {why} (a larger --validation sets more aside)."]

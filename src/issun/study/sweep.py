@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from issun.arch.knobs import LARGEST_COUNT
 from issun.arch.notation import bind_arguments
 from issun.data.dataset import Dataset, Split
+from issun.data.groups import ACROSS
 from issun.data.named import loaded
-from issun.errors import RecipeError
+from issun.errors import IssunError, RecipeError
 from issun.recipe import CHANGED_DEFAULTS, Recipe
 from issun.study.plan import DataFacts, Plan, plan
 from issun.study.progress import Progress
@@ -91,12 +93,16 @@ def sweep(
         When it was stopped; what had been trained is kept.
     """
     dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
+    path = default_path(dataset) if study is None else Path(study)
+    if not isinstance(data, Dataset):
+        dataset = as_begun(
+            dataset, path, groups, lambda pattern: loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=pattern, range=range)
+        )
     arguments = [families] if isinstance(families, str) else list(families)
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
     trials = make_plan(arguments, dataset, epochs=epochs, seeds=seeds, recipe=recipe, validation=validation, zipped=zipped)
-    path = default_path(dataset) if study is None else Path(study)
     with Store(path, DataFacts.of(dataset)) as store:
         run(trials, dataset, store, threads=threads, on_progress=on_progress, command=f"issun.sweep({dataset.name!r}, {arguments})")
     return Study(path)
@@ -171,3 +177,38 @@ def default_path(dataset: Dataset) -> Path:
     """Return the study's file where none is named: the data's name with ``.sqlite``, in the working folder."""
     stem = Path(dataset.name).stem if re.search(r"[/\\.]", dataset.name) else dataset.name
     return Path(f"{stem or 'study'}.sqlite")
+
+
+def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[str], Dataset]) -> Dataset:
+    """Return the data with the groups that a study was begun with, where that was before equal names in several classes counted as several.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        As it is read now.
+    path : Path
+        Of the study, which need not be there.
+    groups : str or None
+        The pattern that tells the groups.
+    load : callable
+        Reads the data with another pattern.
+
+    Returns
+    -------
+    Dataset
+        With a note, where it is read otherwise than `groups` says now.
+    """
+    if groups is None or groups.endswith(ACROSS) or not path.is_file():
+        return dataset
+    try:
+        about = Study(path).about
+        names = list(about["splits"])
+        if about["fingerprint"] == dataset.fingerprint and (not names or any(name.endswith(dataset.grouping) for name in names)):
+            return dataset
+        before = load(groups + ACROSS)
+    except IssunError:  # what is wrong with the study is told where it is opened to be written
+        return dataset
+    if before.fingerprint != about["fingerprint"] or not any(name.endswith(f"groups {before.grouping}") for name in names):
+        return dataset
+    note = f"{path.name} was begun with groups across classes, and goes on with them: --groups now means {groups + ACROSS}."
+    return replace(before, notes=(*before.notes, note))
