@@ -36,7 +36,7 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
     height, width, channels = about["input"]
     try:
         # Images are brought to one size and kind as the sweep was told; the study knows to which.
-        loaded = load_as(place, data_dir, (height, width, channels), about["range"])
+        loaded = load_as(place, data_dir, (height, width, channels), about.get("range"))
     except DataError as error:
         if data is not None:
             raise
@@ -56,6 +56,6 @@ def _checked(study: Readable, dataset: Dataset) -> Dataset:
         except DataError:
             pass
     what = f"{dataset.name} (fingerprint {dataset.fingerprint}) is not what {study.path.name} was trained on"
-    if difference := unlike(tuple(about["input"]), dataset.input, (about["range"], dataset.range)):
+    if difference := unlike(tuple(about["input"]), dataset.input, (about.get("range"), dataset.range)):
         raise DataError(f"{what}: {difference}")
     raise DataError(f"{what} ({about['data']}, fingerprint {about['fingerprint']}): give the same images with --data (in Python `data=`)")
