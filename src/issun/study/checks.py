@@ -80,6 +80,7 @@ def _part_in(table: str) -> _Column:
 
 _ENDED = "status != 'running'"
 _IMAGES = "SELECT s.images FROM trials t JOIN splits s ON s.id = t.split_id WHERE t.id = trial_id"
+_NETWORK = "SELECT n.network FROM trials t JOIN networks n ON n.id = t.network_id WHERE t.id = trial_id"
 _LOSS: dict[str, float] = {"low": -1e300}
 _EPOCHS = (
     *(_whole("epoch", 1, 1_000_000_000), _or_null(_number("train_loss", **_LOSS)), _or_null(_number("train_accuracy", 1.0))),
@@ -108,7 +109,12 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[_Column, ...]]] = {
     "splits": (
         ("id",),
         (
-            *(_text("id"), _number("fraction", 1.0), _whole("seed", 0, 2**63 - 1), _whole("images", 1, 2**40)),
+            *(
+                _text("id"),
+                _Column("fraction", "fraction > 0 AND fraction < 1", "be a number above 0 and below 1"),
+                _whole("seed", 0, 2**63 - 1),
+                _whole("images", 1, 2**40),
+            ),
             *(_blob("indices", 8, "images"), _blob("labels", 2, "images")),
         ),
     ),
@@ -148,6 +154,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[_Column, ...]]] = {
         (
             *(_text(name) for name in ("id", "label", "network", "layer", "head", "settings", "problem", "finished")),
             _or_null(_id_of("trial_id", "trials", _ENDED)),
+            _Column("network", f"(trial_id IS NULL OR network = ({_NETWORK}))", "be the network of its trial"),
             _whole("draw", 0, 2**63 - 1),
             *(_whole(name) for name in ("features", "parameters", "trained", "images", "tried", "search_images")),
             *(_number("validation_accuracy", 1.0), _number("seconds"), _blob("classes", 2)),
@@ -208,7 +215,7 @@ def check_rows(connection: sqlite3.Connection, path: Path) -> DataFacts:
         version = version_of(connection)
         there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
         for table, (key, columns) in _TABLES.items():
-            # What lacks is told of where it is read. Histories have by far the most rows: they are looked at where one is read.
+            # What lacks is told of where it is read. Histories are by far the most rows: all but their last wait until one is read.
             if table in there and table != "epochs":
                 _check_table(connection, path, table, key, [column for column in columns if column.since <= version])
         return _Contents(connection, path).check()

@@ -20,7 +20,7 @@ from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import KnobError, NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe
 
-#: How many trials a study may be asked for at once: to plan a million takes about a minute and half a gigabyte, to train them weeks.
+#: How many trials a study may be asked for at once: to plan a million takes about a minute and 300 MB.
 LARGEST_PLAN = 1_000_000
 
 #: How many layers the networks of a plan may have together.

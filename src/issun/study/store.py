@@ -238,15 +238,22 @@ class Store:
         arrays = {
             "weights": (weights, 1),
             "moments": (moments, slots),
-            "average": (average, int(recipe.average > 0)),
-            "best": (kept, int(recipe.keep == "best")),
+            "average": (average, 1 if recipe.average > 0 else None),
+            "best": (kept, 1 if recipe.keep == "best" else None),
         }
         key = {"trial_id": trial.id}
         if [line[0] for line in lines] != list(range(1, epoch + 1)):
             raise wrong_row(self.path, "checkpoints", key, "epoch", epoch, "be the last of the trial's rows in the table epochs")
+        for line in lines:
+            if None in line:  # a trial that diverged has no checkpoint to go on from
+                raise wrong_row(
+                    self.path, "epochs", {**key, "epoch": line[0]}, "loss or accuracy", None, "be a number, as the trial goes on"
+                )
         for name, (blob, times) in arrays.items():
-            if len(blob or b"") != times * size:
-                raise wrong_row(self.path, "checkpoints", key, name, f"{len(blob or b''):,} bytes", f"be {times * size:,} bytes")
+            if (None if blob is None else len(blob)) != (None if times is None else times * size):
+                found = None if blob is None else f"{len(blob):,} bytes"
+                must = "be NULL, as the recipe asks for none" if times is None else f"be {times * size:,} bytes"
+                raise wrong_row(self.path, "checkpoints", key, name, found, must)
         history = tuple(Epoch(*line) for line in lines)
         best = best_of(history)
         state = State(
