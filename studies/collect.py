@@ -50,7 +50,7 @@ PICTURES = ("scatter", "heatmap", "confusion", "gallery", "heads", "projection")
 #: What is kept of each network.
 COLUMNS = (
     *("label", "network", "knobs", "parameters", "trained", "macs", "seeds", "validation", "validation_sd", "lower", "test", "test_sd"),
-    *("train", "epochs", "seconds", "diverged", "best_seed", "frontier", "recipe_id", "split"),
+    *("train", "epochs", "seconds", "diverged", "chance", "best_seed", "frontier", "recipe_id", "split"),
 )
 
 
@@ -118,11 +118,11 @@ def histories_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> p
         row = row_of(frame, network, recipe)
         names = {"label": label, "network": network, "recipe_id": recipe, "seed": row["best_seed"]}
         histories.append(study.history(row).assign(**names))
-    return pd.concat(histories, ignore_index=True)
+    return pd.concat(histories, ignore_index=True) if histories else study.history(frame.iloc[-1]).head(0)  # where nothing is chosen
 
 
 def diagnoses_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Return what the learning curves of the best network of each family say (best seed), and what to try next."""
+    """Return what the learning curves of the best network of each family say, and what to try next."""
     found = {}
     for label, choices in chosen["families"].items():
         if "network" in (best := choices["best"]):

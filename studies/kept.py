@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_NUMBERS = ("parameters", "trained", "macs", "seeds", "epochs", "diverged", "best_seed")
+_NUMBERS = ("parameters", "trained", "macs", "seeds", "epochs", "diverged", "chance", "best_seed")
 _FRACTIONS = ("validation", "validation_sd", "lower", "test", "test_sd", "train", "seconds")
 
 
@@ -59,7 +59,7 @@ def read_results(folder: Path) -> dict[tuple[str, str], Result]:
 
 
 def _typed(row: dict[str, str]) -> dict[str, Any]:
-    numbers = {name: int(row[name]) for name in _NUMBERS}
+    numbers = {name: int(row[name]) for name in _NUMBERS if name in row}  # results that are older say nothing of chance
     fractions = {name: float(row[name]) if row[name] else math.nan for name in _FRACTIONS}
     return {**row, **numbers, **fractions, "frontier": row["frontier"] == "True", "knobs": json.loads(row["knobs"])}
 

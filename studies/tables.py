@@ -32,6 +32,7 @@ KINDS = {
     "improving": "were still improving",
     "plateau": "levelled off",
     "chance": "never left chance",
+    "failed seeds": "had seeds that failed",
     "diverged": "diverged",
     "too short": "were trained for too few epochs to say",
 }

@@ -33,6 +33,7 @@ def study(*rows: tuple[str, dict[str, Any], list[float], float], images: int = 5
             "recipe_id": str(number),
             "split": "s",
             "diverged": False,
+            "chance": accuracy <= 0.12,
             "validation_accuracy": accuracy,
             "train_accuracy": train,
             "validation_images": images,
@@ -68,6 +69,11 @@ def test_dropout_that_helped() -> None:
     assert (remedy.name, remedy.setting, remedy.network, remedy.verdict) == ("dropout", "drop 0.2", DROPPED, "helped")
     assert remedy.gap_before == pytest.approx(0.335)
     assert str(remedy) == ("dropout (drop 0.2): validation 0.555 → 0.625, gap 0.335 → 0.075: it helped, and overfits less")
+
+
+def test_seeds_that_failed_are_named_beside_the_mean() -> None:
+    remedy = only(remedies(study((PLAIN, {}, [0.55, 0.10, 0.57], 0.7), (DROPPED, {}, [0.6, 0.6, 0.6], 0.7))))
+    assert "validation 0.407 (2 of 3 seeds; 1 never left chance) → 0.600, gap" in str(remedy)
 
 
 def test_a_remedy_that_hurt_and_one_that_nobody_can_tell() -> None:
