@@ -11,6 +11,7 @@ import pytest
 from cli_runner import Issun, write_small_digits
 from issun.study.pictures import KINDS
 from issun.study.study import Study
+from small_study import run_small, small_plan
 
 FAMILY = ("conv a, pool, dense 0.5d, dense", "a=1,2", "d=1,2,4")
 
@@ -182,3 +183,8 @@ def test_a_network_that_was_trained_in_several_ways_is_shown_with_all_of_them(is
     shown = issun.succeeds("show", "a.sqlite")
     assert "Remedies:" in shown
     assert "more epochs (5 → 8 epochs)" in " ".join(shown.split())
+
+
+def test_a_kind_with_a_slash_is_no_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run_small(tmp_path / "a.sqlite", small_plan("dense n, dense", "n=1,2", epochs=2))
+    assert "there is no picture 'a/b'" in Issun(tmp_path, monkeypatch, capsys).fails("plot", "a.sqlite", "a/b")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from cli_runner import Issun
 from issun.cli.values import accuracy, count, image_shape, seeds
 from issun.errors import IssunError
 
@@ -62,3 +65,10 @@ def test_seeds() -> None:
     for text in ("", "-1", "a", "1..3", ",", "0,,1"):
         with pytest.raises(IssunError, match=r"--seeds \(=.*\) must be how many seeds \(3\) or which \(0,1,7\)"):
             seeds(text, "--seeds")
+
+
+def test_more_threads_than_any_machine_has_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    assert "1024" in issun.fails("sweep", "digits", "dense", "--threads", "99999999999999999999", "--dry-run")

@@ -206,3 +206,10 @@ def test_a_folder_that_is_truly_locked(tmp_path: Path) -> None:
     for command in (["show", "locked/a.sqlite"], ["data", "locked/a.npz"], ["predict", "locked/m.safetensors", "a.png"]):
         done = subprocess.run([*common, *command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert (done.returncode, "Permission denied" in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["plot", "", "frontier"], ["report", ""], ["show", ""], ["watch", ""], ["predict", "", "a.png"]], ids=" ".join
+)
+def test_an_empty_name_is_the_folder_that_one_stands_in(issun: Issun, command: list[str]) -> None:
+    assert "Traceback" not in issun.fails(*command)

@@ -36,7 +36,7 @@ Range = Annotated[
     typer.Option("--range", metavar="MAX", help="The number that is white in images of more than 8 bits: 4095.", rich_help_panel=_PICTURES),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="How many to use; default: all cores.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="How many to use; default: all cores.")]
 Validation = Annotated[float, typer.Option("--validation", help="Share of the training images that is set aside to choose on.")]
 Zip = Annotated[bool, typer.Option("--zip", help="Pair the values of several knobs instead of combining them.")]
 Target = Annotated[str | None, typer.Option("--target", help="Accuracy to reach, 97% or 0.97; default: within 1 % of the best.")]

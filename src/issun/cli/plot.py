@@ -56,14 +56,16 @@ def plot(
     from issun.paths import check_new
     from issun.show.style import FORMATS
     from issun.study import Study
+    from issun.study.pictures import KINDS
 
     accuracy = values.accuracy(target, "--target")
-    path = study.with_name(f"{study.stem}-{kind}.png") if output is None else output
+    shows = Study(study)
+    path = study.with_name(f"{study.stem}-{kind if kind in KINDS else 'picture'}.png") if output is None else output
     if path.suffix.lower() not in FORMATS:
         raise IssunError(f"--output (={path}) must end in {', '.join(FORMATS)}")
     check_new(path, option="--output")
     try:
-        Study(study).picture(
+        shows.picture(
             kind,
             path,
             network=network,

@@ -41,12 +41,13 @@ def report(
     from issun.show.numbers import bytes_text
     from issun.study import Study
 
+    opened = [Study(study) for study in studies]
     path = output or (studies[0].with_suffix(".html") if len(studies) == 1 else Path("report.html"))
     if path.suffix.lower() not in (".html", ".htm"):
         raise IssunError(f"--output (={path}) must end in .html")
     check_new(path, option="--output")
     made = content(
-        [Study(study) for study in studies],
+        opened,
         title=title,
         target=values.accuracy(target, "--target"),
         max_params=values.count(max_params, "--max-params"),

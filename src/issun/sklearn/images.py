@@ -54,7 +54,7 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
             checked = validate_data(self, X, reset=reset, dtype="numeric", **with_labels)
             if y is not None:
                 check_classification_targets(checked[1])
-        except (TypeError, ValueError) as error:  # in scikit-learn's words, which its users know
+        except ValueError as error:  # in scikit-learn's words, which its users know; its contract wants its TypeErrors as they are
             raise EstimatorError(str(error)) from error
         rows = checked if y is None else checked[0]
         if reset:
