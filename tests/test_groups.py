@@ -18,6 +18,9 @@ from issun.data.dataset import Dataset, Split
 from issun.data.groups import group_names
 from issun.errors import DataError
 
+#: What `TINY` says of training, in Python.
+LIKE_TINY = {"batch_size": 4, "learning_rate": 0.02}
+
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +207,9 @@ def test_on_the_command_line_and_in_python(tmp_path: Path, monkeypatch: pytest.M
     assert "16 groups in 48 images, the largest 'video0' (3)" in issun.succeeds("data", "pictures", "--groups", r"video\d+")
     issun.succeeds("sweep", "pictures", *TINY, "--groups", r"video\d+", "--no-plot", "--size", "4x4", "--gray")
     data = load("pictures", groups=r"video\d+", size=(4, 4), gray=True)
-    same = package.sweep("pictures", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, groups=r"video\d+", size=(4, 4), gray=True)
+    same = package.sweep(
+        "pictures", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, recipe=LIKE_TINY, groups=r"video\d+", size=(4, 4), gray=True
+    )
     assert set(same.frame["split"]) == {f"0.1 seed 0 groups {data.grouping}"}
     assert len(same.frame) == 4  # nothing was trained again
     index = same.predictions()["index"].to_numpy()
@@ -260,7 +265,9 @@ def test_a_study_begun_with_groups_across_classes_goes_on(
     assert done.code == 0
     assert "signs.sqlite was begun with groups across classes, and goes on with them" in " ".join(done.err.split())
     assert package.Study("signs.sqlite").frame["trial_id"].tolist() == before["trial_id"].tolist()
-    again = package.sweep("signs", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, groups="^([0-9]+)_", size=(4, 4), gray=True)
+    again = package.sweep(
+        "signs", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, recipe=LIKE_TINY, groups="^([0-9]+)_", size=(4, 4), gray=True
+    )
     assert len(again.frame) == len(before)
     # A new one counts by class.
     issun.succeeds("sweep", "signs", *TINY, *common, "--groups", "^([0-9]+)_", "--study", "new.sqlite")

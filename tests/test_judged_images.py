@@ -93,9 +93,10 @@ def test_the_stored_images_count_where_the_name_would_give_others(issun_: Issun,
 
 
 def _other_split(path: Path) -> set[int]:
-    """Give a study 20 other validation images under the same name, and return them."""
-    other = np.arange(0, 200, 10)
+    """Give a study as many other validation images under the same name, and return them."""
     with closing(sqlite3.connect(path)) as connection:
+        (count,) = connection.execute("SELECT images FROM splits").fetchone()
+        other = np.arange(count) * 4
         connection.execute("UPDATE splits SET indices = ?", (other.astype("<i8").tobytes(),))
         connection.commit()
     return set(other.tolist())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from issun.data import cifar
 from issun.data.appearance import Style, figures
-from issun.data.asked import Asked, Listed, listed, named, spelled
+from issun.data.asked import Asked, Listed, is_folder, listed, named, spelled
 from issun.data.content import fitted_content
 from issun.data.dataset import Dataset
 from issun.data.decode import PictureError
@@ -328,8 +328,8 @@ def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: 
         return _Arrays([batch], [None] * len(batch) if labels is None else list(map(str, labels)), labels is not None)
     if isinstance(images, str | os.PathLike):
         path = Path(images)
-        named_data = str(images) in NAMES and not path.exists()
-        if not named_data and path.suffix.lower() != ".npz" and not (path.is_dir() and (is_idx_folder(path) or cifar.is_cifar(path))):
+        named_data = str(images) in NAMES and not os.path.exists(path)  # noqa: PTH110 - false, too, for what may not be looked at
+        if not named_data and path.suffix.lower() != ".npz" and not (is_folder(path) and (is_idx_folder(path) or cifar.is_cifar(path))):
             return None
         height, width, channels = model.net.input
         images = load_as(images, None, (height, width, channels), white)

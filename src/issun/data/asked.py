@@ -14,6 +14,7 @@ from issun.data.gather import Listing
 from issun.data.table import ENDINGS, Table
 from issun.data.tree import Tree, natural, readable
 from issun.errors import DataError
+from issun.paths import kind_of
 
 
 class Asked(NamedTuple):
@@ -62,7 +63,7 @@ def listed(path: Path, classes: Sequence[str]) -> Listed:
         Where the folder or the table cannot be read, or holds nothing.
     """
     name = readable(str(path))
-    if path.is_dir():
+    if is_folder(path):
         tree = Tree(path)
         files = _files(path)
         names = set(named(classes))
@@ -79,6 +80,14 @@ def listed(path: Path, classes: Sequence[str]) -> Listed:
     if path.suffix.lower() in ENDINGS:
         return _of_listing(Table(path), name, os.path.join(path.parent, "") if str(path.parent) != "." else "")  # noqa: PTH118
     return Listed([Asked(name, str(path), None, True)])
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; what may not be looked at is none, and reading it says why."""
+    try:
+        return kind_of(path, DataError) == "folder"
+    except DataError:
+        return False
 
 
 def named(classes: Sequence[str]) -> Mapping[str, int]:

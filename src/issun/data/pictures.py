@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 
 import numpy as np
@@ -95,7 +94,6 @@ def _read(
     path: str, shape: tuple[int, int, int], range: float | None, invert: bool, style: Style | None
 ) -> tuple[NDArray[np.uint8], str | None]:
     height, width, channels = shape
-    _check_regular(path)
     deep, white, high = probe(path).deep, range, 0.0
     if deep is not None:
         high = measured(path)[1]
@@ -118,13 +116,3 @@ def _read(
         notes.append(f"{cropped}resized from {picture.height}x{picture.width} to {height}x{width}")
     pixels = pixels_of(fitted(picture, height, width)).copy()
     return inverted(pixels) if invert else pixels, "; ".join(notes) or None
-
-
-def _check_regular(path: str) -> None:
-    """Refuse what opening would wait for; what is not there is left to the decoder to say."""
-    try:
-        kind = stat.S_IFMT(os.stat(path).st_mode)  # noqa: PTH116 - a text may be no path at all
-    except (OSError, ValueError):
-        return
-    if kind not in (stat.S_IFREG, stat.S_IFDIR):
-        raise PictureError("is no regular file (a pipe, a socket or a device)", False)

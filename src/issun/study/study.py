@@ -241,16 +241,17 @@ class Study(Views):
         Parameters
         ----------
         network : str, Net or Series, optional
-            Its text (however it is written), its id, the network, or a row of `networks`. Default: what `smallest()` returns.
+            Its text (however it is written), its id, the network, or a row of `networks`. Default: the only one there is, or what
+            `smallest()` returns.
 
         Raises
         ------
         SelectionError
             When the study does not hold it.
         """
-        if network is None:
-            return self.smallest()
         rows = self.networks
+        if network is None:
+            return rows.iloc[0] if len(rows) == 1 else choose.smallest(rows)
         if isinstance(network, pd.Series):
             same = [rows[column] == network[column] for column in ("network_id", "recipe_id", "split")]
             found = rows[same[0] & same[1] & same[2]]
