@@ -118,7 +118,7 @@ def test_infeasible_sizes_of_the_grid_are_hatched(study: Path) -> None:
 def test_show_says_what_the_curves_mean(issun: Issun, study: Path) -> None:
     text = issun.succeeds("show", study)
     assert all(len(line) <= 80 for line in text.splitlines() if "sqlite" not in line)
-    lines = text.split("Learning curves of the frontier (best seed each):\n")[1].splitlines()
+    lines = text.split("Learning curves of the frontier (figures of the best seed each):\n")[1].splitlines()
     frontier = Study(study).frontier()
     assert lines[0].split("  ")[1].strip() == f"{frontier['parameters'].iloc[0]:,}"
     assert all(f"{count:,}  " in text for count in frontier["parameters"])

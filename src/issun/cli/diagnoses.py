@@ -42,7 +42,7 @@ def print_diagnoses(console: Console, study: Study, rows: pd.DataFrame) -> None:
         places = sorted({round(number * (len(rows) - 1) / (_MOST - 1)) for number in range(_MOST)})
         rows = rows.iloc[places]
     if len(rows):
-        console.print("\nLearning curves of the frontier (best seed each):")
+        console.print("\nLearning curves of the frontier (figures of the best seed each):")
     width = max((len(f"{count:,}") for count in rows["parameters"]), default=0)
     for line in diagnoses(study, rows):
         # Where training failed, what to try is the answer.

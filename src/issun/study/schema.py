@@ -21,7 +21,7 @@ from issun.paths import kind_of, shown
 APPLICATION_ID = 0x69735374
 
 #: Raised by one whenever the tables change; a file of an older version must open.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _HEADS = """
 CREATE TABLE heads (         -- simple classifiers on the features of a layer
@@ -159,6 +159,7 @@ _STEPS = {
         "ALTER TABLE checkpoints ADD COLUMN best BLOB",
     ),
     2: tuple(statement for statement in _HEADS.split(";\n") if statement.strip()),
+    3: (),  # since version 4 the facts of the data say which number is white and what the training images look like
 }
 
 
