@@ -204,10 +204,11 @@ def test_on_the_command_line_and_in_python(tmp_path: Path, monkeypatch: pytest.M
     assert "16 groups in 48 images, the largest 'video0' (3)" in issun.succeeds("data", "pictures", "--groups", r"video\d+")
     issun.succeeds("sweep", "pictures", *TINY, "--groups", r"video\d+", "--no-plot", "--size", "4x4", "--gray")
     data = load("pictures", groups=r"video\d+", size=(4, 4), gray=True)
-    same = package.sweep("pictures", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, groups=r"video\d+", size=(4, 4), gray=True)
+    options = {"groups": r"video\d+", "size": (4, 4), "gray": True, "recipe": {"batch_size": 4, "learning_rate": 0.02}}
+    same = package.sweep("pictures", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, **options)
     assert set(same.frame["split"]) == {f"0.1 seed 0 groups {data.grouping}"}
     assert len(same.frame) == 4  # nothing was trained again
-    index = same.predictions()["index"].to_numpy()
+    index = same.predictions(same.networks.iloc[0])["index"].to_numpy()
     assert not videos(data, index) & videos(data, np.setdiff1d(np.arange(len(data.images)), index))
     answer = issun.answers("train", "pictures", "dense 2, dense", "--epochs", "1", "--groups", r"video\d+", "--validation", "0.3")
     assert answer["split"].startswith("0.3 seed 0 groups ")
