@@ -188,7 +188,7 @@ def test_a_study_stopped_after_every_epoch_is_that_of_an_undisturbed_run(tmp_pat
                 assert kept is not None
                 assert kept[0].epoch == stops
     assert rows_of(path) == rows_of(tmp_path / "whole.sqlite")
-    history = Study(path).history()
+    history = Study(path).history(plan.trials[0].net)
     assert stops == len(history) - 1 >= 1
     row = Study(path).frame.iloc[0]
     best = history.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True], kind="stable").iloc[0]

@@ -212,7 +212,7 @@ def test_on_the_command_line_and_in_python(tmp_path: Path, monkeypatch: pytest.M
     )
     assert set(same.frame["split"]) == {f"0.1 seed 0 groups {data.grouping}"}
     assert len(same.frame) == 4  # nothing was trained again
-    index = same.predictions()["index"].to_numpy()
+    index = same.predictions(same.networks.iloc[0])["index"].to_numpy()
     assert not videos(data, index) & videos(data, np.setdiff1d(np.arange(len(data.images)), index))
     answer = issun.answers("train", "pictures", "dense 2, dense", "--epochs", "1", "--groups", r"video\d+", "--validation", "0.3")
     assert answer["split"].startswith("0.3 seed 0 groups ")

@@ -18,6 +18,7 @@ from issun.arch.notation import parse_network
 from issun.data.dataset import Dataset, Split
 from issun.data.depth import range_fact
 from issun.data.named import loaded
+from issun.data.split import validation_mark
 from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, fit, handed_over, make_engine, scaling_for, threads_available
 from issun.engine.fitting import best_of, loss_and_accuracy
 from issun.engine.protocol import SLOTS, CancelFlag, check_average
@@ -96,6 +97,7 @@ class Outcome:
             "seed": str(self.seed),
             "validation": str(self.split),
             "split": self.split.id,
+            "validation images": validation_mark(dataset.parts(self.split)[1]),
             "validation accuracy": f"{self.validation_accuracy:.4f}",
             "epoch": f"{self.kept} of {len(self.history)}",
             "recipe": self.recipe.model_dump_json(),
