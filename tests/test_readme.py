@@ -79,6 +79,9 @@ def test_options_and_links_exist(page: Path, tmp_path: Path, monkeypatch: pytest
     commands = (*commands, "report", "watch")
     known = " ".join(issun.succeeds(command, "--help") for command in commands) + "--help"
     text = page.read_text()
+    for script in re.findall(r"`python (\S+\.py)", text):
+        assert (ROOT / script).exists(), script
+    text = re.sub(r"`python [^`]*`|`table [^`]*`", "", text)  # scripts have options of their own
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)):
         assert option in known, option
     for link in re.findall(r"\]\(((?!http)[^)#]+)\)", text):

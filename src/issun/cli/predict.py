@@ -41,10 +41,11 @@ def predict(
     """
     from issun.cli.loading import reading_bar, whole
     from issun.cli.output import print_json, remark_on, warn
+    from issun.data.asked import is_folder
     from issun.predicting import predict
     from issun.show.numbers import counted
 
-    single = all(not Path(image).is_dir() for image in images)
+    single = not any(is_folder(Path(image)) for image in images)
     with reading_bar() as show:
         said = predict(
             model,
