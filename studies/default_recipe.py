@@ -8,9 +8,8 @@
 
 `cause` changes one factor of the recipe that was the default before, on photographs of hands, ten seeds each, and counts filters that
 are 0 for every image. `screen` trains every candidate on every problem (images, four networks, three seeds); `final` the finalists with
-five other seeds; `paired` the finalists and the default before, on all images of digits, MNIST and CIFAR-10, with the same five seeds
-each. Every trial goes into a study in FOLDER, and a command that was stopped goes on. Each writes a CSV to `studies/results`; `table`
-prints, for each candidate, how far it stays behind the best candidate of the same problem and network. No test figure is read.
+five other seeds; `paired` the finalists and the default before, on digits, MNIST and CIFAR-10, with the same five seeds each. Every
+trial goes into a study in FOLDER, and a command that was stopped goes on. Each writes a CSV to `studies/results`; `table` prints, for each candidate, how far it stays behind the best candidate of the same problem and network. No test figure is read.
 
 The folder of data holds `mnist.npz` and `cifar10.npz` in Keras's layout; the hands are an archive of `x`, uint8 (N, 48, 48, 3), and `y`.
 """
@@ -102,7 +101,7 @@ _DIGITS = (
     "conv 8 same norm, pool, conv 16 same norm, gap, dense",
     "conv 32 same, conv 64 same, pool, dense 128, dense",
 )
-_HANDS = ("conv n, pool, conv 2n, pool, conv 4n, gap, dense", "n=2..16*2")
+_HANDS = ("conv n, pool, conv 2n, pool, conv 4n, gap, dense", "n=2..8*2")
 
 
 @dataclass(frozen=True)
@@ -132,14 +131,34 @@ PROBLEMS = (
     Problem("photos-pale-2000", "cifar10", 2_000, 5_000, change=lambda pixels: 100 + pixels * 0.2),
 )
 
-#: All images, for the pairs.
+#: For the pairs: all images, and fewer for the largest networks.
 PAIRED = (
-    ("digits", _DIGITS),
-    ("mnist", ("conv 2, conv 2, pool, conv 4, conv 4, pool, dense", "conv 8, conv 8, pool, conv 16, conv 16, pool, dense",
-               "pool, dense 32, dense 32, dense", "conv 32, pool, conv 64, pool, conv 64, dense 64, dense")),
-    ("cifar10", ("conv 4, pool, conv 4, pool, conv 4, pool, dense", "conv 8, conv 8, pool, conv 16, conv 16, pool, dense",
-                 "conv 8 norm, pool, conv 16 norm, pool, conv 32 norm, gap, dense", "conv 10, pool, dense 256, drop 0.4, dense")),
-)  # fmt: skip
+    Problem("digits, all", "digits", 10**6, 0, _DIGITS),
+    Problem(
+        "mnist, all",
+        "mnist",
+        10**6,
+        0,
+        (
+            "conv 2, conv 2, pool, conv 4, conv 4, pool, dense",
+            "conv 8, conv 8, pool, conv 16, conv 16, pool, dense",
+            "pool, dense 32, dense 32, dense",
+        ),
+    ),
+    Problem("mnist-10000", "mnist", 10_000, 1_000, ("conv 32, pool, conv 64, pool, conv 64, dense 64, dense",)),
+    Problem(
+        "cifar10, all",
+        "cifar10",
+        10**6,
+        0,
+        (
+            "conv 4, pool, conv 4, pool, conv 4, pool, dense",
+            "conv 8, conv 8, pool, conv 16, conv 16, pool, dense",
+            "conv 8 norm, pool, conv 16 norm, pool, conv 32 norm, gap, dense",
+        ),
+    ),
+    Problem("cifar10-5000, large", "cifar10", 5_000, 5_000, ("conv 10, pool, dense 256, drop 0.4, dense",)),
+)
 
 
 def images_of(problem: Problem, arguments: argparse.Namespace) -> Dataset:
@@ -328,11 +347,12 @@ def final(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def paired(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """The finalists beside what was the default before, on all images, with the same five seeds."""
     lines: list[dict[str, Any]] = []
-    for data, networks in PAIRED:
-        dataset = load(data, arguments.data_dir)
+    for problem in PAIRED:
+        dataset = images_of(problem, arguments)
+        split = Split(problem.aside / (problem.images + problem.aside)) if problem.aside else Split()
         for name in (BEFORE_NAME, *(arguments.candidates or FINALISTS)):
-            study = studied(f"{data}, all images", dataset, Split(), networks, name, CANDIDATES[name], range(5), arguments.output)
-            lines += lines_of(study, data, name)
+            study = studied(problem.name, dataset, split, problem.networks, name, CANDIDATES[name], range(5), arguments.output)
+            lines += lines_of(study, problem.name, name)
     return lines
 
 
