@@ -76,6 +76,8 @@ class DataFacts:
         facts = TypeAdapter(cls).validate_json(json.dumps(parts), strict=True)
         if not (len(facts.classes) >= 2 and min(facts.input) >= 1 and facts.images >= 1 and facts.test_images >= 0):
             raise ValueError("images, classes and sizes must be counts of what is there")
+        if facts.range is not None and facts.range == int(facts.range):
+            facts = replace(facts, range=int(facts.range))  # as people type it
         return facts if appearance is None else replace(facts, appearance=Appearance.from_dict(appearance))
 
 
