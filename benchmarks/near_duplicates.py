@@ -1,9 +1,9 @@
 """How many copies does `issun data` find, and how many images that are none does it name?
 
-`python benchmarks/near_duplicates.py --data-dir FOLDER` prints the table that stands in docs/data.md.
-Data sets are MNIST, CIFAR-10 (`FOLDER/mnist.npz`, `FOLDER/cifar10.npz`) and archives of one's own with `x` and `y` (`--archive FILE`, also
-in grey). First, what is flagged in each as it is. Then copies of images drawn by chance are put beside the data set, and the share of them
-is counted that is found as a near copy (or an equal image) of its original. The table is printed as Markdown.
+`python benchmarks/near_duplicates.py --data-dir FOLDER [ARCHIVE…]` prints the table that stands in docs/data.md.
+Data sets are MNIST, CIFAR-10 (`FOLDER/mnist.npz`, `FOLDER/cifar10.npz`) and archives of one's own with `x` and `y`,
+also in grey. First, what is flagged in each as it is. Then copies of images drawn by chance are put beside the data set, and the share of
+them is counted that is found as a near copy (or an equal image) of its original. The table is printed as Markdown.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def found(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, help="with mnist.npz and cifar10.npz")
-    parser.add_argument("--archive", type=Path, action="append", default=[], help="an .npz with x and y; can be repeated")
-    parser.add_argument("--copies", type=int, default=1000, help="how many images are copied")
-    parser.add_argument("--among", type=int, default=20_000, help="how many images they are looked for among")
+    parser.add_argument("archive", type=Path, nargs="*", help="an .npz with x and y")
+    parser.add_argument("--copies", type=int, default=500, help="how many images are copied")
+    parser.add_argument("--among", type=int, default=10_000, help="how many images they are looked for among")
     arguments = parser.parse_args()
     print(f"| data | images | flagged | processor s | {' | '.join(CHANGES)} |")
     print(f"|---|---:|---:|---:|{'---:|' * len(CHANGES)}")

@@ -21,6 +21,7 @@ from issun.data.dataset import Dataset
 from issun.data.decode import PictureError
 from issun.data.depth import check_range, range_of
 from issun.data.doubt import Doubt, doubt_of
+from issun.data.files import test_note
 from issun.data.gather import PICTURE_ENDINGS
 from issun.data.idx import is_idx_folder
 from issun.data.named import NAMES, load_as
@@ -333,6 +334,7 @@ def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: 
             return None
         height, width, channels = model.net.input
         images = load_as(images, None, (height, width, channels), white)
+        notes += [note for note in images.notes if note != test_note(len(images.test_images))]
     if not isinstance(images, Dataset):
         return None
     for part in (images.images, images.test_images):

@@ -118,10 +118,12 @@ def _pairs(count: int) -> str:
 
 
 def _pair_text(pair: Mapping[str, Any]) -> str:
+    """Return the names of both images; where they would stand in two parts, with these."""
+    torn = len({image["side"] for image in pair["images"]}) > 1
     names = []
     for image in pair["images"]:
         name = image.get("file") or f"{image['part']} {image['index']} ({image['class']})"
-        names.append(name if image["side"] == image["part"] else f"{name} [{image['side']}]")
+        names.append(f"{name} [{image['side']}]" if torn and ("file" in image or image["side"] != image["part"]) else name)
     return " ~ ".join(names)
 
 
