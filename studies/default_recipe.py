@@ -6,10 +6,11 @@
     python studies/default_recipe.py paired --data-dir FOLDER --output FOLDER
     python studies/default_recipe.py table studies/results/default_recipe_screen.csv
 
-`cause` changes one factor of the recipe that was the default before, on photographs of hands, ten seeds each, and counts filters that
-are 0 for every image. `screen` trains every candidate on every problem (images, four networks, three seeds); `final` the finalists with
-five other seeds; `paired` the finalists and the default before, on digits, MNIST and CIFAR-10, with the same five seeds each. Every
-trial goes into a study in FOLDER, and a command that was stopped goes on. Each writes a CSV to `studies/results`; `table` prints, for each candidate, how far it stays behind the best candidate of the same problem and network. No test figure is read.
+`cause` changes one factor of the recipe that was the default before, on photographs of hands, ten seeds each, and counts filters that are
+0 for every image. `screen` trains every candidate on every problem (images, four networks, three seeds); `final` the finalists with five
+other seeds; `paired` the finalists and the default before, on digits, MNIST and CIFAR-10, with the same five seeds each. Every trial goes
+into a study in FOLDER, and a command that was stopped goes on. Each writes a CSV to `studies/results`; `table` prints, for each
+candidate, how far it stays behind the best candidate of the same problem and network. No test figure is read.
 
 The folder of data holds `mnist.npz` and `cifar10.npz` in Keras's layout; the hands are an archive of `x`, uint8 (N, 48, 48, 3), and `y`.
 """

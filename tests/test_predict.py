@@ -143,7 +143,7 @@ def test_archives_and_named_data(issun: Issun, model: Model) -> None:
     assert " of 60 images)" in issun.succeeds("predict", "m.safetensors", "b.npz")
     np.savez(issun.folder / "c.npz", x=np.zeros((40, 9, 9), np.uint8), y=np.arange(40) % 2)
     resized = issun.run("predict", "m.safetensors", "c.npz")
-    assert "resized from 9x9 to 8x8" in " ".join(resized.err.split()), "as pictures are"
+    assert "The images are 9x9; each was resized to 8x8" in " ".join(resized.err.split()), "as pictures are"
     assert " of 40 images)" in resized.out
     own = train("digits", "dense", epochs=1, threads=1)
     said = predict(own.model, "digits")
