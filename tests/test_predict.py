@@ -148,7 +148,7 @@ def test_archives_and_named_data(issun: Issun, model: Model) -> None:
     own = train("digits", "dense", epochs=1, threads=1)
     said = predict(own.model, "digits")
     assert len(said.images) == len(own.dataset.test_images)
-    assert said.notes[0].endswith("asked about the part that was set aside as test part.")
+    assert said.notes[-1].endswith("asked about the part that was set aside as test part.")
     assert said.accuracy == own.outcome.test_accuracy
 
 
