@@ -69,7 +69,7 @@ def test_other_pixels_have_another_fingerprint(tmp_path: Path) -> None:
 def test_named_data_and_idx_folders(tmp_path: Path) -> None:
     digits = load("digits", size=(4, 6), gray=False)
     assert digits.input == (4, 6, 3)
-    assert "The images are 8x8; the middle of each was resized to 4x6 (--size changes that)." in digits.notes
+    assert "The images are 8x8; the middle of each was resized to 4x6." in digits.notes
     assert "1,797 of 1,797 images are grey; all became RGB." in digits.notes
     folder = write_all(tmp_path / "idx", small_idx())
     assert load(folder, size=(7, 7)).input == (7, 7, 1)

@@ -104,7 +104,7 @@ def test_different_sizes_are_brought_together_and_it_is_said(root: Path) -> None
     middle = {file: image for file, image in zip(dataset.files, dataset.images, strict=True) if file != "a/tall.png"}
     assert len(middle) == 2
     assert all((image == 200).all() for image in middle.values())
-    assert "The images have 2 sizes, 8x24 to 40x20; the middle of each was resized to 4x4 (--size changes that)." in dataset.notes
+    assert "The images have 2 sizes, 8x24 to 40x20; the middle of each was resized to 4x4." in dataset.notes
     assert load(root).input == (8, 8, 1)
 
 

@@ -114,19 +114,19 @@ def load(
 
 def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range: float | None) -> Dataset:
     """Load images that are no files: those of a name, or of an archive or folder of arrays."""
-    bytes_alone = None
+    dataset = None  # of formats that have 8 bits
     if name == "digits":
-        bytes_alone = _digits()
+        dataset = _digits()
     elif name in _FILES:
-        bytes_alone = _named(name, data_dir)
+        dataset = _named(name, data_dir)
     elif is_idx_folder(path):
-        bytes_alone = load_idx(path, name)
+        dataset = load_idx(path, name)
     elif cifar.is_cifar(path):
-        bytes_alone = cifar.load_cifar(path, name)
-    if bytes_alone is not None:
-        if range is None or bytes_alone.range is not None:
-            return bytes_alone
-        return dataclasses.replace(bytes_alone, notes=(*bytes_alone.notes, "The images have 8 bits: --range changes nothing."))
+        dataset = cifar.load_cifar(path, name)
+    if dataset is not None:
+        if range is None or dataset.range is not None:
+            return dataset
+        return dataclasses.replace(dataset, notes=(*dataset.notes, "The images have 8 bits: --range changes nothing."))
     kind = kind_of(path, DataError)
     if kind is not None or path.suffix or len(path.parts) > 1 or name.endswith(("/", os.sep)):
         if kind is None:

@@ -33,6 +33,7 @@ def common_size(sizes: Collection[tuple[int, int]], size: tuple[int, int] | None
     """
     found = set(sizes)
     notes = []
+    hint = "" if size is not None else " (--size changes that)"
     if size is None:
         first = next(iter(found))
         if len(found) == 1 and (keep or max(first) <= KEPT_SIDE):
@@ -45,7 +46,7 @@ def common_size(sizes: Collection[tuple[int, int]], size: tuple[int, int] | None
         what = f"The images are {shapes[0]}" if len(found) == 1 else f"The images have {len(found):,} sizes, {shapes[0]} to {shapes[1]}"
         cropped = any(height * size[1] != width * size[0] for height, width in found)
         how = "the middle of each was resized" if cropped else "each was resized"
-        notes.append(f"{what}; {how} to {size[0]}x{size[1]} (--size changes that).")
+        notes.append(f"{what}; {how} to {size[0]}x{size[1]}{hint}.")
     return size, notes
 
 

@@ -159,6 +159,8 @@ def trained_before(path: Path, plan: Plan, given: Collection[str]) -> str:
         other = {name: theirs[name] for name in today if theirs[name] != today[name]}
         if other and set(other) <= set(CHANGED_DEFAULTS) - set(given):
             older[key] = other
+    if not older:
+        return ""
     trials = study.frame
     same = trials["network_id"].isin({net.id for net in plan.networks}) & (trials["split"] == plan.split.id)
     for key, other in older.items():
