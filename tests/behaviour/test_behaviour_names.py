@@ -93,12 +93,12 @@ def imported(source: str) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{node.module}.{alias.name}" if node.module == "issun" else str(node.module) for alias in node.names}
-    return found | set(re.findall(r"\bissun\.[a-z_]\w*|\bissun\.[A-Z]\w*", source))
+    return found | set(re.findall(r"\bissun\.[A-Za-z_]\w*", source))
 
 
 def forbidden(source: str) -> set[str]:
     """Return what a source takes that is neither public in issun, nor another library, nor stands in this folder."""
-    public = {"issun", *(f"issun.{name}" for name in issun.__all__)}
+    public = {"issun", "issun.__all__", *(f"issun.{name}" for name in issun.__all__)}
     beside = {path.stem for path in HERE.glob("*.py")}
     others = {"h5py", "numpy", "pytest", *sys.stdlib_module_names}
     return {name for name in imported(source) if name not in public and name.split(".")[0] not in beside | others}
