@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     recorded = read("errors.json")
     with tempfile.TemporaryDirectory() as name, worker("baseline", Path(name).resolve()) as at:
         observing.furnish(at.folder)
-        observing.run_commands(at)
+        observing.run_commands(at, observing.FOR_ERRORS)
         observing.break_files(at.folder)
         found = observing.errors(at)
     refused = 0
