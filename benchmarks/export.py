@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling
 from issun.engine.weights import initialised
-from issun.export.c_compile import Library, compiler, write_source
-from issun.export.c_source import float_source, int8_source
-from issun.export.check import noise
-from issun.export.onnx_file import onnx_model
-from issun.export.quantize import quantised
-from issun.export.ranges import measured
+from issun.exporters.c.compile import Library, compiler, write_source
+from issun.exporters.c.source import float_source, int8_source
+from issun.exporters.check import noise
+from issun.exporters.onnx_file import onnx_model
+from issun.exporters.quantize import quantised
+from issun.exporters.ranges import measured
 from issun.model import Model
 from issun.study.machine import machine
 

@@ -15,8 +15,8 @@ import argparse
 from dataclasses import dataclass
 from math import prod
 
-from issun.bench.cases import STANDARD, Case, multiply_adds
 from issun.engine.weights import tensors
+from issun.timing.cases import STANDARD, Case, multiply_adds
 
 _FLOAT = 4  # bytes
 _OF_A_WEIGHT = 6  # three numbers, each read and written

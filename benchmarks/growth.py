@@ -19,10 +19,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from issun.bench.cases import Case, pixels
-from issun.bench.issun_side import IssunCase
 from issun.engine.native import threads_available
 from issun.study.machine import machine
+from issun.timing.cases import Case, pixels
+from issun.timing.issun_side import IssunCase
 
 _NETWORK = "conv {0}, conv {0}, pool, conv {1}, conv {1}, pool, dense"
 

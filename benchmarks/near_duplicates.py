@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from issun.data import load
-from issun.data.near import near_pairs
+from issun.datasets import load
+from issun.datasets.near import near_pairs
 
 _RESAMPLINGS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 

@@ -25,11 +25,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from issun.bench.cases import STANDARD, Case, multiply_adds
-from issun.bench.compare import Comparison, compare
-from issun.bench.sides import SIDES, installed
 from issun.engine.native import available_sets, measured_peak, threads_available
 from issun.study.machine import machine
+from issun.timing.cases import STANDARD, Case, multiply_adds
+from issun.timing.compare import Comparison, compare
+from issun.timing.sides import SIDES, installed
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import issun
-from issun.data.appearance import Appearance, figures, inverted_figures
-from issun.data.dataset import Dataset
+from issun.datasets.appearance import Appearance, figures, inverted_figures
+from issun.datasets.dataset import Dataset
 
 _FEW, _DRAWS = 100, 20
 

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from issun import Dataset, finetune, load, train
-from issun.export.c_compile import footprints
-from issun.export.c_source import float_source, int8_source
-from issun.export.finetuning import int8_accuracy
-from issun.export.quantize import quantised
-from issun.export.ranges import measured
+from issun.exporters.c.compile import footprints
+from issun.exporters.c.source import float_source, int8_source
+from issun.exporters.finetuning import int8_accuracy
+from issun.exporters.quantize import quantised
+from issun.exporters.ranges import measured
 from issun.study.machine import machine
 
 #: Networks with the epochs of their training, and how many images they are fine-tuned on, which takes time in the NumPy engine.

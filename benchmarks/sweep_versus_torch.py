@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from issun.bench.cases import Case, pixels
-from issun.bench.issun_side import IssunCase
 from issun.engine.native import threads_available
 from issun.study.machine import machine
+from issun.timing.cases import Case, pixels
+from issun.timing.issun_side import IssunCase
 
 _made: dict[str, Any] = {}
 
@@ -57,7 +57,7 @@ def torch_start(compiled: bool) -> None:
 
 def torch_train(values: dict[str, Any], epochs: int) -> None:
     """Train one network in a process of the pool."""
-    from issun.bench.torch_side import Setup, Training
+    from issun.timing.torch_side import Setup, Training
 
     training = Training(Case.from_dict(values), Setup(_made["compiled"]))
     for _ in range(epochs):

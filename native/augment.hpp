@@ -1,5 +1,5 @@
 // Images enter the lanes changed, while training: moved by whole pixels, or turned, zoomed and sheared with bilinear sampling; a square is
-// cut out; two images are mixed. What is right stands in src/issun/engine/reference_augment.py, the draws come from
+// cut out; two images are mixed. What is right stands in src/issun/engine/reference/augment.py, the draws come from
 // src/issun/engine/augmenting.py.
 //
 // What moves by whole pixels is copied into a scratch image, which then enters as any other. What is sampled between pixels is copied into

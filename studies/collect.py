@@ -35,7 +35,7 @@ from issun import IssunError, Study, parse_network
 from issun.arch import polynomial, table
 from issun.arch.notation import parse
 from issun.errors import SelectionError
-from issun.features.comparing import summary
+from issun.extraction.comparing import summary
 from issun.study.frontier import best, smallest
 from issun.study.head_tables import gains, heads_frame
 from issun.study.remarks import diagnosis_of

@@ -33,7 +33,7 @@ import issun.training
 from issun import Study, load
 from issun.arch.net import Net, activation_of
 from issun.arch.notation import bind_arguments
-from issun.data.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset, Split
 from issun.engine import Scaling, State, scaling_for
 from issun.engine.extracting import RowValues
 from issun.engine.weights import tensors

@@ -30,12 +30,12 @@ import keras
 import tensorflow as tf
 
 from issun.arch.net import Net
-from issun.bench.cases import Case, pixels
-from issun.bench.keras_side import KerasTraining, Setup
 from issun.engine import threads_available
 from issun.recipe import Recipe
 from issun.study.file import read_study_file
 from issun.study.machine import machine
+from issun.timing.cases import Case, pixels
+from issun.timing.keras_side import KerasTraining, Setup
 
 STUDIES = Path(__file__).resolve().parent
 

@@ -36,16 +36,16 @@ import sklearn
 import tensorflow as tf
 
 from issun import load, parse_network
-from issun.bench.keras_side import KerasTraining, Setup
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from issun.engine import NativeEngine, State, scaling_for, threads_available
 from issun.engine.randomness import shuffled
 from issun.engine.weights import as_tensors
-from issun.export.keras_network import set_weights
+from issun.exporters.keras.network import set_weights
 from issun.study.file import read_study_file
 from issun.study.machine import machine
 from issun.study.parts import prepare
 from issun.study.plan import Trial
+from issun.timing.keras_side import KerasTraining, Setup
 
 try:
     from sklearnex.svm import SVC

@@ -14,8 +14,8 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from issun import Study
-from issun.report import content, write_page
-from issun.report import page as page_of
+from issun.webpage import content, write_page
+from issun.webpage import page as page_of
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "images" / "studies"
 

@@ -26,8 +26,8 @@ def curves_grid(histories: Any, trained: dict[str, tuple[str, str]], one_size: b
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from issun.show.curves import draw_curves
-    from issun.show.style import INK
+    from issun.plots.curves import draw_curves
+    from issun.plots.style import INK
 
     columns = min(3, len(trained))
     rows = math.ceil(len(trained) / columns)
@@ -51,7 +51,7 @@ def pictures(result: Result, folder: Path, images: Path) -> list[Path]:
     """Draw what the kept tables allow: the frontier, and learning curves."""
     import pandas as pd
 
-    from issun.show import frontier_figure, save_figure
+    from issun.plots import frontier_figure, save_figure
 
     images.mkdir(parents=True, exist_ok=True)
     draw, mark, saved = result.facts["protocol"]["draw"], result.facts["mark"], []

@@ -26,9 +26,9 @@ from scipy.linalg.blas import ssyrk
 from sklearn.linear_model import LogisticRegression
 
 from issun import load, parse_network
-from issun.data.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset, Split
 from issun.engine import scaling_for
-from issun.features import Extractor, Patches, make_extractor
+from issun.extraction import Extractor, Patches, make_extractor
 from issun.recipe import Recipe
 from issun.study.machine import machine
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from issun.export.c_compile import Library, compiler, write_source
-from issun.export.c_source import float_source, int8_source
-from issun.export.quantize import Quantised, quantised
-from issun.export.ranges import measured
+from issun.exporters.c.compile import Library, compiler, write_source
+from issun.exporters.c.source import float_source, int8_source
+from issun.exporters.quantize import Quantised, quantised
+from issun.exporters.ranges import measured
 from issun.model import Model
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C compiler: cc, gcc or clang")

@@ -9,9 +9,9 @@ from sklearn.datasets import load_digits
 from issun.arch.layers import Activation, Pool
 from issun.arch.net import Net, activation_of
 from issun.engine.protocol import Scaling, scaling_for
-from issun.engine.reference import ReferenceEngine
-from issun.engine.reference_graph import dropout_masks
-from issun.engine.reference_layers import windows
+from issun.engine.reference.engine import ReferenceEngine
+from issun.engine.reference.graph import dropout_masks
+from issun.engine.reference.layers import windows
 from issun.engine.weights import initialised, tensors
 from issun.recipe import Recipe
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from issun.features.parts import Parts
+from issun.extraction.parts import Parts
 from small_study import digits
 
 

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from issun.arch.net import Net
 from issun.arch.notation import bind_arguments
-from issun.data.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset, Split
 from issun.engine.fitting import Epoch
 from issun.engine.protocol import CancelFlag, Scaling, State
 from issun.engine.randomness import draws64, stream

@@ -18,9 +18,9 @@ from safetensors.numpy import save
 from sklearn.datasets import load_digits
 
 from conftest import ROOT
-from issun.data.appearance import FIGURES, Appearance, Style, figures, inverted_figures
-from issun.data.named import load
-from issun.data.pictures import inverted
+from issun.datasets.appearance import FIGURES, Appearance, Style, figures, inverted_figures
+from issun.datasets.named import load
+from issun.datasets.pictures import inverted
 from issun.engine.weights import as_tensors
 from issun.errors import ModelError, StudyError
 from issun.model import Model

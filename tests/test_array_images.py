@@ -11,8 +11,8 @@ from PIL import Image
 from cli_runner import Issun
 from folder_of import draw, pixels
 from idx_files import small_idx, write_all
-from issun.data.dataset import Dataset
-from issun.data.named import load
+from issun.datasets.dataset import Dataset
+from issun.datasets.named import load
 from issun.errors import DataError, StudyError
 from issun.study import DataFacts, Store, Study
 from issun.study.images import study_images

@@ -11,7 +11,7 @@ from scipy import ndimage, stats
 
 from issun.augmentation import Augmentation
 from issun.engine.augmenting import FIELDS, PARTS, draw
-from issun.engine.reference_augment import augmented, mirrored
+from issun.engine.reference.augment import augmented, mirrored
 from issun.errors import DataError, RecipeError
 
 PLACE = {name: place for place, name in enumerate(FIELDS)}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from issun.arch.notation import parse_network
-from issun.data.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset, Split
 from issun.engine import EngineName, Epoch, State, class_weights_for, make_engine
 from issun.engine.fitting import best_of, better, finished
 from issun.engine.protocol import Best

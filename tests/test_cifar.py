@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from idx_files import write_all
-from issun.data import load
-from issun.data.cifar import ARCHIVE, CLASSES, FOLDER
+from issun.datasets import load
+from issun.datasets.cifar import ARCHIVE, CLASSES, FOLDER
 from issun.errors import DataError
 
 RANDOM = np.random.default_rng(3)
@@ -99,14 +99,14 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, change: dict[str, bytes | 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool) -> None:
-    monkeypatch.setattr("issun.data.cifar.MOST_RECORDS", 9)
+    monkeypatch.setattr("issun.datasets.cifar.MOST_RECORDS", 9)
     path = archive(tmp_path / ARCHIVE, FILES) if packed else write_all(tmp_path, FILES)
     with pytest.raises(DataError, match="more than any file of CIFAR-10"):
         load(path)
 
 
 def test_an_archive_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.data.cifar.MOST_UNPACKED", 2**20)
+    monkeypatch.setattr("issun.datasets.cifar.MOST_UNPACKED", 2**20)
     path = archive(tmp_path / ARCHIVE, FILES | {"a": bytes(2**21), "zzz": bytes(2**21)})
     with pytest.raises(DataError, match="unpacks to more than 1,048,576 bytes"):
         load(path)
@@ -155,7 +155,7 @@ def test_damaged_archives(tmp_path: Path) -> None:
 
 def test_the_pickles_of_keras_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr("issun.data.named.download", lambda name, source, folder: [archive(tmp_path / "cache" / ARCHIVE, FILES)])
+    monkeypatch.setattr("issun.datasets.named.download", lambda name, source, folder: [archive(tmp_path / "cache" / ARCHIVE, FILES)])
     write_all(tmp_path / "keras" / "datasets" / "cifar-10-batches-py", {"data_batch_1": b"cos\nsystem\n"})
     write_all(tmp_path / "keras" / "datasets", {"cifar-10-batches-py.tar.gz": b"whatever"})
     assert load("cifar10").source == str(tmp_path / "cache" / ARCHIVE)

@@ -10,11 +10,11 @@ import pytest
 
 from cli_runner import Issun
 from folder_of import draw_classes
-from issun.data import load
-from issun.data.class_names import one_form, other_forms, same_names
-from issun.data.dataset import Dataset
-from issun.data.published import matching, watched_on_test
-from issun.data.tree import natural
+from issun.datasets import load
+from issun.datasets.class_names import one_form, other_forms, same_names
+from issun.datasets.dataset import Dataset
+from issun.datasets.published import matching, watched_on_test
+from issun.datasets.tree import natural
 from issun.errors import DataError
 
 NFC, NFD = "h\u00fcndin", "hu\u0308ndin"

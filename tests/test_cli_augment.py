@@ -10,9 +10,9 @@ from PIL import Image
 
 from cli_runner import Issun, write_small_digits
 from issun.augmentation import Augmentation
-from issun.data.named import load
-from issun.engine.reference_augment import augmented
-from issun.show.augmented import augmented_figure
+from issun.datasets.named import load
+from issun.engine.reference.augment import augmented
+from issun.plots.augmented import augmented_figure
 
 
 @pytest.fixture

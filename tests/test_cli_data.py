@@ -10,9 +10,9 @@ from PIL import Image
 
 from cli_runner import Issun, write_small_digits
 from folder_of import draw, draw_classes, pixels
-from issun.data.dataset import Dataset
-from issun.data.named import load
-from issun.show.samples import samples_figure
+from issun.datasets.dataset import Dataset
+from issun.datasets.named import load
+from issun.plots.samples import samples_figure
 
 
 @pytest.fixture

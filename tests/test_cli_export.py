@@ -122,7 +122,7 @@ def test_a_model_that_names_strange_data(trained: Issun, place: str) -> None:
 
 
 def test_what_answers_otherwise_is_not_handed_over(trained: Issun, monkeypatch: pytest.MonkeyPatch) -> None:
-    from issun.export import onnx_file
+    from issun.exporters import onnx_file
 
     right = onnx_file.onnx_model
 

@@ -152,7 +152,7 @@ def test_dead_features_are_told(issun: Issun) -> None:
 
 
 def test_more_features_than_memory_are_told_before_they_are_made(issun: Issun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.features.extractor.memory_limit", lambda: 10_000)
+    monkeypatch.setattr("issun.extraction.extractor.memory_limit", lambda: 10_000)
     assert "of 400 images take" in issun.fails("features", "numbers.npz", NETWORK, "--layer", "pool")
 
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from issun.cli import head_progress
-from issun.features.search import HeadProgress
+from issun.extraction.search import HeadProgress
 
 
 def test_a_log_leaves_out_what_follows_fast_but_not_what_is_new_or_last(

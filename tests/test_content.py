@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from issun.data.appearance import Style, boxes, grounds
-from issun.data.content import fitted_content
+from issun.datasets.appearance import Style, boxes, grounds
+from issun.datasets.content import fitted_content
 
 BY_BOX = Style(dark=False, extent=20.0, by_mass=False)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from issun.errors import DataError
 
 

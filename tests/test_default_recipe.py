@@ -12,8 +12,8 @@ import issun
 from cli_runner import Issun
 from issun import ConvFeatures
 from issun.arch.notation import parse_network
-from issun.data.dataset import Split
-from issun.features.comparing import input_scaling
+from issun.datasets.dataset import Split
+from issun.extraction.comparing import input_scaling
 from issun.recipe import USUAL_SCALING, USUAL_WARMUP, Recipe
 from issun.training import train_network
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from issun.data.download import ATTEMPTS, RESUMES, download
-from issun.data.sources import Source
+from issun.datasets.download import ATTEMPTS, RESUMES, download
+from issun.datasets.sources import Source
 from issun.errors import DownloadError
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
@@ -146,7 +146,7 @@ def test_a_file_of_unknown_length(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_next_run_goes_on_too(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.data.download.RESUMES", 1)
+    monkeypatch.setattr("issun.datasets.download.RESUMES", 1)
     behaviour = "tag,ranges,cut"
     for _ in range(2):
         with pytest.raises(DownloadError, match="broke off in the middle"):
@@ -157,7 +157,7 @@ def test_the_next_run_goes_on_too(server: Server, tmp_path: Path, monkeypatch: p
 
 
 def test_a_server_that_goes_silent_is_left_and_gone_on_with_later(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.data.transfer.TIMEOUT", (5.0, 0.3))
+    monkeypatch.setattr("issun.datasets.transfer.TIMEOUT", (5.0, 0.3))
     with pytest.raises(DownloadError, match="did not answer in time"):
         fetch(server, tmp_path, "tag,ranges,stall")
     monkeypatch.setattr(Handler, "_send", lambda self, content, *_: self.wfile.write(content))
@@ -191,7 +191,7 @@ def test_a_mirror_that_always_breaks_off_is_given_up(server: Server, tmp_path: P
 
 
 def test_a_damaged_beginning_is_thrown_away(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.data.download.RESUMES", 1)
+    monkeypatch.setattr("issun.datasets.download.RESUMES", 1)
     with pytest.raises(DownloadError):
         fetch(server, tmp_path, "tag,ranges,once")
     (beginning,) = (path for path in tmp_path.iterdir() if path.suffix == ".unfinished")
@@ -206,7 +206,7 @@ def test_ctrl_c_keeps_what_came(server: Server, tmp_path: Path, monkeypatch: pyt
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("issun.data.transfer._Pace.add", interrupted)
+        patch.setattr("issun.datasets.transfer._Pace.add", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch(server, tmp_path, "tag,ranges")
     assert fetch(server, tmp_path, "tag,ranges") == [FILE]
@@ -217,10 +217,10 @@ def test_ctrl_c_keeps_what_came(server: Server, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_server_that_trickles_is_given_up(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.data.transfer.PATIENCE", 0.2)
-    monkeypatch.setattr("issun.data.transfer.SLOWEST", 500_000)
+    monkeypatch.setattr("issun.datasets.transfer.PATIENCE", 0.2)
+    monkeypatch.setattr("issun.datasets.transfer.SLOWEST", 500_000)
     with pytest.raises(DownloadError, match=r"sent less than 500 kB a second for 0\.2 s"):
         fetch(server, tmp_path, "trickle")
-    monkeypatch.setattr("issun.data.transfer.SLOWEST", 50_000)
+    monkeypatch.setattr("issun.datasets.transfer.SLOWEST", 50_000)
     assert fetch(server, tmp_path, "trickle", "plain") == [FILE]
     assert len(server.parts("trickle")) == 2

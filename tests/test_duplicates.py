@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from folder_of import draw_classes, pixels
-from issun.data.dataset import Dataset
-from issun.data.duplicates import duplicates
-from issun.data.named import load
+from issun.datasets.dataset import Dataset
+from issun.datasets.duplicates import duplicates
+from issun.datasets.named import load
 
 
 def dataset(train: list[tuple[int, int]], test: list[tuple[int, int]]) -> Dataset:

@@ -16,7 +16,7 @@ from issun.engine.fitting import Epoch, fit, loss_and_accuracy
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import SLOTS, Engine, Scaling, State
 from issun.engine.randomness import shuffled
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import as_tensors
 from issun.errors import Cancelled, DataError, IssunError
 from issun.recipe import Recipe

@@ -15,9 +15,9 @@ from engine_cases import unit
 from issun.arch.notation import parse_network
 from issun.engine.weights import initialised
 from issun.errors import ExportError, MismatchError, ModelError
-from issun.export import FORMATS, Exported, export_model
-from issun.export.check import Answers, agrees, noise
-from issun.export.formats import Format, Written
+from issun.exporters import FORMATS, Exported, export_model
+from issun.exporters.check import Answers, agrees, noise
+from issun.exporters.formats import Format, Written
 from issun.model import Model
 
 NET = parse_network("conv 3 norm, pool, dense", (6, 5, 1), 3)

@@ -15,11 +15,11 @@ from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling
 from issun.errors import ExportError, ModelError
-from issun.export import export_model, integer
-from issun.export.c_compile import Library, write_source
-from issun.export.c_source import float_source, int8_size, int8_source
-from issun.export.quantize import quantised
-from issun.export.ranges import measured
+from issun.exporters import export_model, integer
+from issun.exporters.c.compile import Library, write_source
+from issun.exporters.c.source import float_source, int8_size, int8_source
+from issun.exporters.quantize import quantised
+from issun.exporters.ranges import measured
 from issun.model import Model
 from strategies import nets
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from c_cases import images_of, needs_compiler, whole_of
 from export_cases import model_of
 from issun.arch.notation import parse_network
-from issun.export import integer
-from issun.export.c_compile import STRICT, TARGETS, compiler, footprints, write_source
-from issun.export.c_source import float_source, int8_source
+from issun.exporters import integer
+from issun.exporters.c.compile import STRICT, TARGETS, compiler, footprints, write_source
+from issun.exporters.c.source import float_source, int8_source
 from issun.model import Model
 
 #: Together they have every kind of step and every activation, windows that reach over every edge, and memory that is used again.

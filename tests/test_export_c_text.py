@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from export_cases import CASES
 from issun.arch.net import IMAGE, Net
 from issun.engine.folding import without_norms
-from issun.export.c_memory import _arranged, _Place, plan
-from issun.export.c_steps import steps
-from issun.export.c_text import comment, identifier, number, string, table
+from issun.exporters.c.memory import _arranged, _Place, plan
+from issun.exporters.c.steps import steps
+from issun.exporters.c.text import comment, identifier, number, string, table
 from strategies import nets
 
 

@@ -18,8 +18,8 @@ from issun.arch.layers import DepthwiseConv
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.errors import ExportError
-from issun.export import export_model
-from issun.export.check import noise
+from issun.exporters import export_model
+from issun.exporters.check import noise
 from issun.model import Model
 from strategies import OPERATORS, nets
 
@@ -82,7 +82,7 @@ CHAINS = [operator for operator in OPERATORS if operator not in ("res", "tied", 
 @settings(max_examples=20)
 @given(nets(operators=CHAINS))
 def test_a_sequential_of_a_network_is_read_as_that_network(net: Net) -> None:
-    from issun.export.keras_network import layers_of
+    from issun.exporters.keras.network import layers_of
 
     strides = [row.layer.stride for row in net.rows if isinstance(row.layer, DepthwiseConv)]
     assume(all(down == right for down, right in strides))  # Keras has one stride for both, and others are written with several layers

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from export_cases import CASES, WILD_NAMES, model_of
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
-from issun.export import export_model
-from issun.export.check import noise
+from issun.exporters import export_model
+from issun.exporters.check import noise
 from issun.model import Model
 from strategies import OPERATORS, nets
 

@@ -14,8 +14,8 @@ from issun.arch.net import Net, activation_of
 from issun.arch.notation import parse_network
 from issun.engine import ReferenceEngine
 from issun.errors import DataError, ModelError, NetworkError
-from issun.features import Extractor, find_row, trained_extractor
-from issun.features import extractor as extractor_module
+from issun.extraction import Extractor, find_row, trained_extractor
+from issun.extraction import extractor as extractor_module
 from issun.model import Model
 from issun.recipe import Recipe
 from strategies import nets

@@ -15,13 +15,13 @@ import pytest
 from cli_runner import Issun
 from issun.engine.fitting import Epoch
 from issun.errors import SelectionError
-from issun.report import content
-from issun.show.numbers import failures_caption, seeds_text
+from issun.plots.numbers import failures_caption, seeds_text
 from issun.study import Study
 from issun.study.diagnosis import AGAINST_CHANCE, diagnose, never_left_chance, over_seeds
 from issun.study.frontier import nothing_to_choose
 from issun.study.statistics import guessing_limit
 from issun.training import Outcome
+from issun.webpage import content
 from small_study import pretend, run_small, small_plan
 
 RISING, LEVEL, CHANCE = np.linspace(0.3, 0.75, 8), np.full(8, 0.9), np.full(8, 0.1)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from issun.show import bars_figure, confusions_figure, draw_bars, projection_figure, save_figure
+from issun.plots import bars_figure, confusions_figure, draw_bars, projection_figure, save_figure
 
 
 def frame(values: list[tuple[str, str, float, float]]) -> pd.DataFrame:

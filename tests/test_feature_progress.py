@@ -6,9 +6,9 @@ import pytest
 
 from issun import load
 from issun.arch.notation import parse_network
-from issun.data.dataset import Split
-from issun.features import comparing, extractor
-from issun.features.search import HeadProgress
+from issun.datasets.dataset import Split
+from issun.extraction import comparing, extractor
+from issun.extraction.search import HeadProgress
 
 
 def test_images_done_are_counted_over_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from issun.show import curves_figure, frontier_figure, save_figure
-from issun.show.style import COLOURS, MARKERS
+from issun.plots import curves_figure, frontier_figure, save_figure
+from issun.plots.style import COLOURS, MARKERS
 
 
 def networks(

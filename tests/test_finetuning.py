@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from issun.data.named import load
+from issun.datasets.named import load
 from issun.engine.weights import tensors
 from issun.errors import ExportError, RecipeError
-from issun.export.finetuning import finetune, int8_accuracy, rounded_weights
-from issun.export.ranges import best_range, measured
+from issun.exporters.finetuning import finetune, int8_accuracy, rounded_weights
+from issun.exporters.ranges import best_range, measured
 from issun.model import Model
 from issun.training import train
 

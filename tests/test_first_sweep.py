@@ -13,8 +13,8 @@ import issun as package
 from cli_runner import Issun, write_small_digits
 from folder_of import draw_classes
 from issun.arch.notation import bind_arguments
-from issun.data.dataset import Dataset
-from issun.data.first_sweep import first_sweep
+from issun.datasets.dataset import Dataset
+from issun.datasets.first_sweep import first_sweep
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from conftest import ROOT
-from issun.bench.cases import Case
+from issun.timing.cases import Case
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from floors import floor

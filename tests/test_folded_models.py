@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling, State
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import initialised, tensors
 from issun.errors import ModelError, StudyError
 from issun.model import Model

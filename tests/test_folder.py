@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from folder_of import draw, draw_classes, pixels
-from issun.data.named import load
-from issun.data.pictures import read_image
+from issun.datasets.named import load
+from issun.datasets.pictures import read_image
 from issun.errors import DataError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from issun.data import Dataset, load
+from issun.datasets import Dataset, load
 
 
 @pytest.mark.long

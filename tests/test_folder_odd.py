@@ -15,9 +15,9 @@ from PIL import Image
 
 from cli_runner import TINY, Issun
 from folder_of import draw, draw_classes, pixels
-from issun.data import cache
-from issun.data.dataset import Dataset, Split
-from issun.data.named import load
+from issun.datasets import cache
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.named import load
 from issun.errors import DataError
 
 
@@ -221,7 +221,7 @@ def test_twenty_thousand_classes_of_one_image_are_refused_before_anything_is_dec
     for number in range(20_000):
         (root / str(number)).mkdir()
         (root / str(number) / "a").write_bytes(picture)
-    monkeypatch.setattr("issun.data.gather.decoded", None)
+    monkeypatch.setattr("issun.datasets.gather.decoded", None)
     with pytest.raises(DataError, match=r"pictures: the class '0' has 1 image, .* \(and 19,999 other classes have no more\)"):
         load(root)
 
@@ -279,7 +279,7 @@ def test_decoded_images_are_kept_until_something_changes(root: Path, tmp_path: P
     first = load(root)
     (archive,) = archives(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("issun.data.gather.probed", None)  # nothing is opened again
+        patch.setattr("issun.datasets.gather.probed", None)  # nothing is opened again
         assert same(load(root), first)
     assert load(root, size=(4, 4)).input == (4, 4, 3)
     draw(root / "good" / "0.png", pixels(123, 16, 20, 3))

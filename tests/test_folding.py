@@ -12,7 +12,7 @@ from engine_cases import images_for, unit, weights_for
 from issun.arch.layers import Classifier, Conv, Dense
 from issun.arch.net import Net
 from issun.engine.folding import fold
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import as_tensors, tensors
 from issun.recipe import Recipe
 from operator_cases import OPERATORS

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from fuzzing import TIMES, mutations, outcomes
-from issun.data.decode import PictureError, Probe, probe
-from issun.data.pictures import read_image
+from issun.datasets.decode import PictureError, Probe, probe
+from issun.datasets.pictures import read_image
 
 PIXELS = np.random.default_rng(2).integers(0, 256, (12, 10, 3), dtype=np.uint8)
 SHAPE = (12, 10, 3)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import issun as package
 from cli_runner import TINY, Issun
 from folder_of import draw_classes
-from issun.data import load
-from issun.data.dataset import Dataset, Split
-from issun.data.groups import group_names
+from issun.datasets import load
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.groups import group_names
 from issun.errors import DataError
 
 #: What `TINY` says of training, in Python.
@@ -288,7 +288,7 @@ def test_a_study_begun_with_groups_across_classes_goes_on(
 )
 def test_names_that_look_like_tracks(tmp_path: Path, names: list[str], pattern: str | None, groups: int) -> None:
     from folder_of import draw, pixels
-    from issun.data.groups import tracks
+    from issun.datasets.groups import tracks
 
     for label in "ab":
         for index, name in enumerate(names):

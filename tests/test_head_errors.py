@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from issun.errors import HeadError
-from issun.features.heads import HEADS
-from issun.features.parts import spread_out
-from issun.features.projecting import project
-from issun.features.training import HeadWish, train_head
+from issun.extraction.heads import HEADS
+from issun.extraction.parts import spread_out
+from issun.extraction.projecting import project
+from issun.extraction.training import HeadWish, train_head
 from small_features import parts
 
 

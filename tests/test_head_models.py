@@ -10,17 +10,17 @@ import pytest
 
 from cli_runner import Issun, write_small_digits
 from issun.arch.notation import parse_network
-from issun.data.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset, Split
 from issun.engine import scaling_for
 from issun.engine.fitting import loss_and_accuracy
 from issun.errors import HeadError
-from issun.features import Extractor, make_extractor
-from issun.features.as_model import BestLinear, as_model
-from issun.features.comparing import compare, parts_of, trained
-from issun.features.extractor import trained_extractor
-from issun.features.heads import HEADS
-from issun.features.making import Weights
-from issun.features.training import HeadResult, HeadWish, train_head
+from issun.extraction import Extractor, make_extractor
+from issun.extraction.as_model import BestLinear, as_model
+from issun.extraction.comparing import compare, parts_of, trained
+from issun.extraction.extractor import trained_extractor
+from issun.extraction.heads import HEADS
+from issun.extraction.making import Weights
+from issun.extraction.training import HeadResult, HeadWish, train_head
 from issun.model import Model
 from issun.recipe import Recipe
 from small_study import digits

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from issun.features.heads import HEADS, OTHER_NAMES, head_named, is_accelerated
-from issun.features.search import HeadProgress, choose, grid_of
-from issun.features.trainers import make_trainer
-from issun.features.training import HeadResult, HeadWish, train_head
+from issun.extraction.heads import HEADS, OTHER_NAMES, head_named, is_accelerated
+from issun.extraction.search import HeadProgress, choose, grid_of
+from issun.extraction.trainers import make_trainer
+from issun.extraction.training import HeadResult, HeadWish, train_head
 from small_features import parts, with_scrambled_tests
 
 #: Settings that make a head quick; two values each to choose from.
@@ -140,7 +140,7 @@ def test_a_head_that_does_not_converge_says_so(name: str, limit: int) -> None:
 
 def test_binary_labels_and_missing_numbers() -> None:
     data = parts()
-    from issun.features.parts import Parts
+    from issun.extraction.parts import Parts
 
     two = [np.where(labels < 5, 2, 7) for labels in (data.train_labels, data.validation_labels, data.test_labels)]
     for name in HEADS:

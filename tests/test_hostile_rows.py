@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cli_runner import Issun
-from issun.data.named import load
+from issun.datasets.named import load
 from issun.errors import StudyError
 from issun.study.file import read_study_file
 from issun.study.heads import run_heads

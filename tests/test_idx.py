@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from idx_files import idx, packed, small_idx, write_all
-from issun.data import load
-from issun.data.idx import idx_files, read_idx
-from issun.data.sources import MNIST_UNPACKED
+from issun.datasets import load
+from issun.datasets.idx import idx_files, read_idx
+from issun.datasets.sources import MNIST_UNPACKED
 from issun.errors import DataError
 
 FILES = small_idx(side=5)
@@ -148,7 +148,7 @@ def test_a_packed_file_with_a_wrong_checksum(tmp_path: Path) -> None:
 
 def test_more_than_half_of_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_all(tmp_path, FILES) / "train-images-idx3-ubyte"
-    monkeypatch.setattr("issun.data.memory.memory_limit", lambda: 1400)
+    monkeypatch.setattr("issun.datasets.memory.memory_limit", lambda: 1400)
     with pytest.raises(DataError, match=r"750 values, more bytes than half of this machine's memory"):
         read_idx(path, 3)
 

@@ -16,16 +16,16 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-import issun.report.details as details_of
+import issun.webpage.details as details_of
 from cli_runner import Issun, write_small_digits
 from issun.cli.validation_part import of_model, of_study
-from issun.data import load
-from issun.data.dataset import Dataset, Split, StoredSplit
-from issun.data.split import validation_mark
+from issun.datasets import load
+from issun.datasets.dataset import Dataset, Split, StoredSplit
+from issun.datasets.split import validation_mark
 from issun.errors import DataError, StudyError
 from issun.model import Model
-from issun.report import content
 from issun.study import Study
+from issun.webpage import content
 from small_study import digits, run_small, small_plan
 
 NETWORK = "conv 2, pool, dense"

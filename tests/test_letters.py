@@ -13,9 +13,9 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from folder_of import pixels
-from issun.data.dataset import Dataset
-from issun.show.letters import families_for, letters_of, shortened, writable
-from issun.show.samples import samples_figure
+from issun.datasets.dataset import Dataset
+from issun.plots.letters import families_for, letters_of, shortened, writable
+from issun.plots.samples import samples_figure
 
 NAMES = ("plain", "犬", "$x^2$", "a very long name indeed", "犬と猫", "\t", "猫犬猫犬猫犬猫犬")
 

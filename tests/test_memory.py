@@ -10,9 +10,9 @@ import pytest
 
 from folder_of import draw_classes
 from idx_files import idx, write_all
-from issun.data import load
-from issun.data.idx import read_idx
-from issun.data.memory import check_memory, memory_limit
+from issun.datasets import load
+from issun.datasets.idx import read_idx
+from issun.datasets.memory import check_memory, memory_limit
 from issun.errors import DataError
 
 MACHINE = 8 * 2**30
@@ -68,7 +68,7 @@ def test_a_system_without_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_readers_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.data.memory.memory_limit", lambda: 1400)
+    monkeypatch.setattr("issun.datasets.memory.memory_limit", lambda: 1400)
     check_memory("these", 700)
     with pytest.raises(DataError, match=r"these has 701 values, more bytes than half of this machine's memory \(1,400 bytes\)"):
         check_memory("these", 701)

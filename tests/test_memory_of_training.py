@@ -65,7 +65,7 @@ SWEEP = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from small_study import run_small, small_plan
 from issun.training import train_network
 images = np.random.default_rng(0).integers(0, 256, (24000, 64, 64, 1), np.uint8)

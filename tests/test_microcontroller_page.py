@@ -15,7 +15,7 @@ from PIL import Image
 from c_cases import needs_compiler
 from cli_runner import Issun
 from conftest import ROOT
-from issun.data.named import load
+from issun.datasets.named import load
 from test_readme import BLOCK
 
 PAGE = ROOT / "docs" / "microcontroller.md"

@@ -24,7 +24,7 @@ from issun.arch.layers import Activation, Classifier, Conv, Dense, Dropout, Froz
 from issun.arch.net import Net
 from issun.engine.native import NativeEngine, available_sets
 from issun.engine.protocol import SLOTS, State, scaling_for
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.errors import IssunError
 from issun.recipe import Recipe
 from strategies import nets

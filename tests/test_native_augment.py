@@ -27,8 +27,8 @@ from issun.augmentation import Augmentation
 from issun.engine.augmenting import draw
 from issun.engine.native import NativeEngine, available_sets
 from issun.engine.protocol import Scaling, State
-from issun.engine.reference import ReferenceEngine
-from issun.engine.reference_augment import seen
+from issun.engine.reference.augment import seen
+from issun.engine.reference.engine import ReferenceEngine
 from issun.errors import RecipeError
 from issun.recipe import Recipe
 

@@ -23,7 +23,7 @@ from engine_cases import images_for, unit, weights_for
 from graph_cases import NETS
 from issun.arch.net import Net
 from issun.engine.native import NativeEngine, available_sets
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.recipe import Recipe
 from strategies import nets
 from test_native_against_reference import disagreements

@@ -18,7 +18,7 @@ from issun.arch.layers import LINEAR, Classifier, Conv, Dense, Layer, Pool, Resi
 from issun.arch.net import Net
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import State
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import tensors
 from issun.recipe import Recipe
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from issun.data import load
-from issun.data.spellings import SPELLINGS
+from issun.datasets import load
+from issun.datasets.spellings import SPELLINGS
 from issun.errors import DataError
 
 X = np.random.default_rng(0).integers(0, 256, (20, 4, 3), dtype=np.uint8)

@@ -12,7 +12,7 @@ from issun.arch.layers import Classifier, Conv, Dense, Frozen, Pool
 from issun.arch.net import Net
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import SLOTS, State
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import tensors
 from issun.errors import IssunError
 from issun.recipe import Recipe

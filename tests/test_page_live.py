@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from browser import opened, words
-from issun.report.live import Live
-from issun.report.serve import Server
+from issun.webpage.live import Live
+from issun.webpage.serve import Server
 from report_cases import made_up, written
 from small_study import digits, run_small, small_plan
 

@@ -16,12 +16,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from issun import show
+from issun import plots
 from issun.arch import cost
 from issun.arch.notation import parse_network
-from issun.show.gallery import SAID, TRUE
-from issun.show.panels import SHADES, letters_on
-from issun.show.scatter import scatter_figure
+from issun.plots.gallery import SAID, TRUE
+from issun.plots.panels import SHADES, letters_on
+from issun.plots.scatter import scatter_figure
 from issun.study.per_class import class_report, confused_pairs
 from test_figures import RISING, networks
 
@@ -45,7 +45,7 @@ def table(rows: int = 3, columns: int = 4) -> pd.DataFrame:
 
 @pytest.mark.parametrize("title", ["Short", LONG, f"{LONG[:-1]} and of others, and of others)", "no parentheses " * 7])
 def test_a_title_stays_in_its_picture(title: str) -> None:
-    figure = show.heatmap_figure(table(3, 10), title=title, subtitle="what the accuracy is of")
+    figure = plots.heatmap_figure(table(3, 10), title=title, subtitle="what the accuracy is of")
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     assert "".join(text.get_text() for text in figure.texts).startswith(title.split(" (")[0])
     boxes = [text.get_window_extent(renderer) for text in figure.texts]
@@ -67,17 +67,17 @@ def bars() -> pd.DataFrame:
 
 
 DRAWN: dict[str, Callable[[Axes], Axes]] = {
-    "curves": lambda axes: show.draw_curves(axes, history(), "loss"),
-    "frontier": lambda axes: show.draw_frontier(axes, networks(RISING)),
-    "heatmap": lambda axes: show.draw_heatmap(axes, table()),
-    "scatter": lambda axes: show.draw_scatter(axes, grid(), "c", "d"),
-    "confusion": lambda axes: show.draw_confusion(axes, MATRIX, NAMES),
-    "pairs": lambda axes: show.draw_pairs(axes, confused_pairs(MATRIX, NAMES)),
-    "miss": lambda axes: show.draw_miss(axes, np.zeros((8, 8, 1), np.uint8), 0, 1, 0.7, NAMES),
-    "classes": lambda axes: show.draw_classes(axes, class_report(MATRIX, NAMES)),
-    "shares": lambda axes: show.draw_shares(axes, cost.table(NET)),
-    "bars": lambda axes: show.draw_bars(axes, bars()),
-    "projection": lambda axes: show.draw_projection(axes, np.eye(3, 2, dtype=np.float32), [0, 1, 2], NAMES),
+    "curves": lambda axes: plots.draw_curves(axes, history(), "loss"),
+    "frontier": lambda axes: plots.draw_frontier(axes, networks(RISING)),
+    "heatmap": lambda axes: plots.draw_heatmap(axes, table()),
+    "scatter": lambda axes: plots.draw_scatter(axes, grid(), "c", "d"),
+    "confusion": lambda axes: plots.draw_confusion(axes, MATRIX, NAMES),
+    "pairs": lambda axes: plots.draw_pairs(axes, confused_pairs(MATRIX, NAMES)),
+    "miss": lambda axes: plots.draw_miss(axes, np.zeros((8, 8, 1), np.uint8), 0, 1, 0.7, NAMES),
+    "classes": lambda axes: plots.draw_classes(axes, class_report(MATRIX, NAMES)),
+    "shares": lambda axes: plots.draw_shares(axes, cost.table(NET)),
+    "bars": lambda axes: plots.draw_bars(axes, bars()),
+    "projection": lambda axes: plots.draw_projection(axes, np.eye(3, 2, dtype=np.float32), [0, 1, 2], NAMES),
 }
 
 
@@ -97,7 +97,7 @@ def test_axes_go_in_and_come_out_and_their_figure_can_be_drawn(name: str) -> Non
 
 
 def test_every_drawing_function_is_tested_here() -> None:
-    assert {f"draw_{name}" for name in DRAWN} == {name for name in show.__all__ if name.startswith("draw_")}
+    assert {f"draw_{name}" for name in DRAWN} == {name for name in plots.__all__ if name.startswith("draw_")}
 
 
 def test_letters_on_every_shade_have_contrast() -> None:
@@ -120,7 +120,7 @@ def test_shades_are_in_order_when_printed_in_grey() -> None:
 
 
 def test_each_cell_of_a_heat_map_has_its_accuracy_and_the_best_is_bold() -> None:
-    axes = show.heatmap_figure(table(), title="a", subtitle="b").axes[0]
+    axes = plots.heatmap_figure(table(), title="a", subtitle="b").axes[0]
     assert [text for text in texts(axes) if text[0].isdigit()] == [f"{40 + value:.1f}" for value in range(12)]
     assert [text.get_text() for text in axes.texts if text.get_fontweight() == "bold" and text.get_text()[0].isdigit()] == ["51.0"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "3", "4", "5"]
@@ -132,19 +132,19 @@ def test_impossible_cells_are_hatched_and_unmeasured_ones_are_empty() -> None:
     values.iloc[0, :2] = np.nan
     flags = pd.DataFrame(False, values.index, values.columns)
     flags.iloc[0, 0] = True
-    axes = show.heatmap_figure(values, flags).axes[0]
+    axes = plots.heatmap_figure(values, flags).axes[0]
     hatched = [patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_hatch()]
     assert [patch.get_xy() for patch in hatched] == [(-0.5, -0.5)]
     assert "hatched: no such network can be" in texts(axes)
     assert sum(text[0].isdigit() for text in texts(axes)) == 10
-    assert "hatched: no such network can be" not in texts(show.heatmap_figure(table()).axes[0])
+    assert "hatched: no such network can be" not in texts(plots.heatmap_figure(table()).axes[0])
 
 
 @pytest.mark.parametrize(
     "values", [table(1, 1), table(2, 2) * np.nan, table(30, 30), table(1, 3) * 0 + 0.5], ids=["one", "none", "many", "equal"]
 )
 def test_odd_heat_maps_can_be_drawn(values: pd.DataFrame) -> None:
-    FigureCanvasAgg(show.heatmap_figure(values)).draw()
+    FigureCanvasAgg(plots.heatmap_figure(values)).draw()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_scatter_of_sizes_is_logarithmic() -> None:
 
 
 def test_a_confusion_matrix_has_its_counts_and_the_pairs_most_confused() -> None:
-    figure = show.confusion_figure(MATRIX, NAMES, confused_pairs(MATRIX, NAMES), title="a", subtitle="b")
+    figure = plots.confusion_figure(MATRIX, NAMES, confused_pairs(MATRIX, NAMES), title="a", subtitle="b")
     FigureCanvasAgg(figure).draw()
     assert sorted(texts(figure.axes[0]), key=int) == ["1", "2", "3", "7", "40", "50", "60"]
     assert "dog and cat: 8" in texts(figure.axes[1])
@@ -177,24 +177,24 @@ def test_a_confusion_matrix_has_its_counts_and_the_pairs_most_confused() -> None
 @pytest.mark.parametrize("count", [2, 100])
 def test_few_and_many_classes(count: int) -> None:
     matrix, names = np.ones((count, count), int) * 12_345, [f"a class with a long name {number}" for number in range(count)]
-    figure = show.confusion_figure(matrix, names, confused_pairs(matrix, names))
+    figure = plots.confusion_figure(matrix, names, confused_pairs(matrix, names))
     FigureCanvasAgg(figure).draw()
     assert max(figure.get_size_inches()) < 20
-    FigureCanvasAgg(show.classes_figure(class_report(matrix, names))).draw()
+    FigureCanvasAgg(plots.classes_figure(class_report(matrix, names))).draw()
 
 
 def test_perfect_networks_have_pictures_too() -> None:
     perfect = np.diag([5, 6, 7])
-    figure = show.confusion_figure(perfect, NAMES, confused_pairs(perfect, NAMES))
+    figure = plots.confusion_figure(perfect, NAMES, confused_pairs(perfect, NAMES))
     assert "no mistakes" in texts(figure.axes[1])
-    figure = show.gallery_figure(np.zeros((0, 8, 8, 3), np.uint8), [], [], [], NAMES, title="a")
+    figure = plots.gallery_figure(np.zeros((0, 8, 8, 3), np.uint8), [], [], [], NAMES, title="a")
     assert any("no image was taken for another class" in text.get_text() for text in figure.texts)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (32, 16, 3), (4, 30, 4)])
 def test_misses_name_the_truth_in_blue_and_the_answer_in_red(shape: tuple[int, int, int]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (9, *shape), np.uint8)
-    figure = show.gallery_figure(images, [0] * 9, [1] * 9, [0.999] + [0.5] * 8, NAMES)
+    figure = plots.gallery_figure(images, [0] * 9, [1] * 9, [0.999] + [0.5] * 8, NAMES)
     FigureCanvasAgg(figure).draw()
     assert len(figure.axes) == 9
     assert [(text.get_text(), text.get_color()) for text in figure.axes[0].texts] == [("cat", TRUE), ("dog (>99 %)", SAID)]
@@ -202,7 +202,7 @@ def test_misses_name_the_truth_in_blue_and_the_answer_in_red(shape: tuple[int, i
 
 
 def test_captions_do_not_run_into_each_other() -> None:
-    figure = show.gallery_figure(np.zeros((16, 32, 32, 3), np.uint8), [0] * 16, [0] * 16, [0.88] * 16, ["automobile", "b"])
+    figure = plots.gallery_figure(np.zeros((16, 32, 32, 3), np.uint8), [0] * 16, [0] * 16, [0.88] * 16, ["automobile", "b"])
     renderer = figure.canvas.get_renderer()
     boxes = [text.get_window_extent(renderer) for axes in figure.axes for text in axes.texts]
     boxes += [axes.get_window_extent(renderer) for axes in figure.axes]
@@ -213,19 +213,19 @@ def test_captions_do_not_run_into_each_other() -> None:
 def test_names_in_letters_that_no_font_has_are_numbers() -> None:
     strange = ("\U000e0fff", "dog", "car")
     assert "class 0" in [
-        label.get_text() for label in show.confusion_figure(MATRIX, strange, confused_pairs(MATRIX, NAMES)).axes[0].get_yticklabels()
+        label.get_text() for label in plots.confusion_figure(MATRIX, strange, confused_pairs(MATRIX, NAMES)).axes[0].get_yticklabels()
     ]
-    FigureCanvasAgg(show.classes_figure(class_report(MATRIX, strange))).draw()
-    FigureCanvasAgg(show.gallery_figure(np.zeros((1, 8, 8, 1), np.uint8), [0], [1], [0.5], strange)).draw()
+    FigureCanvasAgg(plots.classes_figure(class_report(MATRIX, strange))).draw()
+    FigureCanvasAgg(plots.gallery_figure(np.zeros((1, 8, 8, 1), np.uint8), [0], [1], [0.5], strange)).draw()
 
 
 def test_classes_that_nobody_measured_have_dashes() -> None:
     report = class_report(np.array([[3, 0], [0, 0]]), ["a", "b"])
-    assert texts(show.classes_figure(report).axes[0]).count("–") == 3
+    assert texts(plots.classes_figure(report).axes[0]).count("–") == 3
 
 
 def test_shares_name_each_layer_with_its_parameters() -> None:
-    figure = show.shares_figure(NET, title="a", subtitle="b")
+    figure = plots.shares_figure(NET, title="a", subtitle="b")
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["conv 4", "conv 8 (frozen)", "dense"]
     assert [text.split()[0] for text in texts(axes)] == ["40", "296", "90"]
@@ -234,21 +234,21 @@ def test_shares_name_each_layer_with_its_parameters() -> None:
 
 
 def test_curves_mark_the_kept_epoch_and_what_follows_the_turn() -> None:
-    figure = show.curves_figure(history(12, kept=4), title="a", diagnosis="overfits from epoch 5", turned=5)
+    figure = plots.curves_figure(history(12, kept=4), title="a", diagnosis="overfits from epoch 5", turned=5)
     assert "kept: epoch 4" in texts(figure.axes[0])
     assert any("overfits from epoch 5" in text.get_text() for text in figure.texts)
     assert all(len(axes.patches) == 1 for axes in figure.axes)
-    plain = show.curves_figure(history(12, kept=12))
+    plain = plots.curves_figure(history(12, kept=12))
     assert all("kept" not in text for axes in plain.axes for text in texts(axes))
     assert all(not axes.patches for axes in plain.axes)
 
 
 def test_curves_are_told_apart_without_colours() -> None:
-    for axes in show.curves_figure(history()).axes:
+    for axes in plots.curves_figure(history()).axes:
         assert len({line.get_linestyle() for line in axes.lines}) == 2
 
 
 def test_a_frontier_of_macs_says_so() -> None:
-    axes = show.frontier_figure(networks(RISING).assign(macs=lambda frame: 50 * frame["parameters"]), size="macs").axes[0]
+    axes = plots.frontier_figure(networks(RISING).assign(macs=lambda frame: 50 * frame["parameters"]), size="macs").axes[0]
     assert axes.get_xlabel() == "multiply-accumulates for one image"
     assert axes.get_xlim()[0] > 1000

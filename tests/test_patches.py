@@ -10,9 +10,9 @@ from engine_cases import digits, unit
 from issun.arch.notation import parse_network
 from issun.engine.weights import as_tensors
 from issun.errors import DataError, RecipeError
-from issun.features import WEIGHTS, Extractor, Patches, make_extractor
-from issun.features import patches as patches_module
-from issun.features.patches import learned
+from issun.extraction import WEIGHTS, Extractor, Patches, make_extractor
+from issun.extraction import patches as patches_module
+from issun.extraction.patches import learned
 
 
 def some(count: int = 4000, length: int = 9, seed: int = 0) -> NDArray[np.float32]:

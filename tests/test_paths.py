@@ -17,7 +17,7 @@ import pytest
 
 from cli_runner import TINY, Issun, write_small_digits
 from issun.arch.notation import parse_network
-from issun.data.pictures import read_image
+from issun.datasets.pictures import read_image
 from issun.engine.protocol import Scaling
 from issun.errors import DataError, IssunError, ModelError
 from issun.model import Model

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from issun.data.named import load
-from issun.data.pictures import read_image
+from issun.datasets.named import load
+from issun.datasets.pictures import read_image
 from issun.errors import DataError
 from picture_files import bmp, packed, png, tiff
 

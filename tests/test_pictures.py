@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from issun.data.pictures import read_image
+from issun.datasets.pictures import read_image
 from issun.errors import DataError
 
 GREY = np.random.default_rng(1).integers(0, 256, (12, 10), dtype=np.uint8)

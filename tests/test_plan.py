@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issun.arch.notation import BoundFamily, bind_arguments, parse
-from issun.data.dataset import Split
+from issun.datasets.dataset import Split
 from issun.errors import DataError, KnobError, NetworkError, RecipeError
 from issun.recipe import Recipe
 from issun.study.estimate import estimate

@@ -9,9 +9,9 @@ import pytest
 
 from cli_runner import Issun
 from folder_of import draw
-from issun.data.depth import range_of
-from issun.data.named import load
-from issun.data.pictures import read_image
+from issun.datasets.depth import range_of
+from issun.datasets.named import load
+from issun.datasets.pictures import read_image
 from issun.errors import DataError, StudyError
 from issun.model import Model
 from issun.study import DataFacts, Store, Study

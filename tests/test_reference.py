@@ -14,10 +14,10 @@ from issun.arch.net import Net
 from issun.engine.fitting import loss_and_accuracy
 from issun.engine.protocol import Scaling, State
 from issun.engine.randomness import dropped
-from issun.engine.reference import ReferenceEngine
-from issun.engine.reference_channels import activation_backward, activation_forward
-from issun.engine.reference_graph import dropout_masks
-from issun.engine.reference_layers import (
+from issun.engine.reference.channels import activation_backward, activation_forward
+from issun.engine.reference.engine import ReferenceEngine
+from issun.engine.reference.graph import dropout_masks
+from issun.engine.reference.layers import (
     average_pool_backward,
     average_pool_forward,
     conv_forward,

@@ -13,7 +13,7 @@ from engine_cases import decided, gradient_errors, images_for, unit, weights_for
 from issun.arch.layers import Classifier, Dense
 from issun.arch.net import Net
 from issun.engine.protocol import State
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import tensors
 from issun.recipe import Recipe
 from operator_cases import OPERATORS

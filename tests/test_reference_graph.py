@@ -8,7 +8,7 @@ import pytest
 from engine_cases import images_for, unit, weights_for
 from issun.arch.layers import LINEAR, Activation, Classifier, Conv, Dense, DepthwiseConv, Frozen, Layer, Residual, SeparableConv, Tied
 from issun.arch.net import Net
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import as_tensors, penalty, tensors
 from issun.recipe import Recipe
 

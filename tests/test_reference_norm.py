@@ -9,9 +9,9 @@ from engine_cases import images_for, unit, weights_for
 from issun.arch.layers import LINEAR, Activation, Classifier, Conv, Dense, DepthwiseConv, Frozen, GlobalAveragePool
 from issun.arch.net import Net
 from issun.engine.protocol import Scaling, State
-from issun.engine.reference import ReferenceEngine
-from issun.engine.reference_channels import normalised, statistics
-from issun.engine.reference_graph import dropout_masks
+from issun.engine.reference.channels import normalised, statistics
+from issun.engine.reference.engine import ReferenceEngine
+from issun.engine.reference.graph import dropout_masks
 from issun.engine.weights import as_tensors, tensors
 from issun.recipe import Recipe
 

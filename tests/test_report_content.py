@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from issun.arch.net import Net
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from issun.errors import DataError
-from issun.report import content
-from issun.report.album import Album
-from issun.report.limits import Budget, LeftOut
-from issun.report.networks import choosable, key_of
 from issun.study import Study
 from issun.training import Outcome
+from issun.webpage import content
+from issun.webpage.album import Album
+from issun.webpage.limits import Budget, LeftOut
+from issun.webpage.networks import choosable, key_of
 from small_study import digits, pretend, run_small, small_plan
 
 GRID = ("conv a, pool, dense d, dense", "a=1,2", "d=2,4,8")

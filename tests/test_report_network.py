@@ -19,13 +19,13 @@ from graph_cases import NETS
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import initialised, tensors
 from issun.errors import ModelError
 from issun.model import Model
 from issun.recipe import Recipe
-from issun.report.one_file import ASSETS
-from issun.report.wire import wire
+from issun.webpage.one_file import ASSETS
+from issun.webpage.wire import wire
 from operator_cases import OPERATORS as CASES
 from strategies import OPERATORS, nets
 

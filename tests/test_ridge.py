@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge as Peer
 
-from issun.features import ridge
-from issun.features.ridge import RidgeProblem, Sums
+from issun.extraction import ridge
+from issun.extraction.ridge import RidgeProblem, Sums
 from small_features import parts
 
 

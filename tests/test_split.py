@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issun.data.dataset import Split
+from issun.datasets.dataset import Split
 from issun.errors import DataError
 
 

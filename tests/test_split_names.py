@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from issun.data.split import Split
+from issun.datasets.split import Split
 from issun.errors import DataError
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from cli_runner import Issun, write_small_digits
 from issun.errors import StudyFileError
-from issun.report import content
 from issun.study.file import read_study_file
 from issun.study.head_tables import gains, heads_frame
 from issun.study.study import Study
+from issun.webpage import content
 
 TEXT = """\
 title = "Heads"

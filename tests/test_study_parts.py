@@ -12,8 +12,8 @@ import pytest
 from matplotlib.text import Text
 
 from issun.arch.net import Net
-from issun.data.dataset import Dataset, Split
-from issun.data.published import matching, smaller, watched_on_test
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.published import matching, smaller, watched_on_test
 from issun.errors import Cancelled, DataError, StudyError, StudyFileError
 from issun.recipe import Recipe
 from issun.study.estimate import estimate

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from issun.data.published import watched_on_test
+from issun.datasets.published import watched_on_test
 from issun.errors import DataError, SelectionError
 from issun.study.frontier import mark_frontier
 from issun.study.grids import chosen_axes, grid, impossible, varying, with_knobs
@@ -133,7 +133,7 @@ def test_images_are_taken_honest_or_as_published_and_no_others() -> None:
 
 def test_pictures_in_a_folder_come_in_the_size_of_the_study(tmp_path: Path) -> None:
     from folder_of import draw, pixels
-    from issun.data.named import load
+    from issun.datasets.named import load
 
     for number in range(20):
         draw(tmp_path / "pictures" / ["owl", "hawk"][number % 2] / f"{number}.png", pixels(number, 10, 10, 3))

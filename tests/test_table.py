@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from cli_runner import TINY, Issun
 from folder_of import draw, draw_classes, pixels
-from issun.data import load
-from issun.data.dataset import Dataset, Split
+from issun.datasets import load
+from issun.datasets.dataset import Dataset, Split
 from issun.errors import DataError
 
 

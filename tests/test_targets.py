@@ -16,8 +16,8 @@ from issun.arch.net import Net
 from issun.engine import make_engine
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import class_weights_for
-from issun.engine.reference import ReferenceEngine
-from issun.engine.reference_layers import cross_entropy
+from issun.engine.reference.engine import ReferenceEngine
+from issun.engine.reference.layers import cross_entropy
 from issun.errors import IssunError, RecipeError
 from issun.recipe import Recipe
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from issun.arch.notation import parse_network
-from issun.data.dataset import Dataset, Split
-from issun.data.named import load
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.named import load
 from issun.engine import EngineName, Epoch, State, make_engine
 from issun.engine.fitting import loss_and_accuracy
 from issun.engine.weights import penalty

@@ -17,9 +17,9 @@ import pytest
 
 from cli_runner import process
 from issun.errors import IssunError
-from issun.report.live import Live
-from issun.report.serve import Server
 from issun.study import Study
+from issun.webpage.live import Live
+from issun.webpage.serve import Server
 from small_study import digits, run_small, small_plan
 
 
@@ -33,7 +33,7 @@ def study(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr("issun.report.live.SHARE", 1e9)  # no rest between two looks at the study
+    monkeypatch.setattr("issun.webpage.live.SHARE", 1e9)  # no rest between two looks at the study
     with Server(Live([study], data=digits()), 0) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

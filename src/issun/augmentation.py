@@ -13,7 +13,7 @@ What happens to an image, in this order:
 5. Two images and their labels are mixed (`mixup`, Zhang et al. 2018).
 
 Each draw is uniform between the two ends, but that of `mixup`, which is Beta(α, α). `issun.engine.augmenting` draws,
-`issun.engine.reference_augment` says what is right.
+`issun.engine.reference.augment` says what is right.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.net import Net
-from issun.data.appearance import Appearance
+from issun.datasets.appearance import Appearance
 from issun.engine import make_engine, threads_available
 from issun.engine.fitting import log_softmax, loss_and_accuracy
 from issun.engine.folding import fold

@@ -20,7 +20,7 @@ from safetensors.numpy import save as serialised
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
-from issun.data.appearance import Appearance
+from issun.datasets.appearance import Appearance
 from issun.engine.protocol import Scaling
 from issun.engine.weights import as_tensors, tensors
 from issun.errors import IssunError, ModelError

@@ -13,20 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.data import cifar
-from issun.data.appearance import Style, figures
-from issun.data.asked import Asked, Listed, is_folder, listed, named, spelled
-from issun.data.content import fitted_content
-from issun.data.dataset import Dataset
-from issun.data.decode import PictureError
-from issun.data.depth import check_range, range_of
-from issun.data.doubt import Doubt, doubt_of
-from issun.data.files import test_note
-from issun.data.gather import PICTURE_ENDINGS
-from issun.data.idx import is_idx_folder
-from issun.data.named import NAMES, load_as
-from issun.data.pictures import inverted, read_images
-from issun.data.tree import PARTS
+from issun.datasets import cifar
+from issun.datasets.appearance import Style, figures
+from issun.datasets.asked import Asked, Listed, is_folder, listed, named, spelled
+from issun.datasets.content import fitted_content
+from issun.datasets.dataset import Dataset
+from issun.datasets.decode import PictureError
+from issun.datasets.depth import check_range, range_of
+from issun.datasets.doubt import Doubt, doubt_of
+from issun.datasets.files import test_note
+from issun.datasets.gather import PICTURE_ENDINGS
+from issun.datasets.idx import is_idx_folder
+from issun.datasets.named import NAMES, load_as
+from issun.datasets.pictures import inverted, read_images
+from issun.datasets.tree import PARTS
 from issun.errors import DataError, ModelError
 from issun.model import Model, as_batch
 
@@ -64,7 +64,7 @@ class Prediction:
     labels : ndarray of int64, shape (N,), or None
         The true classes, -1 for one that the model does not know; None where no classes are given.
     figures : ndarray of float64, shape (N, 4)
-        What each image looks like, as the network got it; see `issun.data.appearance`.
+        What each image looks like, as the network got it; see `issun.datasets.appearance`.
     problems : tuple of Problem
         Files that could not be read.
     unknown : dict of str to int

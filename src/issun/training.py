@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
-from issun.data.dataset import Dataset, Split
-from issun.data.depth import range_fact
-from issun.data.named import loaded
-from issun.data.split import validation_mark
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.depth import range_fact
+from issun.datasets.named import loaded
+from issun.datasets.split import validation_mark
 from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, fit, handed_over, make_engine, scaling_for, threads_available
 from issun.engine.fitting import best_of, loss_and_accuracy
 from issun.engine.protocol import SLOTS, CancelFlag, check_average

@@ -54,17 +54,17 @@ def ablate(
     from issun.cli.report import shown
     from issun.cli.sources import kinds_of, patches_of
     from issun.cli.wishes import head_wishes, source_name
-    from issun.data.dataset import Split
+    from issun.datasets.dataset import Split
     from issun.engine.fitting import Epoch
     from issun.errors import IssunError
-    from issun.features.ablation import ablation
-    from issun.features.comparing import compare, summary
-    from issun.features.search import HeadProgress
+    from issun.extraction.ablation import ablation
+    from issun.extraction.comparing import compare, summary
+    from issun.extraction.search import HeadProgress
     from issun.paths import check_new
+    from issun.plots.bars import bars_figure
+    from issun.plots.heads import best_line, heads_table
+    from issun.plots.style import FORMATS, save_figure
     from issun.recipe import Recipe
-    from issun.show.bars import bars_figure
-    from issun.show.heads import best_line, heads_table
-    from issun.show.style import FORMATS, save_figure
 
     wishes = head_wishes(head, settings, grid, halving, search_images, refit)
     path = Path("ablation.png") if output is None else output

@@ -29,14 +29,14 @@ def bench(
     from rich.live import Live
     from rich.text import Text
 
-    from issun.bench.cases import STANDARD, Case
-    from issun.bench.compare import compare
-    from issun.bench.profile import profiled
-    from issun.bench.sides import SIDES, installed
     from issun.cli.output import messages, print_json, results, warn
     from issun.engine.native import available_sets, measured_peak, threads_available
-    from issun.show.speed import profile_table, speed_table
+    from issun.plots.speed import profile_table, speed_table
     from issun.study.machine import machine
+    from issun.timing.cases import STANDARD, Case
+    from issun.timing.compare import compare
+    from issun.timing.profile import profiled
+    from issun.timing.sides import SIDES, installed
 
     count = threads or threads_available()
     shape = values.image_shape(input, "--input")

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from issun.arch.layers import shape_text
 from issun.cli.output import results
-from issun.data.contents import Contents
-from issun.data.dataset import Split
-from issun.data.duplicates import MOST_IMAGES
-from issun.data.remarks import split_notes
-from issun.show.tables import plain_table
+from issun.datasets.contents import Contents
+from issun.datasets.dataset import Split
+from issun.datasets.duplicates import MOST_IMAGES
+from issun.datasets.remarks import split_notes
+from issun.plots.tables import plain_table
 
 #: How many lines of a list people are shown; programs get all.
 CLASSES_SHOWN, LINES_SHOWN, SIZES_SHOWN = 60, 10, 5

@@ -36,7 +36,7 @@ def data(
     from issun.cli.loading import loaded
     from issun.cli.output import print_json, remark_on
     from issun.cli.report import shown
-    from issun.data.contents import contents
+    from issun.datasets.contents import contents
     from issun.errors import IssunError
     from issun.paths import check_new
 
@@ -46,16 +46,16 @@ def data(
         augmentation = Augmentation.parse(augment)
         sheet = sheet or Path("augmented.png")
     if sheet is not None:
-        from issun.show.style import FORMATS
+        from issun.plots.style import FORMATS
 
         if sheet.suffix.lower() not in FORMATS:
             raise IssunError(f"--sheet (={sheet}) must end in {', '.join(FORMATS)}")
         check_new(sheet, option="--sheet")
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     if sheet is not None:
-        from issun.show.augmented import augmented_figure
-        from issun.show.samples import samples_figure
-        from issun.show.style import save_figure
+        from issun.plots.augmented import augmented_figure
+        from issun.plots.samples import samples_figure
+        from issun.plots.style import save_figure
 
         figure = samples_figure(dataset) if augment is None else augmented_figure(dataset, augmentation)
         save_figure(figure, sheet)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from issun.cli.output import warn
 from issun.cli.report import Report
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from issun.errors import IssunError
-from issun.show.curves import curves_figure
-from issun.show.style import save_figure
+from issun.plots.curves import curves_figure
+from issun.plots.style import save_figure
 
 #: The most families of which learning curves are drawn.
 MOST_CURVES = 12

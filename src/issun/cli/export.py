@@ -38,12 +38,12 @@ def export(
     from issun.cli.report import shown
     from issun.cli.validation_part import ValidationPart, is_study, of_model, of_study
     from issun.errors import DataError, IssunError, SelectionError
-    from issun.export import FORMATS, export_model
-    from issun.export.finetuning import TOLERATED
-    from issun.export.formats import format_for
-    from issun.export.writing import check_places, destination
+    from issun.exporters import FORMATS, export_model
+    from issun.exporters.finetuning import TOLERATED
+    from issun.exporters.formats import format_for
+    from issun.exporters.writing import check_places, destination
     from issun.model import Model
-    from issun.show.numbers import percent
+    from issun.plots.numbers import percent
     from issun.study import Study
 
     study = Study(model) if is_study(model) else None

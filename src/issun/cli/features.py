@@ -61,10 +61,10 @@ def features(
     from issun.cli.sources import judged, sources_of
     from issun.cli.wishes import head_wishes, source_name
     from issun.errors import IssunError
-    from issun.features.as_model import BestLinear
-    from issun.features.comparing import compare, summary
+    from issun.extraction.as_model import BestLinear
+    from issun.extraction.comparing import compare, summary
     from issun.paths import check_new, writing
-    from issun.show.heads import best_line, heads_table
+    from issun.plots.heads import best_line, heads_table
     from issun.study.sweep import as_begun
 
     wishes = head_wishes(head, settings, grid, halving, search_images, refit)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from issun.cli.report import shown
-from issun.data.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset, Split
 from issun.errors import IssunError
-from issun.features.as_model import BestLinear
-from issun.show.numbers import percent
+from issun.extraction.as_model import BestLinear
+from issun.plots.numbers import percent
 
 
 def saved_head(kept: BestLinear, output: Path, dataset: Dataset, split: Split) -> list[str] | IssunError:

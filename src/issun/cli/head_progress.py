@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from issun.cli.output import messages
-from issun.features.search import HeadProgress
-from issun.show.numbers import duration
+from issun.extraction.search import HeadProgress
+from issun.plots.numbers import duration
 
 #: Seconds between two lines of a log that tell of the same search or training: one a small network's epoch would drown the rest.
 PACE = 2.0

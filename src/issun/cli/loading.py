@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from issun.errors import IssunError
 
 
@@ -29,7 +29,7 @@ def loaded(
     DataError
         Where the data cannot be used.
     """
-    from issun.data.named import load
+    from issun.datasets.named import load
 
     with reading_bar() as show:
         return load(data, data_dir, size=_size(size), gray=gray, strict=strict, groups=groups, range=whole(white), on_progress=show)

@@ -54,7 +54,7 @@ def plot(
     from issun.cli.report import shown
     from issun.errors import IssunError, SelectionError
     from issun.paths import check_new
-    from issun.show.style import FORMATS
+    from issun.plots.style import FORMATS
     from issun.study import Study
     from issun.study.pictures import KINDS
 

@@ -41,9 +41,9 @@ def predict(
     """
     from issun.cli.loading import reading_bar, whole
     from issun.cli.output import print_json, remark_on, warn
-    from issun.data.asked import is_folder
+    from issun.datasets.asked import is_folder
+    from issun.plots.numbers import counted
     from issun.predicting import predict
-    from issun.show.numbers import counted
 
     single = not any(is_folder(Path(image)) for image in images)
     with reading_bar() as show:
@@ -85,9 +85,9 @@ def _print(said: Any) -> None:
     from rich.text import Text
 
     from issun.cli.output import results
-    from issun.show.classes import classes_table, confusion_table, pairs_table
-    from issun.show.numbers import percent
-    from issun.show.tables import plain_table
+    from issun.plots.classes import classes_table, confusion_table, pairs_table
+    from issun.plots.numbers import percent
+    from issun.plots.tables import plain_table
     from issun.study.per_class import class_report, confused_pairs
 
     console = results()

@@ -50,12 +50,12 @@ def project(
     from issun.cli.report import shown
     from issun.cli.sources import judged, sources_of
     from issun.errors import IssunError
-    from issun.features.comparing import layer_text
-    from issun.features.parts import spread_out
-    from issun.features.projecting import CAUTION, METHODS, check_umap, project
+    from issun.extraction.comparing import layer_text
+    from issun.extraction.parts import spread_out
+    from issun.extraction.projecting import CAUTION, METHODS, check_umap, project
     from issun.paths import check_new, writing
-    from issun.show.projection import projection_figure
-    from issun.show.style import FORMATS, save_figure
+    from issun.plots.projection import projection_figure
+    from issun.plots.style import FORMATS, save_figure
     from issun.study.sweep import as_begun
 
     if method not in METHODS:

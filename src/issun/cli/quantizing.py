@@ -5,9 +5,9 @@ from __future__ import annotations
 from issun.cli.output import remark_on
 from issun.cli.validation_part import ValidationPart
 from issun.errors import IssunError
-from issun.export.finetuning import finetune
+from issun.exporters.finetuning import finetune
 from issun.model import Model
-from issun.show.numbers import percent
+from issun.plots.numbers import percent
 
 
 def tuned(model: Model, part: ValidationPart | None) -> Model:

@@ -15,11 +15,11 @@ from issun.cli.diagnoses import diagnoses, print_diagnoses, print_folded
 from issun.cli.output import print_json, results, warn
 from issun.cli.study_heads import heads_json, print_heads
 from issun.errors import IssunError, SelectionError
+from issun.plots.frontier import frontier_figure
+from issun.plots.numbers import counted, knobs_text, mean_text, percent, seeds_text
+from issun.plots.style import save_figure
+from issun.plots.tables import family_letters, networks_table, plain_table
 from issun.recipe import Recipe
-from issun.show.frontier import frontier_figure
-from issun.show.numbers import counted, knobs_text, mean_text, percent, seeds_text
-from issun.show.style import save_figure
-from issun.show.tables import family_letters, networks_table, plain_table
 from issun.study import Study, default_target
 from issun.study.diagnosis import FEWEST_EPOCHS
 from issun.study.frontier import best, nothing_to_choose, smallest

@@ -37,9 +37,9 @@ def report(
     from issun.cli.report import shown
     from issun.errors import IssunError, SelectionError
     from issun.paths import check_new
-    from issun.report import content, page, write_page
-    from issun.show.numbers import bytes_text
+    from issun.plots.numbers import bytes_text
     from issun.study import Study
+    from issun.webpage import content, page, write_page
 
     opened = [Study(study) for study in studies]
     path = output or (studies[0].with_suffix(".html") if len(studies) == 1 else Path("report.html"))

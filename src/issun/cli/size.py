@@ -39,8 +39,8 @@ def size(
     from issun.arch.notation import BoundFamily, bind_arguments, check_amount, parse
     from issun.cli.output import print_json, remark_on, results
     from issun.errors import NetworkError
-    from issun.export.from_keras import read_keras
-    from issun.show.tables import sizes_table
+    from issun.exporters.keras.from_keras import read_keras
+    from issun.plots.tables import sizes_table
 
     given = None if input is None else values.image_shape(input, "--input")
     shape: Shape = given or (28, 28, 1)
@@ -92,7 +92,7 @@ def size(
 
 
 def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
-    from issun.export.c_source import int8_size
+    from issun.exporters.c.source import int8_size
 
     constants, memory = int8_size(net)
     return {
@@ -121,9 +121,9 @@ def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
 
 
 def _print_network(console: Console, net: Net) -> None:
-    from issun.export.c_source import int8_size
-    from issun.show.numbers import bytes_text
-    from issun.show.tables import layers_table
+    from issun.exporters.c.source import int8_size
+    from issun.plots.numbers import bytes_text
+    from issun.plots.tables import layers_table
 
     console.print(layers_table(net))
     console.print()

@@ -8,12 +8,12 @@ from typing import cast
 
 from issun.arch.notation import parse_network
 from issun.cli.validation_part import trained_with
-from issun.data.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset, Split
 from issun.errors import IssunError
-from issun.features.comparing import Source, trained, untrained
-from issun.features.layers import find_row
-from issun.features.making import WEIGHTS, Weights
-from issun.features.patches import Patches
+from issun.extraction.comparing import Source, trained, untrained
+from issun.extraction.layers import find_row
+from issun.extraction.making import WEIGHTS, Weights
+from issun.extraction.patches import Patches
 from issun.model import Model
 from issun.recipe import USUAL_SCALING
 from issun.study import Study, images
@@ -81,7 +81,7 @@ def sources_of(
     whitening: float | None = None,
     threshold: float | None = None,
 ) -> list[Source]:
-    """Return the sources of features that are asked for, as `issun.features.comparing.compare` takes them.
+    """Return the sources of features that are asked for, as `issun.extraction.comparing.compare` takes them.
 
     Raises
     ------

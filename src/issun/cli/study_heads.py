@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from issun.features.comparing import summary
-from issun.show.heads import heads_table
+from issun.extraction.comparing import summary
+from issun.plots.heads import heads_table
 from issun.study import Study
 from issun.study.head_tables import gains, heads_frame
 

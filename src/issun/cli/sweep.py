@@ -68,7 +68,7 @@ def sweep(
     from issun.cli.output import remark_on
     from issun.cli.progress import SweepView
     from issun.cli.report import Report, Wishes
-    from issun.data.remarks import split_notes
+    from issun.datasets.remarks import split_notes
     from issun.study import DataFacts, Store, Study, default_path, make_plan, run, trained_before
     from issun.study.frontier import networks_frame
     from issun.study.store import recipe_id

@@ -53,14 +53,14 @@ def train(
     from issun.cli.output import print_json, remark_on, results, warn
     from issun.cli.progress import TrainingView
     from issun.cli.report import shown
-    from issun.data.dataset import Split
-    from issun.data.remarks import split_notes
+    from issun.datasets.dataset import Split
+    from issun.datasets.remarks import split_notes
     from issun.errors import IssunError
     from issun.paths import check_new
+    from issun.plots.curves import curves_figure
+    from issun.plots.numbers import duration, percent
+    from issun.plots.style import FORMATS, save_figure
     from issun.recipe import Recipe
-    from issun.show.curves import curves_figure
-    from issun.show.numbers import duration, percent
-    from issun.show.style import FORMATS, save_figure
     from issun.study.diagnosis import diagnose
     from issun.study.remedies import used_against_chance, used_against_overfitting
     from issun.training import train_network

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.data.class_names import same_names
-from issun.data.dataset import Dataset, Split
-from issun.data.depth import range_of
-from issun.data.named import NAMES, load_as
-from issun.data.published import matching
-from issun.data.split import validation_mark
+from issun.datasets.class_names import same_names
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.depth import range_of
+from issun.datasets.named import NAMES, load_as
+from issun.datasets.published import matching
+from issun.datasets.split import validation_mark
 from issun.errors import DataError, ExportError, IssunError
 from issun.model import Model
 from issun.paths import kind_of

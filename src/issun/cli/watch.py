@@ -30,8 +30,8 @@ def watch(
     Example: issun watch digits.sqlite --open
     """
     from issun.cli.output import remark_on, results
-    from issun.report.live import Live
-    from issun.report.serve import Server
+    from issun.webpage.live import Live
+    from issun.webpage.serve import Server
 
     wishes = {"target": values.accuracy(target, "--target"), "max_params": values.count(max_params, "--max-params")}
     live = Live(studies, title=title, data=data, data_dir=data_dir, **wishes)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from issun.cli import options
 from issun.cli.sources import words_of
 from issun.errors import IssunError
-from issun.features.comparing import Source
-from issun.features.heads import head_named
-from issun.features.search import Search
-from issun.features.training import HeadWish
+from issun.extraction.comparing import Source
+from issun.extraction.heads import head_named
+from issun.extraction.search import Search
+from issun.extraction.training import HeadWish
 
 
 def head_wishes(head: str, settings: list[str] | None, grid: bool, halving: bool, search_images: int | None, refit: bool) -> list[HeadWish]:

@@ -14,7 +14,7 @@ from issun.arch.net import Net
 from issun.engine.fitting import Epoch, fit, handed_over
 from issun.engine.native import NativeEngine, available_sets, threads_available
 from issun.engine.protocol import NUMERICS_VERSION, Best, Engine, EpochSums, Scaling, State, class_weights_for, scaling_for
-from issun.engine.reference import ReferenceEngine
+from issun.engine.reference.engine import ReferenceEngine
 from issun.recipe import Recipe
 
 EngineName = Literal["native", "reference"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from issun.arch.layers import Group, Layer
 from issun.arch.net import Net
-from issun.engine.reference_channels import NORM_EPSILON
+from issun.engine.reference.channels import NORM_EPSILON
 from issun.engine.weights import tensors
 
 Number = TypeVar("Number", np.float32, np.float64)

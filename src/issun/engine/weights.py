@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from issun.arch.layers import PRELU_SLOPE, Classifier, Conv, Dense, DepthwiseConv, Initializer, Scale
 from issun.arch.net import Net, Row, activation_of
-from issun.data.memory import memory_limit
+from issun.datasets.memory import memory_limit
 from issun.engine.randomness import INITIALISE, draws64, stream
 from issun.errors import NetworkError
 

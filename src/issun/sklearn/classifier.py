@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
-from issun.data.appearance import Appearance
+from issun.datasets.appearance import Appearance
 from issun.engine import State, class_weights_for, fit, handed_over, make_engine, scaling_for
 from issun.engine.randomness import shuffled
 from issun.errors import EstimatorError

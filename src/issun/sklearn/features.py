@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from issun.arch.layers import shape_text
 from issun.engine import scaling_for
 from issun.errors import EstimatorError
-from issun.features import Extractor, Patches, make_extractor, trained_extractor
-from issun.features.making import Weights
+from issun.extraction import Extractor, Patches, make_extractor, trained_extractor
+from issun.extraction.making import Weights
 from issun.model import Model
 from issun.recipe import USUAL_SCALING, InputScaling, Recipe
 from issun.sklearn.images import TakesImages, errors_of
@@ -28,7 +28,7 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
     network : str
         In issun's notation; a classifier at its end may be left out.
     weights : {"patches", "kmeans", "pca", "random", "he", "orthogonal"} or Model
-        Where the weights come from, see `issun.features.make_extractor`. A trained `Model` (from a file, or a study's `Study.model`)
+        Where the weights come from, see `issun.extraction.make_extractor`. A trained `Model` (from a file, or a study's `Study.model`)
         brings its own network, and `network` is not looked at. Labels are never used.
     layer : int or str, optional
         Which layer gives the features: its number, or the beginning of its text; by default what enters the classifier.
@@ -37,7 +37,7 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
     knobs : mapping of str to int, optional
         Values of the knobs where `network` is a family.
     whitening, threshold, centred, two_sided : float, float, bool, bool
-        How filters are taken from patches, see `issun.features.Patches`.
+        How filters are taken from patches, see `issun.extraction.Patches`.
     scaling : {"unit", "raw", "standard"}
         How pixels from 0 to 255 become the network's input, see `Recipe`; a `Model` has its own.
     image_shape : tuple of int, optional
@@ -49,7 +49,7 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
 
     Attributes
     ----------
-    extractor_ : issun.features.Extractor
+    extractor_ : issun.extraction.Extractor
     image_shape_ : tuple of int
         ``(height, width, channels)``.
     range_ : tuple of float

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from issun.arch.net import Net
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from issun.engine import EngineName, State, class_weights_for, make_engine, scaling_for, threads_available
 from issun.recipe import Recipe
 from issun.study.plan import Plan, recipe_text

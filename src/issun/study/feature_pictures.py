@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from issun.features.comparing import layer_text
-from issun.features.extractor import trained_extractor
-from issun.features.parts import spread_out
-from issun.features.projecting import CAUTION, METHODS, project
-from issun.show.confusions import confusions_figure
-from issun.show.numbers import percent
-from issun.show.projection import projection_figure
+from issun.extraction.comparing import layer_text
+from issun.extraction.extractor import trained_extractor
+from issun.extraction.parts import spread_out
+from issun.extraction.projecting import CAUTION, METHODS, project
+from issun.plots.confusions import confusions_figure
+from issun.plots.numbers import percent
+from issun.plots.projection import projection_figure
 from issun.study.images import study_images
 from issun.study.per_class import confusion_matrix
 from issun.study.reading import NetworkLike, Readable, shown_network

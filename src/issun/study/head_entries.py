@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from issun.arch.notation import parse
 from issun.errors import IssunError, StudyFileError
-from issun.features.making import WEIGHTS
-from issun.features.training import HeadWish
+from issun.extraction.making import WEIGHTS
+from issun.extraction.training import HeadWish
 from issun.recipe import USUAL_SCALING, InputScaling
 
 
@@ -48,7 +48,7 @@ class HeadEntry:
     weights : tuple of str
         Of the untrained network.
     layer, before, scaling
-        As of `issun.features.make_extractor`.
+        As of `issun.extraction.make_extractor`.
     seeds : tuple of int, or None
         Draws of the untrained network; of a family's seeds only these.
     place : str

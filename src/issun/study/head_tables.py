@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from issun.show.numbers import counted
+from issun.plots.numbers import counted
 from issun.study.statistics import mean_and_deviation, seed_margin
 from issun.study.study import Study
 
@@ -16,7 +16,7 @@ SOFTMAX = "softmax"
 
 
 def heads_frame(study: Study, *, test: bool = True) -> pd.DataFrame:
-    """Return the study's heads as `issun.features.comparing.compare` gives them, and before those of trained networks their softmax."""
+    """Return the study's heads as `issun.extraction.comparing.compare` gives them, and before those of trained networks their softmax."""
     found = study.head_results(test=test).rename(columns={"label": "extractor"})
     if found.empty:
         return found

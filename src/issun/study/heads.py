@@ -14,11 +14,11 @@ import pandas as pd
 
 from issun.arch.notation import parse_network
 from issun.errors import IssunError, StudyFileError
-from issun.features.comparing import Source, parts_of, row_of, trained, untrained
-from issun.features.layers import find_row
-from issun.features.making import Weights
-from issun.features.search import HeadProgress
-from issun.features.training import HeadWish, train_head
+from issun.extraction.comparing import Source, parts_of, row_of, trained, untrained
+from issun.extraction.layers import find_row
+from issun.extraction.making import Weights
+from issun.extraction.search import HeadProgress
+from issun.extraction.training import HeadWish, train_head
 from issun.study.head_entries import HeadEntry
 from issun.study.parts import PreparedPart
 from issun.study.plan import DataFacts

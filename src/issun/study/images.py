@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from issun.data.dataset import Dataset
-from issun.data.named import load_as
-from issun.data.published import matching
-from issun.data.shapes import unlike
+from issun.datasets.dataset import Dataset
+from issun.datasets.named import load_as
+from issun.datasets.published import matching
+from issun.datasets.shapes import unlike
 from issun.errors import DataError
 from issun.study.reading import Readable
 

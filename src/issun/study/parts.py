@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from issun.arch.notation import BoundFamily
-from issun.data.dataset import Dataset, Split
-from issun.data.published import smaller, watched_on_test
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.published import smaller, watched_on_test
 from issun.engine.protocol import CancelFlag
 from issun.errors import KnobError, NetworkError, RecipeError, StudyFileError
 from issun.recipe import Recipe

@@ -1,4 +1,4 @@
-"""Every picture of a study, by its kind: what is drawn is read here, how it is drawn stands in `issun.show`."""
+"""Every picture of a study, by its kind: what is drawn is read here, how it is drawn stands in `issun.plots`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from issun.errors import SelectionError
-from issun.show.classes import classes_figure
-from issun.show.confusion import confusion_figure
-from issun.show.curves import curves_figure
-from issun.show.frontier import Size, frontier_figure
-from issun.show.gallery import gallery_figure
-from issun.show.heatmap import heatmap_figure
-from issun.show.letters import shortened
-from issun.show.numbers import failures_caption, percent
-from issun.show.scatter import scatter_figure
-from issun.show.shares import shares_figure
+from issun.plots.classes import classes_figure
+from issun.plots.confusion import confusion_figure
+from issun.plots.curves import curves_figure
+from issun.plots.frontier import Size, frontier_figure
+from issun.plots.gallery import gallery_figure
+from issun.plots.heatmap import heatmap_figure
+from issun.plots.letters import shortened
+from issun.plots.numbers import failures_caption, percent
+from issun.plots.scatter import scatter_figure
+from issun.plots.shares import shares_figure
 from issun.study.feature_pictures import heads_figure, projected_figure
 from issun.study.frontier import mark_frontier
 from issun.study.grids import chosen_axes, grid, impossible
@@ -53,7 +53,7 @@ class Wanted:
     count : int
         Most images of the gallery.
     method, layer, before
-        Of the projection, as of `issun.features.projecting.project` and `issun.features.find_row`.
+        Of the projection, as of `issun.extraction.projecting.project` and `issun.extraction.find_row`.
     """
 
     network: NetworkLike | None = None

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, check_amount, values_text
-from issun.data.appearance import Appearance
-from issun.data.dataset import Dataset, Split
+from issun.datasets.appearance import Appearance
+from issun.datasets.dataset import Dataset, Split
 from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import KnobError, NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from issun.engine import threads_available
 from issun.engine.protocol import CancelFlag
 from issun.errors import Cancelled, IssunError, StudyError

@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.data.shapes import unlike
+from issun.datasets.shapes import unlike
 from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
-from issun.data.depth import range_fact
-from issun.data.split import Split, StoredSplit, validation_mark
+from issun.datasets.depth import range_fact
+from issun.datasets.split import Split, StoredSplit, validation_mark
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, NetworkError, NotationError, SelectionError, StudyError
 from issun.model import Model
 from issun.paths import resolved
-from issun.show import frontier_figure, save_figure
+from issun.plots import frontier_figure, save_figure
 from issun.study import frontier as choose
 from issun.study.checks import check_history, check_rows, classes_of, missing_row, scaling_of, weights_of, wrong_row
 from issun.study.diagnosis import never_left_chance
@@ -344,7 +344,7 @@ class Study(Views):
 
         Columns: ``id, label`` (whose features)``, network, trial_id`` (None where it is not trained)``, layer, draw, head, settings,
         features, parameters, trained, images, tried, search_images, validation, seconds, problem, finished``; see
-        `issun.features.comparing.compare`.
+        `issun.extraction.comparing.compare`.
         """
         return self.head_results()
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from issun.arch.knobs import LARGEST_COUNT
 from issun.arch.notation import bind_arguments
-from issun.data.dataset import Dataset, Split
-from issun.data.groups import ACROSS
-from issun.data.named import loaded
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.groups import ACROSS
+from issun.datasets.named import loaded
 from issun.errors import IssunError, RecipeError
 from issun.recipe import CHANGED_DEFAULTS, Recipe
 from issun.study.plan import DataFacts, Plan, plan

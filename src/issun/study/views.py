@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from issun.data.dataset import Dataset
-from issun.show.frontier import Size
-from issun.show.style import save_figure
+from issun.datasets.dataset import Dataset
+from issun.plots.frontier import Size
+from issun.plots.style import save_figure
 from issun.study.diagnosis import Diagnosis
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.pictures import Wanted, picture

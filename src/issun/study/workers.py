@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from issun.data.dataset import Dataset
+from issun.datasets.dataset import Dataset
 from issun.engine.fitting import Epoch
 from issun.engine.protocol import State
 from issun.errors import Cancelled

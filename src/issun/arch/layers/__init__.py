@@ -1,7 +1,7 @@
 """The layers: frozen records, each of which states its own output shape, parameters, MACs, rows and notation.
 
 A shape is a tuple of whole numbers: ``(height, width, channels)`` for an image, ``(features,)`` for a vector. Nothing here
-knows how a layer is computed; `issun.engine.reference` defines that. The modules, from low to high, are `activations`, `base`,
+knows how a layer is computed; `issun.engine.reference.engine` defines that. The modules, from low to high, are `activations`, `base`,
 `windows`, `convolutions`, `vectors`, `small` and `groups`.
 """
 

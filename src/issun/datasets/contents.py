@@ -1,0 +1,193 @@
+"""What is in a data set? All that `issun data` says, as one object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.duplicates import Copy, Duplicates, NearPair, duplicates
+from issun.datasets.first_sweep import FirstSweep, first_sweep
+from issun.datasets.groups import Tracks, group_facts, tracks
+from issun.datasets.named import loaded
+from issun.datasets.remarks import ValidationPart, validation_part
+
+#: Images whose means are computed at a time.
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What a data set holds.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    mean, deviation : tuple of float
+        Of the training images by channel (0 to 255).
+    duplicates : Duplicates
+        Equal images and near copies.
+    validation : ValidationPart or None
+        What the split sets aside; None where the images cannot be split.
+    tracks : Tracks or None
+        The pattern for groups that the file names suggest, where there are no groups yet.
+    first_sweep : FirstSweep
+        A sweep that fits.
+    """
+
+    dataset: Dataset
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    duplicates: Duplicates
+    validation: ValidationPart | None
+    tracks: Tracks | None
+    first_sweep: FirstSweep
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values.
+
+        Returns
+        -------
+        dict
+            ``data, source, input, fingerprint, classes`` (with ``train``, ``validation`` and ``test`` counts; validation is 0 where issun
+            sets it aside from the training images), ``given_parts`` (those that the data brings), ``groups`` (None, or how many, how many
+            images are in none, the largest), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and
+            ``deviation``, ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates`` (groups of equal images, by kind),
+            ``near_copies`` (None where they were not looked for), ``validation_part``, ``tracks``, ``sweep`` (a command that fits),
+            ``notes``.
+        """
+        dataset = self.dataset
+        kept = len(dataset.images) - dataset.given_validation
+        train, validation = (np.bincount(labels, minlength=len(dataset.classes)) for labels in np.split(dataset.labels, [kept]))
+        test = np.bincount(dataset.test_labels, minlength=len(dataset.classes))
+        found = self.duplicates
+        kinds = {
+            "within_classes": found.within_classes,
+            "across_classes": found.across_classes,
+            "across_parts": found.across_parts,
+            "across_split": found.torn,
+        }
+        return {
+            "data": dataset.name,
+            "source": dataset.source,
+            "input": dataset.input,
+            "fingerprint": dataset.fingerprint,
+            "classes": [
+                {"class": name, "train": train[index], "validation": validation[index], "test": test[index]}
+                for index, name in enumerate(dataset.classes)
+            ],
+            "given_parts": ["train", *(["validation"] if dataset.given_validation else []), *(["test"] if dataset.given_test else [])],
+            "groups": group_facts(dataset),
+            "imbalance": float(train.max() / train.min()),
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "sizes": [{"size": size, "files": count} for size, count in dataset.sizes],
+            "modes": [{"mode": mode, "files": count} for mode, count in dataset.modes],
+            "skipped": [entry._asdict() for entry in dataset.skipped],
+            "duplicates": {
+                "leaked_test_images": found.leaked,
+                "leaked_validation_images": found.leaked_validation,
+                **{kind: [[_copy(copy, dataset.classes) for copy in group] for group in groups] for kind, groups in kinds.items()},
+            },
+            "near_copies": self._near(),
+            "validation_part": None if self.validation is None else self.validation._asdict() | {"small": self.validation.small},
+            "tracks": None if self.tracks is None else self.tracks._asdict(),
+            "sweep": {
+                "command": self.first_sweep.command,
+                "words": self.first_sweep.words,
+                "input": self.first_sweep.input,
+            },
+            "notes": dataset.notes,
+        }
+
+    def _near(self) -> dict[str, Any] | None:
+        found = self.duplicates
+        if found.near is None:
+            return None
+        return {
+            "images": found.near_images,
+            "split": found.split,
+            "across_sides": len(found.near_across_sides),
+            "in_one_group": sum(bool(pair.group) for pair in found.near),
+            "pairs": [_pair(pair, self.dataset.classes) for pair in found.near],
+        }
+
+
+def contents(
+    data: str | os.PathLike[str] | Dataset,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    strict: bool = False,
+    groups: str | None = None,
+    near: bool = True,
+    options: Sequence[str] = (),
+) -> Contents:
+    """Return what a data set holds: what the command ``issun data`` prints.
+
+    Parameters
+    ----------
+    data : str, PathLike or Dataset
+    data_dir, size, gray, strict, groups : optional
+        As of `issun.load`.
+    near : bool
+        Look for near copies, which takes longer the more images there are (at most 200,000).
+    options : sequence of str
+        Options of the command line with which a `Dataset` was read; they stand in the command that is suggested.
+
+    Returns
+    -------
+    Contents
+        ``as_dict()`` is what ``--json`` prints.
+
+    Raises
+    ------
+    DataError
+        As of `issun.load`.
+    """
+    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups)
+    words = [*options]
+    words += [] if data_dir is None else ["--data-dir", str(Path(data_dir))]
+    words += [] if size is None else ["--size", f"{size[0]}x{size[1]}"]
+    words += [] if gray is None else ["--gray" if gray else "--rgb"]
+    words += ["--strict"] if strict else []
+    words += [] if groups is None else ["--groups", groups]
+    mean, deviation = _moments(dataset.images[: len(dataset.images) - dataset.given_validation])
+    return Contents(
+        dataset,
+        mean,
+        deviation,
+        duplicates(dataset, Split(), near=near),
+        validation_part(dataset, Split()),
+        None if dataset.groups else tracks(dataset),
+        first_sweep(dataset, words),
+    )
+
+
+def _copy(copy: Copy, classes: Sequence[str]) -> dict[str, Any]:
+    named = {"file": copy.file} if copy.file else {}
+    return {"part": copy.part, "index": copy.place, "class": classes[copy.label], **named}
+
+
+def _pair(pair: NearPair, classes: Sequence[str]) -> dict[str, Any]:
+    images = [_copy(copy, classes) | {"side": side} for copy, side in zip(pair[:2], pair.sides, strict=True)]
+    return {"distance": round(pair.distance, 4), "group": pair.group, "images": images}
+
+
+def _moments(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel, exactly, from how often each value occurs."""
+    counts = np.zeros((images.shape[3], 256), np.int64)
+    for start in range(0, len(images), _BLOCK):
+        for channel in range(images.shape[3]):
+            counts[channel] += np.bincount(images[start : start + _BLOCK, ..., channel].reshape(-1), minlength=256)
+    values, number = np.arange(256), counts.sum(1)
+    mean = counts @ values / number
+    deviation = np.sqrt(np.maximum(counts @ values**2 / number - mean**2, 0))
+    return tuple(mean.tolist()), tuple(deviation.tolist())

@@ -1,0 +1,280 @@
+"""How are images and labels read from an ``.npz`` archive of NumPy arrays?"""
+
+from __future__ import annotations
+
+import math
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.datasets.class_names import merged_note, one_form
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.depth import check_range, depth_note, figure, full, scaled
+from issun.datasets.npy import BELIEVED_BYTES, Array, blocks, opened
+from issun.datasets.spellings import listed, spelling, validation_spelling
+from issun.errors import DataError
+from issun.paths import check_file
+
+#: Where data has no test part, this stratified fifth of it becomes one: the same images each time.
+TEST_PART = Split(0.2, seed=20)
+
+
+def load_npz(path: Path, name: str, range: float | None = None) -> Dataset:
+    """Read images and labels from an ``.npz`` archive.
+
+    Parameters
+    ----------
+    path : Path
+        The archive holds ``x_train, y_train, x_test, y_test``, or only the first two, or ``x, y``, or their like (see
+        `issun.datasets.spellings`), and maybe ``x_val, y_val``; where it has no test part, a fixed stratified fifth of the training images
+        becomes one. Images have the shape
+        (N, height, width) or (N, height, width, channels) with 1 to 4 channels: whole numbers from 0 to 255, or floats (or truth
+        values) from 0 to 1, which are multiplied by 255 and rounded; others where `range` says which is
+        white. Labels are whole numbers or texts, shape (N,) or (N, 1).
+    name : str
+        What the data set is called.
+    range : float, optional
+        The number that is white, where numbers have more than 8 bits.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        Names the file, the array and what is wrong with it.
+    """
+    check_range(range)
+    check_file(path, DataError, "give the path of an .npz archive")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read(archive, path, name, range)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as error:  # the last for the names in it
+        raise DataError(f"{path} is no .npz archive, or is damaged ({error}); write it again with numpy.savez_compressed") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise DataError(f"{path} needs more memory than is free; use fewer or smaller images") from None
+
+
+def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None) -> Dataset:
+    keys = {entry.removesuffix(".npy") for entry in archive.namelist()}
+    (x, y), test = spelling(path, keys)
+    validation = validation_spelling(keys)
+    notes: list[str] = []
+    numbers = _Numbers(range)
+    given = [names for names in (validation, test) if names]
+    (labels, *others), classes = numbered([_labels(archive, path, key) for _, key in ((x, y), *given)], path, notes)
+    if unread := keys - {x, y}.union(*given):
+        notes.append(f"The archive also holds {listed(unread)}; not read.")
+    aside = np.zeros(len(labels), np.bool_)
+    if not test:
+        try:
+            aside[TEST_PART.indices(labels, classes)[1]] = True
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+    count = len(others[0]) if validation else 0
+    images, test_images = _images(archive, path, x, aside, numbers, notes, room=count)
+    labels, test_labels = labels[~aside], labels[aside]
+    if validation:
+        _fill(archive, path, validation[0], images[len(labels) :], numbers, notes)
+        labels = np.concatenate([labels, others[0]])
+        notes.append(f"{validation[0]} is the validation part, as it is ({count:,} images); none is set aside from the training images.")
+    if test:
+        test_labels = others[-1]
+        test_images, _ = _images(archive, path, test[0], np.zeros(len(test_labels), np.bool_), numbers, notes)
+    else:
+        notes.append(test_note(len(test_images)))
+    notes += numbers.notes
+    return Dataset(
+        name,
+        images,
+        labels,
+        test_images,
+        test_labels,
+        classes,
+        str(path.absolute()),
+        tuple(notes),
+        given_validation=count,
+        given_test=bool(test),
+        range=numbers.white,
+    )
+
+
+def test_note(images: int) -> str:
+    """Return the sentence that says how a test part of so many images was made."""
+    return f"There is no test part: a fixed stratified fifth ({images:,} images) was set aside as one."
+
+
+def _images(
+    archive: zipfile.ZipFile, path: Path, key: str, aside: NDArray[np.bool_], numbers: _Numbers, notes: list[str], room: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the images where `aside` is False, with room for some more behind them, and those where it is True."""
+    with opened(archive, path, key) as array:
+        shape = _image_shape(array)
+        number = int(np.count_nonzero(aside))
+        parts = [np.empty((count, *shape), np.uint8) for count in (len(aside) - number + room, number)]
+        _place(array, key, aside, parts, numbers, notes)
+    return parts[0], parts[1]
+
+
+def _fill(archive: zipfile.ZipFile, path: Path, key: str, images: NDArray[np.uint8], numbers: _Numbers, notes: list[str]) -> None:
+    """Read images into their place behind others, whose shape they must have."""
+    with opened(archive, path, key) as array:
+        if (shape := _image_shape(array)) != images.shape[1:]:
+            raise DataError(f"{array.where} has images of the shape {shape}, but the training images have {images.shape[1:]}")
+        _place(array, key, np.zeros(len(images), np.bool_), [images], numbers, notes)
+
+
+def _place(array: Array, key: str, aside: NDArray[np.bool_], parts: list[NDArray[np.uint8]], numbers: _Numbers, notes: list[str]) -> None:
+    """Read images straight into their places: in the first part where `aside` is False, else in the second."""
+    if array.shape[0] != len(aside):
+        raise DataError(f"{array.where} has {array.shape[0]:,} images, but there are {len(aside):,} labels for them; each image needs one")
+    kinds = {"u": "whole numbers", "i": "whole numbers", "f": "floats", "b": "truth values"}
+    if array.dtype.kind not in kinds:
+        raise DataError(f"{array.where} holds {array.dtype}; images are numbers: uint8 from 0 to 255, or floats from 0 to 1")
+    numbers.begin(array)
+    if array.dtype.kind == "b" or (array.dtype.kind == "f" and numbers.range is None):
+        notes.append(f"{key}: {kinds[array.dtype.kind]} from 0 to 1 were multiplied by 255 and rounded.")
+    filled = [0] * len(parts)
+    for start, block in blocks(array):
+        values = numbers.as_bytes(block, array.where).reshape(-1, *parts[0].shape[1:])
+        mask = aside[start : start + len(values)]
+        for which, chosen in enumerate((~mask, mask)[: len(parts)]):
+            found = values[chosen]
+            parts[which][filled[which] : filled[which] + len(found)] = found
+            filled[which] += len(found)
+
+
+def _image_shape(array: Array) -> tuple[int, int, int]:
+    shape = array.shape
+    if len(shape) in (3, 4) and 0 not in shape[1:] and (len(shape) == 3 or shape[3] <= 4):
+        return shape[1], shape[2], shape[3] if len(shape) == 4 else 1
+    advice = ""
+    if len(shape) == 4 and shape[1] <= 4:
+        advice = "; channels come last: use x.transpose(0, 2, 3, 1)"
+    elif len(shape) == 2:
+        advice = "; use x.reshape(N, height, width, channels)"
+    raise DataError(
+        f"{array.where} has the shape {shape}; images have the shape (N, height, width) or (N, height, width, channels) with 1 to 4 "
+        f"channels{advice}"
+    )
+
+
+class _Numbers:
+    """Turns the numbers of all arrays of an archive into bytes, and remembers what they mean.
+
+    Attributes
+    ----------
+    range : float, optional
+        The number that the user says is white.
+    white : float, optional
+        The number that is white where numbers have more than 8 bits.
+    """
+
+    def __init__(self, range: float | None) -> None:
+        self.range = range
+        self.white: float | None = None
+        self._highest = -1.0
+        self._first: tuple[str, bool] | None = None
+
+    def begin(self, array: Array) -> None:
+        """Note what kind of numbers an array has."""
+        deep = array.dtype.itemsize > 1
+        first, first_deep = self._first = self._first or (array.where, deep)
+        if self.range is not None and deep != first_deep:
+            raise DataError(
+                f"{array.where} and {first}: one has 8 bits, the other more, so that --range cannot hold for both; save them alike"
+            )
+        if deep and (self.range is not None or array.dtype.kind != "f"):
+            self.white = 255 if self.range is None else self.range
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user must know of numbers of more than 8 bits."""
+        if self.range is not None:
+            return [] if self.white is not None else ["The images have 8 bits: --range changes nothing."]
+        return [depth_note(self._highest)] if 0 <= self._highest < 128 else []
+
+    def as_bytes(self, block: NDArray[Any], where: str) -> NDArray[np.uint8]:
+        """Return the values of a block as uint8, or say which of them cannot be one."""
+        if block.dtype == np.uint8:
+            return block
+        if block.dtype.kind == "b":
+            return np.where(block.view(np.uint8), np.uint8(255), np.uint8(0))
+        low, high = block.min(), block.max()
+        floats = block.dtype.kind == "f"
+        if floats and not (np.isfinite(low) and np.isfinite(high)):
+            raise DataError(f"{where} holds values that are no finite numbers (NaN or infinity); remove those images or mend them")
+        if self.range is not None and block.dtype.itemsize > 1:
+            if low < 0 or high > self.range:
+                found = f"{figure(float(low))} to {figure(float(high))}"
+                raise DataError(f"{where} holds numbers from {found}; with --range {self.range} they must lie between 0 and that")
+            return scaled(block, self.range)
+        if floats:
+            if low < 0 or high > 1:
+                hint = "" if low < 0 else f" (or say with --range which number is white: --range {full(high)} or the like)"
+                raise DataError(
+                    f"{where} holds floats from {low:g} to {high:g}; floats must lie between 0 and 1. Where they mean 0 to 255, save them "
+                    f"with .astype('uint8'){hint}; where they were standardised, save the images as they were before"
+                )
+            return scaled(block, 1)
+        if low < 0 or high > 255:
+            hint = "" if low < 0 else f", or say with --range which number is white: --range {full(float(high))} or the like"
+            raise DataError(f"{where} holds whole numbers from {low} to {high}; they must lie between 0 and 255{hint}")
+        self._highest = max(self._highest, float(high))
+        return block.astype(np.uint8)
+
+
+def _labels(archive: zipfile.ZipFile, path: Path, key: str) -> NDArray[Any]:
+    """Return the labels as they are in the file, shape (N,), integers or texts."""
+    with opened(archive, path, key) as array:
+        if len(array.shape) not in (1, 2) or array.shape[1:] not in ((), (1,)):
+            advice = "; for one-hot labels use y.argmax(axis=1)" if len(array.shape) == 2 else ""
+            raise DataError(f"{array.where} has the shape {array.shape}; labels have the shape (N,) or (N, 1){advice}")
+        if array.dtype.kind not in "biuSU":
+            raise DataError(f"{array.where} holds {array.dtype}; labels are whole numbers (use .astype(int)) or texts (use .astype(str))")
+        if not array.shape[0]:
+            raise DataError(
+                f"{array.where} is empty: at least one image is needed in each part (where there is no test part, leave it out)"
+            )
+        if array.dtype.kind in "SU" and math.prod(array.shape) * array.dtype.itemsize > BELIEVED_BYTES:
+            raise DataError(f"{array.where} holds texts of {array.dtype.itemsize:,} bytes each; class names must be short")
+        labels = np.concatenate([block for _, block in blocks(array)]).reshape(-1)
+    labels = labels.astype(array.dtype.newbyteorder("="))
+    try:
+        # NumPy keeps any four bytes as a character; those beyond Unicode break Python.
+        if array.dtype.kind == "U" and labels.view(np.uint32).max() > sys.maxunicode:
+            raise ValueError
+        labels = np.char.decode(labels, "utf-8") if array.dtype.kind == "S" else labels
+        "".join(np.unique(labels).astype(str)).encode()
+    except ValueError:  # halves of surrogate pairs and bytes that are no UTF-8, too
+        raise DataError(f"{array.where} holds texts that are no valid Unicode; save them with .astype(str)") from None
+    return labels
+
+
+def numbered(parts: list[NDArray[Any]], path: Path, notes: list[str] | None = None) -> tuple[list[NDArray[np.int32]], tuple[str, ...]]:
+    """Number the classes in their natural order over all parts; return the numbers and the class names.
+
+    Names that differ only in how Unicode writes them are one class; `notes` gets a sentence about them.
+    """
+    if len({part.dtype.kind == "U" for part in parts}) > 1:
+        raise DataError(f"{path}: training and test labels must both be whole numbers or both be texts")
+    found = [(values.tolist(), inverse) for values, inverse in (np.unique(part, return_inverse=True) for part in parts)]
+    if parts[0].dtype.kind == "U":
+        forms = one_form(value for values, _ in found for value in values)
+        found = [([forms[value] for value in values], inverse) for values, inverse in found]
+        if notes is not None:
+            notes += merged_note(forms)
+    values = sorted(set().union(*(part for part, _ in found)))
+    classes = tuple(str(value) for value in values)
+    if len(values) < 2:
+        raise DataError(f"{path}: all labels are {classes[0]!r}; a classifier needs at least two classes")
+    number = {value: index for index, value in enumerate(values)}
+    return [np.array([number[value] for value in part], np.int32)[inverse] for part, inverse in found], classes

@@ -1,0 +1,298 @@
+"""Which data set is meant: a name that issun knows, or a file?"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from issun.datasets import cifar
+from issun.datasets.conversion import converted
+from issun.datasets.dataset import Dataset
+from issun.datasets.depth import NOMINAL, check_range
+from issun.datasets.download import by_hand, cache_folder, download
+from issun.datasets.files import TEST_PART, load_npz, test_note
+from issun.datasets.folder import load_folder
+from issun.datasets.idx import idx_files, is_idx_folder, load_idx
+from issun.datasets.sources import MNIST_UNPACKED, SOURCES
+from issun.datasets.table import ENDINGS, load_table
+from issun.datasets.tree import readable
+from issun.errors import DataError, DownloadError
+from issun.paths import kind_of, shown
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a named data set must look like, so that a wrong file under its name is noticed; `raw` is where torchvision keeps IDX files."""
+
+    input: tuple[int, int, int]
+    classes: tuple[str, ...]
+    raw: str = ""
+
+
+_DIGITS = tuple("0123456789")
+_FASHION = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+_KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+_FILES = {
+    "mnist": _Known((28, 28, 1), _DIGITS, "MNIST/raw"),
+    "fashion-mnist": _Known((28, 28, 1), _FASHION, "FashionMNIST/raw"),
+    "kmnist": _Known((28, 28, 1), _KUZUSHIJI, "KMNIST/raw"),
+    "cifar10": _Known((32, 32, 3), cifar.CLASSES),
+}
+
+#: The names that `load` knows.
+NAMES = ("digits", *_FILES)
+
+
+def load(
+    data: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    strict: bool = False,
+    groups: str | None = None,
+    range: float | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Dataset:
+    """Load a data set by name or from a file.
+
+    Parameters
+    ----------
+    data : str or PathLike
+        ``digits`` (1,797 handwritten digits of 8x8 pixels that come with scikit-learn); ``mnist``, ``fashion-mnist``, ``kmnist`` or
+        ``cifar10``, taken from `data_dir`, the folder that the environment variable ISSUN_DATA names, or the Keras cache, whichever has it
+        first, else downloaded once into issun's own cache (the folder that ISSUN_CACHE names, or the platform's place); or a path: of a
+        folder with a subfolder of images a class (see `issun.datasets.folder.load_folder`), a ``.csv`` table of files and labels (see
+        `issun.datasets.table.load_table`), an ``.npz`` archive (see `issun.datasets.files.load_npz`), a folder of IDX files (see
+        `issun.datasets.idx.load_idx`) or CIFAR-10's binary release (see `issun.datasets.cifar.load_cifar`).
+    data_dir : str or PathLike, optional
+        Where named data sets are looked for first: as ``<name>.npz``, as IDX files in ``<name>/`` (in `data_dir` itself where that is
+        their folder's name, or their checksums tell), as ``cifar-10-binary.tar.gz`` or what that unpacks to.
+    size, gray : optional
+        Height and width, and whether images are grey (True) or RGB (False): see `issun.datasets.folder.load_folder`. Images that are no
+        files change by the same arithmetic; by default they stay as they are, except that they become grey where red, green and blue
+        are equal throughout.
+    strict, groups, on_progress : optional
+        For images that are files: see `issun.datasets.folder.load_folder`.
+    range : float, optional
+        The number that is white in images of more than 8 bits: see `issun.datasets.folder.load_folder`, `issun.datasets.files.load_npz`.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        Where the name is not known, the file is not found or cannot be used, or nothing can be downloaded.
+    """
+    if data_dir is not None and kind_of(data_dir, DataError) != "folder":
+        raise DataError(f"--data-dir (={shown(data_dir)}) is no folder")
+    name, path = str(data), Path(data)
+    kind = kind_of(path, DataError)
+    is_array = name in NAMES or kind != "folder" or is_idx_folder(path) or cifar.is_cifar(path)
+    is_table = name not in NAMES and path.suffix.lower() in ENDINGS and kind not in (None, "folder")
+    if is_table or not is_array:
+        read = load_table if is_table else load_folder
+        return read(path, readable(name), size=size, gray=gray, strict=strict, groups=groups, range=range, on_progress=on_progress)
+    is_there = name in NAMES or kind is not None
+    check_range(range)
+    if is_there and strict:
+        raise DataError(f"--strict is for images that are files (a folder or a .csv table), but {name} is none")
+    if is_there and groups is not None:
+        raise DataError(f"--groups is for images that are files (a folder or a .csv table), but those of {name} have no file names")
+    return converted(_array(name, path, data_dir, range), size, gray)
+
+
+def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range: float | None) -> Dataset:
+    """Load images that are no files: those of a name, or of an archive or folder of arrays."""
+    dataset = None  # of formats that have 8 bits
+    if name == "digits":
+        dataset = _digits()
+    elif name in _FILES:
+        dataset = _named(name, data_dir)
+    elif is_idx_folder(path):
+        dataset = load_idx(path, name)
+    elif cifar.is_cifar(path):
+        dataset = cifar.load_cifar(path, name)
+    if dataset is not None:
+        if range is None or dataset.range is not None:
+            return dataset
+        return dataclasses.replace(dataset, notes=(*dataset.notes, "The images have 8 bits: --range changes nothing."))
+    kind = kind_of(path, DataError)
+    if kind is not None or path.suffix or len(path.parts) > 1 or name.endswith(("/", os.sep)):
+        if kind is None:
+            raise DataError(
+                f"{path}: there is no such file; give the path of an .npz file, of a folder of IDX files, of a folder of images or of a "
+                f".csv table of files and labels, or one of the names {', '.join(NAMES)}"
+            )
+        return load_npz(path, name, range)
+    near = difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.5)
+    question = f"; did you mean {near[0]}?" if near else "."
+    raise DataError(
+        f"there is no data set {name!r}{question} The names are {', '.join(NAMES)}; anything else is the path of a file or folder"
+    )
+
+
+def load_as(
+    data: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None,
+    shape: tuple[int, int, int],
+    range: float | None,
+    *,
+    groups: str | None = None,
+) -> Dataset:
+    """Load a data set with the images that a study or a model has.
+
+    Parameters
+    ----------
+    data, data_dir, groups
+        As of `load`.
+    shape : (int, int, int)
+        Height, width and channels.
+    range : float or None
+        The number that is white in images of more than 8 bits.
+
+    Raises
+    ------
+    DataError
+        As of `load`.
+    """
+    usual = None if range in (255, NOMINAL) else range  # with what the images say themselves they may be decoded already
+    try:
+        dataset = load(data, data_dir, groups=groups, range=usual)
+        if dataset.input == shape and (None in (dataset.range, range) or dataset.range == range):
+            return dataset
+    except DataError:
+        if usual == range:
+            raise
+    height, width, channels = shape
+    gray = {1: True, 3: False}.get(channels)
+    return load(data, data_dir, size=(height, width), gray=gray, groups=groups, range=range)
+
+
+def loaded(
+    data: str | os.PathLike[str] | Dataset,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    strict: bool = False,
+    groups: str | None = None,
+    range: float | None = None,
+) -> Dataset:
+    """Return a data set as it is, or `load` it.
+
+    Raises
+    ------
+    DataError
+        As of `load`, and where a data set comes with options of loading.
+    """
+    if not isinstance(data, Dataset):
+        return load(data, data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
+    given = [
+        option
+        for option, is_given in (
+            ("data_dir", data_dir is not None),
+            ("size", size is not None),
+            ("gray", gray is not None),
+            ("strict", strict),
+            ("groups", groups is not None),
+            ("range", range is not None),
+        )
+        if is_given
+    ]
+    if given:
+        raise DataError(f"`{given[0]}` is for data that is loaded now, but {data.name} is loaded already; give it to issun.load")
+    return data
+
+
+def _named(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
+    """Return a named data set: of the folders that may have it the first, else downloaded."""
+    folders = [Path(data_dir)] if data_dir is not None else []
+    if os.environ.get("ISSUN_DATA"):
+        folders.append(Path(os.environ["ISSUN_DATA"]))
+    keras = os.environ.get("KERAS_HOME")
+    folders.append((Path(keras) if keras else Path("~/.keras").expanduser()) / "datasets")
+    for folder in folders:
+        try:
+            dataset = _local(name, folder)
+        except OSError as error:  # a folder that may not be entered
+            raise DataError(f"{folder} cannot be read: {error.strerror or error}") from None
+        if dataset is not None:
+            return dataset
+    cache = cache_folder() / name
+    try:
+        files = download(name, SOURCES[name], cache)
+    except DownloadError as error:
+        looked = " or ".join(str(folder) for folder in folders)
+        raise DataError(f"{name} was not found in {looked}, and {error}. {by_hand(name, SOURCES[name])}") from None
+    return _checked(name, cache, cifar.load_cifar(files[0], name) if name == "cifar10" else load_idx(cache, name))
+
+
+def _local(name: str, folder: Path) -> Dataset | None:
+    """Return a named data set from a folder of local files, None where it is not there."""
+    archive = folder / f"{name}.npz"
+    if archive.is_file():
+        return _checked(name, archive, load_npz(archive, name))
+    if name == "cifar10":
+        within = (Path(), Path(name))
+        for path in (folder / top / end for top in within for end in (cifar.ARCHIVE, cifar.FOLDER, ".")):
+            if cifar.is_cifar(path):
+                return _checked(name, path, cifar.load_cifar(path, name))
+        return None
+    for path in (folder / name, folder / _FILES[name].raw, folder):
+        # The files of all these sets have the same names: in a folder of another name only their content tells whose they are.
+        if is_idx_folder(path) and (path != folder or folder.absolute().name == name or _recognised(name, folder)):
+            return _checked(name, path, load_idx(path, name))
+    return None
+
+
+def _recognised(name: str, folder: Path) -> bool:
+    """Whether the IDX files of a folder are, by their checksums, those of a named data set."""
+    files = idx_files(folder)
+    if len(files) < 4:
+        return False
+    for part, path in files.items():
+        right = {md5 for file, md5 in SOURCES[name].files.items() if file.startswith(part)}
+        right |= {MNIST_UNPACKED[part]} if name == "mnist" else set()
+        try:
+            with path.open("rb") as stream:
+                if hashlib.file_digest(stream, "md5").hexdigest() not in right:
+                    return False
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    return True
+
+
+def _checked(name: str, path: Path, dataset: Dataset) -> Dataset:
+    """Return a data set with its class names, after checking that it can be what it is called."""
+    known = _FILES[name]
+    if dataset.input != known.input or dataset.classes not in (_DIGITS, known.classes):
+        held, wanted = ("x".join(map(str, shape)) for shape in (dataset.input, known.input))
+        raise DataError(
+            f"{path} is not {name}: it holds {held} images of {len(dataset.classes)} classes, but {name} has {wanted} images, labelled "
+            f"0 to 9; to use it as it is, give its path"
+        )
+    return dataclasses.replace(dataset, classes=known.classes)
+
+
+def _digits() -> Dataset:
+    """Return scikit-learn's digits (Alpaydin & Kaynak 1998): whole numbers from 0 to 16, here rescaled to 0 to 255."""
+    from sklearn.datasets import load_digits  # here, because it takes longer to import than all of issun
+
+    bundle = load_digits()
+    images = np.rint(bundle.images * (255 / 16)).astype(np.uint8)[..., None]
+    labels = bundle.target.astype(np.int32)
+    classes = tuple(str(name) for name in bundle.target_names)
+    train, test = TEST_PART.indices(labels, classes)
+    notes = ("Values from 0 to 16 were rescaled to 0 to 255.", test_note(len(test)))
+    return Dataset("digits", images[train], labels[train], images[test], labels[test], classes, "scikit-learn", notes, given_test=False)

@@ -1,0 +1,118 @@
+"""How are pictures read as a network's input?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.datasets.appearance import Style, colours
+from issun.datasets.content import fitted_content
+from issun.datasets.decode import PICTURE_MODES, PictureError, decode, fitted, measured, pixels_of, probe, quiet
+from issun.datasets.depth import figure, own_white
+from issun.datasets.threads import on_all_cores
+from issun.errors import DataError
+
+
+def read_image(
+    path: str | os.PathLike[str],
+    shape: tuple[int, int, int],
+    range: float | None = None,
+    *,
+    invert: bool = False,
+    style: Style | None = None,
+) -> tuple[NDArray[np.uint8], str | None]:
+    """Read one picture as a network's input, exactly as pictures in folders are read for training.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A PNG, JPEG, GIF (first frame), BMP, WebP, TIFF or PPM file, told by its content.
+    shape : tuple of int
+        ``(height, width, channels)`` that the network takes: 1 channel is grey, 3 are RGB.
+    range : float, optional
+        The number that is white in a file of more than 8 bits; a model keeps that of its training images (`issun.datasets.depth.range_of`).
+        Default: whole numbers up to 255 stay as they are, and in a file of 16 bits with larger ones 65535 is white.
+    invert : bool
+        Exchange dark and bright.
+    style : Style, optional
+        For 1 channel: find what stands out of the picture's ground, and put it into the frame as the training images have it; it is then
+        as dark or bright as theirs, and `invert` changes nothing.
+
+    Returns
+    -------
+    image : ndarray of uint8, shape `shape`
+    note : str or None
+        What had to be done to it: cropped to its middle, resized (bilinear, with antialiasing), transparent parts made white, and
+        which number was white in a file of more than 8 bits, where that is in doubt.
+
+    Raises
+    ------
+    DataError
+        Where the file cannot be read or is no picture.
+    """
+    check_channels(shape)
+    try:
+        with quiet():
+            return _read(os.fspath(path), shape, range, invert, style)
+    except PictureError as error:
+        raise DataError(f"{path} {error}") from None
+
+
+def read_images(
+    paths: Sequence[str], shape: tuple[int, int, int], range: float | None = None, *, invert: bool = False, style: Style | None = None
+) -> list[tuple[NDArray[np.uint8], str | None] | PictureError]:
+    """Return what `read_image` gives for each of several pictures, read on all cores; for one that cannot be read the error."""
+    check_channels(shape)
+
+    def one(index: int) -> tuple[NDArray[np.uint8], str | None] | PictureError:
+        try:
+            return _read(paths[index], shape, range, invert, style)
+        except PictureError as error:
+            return error
+
+    return on_all_cores(one, len(paths), lambda done: None)
+
+
+def check_channels(shape: tuple[int, int, int]) -> None:
+    """Raise DataError where no picture has as many channels."""
+    if shape[2] not in PICTURE_MODES:
+        raise DataError(f"pictures have from 1 to 4 channels, but the network takes {shape[2]}")
+
+
+def inverted(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return images (channels last) with dark and bright exchanged; transparency stays."""
+    other = images.copy()
+    shown = colours(images.shape[-1])
+    other[..., :shown] = 255 - other[..., :shown]
+    return other
+
+
+def _read(
+    path: str, shape: tuple[int, int, int], range: float | None, invert: bool, style: Style | None
+) -> tuple[NDArray[np.uint8], str | None]:
+    height, width, channels = shape
+    deep, white, high = probe(path).deep, range, 0.0
+    if deep is not None:
+        high = measured(path)[1]
+        try:
+            white = own_white(deep, high) if range is None else range
+        except ValueError as error:
+            raise PictureError(f"cannot be read as a picture: {error}", True) from None
+    picture, transparent, _ = decode(path, channels, white)
+    notes = []
+    if deep is not None and white is not None and high > 0 and (2 * high <= white or (range is None and white == 255)):
+        notes.append(f"its numbers, up to {figure(high)}, were read as 0 (black) to {figure(white)} (white)")
+    notes += ["transparent parts were made white"] if transparent else []
+    if style is not None:
+        content = fitted_content(np.asarray(picture, np.uint8), style, height, width)
+        if content is not None:
+            return content[..., None], "; ".join(notes) or None
+        notes.append("nothing stands out of its ground, so there was nothing to fit")
+    if picture.size != (width, height):
+        cropped = "cropped to its middle and " if picture.width * height != picture.height * width else ""
+        notes.append(f"{cropped}resized from {picture.height}x{picture.width} to {height}x{width}")
+    pixels = pixels_of(fitted(picture, height, width)).copy()
+    return inverted(pixels) if invert else pixels, "; ".join(notes) or None

@@ -1,0 +1,95 @@
+"""What is to be said of image files that became a data set: what was left out, which classes lack images, what stands there twice."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.datasets.dataset import Dataset, Skipped, Split
+from issun.datasets.duplicates import duplicates
+from issun.datasets.tree import MISSING
+from issun.errors import DataError
+
+#: A validation part of less than this share of what was asked for is said to be small.
+_SMALL = 0.9
+
+
+def images_text(count: int) -> str:
+    """Return ``1 image`` or ``2 images``."""
+    return f"{count:,} image{'' if count == 1 else 's'}"
+
+
+def absent_notes(labels: NDArray[np.int32], names: tuple[str, ...], part: str) -> list[str]:
+    """Say how many classes have no image in a part."""
+    absent = len(names) - len(np.unique(labels))
+    return [f"{absent:,} of the {len(names):,} classes have no {part} image."] if absent else []
+
+
+def skipped_notes(skipped: list[Skipped]) -> list[str]:
+    """Say how many files are left out."""
+    missing = sum(entry.reason.startswith(MISSING) for entry in skipped)
+    unreadable = sum(entry.unreadable for entry in skipped) - missing
+    notes = []
+    if missing:
+        notes.append(f"{images_text(missing)} that the table names {'is' if missing == 1 else 'are'} not there (issun data names what).")
+    if unreadable:
+        notes.append(f"{images_text(unreadable)} could not be read, left out (issun data names what).")
+    if other := len(skipped) - unreadable - missing:
+        notes.append(f"{other:,} other {'entry was' if other == 1 else 'entries were'} left out (issun data names what).")
+    return notes
+
+
+def leak_notes(dataset: Dataset) -> list[str]:
+    """Say how many images stand in several parts or classes."""
+    found = duplicates(dataset)
+    notes = []
+    for part, count, of in (
+        ("test", found.leaked, len(dataset.test_labels)),
+        ("validation", found.leaked_validation, dataset.given_validation),
+    ):
+        if count:
+            notes.append(f"Equal to a training image, pixel by pixel: {count:,} of the {images_text(of)} of the {part} part.")
+    if found.contradictory:
+        notes.append(f"In more than one class, pixel by pixel: {images_text(found.contradictory)}.")
+    return notes
+
+
+class ValidationPart(NamedTuple):
+    """How many images a split sets aside for validation, and how many it was asked for; of how many training images.
+
+    `given` and `grouped` say whether the data brings the part, and whether groups of images are kept together.
+    """
+
+    images: int
+    asked: int
+    of: int
+    given: bool
+    grouped: bool
+
+    @property
+    def small(self) -> bool:
+        """Whether it is much smaller than asked for."""
+        return not self.given and self.images < _SMALL * self.asked
+
+
+def validation_part(dataset: Dataset, split: Split) -> ValidationPart | None:
+    """Return how large the validation part of a split is; None where the images cannot be split so."""
+    try:
+        train, validation = dataset.parts(split)
+    except DataError:
+        return None
+    whole = len(train) + len(validation)
+    given = dataset.given_validation > 0
+    return ValidationPart(len(validation), len(validation) if given else round(split.fraction * whole), whole, given, bool(dataset.groups))
+
+
+def split_notes(dataset: Dataset, split: Split) -> list[str]:
+    """Say that a split sets aside much fewer images than it was asked for, and why."""
+    part = validation_part(dataset, split)
+    if part is None or not part.small:
+        return []
+    why = "groups are kept together" if part.grouped else "a share is taken of each class, rounded"
+    aside = f"Set aside for validation: {images_text(part.images)} of {part.of:,}"
+    return [f"{aside}; {split.fraction:.3g} of them would be {part.asked:,}, but {why} (a larger --validation sets more aside)."]

@@ -1,0 +1,97 @@
+"""Which size and colours do images get that differ from each other?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from issun.datasets.remarks import images_text
+from issun.errors import DataError
+
+#: Images that are all of one size and at most this wide and high stay as they are; others become squares of `SIDE` at most.
+KEPT_SIDE, SIDE = 64, 32
+
+
+def check_size(size: tuple[int, int] | None) -> None:
+    """Refuse a size that images cannot be resized to."""
+    if size is not None and not all(1 <= side <= 4096 for side in size):
+        raise DataError(f"`size` (={size[0]}x{size[1]}) must be height x width, each from 1 to 4096")
+
+
+def common_size(sizes: Collection[tuple[int, int]], size: tuple[int, int] | None, keep: bool = False) -> tuple[tuple[int, int], list[str]]:
+    """Return height and width that all images get, and what that means for them.
+
+    Parameters
+    ----------
+    sizes : collection of (int, int)
+        Height and width of each image; one entry may stand for many equal ones.
+    size : (int, int), optional
+        What the user wants.
+    keep : bool
+        Whether images that are all of one size stay as they are, however large, where the user wants nothing.
+    """
+    found = set(sizes)
+    notes = []
+    hint = "" if size is not None else " (--size changes that)"
+    if size is None:
+        first = next(iter(found))
+        if len(found) == 1 and (keep or max(first) <= KEPT_SIDE):
+            size = first
+        else:
+            side = max(1, min(SIDE, int(np.median([min(each) for each in sizes]))))
+            size = (side, side)
+    if found != {size}:
+        shapes = [f"{height}x{width}" for height, width in (min(found, key=np.prod), max(found, key=np.prod))]
+        what = f"The images are {shapes[0]}" if len(found) == 1 else f"The images have {len(found):,} sizes, {shapes[0]} to {shapes[1]}"
+        cropped = any(height * size[1] != width * size[0] for height, width in found)
+        how = "the middle of each was resized" if cropped else "each was resized"
+        notes.append(f"{what}; {how} to {size[0]}x{size[1]}{hint}.")
+    return size, notes
+
+
+def colour_notes(grey: int, count: int, channels: int, seemed: int) -> list[str]:
+    """Say what grey and coloured images became where they are mixed, or are not what they seem.
+
+    Parameters
+    ----------
+    grey, count : int
+        How many images have no colour (red, green and blue are equal throughout), and of how many.
+    channels : int
+        What all became.
+    seemed : int
+        How many of them come with red, green and blue nevertheless.
+    """
+    if channels == 3 and grey > 0 and seemed < grey:
+        return [f"{grey:,} of {images_text(count)} are grey; all became RGB."]
+    if channels == 1 and grey < count:
+        return [f"{count - grey:,} of {images_text(count)} have colours; all became grey."]
+    if channels == 1 and seemed:
+        return [f"{seemed:,} of {images_text(count)} have equal red, green and blue; all became grey (--rgb keeps three channels)."]
+    return []
+
+
+def unlike(wanted: tuple[int, int, int], now: tuple[int, int, int], white: tuple[float | None, float | None] = (None, None)) -> str:
+    """Return how images differ from those that are wanted, and the options that make them alike; empty where shape and range agree.
+
+    Parameters
+    ----------
+    wanted, now : (int, int, int)
+        Height, width and channels.
+    white : (float or None, float or None)
+        The number that is white in the images that are wanted, and now.
+    """
+    options, texts = [], []
+    if wanted[:2] != now[:2]:
+        options.append(f"--size {wanted[0]}x{wanted[1]}")
+    if wanted[2] != now[2] and wanted[2] in (1, 3):
+        options.append("--gray" if wanted[2] == 1 else "--rgb")
+    differs = None not in white and white[0] != white[1]
+    if differs:
+        options.append(f"--range {white[0]}")
+    if not options:
+        return ""
+    for shape, top in zip((wanted, now), white, strict=True):
+        colours = {1: " grey", 3: " RGB"}.get(shape[2], f" of {shape[2]} channels")
+        texts.append(f"{shape[0]}x{shape[1]}{colours}" + (f" with {top} as white" if differs else ""))
+    return f"its images are {texts[0]}, these are {texts[1]}: add {' '.join(options)}"

@@ -1,0 +1,1 @@
+"""The reference engine: NumPy, slow and plain; it defines what is right."""

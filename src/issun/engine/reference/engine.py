@@ -1,0 +1,199 @@
+"""What is right? The engine in plain NumPy and float64: slow, short, and the definition that the native core is held against.
+
+The layers themselves are in `issun.engine.reference.layers` and `issun.engine.reference.channels`, the walk through them in
+`issun.engine.reference.graph`. Stored weights and moments are float32, rounded once at the end of each step; everything between is
+float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.arch.net import Net
+from issun.engine.augmenting import draw
+from issun.engine.protocol import SLOTS, CancelFlag, EpochSums, Scaling, State, check_average, checked_class_weights
+from issun.engine.reference.augment import seen as augmented
+from issun.engine.reference.channels import RUNNING_SHARE
+from issun.engine.reference.graph import Masks, Passed, backward, batch_statistics, dropout_masks, forward
+from issun.engine.reference.layers import Array, cross_entropy
+from issun.engine.reference.optimizers import change
+from issun.engine.weights import penalty, tensors
+from issun.errors import Cancelled, DataError, IssunError
+from issun.recipe import Recipe
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int32]
+Indices = NDArray[np.int64]
+
+#: Images that `logits` takes at a time, so that a whole data set fits in memory.
+INFERENCE_BATCH = 256
+
+
+class ReferenceEngine:
+    """One network under one recipe, in NumPy; an `issun.engine.protocol.Engine`, whose words say what each method takes and gives.
+
+    Parameters
+    ----------
+    net : Net
+    recipe : Recipe
+    scaling : Scaling
+        How uint8 values become the network's input; `issun.engine.protocol.scaling_for` measures it.
+    class_weights : ndarray of float32, shape (classes,), optional
+        From `issun.engine.protocol.class_weights_for`; needed where the recipe balances them.
+
+    Raises
+    ------
+    RecipeError
+        Where images of this size cannot be augmented as the recipe says.
+    DataError
+        From each method that takes images: where images, labels and indices do not fit the network or each other.
+    Cancelled
+        From each method that takes `cancel`, when it is set between two batches.
+    """
+
+    def __init__(self, net: Net, recipe: Recipe, scaling: Scaling, class_weights: NDArray[np.float32] | None = None) -> None:
+        self._class_weights = checked_class_weights(recipe, class_weights, net.classes)
+        self.net = net
+        self.recipe = recipe
+        self.scaling = scaling
+        if recipe.augment:
+            recipe.augment.check(net.input)
+        self._trained = np.zeros(net.stored, np.bool_)
+        self._decays = np.zeros(net.stored, np.bool_)
+        for tensor in tensors(net):
+            self._trained[tensor.slice] = tensor.trained
+            self._decays[tensor.slice] = tensor.kernel
+
+    def train_epoch(
+        self, state: State, images: Images, labels: Labels, indices: Indices, seed: int, cancel: CancelFlag | None = None
+    ) -> EpochSums:
+        """Take every step of epoch `state.epoch`; a batch whose loss is not finite ends it before its step, and the loss is nan."""
+        self._check(images, indices, labels)
+        self._check_state(state.weights, state.moments)
+        check_average(self.recipe, state.average, len(state.weights))
+        size = self.recipe.batch_size
+        rates = self.recipe.learning_rates(state.epoch, len(indices))
+        loss_sum, correct = 0.0, 0
+        for start, rate in zip(range(0, len(indices), size), rates, strict=True):
+            _stop_if(cancel)
+            batch = indices[start : start + size]
+            loss, hits, gradient, seen = self._batch(state.weights, images, labels, batch, seed, state.epoch)
+            correct += hits
+            if not np.isfinite(loss):
+                loss_sum = np.nan
+                break
+            loss_sum += loss * len(batch)
+            self._update_statistics(state.weights, seen)
+            self.step(state, gradient, rate)
+        state.epoch += 1
+        return EpochSums(loss_sum / len(indices), correct / len(indices))
+
+    @np.errstate(over="ignore", invalid="ignore")  # a network that diverged has infinite weights
+    def logits(
+        self, weights: NDArray[np.float32], images: Images, indices: Indices, cancel: CancelFlag | None = None
+    ) -> NDArray[np.float32]:
+        """Return the logits of the images at `indices`, shape (len(indices), classes), without dropout and with running statistics."""
+        self._check(images, indices)
+        self._check_state(weights)
+        out = np.zeros((len(indices), self.net.classes), np.float32)
+        for start in range(0, len(indices), INFERENCE_BATCH):
+            _stop_if(cancel)
+            part = indices[start : start + INFERENCE_BATCH]
+            out[start : start + len(part)] = self.forward(weights, images, part, None)[0]
+        return out
+
+    def gradients(
+        self, weights: NDArray[np.float32], images: Images, labels: Labels, indices: Indices, seed: int, epoch: int
+    ) -> tuple[float, Array]:
+        """Return the loss of one batch (penalties included) and its gradient, float64, flat as the weights, zero where none is trained."""
+        self._check(images, indices, labels)
+        self._check_state(weights)
+        loss, _, gradient, _ = self._batch(weights, images, labels, indices, seed, epoch)
+        return loss, gradient
+
+    @np.errstate(over="ignore", invalid="ignore")  # the loss of the next batch shows a step that went too far
+    def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:
+        """Take one optimiser step from a given gradient by the formulas of `issun.recipe`; frozen weights stay as they are.
+
+        The moving average follows at its end, so whatever else changes weights in a training step must have done so before.
+        """
+        self._check_state(state.weights, state.moments)
+        check_average(self.recipe, state.average, len(state.weights))
+        trained, t = self._trained, state.step + 1
+        weights, moments = (array.astype(np.float64)[..., trained] for array in (state.weights, state.moments))
+        g = gradient.astype(np.float64)[trained]
+        state.weights[trained] += change(
+            self.recipe, weights, self._decays[trained], moments, g, learning_rate, t
+        )  # rounded as it is stored
+        state.moments[:, trained] = moments
+        if state.average is not None:
+            fresh = (1 - self.recipe.average) / (1 - self.recipe.average**t)
+            state.average += fresh * (state.weights.astype(np.float64) - state.average)
+        state.step = t
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _batch(
+        self, weights: NDArray[np.float32], images: Images, labels: Labels, indices: Indices, seed: int, epoch: int
+    ) -> tuple[float, int, Array, list[Passed]]:
+        """Return of one training batch: loss (penalties included), how many images are classified correctly, the gradient, and what
+        each row saw."""
+        masks = dropout_masks(self.net, indices, seed, epoch)
+        batch: Images | Array = images[indices]
+        own, mix = labels[indices], None
+        if self.recipe.augment:
+            drawn = draw(self.recipe.augment, self.net.input, seed, epoch, indices)
+            batch, mix = augmented(images[indices], self.recipe.augment, drawn), drawn.mix
+        logits, seen = self.forward(weights, batch, np.arange(len(batch)), masks)
+        loss, by_logits = cross_entropy(logits, own, np.roll(own, -1), mix, self.recipe.label_smoothing, self._class_weights)
+        gradient = backward(self.net, weights, seen, by_logits, masks)
+        for tensor in tensors(self.net):
+            if tensor.trained:
+                w = weights[tensor.slice].astype(np.float64)
+                gradient[tensor.slice] += tensor.l1 * np.sign(w) + 2 * tensor.l2 * w
+        hits = int((logits.argmax(axis=1) == own).sum())
+        return loss + penalty(self.net, weights), hits, gradient, seen
+
+    def forward(self, weights: NDArray[np.floating], images: Images | Array, indices: Indices, masks: Masks) -> tuple[Array, list[Passed]]:
+        """Return the logits and what each row saw: while training with the masks of `dropout_masks`, in inference with None."""
+        x = (images[indices] * np.array(self.scaling.factor) + np.array(self.scaling.offset)).transpose(0, 3, 1, 2)
+        seen = forward(self.net, weights, x, masks)
+        return seen[-1].out, seen
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _update_statistics(self, weights: NDArray[np.float32], seen: list[Passed]) -> None:
+        """Let the running statistics follow those of the batch that a step has just learned from."""
+        of_batch = batch_statistics(self.net, seen)
+        for tensor in tensors(self.net):
+            if tensor.name in of_batch:
+                running = weights[tensor.slice].astype(np.float64)
+                weights[tensor.slice] = (1 - RUNNING_SHARE) * running + RUNNING_SHARE * of_batch[tensor.name]
+
+    def _check_state(self, weights: NDArray[np.float32], moments: NDArray[np.float32] | None = None) -> None:
+        """Raise `IssunError` where weights or moments are not those of this network and recipe."""
+        count = self.net.stored
+        for name, array, shape in (("weights", weights, (count,)), ("moments", moments, (SLOTS[self.recipe.optimizer], count))):
+            if array is not None and (array.shape != shape or array.dtype != np.float32):
+                raise IssunError(f"`{name}` must be float32 of shape {shape} for this network and recipe, not {array.dtype} {array.shape}")
+
+    def _check(self, images: Images, indices: Indices, labels: Labels | None = None) -> None:
+        """Raise `DataError` where images, labels and indices do not fit the network or each other."""
+        if images.dtype != np.uint8 or images.shape[1:] != self.net.input:
+            raise DataError(
+                f"`images` must be uint8 of shape (N, {', '.join(map(str, self.net.input))}), not {images.dtype} {images.shape}"
+            )
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(images):
+            raise DataError(f"`indices` must be from 0 to {len(images) - 1}, but they reach from {indices.min()} to {indices.max()}")
+        if labels is None:
+            return
+        if len(indices) == 0:
+            raise DataError("`indices` must hold at least one image to train on; it is empty")
+        if len(labels) != len(images):
+            raise DataError(f"`labels` must have one entry for each of the {len(images)} images, not {len(labels)}")
+        if not 0 <= labels.min() <= labels.max() < self.net.classes:
+            raise DataError(f"`labels` must be from 0 to {self.net.classes - 1}, but they reach from {labels.min()} to {labels.max()}")
+
+
+def _stop_if(cancel: CancelFlag | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise Cancelled("training was stopped on request")

@@ -1,0 +1,138 @@
+"""The float32 side of generated C: how values are read, summed, activated and stored, and which tables there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from issun.arch.net import IMAGE
+from issun.engine.protocol import Scaling
+from issun.exporters.c.operators import Dialect
+from issun.exporters.c.steps import Arrays, Step
+from issun.exporters.c.text import number, table
+
+#: Small functions that activations need, and those that need <math.h>.
+HELPERS = {
+    "relu": "static float relu(float x)\n{\n    return x > 0.0f ? x : 0.0f;\n}",
+    "leaky": "static float leaky(float x, float slope)\n{\n    return x > 0.0f ? x : slope * x;\n}",
+    "gelu": "static float gelu(float x)\n{\n    return 0.5f * x * (1.0f + erff(x * 0.707106781f));\n}",
+    "hardswish": (
+        "static float hardswish(float x)\n{\n    const float gate = x + 3.0f;\n"
+        "    return x * (gate < 0.0f ? 0.0f : gate > 6.0f ? 6.0f : gate) / 6.0f;\n}"
+    ),
+}
+WITH_MATH = ("gelu", "tanh")
+
+
+@dataclass(frozen=True)
+class FloatDialect(Dialect):
+    """Float32, with the image's scaling applied where a step reads the image."""
+
+    scaling: Scaling
+    value: str = "float"
+    total: str = "float"
+    zero: str = "0.0f"
+    lowest: str = "-3.402823466e+38f"
+    block: int = 8
+
+    def input(self, step: Step) -> str:
+        return "uint8_t" if step.source == IMAGE else "float"
+
+    def output(self, step: Step) -> str:
+        return "float"
+
+    def parameters(self, step: Step) -> list[str]:
+        other = [] if step.other is None else [f"const {'uint8_t' if step.other == IMAGE else 'float'} *other"]
+        weights = ["const float *weights"] if step.kernel_size else []
+        own = [f"const float *{name}" for name, has in (("bias", step.biased), ("slope", step.slope_row is not None)) if has]
+        return [f"const {self.input(step)} *x", *other, *weights, *own, "float *y"]
+
+    def load(self, step: Step, text: str, channel: str, name: str = "x") -> str:
+        if (step.source if name == "x" else step.other) != IMAGE:
+            return text
+        factors, offsets = set(self.scaling.factor), set(self.scaling.offset)
+        if len(factors) > 1 or len(offsets) > 1:
+            return f"((float){text} * image_factor[{channel}] + image_offset[{channel}])"
+        factor, offset = number(factors.pop()), offsets.pop()
+        return f"((float){text} * {factor} + {number(offset)})" if offset else f"((float){text} * {factor})"
+
+    def begin(self, step: Step, filter: str) -> str:
+        return f"bias[{filter}]" if step.biased else "0.0f"
+
+    def store(self, step: Step, place: str, total: str, filter: str) -> str:
+        return f"{place} = {self._activated(step, total, filter)};"
+
+    def _activated(self, step: Step, value: str, filter: str) -> str:
+        match step.activation.kind:
+            case "linear":
+                return value
+            case "leaky":
+                return f"leaky({value}, {number(step.activation.slope)})"
+            case "prelu":
+                return f"leaky({value}, slope[{filter}])"
+            case "tanh":
+                return f"tanhf({value})"
+            case name:
+                return f"{name}({value})"
+
+    def mean(self, step: Step, place: str, total: str, count: str) -> str:
+        return f"{place} = {total} / (float){count};"
+
+    def largest(self, step: Step, place: str, value: str) -> str:
+        return f"{place} = {value};"
+
+    def activate(self, step: Step) -> str:
+        return f"y[i] = {self._activated(step, self.load(step, 'x[i]', f'i % {step.input[2]}'), '')};"
+
+    def add(self, step: Step) -> str:
+        channel = f"i % {step.input[2]}"
+        value = f"{self.load(step, 'x[i]', channel)} + {self.load(step, 'other[i]', channel, 'other')}"
+        return f"y[i] = {self._activated(step, value, '')};"
+
+
+def helpers(steps: Sequence[Step]) -> list[str]:
+    """Return the small functions that the steps' activations need."""
+    kinds = {"leaky" if step.activation.kind == "prelu" else step.activation.kind for step in steps}
+    return [text for name, text in HELPERS.items() if name in kinds]
+
+
+def tables(steps: Sequence[Step], weights: Sequence[Arrays], scaling: Scaling) -> dict[str, str]:
+    """Return the constant arrays by name: those that several steps share once."""
+    found: dict[str, str] = {}
+    if len(set(scaling.factor)) > 1 or len(set(scaling.offset)) > 1:
+        found["image_factor"] = table("float", "image_factor", np.array(scaling.factor, np.float32))
+        found["image_offset"] = table("float", "image_offset", np.array(scaling.offset, np.float32))
+    for step, own in zip(steps, weights, strict=True):
+        names = table_names(step)
+        for role, values in (("weights", own.kernel), ("bias", own.bias), ("slope", own.slope)):
+            if values is not None:
+                found[names[role]] = table("float", names[role], values)
+    return found
+
+
+def table_names(step: Step) -> dict[str, str]:
+    """Return what the constant arrays of a step are called: after the layers that own them, counted as `issun size` does."""
+    names: dict[str, str] = {}
+    if step.weights_row is not None:
+        names |= {role: f"{role}_{step.weights_row + 1}" for role in ("weights", "bias")}
+    if step.slope_row is not None:
+        names["slope"] = f"slope_{step.slope_row + 1}"
+    return names
+
+
+def arguments(step: Step) -> list[str]:
+    """Return the constant arrays that a step's function is called with."""
+    names = table_names(step)
+    wanted = [("weights", step.kernel_size > 0), ("bias", step.biased), ("slope", step.slope_row is not None)]
+    return [names[role] for role, has in wanted if has]
+
+
+def table_bytes(steps: Sequence[Step]) -> int:
+    """Return the bytes of all constant arrays, but for a scaling of the image that differs between channels."""
+    found: dict[str, int] = {}
+    for step in steps:
+        sizes = {"weights": step.kernel_size}
+        found |= {name: 4 * sizes.get(name.split("_")[0], step.output[2]) for name in arguments(step)}
+    return sum(found.values())

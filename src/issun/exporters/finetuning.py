@@ -1,0 +1,176 @@
+"""`finetune`: train a model a little further as int8 will see it, where int8 loses accuracy.
+
+In the forward pass every kernel, and every value between layers, is rounded to the numbers that int8 has for it; the backward pass takes
+rounding for the identity (the straight-through estimator of Bengio, Léonard & Courville 2013, as in Jacob et al. 2018), and the steps
+change the float weights behind it. It runs in the NumPy reference engine, since the compiled core rounds nothing: slow, but quick enough
+for the networks that a microcontroller holds. Batch normalisation is folded before, and dropout and penalties are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.arch.net import Net, Row
+from issun.datasets.appearance import Appearance
+from issun.engine import State, make_engine
+from issun.engine.reference.graph import backward, forward
+from issun.engine.reference.layers import Array, cross_entropy
+from issun.engine.weights import tensors
+from issun.errors import ExportError
+from issun.exporters import integer
+from issun.exporters.c.steps import steps
+from issun.exporters.quantize import Numbers, quantised
+from issun.exporters.ranges import Ranges, measured
+from issun.model import Model, as_batch
+from issun.recipe import Recipe
+
+#: How much accuracy int8 may lose, as a fraction, before it is worth the time.
+TOLERATED = 0.002
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """What came of it. Accuracies are fractions of the validation images; `epoch` is the one kept, 0 where none was better.
+
+    Attributes
+    ----------
+    model : Model
+        Without `norm`; the one given where nothing was better.
+    float_accuracy, before, after : float
+        Of the model given, of the same in int8, and of `model` in int8.
+    epoch : int
+    """
+
+    model: Model
+    float_accuracy: float
+    before: float
+    after: float
+    epoch: int
+
+
+def finetune(
+    model: Model,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    validation_images: NDArray[np.uint8],
+    validation_labels: NDArray[np.integer],
+    *,
+    epochs: int = 3,
+    learning_rate: float = 0.002,
+    batch_size: int = 64,
+    seed: int = 0,
+    tolerated: float = TOLERATED,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> Finetuned:
+    """Train a model further as int8 sees it, and keep the epoch that is best in int8 on validation.
+
+    Parameters
+    ----------
+    model : Model
+    images, validation_images : ndarray of uint8, shape (N, height, width, channels)
+        To learn from and measure ranges on, and to choose by.
+    labels, validation_labels : ndarray of int, shape (N,)
+        Class indices.
+    epochs : int
+        Passes over the images, at least 1.
+    learning_rate : float
+        Of Adam, above 0; it falls along a cosine.
+    batch_size : int
+    seed : int
+        Of the order.
+    tolerated : float
+        Nothing is trained where int8 loses no more than this fraction.
+    on_epoch : callable, optional
+        Called with the epoch, from 1, and the accuracy of int8 after it.
+
+    Raises
+    ------
+    ExportError
+        Where there are no images or labels do not fit them.
+    RecipeError
+        Where a setting is out of range.
+    ModelError
+        Where the images do not fit the model.
+    """
+    for name, given, count in (("labels", labels, len(images)), ("validation_labels", validation_labels, len(validation_images))):
+        if len(given) != count or not count:
+            raise ExportError(f"`{name}` ({len(given)}) must be one for each of the images ({count}), at least one")
+    recipe = Recipe(optimizer="adam", learning_rate=learning_rate, epochs=epochs, batch_size=batch_size)
+    model = model.folded()
+    accuracy = model.evaluate(validation_images, validation_labels).accuracy
+    before = int8_accuracy(model, measured(model, images), validation_images, validation_labels)
+    if before >= accuracy - tolerated:
+        return Finetuned(model, accuracy, before, before, 0)
+    best = Finetuned(model, accuracy, before, before, 0)
+    engine = make_engine(model.net, recipe, model.scaling, name="reference")
+    state = State.start(model.net, recipe, seed)
+    state.weights[:] = model.weights
+    generator = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        change = _rounding(model.net, measured(replace(model, weights=rounded_weights(model.net, state.weights)), images))
+        order = generator.permutation(len(images))
+        rates = recipe.learning_rates(epoch, len(images))
+        for rate, start in zip(rates, range(0, len(images), batch_size), strict=True):
+            batch = order[start : start + batch_size]
+            engine.step(state, _gradient(model, state.weights, images[batch], labels[batch], change), rate)
+        if not np.isfinite(state.weights).all():
+            break
+        tuned = replace(model, weights=state.weights.copy())
+        after = int8_accuracy(tuned, measured(tuned, images), validation_images, validation_labels)
+        if after > best.after:
+            best = Finetuned(tuned, accuracy, before, after, epoch + 1)
+        if on_epoch is not None:
+            on_epoch(epoch + 1, after)
+    if best.epoch:
+        facts = {"finetuned": f"for int8, {best.epoch} of {epochs} epochs; int8 validation accuracy {best.after:.4f}"}
+        looks = model.appearance or Appearance.of(as_batch(images, model.net.input))
+        return replace(best, model=replace(best.model, about={**model.about, **facts}, appearance=looks))
+    return best
+
+
+def int8_accuracy(model: Model, ranges: Ranges, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> float:
+    """Return the share of images that a model classifies correctly in int8."""
+    _, classes = integer.scores(quantised(model, ranges), images)
+    return float((classes == labels).mean())
+
+
+def _gradient(
+    model: Model,
+    weights: NDArray[np.float32],
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    change: Callable[[Row, Array], Array],
+) -> Array:
+    """Return the gradient of the loss by the weights behind the rounded ones."""
+    net, rounded = model.net, rounded_weights(model.net, weights)
+    scaled = (images * np.array(model.scaling.factor) + np.array(model.scaling.offset)).transpose(0, 3, 1, 2)
+    seen = forward(net, rounded, scaled, None, change)
+    _, by_logits = cross_entropy(seen[-1].out, labels)
+    return backward(net, rounded, seen, by_logits, None)
+
+
+def rounded_weights(net: Net, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return weights whose kernels hold only what int8 can: whole multiples, up to 127, of a scale for each filter."""
+    found = weights.copy()
+    for tensor in tensors(net):
+        if tensor.kernel:
+            kernel = found[tensor.slice].reshape(tensor.shape[0], -1)
+            scale = np.abs(kernel).max(axis=1, keepdims=True) / 127
+            scale[scale == 0] = 1
+            kernel[:] = np.rint(kernel / scale) * scale
+    return found
+
+
+def _rounding(net: Net, ranges: Ranges) -> Callable[[Row, Array], Array]:
+    """Return what rounds the output of each row that int8 stores."""
+    kept = {step.row: Numbers.over(ranges.outputs[step.row]) for step in steps(net)[:-1] if step.kind not in ("max", "average")}
+
+    def change(row: Row, values: Array) -> Array:
+        numbers = kept.get(row.index)
+        return values if numbers is None else numbers.real(numbers.quantised(values))
+
+    return change

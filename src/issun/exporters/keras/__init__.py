@@ -1,0 +1,1 @@
+"""Keras: a model as a .keras file, and the reading of one."""

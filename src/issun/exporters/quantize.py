@@ -1,0 +1,255 @@
+"""A model in whole numbers: int8 weights and values, 32-bit sums, no floating point in inference (Jacob et al. 2018).
+
+A tensor's int8 values q stand for scale · (q − zero), one scale and one zero for each tensor, found on calibration images. Weights are
+symmetric, with a scale for each filter. A filter's sum of products is an int32 with the scale input · weight; it becomes an output by a
+multiplication with a fixed-point number, multiplier / 2^shift, rounded to nearest, halves away from zero. `issun.exporters.integer` says
+exactly what is computed.
+
+Activations: ReLU needs nothing, since the range of its outputs begins at zero; `leaky` and `prelu` have a second multiplier for sums
+below zero, so nothing is rounded twice; `gelu`, `hardswish` and `tanh` are tables of 256 entries. Scores, the last outputs, are first
+made 256 times finer than int8, and the class is chosen on these: equal int8 scores of two classes are common, and would be guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.arch.layers import Activation
+from issun.arch.net import IMAGE, Net
+from issun.engine.reference.channels import activation_forward
+from issun.errors import ExportError
+from issun.exporters.c.steps import Arrays, Step, arrays, steps
+from issun.exporters.ranges import Range, Ranges
+from issun.model import Model
+
+#: Activations that become tables.
+TABLES = ("gelu", "hardswish", "tanh")
+
+#: Activations with a multiplier of their own for sums below zero.
+TWO_SIDED = ("leaky", "prelu")
+
+#: How many times finer than int8 the scores are on which the class is chosen, as a power of two.
+SCORE_BITS = 8
+
+#: Biases, and what a multiplication gives, stay within plus and minus this.
+LIMIT = 1 << 30
+
+Int32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What int8 values stand for: q is scale · (q − zero)."""
+
+    scale: float
+    zero: int
+
+    @classmethod
+    def over(cls, values: Range) -> Numbers:
+        """Return the numbers that cover a range and zero, which is then one of them exactly."""
+        low, high = min(values[0], 0.0), max(values[1], 0.0)
+        scale = (high - low) / 255 or 1 / 255
+        return cls(scale, int(np.clip(np.rint(-128 - low / scale), -128, 127)))
+
+    def quantised(self, values: NDArray[np.floating]) -> NDArray[np.int8]:
+        """Return the nearest int8 values."""
+        return np.asarray(np.clip(np.rint(values / self.scale) + self.zero, -128, 127), np.int8)
+
+    def real(self, values: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return what int8 values stand for."""
+        return np.asarray(self.scale * (values.astype(np.float64) - self.zero))
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerStep:
+    """A step in whole numbers.
+
+    Attributes
+    ----------
+    step : Step
+    x_zero, other_zero, y_zero : int
+        Subtracted from what enters (from uint8 pixels where the image is read as it is), added to what leaves.
+    weights : ndarray of int8 or None
+        As `Arrays.kernel`.
+    bias : ndarray of int32, shape (filters,), or None
+    multiplier, shift : ndarrays of int32 and uint8
+        One for each filter of a layer with weights; one for ``gap``; two multipliers with the same shift for ``add``; else empty.
+    below_multiplier, below_shift : ndarrays of int32 and uint8, or None
+        For sums below zero, where the activation is `leaky` or `prelu`.
+    middle_zero : int
+        Zero of the values that enter the table of a layer with weights.
+    table : ndarray of int8, shape (256,), or None
+        Outputs of the activation, the first for the input `table_first`: −128, or 0 for pixels.
+    last : bool
+        Whether its outputs are the scores: int32, `SCORE_BITS` finer, without zero.
+    """
+
+    step: Step
+    x_zero: int
+    y_zero: int
+    other_zero: int = 0
+    weights: NDArray[np.int8] | None = None
+    bias: Int32 | None = None
+    multiplier: Int32 | None = None
+    shift: NDArray[np.uint8] | None = None
+    below_multiplier: Int32 | None = None
+    below_shift: NDArray[np.uint8] | None = None
+    middle_zero: int = 0
+    table: NDArray[np.int8] | None = None
+    table_first: int = -128
+    last: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """A model in whole numbers; `issun.exporters.integer.scores` runs it.
+
+    Attributes
+    ----------
+    net : Net
+        Without `norm`.
+    classes : tuple of str
+    steps : tuple of IntegerStep
+    image_table : ndarray of int8, shape (channels, 256), or None
+        What each uint8 value of each channel becomes; None where that is the value less 128, and the image is read as it is.
+    output : Numbers
+        What int8 scores stand for: logits.
+    """
+
+    net: Net
+    classes: tuple[str, ...]
+    steps: tuple[IntegerStep, ...]
+    image_table: NDArray[np.int8] | None
+    output: Numbers
+
+
+def quantised(model: Model, ranges: Ranges) -> Quantised:
+    """Return a model in whole numbers.
+
+    Parameters
+    ----------
+    model : Model
+        `norm` is folded first.
+    ranges : Ranges
+        What its tensors hold, from `issun.exporters.ranges.measured`.
+
+    Raises
+    ------
+    ExportError
+        Where the sums of a layer may not fit into 32 bits.
+    """
+    model = model.folded()
+    walk = steps(model.net)
+    numbers, image_table = _numbers(model, walk, ranges)
+    weights = [arrays(model.net, model.weights, step) for step in walk]
+    scales = _weight_scales(walk, weights, numbers)
+    made = []
+    for step, own in zip(walk, weights, strict=True):
+        x, y = numbers[step.source], numbers[step.row]
+        direct = {IMAGE: 128 if image_table is None else 0}
+        whole = IntegerStep(step, x.zero + direct.get(step.source, 0), y.zero, last=step is walk[-1])
+        if step.kind in ("conv", "dwconv", "dense"):
+            whole = _weighted(whole, own, scales[step.weights_row], x, y, ranges)
+        elif step.kind == "gap":
+            finer = 1 << SCORE_BITS if whole.last else 1
+            multiplier, shift = fixed(np.array([x.scale / (y.scale * step.kernel[0] * step.kernel[1]) * finer]))
+            whole = replace(whole, multiplier=multiplier, shift=shift)
+        elif step.kind == "add":
+            assert step.other is not None
+            other = numbers[step.other]
+            multiplier, shift = fixed_pair(x.scale / y.scale, other.scale / y.scale)
+            other_zero = other.zero + direct.get(step.other, 0)
+            whole = replace(whole, other_zero=other_zero, multiplier=multiplier, shift=shift)
+        elif step.kind == "activate":
+            whole = replace(whole, table=_table(step.activation, x, y), table_first=direct.get(step.source, 0) - 128)
+        made.append(whole)
+    return Quantised(model.net, model.classes, tuple(made), image_table, numbers[walk[-1].row])
+
+
+def _numbers(model: Model, walk: tuple[Step, ...], ranges: Ranges) -> tuple[dict[int, Numbers], NDArray[np.int8] | None]:
+    """Return what the values of every tensor stand for, and the table for the image where it needs one."""
+    pixels = np.arange(256)[None, :] * np.array(model.scaling.factor)[:, None] + np.array(model.scaling.offset)[:, None]
+    image = Numbers.over((float(pixels.min()), float(pixels.max())))
+    table = image.quantised(pixels)
+    numbers = {IMAGE: image}
+    for step in walk:
+        keeps = step.kind in ("max", "average")  # their outputs are inputs, or between them
+        numbers[step.row] = numbers[step.source] if keeps else Numbers.over(ranges.outputs[step.row])
+    return numbers, None if (table == np.arange(-128, 128)).all() else table
+
+
+def weight_scales(kernel: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the scale of each filter: its largest weight is 127 of them. The filter is the last axis; one of zeros has the scale 1."""
+    largest = np.abs(kernel).reshape(-1, kernel.shape[-1]).max(axis=0).astype(np.float64)
+    return np.asarray(np.where(largest > 0, largest / 127, 0.0))
+
+
+def _weight_scales(walk: tuple[Step, ...], weights: list[Arrays], numbers: Mapping[int, Numbers]) -> dict[int | None, NDArray[np.float64]]:
+    """Return the scales of every kernel, for all the steps that share it: large enough for the biases to fit, too."""
+    scales: dict[int | None, NDArray[np.float64]] = {}
+    for step, own in zip(walk, weights, strict=True):
+        if own.kernel is None:
+            continue
+        least = weight_scales(own.kernel)
+        if own.bias is not None:
+            least = np.maximum(least, np.abs(own.bias.astype(np.float64)) / (numbers[step.source].scale * LIMIT))
+        scales[step.weights_row] = np.maximum(scales.get(step.weights_row, 0.0), least)
+    return {row: np.where(scale > 0, scale, 1.0) for row, scale in scales.items()}
+
+
+def _weighted(whole: IntegerStep, own: Arrays, scale: NDArray[np.float64], x: Numbers, y: Numbers, ranges: Ranges) -> IntegerStep:
+    """Return a layer with weights in whole numbers."""
+    assert own.kernel is not None
+    step = whole.step
+    weights = np.rint(own.kernel / scale).astype(np.int8)
+    bias = None if own.bias is None else np.rint(own.bias / (x.scale * scale)).astype(np.int32)
+    worst = 255 * np.abs(weights.reshape(-1, weights.shape[-1]).astype(np.int64)).sum(axis=0) + (
+        0 if bias is None else np.abs(bias.astype(np.int64))
+    )
+    if worst.max() >= 1 << 31:
+        raise ExportError(f"`{step.text}`: {worst.max():,} does not fit into the 32 bits of a sum; use float, or a layer with fewer inputs")
+    whole = replace(whole, weights=weights, bias=bias)
+    if step.activation.kind in TABLES:
+        middle = Numbers.over(ranges.middles[step.row])
+        whole = replace(whole, middle_zero=middle.zero, table=_table(step.activation, middle, y))
+        y = middle
+    finer = 1 << SCORE_BITS if whole.last else 1
+    ratio = x.scale * scale / y.scale * finer
+    multiplier, shift = fixed(ratio)
+    whole = replace(whole, multiplier=multiplier, shift=shift)
+    if step.activation.kind in TWO_SIDED:
+        slope = step.activation.slope if own.slope is None else own.slope.astype(np.float64)
+        below_multiplier, below_shift = fixed(ratio * slope)
+        whole = replace(whole, below_multiplier=below_multiplier, below_shift=below_shift)
+    return whole
+
+
+def _table(activation: Activation, x: Numbers, y: Numbers) -> NDArray[np.int8]:
+    """Return what an activation makes of each int8 value."""
+    return y.quantised(activation_forward(x.real(np.arange(-128, 128)), activation))
+
+
+def fixed(real: NDArray[np.float64]) -> tuple[Int32, NDArray[np.uint8]]:
+    """Return multiplier and shift of real factors: multiplier / 2^shift is the nearest with 31 bits.
+
+    A factor so small that nothing is left of any sum becomes 0; one of 2^30 or more is out of what this is made for, and saturates.
+    """
+    mantissa, exponent = np.frexp(real)
+    multiplier = np.rint(mantissa * 2.0**31)
+    over = np.abs(multiplier) == 2.0**31
+    multiplier, exponent = np.where(over, multiplier / 2, multiplier), exponent + over
+    shift = 31 - exponent
+    multiplier = np.where(shift > 62, 0, multiplier)
+    multiplier = np.where(shift < 1, np.sign(multiplier) * (2.0**31 - 1), multiplier)
+    return multiplier.astype(np.int32), np.where(multiplier == 0, 1, np.clip(shift, 1, 62)).astype(np.uint8)
+
+
+def fixed_pair(first: float, second: float) -> tuple[Int32, NDArray[np.uint8]]:
+    """Return the multipliers of two real factors with the shift that both share."""
+    _, shift = fixed(np.array([max(first, second)]))
+    multiplier = np.rint(np.array([first, second]) * 2.0 ** int(shift[0]))
+    return np.clip(multiplier, -(2.0**31) + 1, 2.0**31 - 1).astype(np.int32), shift

@@ -1,0 +1,178 @@
+"""`Extractor`: a layer of a network as a function of images, computed by the compiled core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.arch.net import IMAGE, Net
+from issun.datasets.memory import memory_limit
+from issun.engine import Scaling, threads_available
+from issun.engine.extracting import RowValues
+from issun.errors import DataError, ModelError
+from issun.extraction.layers import find_row, parameters_up_to
+from issun.model import Model, as_batch
+
+#: Called with how many images are done, and how many there are.
+Progress = Callable[[int, int], None]
+
+#: Bytes of features between two reports of progress.
+STEP_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Extractor:
+    """What one layer of a network makes of images.
+
+    Parameters
+    ----------
+    net : Net
+        With its classifier; only the rows up to `row` are used.
+    weights : ndarray of float32, shape (net.stored,)
+    scaling : Scaling
+        How uint8 values become the network's input, per channel.
+    row : int
+        Which row of `net.rows` gives the features; -1 is the image, scaled.
+    before : bool
+        Whether they are taken before its activation.
+    source : str
+        Where the weights come from: one of `issun.extraction.WEIGHTS`, or ``trained``.
+    """
+
+    net: Net
+    weights: NDArray[np.float32]
+    scaling: Scaling
+    row: int
+    before: bool = False
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.weights.dtype != np.float32 or self.weights.shape != (self.net.stored,):
+            raise ModelError(
+                f"`weights` must be float32 of shape ({self.net.stored},) for `{self.net}`, not {self.weights.dtype} of shape "
+                f"{self.weights.shape}"
+            )
+        find_row(self.net, self.row + 1, self.before)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the features of one image; a vector is one pixel of many channels."""
+        shape = self.net.input if self.row == IMAGE else self.net.rows[self.row].output
+        return (1, 1, shape[0]) if len(shape) == 1 else (shape[0], shape[1], shape[2])
+
+    @property
+    def size(self) -> int:
+        """Features of one image."""
+        return prod(self.shape)
+
+    @property
+    def parameters(self) -> int:
+        """The numbers that the features need, those of layers behind them left out; `norm` is counted as folded into its layer."""
+        return parameters_up_to(self.net, self.row, self.before)
+
+    @property
+    def trained(self) -> int:
+        """Those of `parameters` that training changed: none where the weights were drawn or taken from patches."""
+        if self.source != "trained" or self.row == IMAGE:
+            return 0
+        return min(self.parameters, sum(row.trained for row in self.net.rows[: self.row + 1]))
+
+    def features(self, images: NDArray[np.uint8], threads: int | None = None, progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return the features of images.
+
+        Parameters
+        ----------
+        images : ndarray of uint8, shape (N, height, width, channels)
+            As `Model.logits` takes them.
+        threads : int, optional
+            How many to use; by default one for each core. The result is the same to the bit.
+        progress : callable, optional
+            Called now and then with the images that are done, and all.
+
+        Returns
+        -------
+        ndarray of float32, shape (N, size)
+            Those of an image in the order height, width, channel, as Keras flattens.
+
+        Raises
+        ------
+        ModelError
+            Where images do not fit the network.
+        DataError
+            Where they would take more than the machine's memory; take `batches` then.
+        """
+        batch = as_batch(images, self.net.input)
+        check_features_fit(len(batch), self.size)
+        out = np.empty((len(batch), self.size), np.float32)
+        for part in self._into(batch, out, threads):
+            if progress is not None:
+                progress(part.stop, len(batch))
+        return out
+
+    def batches(
+        self, images: NDArray[np.uint8], count: int = 4096, threads: int | None = None
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the features of `count` images at a time, and which images they are.
+
+        Whoever sums over images needs no more memory than that. Every array is a new one. Arguments and errors as of `features`.
+        """
+        batch = as_batch(images, self.net.input)
+        values = self._values(threads)
+        for start in range(0, len(batch), count):
+            part = slice(start, min(start + count, len(batch)))
+            out = np.empty((part.stop - start, self.size), np.float32)
+            self._compute(values, batch, part, out)
+            yield part, out
+
+    def _into(self, batch: NDArray[np.uint8], out: NDArray[np.float32], threads: int | None) -> Iterator[slice]:
+        """Fill `out` part by part."""
+        values = self._values(threads)
+        step = max(1024, STEP_BYTES // (4 * self.size))
+        for start in range(0, len(batch), step):
+            part = slice(start, min(start + step, len(batch)))
+            self._compute(values, batch, part, out[part])
+            yield part
+
+    def _values(self, threads: int | None) -> RowValues | None:
+        if self.row == IMAGE:
+            return None
+        return RowValues(self.net, self.row, self.before, self.scaling, threads_available() if threads is None else threads)
+
+    def _compute(self, values: RowValues | None, batch: NDArray[np.uint8], part: slice, out: NDArray[np.float32]) -> None:
+        if values is not None:
+            values.compute(self.weights, batch, np.arange(part.start, part.stop), out)
+            return
+        scaled = batch[part] * np.array(self.scaling.factor, np.float32) + np.array(self.scaling.offset, np.float32)
+        out[:] = scaled.reshape(out.shape)
+
+
+def check_features_fit(images: int, size: int) -> None:
+    """Raise `DataError`, with the figures, where the features of so many images take more than three quarters of the memory."""
+    needed, memory = images * size * 4, memory_limit()
+    if needed > memory * 3 // 4:
+        raise DataError(
+            f"{size:,} features of {images:,} images take {needed / 1e9:,.1f} GB, more than three quarters of this machine's memory "
+            f"({memory / 1e9:,.1f} GB): take fewer images, a layer with fewer features (more pooling), or `Extractor.batches`"
+        )
+
+
+def trained_extractor(model: Model, layer: int | str | None = None, before: bool = False) -> Extractor:
+    """Return a layer of a trained network as an extractor.
+
+    Parameters
+    ----------
+    model : Model
+        From `issun.train`, `Model.load`, or a study's `Study.model`.
+    layer, before
+        As of `issun.extraction.find_row`; by default what enters the classifier.
+
+    Raises
+    ------
+    NetworkError
+        Where the network has no such layer, or it has no activation to be before of.
+    """
+    return Extractor(model.net, model.weights, model.scaling, find_row(model.net, layer, before), before, "trained")

@@ -1,0 +1,224 @@
+"""How does accuracy grow with size? The picture of a study: every network, its spread over seeds, and the frontier."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
+
+from issun.plots.labels import Label, place_labels
+from issun.plots.numbers import failures_caption, knobs_text, label_count
+from issun.plots.scales import accuracy_axis, count_axis
+from issun.plots.style import COLOURS, INK, MARKERS, PALE, plain_axes, renderer_of, save_figure, title_above
+
+__all__ = ["frontier_figure", "save_figure"]
+
+WIDTH, PLOT_HEIGHT, LEFT, RIGHT = 9.0, 5.0, 0.75, 0.25  # inches
+MOST_LABELS = 10
+LEGEND_WIDTH, LEGEND_LINE = 108, 0.2  # characters, inches
+
+#: The sizes that accuracy is drawn against: columns of a frame.
+Size = Literal["parameters", "macs"]
+_SIZES: dict[Size, str] = {"parameters": "parameters", "macs": "multiply-accumulates for one image"}
+
+
+def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | None = None, size: Size = "parameters") -> Figure:
+    """Draw accuracy against size for every network of a study.
+
+    Parameters
+    ----------
+    frame, target, size
+        As of `draw_frontier`.
+    title : str
+
+    Returns
+    -------
+    Figure
+        Bound to no window; save it with `save_figure`.
+    """
+    lines = [*_legend_texts(frame).values(), *_caption(frame)]
+    figure, axes = _empty(title, sum(text.count("\n") + 1.25 for text in lines))
+    draw_frontier(axes, frame, target=target, size=size)
+    return figure
+
+
+def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = None, size: Size = "parameters") -> Axes:
+    """Draw accuracy against size for every network of a study, the families' names below.
+
+    Parameters
+    ----------
+    axes : Axes
+        With its final place in its figure, since labels are put where they hide nothing.
+    frame : DataFrame
+        One row a network; families are named in the order in which they come. Columns: `family` and `network` (str), `knobs` (dict of
+        str to int), `parameters` or `macs` (int), `validation` (mean accuracy over seeds, a fraction; a row without one is left out),
+        `validation_sd` (NaN where there is one seed), `frontier` (bool: with that size). Where there are `seeds`, `chance` and `diverged`
+        (int), seeds that failed are told below the families.
+    target : float, optional
+        Accuracy to mark, a fraction.
+    size : {"parameters", "macs"}
+        What is drawn to the right.
+    """
+    plain_axes(axes)
+    frame = frame.assign(parameters=frame[size])
+    data = frame[frame["validation"].notna() & (frame["parameters"] > 0)].sort_values("parameters", kind="stable")
+    texts = _legend_texts(frame)
+    families = list(texts)
+    if data.empty:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "no network has been measured yet", transform=axes.transAxes, ha="center", color=PALE)
+        return axes
+    _scale(axes, data, target, _SIZES[size])
+    handles = []
+    for (family, text), colour, marker in zip(texts.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
+        _draw_family(axes, data[data["family"] == family], colour, marker)
+        handles.append(Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=7, label=text))
+    handles += [Line2D([], [], linestyle="none", label=text) for text in _caption(frame)]
+    frontier = data[data["frontier"].astype(bool)]
+    if len(frontier):
+        axes.step(frontier["parameters"], 100 * frontier["validation"], where="post", color=INK, linewidth=1.1, alpha=0.75, zorder=3)
+        last = frontier.iloc[-1]
+        axes.hlines(100 * last["validation"], last["parameters"], axes.get_xlim()[1], INK, linewidth=1.1, alpha=0.75, zorder=3)
+    legend = axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(-0.07, -0.125),
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handletextpad=0.5,
+        borderaxespad=0,
+        labelspacing=0.35,
+    )
+    legend.set_zorder(5)
+    occupied = _occupied(axes, data, frontier)
+    if target is not None:
+        occupied += _draw_target(axes, target, occupied)
+    colours = dict(zip(families, islice(cycle(COLOURS), len(families)), strict=True))
+    place_labels(axes, _labels(data, frontier, target, colours), occupied, 8.5)
+    return axes
+
+
+def _legend_texts(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the families in the order in which they come, each folded as the legend shows it."""
+    return {family: textwrap.fill(family, LEGEND_WIDTH, subsequent_indent="  ") for family in dict.fromkeys(frame["family"])}
+
+
+def _caption(frame: pd.DataFrame) -> list[str]:
+    """Return what is said of seeds that failed, folded as the legend shows it; nothing where none did."""
+    text = failures_caption(frame) if "chance" in frame else ""
+    return [textwrap.fill(text, LEGEND_WIDTH)] if text else []
+
+
+def _empty(title: str, legend_lines: float) -> tuple[Figure, Axes]:
+    """Return a figure with room for the title above and the families below its axes."""
+    top, bottom = 0.8 if title else 0.42, 0.75 + LEGEND_LINE * legend_lines
+    height = top + PLOT_HEIGHT + bottom
+    figure = Figure(figsize=(WIDTH, height), dpi=100, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((LEFT / WIDTH, bottom / height, (WIDTH - LEFT - RIGHT) / WIDTH, PLOT_HEIGHT / height))
+    title_above(figure, title)
+    return figure, axes
+
+
+def _scale(axes: Axes, data: pd.DataFrame, target: float | None, name: str) -> None:
+    """Set both axes so that every point, and the target, lies inside."""
+    deviation = data["validation_sd"].fillna(0.0)
+    ends = [*(data["validation"] - deviation), *data["validation"], *([] if target is None else [target])]
+    accuracy_axis(axes, 100 * max(0.0, min(ends)), 100 * max([*data["validation"], *([] if target is None else [target])]))
+    count_axis(axes, float(data["parameters"].min()), float(data["parameters"].max()))
+    axes.set_xlabel(name, color=PALE, fontsize=10, loc="right")
+    axes.annotate(
+        "validation accuracy", (0, 1), xycoords="axes fraction", xytext=(-40, 12), textcoords="offset points", fontsize=10, color=PALE
+    )
+
+
+def _draw_family(axes: Axes, data: pd.DataFrame, colour: str, marker: str) -> None:
+    """Draw one family: strong where it is on the frontier, pale elsewhere; a thin line where one knob orders its networks."""
+    x, y = data["parameters"].to_numpy(float), 100 * data["validation"].to_numpy(float)
+    deviation = 100 * data["validation_sd"].to_numpy(float)
+    strong = data["frontier"].to_numpy(bool)
+    if len(data) > 1 and all(len(knobs) == 1 for knobs in data["knobs"]):
+        axes.plot(x, y, color=colour, linewidth=1, alpha=0.3, zorder=2)
+    spread = np.isfinite(deviation) & (deviation > 0)
+    axes.vlines(x[spread], (y - deviation)[spread], np.minimum(y + deviation, 100)[spread], colour, linewidth=1.3, alpha=0.45, zorder=2.5)
+    crowded = len(data) > 60
+    axes.scatter(x[~strong], y[~strong], 14 if crowded else 24, color=colour, marker=marker, alpha=0.5, linewidths=0, zorder=3.5)
+    axes.scatter(x[strong], y[strong], 52, color=colour, marker=marker, edgecolors="white", linewidths=0.9, zorder=5)
+
+
+def _draw_target(axes: Axes, target: float, occupied: Sequence[Bbox]) -> list[Bbox]:
+    """Draw the target as a thin line with its name at a free end and return the pixels of both."""
+    axes.axhline(100 * target, color=PALE, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
+    text = axes.annotate(
+        f"target {round(100 * target, 2):g} %",
+        (0, 100 * target),
+        (0, 0),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        fontsize=8.5,
+        color=PALE,
+    )
+    for x, vertical in ((0, "bottom"), (1, "top"), (1, "bottom"), (0, "top")):
+        text.xy = (x, 100 * target)
+        text.set_position((3 - 6 * x, 3 if vertical == "bottom" else -3))
+        text.set_horizontalalignment("right" if x else "left")
+        text.set_verticalalignment("bottom" if vertical == "bottom" else "top")
+        box = text.get_window_extent(renderer_of(axes)).padded(1)
+        if not box.count_overlaps(occupied):
+            break
+    extent = axes.get_window_extent(renderer_of(axes))
+    height = float(axes.transData.transform((axes.get_xlim()[0], 100 * target))[1])
+    return [box, Bbox.from_extents(extent.x0, height - 1, extent.x1, height + 1)]
+
+
+def _occupied(axes: Axes, data: pd.DataFrame, frontier: pd.DataFrame) -> list[Bbox]:
+    """Return the pixels of every marker, error bar and stretch of the frontier line: labels must not hide them."""
+    size = 5.5
+    boxes = []
+    for _, row in data.iterrows():
+        spread = 0.0 if np.isnan(row["validation_sd"]) else row["validation_sd"]
+        ends = [(row["parameters"], 100 * min(1.0, max(0.0, row["validation"] + sign * spread))) for sign in (-1, 1)]
+        (x, low), (_, high) = axes.transData.transform(ends)
+        middle = axes.transData.transform((row["parameters"], 100 * row["validation"]))[1]
+        boxes += [Bbox.from_extents(x - size, middle - size, x + size, middle + size), Bbox.from_extents(x - 1, low, x + 1, high)]
+    corners = axes.transData.transform([(x, 100 * y) for x, y in zip(frontier["parameters"], frontier["validation"], strict=True)])
+    right = float(axes.get_window_extent(renderer_of(axes)).x1)
+    for index, (x, y) in enumerate(corners):
+        end, above = corners[index + 1] if index + 1 < len(corners) else (right, y)
+        boxes += [Bbox.from_extents(x, y - 1, end, y + 1), Bbox.from_extents(end - 1, y, end + 1, above)]
+    return boxes
+
+
+def _labels(data: pd.DataFrame, frontier: pd.DataFrame, target: float | None, colours: dict[str, str]) -> Iterable[Label]:
+    """Yield labels for networks of the frontier: the smallest that meets the target, the best, the smallest, then by what each gains."""
+    order = list(range(len(frontier)))
+    errors = np.log(np.maximum(1 - frontier["validation"].to_numpy(float), 1e-6))
+    gains = -np.diff(errors, prepend=errors[:1])
+    meets = [index for index in order if target is not None and frontier["validation"].iloc[index] >= target][:1]
+    ranked = dict.fromkeys([*meets, *order[-1:], *order[:1], *sorted(order, key=lambda index: -gains[index])])
+    varying = {
+        family: {knob for knob in rows.iloc[0] if len({knobs[knob] for knobs in rows}) > 1}
+        for family, rows in data.groupby("family")["knobs"]
+    }
+    for index in islice(ranked, MOST_LABELS):
+        row = frontier.iloc[index]
+        knobs = {knob: value for knob, value in row["knobs"].items() if knob in varying[row["family"]] or len(row["knobs"]) == 1}
+        text = label_count(row["parameters"]) + (f"\n{knobs_text(knobs)}" if knobs else "")
+        yield Label(row["parameters"], 100 * row["validation"], text, _darker(colours[row["family"]]), bold=index in meets)
+
+
+def _darker(colour: str) -> str:
+    """Return the colour as letters need it to be read on white."""
+    red, green, blue = to_rgb(colour)
+    return to_hex((0.72 * red, 0.72 * green, 0.72 * blue))

@@ -1,0 +1,85 @@
+"""How do heads on features stand in a terminal? A table of means over draws, and below it what was chosen, and what to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from issun.plots.numbers import duration, label_count, mean_text, percent, short_count
+from issun.plots.tables import plain_table
+
+
+def heads_table(frame: pd.DataFrame, *, key: bool = True) -> RenderableType:
+    """Return heads with their sizes and accuracies, in the order of the frame, the best on validation in bold.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `issun.extraction.comparing.summary` gives it.
+    key : bool
+        Whether the columns are explained below it.
+    """
+    columns = ["from", "head", "features", "size", "trained", "validation", "test", "time"]
+    table = plain_table(*columns, left=columns[:2])
+    table.padding = (0, 1, 0, 0)  # a second space between eight columns would cost what names need
+    best = frame["validation"].idxmax() if frame["validation"].notna().any() else None
+    for index, row in frame.iterrows():
+        sizes = [label_count(row["features"]), *(short_count(row[name]) for name in ("parameters", "trained"))]
+        mark = " *" if row["problem"] else ""
+        # Percent signs would cost two columns that names need.
+        accuracies = [mean_text(row[name], row[f"{name}_sd"]).removesuffix(" %") for name in ("validation", "test")]
+        cells = [row["extractor"], f"{row['head']}{mark}", *sizes, *accuracies, _time(row["seconds"])]
+        table.add_row(*(Text(str(cell)) for cell in cells), style="bold" if index == best else "")
+    return Group(table, Text(""), *(Text(line) for line in notes(frame, key)))
+
+
+def notes(frame: pd.DataFrame, key: bool = True) -> Iterator[str]:
+    """Yield what is to be known of the rows: the settings that were chosen, of how many, on how many images; what went wrong."""
+    if key:
+        yield from _key(frame)
+    for _, row in frame.iterrows():
+        chosen = settings_text(row["settings"])
+        searched = f", best of {row['tried']} tries" if row["tried"] else ""
+        if row["tried"] and row["search_images"] < row["images"]:
+            searched += f" on {row['search_images']:,} of {row['images']:,} images"
+        problem = f"; * {row['problem']}" if row["problem"] else ""
+        learnt = f"; learnt from {row['images']:,} images" if row["images"] else ""
+        if chosen or problem:
+            yield f"{row['extractor']}, {row['head']}: {chosen or 'own settings'}{searched}{learnt}{problem}"
+
+
+def _key(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield what the columns are."""
+    draws = sorted(set(frame["draws"]))
+    if max(draws) > 1:
+        yield f"Accuracies in %, means ± deviations over {' or '.join(map(str, draws))} draws; settings are those of the best draw."
+    else:
+        yield "Accuracies in %."
+    yield "size: parameters of extractor and head together; trained: those of them that were learnt."
+
+
+def best_line(frame: pd.DataFrame) -> str:
+    """Return the best row on validation in words, its test figure beside it."""
+    row = frame.sort_values("validation", ascending=False, kind="stable").iloc[0]
+    test = mean_text(row["test"], row["test_sd"])
+    return f"Best on validation: {row['extractor']}, {row['head']}: {percent(row['validation'])}; test {test}"
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return settings as words: ``C 10, gamma 0.3 scale, raw features``."""
+    words = []
+    for name, value in settings.items():
+        if name == "standardise":
+            words.append("standardised features" if value else "raw features")
+        else:
+            words.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
+    return ", ".join(words)
+
+
+def _time(seconds: float) -> str:
+    """Return a time in as few letters as it can be understood in."""
+    return duration(seconds) if seconds < 59.5 else f"{seconds / 60:.0f} min" if seconds < 5700 else f"{seconds / 3600:.1f} h"

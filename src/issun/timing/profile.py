@@ -1,0 +1,124 @@
+"""Where does the time of one network go? The core counts ticks at each operator; this gives them names, shares and rates."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from issun.arch.net import Row
+from issun.engine.lowering import KINDS, lowered
+from issun.engine.native import NativeEngine
+from issun.engine.protocol import State, scaling_for
+from issun.timing.cases import Case, pixels
+
+_REST = ("images enter", "loss", "gradients added up", "optimiser", "weights packed")
+_NAMES = {number: name for name, number in KINDS.items()}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One operator, or one of the things around them: microseconds an image, and the multiply-adds of one image in each direction."""
+
+    name: str
+    forward: float
+    backward: float
+    weights: float
+    multiply_adds: int
+
+    @property
+    def total(self) -> float:
+        """Microseconds an image in all."""
+        return self.forward + self.backward + self.weights
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one image costs on one thread while training (or predicting), operator by operator."""
+
+    case: Case
+    entries: tuple[Line, ...]
+
+    @property
+    def microseconds(self) -> float:
+        """For one image in all."""
+        return sum(line.total for line in self.entries)
+
+    def title(self, peak: float) -> str:
+        """Return what the table is of, with the share of the peak (multiply-adds a second of one thread)."""
+        done = sum(line.multiply_adds * _directions(line) for line in self.entries)
+        share = done / (self.microseconds * 1e-6) / peak
+        what = "inference" if self.case.work == "predict" else "training"
+        return f"{self.case.network}: {what} takes {self.microseconds:.2f} µs an image on one thread, {100 * share:.0f} % of the peak"
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the rows of `issun.plots.speed.profile_table`."""
+        return [
+            {
+                "name": line.name,
+                "forward": line.forward,
+                "backward": line.backward,
+                "weights": line.weights,
+                "share": line.total / self.microseconds,
+                "rate": 2e-3 * line.multiply_adds * _directions(line) / line.total if line.multiply_adds else None,
+            }
+            for line in self.entries
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything for JSON."""
+        return {"case": self.case.as_dict(), "microseconds": self.microseconds, "lines": self.lines()}
+
+
+def _directions(line: Line) -> int:
+    return sum(part > 0 for part in (line.forward, line.backward, line.weights))
+
+
+def profiled(case: Case, epochs: int = 3) -> Profile:
+    """Run a case on one thread, first uncounted, then counted, and return where the time went.
+
+    Reading the counter costs some 20 cycles an operator and group of images, which tells on networks of a few hundred parameters.
+    """
+    net = case.net
+    images, labels = pixels(case)
+    order = np.arange(case.images)
+    engine = NativeEngine(net, case.recipe, scaling_for(case.recipe, images, order), 1)
+    state = State.start(net, case.recipe, 0)
+
+    def run() -> None:
+        if case.work == "predict":
+            engine.logits(state.weights, images, order)
+        else:
+            engine.train_epoch(state, images, labels, order, 0)
+
+    run()
+    engine.ticks(True)
+    began = time.perf_counter()
+    for _ in range(epochs):
+        run()
+    seconds = time.perf_counter() - began
+    ticks = np.array(engine.ticks(False), float)
+    each = ticks / ticks.sum() * seconds / (epochs * case.images) * 1e6
+    records = lowered(net)
+    entries = [_line(record, net.rows[record["row"]], each[3 * i : 3 * i + 3]) for i, record in enumerate(records)]
+    rest = [Line(name, value, 0.0, 0.0, 0) for name, value in zip(_REST, each[3 * len(records) :], strict=True) if value > 0]
+    return Profile(case, (*entries, *rest))
+
+
+def _line(record: dict[str, Any], row: Row, parts: NDArray[np.float64]) -> Line:
+    forward, backward, weights = parts.tolist()
+    return Line(_name(record, row), forward, backward, weights, _multiply_adds(record, row))
+
+
+def _name(record: dict[str, Any], row: Row) -> str:
+    kind = _NAMES[record["kind"]]
+    if kind in ("norm", "activate") and str(row.layer) != kind and kind not in str(row.layer).split()[0]:
+        return f"  its {'batch normalisation' if kind == 'norm' else 'activation'}"
+    return str(row.layer)
+
+
+def _multiply_adds(record: dict[str, Any], row: Row) -> int:
+    return row.macs if _NAMES[record["kind"]] in ("conv", "dwconv", "dense") else 0

@@ -1,0 +1,97 @@
+"""What does `issun watch` answer with? The page and the content of studies that grow, worked out anew only when something ended."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from issun.errors import IssunError
+from issun.study import Study
+from issun.webpage.content import content
+from issun.webpage.memo import Memo
+from issun.webpage.one_file import json_text, page
+
+#: The share of the time that may go into working out the content: the sweep is what the machine is for.
+SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent: bytes, their type, and a tag that changes when they do."""
+
+    body: bytes
+    kind: str
+    tag: str
+
+    @classmethod
+    def of(cls, text: str, kind: str) -> Answer:
+        """Return the answer for a text."""
+        body = text.encode("utf-8")
+        return cls(body, f"{kind}; charset=utf-8", f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+class Live:
+    """Studies, served while they may be growing. Several threads may ask at once; one works, the others get what there was before.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Studies.
+    **wishes
+        As of `issun.webpage.content`.
+
+    Raises
+    ------
+    IssunError
+        Where a study cannot be read now; later, what was read last is answered.
+    """
+
+    def __init__(self, paths: Sequence[Path], **wishes: Any) -> None:
+        self.paths = [Study(path).path for path in paths]
+        self._wishes: Mapping[str, Any] = wishes
+        self._memo = Memo()
+        self._lock = threading.Lock()
+        self._state: object = None
+        self._next = 0.0
+        self._update()
+
+    def content(self) -> Answer:
+        """Return the content as JSON."""
+        self._refresh()
+        return self._content
+
+    def page(self) -> Answer:
+        """Return the page with the content in it."""
+        self._refresh()
+        return Answer.of(page(self._current), "text/html")
+
+    def _refresh(self) -> None:
+        if time.monotonic() < self._next or not self._lock.acquire(blocking=False):
+            return
+        try:
+            # A study that is moved away or cannot be read for a moment stays as it was last seen.
+            with contextlib.suppress(IssunError, OSError):
+                self._update()
+        finally:
+            self._lock.release()
+
+    def _update(self) -> None:
+        begun = time.monotonic()
+        studies = [Study(path) for path in self.paths]
+        state = [_state(study) for study in studies]
+        if state != self._state:
+            made = content(studies, memo=self._memo, **self._wishes) | {"live": True}
+            self._current, self._content, self._state = made, Answer.of(json_text(made), "application/json"), state
+        self._next = time.monotonic() + (time.monotonic() - begun) / SHARE
+
+
+def _state(study: Study) -> Any:
+    """Return what changes when a trial ends or somebody begins or stops to work on the study."""
+    about = study.about
+    return about["trials"], about["created"], [run["ended"] for run in about["runs"]]
