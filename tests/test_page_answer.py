@@ -46,15 +46,18 @@ def _chosen(choose: Any) -> Any:
 
 
 CHOOSE = """([networks, target, budget]) => {
-  const { smallest, best, frontier, defaultTarget } = page.choose;
+  const { smallestNetwork, bestNetwork, frontierOf, defaultTarget } = issun["study/choose.js"];
   return {
     default: defaultTarget(networks),
-    smallest: smallest(networks, target)?.id ?? null,
-    lower: smallest(networks, target, { lower: true })?.id ?? null,
-    best: best(networks, budget)?.id ?? null,
-    frontier: frontier(networks).map(({ id }) => id),
+    smallest: smallestNetwork(networks, target)?.id ?? null,
+    lower: smallestNetwork(networks, target, { lower: true })?.id ?? null,
+    best: bestNetwork(networks, budget)?.id ?? null,
+    frontier: frontierOf(networks).map(({ id }) => id),
   };
 }"""
+
+TARGET = "issun['study/state.js'].state.target"
+BUDGET = "issun['study/state.js'].currentBudget()"
 
 
 def test_the_page_chooses_as_python_does(chromium: Any, digits_report: Report) -> None:
@@ -104,18 +107,18 @@ def test_the_lines_are_dragged_by_mouse(chromium: Any, digits_report: Report) ->
     with opened(chromium, digits_report.path) as page:
         before = words(page.locator(".sentence").first)
         _drag(page, ".handle.target", 0, 150)
-        asked = page.evaluate("page.state.target")
+        asked = page.evaluate(TARGET)
         row = smallest(digits_report.study.networks, asked)
         assert words(page.locator(".sentence").first) != before
         assert f"has {row['parameters']:,} parameter" in words(page.locator(".sentence").first)
 
         _drag(page, ".handle.budget rect", -300, 0)
-        budget = page.evaluate("page.budget()")
+        budget = page.evaluate(BUDGET)
         row = best(digits_report.study.networks, max_params=budget)
         assert f"The best with at most {budget:,} parameters reaches" in words(page.locator(".sentence").nth(1))
         assert row["network"] in words(page.locator(".sentence").nth(1))
         _drag(page, ".handle.budget rect", 800, 0)
-        assert page.evaluate("page.budget()") is None, "at the right end nothing is forbidden"
+        assert page.evaluate(BUDGET) is None, "at the right end nothing is forbidden"
 
 
 def _drag(page: Any, what: str, dx: float, dy: float) -> None:
@@ -142,7 +145,7 @@ def test_the_lines_are_dragged_by_finger(chromium: Any, digits_report: Report) -
             ("touchEnd", []),
         ):
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-        asked = page.evaluate("page.state.target")
+        asked = page.evaluate(TARGET)
         assert asked is not None
         row = smallest(digits_report.study.networks, asked)
         assert f"has {row['parameters']:,} parameter" in words(page.locator(".sentence").first)

@@ -26,7 +26,7 @@ PLACES = """() => {
   stop.focus();
   for (let i = 0; i < 500; i += 1) stop.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
   const found = {};
-  for (let i = 0; i < page.shownNetworks().length; i += 1) {
+  for (let i = 0; i < issun["study/state.js"].shownNetworks().length; i += 1) {
     found[stop.getAttribute("aria-label").split(":")[0]] = [box.left + +stop.getAttribute("cx"), box.top + +stop.getAttribute("cy")];
     stop.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
   }
@@ -116,9 +116,9 @@ def test_the_tabs_say_what_the_study_says(chromium: Any, digits_report: Report) 
         assert page.locator("svg.projection > *").count() == len(detail["projection"]["label"])
 
 
-RUN = """() => page.state.content.studies.flatMap((study) =>
+RUN = """() => issun["study/state.js"].state.content.studies.flatMap((study) =>
   study.details.map(({ weights }) => weights && study.images.labels.map((_, i) =>
-    [...issunNetwork(weights).run(page.albumImage(study, i).pixels).probabilities])))"""
+    [...issun["network.js"].issunNetwork(weights).run(issun["common/pixels.js"].albumImage(study, i).pixels).probabilities])))"""
 
 
 def test_its_probabilities_are_those_of_predict(chromium: Any, digits_report: Report) -> None:
@@ -137,8 +137,12 @@ def test_its_probabilities_are_those_of_predict(chromium: Any, digits_report: Re
     assert checked == sum(record["frontier"] for record in study["networks"])
 
 
+THIRD_IMAGE = """() => {
+  const { pictureOf, albumImage } = issun["common/pixels.js"];
+  return pictureOf(albumImage(issun["study/state.js"].state.content.studies[0], 2)).toDataURL();
+}"""
 RUN_ALL = """(tasks) => tasks.map(({ network, images }) => {
-  const runner = issunNetwork(network);
+  const runner = issun["network.js"].issunNetwork(network);
   return images.map((pixels) => [...runner.run(Uint8Array.from(pixels)).probabilities]);
 })"""
 
@@ -284,6 +288,6 @@ def test_a_picture_of_bytes_has_the_bytes(chromium: Any, digits_report: Report) 
     study = digits_report.content["studies"][0]
     expected = digits_report.dataset.images[study["images"]["index"][2]][:, :, 0]
     with opened(chromium, digits_report.path) as page:
-        url = page.evaluate("page.picture(page.albumImage(page.state.content.studies[0], 2)).toDataURL()")
+        url = page.evaluate(THIRD_IMAGE)
     found = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("L"))
     assert np.array_equal(found, expected)

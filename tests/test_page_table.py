@@ -49,12 +49,16 @@ def test_words_filter(chromium: Any, digits_report: Report) -> None:
         assert len(_column(page, 0)) == int(digits_report.study.networks["frontier"].sum())
 
 
-def test_it_is_copied_as_csv(chromium: Any, digits_report: Report) -> None:
-    with opened(chromium, digits_report.path, permissions=["clipboard-read", "clipboard-write"]) as page:
+def _copied(chromium: Any, path: Path) -> list[dict[str, str]]:
+    """Return what the button copies."""
+    with opened(chromium, path, permissions=["clipboard-read", "clipboard-write"]) as page:
         page.locator("#copy-csv").click()
         page.get_by_role("button", name="Copied").wait_for()
-        text = page.evaluate("navigator.clipboard.readText()")
-    found = list(csv.DictReader(io.StringIO(text)))
+        return list(csv.DictReader(io.StringIO(page.evaluate("navigator.clipboard.readText()"))))
+
+
+def test_it_is_copied_as_csv(chromium: Any, digits_report: Report) -> None:
+    found = _copied(chromium, digits_report.path)
     records = digits_report.content["studies"][0]["networks"]
     assert [row["network"] for row in found] == [record["network"] for record in records]
     for row, record in zip(found, records, strict=True):
@@ -66,8 +70,7 @@ def test_it_is_copied_as_csv(chromium: Any, digits_report: Report) -> None:
 def test_a_cell_that_looks_like_a_formula_is_none(chromium: Any, tmp_path: Path) -> None:
     said = made_up(1)
     said["studies"][0]["networks"][0]["label"] = '=HYPERLINK("x"),"'
-    with opened(chromium, written(said, tmp_path / "formula.html")) as page:
-        found = list(csv.DictReader(io.StringIO(page.evaluate("page.csv()"))))
+    found = _copied(chromium, written(said, tmp_path / "formula.html"))
     assert found[0]["label"] == '\'=HYPERLINK("x"),"'
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issun.errors import IssunError
-from issun.webpage.one_file import json_text, page, write_page
+from issun.webpage.one_file import json_text, linked, page, write_page
 
 FRAME = """<!doctype html>
 <html lang="en">
@@ -25,6 +25,7 @@ FRAME = """<!doctype html>
 <body>
 <script type="application/json" id="content"></script>
 <script src="part.js"></script>
+<script type="module" src="start.js"></script>
 </body>
 </html>
 """
@@ -36,6 +37,10 @@ def assets(tmp_path: Path) -> Path:
     (tmp_path / "page.html").write_text(FRAME)
     (tmp_path / "style.css").write_text("p { color: red }")
     (tmp_path / "part.js").write_text('"use strict";\n')
+    (tmp_path / "start.js").write_text('import { two } from "./parts/two.js";\n\ntwo();\n')
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "two.js").write_text('import {\n  ONE,\n} from "../one.js";\n\nexport function two() {\n  return 2 * ONE;\n}\n')
+    (tmp_path / "one.js").write_text("// One.\nexport const ONE = 1;\n")
     return tmp_path
 
 
@@ -51,7 +56,7 @@ def test_parts_are_put_in_and_data_stays_data(assets: Path) -> None:
     content = {"title": NASTY, "class": NASTY, "other": '<link rel="stylesheet" href="style.css">'}
     text = page(content, assets)
     assert "<style>\np { color: red }\n</style>" in text
-    assert re.findall(r"<script[^>]*>", text) == ['<script type="application/json" id="content">', "<script>"]
+    assert re.findall(r"<script[^>]*>", text) == ['<script type="application/json" id="content">', *["<script>"] * 5]
     embedded = re.search(r'id="content">(.*?)</script>', text)
     assert embedded is not None
     assert json.loads(embedded[1]) == content
@@ -62,10 +67,9 @@ def test_parts_are_put_in_and_data_stays_data(assets: Path) -> None:
 
 def test_a_browser_may_run_these_scripts_and_ask_nobody(assets: Path) -> None:
     text = page({"title": ""}, assets)
-    script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)
-    assert script is not None
-    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
-    policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts)
+    policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
     assert f"content=\"{policy}form-action 'none'\"" in text
     assert "connect-src 'self'" in page({"title": "", "live": True}, assets)
 
@@ -75,6 +79,12 @@ def test_a_browser_may_run_these_scripts_and_ask_nobody(assets: Path) -> None:
     [
         ("part.js", None, r"part\.js cannot be read \(No such file or directory\)"),
         ("part.js", "'</SCRIPT>'", "holds `</script`, which would end it early"),
+        ("parts/two.js", None, r"two\.js cannot be read \(No such file or directory\)"),
+        ("one.js", "'</script>'", "holds `</script`, which would end it early"),
+        ("one.js", "export const TWO = 2;", r"module parts/two\.js imports `ONE`, which one\.js does not export"),
+        ("one.js", 'import { two } from "./parts/two.js";', r"imports itself \(start\.js > parts/two\.js > one\.js > parts/two\.js\)"),
+        ("one.js", "export default 1;", "holds `export default 1;`, a form that is not linked here"),
+        ("start.js", 'import * as all from "./one.js";', "a form that is not linked here"),
         ("style.css", "</style>", "holds `</style`"),
         ("page.html", "<p>", 'must hold `<script type="application/json" id="content"></script>` once'),
     ],
@@ -86,6 +96,18 @@ def test_parts_that_do_not_fit_are_told(assets: Path, name: str, text: str | Non
         (assets / name).write_text(text)
     with pytest.raises(IssunError, match=words):
         page({"title": ""}, assets)
+
+
+def test_a_module_becomes_a_script_after_those_that_it_imports(assets: Path) -> None:
+    scripts = linked(assets, "start.js")
+    assert list(scripts) == ["one.js", "parts/two.js", "start.js"]
+    assert scripts["one.js"] == (
+        'issun["one.js"] = (() => { "use strict"; // One.\nconst ONE = 1;\nreturn { ONE };\n})();\n//# sourceURL=one.js\n'
+    )
+    for name, script in scripts.items():
+        lines = (assets / name).read_text().splitlines()
+        assert len(script.splitlines()) == len(lines) + 3, "a line of the module is the same line of the script"
+    assert 'const {\n  ONE,\n} = issun["one.js"];\n' in scripts["parts/two.js"]
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
-"""How does a report become one file? The page's parts and the content, put together so that it opens from disk and asks for nothing.
+"""Puts the page's parts and a report's content together as one HTML file, which opens from disk and asks for nothing.
 
 `page/page.html` is the frame. It names its parts as any page does (``<link rel="stylesheet" href="style.css">``, ``<script
-src="chart.js"></script>``), so that it can be worked on unassembled; here each name is replaced by the file itself. A policy in the file's
-head lets a browser run exactly these scripts, by their hashes, and fetch nothing: what a class name smuggles in would not run even if it
-were not escaped.
+type="module" src="start.js"></script>``); here each name is replaced by the file itself. A policy in the file's head lets a browser run
+exactly these scripts, by their hashes, and fetch nothing: what a class name smuggles in would not run even if it were not escaped.
+
+The scripts are ES modules, which Node.js and a browser with a server behind it can import as they are. From disk a browser imports
+nothing, and modules that name each other by ``data:`` or ``blob:`` would need a policy that lets such addresses run. So `linked` makes of
+each module a plain script: a function, run once, after those that it imports, which returns its exports to ``issun["its/name.js"]``. That
+is little, because the modules keep to little: ``import { a, b } from "./other.js";`` and ``export`` before a function or a constant, each
+at the beginning of a line. Lines stay where they are and each script tells its name, so that an error names the module and the line.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import base64
 import hashlib
 import html
 import json
+import posixpath
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +30,10 @@ from issun.paths import write_whole
 ASSETS = Path(__file__).resolve().parent / "page"
 
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^":]+)">')
-_SCRIPT = re.compile(r'<script src="([^":]+)"></script>')
+_SCRIPT = re.compile(r'<script( type="module")? src="([^":]+)"></script>')
+_IMPORT = re.compile(r'^import \{([\w\s,$]+)\} from "(\.[\w./-]+)";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:const|(?:async )?function) ([\w$]+))", re.MULTILINE)
+_OTHER_FORM = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 _TITLE = re.compile(r"<title>[^<]*</title>")
 _CONTENT = '<script type="application/json" id="content"></script>'
 _CHARSET = '<meta charset="utf-8">'
@@ -53,10 +62,11 @@ def page(content: Mapping[str, Any], assets: Path = ASSETS) -> str:
         return f"<style>\n{_part(assets, match[1], '</style')}</style>"
 
     def script(match: re.Match[str]) -> str:
-        text = "\n" + _part(assets, match[1], "</script")
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        hashes.append(f"'sha256-{digest}'")
-        return f"<script>{text}</script>"
+        texts = ["const issun = {};", *linked(assets, match[2]).values()] if match[1] else ["\n" + _part(assets, match[2], "</script")]
+        for text in texts:
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            hashes.append(f"'sha256-{digest}'")
+        return "\n".join(f"<script>{text}</script>" for text in texts)
 
     # The content goes in last: nothing in it is looked through for names of parts.
     frame = _SCRIPT.sub(script, _STYLE.sub(style, frame))
@@ -69,6 +79,55 @@ def page(content: Mapping[str, Any], assets: Path = ASSETS) -> str:
     frame = _TITLE.sub(lambda _: f"<title>{title}</title>", frame, count=1)
     before, after = frame.split(_CONTENT)
     return f'{before}<script type="application/json" id="content">{json_text(content)}</script>{after}'
+
+
+def linked(assets: Path, entry: str) -> dict[str, str]:
+    """Return a module and all that it imports as plain scripts, in the order in which they must run.
+
+    Parameters
+    ----------
+    assets : Path
+        The folder of the page's parts.
+    entry : str
+        The module's path in it.
+
+    Returns
+    -------
+    dict of str to str
+        By the module's path in the folder, a script that puts what the module exports into ``issun[path]``.
+
+    Raises
+    ------
+    IssunError
+        Where a module cannot be read, imports what is not exported or itself through others, or has another form of import or export.
+    """
+    scripts: dict[str, str] = {}
+    exports: dict[str, list[str]] = {}
+
+    def link(name: str, importers: tuple[str, ...]) -> None:
+        if name in importers:
+            raise IssunError(f"the page's module {name} imports itself ({' > '.join((*importers, name))}): install issun again")
+        if name in scripts:
+            return
+
+        def bound(match: re.Match[str]) -> str:
+            source = posixpath.normpath(posixpath.join(posixpath.dirname(name), match[2]))
+            link(source, (*importers, name))
+            for word in re.findall(r"[\w$]+", match[1]):
+                if word not in exports[source]:
+                    raise IssunError(f"the page's module {name} imports `{word}`, which {source} does not export: install issun again")
+            return f'const {{{match[1]}}} = issun["{source}"];'
+
+        text = _IMPORT.sub(bound, _part(assets, name, "</script"))
+        exports[name] = [match[1] for match in _EXPORT.finditer(text)]
+        text = _EXPORT.sub("", text)
+        if other := _OTHER_FORM.search(text):
+            raise IssunError(f"the page's module {name} holds `{other[0]}`, a form that is not linked here: install issun again")
+        returned = ", ".join(exports[name])
+        scripts[name] = f'issun["{name}"] = (() => {{ "use strict"; {text}return {{ {returned} }};\n}})();\n//# sourceURL={name}\n'
+
+    link(entry, ())
+    return scripts
 
 
 def _policy(hashes: list[str], live: bool) -> str:

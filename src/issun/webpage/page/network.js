@@ -5,224 +5,208 @@
 
    `pixels` is a Uint8Array [row][column][channel]. `probabilities` and `logits` have one number a class; `activations` has for each
    row of the network what leaves it: a Float32Array [channel][row][column], of the shape that the row states. Sums are taken in double
-   precision and rounded to float32 where a row ends; the compiled core computes in float32 throughout: both agree to 1e-4.
+   precision and rounded to float32 where a row ends; the compiled core computes in float32 throughout: both agree to 1e-4. */
 
-   Plain JavaScript, no dependencies; under Node it is a module. */
-"use strict";
+import { floatsOf } from "./common/encoded.js";
 
-(function (root) {
-  function decodeFloats(text) {
-    const binary = atob(text);
-    const bytes = new Uint8Array(binary.length);
-    for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-    const view = new DataView(bytes.buffer);
-    const floats = new Float32Array(bytes.length >> 2);
-    for (let i = 0; i < floats.length; i++) floats[i] = view.getFloat32(4 * i, true);
-    return floats;
+// Values one by one.
+
+/* The error function by its series of positive terms (Abramowitz & Stegun 7.1.6), which loses no digits. */
+function erf(z) {
+  const size = Math.abs(z);
+  if (size > 6) return Math.sign(z);
+  let term = size;
+  let sum = size;
+  for (let n = 1; term > sum * 1e-17; n++) {
+    term *= (2 * z * z) / (2 * n + 1);
+    sum += term;
   }
+  return (Math.sign(z) * 2 * Math.exp(-z * z) * sum) / Math.sqrt(Math.PI);
+}
 
-  // Values one by one.
+const ACTIVATIONS = {
+  relu: (x) => (x > 0 ? x : 0),
+  leaky: (x, slope) => (x > 0 ? x : slope * x),
+  prelu: (x, slope) => (x > 0 ? x : slope * x),
+  gelu: (x) => (x * (1 + erf(x / Math.SQRT2))) / 2,
+  hardswish: (x) => (x * Math.min(6, Math.max(0, x + 3))) / 6,
+  tanh: (x) => Math.tanh(x),
+};
 
-  /* The error function by its series of positive terms (Abramowitz & Stegun 7.1.6), which loses no digits. */
-  function erf(z) {
-    const size = Math.abs(z);
-    if (size > 6) return Math.sign(z);
-    let term = size;
-    let sum = size;
-    for (let n = 1; term > sum * 1e-17; n++) {
-      term *= (2 * z * z) / (2 * n + 1);
-      sum += term;
-    }
-    return (Math.sign(z) * 2 * Math.exp(-z * z) * sum) / Math.sqrt(Math.PI);
+/* Add the bias and apply the activation to one channel of sums, and store it. */
+function finish(row, weights, channel, sums, out, at) {
+  const bias = row.bias === undefined ? 0 : weights[row.bias + channel];
+  const activation = ACTIVATIONS[row.activation];
+  const slope = row.slope === undefined ? row.negative : weights[row.slope + channel];
+  for (let i = 0; i < sums.length; i++) {
+    // What enters an activation is a float32 too.
+    const value = Math.fround(sums[i] + bias);
+    out[at + i] = activation ? activation(value, slope) : value;
   }
+}
 
-  const ACTIVATIONS = {
-    relu: (x) => (x > 0 ? x : 0),
-    leaky: (x, slope) => (x > 0 ? x : slope * x),
-    prelu: (x, slope) => (x > 0 ? x : slope * x),
-    gelu: (x) => (x * (1 + erf(x / Math.SQRT2))) / 2,
-    hardswish: (x) => (x * Math.min(6, Math.max(0, x + 3))) / 6,
-    tanh: (x) => Math.tanh(x),
-  };
+// Windows.
 
-  /* Add the bias and apply the activation to one channel of sums, and store it. */
-  function finish(row, weights, channel, sums, out, at) {
-    const bias = row.bias === undefined ? 0 : weights[row.bias + channel];
-    const activation = ACTIVATIONS[row.activation];
-    const slope = row.slope === undefined ? row.negative : weights[row.slope + channel];
-    for (let i = 0; i < sums.length; i++) {
-      // What enters an activation is a float32 too.
-      const value = Math.fround(sums[i] + bias);
-      out[at + i] = activation ? activation(value, slope) : value;
-    }
-  }
+/* The output positions of one axis at which a tap falls inside the image: from the first to one past the last. */
+function reach(tap, dilation, stride, pad, size, positions) {
+  const start = tap * dilation - pad;
+  const first = Math.max(0, Math.ceil(-start / stride));
+  const last = Math.min(positions, Math.floor((size - 1 - start) / stride) + 1);
+  return [first, last, start];
+}
 
-  // Windows.
-
-  /* The output positions of one axis at which a tap falls inside the image: from the first to one past the last. */
-  function reach(tap, dilation, stride, pad, size, positions) {
-    const start = tap * dilation - pad;
-    const first = Math.max(0, Math.ceil(-start / stride));
-    const last = Math.min(positions, Math.floor((size - 1 - start) / stride) + 1);
-    return [first, last, start];
-  }
-
-  /* Add to `sums` one channel of the image under one kernel. */
-  function correlate(row, image, from, weights, kernel, sums) {
-    const [, height, width] = row.input;
-    const [, rows, columns] = row.output;
-    for (let i = 0; i < row.window[0]; i++) {
-      const [top, bottom, down] = reach(i, row.dilation[0], row.stride[0], row.pad[0], height, rows);
-      for (let j = 0; j < row.window[1]; j++) {
-        const [left, right, across] = reach(j, row.dilation[1], row.stride[1], row.pad[1], width, columns);
-        const weight = weights[kernel + i * row.window[1] + j];
-        for (let y = top; y < bottom; y++) {
-          const line = from + (y * row.stride[0] + down) * width + across;
-          for (let x = left; x < right; x++) sums[y * columns + x] += weight * image[line + x * row.stride[1]];
-        }
+/* Add to `sums` one channel of the image under one kernel. */
+function correlate(row, image, from, weights, kernel, sums) {
+  const [, height, width] = row.input;
+  const [, rows, columns] = row.output;
+  for (let i = 0; i < row.window[0]; i++) {
+    const [top, bottom, down] = reach(i, row.dilation[0], row.stride[0], row.pad[0], height, rows);
+    for (let j = 0; j < row.window[1]; j++) {
+      const [left, right, across] = reach(j, row.dilation[1], row.stride[1], row.pad[1], width, columns);
+      const weight = weights[kernel + i * row.window[1] + j];
+      for (let y = top; y < bottom; y++) {
+        const line = from + (y * row.stride[0] + down) * width + across;
+        for (let x = left; x < right; x++) sums[y * columns + x] += weight * image[line + x * row.stride[1]];
       }
     }
   }
+}
 
-  /* Each window's maximum or mean; what lies outside the image does not count. */
-  function pool(row, image, out, isMax) {
-    const [channels, height, width] = row.input;
-    const [, rows, columns] = row.output;
-    for (let c = 0; c < channels; c++) {
-      for (let y = 0; y < rows; y++) {
-        const top = y * row.stride[0] - row.pad[0];
-        const [y0, y1] = [Math.max(0, top), Math.min(height, top + row.window[0])];
-        for (let x = 0; x < columns; x++) {
-          const left = x * row.stride[1] - row.pad[1];
-          const [x0, x1] = [Math.max(0, left), Math.min(width, left + row.window[1])];
-          let found = isMax ? -Infinity : 0;
-          for (let v = y0; v < y1; v++) {
-            for (let u = x0; u < x1; u++) {
-              const value = image[(c * height + v) * width + u];
-              found = isMax ? Math.max(found, value) : found + value;
-            }
+/* Each window's maximum or mean; what lies outside the image does not count. */
+function pool(row, image, out, isMax) {
+  const [channels, height, width] = row.input;
+  const [, rows, columns] = row.output;
+  for (let c = 0; c < channels; c++) {
+    for (let y = 0; y < rows; y++) {
+      const top = y * row.stride[0] - row.pad[0];
+      const [y0, y1] = [Math.max(0, top), Math.min(height, top + row.window[0])];
+      for (let x = 0; x < columns; x++) {
+        const left = x * row.stride[1] - row.pad[1];
+        const [x0, x1] = [Math.max(0, left), Math.min(width, left + row.window[1])];
+        let found = isMax ? -Infinity : 0;
+        for (let v = y0; v < y1; v++) {
+          for (let u = x0; u < x1; u++) {
+            const value = image[(c * height + v) * width + u];
+            found = isMax ? Math.max(found, value) : found + value;
           }
-          out[(c * rows + y) * columns + x] = isMax ? found : found / ((y1 - y0) * (x1 - x0));
         }
+        out[(c * rows + y) * columns + x] = isMax ? found : found / ((y1 - y0) * (x1 - x0));
       }
     }
   }
+}
 
-  // Operators: each fills `out` from `image`, the output of the row that it reads.
+// Operators: each fills `out` from `image`, the output of the row that it reads.
 
-  const OPERATORS = {
-    conv(row, image, out, weights) {
-      const [channels, height, width] = row.input;
-      const [filters, rows, columns] = row.output;
-      const taps = row.window[0] * row.window[1];
-      for (let f = 0; f < filters; f++) {
-        const sums = new Float64Array(rows * columns);
-        for (let c = 0; c < channels; c++) {
-          correlate(row, image, c * height * width, weights, row.kernel + (f * channels + c) * taps, sums);
-        }
-        finish(row, weights, f, sums, out, f * sums.length);
+const OPERATORS = {
+  conv(row, image, out, weights) {
+    const [channels, height, width] = row.input;
+    const [filters, rows, columns] = row.output;
+    const taps = row.window[0] * row.window[1];
+    for (let f = 0; f < filters; f++) {
+      const sums = new Float64Array(rows * columns);
+      for (let c = 0; c < channels; c++) {
+        correlate(row, image, c * height * width, weights, row.kernel + (f * channels + c) * taps, sums);
       }
-    },
-    dwconv(row, image, out, weights) {
-      const [channels, height, width] = row.input;
-      const [filters, rows, columns] = row.output;
-      const taps = row.window[0] * row.window[1];
-      for (let f = 0; f < filters; f++) {
-        const sums = new Float64Array(rows * columns);
-        const c = Math.floor((f * channels) / filters);
-        correlate(row, image, c * height * width, weights, row.kernel + f * taps, sums);
-        finish(row, weights, f, sums, out, f * sums.length);
-      }
-    },
-    dense(row, image, out, weights) {
-      const sum = new Float64Array(1);
-      for (let unit = 0; unit < row.output[0]; unit++) {
-        const kernel = row.kernel + unit * image.length;
-        sum[0] = 0;
-        for (let i = 0; i < image.length; i++) sum[0] += weights[kernel + i] * image[i];
-        finish(row, weights, unit, sum, out, unit);
-      }
-    },
-    max(row, image, out) {
-      pool(row, image, out, true);
-    },
-    average(row, image, out) {
-      pool(row, image, out, false);
-    },
-    gap(row, image, out) {
-      const area = row.input[1] * row.input[2];
-      for (let c = 0; c < row.input[0]; c++) {
-        let sum = 0;
-        for (let i = 0; i < area; i++) sum += image[c * area + i];
-        out[c] = sum / area;
-      }
-    },
-    scale(row, image, out, weights) {
-      const area = row.input[1] * row.input[2];
-      for (let i = 0; i < image.length; i++) {
-        const c = Math.floor(i / area);
-        out[i] = weights[row.factor + c] * image[i] + weights[row.shift + c];
-      }
-    },
-    activate(row, image, out, weights) {
-      const area = row.input[1] * row.input[2];
-      for (let c = 0; c < row.input[0]; c++) finish(row, weights, c, image.subarray(c * area, (c + 1) * area), out, c * area);
-    },
-    add(row, image, out, weights, other) {
-      for (let i = 0; i < image.length; i++) out[i] = image[i] + other[i];
-    },
-    drop(row, image, out) {
-      out.set(image);
-    },
-  };
-
-  function softmax(logits) {
-    const highest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-    const powers = Array.from(logits, (value) => Math.exp(value - highest));
-    const total = powers.reduce((a, b) => a + b, 0);
-    return powers.map((value) => value / total);
-  }
-
-  /* Return the pixels as the network takes them: [channel][row][column], scaled. */
-  function scaled(pixels, [height, width, channels], scaling) {
-    const image = new Float32Array(height * width * channels);
-    for (let c = 0; c < channels; c++) {
-      const factor = Math.fround(scaling.factor[c]);
-      const offset = Math.fround(scaling.offset[c]);
-      for (let i = 0; i < height * width; i++) image[c * height * width + i] = pixels[i * channels + c] * factor + offset;
+      finish(row, weights, f, sums, out, f * sums.length);
     }
-    return image;
+  },
+  dwconv(row, image, out, weights) {
+    const [channels, height, width] = row.input;
+    const [filters, rows, columns] = row.output;
+    const taps = row.window[0] * row.window[1];
+    for (let f = 0; f < filters; f++) {
+      const sums = new Float64Array(rows * columns);
+      const c = Math.floor((f * channels) / filters);
+      correlate(row, image, c * height * width, weights, row.kernel + f * taps, sums);
+      finish(row, weights, f, sums, out, f * sums.length);
+    }
+  },
+  dense(row, image, out, weights) {
+    const sum = new Float64Array(1);
+    for (let unit = 0; unit < row.output[0]; unit++) {
+      const kernel = row.kernel + unit * image.length;
+      sum[0] = 0;
+      for (let i = 0; i < image.length; i++) sum[0] += weights[kernel + i] * image[i];
+      finish(row, weights, unit, sum, out, unit);
+    }
+  },
+  max(row, image, out) {
+    pool(row, image, out, true);
+  },
+  average(row, image, out) {
+    pool(row, image, out, false);
+  },
+  gap(row, image, out) {
+    const area = row.input[1] * row.input[2];
+    for (let c = 0; c < row.input[0]; c++) {
+      let sum = 0;
+      for (let i = 0; i < area; i++) sum += image[c * area + i];
+      out[c] = sum / area;
+    }
+  },
+  scale(row, image, out, weights) {
+    const area = row.input[1] * row.input[2];
+    for (let i = 0; i < image.length; i++) {
+      const c = Math.floor(i / area);
+      out[i] = weights[row.factor + c] * image[i] + weights[row.shift + c];
+    }
+  },
+  activate(row, image, out, weights) {
+    const area = row.input[1] * row.input[2];
+    for (let c = 0; c < row.input[0]; c++) finish(row, weights, c, image.subarray(c * area, (c + 1) * area), out, c * area);
+  },
+  add(row, image, out, weights, other) {
+    for (let i = 0; i < image.length; i++) out[i] = image[i] + other[i];
+  },
+  drop(row, image, out) {
+    out.set(image);
+  },
+};
+
+function softmax(logits) {
+  const highest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  const powers = Array.from(logits, (value) => Math.exp(value - highest));
+  const total = powers.reduce((a, b) => a + b, 0);
+  return powers.map((value) => value / total);
+}
+
+/* Return the pixels as the network takes them: [channel][row][column], scaled. */
+function scaled(pixels, [height, width, channels], scaling) {
+  const image = new Float32Array(height * width * channels);
+  for (let c = 0; c < channels; c++) {
+    const factor = Math.fround(scaling.factor[c]);
+    const offset = Math.fround(scaling.offset[c]);
+    for (let i = 0; i < height * width; i++) image[c * height * width + i] = pixels[i * channels + c] * factor + offset;
+  }
+  return image;
+}
+
+export function issunNetwork(network) {
+  const weights = floatsOf(network.data);
+  const size = network.input.reduce((a, b) => a * b, 1);
+  for (const row of network.rows) {
+    if (!OPERATORS[row.op]) throw new Error(`this page has no operator "${row.op}"`);
+    if (row.activation && !ACTIVATIONS[row.activation]) throw new Error(`this page has no activation "${row.activation}"`);
   }
 
-  function issunNetwork(network) {
-    const weights = decodeFloats(network.data);
-    const size = network.input.reduce((a, b) => a * b, 1);
+  function run(pixels) {
+    if (pixels.length !== size) throw new Error(`an image has ${size} values, not ${pixels.length}`);
+    const image = scaled(pixels, network.input, network.scaling);
+    const made = [];
+    const read = (index) => (index < 0 ? image : made[index]);
     for (const row of network.rows) {
-      if (!OPERATORS[row.op]) throw new Error(`this page has no operator "${row.op}"`);
-      if (row.activation && !ACTIVATIONS[row.activation]) throw new Error(`this page has no activation "${row.activation}"`);
+      const out = new Float32Array(row.output[0] * row.output[1] * row.output[2]);
+      OPERATORS[row.op](row, read(row.source), out, weights, row.other === undefined ? null : read(row.other));
+      made.push(out);
     }
-
-    function run(pixels) {
-      if (pixels.length !== size) throw new Error(`an image has ${size} values, not ${pixels.length}`);
-      const image = scaled(pixels, network.input, network.scaling);
-      const made = [];
-      const read = (index) => (index < 0 ? image : made[index]);
-      for (const row of network.rows) {
-        const out = new Float32Array(row.output[0] * row.output[1] * row.output[2]);
-        OPERATORS[row.op](row, read(row.source), out, weights, row.other === undefined ? null : read(row.other));
-        made.push(out);
-      }
-      const logits = made[made.length - 1];
-      return {
-        probabilities: softmax(logits),
-        logits: Array.from(logits),
-        activations: made,
-      };
-    }
-
-    return { input: network.input, classes: network.classes, run };
+    const logits = made[made.length - 1];
+    return {
+      probabilities: softmax(logits),
+      logits: Array.from(logits),
+      activations: made,
+    };
   }
 
-  root.issunNetwork = issunNetwork;
-  if (typeof module !== "undefined" && module.exports) module.exports = { issunNetwork };
-})(typeof globalThis !== "undefined" ? globalThis : this);
+  return { input: network.input, classes: network.classes, run };
+}

@@ -1,33 +1,42 @@
-// The page begins: its content is read, every part draws itself.
-(() => {
-  "use strict";
+// Where the page begins: its content is read, every part draws itself.
 
-  /** Target and budgets that were asked for when the page was made; of several studies, those that all have. */
-  page.askedOf = (content) => {
-    const same = (name) => {
-      const values = new Set(content.studies.map((study) => study[name] ?? null));
-      return values.size === 1 ? [...values][0] : null;
-    };
-    const budgets = Object.fromEntries([["parameters", same("max_params")], ["macs", same("max_macs")]].filter(([, value]) => value !== null));
-    return { target: same("target"), budgets };
-  };
+import { startChart } from "./chart/chart.js";
+import { startLegend } from "./chart/legend.js";
+import { byId } from "./common/element.js";
+import { counted } from "./common/numbers.js";
+import { startDetail } from "./detail/detail.js";
+import { startAnswer } from "./sections/answer.js";
+import { startHeads } from "./sections/heads.js";
+import { startHeatmap } from "./sections/heatmap.js";
+import { startProtocol } from "./sections/protocol.js";
+import { startTable } from "./sections/table.js";
+import { askedOf, takeIn } from "./study/content.js";
+import { change, listen, state } from "./study/state.js";
+import { startLive } from "./live.js";
+import { startTheme } from "./theme.js";
 
-  function told(content) {
-    const data = [...new Set(content.studies.map((study) => study.data))].join(", ");
-    const trials = d3.sum(content.studies.flatMap((study) => study.networks), (network) => network.trials?.length ?? network.validation.n);
-    const networks = d3.sum(content.studies, (study) => study.networks.length);
-    page.byId("about-line").textContent = `${data} · ${page.counted(networks, "network")} · ${page.counted(trials, "trial")}`;
-    page.byId("foot").textContent = `Made with issun ${content.issun}. This page holds all it shows and asks the network for nothing.`;
-    document.title = `${content.title} – issun`;
-  }
+function told(content) {
+  const data = [...new Set(content.studies.map((study) => study.data))].join(", ");
+  const trials = d3.sum(content.studies.flatMap((study) => study.networks), (network) => network.trials?.length ?? network.validation.n);
+  const networks = d3.sum(content.studies, (study) => study.networks.length);
+  byId("about-line").textContent = `${data} · ${counted(networks, "network")} · ${counted(trials, "trial")}`;
+  byId("foot").textContent = `Made with issun ${content.issun}. This page holds all it shows and asks the network for nothing.`;
+  document.title = `${content.title} – issun`;
+}
 
-  const content = page.takeIn(JSON.parse(page.byId("content").textContent));
-  const asked = page.askedOf(content);
-  page.startTheme();
-  page.state.content = content;
-  page.startTable();
-  page.startChart();
-  page.listen(["content"], () => told(page.state.content));
-  page.change({ content, asked, ...asked });
-  page.startLive();
-})();
+const content = takeIn(JSON.parse(byId("content").textContent));
+const asked = askedOf(content);
+state.content = content;
+// They are told of a change in this order: the answer first, for others show what it chooses.
+startAnswer();
+startChart();
+startLegend();
+startDetail();
+startHeatmap();
+startHeads();
+startProtocol();
+startTheme();
+startTable();
+listen(["content"], () => told(state.content));
+change({ content, asked, ...asked });
+startLive();

@@ -1,0 +1,49 @@
+// What Python wrote about studies and networks, and how the page reads it.
+
+import { knobsText } from "../common/numbers.js";
+
+/** Take in a content: number its studies, networks and series (a family within a study). */
+export function takeIn(content) {
+  const seriesByKey = new Map();
+  content.studies.forEach((study, number) => {
+    study.number = number;
+    study.networks.forEach((network, place) => {
+      const key = `${number} ${network.label}`;
+      if (!seriesByKey.has(key)) {
+        seriesByKey.set(key, { key, study, number: seriesByKey.size, label: network.label, family: network.family, networks: [] });
+      }
+      const series = seriesByKey.get(key);
+      series.networks.push(network);
+      Object.assign(network, { study, place, series, key: `${number} ${network.id}` });
+    });
+  });
+  content.series = [...seriesByKey.values()];
+  return content;
+}
+
+/** Target and budgets that were asked for when the page was made; of several studies, those that all have. */
+export function askedOf(content) {
+  const same = (name) => {
+    const values = new Set(content.studies.map((study) => study[name] ?? null));
+    return values.size === 1 ? [...values][0] : null;
+  };
+  const budgets = Object.fromEntries([["parameters", same("max_params")], ["macs", same("max_macs")]].filter(([, value]) => value !== null));
+  return { target: same("target"), budgets };
+}
+
+/** Whether a study watched its test part, as what it repeats once did: then its figures are no validation figures. */
+export const onTest = (study) => Boolean(study.about?.as_published) && study.about.watched === "the test part";
+
+/** What is known of a network beyond its figures; null where the page does not have it. */
+export const detailOf = (network) => (network.detail === null || network.detail === undefined ? null : network.study.details[network.detail]);
+
+export const classesOf = (network) => network.study.about?.classes ?? [];
+
+/** A text about a network, and beside it the seeds that failed. */
+export const withFailed = (text, network) => `${text}${network.failed ? ` (${network.failed})` : ""}`;
+
+/** The name by which people know a network within its study: its family's name, where it has one, and its knobs. */
+export function nameOf(network) {
+  const knobs = knobsText(network.knobs);
+  return network.label === network.family ? network.network : `${network.label}${knobs ? ` ${knobs}` : ""}`;
+}
