@@ -9,11 +9,11 @@ import pytest
 
 from cli_runner import Issun
 from folder_of import draw
-from issun.datasets.depth import range_of
 from issun.datasets.named import load
 from issun.datasets.pictures import read_image
 from issun.errors import DataError, StudyError
 from issun.model import Model
+from issun.provenance import Provenance
 from issun.study import DataFacts, Store, Study
 from issun.study.images import study_images
 from issun.study.sweep import sweep
@@ -162,7 +162,7 @@ def test_a_study_keeps_it_and_finds_its_images_again(tmp_path: Path, monkeypatch
         assert study_images(study).fingerprint == load(data, range=range).fingerprint
         model = study.model()
         model.save(tmp_path / "model.safetensors")
-        assert range_of(Model.load(tmp_path / "model.safetensors").about) == (range or 65535)
+        assert Model.load(tmp_path / "model.safetensors").provenance.range == (range or 65535)
     with pytest.raises(StudyError, match=r"8x8 grey with 4095 as white, these are 8x8 grey with 5000 as white: add --range 4095"):
         Store(tmp_path / "some.sqlite", DataFacts.of(load(folder, range=5000)))
 
@@ -172,7 +172,7 @@ def test_studies_and_models_of_images_of_8_bits_say_nothing(tmp_path: Path, monk
     study = sweep("digits", "dense", epochs=1, seeds=1, threads=1)
     assert study.about["range"] is None
     assert "range" not in study.model().about
-    assert [range_of({"range": text}) for text in ("", "none", "nan", "-1", "1e99", "4095")] == [None] * 5 + [4095]
+    assert [Provenance.read({"range": text}).range for text in ("", "none", "nan", "-1", "1e99", "4095")] == [None] * 5 + [4095]
     assert Study(study.path).about["range"] is None
 
 

@@ -25,6 +25,7 @@ from issun.engine.protocol import Scaling
 from issun.engine.weights import as_tensors, tensors
 from issun.errors import IssunError, ModelError
 from issun.paths import check_file, write_whole
+from issun.provenance import Provenance
 
 #: Version of the format; a file of a higher one is refused.
 FORMAT = 1
@@ -40,7 +41,7 @@ class ModelParts(NamedTuple):
     weights: NDArray[np.float32]
     scaling: Scaling
     classes: tuple[str, ...]
-    about: dict[str, str]
+    provenance: Provenance
     appearance: Appearance | None = None
 
 
@@ -60,7 +61,7 @@ def write_model(path: Path, parts: ModelParts) -> None:
         "issun.input": shape_text(parts.net.input),
         "issun.classes": json.dumps(parts.classes),
         "issun.scaling": json.dumps({"factor": parts.scaling.factor, "offset": parts.scaling.offset}),
-        "issun.about": json.dumps({_as_text(name): _as_text(value) for name, value in parts.about.items()}, sort_keys=True),
+        "issun.about": json.dumps({_as_text(name): _as_text(value) for name, value in parts.provenance.as_dict().items()}, sort_keys=True),
     }
     if parts.appearance is not None:
         metadata["issun.appearance"] = json.dumps(parts.appearance.as_dict())
@@ -130,7 +131,7 @@ def _checked(path: Path) -> ModelParts:
             weights[tensor.slice] = file.get_tensor(name).ravel()
     if not np.isfinite(weights).all():
         raise ValueError("it holds weights that are no finite numbers")
-    return ModelParts(net, weights, scaling, classes, about, appearance)
+    return ModelParts(net, weights, scaling, classes, Provenance.read(about), appearance)
 
 
 def _network(metadata: dict[str, str], classes: int) -> Net:

@@ -19,7 +19,7 @@ from issun.datasets.asked import Asked, Listed, is_folder, listed, named, spelle
 from issun.datasets.content import fitted_content
 from issun.datasets.dataset import Dataset
 from issun.datasets.decode import PictureError
-from issun.datasets.depth import check_range, range_of
+from issun.datasets.depth import check_range
 from issun.datasets.doubt import Doubt, doubt_of
 from issun.datasets.files import test_note
 from issun.datasets.gather import PICTURE_ENDINGS
@@ -246,7 +246,7 @@ def predict(
     if top < 1:
         raise ModelError(f"`top` (={top}) must be how many classes to keep for each image, at least 1")
     check_range(range)
-    white = range_of(loaded.about) if range is None else range
+    white = loaded.provenance.range if range is None else range
     style = _style(loaded) if fit else None
     height, width, channels = loaded.net.input
     shape = (height, width, channels)
@@ -342,7 +342,7 @@ def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: 
     parts, numbers = [images.test_images], images.test_labels
     if images.given_test:
         notes.append(f"{images.name}: asked about its test part.")
-    elif f"({images.fingerprint})" in model.about.get("data", ""):
+    elif model.provenance.data is not None and images.fingerprint == model.provenance.data.fingerprint:
         notes.append(f"{images.name}: the model was trained on it; asked about the part that was set aside as test part.")
     else:
         parts, numbers = [images.images, images.test_images], np.concatenate([images.labels, images.test_labels])
@@ -374,8 +374,8 @@ def _listed(images: _Images, model: Model, notes: list[str]) -> Listed:
     """Return all pictures of one or several paths."""
     several = [images] if isinstance(images, str | os.PathLike) else list(images)  # type: ignore[arg-type]
     found = Listed()
-    trained_on = model.about.get("data", "").rpartition(" (")[0]
-    trained_on = str(Path(trained_on)) if trained_on else ""
+    data = model.provenance.data
+    trained_on = str(Path(data.name)) if data is not None else ""
     for item in several:
         one = listed(Path(os.fspath(item)), model.classes)
         found.pictures += one.pictures

@@ -33,7 +33,7 @@ def read_image(
     shape : tuple of int
         ``(height, width, channels)`` that the network takes: 1 channel is grey, 3 are RGB.
     range : float, optional
-        The number that is white in a file of more than 8 bits; a model keeps that of its training images (`issun.datasets.depth.range_of`).
+        The number that is white in a file of more than 8 bits; a model keeps that of its training images (`Provenance.range`).
         Default: whole numbers up to 255 stay as they are, and in a file of 16 bits with larger ones 65535 is white.
     invert : bool
         Exchange dark and bright.
