@@ -201,15 +201,15 @@ def test_predict_says_what_it_made_of_a_file_in_doubt(tmp_path: Path) -> None:
     draw(tmp_path / "small.tif", numbers(1, 200, "uint16"))
     pixels, note = read_image(tmp_path / "small.tif", shape)
     assert np.array_equal(pixels[..., 0], numbers(1, 200, "uint8"))
-    assert note == "its numbers, up to 200, were read as 0 (black) to 255 (white)"
+    assert str(note) == "its numbers, up to 200, were read as 0 (black) to 255 (white)"
     dark, note = read_image(tmp_path / "small.tif", shape, 65535)
     assert dark.max() == 0
-    assert note == "its numbers, up to 200, were read as 0 (black) to 65,535 (white)"
+    assert str(note) == "its numbers, up to 200, were read as 0 (black) to 65,535 (white)"
     draw(tmp_path / "large.tif", numbers(1, 4095, "int32"))
     with pytest.raises(DataError, match=r"large\.tif cannot be read as a picture: it holds whole numbers up to 4,095"):
         read_image(tmp_path / "large.tif", shape)
     draw(tmp_path / "full.png", numbers(1, 65535, "uint16"))
-    assert read_image(tmp_path / "full.png", shape)[1] is None
+    assert not any(read_image(tmp_path / "full.png", shape)[1])
 
 
 def test_the_cache_knows_the_range(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from issun.arch.notation import parse_network
 from issun.datasets.appearance import Appearance
 from issun.engine.protocol import Scaling
 from issun.engine.weights import as_tensors, tensors
-from issun.errors import IssunError, ModelError
+from issun.errors import IssunError, ModelError, first_line
 from issun.paths import check_file, write_whole
 from issun.provenance import Provenance
 
@@ -93,8 +93,7 @@ def read_model(path: Path) -> ModelParts:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     except (IssunError, SafetensorError, ValueError, RecursionError) as error:
-        problem = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise ModelError(f"{path} is no issun model, or is damaged: {problem}") from None
+        raise ModelError(f"{path} is no issun model, or is damaged: {first_line(error, 300)}") from None
 
 
 def _checked(path: Path) -> ModelParts:

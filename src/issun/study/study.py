@@ -427,7 +427,7 @@ class Study(Views):
         try:
             return parse_network(str(row["network"]), self._facts.input, len(self._facts.classes))
         except IssunError as error:
-            must = f"be a network that this issun can read ({str(error).splitlines()[0]})"
+            must = f"be a network that this issun can read ({error.summary})"
             raise wrong_row(self.path, "networks", {"id": row["network_id"]}, "network", row["network"], must) from None
 
     def plot(self, path: str | Path | None = None, *, target: float | None = None, title: str | None = None) -> Figure:
