@@ -11,6 +11,7 @@ import pytest
 
 from cli_runner import TINY, Issun, write_small_digits
 from issun.model import Model
+from issun.provenance import Provenance
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here")
 
@@ -114,7 +115,7 @@ def test_a_model_that_names_strange_data(trained: Issun, place: str) -> None:
     os.mkfifo("pipe.npz")
     whole = Model.load("net.safetensors")
     about = {**whole.about, "data": f"{place} (0123456789abcdef)"}
-    Model(whole.net, whole.weights, whole.scaling, whole.classes, about).save("strange.safetensors")
+    Model(whole.net, whole.weights, whole.scaling, whole.classes, Provenance.read(about)).save("strange.safetensors")
     done = trained.run("export", "strange.safetensors", "--to", "onnx")
     assert done.code == 0
     assert "no such file or folder" in " ".join(done.err.split())

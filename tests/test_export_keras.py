@@ -21,6 +21,7 @@ from issun.errors import ExportError
 from issun.exporters import export_model
 from issun.exporters.check import noise
 from issun.model import Model
+from issun.provenance import Provenance
 from strategies import OPERATORS, nets
 
 if not any(importlib.util.find_spec(name) for name in ("tensorflow", "torch", "jax")):
@@ -67,7 +68,7 @@ def test_logits(tmp_path: Path) -> None:
 def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
     net = parse_network("conv 3 norm, pool, dense", (6, 5, 1), len(WILD_NAMES))
     plain = model_of(net)
-    model = Model(net, plain.weights, plain.scaling, WILD_NAMES, {"validation accuracy": "0.93"})
+    model = Model(net, plain.weights, plain.scaling, WILD_NAMES, Provenance.read({"validation accuracy": "0.93"}))
     first, second = (export_model(model, tmp_path / name, "keras").files[0] for name in ("a", "b"))
     with zipfile.ZipFile(first) as archive:
         said = json.loads(archive.read("metadata.json"))["issun"]

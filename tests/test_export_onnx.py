@@ -16,6 +16,7 @@ from issun.errors import ModelError
 from issun.exporters import export_model
 from issun.exporters.check import noise
 from issun.model import Model
+from issun.provenance import Provenance
 from strategies import OPERATORS, nets
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed here")
@@ -62,7 +63,7 @@ def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
     net = parse_network("conv 3 norm, pool, dense", (6, 5, 1), len(WILD_NAMES))
     about = {"data": "digits (0123456789abcdef)", "validation accuracy": "0.9312", "seed": "3", "recipe": "{}"}
     plain = model_of(net)
-    path = export_model(Model(net, plain.weights, plain.scaling, WILD_NAMES, about), tmp_path / "net").files[0]
+    path = export_model(Model(net, plain.weights, plain.scaling, WILD_NAMES, Provenance.read(about)), tmp_path / "net").files[0]
     said = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert tuple(json.loads(said.pop("classes"))) == WILD_NAMES
     assert said == {

@@ -15,6 +15,7 @@ from issun.arch.notation import parse_network
 from issun.exporters import export_model
 from issun.exporters.check import noise
 from issun.model import Model
+from issun.provenance import Provenance
 from strategies import OPERATORS, nets
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed here")
@@ -63,7 +64,7 @@ def test_wild_names_stay_what_they_are(tmp_path: Path) -> None:
     net = parse_network("dense", (2, 2, 1), len(WILD_NAMES))
     plain = model_of(net)
     about = {"data": '"""\nimport os\n"""', "seed": "\\"}
-    model = Model(net, plain.weights, plain.scaling, WILD_NAMES, about)
+    model = Model(net, plain.weights, plain.scaling, WILD_NAMES, Provenance.read(about))
     _, source = export_model(model, tmp_path / '"""\nimport os  # ', "torch").files
     made = runpy.run_path(str(source))
     assert made["CLASSES"] == WILD_NAMES

@@ -19,6 +19,7 @@ from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import initialised, tensors
 from issun.errors import ModelError, StudyError
 from issun.model import Model
+from issun.provenance import Provenance
 from issun.recipe import Recipe
 from issun.study import Study
 from issun.study.machine import machine
@@ -39,7 +40,7 @@ def normed_model(net: Net, seed: int) -> Model:
         elif tensor.role != "kernel":
             weights[tensor.slice] = generator.normal(0, 0.5, tensor.size)
     scaling = Scaling((1 / 255,) * net.input[2], (-0.5,) * net.input[2])
-    return Model(net, weights, scaling, tuple(str(number) for number in range(net.classes)), {"seed": str(seed)})
+    return Model(net, weights, scaling, tuple(str(number) for number in range(net.classes)), Provenance(seed=seed))
 
 
 def logits(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:

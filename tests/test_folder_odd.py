@@ -18,6 +18,7 @@ from folder_of import draw, draw_classes, pixels
 from issun.datasets import cache
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import load
+from issun.datasets.skipped import Reason, Skipped
 from issun.errors import DataError
 
 
@@ -198,7 +199,8 @@ def test_no_permission(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "c").rename(root / "d")
     dataset = load(root)
     assert dataset.classes == ("a", "b", "d")
-    assert dataset.skipped == (("a/c", "cannot be read: Permission denied", True),)
+    assert dataset.skipped == (Skipped("a/c", Reason.CLOSED, True, "Permission denied"),)
+    assert dataset.skipped[0].reason == "cannot be read: Permission denied"
     refused = "pictures"
     with pytest.raises(DataError, match=r"pictures cannot be read: Permission denied"):
         load(root)

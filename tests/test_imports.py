@@ -24,6 +24,7 @@ ROOMS = (
         "recipe",
         "_native",
         "engine",
+        "provenance",
         "model_file",
         "model",
         "training",

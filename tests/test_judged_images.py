@@ -24,6 +24,7 @@ from issun.datasets.dataset import Dataset, Split, StoredSplit
 from issun.datasets.split import validation_mark
 from issun.errors import DataError, StudyError
 from issun.model import Model
+from issun.provenance import Provenance
 from issun.study import Study
 from issun.webpage import content
 from small_study import digits, run_small, small_plan
@@ -169,7 +170,7 @@ def test_a_model_of_a_study_tells_its_validation_images(issun_: Issun) -> None:
     part = of_study(Study("s.sqlite"), NETWORK, None, "few.npz", None)
     assert (part.images == load("few.npz").images[sorted(stored)]).all()
     silent = {name: fact for name, fact in model.about.items() if name != "validation images"}
-    assert len(of_model(dataclasses.replace(model, about=silent), "few.npz", None, None).images) == 20
+    assert len(of_model(dataclasses.replace(model, provenance=Provenance.read(silent)), "few.npz", None, None).images) == 20
 
 
 @pytest.mark.parametrize("indices", [(), (5, 3), (3, 3), (-1, 3), (3, 240), tuple(range(240))])

@@ -24,6 +24,7 @@ from issun.engine.weights import as_tensors, initialised
 from issun.errors import ModelError
 from issun.model import Model
 from issun.model_file import read_model
+from issun.provenance import Provenance
 from strategies import OPERATORS, nets
 
 NET = parse_network("conv 3, pool, dense", (6, 5, 1), 3)
@@ -39,7 +40,7 @@ METADATA = {
 
 
 def model(**about: str) -> Model:
-    return Model(NET, WEIGHTS, Scaling((1 / 50,), (-1.0,)), ("ant", "bee", "cat"), about)
+    return Model(NET, WEIGHTS, Scaling((1 / 50,), (-1.0,)), ("ant", "bee", "cat"), Provenance.read(about))
 
 
 @settings(max_examples=40)
@@ -51,7 +52,7 @@ def test_what_was_saved_comes_back(
     numbers = st.floats(-1000, 1000)
     factor, offset = (tuple(data.draw(st.lists(numbers, min_size=net.input[2], max_size=net.input[2]))) for _ in range(2))
     path = tmp_path_factory.mktemp("models") / "some.safetensors"
-    given = Model(net, initialised(net, "he", seed), Scaling(factor, offset), tuple(classes), about)
+    given = Model(net, initialised(net, "he", seed), Scaling(factor, offset), tuple(classes), Provenance.read(about))
     given.save(path)
     back, kept = Model.load(path), given.folded()
     assert (back.net, back.scaling, back.classes, back.about) == (kept.net, kept.scaling, kept.classes, kept.about)

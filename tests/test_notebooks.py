@@ -11,6 +11,7 @@ from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling
 from issun.markup import LONGEST, table, text
 from issun.model import Model
+from issun.provenance import Provenance
 from issun.study import Study
 from small_study import run_small, small_plan
 
@@ -28,7 +29,8 @@ def test_a_network_shows_its_layers() -> None:
 
 def test_a_model_shows_classes_and_facts_as_text() -> None:
     net = parse_network("dense", (2, 2, 1), 2)
-    shown = Model(net, np.zeros(net.stored, np.float32), Scaling((1.0,), (0.0,)), (NASTY, "n" * 200), {"data": NASTY})._repr_html_()
+    provenance = Provenance.read({"data": NASTY})
+    shown = Model(net, np.zeros(net.stored, np.float32), Scaling((1.0,), (0.0,)), (NASTY, "n" * 200), provenance)._repr_html_()
     assert "<script>" not in shown
     assert shown.count("&lt;script&gt;alert") == 2
     assert "10 parameters" in shown

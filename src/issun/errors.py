@@ -29,6 +29,17 @@ from __future__ import annotations
 class IssunError(Exception):
     """Base of all errors that issun raises on purpose."""
 
+    @property
+    def summary(self) -> str:
+        """The message in one sentence, without the text that it may show below."""
+        return str(self)
+
+
+def first_line(error: BaseException, most: int = 200) -> str:
+    """Return the first line of what an exception of another library says, at most `most` characters; its type where it says nothing."""
+    lines = str(error).splitlines()
+    return lines[0][:most] if lines else type(error).__name__
+
 
 class NotationError(IssunError):
     """The text of a network or family cannot be read.
@@ -57,17 +68,44 @@ class NotationError(IssunError):
         caret = "^" * max(1, min(length, end - position))
         super().__init__(f"{problem}\n  {before}{line[start:end]}{after}\n  {' ' * (position - start + len(before))}{caret}")
 
+    @property
+    def summary(self) -> str:
+        """The problem, without the text and the caret."""
+        return self.problem
+
 
 class NetworkError(IssunError):
     """The text can be read, but no such network can be: a shape, a classifier or a size does not fit."""
 
 
 class KnobError(IssunError):
-    """A knob has no values, values have no knob, or a value is not a positive whole number."""
+    """A knob has no values, values have no knob, or a value is not a positive whole number.
+
+    Parameters
+    ----------
+    message : str
+    argument : str
+        The argument that is wrong, ``n=1,2,4``; empty where a knob has no values.
+    """
+
+    def __init__(self, message: str, argument: str = "") -> None:
+        self.argument = argument
+        super().__init__(message)
 
 
 class RecipeError(IssunError):
-    """A training setting is outside its range."""
+    """A training setting is outside its range.
+
+    Parameters
+    ----------
+    message : str
+    setting : str
+        The setting of `Recipe` that is wrong; empty where it is none of them.
+    """
+
+    def __init__(self, message: str, setting: str = "") -> None:
+        self.setting = setting
+        super().__init__(message)
 
 
 class DataError(IssunError):
@@ -83,7 +121,18 @@ class ModelError(IssunError):
 
 
 class HeadError(IssunError):
-    """Nothing can be learnt from features, or a head cannot be what is asked of it."""
+    """Nothing can be learnt from features, or a head cannot be what is asked of it.
+
+    Parameters
+    ----------
+    message : str
+    setting : str
+        The head's setting that is wrong; empty where it is none of them.
+    """
+
+    def __init__(self, message: str, setting: str = "") -> None:
+        self.setting = setting
+        super().__init__(message)
 
 
 class StudyError(IssunError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from issun.engine.protocol import Scaling
 from issun.errors import ModelError
 from issun.markup import block, paragraph, table, text
 from issun.model_file import ModelParts, read_model, write_model
+from issun.provenance import Provenance
 from issun.recipe import Recipe
 
 #: Class names listed in a notebook.
@@ -87,8 +88,8 @@ class Model:
         How uint8 values become the network's input, per channel.
     classes : tuple of str
         Class names, one for each logit.
-    about : dict of str to str
-        Facts about its making, such as recipe, data and seed.
+    provenance : Provenance
+        Where it comes from: its data, seed, recipe.
     appearance : Appearance, optional
         What its training images look like, so that `issun.predict` can tell images that are unlike them.
 
@@ -102,7 +103,7 @@ class Model:
     weights: NDArray[np.float32]
     scaling: Scaling
     classes: tuple[str, ...]
-    about: dict[str, str] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
     appearance: Appearance | None = None
 
     def __post_init__(self) -> None:
@@ -117,6 +118,11 @@ class Model:
             raise ModelError(f"`classes` must be {self.net.classes} different names, one for each logit, not {self.classes}")
         if not len(self.scaling.factor) == len(self.scaling.offset) == self.net.input[2]:
             raise ModelError(f"`scaling` must have a factor and an offset for each of the {self.net.input[2]} channels, not {self.scaling}")
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What the model's file says of its making: `provenance` as texts by name."""
+        return self.provenance.as_dict()
 
     def logits(self, images: NDArray[np.uint8], threads: int | None = None) -> NDArray[np.float32]:
         """Return the network's outputs before softmax.
@@ -185,12 +191,12 @@ class Model:
     def folded(self) -> Model:
         """Return the model that inference needs: the same answers, with every `norm` folded into the layer before it.
 
-        ``about["trained_as"]`` then says which network was trained. Without `norm` it is this model.
+        ``provenance.trained_as`` then says which network was trained. Without `norm` it is this model.
         """
         if self.net.stored == self.net.parameters:
             return self
         net, weights = fold(self.net, self.weights)
-        return Model(net, weights, self.scaling, self.classes, {**self.about, "trained_as": str(self.net)}, self.appearance)
+        return Model(net, weights, self.scaling, self.classes, replace(self.provenance, trained_as=str(self.net)), self.appearance)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model, `folded`, to a safetensors file, whole or not at all; equal models give equal bytes.
@@ -201,7 +207,7 @@ class Model:
             Where the file cannot be written.
         """
         model = self.folded()
-        write_model(Path(path), ModelParts(model.net, model.weights, model.scaling, model.classes, model.about, model.appearance))
+        write_model(Path(path), ModelParts(model.net, model.weights, model.scaling, model.classes, model.provenance, model.appearance))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:

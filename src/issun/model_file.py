@@ -23,8 +23,9 @@ from issun.arch.notation import parse_network
 from issun.datasets.appearance import Appearance
 from issun.engine.protocol import Scaling
 from issun.engine.weights import as_tensors, tensors
-from issun.errors import IssunError, ModelError
+from issun.errors import IssunError, ModelError, first_line
 from issun.paths import check_file, write_whole
+from issun.provenance import Provenance
 
 #: Version of the format; a file of a higher one is refused.
 FORMAT = 1
@@ -40,7 +41,7 @@ class ModelParts(NamedTuple):
     weights: NDArray[np.float32]
     scaling: Scaling
     classes: tuple[str, ...]
-    about: dict[str, str]
+    provenance: Provenance
     appearance: Appearance | None = None
 
 
@@ -60,7 +61,7 @@ def write_model(path: Path, parts: ModelParts) -> None:
         "issun.input": shape_text(parts.net.input),
         "issun.classes": json.dumps(parts.classes),
         "issun.scaling": json.dumps({"factor": parts.scaling.factor, "offset": parts.scaling.offset}),
-        "issun.about": json.dumps({_as_text(name): _as_text(value) for name, value in parts.about.items()}, sort_keys=True),
+        "issun.about": json.dumps({_as_text(name): _as_text(value) for name, value in parts.provenance.as_dict().items()}, sort_keys=True),
     }
     if parts.appearance is not None:
         metadata["issun.appearance"] = json.dumps(parts.appearance.as_dict())
@@ -92,8 +93,7 @@ def read_model(path: Path) -> ModelParts:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     except (IssunError, SafetensorError, ValueError, RecursionError) as error:
-        problem = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise ModelError(f"{path} is no issun model, or is damaged: {problem}") from None
+        raise ModelError(f"{path} is no issun model, or is damaged: {first_line(error, 300)}") from None
 
 
 def _checked(path: Path) -> ModelParts:
@@ -130,7 +130,7 @@ def _checked(path: Path) -> ModelParts:
             weights[tensor.slice] = file.get_tensor(name).ravel()
     if not np.isfinite(weights).all():
         raise ValueError("it holds weights that are no finite numbers")
-    return ModelParts(net, weights, scaling, classes, about, appearance)
+    return ModelParts(net, weights, scaling, classes, Provenance.read(about), appearance)
 
 
 def _network(metadata: dict[str, str], classes: int) -> Net:

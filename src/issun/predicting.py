@@ -18,14 +18,14 @@ from issun.datasets.appearance import Style, figures
 from issun.datasets.asked import Asked, Listed, is_folder, listed, named, spelled
 from issun.datasets.content import fitted_content
 from issun.datasets.dataset import Dataset
-from issun.datasets.decode import PictureError
-from issun.datasets.depth import check_range, range_of
+from issun.datasets.depth import check_range
 from issun.datasets.doubt import Doubt, doubt_of
 from issun.datasets.files import test_note
 from issun.datasets.gather import PICTURE_ENDINGS
 from issun.datasets.idx import is_idx_folder
 from issun.datasets.named import NAMES, load_as
-from issun.datasets.pictures import inverted, read_images
+from issun.datasets.pictures import MADE_WHITE, NOTHING_TO_FIT, Changes, inverted, read_images
+from issun.datasets.skipped import PictureError
 from issun.datasets.tree import PARTS
 from issun.errors import DataError, ModelError
 from issun.model import Model, as_batch
@@ -246,13 +246,13 @@ def predict(
     if top < 1:
         raise ModelError(f"`top` (={top}) must be how many classes to keep for each image, at least 1")
     check_range(range)
-    white = range_of(loaded.about) if range is None else range
+    white = loaded.provenance.range if range is None else range
     style = _style(loaded) if fit else None
     height, width, channels = loaded.net.input
     shape = (height, width, channels)
     notes: list[str] = []
     problems: list[Problem] = []
-    remarks: list[tuple[str, str]] = []  # image and what had to be done to it
+    remarks: list[tuple[str, Changes]] = []  # image and what had to be done to it
     progress = on_progress or (lambda done, total: None)
     if labels is not None and not isinstance(images, np.ndarray):
         raise DataError("`labels` is for images that are an array; folders, tables and data sets bring theirs")
@@ -342,7 +342,7 @@ def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: 
     parts, numbers = [images.test_images], images.test_labels
     if images.given_test:
         notes.append(f"{images.name}: asked about its test part.")
-    elif f"({images.fingerprint})" in model.about.get("data", ""):
+    elif model.provenance.data is not None and images.fingerprint == model.provenance.data.fingerprint:
         notes.append(f"{images.name}: the model was trained on it; asked about the part that was set aside as test part.")
     else:
         parts, numbers = [images.images, images.test_images], np.concatenate([images.labels, images.test_labels])
@@ -350,7 +350,7 @@ def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: 
 
 
 def _of_arrays(
-    arrays: _Arrays, shape: tuple[int, int, int], invert: bool, style: Style | None, remarks: list[tuple[str, str]]
+    arrays: _Arrays, shape: tuple[int, int, int], invert: bool, style: Style | None, remarks: list[tuple[str, Changes]]
 ) -> Iterator[_Batch]:
     place = 0
     for part in arrays.parts:
@@ -363,7 +363,7 @@ def _of_arrays(
                 for index, image in enumerate(pixels):
                     content = fitted_content(image[..., 0], style, shape[0], shape[1])
                     if content is None:
-                        remarks.append((names[index], "nothing stands out of its ground, so there was nothing to fit"))
+                        remarks.append((names[index], Changes(bare=True)))
                     else:
                         changed[index] = content[..., None]
             yield _Batch(names, changed, arrays.labels[place : place + len(pixels)])
@@ -374,8 +374,8 @@ def _listed(images: _Images, model: Model, notes: list[str]) -> Listed:
     """Return all pictures of one or several paths."""
     several = [images] if isinstance(images, str | os.PathLike) else list(images)  # type: ignore[arg-type]
     found = Listed()
-    trained_on = model.about.get("data", "").rpartition(" (")[0]
-    trained_on = str(Path(trained_on)) if trained_on else ""
+    data = model.provenance.data
+    trained_on = str(Path(data.name)) if data is not None else ""
     for item in several:
         one = listed(Path(os.fspath(item)), model.classes)
         found.pictures += one.pictures
@@ -403,7 +403,7 @@ def _of_files(
     invert: bool,
     style: Style | None,
     problems: list[Problem],
-    remarks: list[tuple[str, str]],
+    remarks: list[tuple[str, Changes]],
     notes: list[str],
     progress: Callable[[int, int], None],
 ) -> Iterator[_Batch]:
@@ -420,9 +420,9 @@ def _of_files(
                 else:
                     no_pictures.append(picture.name)
                 continue
-            image, note = result
-            if note:
-                remarks.append((picture.name, note))
+            image, changes = result
+            if any(changes):
+                remarks.append((picture.name, changes))
             batch.names.append(picture.name)
             batch.labels.append(picture.label)
             pixels.append(image)
@@ -434,17 +434,20 @@ def _of_files(
         notes.append(f"{no_pictures[0]}{others} no picture{'s' if len(no_pictures) > 1 else ''}; not asked about.")
 
 
-def _summary(remarks: list[tuple[str, str]], shape: tuple[int, int, int]) -> list[str]:
+def _summary(remarks: list[tuple[str, Changes]], shape: tuple[int, int, int]) -> list[str]:
     """Return what had to be done to single images: one by one, or by kind where they are many."""
     if len(remarks) <= _NOTES:
         return [f"{name}: {note}" for name, note in remarks]
-    kinds = Counter(note for _, note in remarks)
+    kinds = Counter(changes for _, changes in remarks)
     if len(kinds) <= _NOTES:
-        return [f"{count:,} {'image' if count == 1 else 'images'}: {note}" for note, count in kinds.most_common()]
-    resized = sum(count for note, count in kinds.items() if "resized" in note)
-    cropped = sum(count for note, count in kinds.items() if "cropped" in note)
+        return [f"{count:,} {'image' if count == 1 else 'images'}: {changes}" for changes, count in kinds.most_common()]
+    done = [changes for _, changes in remarks]
+    resized, cropped = sum(changes.resized is not None for changes in done), sum(changes.cropped for changes in done)
     found = [f"{resized:,} images of several sizes were resized to {shape[0]}x{shape[1]}, {cropped:,} of them cropped to their middle."]
-    for part in ("transparent parts were made white", "nothing stands out of its ground, so there was nothing to fit"):
-        if count := sum(count for note, count in kinds.items() if part in note):
-            found.append(f"{count:,} {'image' if count == 1 else 'images'}: {part}")
+    for words, count in (
+        (MADE_WHITE, sum(changes.transparent for changes in done)),
+        (NOTHING_TO_FIT, sum(changes.bare for changes in done)),
+    ):
+        if count:
+            found.append(f"{count:,} {'image' if count == 1 else 'images'}: {words}")
     return found

@@ -71,6 +71,21 @@ FIRST_SETTINGS = (
 )
 
 
+class _RuleError(ValueError):
+    """What pydantic is told where settings do not fit each other."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        self.setting = setting
+        super().__init__(f"`{setting}` {problem}")
+
+
+def _augmentation(value: object) -> Augmentation:
+    try:
+        return Augmentation.of(value)
+    except RecipeError as error:
+        raise RecipeError(str(error), "augment") from None
+
+
 class Recipe(BaseModel):
     """How to train a network.
 
@@ -158,7 +173,7 @@ class Recipe(BaseModel):
     average: float = Field(0.0, ge=0, lt=1)
     patience: int | None = Field(None, ge=1)
     keep: Literal["last", "best"] = "last"
-    augment: Annotated[Augmentation, PlainValidator(Augmentation.of), PlainSerializer(str, return_type=str)] | None = None
+    augment: Annotated[Augmentation, PlainValidator(_augmentation), PlainSerializer(str, return_type=str)] | None = None
 
     def __init__(self, **settings: Any) -> None:
         try:
@@ -169,26 +184,26 @@ class Recipe(BaseModel):
             name = str(first["loc"][0]) if first["loc"] else "recipe"
             if first["type"] == "extra_forbidden":
                 known = ", ".join(type(self).model_fields)
-                raise RecipeError(f"`{name}` is no setting of a recipe; the settings are {known}") from None
-            if first["type"] == "value_error":
-                raise RecipeError(str(first["ctx"]["error"])) from None
+                raise RecipeError(f"`{name}` is no setting of a recipe; the settings are {known}", name) from None
+            if first["type"] == "value_error" and isinstance(rule := first["ctx"]["error"], _RuleError):
+                raise RecipeError(str(rule), rule.setting) from None
             if name == "class_weights":
                 raise RecipeError(
-                    f"`class_weights` (={settings[name]!r}): must be `balanced` or one number of at least 0 a class"
+                    f"`class_weights` (={settings[name]!r}): must be `balanced` or one number of at least 0 a class", name
                 ) from None
             message = first["msg"][0].lower() + first["msg"][1:]
-            raise RecipeError(f"`{name}` (={first['input']!r}): {message}") from None
+            raise RecipeError(f"`{name}` (={first['input']!r}): {message}", name) from None
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
         if list(self.drop_at) != sorted(set(self.drop_at)):
-            raise ValueError(f"`drop_at` (={self.drop_at!r}): must be fractions in ascending order, each once")
+            raise _RuleError("drop_at", f"(={self.drop_at!r}): must be fractions in ascending order, each once")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
-            raise ValueError(
-                f"`nesterov` (=True): needs sgd with a momentum above 0, not {self.optimizer} with {self.momentum:g}; leave it out"
+            raise _RuleError(
+                "nesterov", f"(=True): needs sgd with a momentum above 0, not {self.optimizer} with {self.momentum:g}; leave it out"
             )
         if isinstance(self.class_weights, tuple) and not any(self.class_weights):
-            raise ValueError(f"`class_weights` (={self.class_weights!r}): at least one must be above 0")
+            raise _RuleError("class_weights", f"(={self.class_weights!r}): at least one must be above 0")
         return self
 
     @classmethod

@@ -16,15 +16,14 @@ from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.datasets.dataset import Dataset, Split
-from issun.datasets.depth import range_fact
 from issun.datasets.named import loaded
-from issun.datasets.split import validation_mark
 from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, fit, handed_over, make_engine, scaling_for, threads_available
 from issun.engine.fitting import best_of, loss_and_accuracy
 from issun.engine.protocol import SLOTS, CancelFlag, check_average
 from issun.engine.weights import penalty
 from issun.errors import ModelError, NetworkError
 from issun.model import Model
+from issun.provenance import KeptEpoch, Provenance
 from issun.recipe import Recipe
 
 
@@ -92,19 +91,17 @@ class Outcome:
                 f"training diverged in epoch {len(self.history)}, so there is no model of it: train again with a smaller `learning_rate` "
                 f"(now {self.recipe.learning_rate:g})"
             )
-        about = {
-            "data": f"{dataset.name} ({dataset.fingerprint})",
-            "seed": str(self.seed),
-            "validation": str(self.split),
-            "split": self.split.id,
-            "validation images": validation_mark(dataset.parts(self.split)[1]),
-            "validation accuracy": f"{self.validation_accuracy:.4f}",
-            "epoch": f"{self.kept} of {len(self.history)}",
-            "recipe": self.recipe.model_dump_json(),
-            "issun": _version(),
-            **range_fact(dataset.range),
-        }
-        return Model(self.net, self.weights, self.scaling, dataset.classes, about, dataset.appearance)
+        provenance = Provenance.of_data(
+            dataset,
+            self.split,
+            seed=self.seed,
+            validation=str(self.split),
+            validation_accuracy=self.validation_accuracy,
+            epoch=KeptEpoch(self.kept, len(self.history)),
+            recipe=self.recipe.model_dump_json(),
+            issun=_version(),
+        )
+        return Model(self.net, self.weights, self.scaling, dataset.classes, provenance, dataset.appearance)
 
 
 def _version() -> str:

@@ -302,12 +302,16 @@ def bind_arguments(arguments: Sequence[str], zipped: bool = False) -> list[Bound
             families.append(parse(argument))
             bound.append({})
             continue
-        given = KnobValues.parse(argument)
+        try:
+            given = KnobValues.parse(argument)
+        except KnobError as error:
+            raise KnobError(str(error), argument) from None
         having = [index for index, family in enumerate(families) if given.name in family.knobs]
         waiting = [index for index in having if given.name not in bound[index]]
         if not waiting:
             reason = "every family before them has values for it already" if having else "no family before them has such a knob"
-            raise KnobError(f"the values `{argument[:60]}` find no knob: {reason}; values stand after the families that they are for")
+            message = f"the values `{argument[:60]}` find no knob: {reason}; values stand after the families that they are for"
+            raise KnobError(message, argument)
         for index in waiting:
             bound[index][given.name] = given.values
     result = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 
 from issun.datasets.class_names import same_names
 from issun.datasets.dataset import Dataset, Split
-from issun.datasets.depth import range_of
 from issun.datasets.named import NAMES, load_as
 from issun.datasets.published import matching
 from issun.datasets.split import validation_mark
@@ -80,23 +78,21 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
     ExportError
         Where its classes are not those of the model.
     """
-    known = _data_of(model)
+    known = model.provenance.data
     if data is None and known is None:
         raise DataError("the model does not say which data it was trained on")
-    place = data if data is not None else known[0] if known else ""
+    place = data if data is not None else known.name if known else ""
     if data is None and not (place in NAMES or _is_there(place)):  # a model's file may say anything
         raise DataError(f"the model says that its data is {place!r:.200}, and there is no such file or folder")
     height, width, channels = model.net.input  # images come in the size and kind that the model knows
-    dataset = load_as(place, data_dir, (height, width, channels), range_of(model.about), groups=groups)
+    dataset = load_as(place, data_dir, (height, width, channels), model.provenance.range, groups=groups)
     remarks = []
     try:
-        dataset = matching(dataset, known[1] if known else dataset.fingerprint)
+        dataset = matching(dataset, known.fingerprint if known else dataset.fingerprint)
     except DataError:
         if data is None:
             raise
-        remarks.append(
-            f"{dataset.name} is not what the model was trained on ({model.about['data']}); it is checked on these images instead"
-        )
+        remarks.append(f"{dataset.name} is not what the model was trained on ({known}); it is checked on these images instead")
     if not same_names(dataset.classes, model.classes):
         raise ExportError(f"the classes of {dataset.name} are not those of the model: the model knows {', '.join(model.classes[:10])}")
     split = (None if remarks else _split_of(model, dataset)) or Split()
@@ -112,29 +108,24 @@ def trained_with(model: Model, dataset: Dataset) -> tuple[Dataset, Split | None]
     DataError
         Where the model's split does not choose the images, of this data, that the model was validated on.
     """
-    known = _data_of(model)
+    known = model.provenance.data
     if known is None:
         return None
     try:
-        dataset = matching(dataset, known[1])
+        dataset = matching(dataset, known.fingerprint)
     except DataError:
         return None
     return dataset, _split_of(model, dataset)
 
 
-def _data_of(model: Model) -> tuple[str, str] | None:
-    """Return name and fingerprint of the data that a model says it was trained on."""
-    known = re.fullmatch(r"(.*) \(([0-9a-f]{16})\)", model.about.get("data", ""), re.DOTALL)
-    return (known[1], known[2]) if known else None
-
-
 def _split_of(model: Model, dataset: Dataset) -> Split | None:
     """Return a model's split of the data that it was trained on; None where the model does not say."""
-    if "split" not in model.about:
+    provenance = model.provenance
+    if not provenance.split:
         return None
-    split = Split.named(model.about["split"])
-    found, stored = validation_mark(dataset.parts(split)[1]), model.about.get("validation images")
-    if stored is not None and found != stored:
+    split = Split.named(provenance.split)
+    found, stored = validation_mark(dataset.parts(split)[1]), provenance.validation_images
+    if stored and found != stored:
         raise DataError(
             f"the split {split.id!r} of {dataset.name} chooses other validation images here ({found}) than those that the model was "
             f"validated on ({stored:.60}): it would be judged on images that it was trained on; take the study that it comes from instead"

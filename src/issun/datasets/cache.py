@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.datasets.dataset import Dataset, Skipped
+from issun.datasets.dataset import Dataset
 from issun.datasets.download import cache_folder
+from issun.datasets.skipped import Reason, Skipped
 from issun.errors import DataError
 
 #: How many archives are kept for one folder (other sizes, earlier contents): the newest.
@@ -57,7 +58,7 @@ def read_dataset(path: Path, name: str, source: str) -> Dataset | None:
             notes=tuple(facts["notes"]),
             files=tuple(facts["files"]),
             test_files=tuple(facts["test_files"]),
-            skipped=tuple(Skipped(*entry) for entry in facts["skipped"]),
+            skipped=tuple(Skipped(path, Reason[why], *others) for path, why, *others in facts["skipped"]),
             sizes=tuple((str(size), int(count)) for size, count in facts["sizes"]),
             modes=tuple((str(mode), int(count)) for mode, count in facts["modes"]),
             given_validation=int(facts["given_validation"]),
@@ -71,7 +72,9 @@ def read_dataset(path: Path, name: str, source: str) -> Dataset | None:
 def write_dataset(path: Path, dataset: Dataset) -> str | None:
     """Keep a data set in an archive; return why it could not be kept, else None."""
     arrays = {key: getattr(dataset, key) for key in _ARRAYS}
-    return _write(path, arrays, {key: getattr(dataset, key) for key in _FACTS})
+    facts = {key: getattr(dataset, key) for key in _FACTS}
+    facts["skipped"] = [(entry.path, entry.why.name, *entry[2:]) for entry in dataset.skipped]
+    return _write(path, arrays, facts)
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
@@ -102,7 +105,7 @@ def _write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, A
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
-            archive.writestr("facts.json", json.dumps(facts))
+            archive.writestr(zipfile.ZipInfo("facts.json"), json.dumps(facts))  # without the time: equal data sets give equal bytes
         os.replace(unfinished, path)  # noqa: PTH105
         unfinished = None
     except OSError as error:

@@ -89,7 +89,7 @@ class Contents:
             "deviation": self.deviation,
             "sizes": [{"size": size, "files": count} for size, count in dataset.sizes],
             "modes": [{"mode": mode, "files": count} for mode, count in dataset.modes],
-            "skipped": [entry._asdict() for entry in dataset.skipped],
+            "skipped": [entry.as_dict() for entry in dataset.skipped],
             "duplicates": {
                 "leaked_test_images": found.leaked,
                 "leaked_validation_images": found.leaked_validation,

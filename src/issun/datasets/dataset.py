@@ -7,26 +7,18 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.appearance import Appearance
+from issun.datasets.skipped import Skipped
 from issun.datasets.split import Split as Split
 from issun.datasets.split import StoredSplit as StoredSplit
 from issun.errors import DataError
 
 #: Predicted classes are stored in 16 bits.
 MAXIMUM_CLASSES = 65_536
-
-
-class Skipped(NamedTuple):
-    """A file that a data set leaves out: its path, a reason that continues the sentence, and whether it should have been an image."""
-
-    path: str
-    reason: str
-    unreadable: bool
 
 
 @dataclass(frozen=True, eq=False)

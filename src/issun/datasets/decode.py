@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from issun.datasets.depth import FLOATS, NOMINAL, SIXTEEN, WHOLE, Deep, figure, own_white, scaled
-from issun.errors import DataError
+from issun.datasets.skipped import PictureError, Reason
 from issun.paths import OTHER
 
 #: What a picture may be; formats that start other programs (EPS) are not among them.
@@ -41,20 +41,6 @@ _LIBTIFF = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF", "I;16S":
 
 # What Pillow has to say of a damaged file is in its error; without a handler it would stand on stderr as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-
-class PictureError(DataError):
-    """A file that gives no pixels; the message continues a sentence that begins with its path.
-
-    Attributes
-    ----------
-    picture : bool
-        Whether it is one, but damaged or too large; else it is something else altogether.
-    """
-
-    def __init__(self, reason: str, picture: bool) -> None:
-        self.picture = picture
-        super().__init__(reason)
 
 
 class Probe(NamedTuple):
@@ -177,17 +163,16 @@ def _opened(path: str, rawmode: str = "") -> Iterator[Image.Image]:
             _check_kind(picture)
             yield picture
     except Image.DecompressionBombError:
-        raise PictureError(f"has more pixels than a picture may have ({Image.MAX_IMAGE_PIXELS:,}); make it smaller", True) from None
+        raise PictureError(Reason.TOO_LARGE, f"{Image.MAX_IMAGE_PIXELS:,}") from None
     except UnidentifiedImageError:
         if _is_tiff(path):
-            reason = "is a TIFF file of a kind that is not read, or damaged; save it with 8 or 16 bits, grey or RGB"
-            raise PictureError(reason, True) from None
-        raise PictureError(f"is no picture; pictures are {', '.join(PICTURE_FORMATS)} files", False) from None
+            raise PictureError(Reason.TIFF_KIND) from None
+        raise PictureError(Reason.NO_PICTURE, ", ".join(PICTURE_FORMATS)) from None
     except PictureError:
         raise
     except Exception as error:  # decoders raise many kinds of errors for damaged files
         problem = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        raise PictureError(f"cannot be read as a picture: {problem}", True) from None
+        raise PictureError(Reason.DAMAGED, problem) from None
 
 
 def _is_tiff(path: str) -> bool:

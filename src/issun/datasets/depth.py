@@ -7,7 +7,6 @@ other whole numbers, and all floating-point ones, say nothing: the user does (`r
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -32,20 +31,6 @@ def check_range(range: float | None) -> None:
     """Refuse what cannot be the number that is white."""
     if range is not None and not (isinstance(range, (int, float)) and not isinstance(range, bool) and 0 < range <= LARGEST_RANGE):
         raise DataError(f"`range` (={range}) must be the number that is white, above 0 and at most 2^40: 4095 for 12 bits")
-
-
-def range_fact(white: float | None) -> dict[str, str]:
-    """Return what a model says of the number that is white, by name; nothing where its images had 8 bits."""
-    return {} if white is None else {"range": str(white)}
-
-
-def range_of(about: Mapping[str, str]) -> float | None:
-    """Return the number that is white by what a model says; None where it says nothing that could be one."""
-    try:
-        white = float(about.get("range", ""))
-    except ValueError:
-        return None
-    return white if 0 < white <= LARGEST_RANGE else None
 
 
 def figure(number: float) -> str:

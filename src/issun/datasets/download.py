@@ -122,8 +122,13 @@ def _said(error: Exception) -> str:
 
     if isinstance(error, requests.HTTPError):
         return "answered with an error" if error.response is None else f"answered {error.response.status_code}"
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+    if isinstance(error, requests.Timeout) or _timed_out(error):
         return "did not answer in time"
     if isinstance(error, requests.TooManyRedirects):
         return "redirected without end"
     return "cannot be reached" if isinstance(error, requests.ConnectionError) else f"failed ({type(error).__name__})"
+
+
+def _timed_out(error: object) -> bool:
+    """Whether an error of the connection is a timeout of the system that others have wrapped, each in the arguments of the next."""
+    return isinstance(error, TimeoutError) or (isinstance(error, Exception) and any(_timed_out(wrapped) for wrapped in error.args))

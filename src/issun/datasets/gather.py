@@ -15,19 +15,20 @@ import PIL
 from numpy.typing import NDArray
 
 from issun.datasets.cache import archive_path, read_dataset, write_dataset
-from issun.datasets.dataset import Dataset, Skipped, numbers_of
-from issun.datasets.decode import PictureError, Probe
+from issun.datasets.dataset import Dataset, numbers_of
+from issun.datasets.decode import Probe
 from issun.datasets.depth import FLOATS, SIXTEEN, WHOLE, Deep, check_range, depth_note, figure, own_white
 from issun.datasets.files import TEST_PART, test_note
 from issun.datasets.groups import by_class, compiled, group_names, with_groups
 from issun.datasets.remarks import absent_notes, images_text, leak_notes, skipped_notes
 from issun.datasets.shapes import colour_notes, common_size
+from issun.datasets.skipped import PictureError, Reason, Skipped
 from issun.datasets.threads import decoded, limits, probed
 from issun.datasets.tree import Found, natural, readable
 from issun.errors import DataError
 
 #: Part of the cache's key: raise it when the same files would give other arrays.
-VERSION = 3
+VERSION = 4
 
 #: What names of pictures end in: such a file should be readable.
 PICTURE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
@@ -142,7 +143,7 @@ def _read(
             probes.append(found)
         else:
             unreadable = found.picture or os.path.splitext(file.path)[1].lower() in PICTURE_ENDINGS  # noqa: PTH122
-            skipped.append(Skipped(readable(file.path), str(found), unreadable))
+            skipped.append(found.skipped(readable(file.path), unreadable))
             broken[file.folder] += unreadable
     files, probes, white, deep_notes = _white(listing, path, files, probes, range, skipped, broken, on_progress)
     classes = _classes(listing, files, where, skipped, broken)
@@ -224,9 +225,9 @@ def _white(
             try:
                 own_white(FLOATS, 0)
             except ValueError as error:
-                problem = PictureError(f"cannot be read as a picture: {error}", True)
+                problem = PictureError(Reason.DAMAGED, str(error))
         if isinstance(problem, PictureError):
-            skipped.append(Skipped(readable(file.path), str(problem), True))
+            skipped.append(problem.skipped(readable(file.path)))
             broken[file.folder] += 1
             continue
         kept.append((file, probe))
@@ -265,7 +266,7 @@ def _classes(listing: Listing, files: list[Found], where: str, skipped: list[Ski
     for folder in sorted(listing.folders.keys() - set(folders), key=natural):
         if broken[folder]:
             raise DataError(f"{where}: the class {readable(folder)!r} has no image that can be read; {listing.remedy}")
-        skipped += [Skipped(readable(place), "holds no images and is no class", False) for place in listing.folders[folder]]
+        skipped += [Skipped(readable(place), Reason.EMPTY, False) for place in listing.folders[folder]]
     if len(folders) == 1:
         raise DataError(f"{where} holds one class, {readable(folders[0])!r}; a classifier needs at least two {listing.alone}")
     return {folder: readable(folder) for folder in folders}
@@ -286,7 +287,7 @@ def _decoded(
     images, grey, problems = decoded(root, files, shape, white, on_progress)
     kept = np.ones(len(files), np.bool_)
     for index, problem in problems.items():
-        skipped.append(Skipped(readable(files[index].path), problem, True))
+        skipped.append(problem.skipped(readable(files[index].path)))
         broken[files[index].folder] += 1
         kept[index] = False
     left = [file for file, keep in zip(files, kept, strict=True) if keep]

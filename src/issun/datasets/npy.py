@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from issun.datasets.memory import check_memory
-from issun.errors import DataError
+from issun.errors import DataError, first_line
 
 #: Bytes of an array that are unpacked at a time.
 BLOCK = 4 * 2**20
@@ -87,8 +87,7 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dt
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
         raise
     except Exception as error:  # whatever a made-up header makes NumPy's reader raise
-        problem = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise DataError(f"{where} is no NumPy array, or its header is damaged: {problem}") from None
+        raise DataError(f"{where} is no NumPy array, or its header is damaged: {first_line(error)}") from None
     raise DataError(f"{where} is a NumPy file of version {version}, which plain numbers and texts never need; write it again")
 
 

@@ -4,16 +4,64 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.appearance import Style, colours
 from issun.datasets.content import fitted_content
-from issun.datasets.decode import PICTURE_MODES, PictureError, decode, fitted, measured, pixels_of, probe, quiet
+from issun.datasets.decode import PICTURE_MODES, decode, fitted, measured, pixels_of, probe, quiet
 from issun.datasets.depth import figure, own_white
+from issun.datasets.skipped import PictureError, Reason
 from issun.datasets.threads import on_all_cores
 from issun.errors import DataError
+
+MADE_WHITE = "transparent parts were made white"
+NOTHING_TO_FIT = "nothing stands out of its ground, so there was nothing to fit"
+
+
+class Changes(NamedTuple):
+    """What had to be done to a picture before a network can look at it; `str` says it in words, nothing where nothing was done.
+
+    Attributes
+    ----------
+    numbers : (float, float), optional
+        Of a file of more than 8 bits, where it is in doubt: its largest number, and the one that was taken for white.
+    transparent : bool
+        Whether transparent parts were made white.
+    bare : bool
+        Whether nothing stood out of the ground that could be fitted.
+    resized : (int, int), optional
+        Height and width that it had.
+    to : (int, int), optional
+        Height and width that it has now.
+    """
+
+    numbers: tuple[float, float] | None = None
+    transparent: bool = False
+    bare: bool = False
+    resized: tuple[int, int] | None = None
+    to: tuple[int, int] | None = None
+
+    @property
+    def cropped(self) -> bool:
+        """Whether it was cropped to its middle."""
+        if self.resized is None or self.to is None:
+            return False
+        return self.resized[1] * self.to[0] != self.resized[0] * self.to[1]
+
+    def __str__(self) -> str:
+        said = []
+        if self.numbers is not None:
+            high, white = self.numbers
+            said.append(f"its numbers, up to {figure(high)}, were read as 0 (black) to {figure(white)} (white)")
+        said += [MADE_WHITE] if self.transparent else []
+        said += [NOTHING_TO_FIT] if self.bare else []
+        if self.resized is not None and self.to is not None:
+            cropped = "cropped to its middle and " if self.cropped else ""
+            said.append(f"{cropped}resized from {self.resized[0]}x{self.resized[1]} to {self.to[0]}x{self.to[1]}")
+        return "; ".join(said)
 
 
 def read_image(
@@ -23,7 +71,7 @@ def read_image(
     *,
     invert: bool = False,
     style: Style | None = None,
-) -> tuple[NDArray[np.uint8], str | None]:
+) -> tuple[NDArray[np.uint8], Changes]:
     """Read one picture as a network's input, exactly as pictures in folders are read for training.
 
     Parameters
@@ -33,7 +81,7 @@ def read_image(
     shape : tuple of int
         ``(height, width, channels)`` that the network takes: 1 channel is grey, 3 are RGB.
     range : float, optional
-        The number that is white in a file of more than 8 bits; a model keeps that of its training images (`issun.datasets.depth.range_of`).
+        The number that is white in a file of more than 8 bits; a model keeps that of its training images (`Provenance.range`).
         Default: whole numbers up to 255 stay as they are, and in a file of 16 bits with larger ones 65535 is white.
     invert : bool
         Exchange dark and bright.
@@ -44,7 +92,7 @@ def read_image(
     Returns
     -------
     image : ndarray of uint8, shape `shape`
-    note : str or None
+    changes : Changes
         What had to be done to it: cropped to its middle, resized (bilinear, with antialiasing), transparent parts made white, and
         which number was white in a file of more than 8 bits, where that is in doubt.
 
@@ -63,11 +111,11 @@ def read_image(
 
 def read_images(
     paths: Sequence[str], shape: tuple[int, int, int], range: float | None = None, *, invert: bool = False, style: Style | None = None
-) -> list[tuple[NDArray[np.uint8], str | None] | PictureError]:
+) -> list[tuple[NDArray[np.uint8], Changes] | PictureError]:
     """Return what `read_image` gives for each of several pictures, read on all cores; for one that cannot be read the error."""
     check_channels(shape)
 
-    def one(index: int) -> tuple[NDArray[np.uint8], str | None] | PictureError:
+    def one(index: int) -> tuple[NDArray[np.uint8], Changes] | PictureError:
         try:
             return _read(paths[index], shape, range, invert, style)
         except PictureError as error:
@@ -92,7 +140,7 @@ def inverted(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _read(
     path: str, shape: tuple[int, int, int], range: float | None, invert: bool, style: Style | None
-) -> tuple[NDArray[np.uint8], str | None]:
+) -> tuple[NDArray[np.uint8], Changes]:
     height, width, channels = shape
     deep, white, high = probe(path).deep, range, 0.0
     if deep is not None:
@@ -100,19 +148,16 @@ def _read(
         try:
             white = own_white(deep, high) if range is None else range
         except ValueError as error:
-            raise PictureError(f"cannot be read as a picture: {error}", True) from None
+            raise PictureError(Reason.DAMAGED, str(error)) from None
     picture, transparent, _ = decode(path, channels, white)
-    notes = []
-    if deep is not None and white is not None and high > 0 and (2 * high <= white or (range is None and white == 255)):
-        notes.append(f"its numbers, up to {figure(high)}, were read as 0 (black) to {figure(white)} (white)")
-    notes += ["transparent parts were made white"] if transparent else []
+    doubtful = deep is not None and white is not None and high > 0 and (2 * high <= white or (range is None and white == 255))
+    changes = Changes(numbers=(high, white) if doubtful and white is not None else None, transparent=transparent)
     if style is not None:
         content = fitted_content(np.asarray(picture, np.uint8), style, height, width)
         if content is not None:
-            return content[..., None], "; ".join(notes) or None
-        notes.append("nothing stands out of its ground, so there was nothing to fit")
+            return content[..., None], changes
+        changes = changes._replace(bare=True)
     if picture.size != (width, height):
-        cropped = "cropped to its middle and " if picture.width * height != picture.height * width else ""
-        notes.append(f"{cropped}resized from {picture.height}x{picture.width} to {height}x{width}")
+        changes = changes._replace(resized=(picture.height, picture.width), to=(height, width))
     pixels = pixels_of(fitted(picture, height, width)).copy()
-    return inverted(pixels) if invert else pixels, "; ".join(notes) or None
+    return inverted(pixels) if invert else pixels, changes

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.datasets.dataset import Dataset, Skipped, Split
+from issun.datasets.dataset import Dataset, Split
 from issun.datasets.duplicates import duplicates
-from issun.datasets.tree import MISSING
+from issun.datasets.skipped import Reason, Skipped
 from issun.errors import DataError
 
 #: A validation part of less than this share of what was asked for is said to be small.
@@ -29,7 +29,7 @@ def absent_notes(labels: NDArray[np.int32], names: tuple[str, ...], part: str) -
 
 def skipped_notes(skipped: list[Skipped]) -> list[str]:
     """Say how many files are left out."""
-    missing = sum(entry.reason.startswith(MISSING) for entry in skipped)
+    missing = sum(entry.why is Reason.MISSING for entry in skipped)
     unreadable = sum(entry.unreadable for entry in skipped) - missing
     notes = []
     if missing:

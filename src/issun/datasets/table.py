@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from issun.datasets.class_names import composed, merged_note, one_form
-from issun.datasets.dataset import Dataset, Skipped
+from issun.datasets.dataset import Dataset
 from issun.datasets.gather import gathered
 from issun.datasets.shapes import check_size
-from issun.datasets.tree import MISSING, PARTS, Found, natural, readable
+from issun.datasets.skipped import Reason, Skipped
+from issun.datasets.tree import PARTS, Found, natural, readable
 from issun.errors import DataError
 from issun.paths import read_text
 
@@ -82,6 +83,13 @@ class _Columns(NamedTuple):
     part: int
     width: int
     named: bool
+
+
+class _Absent(NamedTuple):
+    """Why the system says nothing of a file."""
+
+    why: Reason
+    detail: str = ""
 
 
 class Table:
@@ -152,7 +160,7 @@ class Table:
                 continue
             named = self._named(rows[0])
             place = named.file if named and named.file >= 0 else 0
-            there = sum(len(row) > place and not isinstance(self._about(row[place])[1], str) for row in rows)
+            there = sum(len(row) > place and not isinstance(self._about(row[place])[1], _Absent) for row in rows)
             rating = (there, bool(named and named.label >= 0), len({len(row) for row in rows}) == 1)
             if best is None or rating > best[0]:
                 best = rating, delimiter, numbered
@@ -182,7 +190,7 @@ class Table:
         line, first = numbered[0]
         others = [row for _, row in numbered[1:]]
         file, label = first[0], first[1] if len(first) > 1 else ""
-        is_picture = bool(re.search(r"\.[A-Za-z0-9]{2,4}$", file)) or not isinstance(self._about(file)[1], str)
+        is_picture = bool(re.search(r"\.[A-Za-z0-9]{2,4}$", file)) or not isinstance(self._about(file)[1], _Absent)
         if label and (is_picture or any(len(row) > 1 and row[1] == label for row in others)):
             return
         row = readable(", ".join(cell for cell in first if cell))[:100]
@@ -202,11 +210,11 @@ class Table:
                 raise DataError(f"{self._where}: the columns {both} mean the same; rename one of them")
             places.append(found[0] if found else -1)
         file, label, part = places
-        if file < 0 and (max(label, part) < 0 or not isinstance(self._about(first[0])[1], str)):
+        if file < 0 and (max(label, part) < 0 or not isinstance(self._about(first[0])[1], _Absent)):
             return None
         return _Columns(file, label, part, len(first), True)
 
-    def _about(self, file: str) -> tuple[str, os.stat_result | str]:
+    def _about(self, file: str) -> tuple[str, os.stat_result | _Absent]:
         """Return a file's path, and what the system says of it, or why it says nothing."""
         spellings = [file, file.replace("\\", "/")]
         if not file.isascii():  # the table and the disk may write one name in two forms
@@ -217,31 +225,31 @@ class Table:
             except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a NUL in it
                 continue
             except OSError as error:
-                return spelling, f"cannot be read: {error.strerror}"
-        return file, MISSING
+                return spelling, _Absent(Reason.CLOSED, str(error.strerror))
+        return file, _Absent(Reason.MISSING)
 
     def _add(self, line: int, row: list[str], columns: _Columns) -> None:
         """Take a row; what is wrong with it is said in `skipped`."""
         if len(row) != columns.width:
-            self._skip(f"line {line}", f"has {len(row)} {'cell' if len(row) == 1 else 'cells'}, not {columns.width}")
+            self._skip(f"line {line}", Reason.CELLS, f"{len(row)} {'cell' if len(row) == 1 else 'cells'}, not {columns.width}")
             return
         file, label = row[columns.file], row[columns.label]
         part = self._part(line, row[columns.part]) if columns.part >= 0 else "train"
         if not file or not label:
-            self._skip(file or f"line {line}", f"has no {'label' if file else 'file'} (line {line})")
+            self._skip(file or f"line {line}", Reason.INCOMPLETE, "label" if file else "file", line)
             return
         self.folders.setdefault(label, [])
         first = self._first.setdefault((file, composed(label), part), line)
         if first != line:
-            self._skip(file, f"is named in line {line} as in line {first}", unreadable=False)
+            self._skip(file, Reason.AGAIN, f"line {line} as in line {first}", unreadable=False)
             return
         path, about = self._about(file)
-        if isinstance(about, str):
+        if isinstance(about, _Absent):
             self.broken[label] += 1
-            self._skip(file, f"{about} (line {line})")
+            self._skip(file, about.why, about.detail, line)
         elif not stat.S_ISREG(about.st_mode):
             self.broken[label] += 1
-            self._skip(file, f"is no regular file (line {line})")
+            self._skip(file, Reason.NOT_REGULAR, line=line)
         else:
             self.found.append(Found(path, part, label, about.st_size, about.st_mtime_ns))
 
@@ -255,8 +263,8 @@ class Table:
             f"else"
         )
 
-    def _skip(self, path: str, reason: str, unreadable: bool = True) -> None:
-        self.skipped.append(Skipped(readable(path), reason, unreadable))
+    def _skip(self, path: str, why: Reason, detail: str = "", line: int = 0, unreadable: bool = True) -> None:
+        self.skipped.append(Skipped(readable(path), why, unreadable, detail, line))
 
 
 def _lines(path: Path) -> tuple[list[str], str]:

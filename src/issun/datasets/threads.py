@@ -12,8 +12,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.datasets.decode import PictureError, Probe, decode, fitted, measured, pixels_of, probe, quiet
+from issun.datasets.decode import Probe, decode, fitted, measured, pixels_of, probe, quiet
 from issun.datasets.memory import check_memory
+from issun.datasets.skipped import PictureError
 from issun.datasets.tree import Found, readable
 from issun.errors import DataError
 
@@ -50,7 +51,7 @@ def limits(root: Path, files: Sequence[Found], on_progress: _Progress) -> list[t
 
 def decoded(
     root: Path, files: Sequence[Found], shape: tuple[int, int, int], white: float | None, on_progress: _Progress
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], dict[int, str]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], dict[int, PictureError]]:
     """Return the pixels of all files, shape (N, height, width, channels), which are grey, and why some could not be decoded, by index.
 
     `white` is the number that is white in deep files.
@@ -67,12 +68,12 @@ def decoded(
     except MemoryError:
         raise DataError(f"{len(files):,} images of {height}x{width} need more memory than is free; use a smaller --size") from None
 
-    def one(index: int) -> str | None:
+    def one(index: int) -> PictureError | None:
         try:
             picture, _, grey[index] = decode(os.path.join(root, files[index].path), channels, white)  # noqa: PTH118
             images[index] = pixels_of(fitted(picture, height, width))
         except PictureError as error:
-            return str(error)
+            return error
         return None
 
     problems = on_all_cores(one, len(files), lambda done: on_progress("decoding", done, len(files)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from issun.datasets.class_names import merged_note, one_form
-from issun.datasets.dataset import Skipped
+from issun.datasets.skipped import Reason, Skipped
 from issun.errors import DataError
 
 #: How the folders of parts are spelt.
@@ -19,9 +19,6 @@ PARTS = {
     "validation": ("val", "valid", "validation", "validate", "dev"),
     "test": ("test", "testing", "tst", "testset", "test_set"),
 }
-
-#: How the reason begins for which a file that is named somewhere is skipped: it does not exist.
-MISSING = "is not there"
 
 #: What operating systems leave behind beside names that begin with a dot.
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -102,15 +99,15 @@ class Tree:
             self.nothing += f" (if {readable(tables[0])} says which image is of which class, give the path of that file)"
         self.alone = "folders with images in them (name the folder that holds the folders of the classes)"
         self.remedy = "add images, or remove its folder"
-        self._skip(files, "stands in no class folder")
+        self._skip(files, Reason.OUTSIDE)
         classes = [("train", name, name) for name in folders]
         if self.spelt:
             classes = []
-            self._skip([name for name in folders if name not in self.spelt.values()], "is neither the training, validation nor test part")
+            self._skip([name for name in folders if name not in self.spelt.values()], Reason.OTHER_FOLDER)
             for part, spelt in self.spelt.items():
                 self._is_new(spelt)
                 below, files = self._entries(spelt)
-                self._skip(files, "stands in no class folder")
+                self._skip(files, Reason.OUTSIDE)
                 classes += [(part, Path(relative).name, relative) for relative in below]
         forms = one_form(name for _, name, _ in classes)
         self.notes = merged_note(forms, readable)
@@ -152,11 +149,11 @@ class Tree:
         except OSError:
             return False
 
-    def _skip(self, paths: list[str], reason: str) -> None:
+    def _skip(self, paths: list[str], reason: Reason) -> None:
         self.skipped += [Skipped(readable(path), reason, False) for path in paths]
 
     def _skip_broken(self, path: str, error: OSError, classed: tuple[str, str] | None) -> None:
-        self.skipped.append(Skipped(readable(path), f"cannot be read: {error.strerror}", True))
+        self.skipped.append(Skipped(readable(path), Reason.CLOSED, True, str(error.strerror)))
         if classed:
             self.broken[classed[1]] += 1
 
@@ -171,7 +168,7 @@ class Tree:
         for entry in entries:
             path = f"{relative}/{entry.name}" if relative else entry.name
             if _hidden(entry.name):
-                self._skip([path], "is hidden")
+                self._skip([path], Reason.HIDDEN)
                 continue
             try:
                 about = entry.stat()
@@ -181,7 +178,7 @@ class Tree:
             if stat.S_ISDIR(about.st_mode):
                 folders.append(path)
             elif not stat.S_ISREG(about.st_mode):
-                self._skip([path], "is no regular file (a pipe, a socket or a device)")
+                self._skip([path], Reason.SPECIAL)
             elif classed:
                 self.found.append(Found(path, *classed, about.st_size, about.st_mtime_ns))
             else:
@@ -204,7 +201,7 @@ class Tree:
     def _visited(self, part: str, name: str, path: str) -> list[tuple[str, str, str]]:
         """Find the files of one folder of a class; return the folders in it, the first one last."""
         if not self._is_new(path):
-            self._skip([path], "leads to a folder that is read already, or that holds this one")
+            self._skip([path], Reason.SEEN)
             return []
         folders, _ = self._entries(path, (part, name))
         return [(part, name, folder) for folder in reversed(folders)]

@@ -135,7 +135,9 @@ def class_weights_for(recipe: Recipe, labels: NDArray[np.int32], indices: NDArra
         counts = np.bincount(labels[indices], minlength=classes).astype(np.float64)
         return np.divide(len(indices), classes * counts, out=np.zeros(classes), where=counts > 0).astype(np.float32)
     if len(given) != classes:
-        raise RecipeError(f"`class_weights` (={given!r}): {len(given)} numbers for {classes} classes; give one for each class")
+        raise RecipeError(
+            f"`class_weights` (={given!r}): {len(given)} numbers for {classes} classes; give one for each class", "class_weights"
+        )
     return np.array(given, np.float32)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from issun.arch.layers import shape_text
 from issun.model import Model
 
-#: Those of `Model.about` that are told, and what they are called there.
+#: Those of `Provenance.as_dict` that are told, and what they are called there.
 _TOLD = {
     "data": "data",
     "accuracy": "validation accuracy",
@@ -20,4 +20,5 @@ _TOLD = {
 def facts_of(model: Model) -> dict[str, str]:
     """Return the model's network, input and parameters, and of its making what it knows: data with its fingerprint, accuracy, seed."""
     facts = {"network": str(model.net), "input": shape_text(model.net.input), "parameters": str(model.net.parameters)}
-    return facts | {name: model.about[key] for name, key in _TOLD.items() if key in model.about}
+    known = model.provenance.as_dict()
+    return facts | {name: known[key] for name, key in _TOLD.items() if key in known}

@@ -126,9 +126,9 @@ def finetune(
         if on_epoch is not None:
             on_epoch(epoch + 1, after)
     if best.epoch:
-        facts = {"finetuned": f"for int8, {best.epoch} of {epochs} epochs; int8 validation accuracy {best.after:.4f}"}
+        said = f"for int8, {best.epoch} of {epochs} epochs; int8 validation accuracy {best.after:.4f}"
         looks = model.appearance or Appearance.of(as_batch(images, model.net.input))
-        return replace(best, model=replace(best.model, about={**model.about, **facts}, appearance=looks))
+        return replace(best, model=replace(best.model, provenance=replace(model.provenance, finetuned=said), appearance=looks))
     return best
 
 

@@ -24,8 +24,6 @@ from issun.arch.graph import rows
 from issun.arch.layers import LINEAR, Activate, Classifier, Frozen, Layer
 from issun.arch.net import IMAGE, Net, activation_of
 from issun.datasets.dataset import Dataset, Split
-from issun.datasets.depth import range_fact
-from issun.datasets.split import validation_mark
 from issun.engine.fitting import log_softmax
 from issun.engine.weights import tensors
 from issun.errors import HeadError
@@ -35,6 +33,7 @@ from issun.extraction.heads import HEADS
 from issun.extraction.linear import LinearWeights
 from issun.extraction.training import HeadResult
 from issun.model import Model
+from issun.provenance import Provenance
 
 #: Between which factors the temperature is looked for.
 _SCALES = (1e-3, 1e4)
@@ -71,17 +70,15 @@ def as_model(extractor: Extractor, result: HeadResult, dataset: Dataset, split: 
     _, aside = dataset.parts(split)
     net = _with_classifier(extractor, len(dataset.classes))
     factor = _temperature(extractor, unseeing, dataset, aside)  # by the head that has not learnt from the validation images
-    about = {
-        "data": f"{dataset.name} ({dataset.fingerprint})",
-        "seed": str(seed),
-        "split": dataset.resolved(split).id,
-        "validation images": validation_mark(aside),
-        "validation accuracy": f"{result.validation:.4f}",
-        "weights": extractor.source,
-        "head": f"{result.wish.head.name} {json.dumps(result.settings)}",
-        **range_fact(dataset.range),
-    }
-    return Model(net, _weights(extractor, net, linear, factor), extractor.scaling, dataset.classes, about, dataset.appearance)
+    provenance = Provenance.of_data(
+        dataset,
+        split,
+        seed=seed,
+        validation_accuracy=result.validation,
+        weights=extractor.source,
+        head=f"{result.wish.head.name} {json.dumps(result.settings)}",
+    )
+    return Model(net, _weights(extractor, net, linear, factor), extractor.scaling, dataset.classes, provenance, dataset.appearance)
 
 
 def _with_classifier(extractor: Extractor, classes: int) -> Net:

@@ -55,12 +55,13 @@ class Head:
             if name not in self.settings:
                 raise HeadError(
                     f"the head {self.name} has no setting `{name}`{nearest(name, tuple(self.settings)) or ';'} its settings are "
-                    f"{', '.join(self.settings)}"
+                    f"{', '.join(self.settings)}",
+                    name,
                 )
             none = value is None and self.settings[name] is None
             problem = "" if none else _RULES[name](value)
             if problem:
-                raise HeadError(f"`{name}` (={value!r}) of the head {self.name} must be {problem}")
+                raise HeadError(f"`{name}` (={value!r}) of the head {self.name} must be {problem}", name)
 
 
 def head_named(name: str) -> Head:

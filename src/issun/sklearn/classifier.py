@@ -19,6 +19,7 @@ from issun.engine import State, class_weights_for, fit, handed_over, make_engine
 from issun.engine.randomness import shuffled
 from issun.errors import EstimatorError
 from issun.model import Model
+from issun.provenance import KeptEpoch, Provenance
 from issun.recipe import Recipe
 from issun.sklearn.images import TakesImages, errors_of
 
@@ -183,16 +184,13 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         if not np.isfinite(self.loss_curve_[-1]):
             raise EstimatorError(f"training diverged in epoch {state.epoch}: take a smaller `learning_rate` (now {recipe.learning_rate:g})")
         kept, epoch = handed_over(recipe, state)
-        about = {
-            "made by": type(self).__name__,
-            "seed": str(seed),
-            "epoch": f"{epoch} of {state.epoch}",
-            "recipe": recipe.model_dump_json(),
-        }
+        provenance = Provenance(
+            made_by=type(self).__name__, seed=seed, epoch=KeptEpoch(epoch, state.epoch), recipe=recipe.model_dump_json()
+        )
         names = [str(name) for name in self.classes_]
         if len(set(names)) < len(names):
             names = [repr(name) for name in self.classes_.tolist()]
-        self.model_ = Model(net, kept, scaling, tuple(names), about, Appearance.of(images[train]))
+        self.model_ = Model(net, kept, scaling, tuple(names), provenance, Appearance.of(images[train]))
 
     def _split(self, labels: NDArray[np.int32], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         everything = np.arange(len(labels))

@@ -24,7 +24,7 @@ from issun.arch.knobs import LARGEST_SIZE
 from issun.arch.layers import shape_text
 from issun.arch.notation import parse
 from issun.engine.protocol import Scaling
-from issun.errors import IssunError, StudyError
+from issun.errors import IssunError, StudyError, first_line
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts
 from issun.study.schema import damaged, version_of
@@ -386,7 +386,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg'][0].lower()}{first['msg'][1:]}"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return first_line(error)
 
 
 def scaling_of(path: Path, trial: str, text: str, channels: int) -> Scaling:

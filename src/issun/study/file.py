@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from issun.arch.knobs import KnobValues
 from issun.arch.notation import BoundFamily, bind_arguments
 from issun.arch.tokens import nearest
-from issun.errors import IssunError, StudyFileError
+from issun.errors import IssunError, KnobError, RecipeError, StudyFileError
 from issun.paths import read_text
 from issun.recipe import Recipe
 from issun.study import toml_lines
@@ -283,13 +283,9 @@ def _heads(read: _Part, watch: str, families: tuple[FamilyEntry, ...], places: _
 
 def _guilty(family: _Family, error: IssunError) -> str:
     """Return whether the network or the values of its knobs are wrong."""
-    try:
-        bind_arguments([family.network])
-    except IssunError as own:
-        # Without values a family with knobs is wrong in another way; where it is wrong in the same way, it is the network.
-        if str(own) == str(error):
-            return "network"
-    return "knobs" if family.knobs else "network"
+    if isinstance(error, KnobError) and error.argument != family.network:
+        return "knobs" if family.knobs else "network"
+    return "network"
 
 
 def _watch(text: str, places: _Places, place: toml_lines.Path) -> tuple[Literal["validation", "last", "test"], float]:
@@ -336,7 +332,6 @@ def _check_recipe(
     try:
         Recipe(**{**shared, **own})
     except IssunError as error:
-        match = re.match(r"`(\w+)`", str(error))
-        name = match[1] if match else ""
+        name = error.setting if isinstance(error, RecipeError) else ""
         table = place if name in own or name not in shared else shared_place
         raise places.error((*table, name) if name else table, str(error), key=False) from None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from issun.arch.notation import parse
-from issun.errors import IssunError, StudyFileError
+from issun.errors import HeadError, IssunError, StudyFileError
 from issun.extraction.making import WEIGHTS
 from issun.extraction.training import HeadWish
 from issun.recipe import USUAL_SCALING, InputScaling
@@ -110,7 +110,7 @@ def head_entry(table: HeadTable, families: Sequence[str], seeds: tuple[int, ...]
     try:
         wishes = tuple(HeadWish(name, table.settings, table.search, table.search_images, table.refit, table.label) for name in names)
     except IssunError as error:
-        raise HeadProblem("settings" if "setting" in str(error) or "must be" in str(error) else "head", str(error)) from None
+        raise HeadProblem("settings" if isinstance(error, HeadError) and error.setting else "head", str(error)) from None
     return HeadEntry(wishes, family, table.network, kinds, table.layer, table.before, table.scaling, seeds, place)
 
 

@@ -210,7 +210,8 @@ def told(path: Path) -> Iterator[None]:
             raise StudyError(f"`{path}` cannot be opened ({error}): check that you may write to the file and its folder") from None
         if name.startswith("SQLITE_IOERR"):
             raise StudyError(f"`{path}` could not be read or written ({error}): check the disk and its free space") from None
-        raise damaged(path, ("decode" in str(error) and _undecodable(path)) or str(error)) from None
+        # What Python's own module finds, such as text that is no UTF-8, has no name of SQLite's.
+        raise damaged(path, (not name and _undecodable(path)) or str(error)) from None
     except (UnicodeDecodeError, OverflowError):
         raise damaged(path, "it holds text that is none") from None
 

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
-from issun.datasets.depth import range_fact
 from issun.datasets.split import Split, StoredSplit, validation_mark
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, NetworkError, NotationError, SelectionError, StudyError
 from issun.model import Model
 from issun.paths import resolved
 from issun.plots import frontier_figure, save_figure
+from issun.provenance import DataSource, Provenance
 from issun.study import frontier as choose
 from issun.study.checks import check_history, check_rows, classes_of, missing_row, scaling_of, weights_of, wrong_row
 from issun.study.diagnosis import never_left_chance
@@ -390,7 +390,7 @@ class Study(Views):
         network : str, Net or Series, optional
             As in `network()`; default: the smallest within 0.01 of the best.
         seed : int, optional
-            Default: the best one on validation. ``Model.about`` says which it is and how it was chosen.
+            Default: the best one on validation. ``Model.provenance`` says which it is and how it was chosen.
 
         Raises
         ------
@@ -401,33 +401,33 @@ class Study(Views):
 
         Notes
         -----
-        Where nothing beats guessing there is no default: a network must be named, and ``Model.about["warning"]`` then says so, as it does
+        Where nothing beats guessing there is no default: a network must be named, and ``Model.provenance.warning`` then says so, as it does
         of a seed that never left chance.
         """
         row, trial = self.network(network), self._trial(network, seed)
         weights, scaling = self.weights(row, int(trial["seed"]))
-        about = {
-            "study": self.path.name,
-            "data": f"{self._facts.name} ({self._facts.fingerprint})",
-            "seed": str(trial["seed"]),
-            "split": str(row["split"]),
-            "validation images": validation_mark(np.array(self.split(row).validation, np.int64)),
-            "chosen": f"best of {row['seeds']} seeds on validation" if seed is None else "seed asked for",
-            "validation accuracy": f"{trial['validation_accuracy']:.4f}",
-            "validation accuracy, mean over seeds": f"{row['validation']:.4f}",
-            "recipe": str(self._row("recipes", "id", row["recipe_id"])["settings"]),
-            **({"mark": self.mark} if self.mark else {}),
-            **range_fact(self._facts.range),
-            **({"warning": warning} if (warning := _warning(row, trial)) else {}),
-        }
-        return Model(self.net(row), weights, scaling, self.classes, about, self._facts.appearance)
+        provenance = Provenance(
+            study=self.path.name,
+            data=DataSource(self._facts.name, self._facts.fingerprint),
+            seed=int(trial["seed"]),
+            split=str(row["split"]),
+            validation_images=validation_mark(np.array(self.split(row).validation, np.int64)),
+            chosen=f"best of {row['seeds']} seeds on validation" if seed is None else "seed asked for",
+            validation_accuracy=float(trial["validation_accuracy"]),
+            mean_accuracy=float(row["validation"]),
+            recipe=str(self._row("recipes", "id", row["recipe_id"])["settings"]),
+            mark=self.mark,
+            range=self._facts.range,
+            warning=_warning(row, trial),
+        )
+        return Model(self.net(row), weights, scaling, self.classes, provenance, self._facts.appearance)
 
     def net(self, row: pd.Series[Any]) -> Net:
         """Return the network of a row of `networks` or `frame`."""
         try:
             return parse_network(str(row["network"]), self._facts.input, len(self._facts.classes))
         except IssunError as error:
-            must = f"be a network that this issun can read ({str(error).splitlines()[0]})"
+            must = f"be a network that this issun can read ({error.summary})"
             raise wrong_row(self.path, "networks", {"id": row["network_id"]}, "network", row["network"], must) from None
 
     def plot(self, path: str | Path | None = None, *, target: float | None = None, title: str | None = None) -> Figure:

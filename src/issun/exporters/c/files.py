@@ -59,8 +59,8 @@ def _write_int8(model: Model, target: Path, calibration: NDArray[np.uint8] | Non
         return found
 
     facts = {"numbers": "int8"} | _facts(source)
-    if "finetuned" in model.about:
-        facts["fine-tuned"] = model.about["finetuned"]
+    if model.provenance.finetuned:
+        facts["fine-tuned"] = model.provenance.finetuned
     return Written(
         files,
         lambda images: marked(*library.answers(images)),

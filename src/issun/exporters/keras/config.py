@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from issun.errors import ExportError
+from issun.errors import ExportError, first_line
 from issun.paths import check_file
 
 #: The longest configuration that is read, in bytes; those of large models take some hundred thousand.
@@ -55,8 +55,7 @@ def _from_file(path: Path) -> Any:
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, ValueError) as error:
-        problem = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ExportError(f"{path} is no .keras file, or is damaged: {problem}") from None
+        raise ExportError(f"{path} is no .keras file, or is damaged: {first_line(error)}") from None
     return _parsed(content, str(path))
 
 
@@ -83,5 +82,4 @@ def _parsed(text: str | bytes, where: str) -> Any:
     try:
         return json.loads(text.removeprefix("\ufeff") if isinstance(text, str) else text)
     except (ValueError, RecursionError) as error:
-        problem = (str(error).splitlines() or [""])[0][:200]
-        raise ExportError(f"{where} is no JSON of a Keras model ({problem})") from None
+        raise ExportError(f"{where} is no JSON of a Keras model ({first_line(error)})") from None

@@ -1,0 +1,85 @@
+"""What a data set leaves out, and why: the reasons are facts, so that whoever counts them reads no text."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from issun.errors import DataError
+
+
+class Reason(Enum):
+    """Why a file or a folder is left out. The value continues a sentence that begins with its path; `{}` stands for a detail."""
+
+    HIDDEN = "is hidden"
+    OUTSIDE = "stands in no class folder"
+    OTHER_FOLDER = "is neither the training, validation nor test part"
+    EMPTY = "holds no images and is no class"
+    SEEN = "leads to a folder that is read already, or that holds this one"
+    SPECIAL = "is no regular file (a pipe, a socket or a device)"
+    NOT_REGULAR = "is no regular file"
+    CLOSED = "cannot be read: {}"
+    MISSING = "is not there"
+    CELLS = "has {}"
+    INCOMPLETE = "has no {}"
+    AGAIN = "is named in {}"
+    NO_PICTURE = "is no picture; pictures are {} files"
+    TOO_LARGE = "has more pixels than a picture may have ({}); make it smaller"
+    TIFF_KIND = "is a TIFF file of a kind that is not read, or damaged; save it with 8 or 16 bits, grey or RGB"
+    DAMAGED = "cannot be read as a picture: {}"
+
+    def words(self, detail: str = "", line: int = 0) -> str:
+        """Return the rest of the sentence; `line` is that of the table that names the file."""
+        return self.value.replace("{}", detail) + (f" (line {line})" if line else "")
+
+
+class Skipped(NamedTuple):
+    """A file or a folder that a data set leaves out.
+
+    Attributes
+    ----------
+    path : str
+    why : Reason
+    unreadable : bool
+        Whether it should have been an image.
+    detail : str
+        What the reason says more.
+    line : int
+        Of the table that names it; 0 where there is none.
+    """
+
+    path: str
+    why: Reason
+    unreadable: bool
+    detail: str = ""
+    line: int = 0
+
+    @property
+    def reason(self) -> str:
+        """Why, in words that continue a sentence that begins with the path."""
+        return self.why.words(self.detail, self.line)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return ``path, reason, unreadable``, the reason in words."""
+        return {"path": self.path, "reason": self.reason, "unreadable": self.unreadable}
+
+
+class PictureError(DataError):
+    """A file that gives no pixels; the message continues a sentence that begins with its path.
+
+    Attributes
+    ----------
+    why : Reason
+    detail : str
+    picture : bool
+        Whether it is a picture, but damaged or too large; else it is something else altogether.
+    """
+
+    def __init__(self, why: Reason, detail: str = "") -> None:
+        self.why, self.detail = why, detail
+        self.picture = why is not Reason.NO_PICTURE
+        super().__init__(why.words(detail))
+
+    def skipped(self, path: str, unreadable: bool = True) -> Skipped:
+        """Return the file at `path` as left out for this reason."""
+        return Skipped(path, self.why, unreadable, self.detail)
