@@ -111,7 +111,7 @@ def first_line(worker: Worker, name: str) -> dict[str, Any]:
     lines = [line.strip() for line in (done["out"] or done["err"]).splitlines() if line.strip()]
     return {
         "exit": done["code"],
-        "first_line": re.sub(r"\d+ kB", "<size>", lines[0].replace(str(worker.folder), "<folder>")) if lines else "",
+        "first_line": re.sub(r"[\d.]+ kB", "<size>", lines[0].replace(str(worker.folder), "<folder>")) if lines else "",
     }
 
 
