@@ -151,11 +151,15 @@ def normalised(value: Any, folder: Path) -> Any:
     return value.replace(str(folder), "<folder>") if isinstance(value, str) else value
 
 
-def renamed(value: Any, names: dict[str, str]) -> Any:
-    """Return a recorded value with the keys that the table of renames gives it today, at any depth."""
+def renamed(value: Any, names: dict[str, str], place: str = "") -> Any:
+    """Return a recorded value with the keys that the table of renames gives it today, at any depth.
+
+    An entry of the table is a key, wherever it stands, or the keys down to it with dots between: ``Model.parameters.about``.
+    """
     if isinstance(value, dict):
-        return {names.get(key, key): renamed(entry, names) for key, entry in value.items()}
-    return [renamed(entry, names) for entry in value] if isinstance(value, list) else value
+        places = {key: f"{place}.{key}" if place else str(key) for key in value}
+        return {names.get(places[key], names.get(key, key)): renamed(entry, names, places[key]) for key, entry in value.items()}
+    return [renamed(entry, names, place) for entry in value] if isinstance(value, list) else value
 
 
 def renames(which: str) -> dict[str, str]:
