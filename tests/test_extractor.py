@@ -39,7 +39,7 @@ def test_every_layer_is_that_of_the_reference(net: Net, count: int, seed: int, t
     images, _ = images_for(net, count, seed)
     weights = weights_for(net, Recipe(), seed)
     _, seen = ReferenceEngine(net, Recipe(), unit(net)).forward(weights, images, np.arange(count), None)
-    for row in net.rows:
+    for row in net.ops:
         after = Extractor(net, weights, unit(net), row.index)
         assert (after.size, after.shape[2]) == (np.prod(row.output), row.output[-1])
         assert_close(after.features(images, threads), as_rows(seen[row.index].out))
@@ -82,7 +82,7 @@ def test_the_memory_of_the_core_does_not_grow_with_the_images() -> None:
 
 def test_layers_are_found_by_number_and_by_word() -> None:
     net = made().net
-    assert [str(net.rows[find_row(net, word)].layer) for word in (None, "conv 16", "conv 5", "pool", " dense  20 ", "dense", "9")] == [
+    assert [str(net.ops[find_row(net, word)].layer) for word in (None, "conv 16", "conv 5", "pool", " dense  20 ", "dense", "9")] == [
         *("drop 0.2", "conv 16 2x2 same", "conv 5 same", "pool", "dense 20", "dense 20", "drop 0.2"),
     ]
     assert find_row(net, "pool") == 6  # the last one

@@ -1,11 +1,10 @@
-"""`Net.rows` as a graph: sources, sums and shared weights of every operator, its counts by hand, and what must exist together."""
+"""`Net.ops` as a graph: sources, sums and shared weights of every operator, its counts by hand, and what must exist together."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 
-from issun.arch.graph import IMAGE, Row
 from issun.arch.layers import (
     LINEAR,
     Activate,
@@ -26,6 +25,7 @@ from issun.arch.layers import (
 )
 from issun.arch.net import Net, activation_of
 from issun.arch.notation import parse, parse_network
+from issun.arch.ops import IMAGE, Op
 from issun.errors import NetworkError
 from strategies import OPERATORS, nets
 
@@ -33,9 +33,9 @@ SHAPE = (6, 5, 2)
 OUT = Classifier(10)
 
 
-def rows(text: str) -> tuple[Row, ...]:
+def rows(text: str) -> tuple[Op, ...]:
     """Return the rows of a network before its classifier."""
-    return parse_network(f"{text}, dense", SHAPE, 10).rows[:-1]
+    return parse_network(f"{text}, dense", SHAPE, 10).ops[:-1]
 
 
 def wires(text: str) -> list[tuple[str, int, int | None, int]]:
@@ -137,23 +137,23 @@ def test_groups_stand_in_tied_groups() -> None:
 
 @given(nets(trainable=False, operators=OPERATORS))
 def test_every_row_reads_what_was_there_before(net: Net) -> None:
-    for index, row in enumerate(net.rows):
+    for index, row in enumerate(net.ops):
         assert row.index == index
         assert IMAGE <= row.source < index
-        assert row.input == (net.input if row.source == IMAGE else net.rows[row.source].output)
+        assert row.input == (net.input if row.source == IMAGE else net.ops[row.source].output)
         assert (row.other is not None) == isinstance(row.layer, Add)
         if row.other is not None:
             assert IMAGE <= row.other < index
-            assert row.output == row.input == (net.input if row.other == IMAGE else net.rows[row.other].output)
+            assert row.output == row.input == (net.input if row.other == IMAGE else net.ops[row.other].output)
         assert row.output == row.layer.output_shape(row.input)
-        first = net.rows[row.shares]
+        first = net.ops[row.shares]
         assert first.shares == first.index <= index
         if first is not row:
             assert (first.layer, first.input, first.output, first.frozen) == (row.layer, row.input, row.output, row.frozen)
             assert (row.parameters, row.stored) == (0, 0)
-    read = {row.source for row in net.rows} | {row.other for row in net.rows}
-    assert {row.index for row in net.rows[:-1]} <= read
-    normed = sum(3 * row.output[-1] for row in net.rows if getattr(row.layer, "norm", False))
+    read = {row.source for row in net.ops} | {row.other for row in net.ops}
+    assert {row.index for row in net.ops[:-1]} <= read
+    normed = sum(3 * row.output[-1] for row in net.ops if getattr(row.layer, "norm", False))
     assert net.stored == net.parameters + normed
 
 

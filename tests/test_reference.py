@@ -25,7 +25,7 @@ from issun.engine.reference.layers import (
     max_pool_backward,
     max_pool_forward,
 )
-from issun.engine.weights import penalty, tensors
+from issun.engine.weights import penalty
 from issun.errors import Cancelled, DataError
 from issun.recipe import Recipe
 
@@ -137,7 +137,7 @@ def test_penalties_count_in_the_loss_for_all_and_in_the_gradient_for_trained_ker
     indices = np.arange(4)
     loss, gradient = ReferenceEngine(net, Recipe(), unit(net)).gradients(weights, images, labels, indices, 0, 0)
     bare_loss, bare = ReferenceEngine(plain, Recipe(), unit(net)).gradients(weights, images, labels, indices, 0, 0)
-    first, _, second, *_ = tensors(net)
+    first, _, second, *_ = net.tensors
     w = weights.astype(np.float64)
     added = 0.5 * np.abs(w[first.slice]).sum() + 0.25 * np.abs(w[second.slice]).sum() + 0.125 * (w[second.slice] ** 2).sum()
     assert loss - bare_loss == pytest.approx(added, rel=1e-12)

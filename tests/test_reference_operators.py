@@ -20,7 +20,7 @@ from issun.engine.reference.channels import activation_backward, activation_forw
 from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.reference.graph import dropout_masks
 from issun.engine.reference.layers import conv_forward, cross_entropy, depthwise_forward
-from issun.engine.weights import penalty, tensors
+from issun.engine.weights import penalty
 from issun.recipe import Recipe
 from operator_cases import KINDS, OPERATORS
 from strategies import OPERATORS as WORDS
@@ -53,7 +53,7 @@ def test_gradients_are_the_slopes_of_the_loss(net: Net, seed: int) -> None:
     _, gradient = engine.gradients(weights, images, labels, np.arange(3), seed, 2)
     loss, exact = loss_of(engine, images, labels, seed), weights.astype(np.float64)
     direction = np.zeros(net.stored)
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if tensor.trained:
             direction[tensor.slice] = np.random.default_rng(seed).normal(size=tensor.size)
     coarse, fine = ((loss(exact + step * direction) - loss(exact - step * direction)) / (2 * step) for step in (2e-6, 1e-6))
@@ -73,7 +73,7 @@ def test_the_gradient_by_one_weight_is_the_slope_of_the_loss(name: str) -> None:
     loss, exact = loss_of(engine, images, labels, 1), weights.astype(np.float64)
     assert loss(exact) == pytest.approx(found_loss, rel=1e-14)
     step = 1e-6
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if not tensor.trained:
             continue
         for place in np.random.default_rng(0).permutation(tensor.size)[:MOST] + tensor.offset:
@@ -82,7 +82,7 @@ def test_the_gradient_by_one_weight_is_the_slope_of_the_loss(name: str) -> None:
             behind[place] -= step
             slope = (loss(ahead) - loss(behind)) / (2 * step)
             assert gradient[place] == pytest.approx(slope, rel=1e-6, abs=2e-9), f"{tensor.name} of `{net}`, place {place - tensor.offset}"
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         assert gradient[tensor.slice].any() == tensor.trained, f"{tensor.name} of `{net}`"
 
 
@@ -92,7 +92,7 @@ def test_the_cases_meet_every_kink_from_both_sides() -> None:
         net = OPERATORS[f"{kind} alone"]
         images, _ = images_for(net, BATCH, 1)
         _, seen = ReferenceEngine(net, Recipe(), unit(net)).forward(weights_for(net, Recipe(), 1), images, np.arange(BATCH), None)
-        for row, passed in zip(net.rows, seen, strict=True):
+        for row, passed in zip(net.ops, seen, strict=True):
             if 0.0 in kinks(activation_of(row.layer)):
                 assert passed.z.min() < 0 < passed.z.max()
 

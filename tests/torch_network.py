@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from issun.arch.layers import Activation, Add, Classifier, Conv, Dense, DepthwiseConv, Dropout, GlobalAveragePool, Pool, Scale, same_padding
-from issun.arch.net import Net, Row, activation_of
+from issun.arch.net import Net, Op, activation_of
 from issun.engine.randomness import dropped
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed here; it is the oracle of this file")
@@ -52,7 +52,7 @@ def batch_normalised(x, own: dict, training: bool):
     return y
 
 
-def computed(row: Row, own: dict, x, other, zero):
+def computed(row: Op, own: dict, x, other, zero):
     """Return what a layer makes of its input, before norm and activation; `zero` says what dropout drops (None in inference)."""
     layer, kernel, bias = row.layer, own.get("kernel"), own.get("bias")
     match layer:
@@ -87,7 +87,7 @@ def torch_logits(net: Net, weights: dict, image, training: tuple[np.ndarray, int
     epoch, by which dropout draws; None is inference.
     """
     outputs = []
-    for row in net.rows:
+    for row in net.ops:
         names = [name for name in weights if name.split(".")[0] == str(row.shares)]
         own = {name.split(".")[1]: weights[name] for name in names}
         x, other = (image if at == -1 else outputs[at] for at in (row.source, -1 if row.other is None else row.other))

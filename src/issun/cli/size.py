@@ -115,7 +115,7 @@ def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
                 "reads": [index for index in (row.source, row.other) if index is not None],
                 "shares": row.shares,
             }
-            for row in net.rows
+            for row in net.ops
         ],
     }
 

@@ -27,7 +27,7 @@ class RowValues:
     ----------
     net : Net
     row : int
-        Index in `net.rows`.
+        Index in `net.ops`.
     before : bool
         Whether the values are taken before the row's activation (and after its `norm`).
     scaling : Scaling
@@ -51,7 +51,7 @@ class RowValues:
             raise DataError(f"images of {channels} channels are more than the core takes (4)")
         records = _records(net, row, before)
         self.size = int(np.prod([records[-1][f"out_{axis}"] for axis in ("rows", "columns", "channels")]))
-        one = sum(math.prod(other.output) for other in net.rows[: row + 1]) * 4
+        one = sum(math.prod(other.output) for other in net.ops[: row + 1]) * 4
         try:
             self._core = _native.Engine(
                 layers=records,
@@ -107,7 +107,7 @@ def _records(net: Net, index: int, before: bool) -> list[Record]:
     if before and len(own) > 1 and own[-1]["kind"] == KINDS["activate"]:
         records.pop()
     # The activation after an addition is a part of it, whoever is asked for.
-    if before or isinstance(net.rows[index].layer, Add):
+    if before or isinstance(net.ops[index].layer, Add):
         records[-1] = records[-1] | {"act": ACTIVATIONS["linear"]}
     return records
 

@@ -17,7 +17,6 @@ from issun.arch.layers import Conv, DepthwiseConv, Dropout
 from issun.arch.net import Net
 from issun.engine.lowering import lowered
 from issun.engine.protocol import CancelFlag, Scaling
-from issun.engine.weights import tensors
 from issun.errors import Cancelled
 
 #: Values of all images that take more bytes than this are computed anew in every epoch.
@@ -32,11 +31,11 @@ def cut_after(net: Net) -> int:
     """
     best = 0
     macs = 0
-    for count, row in enumerate(net.rows, 1):
+    for count, row in enumerate(net.ops, 1):
         if row.trained or isinstance(row.layer, Dropout) or getattr(row.layer, "l1", 0) or getattr(row.layer, "l2", 0):
             break  # a penalty of what is frozen is part of the loss, and stays with the whole network
         macs += row.macs
-        rest = net.rows[count:]
+        rest = net.ops[count:]
         alone = all(
             later.source >= count - 1 and (later.other is None or later.other >= count - 1) and later.shares >= count for later in rest
         )
@@ -83,9 +82,9 @@ class Beginning:
             factor=[],
             offset=[],
             takes_values=True,
-            macs_before=sum(row.macs for row in net.rows[:rows] if isinstance(row.layer, Conv | DepthwiseConv)),
+            macs_before=sum(row.macs for row in net.ops[:rows] if isinstance(row.layer, Conv | DepthwiseConv)),
         )
-        self._frozen = [tensor.slice for tensor in tensors(net) if tensor.row < rows]
+        self._frozen = [tensor.slice for tensor in net.tensors if tensor.op < rows]
         self._images: NDArray[np.uint8] | None = None
         self._weights = np.empty(0, np.float32)
         self._values = np.empty((0, self.size), np.float32)

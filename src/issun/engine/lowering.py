@@ -1,4 +1,4 @@
-"""A network as the compiled core sees it: which plain records does each row of `Net.rows` become?
+"""A network as the compiled core sees it: which plain records does each row of `Net.ops` become?
 
 Every record is one operator of `native/plan.hpp`. It reads tensor `input` (an addition also `other`) and makes tensor `output`; tensor 0
 is the image. A row is one record, but for two cases: batch normalisation is a record of its own, and so is an activation whose
@@ -27,9 +27,9 @@ from issun.arch.layers import (
     same_padding,
     spanned,
 )
-from issun.arch.net import IMAGE, Net, Row, activation_of
+from issun.arch.net import IMAGE, Net, Op, activation_of
+from issun.arch.ops import Tensor
 from issun.engine.randomness import dropout_threshold
-from issun.engine.weights import Tensor, tensors
 from issun.errors import IssunError
 
 Record = dict[str, Any]
@@ -58,13 +58,13 @@ _SHORT = {"linear", "relu", "leaky"}
 def lowered(net: Net) -> list[Record]:
     """Return the records of a network in the order of execution, as `to_layer` in `native/bindings.cpp` reads them."""
     weights: dict[int, dict[str, Tensor]] = {}
-    for tensor in tensors(net):
-        weights.setdefault(tensor.row, {})[tensor.role] = tensor
-    readers = Counter(source for row in net.rows for source in (row.source, row.other) if source is not None)
+    for tensor in net.tensors:
+        weights.setdefault(tensor.op, {})[tensor.role] = tensor
+    readers = Counter(source for row in net.ops for source in (row.source, row.other) if source is not None)
     numbers = {IMAGE: 0}  # of the tensor that each row makes
     records: list[Record] = []
 
-    def emit(record: Record, row: Row, shape: Shape, source: int, activation: Activation) -> int:
+    def emit(record: Record, row: Op, shape: Shape, source: int, activation: Activation) -> int:
         sizes = zip(("channels", "rows", "columns"), _as_image(shape), _as_image(row.output), strict=True)
         for name, before, after in sizes:
             record |= {f"in_{name}": before, f"out_{name}": after}
@@ -73,7 +73,7 @@ def lowered(net: Net) -> list[Record]:
         records.append(record)
         return len(records)
 
-    for row in net.rows:
+    for row in net.ops:
         source, own = numbers[row.source], weights.get(row.shares, {})
         activation = activation_of(row.layer) or LINEAR
         if _ends_an_addition(net, row, readers):
@@ -100,15 +100,15 @@ def lowered(net: Net) -> list[Record]:
     return records
 
 
-def _ends_an_addition(net: Net, row: Row, readers: Counter[int]) -> bool:
+def _ends_an_addition(net: Net, row: Op, readers: Counter[int]) -> bool:
     """Whether a row is an activation that the addition before it can apply: nobody else reads the sum as it is."""
     layer = row.layer
     if not isinstance(layer, Activate) or layer.activation.kind not in _SHORT or row.source != row.index - 1:
         return False
-    return row.source != IMAGE and isinstance(net.rows[row.source].layer, Add) and readers[row.source] == 1
+    return row.source != IMAGE and isinstance(net.ops[row.source].layer, Add) and readers[row.source] == 1
 
 
-def _main(row: Row, own: dict[str, Tensor]) -> Record:
+def _main(row: Op, own: dict[str, Tensor]) -> Record:
     """Return what is particular to the operator of a row, its activation and norm aside."""
     layer = row.layer
     match layer:
@@ -133,7 +133,7 @@ def _main(row: Row, own: dict[str, Tensor]) -> Record:
     raise IssunError(f"layer {row.index + 1}: the compiled core has no `{layer}`")
 
 
-def _weights(row: Row, own: dict[str, Tensor], kernel: str, bias: str | None = None) -> Record:
+def _weights(row: Op, own: dict[str, Tensor], kernel: str, bias: str | None = None) -> Record:
     """Return where an operator's weights lie: the tensor of role `kernel`, and that of role `bias` where there is one."""
     record: Record = {}
     for name, role in (("kernel", kernel), ("bias", bias)):

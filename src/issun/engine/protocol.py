@@ -44,7 +44,7 @@ class State:
     Attributes
     ----------
     weights : ndarray of float32, shape (net.stored,)
-        As `issun.engine.weights.tensors` lays them out. The running mean and variance of a `norm` are among them, though no optimiser
+        As `Net.tensors` lays them out. The running mean and variance of a `norm` are among them, though no optimiser
         changes them.
     moments : ndarray of float32, shape (slots, net.stored)
         m, v of adam; m of sgd; v of rmsprop; v, u of adadelta (names as in `issun.recipe`). Zero for what is not trained.

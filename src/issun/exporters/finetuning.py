@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.net import Net, Row
+from issun.arch.net import Net, Op
 from issun.datasets.appearance import Appearance
 from issun.engine import State, make_engine
 from issun.engine.reference.graph import backward, forward
 from issun.engine.reference.layers import Array, cross_entropy
-from issun.engine.weights import tensors
 from issun.errors import ExportError
 from issun.exporters import integer
 from issun.exporters.c.steps import steps
@@ -143,7 +142,7 @@ def _gradient(
     weights: NDArray[np.float32],
     images: NDArray[np.uint8],
     labels: NDArray[np.integer],
-    change: Callable[[Row, Array], Array],
+    change: Callable[[Op, Array], Array],
 ) -> Array:
     """Return the gradient of the loss by the weights behind the rounded ones."""
     net, rounded = model.net, rounded_weights(model.net, weights)
@@ -156,7 +155,7 @@ def _gradient(
 def rounded_weights(net: Net, weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return weights whose kernels hold only what int8 can: whole multiples, up to 127, of a scale for each filter."""
     found = weights.copy()
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if tensor.kernel:
             kernel = found[tensor.slice].reshape(tensor.shape[0], -1)
             scale = np.abs(kernel).max(axis=1, keepdims=True) / 127
@@ -165,11 +164,11 @@ def rounded_weights(net: Net, weights: NDArray[np.float32]) -> NDArray[np.float3
     return found
 
 
-def _rounding(net: Net, ranges: Ranges) -> Callable[[Row, Array], Array]:
+def _rounding(net: Net, ranges: Ranges) -> Callable[[Op, Array], Array]:
     """Return what rounds the output of each row that int8 stores."""
     kept = {step.row: Numbers.over(ranges.outputs[step.row]) for step in steps(net)[:-1] if step.kind not in ("max", "average")}
 
-    def change(row: Row, values: Array) -> Array:
+    def change(row: Op, values: Array) -> Array:
         numbers = kept.get(row.index)
         return values if numbers is None else numbers.real(numbers.quantised(values))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from issun.arch import layers as arch
-from issun.arch.net import Net, Row, activation_of
+from issun.arch.net import Net, Op, activation_of
 from issun.engine.weights import as_tensors
 from issun.exporters.check import probabilities
 from issun.exporters.facts import facts_of
@@ -77,10 +77,10 @@ def onnx_model(model: Model, logits: bool = False) -> Any:
     value = graph.add("Cast", "images", name="pixels", to=TensorProto.FLOAT)
     value = graph.add("Add", graph.add("Mul", value, factor, name="scaled"), offset, name="shifted")
     values = {-1: graph.add("Transpose", value, name="input", perm=[0, 3, 1, 2])}
-    for row in net.rows:
+    for row in net.ops:
         own = {name.split(".")[1]: tensor for name, tensor in tensors.items() if name.split(".")[0] == str(row.shares)}
         values[row.index] = _row(graph, row, own, values)
-    last = values[len(net.rows) - 1]
+    last = values[len(net.ops) - 1]
     result = graph.add("Identity", last, name="logits") if logits else graph.add("Softmax", last, name="probabilities", axis=1)
     made = helper.make_model(
         helper.make_graph(
@@ -98,7 +98,7 @@ def onnx_model(model: Model, logits: bool = False) -> Any:
     return made
 
 
-def _row(graph: _Graph, row: Row, own: dict[str, NDArray[np.float32]], values: dict[int, str]) -> str:
+def _row(graph: _Graph, row: Op, own: dict[str, NDArray[np.float32]], values: dict[int, str]) -> str:
     """Add what one row of a network does and return the name of what it gives."""
     layer, x, name = row.layer, values[row.source], f"{row.index}"
     stored = {role: graph.constant(f"{row.shares}.{role}", values) for role, values in own.items() if role in ("kernel", "bias")}
@@ -128,7 +128,7 @@ def _row(graph: _Graph, row: Row, own: dict[str, NDArray[np.float32]], values: d
 
 
 def _window(
-    row: Row, kernel: tuple[int, int], span: tuple[int, int], stride: tuple[int, int], padding: Literal["valid", "same"]
+    row: Op, kernel: tuple[int, int], span: tuple[int, int], stride: tuple[int, int], padding: Literal["valid", "same"]
 ) -> dict[str, Any]:
     """Return the attributes of a window; `same` is written as numbers, since runtimes read its name differently."""
     pads = [(0, 0), (0, 0)]
@@ -137,11 +137,11 @@ def _window(
     return {"kernel_shape": kernel, "strides": stride, "pads": [pads[0][0], pads[1][0], pads[0][1], pads[1][1]]}
 
 
-def _per_channel(values: NDArray[np.float32], row: Row) -> NDArray[np.float32]:
+def _per_channel(values: NDArray[np.float32], row: Op) -> NDArray[np.float32]:
     return values.reshape(-1, *[1] * (len(row.output) - 1))
 
 
-def _activated(graph: _Graph, row: Row, own: dict[str, NDArray[np.float32]], x: str) -> str:
+def _activated(graph: _Graph, row: Op, own: dict[str, NDArray[np.float32]], x: str) -> str:
     """Add the activation of a row, if it has one, and return the name of what it gives."""
     activation, name = activation_of(row.layer), f"{row.index}.active"
     match None if activation is None else activation.kind:

@@ -45,7 +45,7 @@ def state_of(model: Model) -> dict[str, torch.Tensor]:
     """Return a model's tensors by their names in the module of `module_source`."""
     names, tensors = tensor_names(model.net), as_tensors(model.net, model.weights)
     state = {names[name]: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
-    for row in model.net.rows:
+    for row in model.net.ops:
         for name in (f"scale_{row.index}_factor", f"scale_{row.index}_shift"):
             if name in state and len(row.output) == 3:
                 state[name] = state[name].reshape(-1, 1, 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from issun.arch import layers as arch
 from issun.arch.layers import shape_text
-from issun.arch.net import IMAGE, Net, Row, activation_of
+from issun.arch.net import IMAGE, Net, Op, activation_of
 
 _MEAN_INSIDE = '''
 
@@ -33,7 +33,7 @@ def module_source(
 ) -> str:
     """Return the text of a Python file with a class ``Network``.
 
-    Its tensors have the shapes of `issun.engine.weights.tensors` and the names that `tensor_names` gives; ``factor`` and ``offset`` are
+    Its tensors have the shapes of `Net.tensors` and the names that `tensor_names` gives; ``factor`` and ``offset`` are
     the input scaling. ``forward`` takes uint8 images (N, height, width, channels), ``compute`` scaled ones (N, channels, height, width).
     Dropout, `norm` and what is frozen are in it as well, so that it can be trained.
 
@@ -48,8 +48,8 @@ def module_source(
     logits : bool
         Whether ``forward`` gives logits instead of probabilities.
     """
-    made = [line for row in net.rows if row.shares == row.index for line in _made(row)]
-    computed = [line for row in net.rows for line in _computed(row, _kept(net))]
+    made = [line for row in net.ops if row.shares == row.index for line in _made(row)]
+    computed = [line for row in net.ops for line in _computed(row, _kept(net))]
     height, width, channels = net.input
     gives = "outputs before softmax" if logits else "probabilities"
     helper = _MEAN_INSIDE if any("mean_inside(" in line for line in computed) else ""
@@ -96,7 +96,7 @@ class Network(nn.Module):
 def tensor_names(net: Net) -> dict[str, str]:
     """Return, for the name of each tensor of a network (``0.kernel``), its name in the module's state (``conv_0.weight``)."""
     names: dict[str, str] = {}
-    for row in net.rows:
+    for row in net.ops:
         if row.shares != row.index:
             continue
         own, scale = _name(row), isinstance(row.layer, arch.Scale)
@@ -126,7 +126,7 @@ def _indented(lines: Iterable[str]) -> str:
     return "".join(f"        {line}\n" for line in lines)
 
 
-def _name(row: Row) -> str:
+def _name(row: Op) -> str:
     """Return what the tensors of a row are called: ``conv_0``."""
     kinds: dict[type, str] = {
         arch.Conv: "conv",
@@ -141,11 +141,11 @@ def _name(row: Row) -> str:
 
 def _kept(net: Net) -> set[int]:
     """Return the rows whose output is read by another row than the next one."""
-    read = {(row.index, source) for row in net.rows for source in (row.source, row.other) if source is not None}
+    read = {(row.index, source) for row in net.ops for source in (row.source, row.other) if source is not None}
     return {source for index, source in read if source != index - 1}
 
 
-def _made(row: Row) -> list[str]:
+def _made(row: Op) -> list[str]:
     """Return the statements that make the modules of a row."""
     layer: Any = row.layer
     name, channels, image = _name(row), row.output[-1], len(row.output) == 3
@@ -178,7 +178,7 @@ def _made(row: Row) -> list[str]:
     return lines
 
 
-def _computed(row: Row, kept: set[int]) -> list[str]:
+def _computed(row: Op, kept: set[int]) -> list[str]:
     """Return the statements that compute a row. ``x`` is what the row before gave, ``kept_3`` what row 3 gave, ``image`` what entered."""
 
     def value(index: int) -> str:
@@ -216,7 +216,7 @@ def _computed(row: Row, kept: set[int]) -> list[str]:
     return [line for line in lines if line != "x = x"]
 
 
-def _activated(row: Row, y: str) -> str:
+def _activated(row: Op, y: str) -> str:
     activation = activation_of(row.layer)
     if activation is None or activation.kind == "linear":
         return y
@@ -225,7 +225,7 @@ def _activated(row: Row, y: str) -> str:
     return _FUNCTIONS[activation.kind].format(x=y, slope=activation.slope)
 
 
-def _sides(row: Row, span: tuple[int, int], layer: Any) -> tuple[int, int, int, int]:
+def _sides(row: Op, span: tuple[int, int], layer: Any) -> tuple[int, int, int, int]:
     """Return how many columns and rows are added left, right, above and below for `same`, as TensorFlow does."""
     if layer.padding != "same":
         return 0, 0, 0, 0

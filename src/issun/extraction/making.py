@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.layers import Conv, DepthwiseConv, same_padding
-from issun.arch.net import Net, Row
+from issun.arch.net import Net, Op
+from issun.arch.ops import Role
 from issun.engine import Scaling
 from issun.engine.randomness import stream
-from issun.engine.weights import Role, initialised, tensors
+from issun.engine.weights import initialised
 from issun.errors import DataError, RecipeError
 from issun.extraction.extractor import Extractor
 from issun.extraction.layers import find_row
@@ -85,7 +86,7 @@ def make_extractor(
     flat = initialised(net, "glorot", seed)
     batch = as_batch(images, net.input)
     for number in range(row + 1):
-        current = net.rows[number]
+        current = net.ops[number]
         if isinstance(current.layer, Conv | DepthwiseConv) and current.shares == number:
             random = np.random.default_rng(stream(seed, _PATCHES, number))
             drawn = _patches(net, flat, scaling, current, batch, settings, random)
@@ -95,7 +96,7 @@ def make_extractor(
 
 
 def _patches(
-    net: Net, flat: Floats, scaling: Scaling, row: Row, images: NDArray[np.uint8], settings: Patches, random: np.random.Generator
+    net: Net, flat: Floats, scaling: Scaling, row: Op, images: NDArray[np.uint8], settings: Patches, random: np.random.Generator
 ) -> Floats:
     """Return what the windows of a convolution see at random places, shape (count, channels, rows, columns).
 
@@ -125,14 +126,14 @@ def _patches(
     return np.moveaxis(values[image[:, None, None], rows[:, :, None], columns[:, None, :]], 3, 1)
 
 
-def _blocks(row: Row, patches: Floats) -> list[tuple[Floats, int]]:
+def _blocks(row: Op, patches: Floats) -> list[tuple[Floats, int]]:
     """Return the patches, flat, with the number of filters that they are for: of a depthwise convolution, channel by channel."""
     if isinstance(row.layer, DepthwiseConv):
         return [(patches[:, channel].reshape(len(patches), -1), row.layer.multiplier) for channel in range(patches.shape[1])]
     return [(patches.reshape(len(patches), -1), row.output[-1])]
 
 
-def _put(net: Net, flat: Floats, row: Row, blocks: Sequence[Filters], settings: Patches) -> None:
+def _put(net: Net, flat: Floats, row: Op, blocks: Sequence[Filters], settings: Patches) -> None:
     """Write the filters of a convolution to the weights."""
     layer = row.layer
     assert isinstance(layer, Conv | DepthwiseConv)
@@ -144,6 +145,6 @@ def _put(net: Net, flat: Floats, row: Row, blocks: Sequence[Filters], settings: 
         "shift": np.full(len(mean), -threshold),
         "mean": mean,
     }
-    for tensor in tensors(net):
-        if tensor.row == row.index and tensor.role in found:
+    for tensor in net.tensors:
+        if tensor.op == row.index and tensor.role in found:
             flat[tensor.slice] = found[tensor.role]

@@ -86,7 +86,7 @@ def multiply_adds(net: Net, work: Work) -> int:
     """
     total = 0
     below = False  # whether something before this row is trained
-    for row in net.rows:
+    for row in net.ops:
         total += row.macs
         if work == "train":
             total += row.macs * bool(row.trained) + row.macs * below

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.net import Row
+from issun.arch.net import Op
 from issun.engine.lowering import KINDS, lowered
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import State, scaling_for
@@ -103,22 +103,22 @@ def profiled(case: Case, epochs: int = 3) -> Profile:
     ticks = np.array(engine.ticks(False), float)
     each = ticks / ticks.sum() * seconds / (epochs * case.images) * 1e6
     records = lowered(net)
-    entries = [_line(record, net.rows[record["row"]], each[3 * i : 3 * i + 3]) for i, record in enumerate(records)]
+    entries = [_line(record, net.ops[record["row"]], each[3 * i : 3 * i + 3]) for i, record in enumerate(records)]
     rest = [Line(name, value, 0.0, 0.0, 0) for name, value in zip(_REST, each[3 * len(records) :], strict=True) if value > 0]
     return Profile(case, (*entries, *rest))
 
 
-def _line(record: dict[str, Any], row: Row, parts: NDArray[np.float64]) -> Line:
+def _line(record: dict[str, Any], row: Op, parts: NDArray[np.float64]) -> Line:
     forward, backward, weights = parts.tolist()
     return Line(_name(record, row), forward, backward, weights, _multiply_adds(record, row))
 
 
-def _name(record: dict[str, Any], row: Row) -> str:
+def _name(record: dict[str, Any], row: Op) -> str:
     kind = _NAMES[record["kind"]]
     if kind in ("norm", "activate") and str(row.layer) != kind and kind not in str(row.layer).split()[0]:
         return f"  its {'batch normalisation' if kind == 'norm' else 'activation'}"
     return str(row.layer)
 
 
-def _multiply_adds(record: dict[str, Any], row: Row) -> int:
+def _multiply_adds(record: dict[str, Any], row: Op) -> int:
     return row.macs if _NAMES[record["kind"]] in ("conv", "dwconv", "dense") else 0

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv
-from issun.engine.weights import tensors
 from issun.model import Model
 from issun.webpage.wire import encoded
 
@@ -34,10 +33,10 @@ def filters(model: Model) -> dict[str, Any] | None:
         times the scale.
     """
     model = model.folded()
-    row = next((row for row in model.net.rows if isinstance(row.layer, _WITH_KERNEL)), None)
+    row = next((row for row in model.net.ops if isinstance(row.layer, _WITH_KERNEL)), None)
     if row is None or len(row.input) != 3:
         return None
-    tensor = next(tensor for tensor in tensors(model.net) if tensor.row == row.shares and tensor.role == "kernel")
+    tensor = next(tensor for tensor in model.net.tensors if tensor.op == row.shares and tensor.role == "kernel")
     kernel = model.weights[tensor.slice].reshape(tensor.shape)
     if kernel.ndim == 2:
         height, width, channels = row.input

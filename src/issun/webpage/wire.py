@@ -1,7 +1,7 @@
 """How does a network travel to a browser? Its rows as plain records, its weights as base64; `page/network.js` runs what is made here.
 
 A record says all that its operator needs, so that no rule of the notation (what `same` pads, where a tensor lies) stands in JavaScript
-a second time. Weights are those of the folded model, float32, little-endian, in the order of `issun.engine.weights.tensors`.
+a second time. Weights are those of the folded model, float32, little-endian, in the order of `Net.tensors`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from issun.arch.layers import (
     same_padding,
     spanned,
 )
-from issun.arch.net import Row, activation_of
-from issun.engine.weights import tensors
+from issun.arch.net import Op, activation_of
 from issun.model import Model
 
 #: Each kind of row, and what the page calls it.
@@ -60,13 +59,13 @@ def wire(model: Model) -> dict[str, Any]:
     """
     model = model.folded()
     places: dict[int, dict[str, int]] = {}
-    for tensor in tensors(model.net):
-        places.setdefault(tensor.row, {})[tensor.role] = tensor.offset
+    for tensor in model.net.tensors:
+        places.setdefault(tensor.op, {})[tensor.role] = tensor.offset
     return {
         "input": list(model.net.input),
         "classes": model.net.classes,
         "scaling": {"factor": list(model.scaling.factor), "offset": list(model.scaling.offset)},
-        "rows": [row_record(row, places.get(row.shares, {})) for row in model.net.rows],
+        "rows": [row_record(row, places.get(row.shares, {})) for row in model.net.ops],
         "data": encoded(model.weights.astype("<f4").tobytes()),
     }
 
@@ -76,7 +75,7 @@ def encoded(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def row_record(row: Row, places: dict[str, int]) -> dict[str, Any]:
+def row_record(row: Op, places: dict[str, int]) -> dict[str, Any]:
     """Return one row of a network for the page.
 
     Returns

@@ -18,7 +18,7 @@ from issun.engine.reference.channels import RUNNING_SHARE
 from issun.engine.reference.graph import Masks, Passed, backward, batch_statistics, dropout_masks, forward
 from issun.engine.reference.layers import Array, cross_entropy
 from issun.engine.reference.optimizers import change
-from issun.engine.weights import penalty, tensors
+from issun.engine.weights import penalty
 from issun.errors import Cancelled, DataError, IssunError
 from issun.recipe import Recipe
 
@@ -61,7 +61,7 @@ class ReferenceEngine:
             recipe.augment.check(net.input)
         self._trained = np.zeros(net.stored, np.bool_)
         self._decays = np.zeros(net.stored, np.bool_)
-        for tensor in tensors(net):
+        for tensor in net.tensors:
             self._trained[tensor.slice] = tensor.trained
             self._decays[tensor.slice] = tensor.kernel
 
@@ -147,7 +147,7 @@ class ReferenceEngine:
         logits, seen = self.forward(weights, batch, np.arange(len(batch)), masks)
         loss, by_logits = cross_entropy(logits, own, np.roll(own, -1), mix, self.recipe.label_smoothing, self._class_weights)
         gradient = backward(self.net, weights, seen, by_logits, masks)
-        for tensor in tensors(self.net):
+        for tensor in self.net.tensors:
             if tensor.trained:
                 w = weights[tensor.slice].astype(np.float64)
                 gradient[tensor.slice] += tensor.l1 * np.sign(w) + 2 * tensor.l2 * w
@@ -164,7 +164,7 @@ class ReferenceEngine:
     def _update_statistics(self, weights: NDArray[np.float32], seen: list[Passed]) -> None:
         """Let the running statistics follow those of the batch that a step has just learned from."""
         of_batch = batch_statistics(self.net, seen)
-        for tensor in tensors(self.net):
+        for tensor in self.net.tensors:
             if tensor.name in of_batch:
                 running = weights[tensor.slice].astype(np.float64)
                 weights[tensor.slice] = (1 - RUNNING_SHARE) * running + RUNNING_SHARE * of_batch[tensor.name]

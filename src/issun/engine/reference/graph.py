@@ -1,4 +1,4 @@
-"""How do values go through a network, and gradients back? The walk over `Net.rows`, which name the rows that they read.
+"""How do values go through a network, and gradients back? The walk over `Net.ops`, which name the rows that they read.
 
 What a row does lies in `issun.engine.reference.layers` and `issun.engine.reference.channels`: layer, then bias or `norm`, then
 activation.
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.layers import LINEAR, Add, Classifier, Conv, Dense, DepthwiseConv, Dropout, GlobalAveragePool, Pool, Scale
-from issun.arch.net import Net, Row, activation_of
+from issun.arch.net import Net, Op, activation_of
+from issun.arch.ops import Role
 from issun.engine.randomness import dropped
 from issun.engine.reference.channels import (
     activation_backward,
@@ -43,7 +44,6 @@ from issun.engine.reference.layers import (
     max_pool_backward,
     max_pool_forward,
 )
-from issun.engine.weights import Role, tensors
 
 #: What a row's input is multiplied by while training (None where it is no dropout), for all rows; None in place of it is inference.
 Masks = Sequence[Array | None] | None
@@ -65,7 +65,7 @@ def dropout_masks(net: Net, indices: NDArray[np.int64], seed: int, epoch: int) -
     Spatial dropout draws one element for each channel.
     """
     masks: list[Array | None] = []
-    for row in net.rows:
+    for row in net.ops:
         if not isinstance(row.layer, Dropout):
             masks.append(None)
             continue
@@ -78,14 +78,14 @@ def dropout_masks(net: Net, indices: NDArray[np.int64], seed: int, epoch: int) -
 
 
 def forward(
-    net: Net, weights: NDArray[np.floating], image: Array, masks: Masks, change: Callable[[Row, Array], Array] | None = None
+    net: Net, weights: NDArray[np.floating], image: Array, masks: Masks, change: Callable[[Op, Array], Array] | None = None
 ) -> list[Passed]:
     """Return what each row saw of a batch of scaled images (N, channels, rows, columns); the last one's `out` are the logits.
 
     `change` is what happens to each row's output before others read it, such as rounding; `backward` then takes it for the identity.
     """
     seen: list[Passed] = []
-    for row, own in zip(net.rows, _by_row(net, weights), strict=True):
+    for row, own in zip(net.ops, _by_row(net, weights), strict=True):
         x = image if row.source < 0 else seen[row.source].out
         if isinstance(row.layer, Add):
             assert row.other is not None
@@ -109,9 +109,9 @@ def backward(net: Net, weights: NDArray[np.floating], seen: Sequence[Passed], by
     A row that several others read gets the sum of their gradients, and so do tensors that several rows share.
     """
     flat = np.zeros(net.stored)
-    places = {(tensor.row, tensor.role): tensor.slice for tensor in tensors(net) if tensor.trained}
+    places = {(tensor.op, tensor.role): tensor.slice for tensor in net.tensors if tensor.trained}
     gradients: dict[int, Array] = {len(seen) - 1: by_logits}
-    for row, own in reversed(list(zip(net.rows, _by_row(net, weights), strict=True))):
+    for row, own in reversed(list(zip(net.ops, _by_row(net, weights), strict=True))):
         x, y, z, _ = seen[row.index]
         gradient, found = gradients.pop(row.index), ByRole()
         if "slope" in own:
@@ -137,27 +137,27 @@ def backward(net: Net, weights: NDArray[np.floating], seen: Sequence[Passed], by
 def batch_statistics(net: Net, seen: Sequence[Passed]) -> dict[str, Array]:
     """Return by tensor name the mean and variance of each `norm` that follows its batches, as a batch has them."""
     found = {}
-    for tensor in tensors(net):
-        if tensor.role in ("mean", "variance") and not net.rows[tensor.row].frozen:
-            mean, variance = statistics(seen[tensor.row].y)
+    for tensor in net.tensors:
+        if tensor.role in ("mean", "variance") and not net.ops[tensor.op].frozen:
+            mean, variance = statistics(seen[tensor.op].y)
             found[tensor.name] = mean if tensor.role == "mean" else variance
     return found
 
 
-def _of_batch(row: Row, masks: Masks) -> bool:
+def _of_batch(row: Op, masks: Masks) -> bool:
     """Whether a `norm` uses the statistics of its batch: while training, and if it is not frozen."""
     return masks is not None and not row.frozen
 
 
 def _by_row(net: Net, weights: NDArray[np.floating]) -> list[ByRole]:
     """Return the tensors that each row uses, in float64."""
-    own = [ByRole() for _ in net.rows]
-    for tensor in tensors(net):
-        own[tensor.row][tensor.role] = weights[tensor.slice].reshape(tensor.shape).astype(np.float64)
-    return [own[row.shares] for row in net.rows]
+    own = [ByRole() for _ in net.ops]
+    for tensor in net.tensors:
+        own[tensor.op][tensor.role] = weights[tensor.slice].reshape(tensor.shape).astype(np.float64)
+    return [own[row.shares] for row in net.ops]
 
 
-def _layer_forward(row: Row, own: ByRole, x: Array, mask: Array | None) -> Array:
+def _layer_forward(row: Op, own: ByRole, x: Array, mask: Array | None) -> Array:
     """Return what a layer makes of its input, before bias, norm and activation."""
     match row.layer:
         case Conv(stride=stride, padding=padding, dilation=dilation):
@@ -178,7 +178,7 @@ def _layer_forward(row: Row, own: ByRole, x: Array, mask: Array | None) -> Array
             return x if mask is None else x * mask
 
 
-def _layer_backward(row: Row, own: ByRole, x: Array, gradient: Array, mask: Array | None, found: ByRole) -> Array:
+def _layer_backward(row: Op, own: ByRole, x: Array, gradient: Array, mask: Array | None, found: ByRole) -> Array:
     """Return the gradient by a layer's input, and put those by its weights into `found`."""
     match row.layer:
         case Conv(stride=stride, padding=padding, dilation=dilation):

@@ -1,6 +1,6 @@
 """A network as a list of plain steps: what does generated C compute, one after the other, and on which tensors?
 
-A step is a row of `Net.rows` that does something in inference. Dropout is gone, an activation that stands alone is a part of the step
+A step is a row of `Net.ops` that does something in inference. Dropout is gone, an activation that stands alone is a part of the step
 before it where nobody else reads that, and `scale` is a depthwise 1x1 convolution. Images lie as (row, column, channel), a vector is an
 image of one pixel, and kernels are turned to match: (row, column, channel, filter), the filter last.
 """
@@ -32,7 +32,7 @@ from issun.arch.layers import (
     same_padding,
     spanned,
 )
-from issun.arch.net import IMAGE, Net, Row, activation_of
+from issun.arch.net import IMAGE, Net, Op, activation_of
 from issun.engine.weights import as_tensors
 from issun.errors import NetworkError
 
@@ -51,7 +51,7 @@ class Step:
     text : str
         The layer, or layers, that it computes.
     row : int
-        Index in `Net.rows` of the layer whose output it makes; tensors are known by it, and the image is -1.
+        Index in `Net.ops` of the layer whose output it makes; tensors are known by it, and the image is -1.
     weights_row, slope_row : int or None
         Rows that own its kernel and bias, and the slopes of its `prelu`; None where it has none. Rows that share tensors have the same.
     source, other : int, int or None
@@ -112,14 +112,14 @@ def steps(net: Net) -> tuple[Step, ...]:
         Where a layer has no step.
     """
     tensor = {IMAGE: IMAGE}  # the tensor that each row makes, which is an earlier row's where the row changes nothing
-    for row in net.rows:
+    for row in net.ops:
         passes = isinstance(row.layer, Dropout) or (isinstance(row.layer, Activate) and row.layer.activation == LINEAR)
         tensor[row.index] = tensor[row.source] if passes else row.index
     readers = Counter(
-        tensor[read] for row in net.rows if tensor[row.index] == row.index for read in (row.source, row.other) if read is not None
+        tensor[read] for row in net.ops if tensor[row.index] == row.index for read in (row.source, row.other) if read is not None
     )
     made: list[Step] = []
-    for row in net.rows:
+    for row in net.ops:
         if tensor[row.index] != row.index:
             continue
         source = tensor[row.source]
@@ -132,7 +132,7 @@ def steps(net: Net) -> tuple[Step, ...]:
     return tuple(made)
 
 
-def _joined(step: Step, row: Row) -> Step | None:
+def _joined(step: Step, row: Op) -> Step | None:
     """Return a step that applies the activation of `row`, too; None where it cannot."""
     assert isinstance(row.layer, Activate)
     activation = row.layer.activation
@@ -143,7 +143,7 @@ def _joined(step: Step, row: Row) -> Step | None:
     return replace(step, activation=activation, slope_row=slope_row, row=row.index, text=f"{step.text}, {row.layer}")
 
 
-def _step(row: Row, source: int, other: int | None) -> Step:
+def _step(row: Op, source: int, other: int | None) -> Step:
     layer = row.layer
     activation = activation_of(layer) or LINEAR
     slope_row = row.shares if activation.kind == "prelu" else None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch import layers as arch
-from issun.arch.net import IMAGE, Net, Row, activation_of
+from issun.arch.net import IMAGE, Net, Op, activation_of
 
 _INITIALIZERS = {
     "glorot": keras.initializers.GlorotUniform,
@@ -26,7 +26,7 @@ def applied(net: Net, image: Any, initializer: Start = "glorot") -> Any:
     Dropout, `norm`, penalties, initialisers and what is frozen are in it, so that it can be trained as issun would train it.
     """
     values, made = {IMAGE: image}, {}
-    for row in net.rows:
+    for row in net.ops:
         x = values[row.source]
         if row.other is not None:
             x = keras.layers.Add(name=f"sum_{row.index}")([x, values[row.other]])
@@ -36,12 +36,12 @@ def applied(net: Net, image: Any, initializer: Start = "glorot") -> Any:
             for layer in made[row.shares]:
                 x = layer(x)
         values[row.index] = x
-    return values[len(net.rows) - 1]
+    return values[len(net.ops) - 1]
 
 
 def set_weights(model: Any, net: Net, tensors: dict[str, NDArray[np.float32]]) -> None:
     """Give a Keras model of `applied` the tensors of `issun.engine.weights.as_tensors`."""
-    for row in net.rows:
+    for row in net.ops:
         own = {name.split(".")[1]: tensor for name, tensor in tensors.items() if name.split(".")[0] == str(row.index)}
         if "slope" in own:
             _set(model, f"slopes_{row.index}", [own["slope"].reshape(*[1] * (len(row.output) - 1), -1)])
@@ -57,7 +57,7 @@ def _set(model: Any, name: str, values: list[NDArray[np.float32]]) -> None:
     model.get_layer(name).set_weights(values)
 
 
-def _kernel(row: Row, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+def _kernel(row: Op, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a kernel as Keras lays it out."""
     if kernel.ndim == 4:  # (filters, channels, rows, columns) -> (rows, columns, channels, filters)
         kernel = kernel.transpose(2, 3, 1, 0)
@@ -70,7 +70,7 @@ def _kernel(row: Row, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     return kernel.T
 
 
-def layers_of(row: Row, default: Start) -> list[Any]:
+def layers_of(row: Op, default: Start) -> list[Any]:
     """Return the Keras layers that do what one row does; each is named after the row, so that equal networks give equal files."""
     layer: Any = row.layer
     made: list[Any]
@@ -106,7 +106,7 @@ def layers_of(row: Row, default: Start) -> list[Any]:
     return made + _activation(row)
 
 
-def _weighted(row: Row, default: Start) -> dict[str, Any]:
+def _weighted(row: Op, default: Start) -> dict[str, Any]:
     """Return the options that layers with a kernel share."""
     layer: Any = row.layer
     kernel = "depthwise" if isinstance(layer, arch.DepthwiseConv) else "kernel"
@@ -119,7 +119,7 @@ def _weighted(row: Row, default: Start) -> dict[str, Any]:
     }
 
 
-def _depthwise(row: Row, layer: arch.DepthwiseConv, options: dict[str, Any]) -> list[Any]:
+def _depthwise(row: Op, layer: arch.DepthwiseConv, options: dict[str, Any]) -> list[Any]:
     """Return a depthwise convolution. Keras has one stride for both directions: of two, every position is computed, and some are taken."""
     if layer.stride[0] == layer.stride[1]:
         return [
@@ -132,7 +132,7 @@ def _depthwise(row: Row, layer: arch.DepthwiseConv, options: dict[str, Any]) -> 
     return [*pads, keras.layers.DepthwiseConv2D(layer.kernel, 1, "valid", layer.multiplier, **options), taken]
 
 
-def _means(row: Row, layer: arch.Pool) -> list[Any]:
+def _means(row: Op, layer: arch.Pool) -> list[Any]:
     """Return a mean over windows. Not every backend of Keras leaves out padding whose two sides differ; here it is multiplied out."""
     if layer.padding == "valid" or all(before == after for before, after in _pads(row, layer.window, layer)):
         return [keras.layers.AveragePooling2D(layer.window, layer.stride, layer.padding, name=f"pool_{row.index}")]
@@ -150,12 +150,12 @@ def _means(row: Row, layer: arch.Pool) -> list[Any]:
     ]
 
 
-def _pads(row: Row, span: tuple[int, int], layer: Any) -> tuple[tuple[int, int], ...]:
+def _pads(row: Op, span: tuple[int, int], layer: Any) -> tuple[tuple[int, int], ...]:
     """Return how many rows and columns are added before and after the image for `same`, as TensorFlow does."""
     return tuple(arch.same_padding(size, extent, step) for size, extent, step in zip(row.input[:2], span, layer.stride, strict=True))
 
 
-def _activation(row: Row) -> list[Any]:
+def _activation(row: Op) -> list[Any]:
     activation = activation_of(row.layer)
     if activation is None or activation.kind == "linear":
         return []
