@@ -90,7 +90,8 @@ class Window:
         if padding == "valid":
             return cls(size, stride, dilation)
         span = spanned(size, dilation)
-        return cls(size, stride, dilation, *(same_padding(image[axis], span[axis], stride[axis]) for axis in (0, 1)), same=True)
+        rows, columns = (same_padding(image[axis], span[axis], stride[axis]) for axis in (0, 1))
+        return cls(size, stride, dilation, rows, columns, same=True)
 
     @property
     def span(self) -> Pair:
@@ -313,7 +314,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
     output = layer.output_shape(shape)
     kind, window, activation, roles = _PARTS[type(layer)](layer, shape, output)
     parameters = 0 if shared else layer.parameters(shape)
-    drops = isinstance(layer, Dropout)
+    rate, spatial = (layer.rate, layer.spatial) if isinstance(layer, Dropout) else (0.0, False)
     return Op(
         index=index,
         kind=kind,
@@ -328,8 +329,8 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
         window=window,
         activation=activation,
         classifier=type(layer) is Classifier,
-        rate=layer.rate if drops else 0.0,
-        spatial=drops and layer.spatial,
+        rate=rate,
+        spatial=spatial,
         parameters=parameters,
         trained=0 if frozen else parameters,
         macs=layer.macs(shape),
