@@ -22,10 +22,10 @@ from issun.engine.protocol import Scaling
 from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import initialised
 from issun.errors import ModelError
+from issun.exporters.page import wire
 from issun.model import Model
 from issun.recipe import Recipe
 from issun.webpage.one_file import ASSETS
-from issun.webpage.wire import wire
 from operator_cases import OPERATORS as CASES
 from strategies import OPERATORS, nets
 

@@ -239,19 +239,23 @@ class Op:
         """How many float32 numbers it has in the flat array of weights while training: `parameters`, but four a channel for `norm`."""
         return sum(tensor.size for tensor in self.own)
 
-    def tensor(self, role: Role) -> Tensor | None:
-        """Return the tensor of a role, or None where it has none."""
-        return next((tensor for tensor in self.weights if tensor.role == role), None)
+    def __getitem__(self, role: Role) -> Tensor:
+        """Return the tensor of a role, which it must have."""
+        return next(tensor for tensor in self.weights if tensor.role == role)
+
+    def __contains__(self, role: Role) -> bool:
+        """Whether it has a tensor of this role."""
+        return any(tensor.role == role for tensor in self.weights)
 
     @property
     def norm(self) -> bool:
         """Whether batch normalisation stands between its sums and its activation."""
-        return self.tensor("mean") is not None
+        return "mean" in self
 
     @property
     def biased(self) -> bool:
         """Whether a bias is added to its sums; a `norm` stands in place of one."""
-        return self.tensor("bias") is not None
+        return "bias" in self
 
     @property
     def activates(self) -> bool:

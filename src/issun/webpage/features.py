@@ -56,7 +56,7 @@ def projection(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int32
     share = values**2 / (values**2).sum()
     return {
         "method": "PCA",
-        "layer": str(net.ops[-1].layer),
+        "layer": net.ops[-1].text,
         "features": features.shape[1],
         "share": [rounded(part, 3) for part in share[:2]],
         "x": [rounded(value, 3) for value in plane[:, 0]],
