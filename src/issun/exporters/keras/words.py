@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from issun.arch.layers import LINEAR, RELU, Activation, Initializer
+from issun.arch.layers import LINEAR, Activation, ActivationKind, Initializer
 
 #: No size of a layer is larger; more is a damaged or hostile file.
 LARGEST = 2**31
@@ -14,12 +14,11 @@ LARGEST = 2**31
 #: Slope of Keras's `leaky_relu` where it is named as an activation.
 _LEAKY_ACTIVATION = 0.2
 
+#: What Keras calls each activation that it has as a word; `leaky` and `prelu` are written as layers of their own.
+WORDS: dict[ActivationKind, str] = {"linear": "linear", "relu": "relu", "gelu": "gelu", "tanh": "tanh", "hardswish": "hard_swish"}
+
 _ACTIVATIONS = {
-    "linear": LINEAR,
-    "relu": RELU,
-    "gelu": Activation("gelu"),
-    "tanh": Activation("tanh"),
-    "hard_swish": Activation("hardswish"),
+    **{word: Activation(kind) for kind, word in WORDS.items()},
     "hard_silu": Activation("hardswish"),
     "leaky_relu": Activation("leaky", _LEAKY_ACTIVATION),
 }
