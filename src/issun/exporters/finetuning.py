@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.net import Net, Op
+from issun.arch.net import Net
+from issun.arch.ops import Kind, Op
 from issun.datasets.appearance import Appearance
 from issun.engine import State, make_engine
 from issun.engine.reference.graph import backward, forward
@@ -165,11 +166,11 @@ def rounded_weights(net: Net, weights: NDArray[np.float32]) -> NDArray[np.float3
 
 
 def _rounding(net: Net, ranges: Ranges) -> Callable[[Op, Array], Array]:
-    """Return what rounds the output of each row that int8 stores."""
-    kept = {step.row: Numbers.over(ranges.outputs[step.row]) for step in steps(net)[:-1] if step.kind not in ("max", "average")}
+    """Return what rounds the output of each operation that int8 stores."""
+    kept = {step.row: Numbers.over(ranges.outputs[step.row]) for step in steps(net)[:-1] if step.kind not in (Kind.MAX, Kind.AVERAGE)}
 
-    def change(row: Op, values: Array) -> Array:
-        numbers = kept.get(row.index)
+    def change(op: Op, values: Array) -> Array:
+        numbers = kept.get(op.index)
         return values if numbers is None else numbers.real(numbers.quantised(values))
 
     return change

@@ -193,7 +193,8 @@ def _calls(
     for step, own in zip(walk, arguments, strict=True):
         text = function(step, dialect, "FUNCTION")
         if text not in names:
-            names[text] = f"{step.kind}_{1 + sum(value.startswith(step.kind + '_') for value in names.values())}"
+            kind = step.kind.value
+            names[text] = f"{kind}_{1 + sum(value.startswith(f'{kind}_') for value in names.values())}"
             functions.append(text.replace("FUNCTION", names[text], 1))
         inputs = [place(step.source), *([] if step.other is None else [place(step.other)])]
         remark = comment(f"{step.row + 1}: {step.text} -> {shape_text(step.output if step.output[:2] != (1, 1) else step.output[2:])}")
