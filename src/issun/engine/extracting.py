@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun import _native
+from issun._native import Act, Kind
 from issun.arch.layers import Add
 from issun.arch.net import Net
-from issun.engine.lowering import ACTIVATIONS, KINDS, Record, lowered
+from issun.engine.core import make_core, of_images
+from issun.engine.lowering import lowered
 from issun.engine.protocol import CancelFlag, Scaling
-from issun.errors import Cancelled, DataError, IssunError
+from issun.errors import Cancelled
 
 #: Images that enter the core together. Only what a dense layer reads is kept for all of them.
 MOST_IMAGES = 1024
@@ -44,37 +46,14 @@ class RowValues:
     """
 
     def __init__(self, net: Net, row: int, before: bool, scaling: Scaling, threads: int = 1) -> None:
-        if threads < 1:
-            raise IssunError(f"`threads` (={threads}) must be at least 1")
-        height, width, channels = net.input
-        if channels > 4:
-            raise DataError(f"images of {channels} channels are more than the core takes (4)")
-        records = _records(net, row, before)
-        self.size = int(np.prod([records[-1][f"out_{axis}"] for axis in ("rows", "columns", "channels")]))
+        operators = _up_to(net, row, before)
+        end = operators[-1]
+        self.size = end.out_rows * end.out_columns * end.out_channels
         one = sum(math.prod(other.output) for other in net.rows[: row + 1]) * 4
-        try:
-            self._core = _native.Engine(
-                layers=records,
-                height=height,
-                width=width,
-                channels=channels,
-                classes=net.classes,
-                factor=list(scaling.factor),
-                offset=list(scaling.offset),
-                weights=net.stored,
-                batch=max(64, min(MOST_IMAGES, MOST_BYTES // one)),
-                smoothing=0.0,
-                class_weights=[],
-                threads=threads,
-                augment={},
-                takes_values=False,
-                macs_before=0,
-                channels_last=True,
-            )
-        except MemoryError:
-            raise IssunError(f"not enough memory to compute layer {row + 1} of `{net}`: take a smaller network") from None
-        except RuntimeError as error:
-            raise IssunError(str(error)) from None
+        network = of_images(net, operators, scaling, max(64, min(MOST_IMAGES, MOST_BYTES // one)))
+        network.channels_last = True
+        no_memory = f"not enough memory to compute layer {row + 1} of `{net}`: take a smaller network"
+        self._core = make_core(network, threads, _native.LossSettings(), no_memory)
 
     @property
     def memory(self) -> int:
@@ -100,18 +79,19 @@ class RowValues:
             raise Cancelled("the computation of features was stopped")
 
 
-def _records(net: Net, index: int, before: bool) -> list[Record]:
-    """Return the records up to a row; its activation is left out where `before` is set."""
-    records = [_at_rest(record) for record in lowered(net) if record["row"] <= index]
-    own = [record for record in records if record["row"] == index]
-    if before and len(own) > 1 and own[-1]["kind"] == KINDS["activate"]:
-        records.pop()
+def _up_to(net: Net, index: int, before: bool) -> list[_native.Operator]:
+    """Return the operators up to a row; its activation is left out where `before` is set.
+
+    Nothing is trained in them: the core then plans no gradients, and a `norm` uses its stored statistics.
+    """
+    operators = [operator for operator in lowered(net) if operator.row <= index]
+    own = [operator for operator in operators if operator.row == index]
+    if before and len(own) > 1 and own[-1].kind == Kind.activate:
+        operators.pop()
     # The activation after an addition is a part of it, whoever is asked for.
     if before or isinstance(net.rows[index].layer, Add):
-        records[-1] = records[-1] | {"act": ACTIVATIONS["linear"]}
-    return records
-
-
-def _at_rest(record: Record) -> Record:
-    """Return a record in which nothing is trained: the core then plans no gradients, and a `norm` uses its stored statistics."""
-    return record | {"trained": False, "l1": 0.0, "l2": 0.0}
+        operators[-1].act = Act.linear
+    for operator in operators:
+        operator.trained = False
+        operator.l1 = operator.l2 = 0.0
+    return operators

@@ -7,7 +7,6 @@ of the whole network, to the bit: it only is not repeated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from issun import _native
 from issun.arch.layers import Conv, DepthwiseConv, Dropout
 from issun.arch.net import Net
+from issun.engine.core import of_images
 from issun.engine.lowering import lowered
 from issun.engine.protocol import CancelFlag, Scaling
 from issun.engine.weights import tensors
@@ -54,36 +54,35 @@ class Beginning:
     rows : int
         From `cut_after`, above 0.
     scaling : Scaling
+    batch : int
+        Images of a batch.
     make : callable
-        Takes what differs between the two cores that are made here, and returns a core (see `issun.engine.native`).
+        Makes an engine of the core.
     """
 
-    def __init__(self, net: Net, rows: int, scaling: Scaling, make: Callable[..., _native.Engine]) -> None:
-        records = lowered(net)
-        here = [record for record in records if record["row"] < rows]
-        there = [_moved(record, len(here)) for record in records[len(here) :]]
+    def __init__(self, net: Net, rows: int, scaling: Scaling, batch: int, make: Callable[[_native.Network], _native.Engine]) -> None:
+        operators = lowered(net)
+        here = [operator for operator in operators if operator.row < rows]
+        there = operators[len(here) :]
+        for operator in there:  # count tensors from the one that enters the rest of the network
+            operator.input -= len(here)
+            if operator.other >= 0:
+                operator.other -= len(here)
         end = here[-1]
-        self.size = int(end["out_channels"] * end["out_rows"] * end["out_columns"])
-        height, width, channels = net.input
-        self._extractor = make(
-            layers=here,
-            height=height,
-            width=width,
-            channels=channels,
-            factor=list(scaling.factor),
-            offset=list(scaling.offset),
-            takes_values=False,
-            macs_before=0,
-        )
+        self.size = end.out_channels * end.out_rows * end.out_columns
+        self._extractor = make(of_images(net, here, scaling, batch))
         self.rest = make(
-            layers=there,
-            height=end["out_rows"],
-            width=end["out_columns"],
-            channels=end["out_channels"],
-            factor=[],
-            offset=[],
-            takes_values=True,
-            macs_before=sum(row.macs for row in net.rows[:rows] if isinstance(row.layer, Conv | DepthwiseConv)),
+            _native.Network(
+                operators=there,
+                height=end.out_rows,
+                width=end.out_columns,
+                channels=end.out_channels,
+                classes=net.classes,
+                weights=net.stored,
+                batch=batch,
+                takes_values=True,
+                macs_before=sum(row.macs for row in net.rows[:rows] if isinstance(row.layer, Conv | DepthwiseConv)),
+            )
         )
         self._frozen = [tensor.slice for tensor in tensors(net) if tensor.row < rows]
         self._images: NDArray[np.uint8] | None = None
@@ -115,8 +114,3 @@ class Beginning:
 
     def _own(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.concatenate([weights[part] for part in self._frozen] or [np.empty(0, np.float32)])
-
-
-def _moved(record: dict[str, Any], before: int) -> dict[str, Any]:
-    """Return a record whose tensors are counted from the one that enters the rest of the network."""
-    return record | {name: record[name] - before for name in ("input", "other", "output") if record.get(name, -1) >= 0}
