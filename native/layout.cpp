@@ -23,7 +23,7 @@ View make_view(const Tensor& t, int left, int right, bool contiguous, bool one_c
 }
 
 // Columns of zeros that a layer needs beside the values that it reads.
-void value_border(const Layer& reader, int& left, int& right) {
+void value_border(const Operator& reader, int& left, int& right) {
   if (reader.kind != Kind::conv && reader.kind != Kind::depthwise) return;
   const int last = (reader.out_columns - 1) * reader.stride_columns + (reader.kernel_columns - 1) * reader.dilation_columns;
   left = std::max(left, reader.pad_left);
@@ -31,7 +31,7 @@ void value_border(const Layer& reader, int& left, int& right) {
 }
 
 // Columns of zeros that a layer needs beside the gradient of what it made, to get that of what it read.
-void gradient_border(const Layer& maker, int& left, int& right) {
+void gradient_border(const Operator& maker, int& left, int& right) {
   const bool unit = maker.stride_rows == 1 && maker.stride_columns == 1;
   if (maker.kind != Kind::depthwise && !(maker.kind == Kind::conv && unit)) return;
   const int stride = maker.stride_columns;
@@ -50,9 +50,9 @@ void gradient_border(const Layer& maker, int& left, int& right) {
 
 // What more than one segment touches is kept for every group, and so is everything where the walk does not turn round at once.
 void place_tensors(const Network& network, int lanes, Planned& planned) {
-  const auto& layers = network.layers;
+  const auto& operators = network.operators;
   auto& tensors = planned.tensors;
-  const int count = int(layers.size()), last = int(planned.segments.size()) - 1;
+  const int count = int(operators.size()), last = int(planned.segments.size()) - 1;
   std::vector<int> segment_of(count);
   for (int s = 0; s <= last; ++s)
     for (int i = planned.segments[s].first; i < planned.segments[s].last; ++i) segment_of[i] = s;
@@ -82,7 +82,7 @@ void place_tensors(const Network& network, int lanes, Planned& planned) {
     int left = 0, right = 0;
     // Channels of a vector are features: consecutive for whoever reads or writes them.
     bool contiguous = t.rows * t.columns == 1;
-    for (const Layer& reader : layers) {
+    for (const Operator& reader : operators) {
       if (reader.input != i) continue;
       value_border(reader, left, right);
       contiguous |= reader.kind == Kind::dense;
@@ -92,7 +92,7 @@ void place_tensors(const Network& network, int lanes, Planned& planned) {
     t.value = make_view(t, left, right, contiguous, t.one_value, lanes, t.value_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
     if (!t.needs_gradient) continue;
     left = right = 0;
-    if (i > 0 && planned.ops[i - 1].sends_gradient) gradient_border(layers[i - 1], left, right);
+    if (i > 0 && planned.ops[i - 1].sends_gradient) gradient_border(operators[i - 1], left, right);
     t.gradient = make_view(t, left, right, t.rows * t.columns == 1, t.one_gradient, lanes,
                            t.gradient_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
   }

@@ -54,7 +54,7 @@ Cut cut_beside(const Cut& channels, int others, int registers) {
 
 // A dense layer runs group by group where it is small beside the convolutions around it, so that a group can go through the whole
 // network while it is in the cache; else it meets all groups, and its weights are loaded once for several of them.
-bool is_meeting(const Layer& layer, int64_t conv_macs) {
+bool is_meeting(const Operator& layer, int64_t conv_macs) {
   if (layer.kind != Kind::dense || layer.kernel_size <= 512) return false;
   return layer.kernel_size > 16384 || layer.kernel_size * 16 > conv_macs;
 }
@@ -76,14 +76,14 @@ void flatten(Op& op, const Tensor& in, const Tensor& out, int lanes, int registe
 
 // Tensor 0 is the image; every layer makes the next one.
 void make_tensors(const Network& network, Planned& planned) {
-  const auto& layers = network.layers;
-  planned.tensors.assign(layers.size() + 1, Tensor{});
+  const auto& operators = network.operators;
+  planned.tensors.assign(operators.size() + 1, Tensor{});
   Tensor& image = planned.tensors[0];
   image.channels = network.channels;
   image.rows = network.height;
   image.columns = network.width;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const Layer& layer = layers[i];
+  for (size_t i = 0; i < operators.size(); ++i) {
+    const Operator& layer = operators[i];
     Tensor& t = planned.tensors[i + 1];
     t.channels = layer.out_channels;
     t.rows = layer.out_rows;
@@ -96,42 +96,17 @@ void make_tensors(const Network& network, Planned& planned) {
 }
 
 void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, int i, Planned& planned) {
-  const auto& layers = network.layers;
-  const Layer& layer = layers[i];
+  const auto& operators = network.operators;
   Plan& plan = planned.plan;
   Op& op = planned.ops[i];
-  op = Op{};
-  op.kind = layer.kind;
-  op.row = layer.row;
-  op.input = layer.input;
-  op.other = layer.other;
+  op = Op{operators[i]};
   op.output = i + 1;
-  op.kernel_rows = layer.kernel_rows;
-  op.kernel_columns = layer.kernel_columns;
-  op.stride_rows = layer.stride_rows;
-  op.stride_columns = layer.stride_columns;
-  op.pad_top = layer.pad_top;
-  op.pad_left = layer.pad_left;
-  op.act = layer.act;
-  op.slope = layer.slope;
-  op.trained = layer.trained;
-  op.kernel = layer.kernel;
-  op.kernel_size = layer.kernel_size;
-  op.bias = layer.bias;
-  op.bias_size = layer.bias_size;
-  op.mean = layer.mean;
-  op.variance = layer.variance;
-  op.rate = float(layer.rate);
-  op.threshold = layer.threshold;
   op.packed_backward = -1;
-  op.dilation_rows = layer.dilation_rows;
-  op.dilation_columns = layer.dilation_columns;
-  op.spatial = layer.spatial;
   op.sends_gradient = planned.tensors[op.input].needs_gradient || (op.other >= 0 && planned.tensors[op.other].needs_gradient);
   op.shares = i;
   bool tied = false;
-  for (int j = 0; j < int(layers.size()) && layer.kernel >= 0; ++j) {
-    if (j == i || layers[j].kernel != layer.kernel) continue;
+  for (int j = 0; j < int(operators.size()) && op.kernel >= 0; ++j) {
+    if (j == i || operators[j].kernel != op.kernel) continue;
     tied = true;
     op.shares = std::min(op.shares, j);
   }
@@ -142,16 +117,16 @@ void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, 
     plan.walking_gradients |= op.trained;
     return;
   }
-  op.meeting = !tied && is_meeting(layer, conv_macs);
+  op.meeting = !tied && is_meeting(op, conv_macs);
   if (op.kind == Kind::conv) {
-    choose_blocks(layer.out_channels, layer.out_columns, kernels.registers, op.forward_channels, op.forward_columns);
-    choose_blocks(layer.in_channels, layer.in_columns, kernels.registers, op.backward_channels, op.backward_columns);
-    choose_blocks(layer.out_channels, layer.in_channels * layer.kernel_columns, kernels.registers, op.gradient_channels, op.gradient_taps);
+    choose_blocks(op.out_channels, op.out_columns, kernels.registers, op.forward_channels, op.forward_columns);
+    choose_blocks(op.in_channels, op.in_columns, kernels.registers, op.backward_channels, op.backward_columns);
+    choose_blocks(op.out_channels, op.in_channels * op.kernel_columns, kernels.registers, op.gradient_channels, op.gradient_taps);
     // So many rows that the gradient of a block's channels, which one sweep reads again for the next taps, stays in the nearest cache.
-    const int64_t row_bytes = int64_t(layer.out_columns) * kernels.lanes * 4 * op.gradient_channels.base;
-    op.gradient_rows = int32_t(std::max<int64_t>(1, std::min<int64_t>(layer.out_rows, 24576 / row_bytes)));
+    const int64_t row_bytes = int64_t(op.out_columns) * kernels.lanes * 4 * op.gradient_channels.base;
+    op.gradient_rows = int32_t(std::max<int64_t>(1, std::min<int64_t>(op.out_rows, 24576 / row_bytes)));
   }
-  const bool unit_conv = op.kind == Kind::conv && layer.stride_rows == 1 && layer.stride_columns == 1;
+  const bool unit_conv = op.kind == Kind::conv && op.stride_rows == 1 && op.stride_columns == 1;
   if (op.shares == i) {
     if (op.trained && !op.meeting) {
       op.lanes_kernel = plan.lanes_floats;
@@ -230,8 +205,8 @@ void find_rest(Planned& planned, int64_t weights, int64_t piece_size) {
 
 void make_pieces(const Network& network, Planned& planned) {
   constexpr int64_t piece_size = 8192;
-  for (size_t i = 0; i < network.layers.size(); ++i) {
-    const Layer& layer = network.layers[i];
+  for (size_t i = 0; i < network.operators.size(); ++i) {
+    const Operator& layer = network.operators[i];
     const Op& op = planned.ops[i];
     if (op.shares != int(i)) continue;
     const bool decays = op.kind == Kind::conv || op.kind == Kind::dense || op.kind == Kind::depthwise;
@@ -280,15 +255,15 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
     plan.offset[c] = network.offset[c];
   }
   plan.weights = network.weights;
-  const auto& layers = network.layers;
-  const int count = int(layers.size());
+  const auto& operators = network.operators;
+  const int count = int(operators.size());
 
   int64_t conv_macs = network.macs_before;
-  for (const Layer& layer : layers)
+  for (const Operator& layer : operators)
     if (layer.kind == Kind::conv || layer.kind == Kind::depthwise) conv_macs += layer.kernel_size * layer.out_rows * layer.out_columns;
   plan.first_trained = count;
   for (int i = count - 1; i >= 0; --i)
-    if (layers[i].trained) plan.first_trained = i;
+    if (operators[i].trained) plan.first_trained = i;
 
   make_tensors(network, *planned);
   const Tensor& end = planned->tensors.back();
