@@ -31,7 +31,7 @@ from PIL import Image
 
 import issun.training
 from issun import Study, load
-from issun.arch.net import Net, activation_of
+from issun.arch.net import Net
 from issun.arch.notation import bind_arguments
 from issun.datasets.dataset import Dataset, Split
 from issun.engine import Scaling, State, scaling_for
@@ -219,8 +219,8 @@ def values_of(
     net: Net, row: int, before: bool, weights: NDArray[np.float32], images: NDArray[np.uint8], some: NDArray[np.int64], scaling: Scaling
 ) -> NDArray[np.float64]:
     """Return the values of a row, shape (images × positions, channels)."""
-    activation = activation_of(net.ops[row].layer)
-    core = RowValues(net, row, before and activation is not None and activation.kind != "linear", scaling)
+    activation = net.ops[row].activation
+    core = RowValues(net, row, before and activation.kind != "linear", scaling)
     out = np.empty((len(some), core.size), np.float32)
     core.compute(weights, images, some, out)
     return out.reshape(-1, net.ops[row].output[-1]).astype(np.float64)
@@ -299,7 +299,7 @@ def dead_share(study: Study, dataset: Dataset, split: Split, candidate: Candidat
             largest = [
                 values_of(model.net, layer.index, False, weights, dataset.images, some, model.scaling).max(axis=0)
                 for layer in model.net.ops
-                if (activation := activation_of(layer.layer)) is not None and activation.kind == "relu"
+                if layer.activation.kind == "relu"
             ]
             shares.append(float((np.concatenate(largest) <= 0).mean()))
         found[row.network, row.seed] = (shares[0], shares[1])

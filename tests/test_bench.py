@@ -81,7 +81,7 @@ def test_the_pytorch_side_has_the_same_network() -> None:
         net = parse_network(text, (12, 12, 3), 5)
         model = torch_model(net)
         assert sum(weights.numel() for weights in model.parameters()) == sum(row.stored for row in net.ops if row.trained) - sum(
-            2 * row.output[-1] for row in net.ops if getattr(row.layer, "norm", False)
+            2 * row.output[-1] for row in net.ops if row.norm
         )
         assert model(torch.zeros(4, 3, 12, 12)).shape == (4, 5)
 

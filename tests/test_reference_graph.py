@@ -59,7 +59,7 @@ def test_a_residual_of_a_linear_layer_is_a_layer_with_one_added_on_its_diagonal(
 def test_a_residual_of_the_image_goes_through_a_shortcut_where_channels_differ() -> None:
     net = network(Residual((Conv(5, (1, 1), activation=LINEAR, bias=False),)))
     given = drawn(net)
-    assert [str(row.layer) for row in net.ops[:3]] == ["conv 5 1x1 linear nobias"] * 2 + ["add"]
+    assert [row.text for row in net.ops[:3]] == ["conv 5 1x1 linear nobias"] * 2 + ["add"]
     plain = network(Conv(5, (1, 1), activation=LINEAR, bias=False))
     together = given["0.kernel"] + given["1.kernel"]
     logits, _, gradients = measured(plain, {"0.kernel": together, "1.kernel": given["3.kernel"], "1.bias": given["3.bias"]})

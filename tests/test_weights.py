@@ -59,7 +59,7 @@ def test_the_tensors_cover_the_flat_array_once_and_in_order(net: Net) -> None:
         norms = sum(t.size for t in own if t.role == "mean")
         assert sum(t.size for t in own) - 3 * norms == row.parameters
         assert sum(t.size for t in own if t.trained) - (0 if row.frozen else norms) == row.trained
-        assert all((t.l1, t.l2) == ((row.layer.l1, row.layer.l2) if t.kernel else (0, 0)) for t in own)
+        assert all(t.kernel or (t.l1, t.l2, t.initializer) == (0, 0, None) for t in own)
 
 
 def test_layers_have_the_documented_tensors() -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from issun.arch.graph import operations
-from issun.arch.layers import Activate, Activation, Conv, Dense, DepthwiseConv, Group, Layer, Shape, shape_text
+from issun.arch.layers import Group, Layer, Shape, shape_text
 from issun.arch.ops import IMAGE, IN_PLACE, Kind, Op, Tensor
 from issun.errors import NetworkError
 from issun.markup import block, paragraph, table
@@ -166,10 +166,3 @@ def _without_norm(layer: Layer) -> Layer:
     elif getattr(layer, "norm", False):
         changed["norm"] = False  # it has no `nobias`, so a bias takes its place
     return replace(layer, **changed)
-
-
-def activation_of(layer: Layer) -> Activation | None:
-    """Return the activation that a layer applies to its output, or None where it has none."""
-    if isinstance(layer, Conv | DepthwiseConv | Dense | Activate):
-        return layer.activation
-    return None

@@ -178,8 +178,8 @@ class Op:
     index : int
         Its place in `Net.ops`.
     kind : Kind
-    layer : Layer
-        As it is written.
+    text : str
+        The layer, as the notation writes it.
     input, output : tuple of int
         Shapes: (height, width, channels) or (features,).
     source : int
@@ -207,7 +207,7 @@ class Op:
 
     index: int
     kind: Kind
-    layer: Layer
+    text: str
     input: Shape
     output: Shape
     source: int
@@ -223,11 +223,6 @@ class Op:
     parameters: int
     trained: int
     macs: int
-
-    @property
-    def text(self) -> str:
-        """The layer, as the notation writes it."""
-        return str(self.layer)
 
     @property
     def own(self) -> tuple[Tensor, ...]:
@@ -322,7 +317,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
     return Op(
         index=index,
         kind=kind,
-        layer=layer,
+        text=str(layer),
         input=shape,
         output=output,
         source=source,

@@ -106,7 +106,7 @@ def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
         "int8": {"constants": constants, "memory": memory},
         "layers": [
             {
-                "layer": str(row.layer),
+                "layer": row.text,
                 "output": shape_text(row.output),
                 "parameters": row.parameters,
                 "trained": row.trained,

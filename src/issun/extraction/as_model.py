@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from issun.arch.graph import operations
-from issun.arch.layers import LINEAR, Activate, Classifier, Frozen, Layer
-from issun.arch.net import IMAGE, Net, activation_of
+from issun.arch.layers import LINEAR, Activate, Classifier, Conv, Dense, DepthwiseConv, Frozen, Layer
+from issun.arch.net import IMAGE, Net
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.depth import range_fact
 from issun.datasets.split import validation_mark
@@ -34,6 +34,9 @@ from issun.extraction.heads import HEADS
 from issun.extraction.linear import LinearWeights
 from issun.extraction.training import HeadResult
 from issun.model import Model
+
+#: Layers that can end before their activation.
+_ACTIVATED = (Conv, DepthwiseConv, Dense, Activate)
 
 #: Between which factors the temperature is looked for.
 _SCALES = (1e-3, 1e4)
@@ -91,9 +94,9 @@ def _with_classifier(extractor: Extractor, classes: int) -> Net:
     layers = list(_thawed(net.layers) if untrained else net.layers)
     counts = (count for count in range(1, len(layers) + 1) if len(operations(net.input, layers[:count])) == row + 1)
     kept = layers[: next(counts, 0)]
-    if not kept or (extractor.before and activation_of(kept[-1]) is None):
+    if not kept or (extractor.before and not isinstance(kept[-1], _ACTIVATED)):
         raise HeadError(
-            f"layer {row + 1}, `{net.ops[row].layer}`, is a part of a larger one of `{net}`, which cannot end there: save the head of "
+            f"layer {row + 1}, `{net.ops[row].text}`, is a part of a larger one of `{net}`, which cannot end there: save the head of "
             f"another layer"
         )
     if extractor.before:

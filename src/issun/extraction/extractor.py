@@ -79,7 +79,7 @@ class Extractor:
         """Those of `parameters` that training changed: none where the weights were drawn or taken from patches."""
         if self.source != "trained" or self.row == IMAGE:
             return 0
-        return min(self.parameters, sum(row.trained for row in self.net.ops[: self.row + 1]))
+        return min(self.parameters, sum(op.trained for op in self.net.ops[: self.row + 1]))
 
     def features(self, images: NDArray[np.uint8], threads: int | None = None, progress: Progress | None = None) -> NDArray[np.float32]:
         """Return the features of images.

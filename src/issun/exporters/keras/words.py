@@ -76,6 +76,14 @@ def activation(value: Any) -> Activation | None:
     return _ACTIVATIONS[name]
 
 
+def relu(config: dict[str, Any]) -> Activation:
+    """Return the activation of a ReLU layer."""
+    if config.get("max_value") is not None or config.get("threshold"):
+        raise Unsupported("the notation has no word for `max_value` and `threshold`")
+    slope = number(config.get("negative_slope") or 0.0, "negative_slope")
+    return Activation("leaky", slope) if slope else Activation("relu")
+
+
 def initializer(value: Any) -> tuple[Initializer | None, str]:
     """Return how a kernel is drawn (None: as the recipe says, which by default is Glorot's way), or a remark where there is no word."""
     if value is None:
