@@ -43,7 +43,7 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
 // then where the tensors lie, some of which have room for one channel only.
 void make_runs(Planned& planned);
 void find_narrow(Planned& planned);
-void place_tensors(const Network& network, int lanes, Planned& planned);
+void place_tensors(int lanes, Planned& planned);
 
 // The operators for this machine, or for the set that the environment variable ISSUN_ISA names. Throws std::runtime_error.
 const Kernels& choose_kernels();

@@ -11,7 +11,8 @@
 
 namespace issun {
 
-// The operators, activations and optimisers there are. Python has the same enums with the same names (bindings.cpp).
+// The operators, activations and optimisers there are, a line each. Python has the same enums with the same names (bindings.cpp). The
+// record of operator `conv` is `conv_operator`, at the end of its file (operator.hpp); that of activation `relu` is `relu_activation`.
 #define ISSUN_OPERATORS(line) \
   line(conv)                  \
   line(dense)                 \
@@ -74,6 +75,27 @@ struct Cut {
   int32_t blocks, base, wide;
 };
 
+// What the planner must know of a kind of operator.
+struct OperatorTraits {
+  bool windows;           // goes over its input with windows of weights, beyond the edge too: zeros lie beside what it reads
+  bool any_stride_back;   // so does its input's gradient over that of its output, whatever the stride; else at stride 1 alone
+  bool blocks;            // works in register blocks of channels and positions, for which its weights are packed
+  bool features;          // reads an image as one row of features
+  bool meets;             // may take all groups of the batch at once
+  bool statistics;        // uses those of the batch where it is trained, so it opens its segment
+  bool decays;            // weight decay acts on its kernel
+  bool cheap;             // its values cost less to make again than to be written to memory and read back
+  bool as_cheap_as_read;  // no more than reading them
+  bool by_channel;        // makes a channel of each channel of its input, and can do so for one alone
+  bool reads_own_values;  // on the way back
+};
+
+// And of an activation.
+struct ActivationTraits {
+  bool told_by_value;     // its derivative can be told from what comes out of it
+  bool dear;              // costs more than to write its values to memory and read them back
+};
+
 // One operator as Python describes it; sizes are checked there. Operator i reads tensor `input` (an addition also `other`) and makes
 // tensor i + 1; tensor 0 is the image. Operators of one kernel are passes of tied weights.
 struct Operator {
@@ -98,6 +120,8 @@ struct Operator {
 
 // The same with what the planner adds.
 struct Op : Operator {
+  const OperatorTraits* traits;
+  bool cheap;                  // with its activation: see OperatorTraits
   int32_t output;              // tensor
   bool adds, other_adds;       // the gradient of input (other) has been written by another reader of it: add to it
   bool sends_gradient;         // to its input, or to the other one
@@ -266,13 +290,15 @@ struct Kernels {
   const char* name;
   int32_t lanes;
   int32_t registers;
+  const OperatorTraits* operators;      // by Kind
+  const ActivationTraits* activations;  // by Act
   void (*pack)(const Plan&, Work&, int32_t op);
   // Run one segment for the groups of one chunk. Whether it goes forward, backward or there and back is in `direction`.
   void (*walk)(const Plan&, Work&, int32_t segment, int32_t chunk, int32_t thread, int32_t direction);
   int32_t (*meeting_tasks)(const Plan&, const Work&, int32_t op, int32_t direction);
   void (*meeting)(const Plan&, Work&, int32_t op, int32_t direction, int32_t task);
   // Completes statistics (forward) or their gradients (backward) of a task's channels of a norm, from the sums of the chunks.
-  void (*norm_meeting)(const Plan&, Work&, int32_t op, int32_t direction, int32_t task);
+  void (*complete_statistics)(const Plan&, Work&, int32_t op, int32_t direction, int32_t task);
   // Moves the running statistics of a norm towards those of the batch.
   void (*run_statistics)(const Plan&, Work&, int32_t op);
   void (*complete)(const Plan&, Work&, int32_t piece);
