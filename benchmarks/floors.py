@@ -15,7 +15,6 @@ import argparse
 from dataclasses import dataclass
 from math import prod
 
-from issun.engine.weights import tensors
 from issun.timing.cases import STANDARD, Case, multiply_adds
 
 _FLOAT = 4  # bytes
@@ -48,8 +47,8 @@ class Floor:
 def floor(case: Case) -> Floor:
     """Return the floors of a case of training."""
     net = case.net
-    normed = {tensor.row for tensor in tensors(net) if tensor.role == "mean"}
-    values = sum(prod(row.output) for row in net.rows if row.index in normed)
+    normed = {tensor.op for tensor in net.tensors if tensor.role == "mean"}
+    values = sum(prod(row.output) for row in net.ops if row.index in normed)
     return Floor(
         multiply_adds=multiply_adds(net, "train"),
         image_bytes=float(prod(case.input)),

@@ -1,7 +1,7 @@
 // An activation that stands alone: one written so, and those whose derivative cannot be told from their value, which need what
 // entered them on the way back. Elsewhere activations are part of the operator before them (epilogue.hpp).
 #pragma once
-#include "epilogue.hpp"
+#include "operator.hpp"
 
 namespace {
 
@@ -58,30 +58,75 @@ INLINE vf gelu_derivative(vf x) {
   return n.below + x * n.density;
 }
 
-void activate_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
-  switch (op.act) {
-    case Act::gelu: return each_value(plan, op, place, [](int, vf x) { return gelu(x); });
-    case Act::hardswish: return each_value(plan, op, place, [](int, vf x) { return hardswish(x); });
-    case Act::tanh: return each_value(plan, op, place, [](int, vf x) { return hyperbolic_tangent(x); });
-    case Act::prelu: {
-      const float* slopes = work.weights + op.kernel;
-      return each_value(plan, op, place, [slopes](int c, vf x) { return leaky(x, slopes[c]); });
-    }
-    default: return each_value(plan, op, place, [&op](int, vf x) { return activated(op.act, op.slope, x); });
-  }
+void tanh_values(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_value(plan, op, place, [](int, vf x) { return hyperbolic_tangent(x); });
 }
 
-void activate_backward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
-  switch (op.act) {
-    case Act::gelu: return each_gradient(plan, op, place, [](int, vf g, vf x) { return g * gelu_derivative(x); });
-    case Act::hardswish: return each_gradient(plan, op, place, [](int, vf g, vf x) { return g * hardswish_derivative(x); });
-    case Act::prelu: {
-      const float* slopes = work.weights + op.kernel;
-      return each_gradient(plan, op, place, [slopes](int c, vf g, vf x) { return choose(x > 0.0f, g, g * slopes[c]); });
-    }
-    // The others' derivative is known from their value: whoever wrote the gradient has multiplied by it.
-    default: return each_gradient(plan, op, place, [](int, vf g, vf) { return g; });
-  }
+void gelu_values(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_value(plan, op, place, [](int, vf x) { return gelu(x); });
+}
+
+void gelu_gradient(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_gradient(plan, op, place, [](int, vf g, vf x) { return g * gelu_derivative(x); });
+}
+
+void hardswish_values(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_value(plan, op, place, [](int, vf x) { return hardswish(x); });
+}
+
+void hardswish_gradient(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_gradient(plan, op, place, [](int, vf g, vf x) { return g * hardswish_derivative(x); });
+}
+
+// The short ones, as they are elsewhere a part of the operator before them.
+void values_at_once(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_value(plan, op, place, [&op](int, vf x) { return activated(op.act, op.slope, x); });
+}
+
+// Where the derivative is known from the value, whoever wrote the gradient has multiplied by it.
+void gradient_as_it_is(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_gradient(plan, op, place, [](int, vf g, vf) { return g; });
+}
+
+void prelu_values(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+  const float* slopes = work.weights + op.kernel;
+  each_value(plan, op, place, [slopes](int c, vf x) { return leaky(x, slopes[c]); });
+}
+
+void prelu_gradient(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+  const float* slopes = work.weights + op.kernel;
+  each_gradient(plan, op, place, [slopes](int c, vf g, vf x) { return choose(x > 0.0f, g, g * slopes[c]); });
+}
+
+// ---- the table ------------------------------------------------------------------------------------------------------------------
+
+// Told by its value, dear (plan.hpp), and the kernels.
+struct ActivationType : ActivationTraits {
+  void (*values)(const Plan&, const Work&, const Op&, const Place&);
+  void (*gradient)(const Plan&, const Work&, const Op&, const Place&);
+};
+
+constexpr ActivationType linear_activation{{true, false}, values_at_once, gradient_as_it_is};
+constexpr ActivationType relu_activation{{true, false}, values_at_once, gradient_as_it_is};
+constexpr ActivationType leaky_activation{{true, false}, values_at_once, gradient_as_it_is};
+constexpr ActivationType tanh_activation{{true, true}, tanh_values, gradient_as_it_is};
+constexpr ActivationType gelu_activation{{false, true}, gelu_values, gelu_gradient};
+constexpr ActivationType hardswish_activation{{false, false}, hardswish_values, hardswish_gradient};
+constexpr ActivationType prelu_activation{{false, false}, prelu_values, prelu_gradient};
+
+#define ISSUN_ACTIVATION(name) name##_activation,
+constexpr ActivationType activations[] = {ISSUN_ACTIVATIONS(ISSUN_ACTIVATION)};
+constexpr ActivationTraits activation_traits[] = {ISSUN_ACTIVATIONS(ISSUN_ACTIVATION)};
+#undef ISSUN_ACTIVATION
+
+// ---- the operator ---------------------------------------------------------------------------------------------------------------
+
+void activate_forward(const Plan& plan, const Work& work, const Op& op, const Place& place, int) {
+  activations[int(op.act)].values(plan, work, op, place);
+}
+
+void activate_backward(const Plan& plan, const Work& work, const Op& op, const Place& place, int) {
+  activations[int(op.act)].gradient(plan, work, op, place);
 }
 
 // Adds to the gradients with lanes: slope [channel][lane]. Only prelu has weights.
@@ -97,5 +142,16 @@ void activate_weight_gradient(const Plan& plan, const Op& op, const Place& place
     store(slope, total);
   });
 }
+
+constexpr OperatorType activate_operator = [] {
+  OperatorType type{};
+  type.cheap = true;
+  type.by_channel = true;
+  type.values = activate_forward;
+  type.input_gradient = activate_backward;
+  type.weight_gradient = activate_weight_gradient;
+  type.reduce = flat_reduce;
+  return type;
+}();
 
 }  // namespace

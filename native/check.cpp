@@ -12,8 +12,10 @@
 #include <iostream>
 #include <map>
 #include <sstream>
+#include <type_traits>
 
 #include "engine.hpp"
+#include "fields.hpp"
 
 using namespace issun;
 
@@ -46,14 +48,9 @@ using Record = std::map<std::string, double>;  // holds every int that is given,
 struct Case {
   std::string name;
   Record settings;
-  std::vector<Record> layers;
+  std::vector<Record> operators;
   std::map<std::string, std::vector<double>> numbers;
 };
-
-double get(const Record& record, const char* key, double otherwise) {
-  const auto found = record.find(key);
-  return found == record.end() ? otherwise : found->second;
-}
 
 double get(const Record& record, const char* key) {
   const auto found = record.find(key);
@@ -80,8 +77,8 @@ std::vector<Case> read_cases(const char* path) {
       std::getline(words >> std::ws, cases.back().name);
     } else if (kind == "settings") {
       cases.back().settings = read_record(words);
-    } else if (kind == "layer") {
-      cases.back().layers.push_back(read_record(words));
+    } else if (kind == "operator") {
+      cases.back().operators.push_back(read_record(words));
     } else if (kind == "numbers") {
       std::string name;
       words >> name;
@@ -94,44 +91,6 @@ std::vector<Case> read_cases(const char* path) {
   return cases;
 }
 
-// As to_layer in bindings.cpp.
-Layer to_layer(const Record& d) {
-  Layer layer{};
-  layer.kind = Kind(int(get(d, "kind")));
-  layer.row = int(get(d, "row"));
-  layer.input = int(get(d, "input"));
-  layer.other = int(get(d, "other", -1));
-  layer.in_channels = int(get(d, "in_channels"));
-  layer.in_rows = int(get(d, "in_rows"));
-  layer.in_columns = int(get(d, "in_columns"));
-  layer.out_channels = int(get(d, "out_channels"));
-  layer.out_rows = int(get(d, "out_rows"));
-  layer.out_columns = int(get(d, "out_columns"));
-  layer.kernel_rows = int(get(d, "kernel_rows", 1));
-  layer.kernel_columns = int(get(d, "kernel_columns", 1));
-  layer.stride_rows = int(get(d, "stride_rows", 1));
-  layer.stride_columns = int(get(d, "stride_columns", 1));
-  layer.pad_top = int(get(d, "pad_top", 0));
-  layer.pad_left = int(get(d, "pad_left", 0));
-  layer.act = Act(int(get(d, "act", 0)));
-  layer.slope = float(get(d, "slope", 0));
-  layer.trained = get(d, "trained", 0) != 0;
-  layer.kernel = int64_t(get(d, "kernel", -1));
-  layer.kernel_size = int64_t(get(d, "kernel_size", 0));
-  layer.bias = int64_t(get(d, "bias", -1));
-  layer.bias_size = int64_t(get(d, "bias_size", 0));
-  layer.mean = int64_t(get(d, "mean", -1));
-  layer.variance = int64_t(get(d, "variance", -1));
-  layer.rate = get(d, "rate", 0);
-  layer.threshold = uint32_t(get(d, "threshold", 0));
-  layer.l1 = float(get(d, "l1", 0));
-  layer.l2 = float(get(d, "l2", 0));
-  layer.dilation_rows = int(get(d, "dilation_rows", 1));
-  layer.dilation_columns = int(get(d, "dilation_columns", 1));
-  layer.spatial = get(d, "spatial", 0) != 0;
-  return layer;
-}
-
 template <typename T>
 std::vector<T> to_vector(const Case& c, const char* name) {
   const auto found = c.numbers.find(name);
@@ -139,29 +98,25 @@ std::vector<T> to_vector(const Case& c, const char* name) {
   return {found->second.begin(), found->second.end()};
 }
 
-Network to_network(const Case& c) {
-  Network network{};
-  for (const Record& record : c.layers) network.layers.push_back(to_layer(record));
-  network.height = int(get(c.settings, "height"));
-  network.width = int(get(c.settings, "width"));
-  network.channels = int(get(c.settings, "channels"));
-  network.classes = int(get(c.settings, "classes"));
-  network.factor = to_vector<float>(c, "factor");
-  network.offset = to_vector<float>(c, "offset");
-  network.weights = int64_t(get(c.settings, "weights"));
-  network.batch = int(get(c.settings, "batch"));
-  network.augment.moves = get(c.settings, "moves", 0) != 0;
-  network.augment.bilinear = get(c.settings, "bilinear", 0) != 0;
-  network.augment.mixes = get(c.settings, "mixes", 0) != 0;
-  network.augment.fill = int(get(c.settings, "fill", 0));
-  network.takes_values = get(c.settings, "takes_values") != 0;
-  network.macs_before = int64_t(get(c.settings, "macs_before"));
-  return network;
+// What of a record's fields is one number.
+template <typename T>
+T to_record(const Record& given) {
+  T record{};
+  each_field(&record, [&](const char* name, auto place) {
+    using Value = std::decay_t<decltype(record.*place)>;
+    if constexpr (std::is_arithmetic_v<Value> || std::is_enum_v<Value>)
+      if (const auto found = given.find(name); found != given.end()) record.*place = static_cast<Value>(found->second);
+  });
+  return record;
 }
 
-OptimizerSettings to_optimizer(const Record& d) {
-  return {Optimizer(int(get(d, "kind"))), get(d, "momentum"),      get(d, "beta_1"),       get(d, "beta_2"),    get(d, "rho"),
-          get(d, "epsilon"),              get(d, "nesterov") != 0, get(d, "weight_decay"), get(d, "clip_norm"), get(d, "average")};
+Network to_network(const Case& c) {
+  Network network = to_record<Network>(c.settings);
+  for (const Record& record : c.operators) network.operators.push_back(to_record<Operator>(record));
+  network.factor = to_vector<float>(c, "factor");
+  network.offset = to_vector<float>(c, "offset");
+  network.augment = to_record<Augment>(c.settings);
+  return network;
 }
 
 // Everything that one case is run on; the same for any number of threads.
@@ -237,7 +192,7 @@ int64_t bytes_of(F make) {
 
 Found run_case(const Case& c, int threads) {
   const LossSettings loss{float(get(c.settings, "smoothing")), to_vector<float>(c, "class_weights")};
-  const OptimizerSettings optimizer = to_optimizer(c.settings);
+  const OptimizerSettings optimizer = to_record<OptimizerSettings>(c.settings);
   const Network network = to_network(c);
   Data data = make_data(c);
   const int64_t count = data.count();
@@ -246,7 +201,7 @@ Found run_case(const Case& c, int threads) {
   std::vector<float> first(size), second(size), average(optimizer.average > 0 ? weights : std::vector<float>{});
   const Moments moments{first.data(), second.data(), optimizer.average > 0 ? average.data() : nullptr};
   bool trained = false;
-  for (const Layer& layer : network.layers) trained |= layer.trained;
+  for (const Operator& op : network.operators) trained |= op.trained;
 
   Engine engine(network, loss, threads);
   constexpr int many = 5;

@@ -2,7 +2,7 @@
 // of the batch: its weights would otherwise be loaded anew for every group. Its work is cut into tasks of fixed size, so that the sums do
 // not depend on the number of threads.
 #pragma once
-#include "epilogue.hpp"
+#include "operator.hpp"
 
 namespace {
 
@@ -27,7 +27,7 @@ INLINE void dense_forward_block(const Work& work, const Op& op, const float* x, 
   for (int b = 0; b < B; ++b) store(y + int64_t(first + b) * L, activated(op.act, op.slope, sum[b]));
 }
 
-void dense_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+void dense_forward(const Plan& plan, const Work& work, const Op& op, const Place& place, int) {
   const float* x = place.value(plan.tensors[op.input]);
   float* y = place.value(plan.tensors[op.output]);
   const int units = plan.tensors[op.output].channels;
@@ -60,7 +60,7 @@ INLINE void dense_input_block(const Plan& plan, const Work& work, const Op& op, 
   for (int b = 0; b < B; ++b) put_gradient(op.adds, dx + offsets[b], derived(in.act, in.slope, sum[b], load(x + int64_t(first + b) * L)));
 }
 
-void dense_input_gradient(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+void dense_input_gradient(const Plan& plan, const Work& work, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* g = place.gradient(out);
@@ -87,12 +87,6 @@ void dense_weight_gradient(const Plan& plan, const Op& op, const Place& place, f
       store(bias, load(bias) + gradient);
     }
   }
-}
-
-// Sums the lanes of a chunk's gradient where they lie in the flat order.
-void flat_reduce(const Op& op, const float* lanes, float* gradient) {
-  sum_lanes(lanes + op.lanes_kernel, op.kernel_size, gradient + op.kernel);
-  sum_lanes(lanes + op.lanes_bias, op.bias_size, gradient + op.bias);
 }
 
 // ---- all groups ---------------------------------------------------------------------------------------------------------------
@@ -282,7 +276,8 @@ int32_t dense_meeting_tasks(const Plan& plan, const Work& work, const Op& op, in
   return inputs + (op.trained ? gradient_tasks(units, features) : 0);
 }
 
-void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction, int32_t task) {
+// Returns which part of the operator it was, as a stopwatch counts them.
+int dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction, int32_t task) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const int units = out.channels, features = int(op.kernel_size / units);
@@ -300,7 +295,7 @@ void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction
         for (int g = 0; g < work.group_count; ++g) total += load(group_arena(plan, work, g) + out.gradient.offset + int64_t(u) * L);
         work.gradient[op.bias + u] = sum(total);
       }
-    return;
+    return 2;
   }
   const int slice = task / group_blocks(work), block = task % group_blocks(work);
   const int row = slice * slice_rows, rows = product_rows - row < slice_rows ? product_rows - row : slice_rows;
@@ -317,7 +312,7 @@ void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction
       for (int g = 0; g < groups; ++g)
         for (int r = 0; r < rows; ++r) store(y[g] + r * L, activated(op.act, op.slope, load(y[g] + r * L)));
     for (int g = 0; g < groups; ++g) activate_stored(op.act, y[g], rows);
-    return;
+    return 0;
   }
   // gradient of the input: the products go into a buffer without borders, beside the place where they belong
   const int64_t* offsets = plan.feature_offsets + op.feature_offsets + row;
@@ -333,6 +328,21 @@ void dense_meeting(const Plan& plan, Work& work, const Op& op, int32_t direction
     for (int r = 0; r < rows; ++r)
       put_gradient(op.adds, dx + offsets[r], derived(in.act, in.slope, load(buffer[g] + r * L), load(values + int64_t(r) * L)));
   }
+  return 1;
 }
+
+constexpr OperatorType dense_operator = [] {
+  OperatorType type{};
+  type.features = true;
+  type.meets = true;
+  type.decays = true;
+  type.values = dense_forward;
+  type.input_gradient = dense_input_gradient;
+  type.weight_gradient = dense_weight_gradient;
+  type.reduce = flat_reduce;
+  type.meeting_tasks = dense_meeting_tasks;
+  type.meeting = dense_meeting;
+  return type;
+}();
 
 }  // namespace

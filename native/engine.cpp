@@ -206,7 +206,7 @@ void Engine::meet_at_norm(Team& team, const Segment& segment, int direction) {
   if (segment.norm < 0) return;
   const Op& op = planned_->plan.ops[segment.norm];
   team.phase(int(op.kernel_size + norm_task - 1) / norm_task,
-             [&](int task) { kernels_.norm_meeting(planned_->plan, work_, segment.norm, direction, task); });
+             [&](int task) { kernels_.complete_statistics(planned_->plan, work_, segment.norm, direction, task); });
 }
 
 std::vector<int64_t> Engine::ticks(bool count) {

@@ -12,27 +12,8 @@
 
 namespace issun {
 
-// One layer as Python describes it; sizes are checked there. Layer i reads tensor `input` (an addition also `other`) and makes tensor
-// i + 1; tensor 0 is the image. Layers of one kernel are passes of tied weights.
-struct Layer {
-  Kind kind;
-  int32_t row;
-  int32_t input = 0, other = -1;
-  int32_t in_channels, in_rows, in_columns, out_channels, out_rows, out_columns;
-  int32_t kernel_rows = 1, kernel_columns = 1, stride_rows = 1, stride_columns = 1, pad_top = 0, pad_left = 0;
-  Act act = Act::linear;
-  float slope = 0;
-  bool trained = false;
-  int64_t kernel = -1, kernel_size = 0, bias = -1, bias_size = 0, mean = -1, variance = -1;
-  double rate = 0;
-  uint32_t threshold = 0;
-  float l1 = 0, l2 = 0;
-  int32_t dilation_rows = 1, dilation_columns = 1;
-  bool spatial = false;
-};
-
 struct Network {
-  std::vector<Layer> layers;
+  std::vector<Operator> operators;
   int32_t height, width, channels, classes;
   std::vector<float> factor, offset;
   int64_t weights;
@@ -62,7 +43,7 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
 // then where the tensors lie, some of which have room for one channel only.
 void make_runs(Planned& planned);
 void find_narrow(Planned& planned);
-void place_tensors(const Network& network, int lanes, Planned& planned);
+void place_tensors(int lanes, Planned& planned);
 
 // The operators for this machine, or for the set that the environment variable ISSUN_ISA names. Throws std::runtime_error.
 const Kernels& choose_kernels();

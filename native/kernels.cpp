@@ -3,21 +3,19 @@
 // Compiled once for each set, with ISSUN_LANES, ISSUN_ACCUMULATORS, ISSUN_KERNELS and the compiler's flags for it. Everything but the
 // one function at the end has internal linkage: code for a newer machine must not be picked by the linker for an older one.
 #include "activation.hpp"
+#include "add.hpp"
 #include "augment.hpp"
-#include "channels.hpp"
 #include "conv.hpp"
-#include "conv_pack.hpp"
-#include "conv_weights.hpp"
 #include "dense.hpp"
 #include "depthwise.hpp"
-#include "depthwise_weights.hpp"
-#include "elementwise.hpp"
+#include "dropout.hpp"
 #include "input.hpp"
 #include "loss.hpp"
 #include "norm.hpp"
 #include "optimizer.hpp"
 #include "peak.hpp"
 #include "pool.hpp"
+#include "scale.hpp"
 #include "stopwatch.hpp"
 
 #if defined(__SSE__)
@@ -26,47 +24,13 @@
 
 namespace {
 
-void op_forward(const Plan& plan, const Work& work, const Op& op, const Place& place, int group) {
-  switch (op.kind) {
-    case Kind::conv: return conv_forward(plan, work, op, place);
-    case Kind::dense: return dense_forward(plan, work, op, place);
-    case Kind::max_pool: return max_pool_forward(plan, op, place);
-    case Kind::average_pool: return average_pool_forward(plan, op, place);
-    case Kind::global_average_pool: return global_average_pool_forward(plan, op, place);
-    case Kind::dropout: return dropout_forward(plan, work, op, place, group);
-    case Kind::activate: return activate_forward(plan, work, op, place);
-    case Kind::depthwise: return depthwise_forward(plan, work, op, place);
-    case Kind::scale: return scale_forward(plan, work, op, place);
-    case Kind::add: return add_forward(plan, op, place);
-    case Kind::norm: return norm_forward(plan, work, op, place);
-  }
-}
+// The table of operators, by Kind.
+#define ISSUN_OPERATOR(name) name##_operator,
+constexpr OperatorType operators[] = {ISSUN_OPERATORS(ISSUN_OPERATOR)};
+constexpr OperatorTraits operator_traits[] = {ISSUN_OPERATORS(ISSUN_OPERATOR)};
+#undef ISSUN_OPERATOR
 
-void op_input_gradient(const Plan& plan, const Work& work, const Op& op, const Place& place, int group) {
-  switch (op.kind) {
-    case Kind::conv:
-      if (op.stride_rows == 1 && op.stride_columns == 1) return conv_input_gradient_unit(plan, work, op, place);
-      return conv_input_gradient_strided(plan, work, op, place);
-    case Kind::dense: return dense_input_gradient(plan, work, op, place);
-    case Kind::max_pool: return max_pool_backward(plan, op, place);
-    case Kind::average_pool: return average_pool_backward(plan, op, place);
-    case Kind::global_average_pool: return global_average_pool_backward(plan, op, place);
-    case Kind::dropout: return dropout_backward(plan, work, op, place, group);
-    case Kind::activate: return activate_backward(plan, work, op, place);
-    case Kind::depthwise: return depthwise_input_gradient(plan, work, op, place);
-    case Kind::scale: return scale_input_gradient(plan, work, op, place);
-    case Kind::add: return add_backward(plan, op, place);
-    case Kind::norm: return norm_input_gradient(plan, work, op, place, group);
-  }
-}
-
-void op_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
-  if (op.kind == Kind::conv) conv_weight_gradient(plan, op, place, lanes);
-  if (op.kind == Kind::dense) dense_weight_gradient(plan, op, place, lanes);
-  if (op.kind == Kind::depthwise) depthwise_weight_gradient(plan, op, place, lanes);
-  if (op.kind == Kind::scale) scale_weight_gradient(plan, op, place, lanes);
-  if (op.kind == Kind::activate) activate_weight_gradient(plan, op, place, lanes);
-}
+INLINE const OperatorType& type_of(const Op& op) { return operators[int(op.kind)]; }
 
 // Everything that a walk hands to its steps.
 struct Walk {
@@ -81,24 +45,25 @@ void do_step(const Walk& walk, const Step& step, const Place& place, Stopwatch& 
   const Plan& plan = walk.plan;
   Work& work = walk.work;
   const Op& op = plan.ops[step.op];
+  const OperatorType& type = type_of(op);
   const int ticks = step.op * ticks_of_op;
   switch (step.what) {
     case Do::values:
-      op_forward(plan, work, op, place, walk.group);
+      type.values(plan, work, op, place, walk.group);
       return watch.lap(ticks);
     case Do::measure:
-      if (work.training) norm_measure(plan, work, op, place, walk.chunk, walk.first, walk.group);
+      if (work.training) type.measure(plan, work, op, place, walk.chunk, walk.first, walk.group);
       return watch.lap(ticks);
     case Do::norm_gradient:
-      norm_input_gradient(plan, work, op, place, walk.group);
+      type.input_gradient(plan, work, op, place, walk.group);
       return watch.lap(ticks + 1);
     case Do::gradients:
-      if (op.trained) op_weight_gradient(plan, op, place, walk.lanes);
+      if (op.trained) type.weight_gradient(plan, op, place, walk.lanes);
       watch.lap(ticks + 2);
-      if (op.sends_gradient) op_input_gradient(plan, work, op, place, walk.group);
+      if (op.sends_gradient) type.input_gradient(plan, work, op, place, walk.group);
       return watch.lap(ticks + 1);
     case Do::sums:
-      norm_sum_gradients(plan, work, op, place, walk.chunk, walk.group == walk.first);
+      type.sum_gradients(plan, work, op, place, walk.chunk, walk.group == walk.first);
       return watch.lap(ticks + 2);
   }
 }
@@ -151,33 +116,37 @@ void walk(const Plan& plan, Work& work, int32_t number, int32_t chunk, int32_t t
       const Op& op = plan.ops[o];
       if (!op.trained || op.shares != o) continue;
       float* gradient = work.chunk_gradients + chunk * plan.weights;
-      if (op.kind == Kind::conv) conv_reduce(plan, op, lanes, gradient);
-      if (op.kind == Kind::norm)
-        norm_reduce(plan, work, op, chunk, gradient);
-      else if (op.kind != Kind::conv)
-        flat_reduce(op, lanes, gradient);
+      type_of(op).reduce(plan, work, op, chunk, lanes, gradient);
     }
   watch.lap(rest + rest_sums);
 }
 
-void pack(const Plan& plan, Work& work, int32_t op) {
-  if (plan.ops[op].shares != op) return;  // the first pass of tied weights packs them for all
-  if (plan.ops[op].kind == Kind::conv) conv_pack(plan, work, plan.ops[op]);
-  if (plan.ops[op].kind == Kind::norm) norm_pack(plan, work, plan.ops[op]);
+void pack(const Plan& plan, Work& work, int32_t number) {
+  const Op& op = plan.ops[number];
+  if (op.shares != number) return;  // the first pass of tied weights packs them for all
+  if (type_of(op).pack) type_of(op).pack(plan, work, op);
 }
 
-int32_t meeting_tasks(const Plan& plan, const Work& work, int32_t op, int32_t direction) {
-  return dense_meeting_tasks(plan, work, plan.ops[op], direction);
+int32_t meeting_tasks(const Plan& plan, const Work& work, int32_t number, int32_t direction) {
+  const Op& op = plan.ops[number];
+  return type_of(op).meeting_tasks(plan, work, op, direction);
 }
 
-void meeting(const Plan& plan, Work& work, int32_t op, int32_t direction, int32_t task) {
+void meeting(const Plan& plan, Work& work, int32_t number, int32_t direction, int32_t task) {
+  const Op& op = plan.ops[number];
   Stopwatch watch(work.ticks);
-  dense_meeting(plan, work, plan.ops[op], direction, task);
-  if (!work.ticks) return;
-  const int units = plan.tensors[plan.ops[op].output].channels, features = int(plan.ops[op].kernel_size / units);
-  const int weights = plan.ops[op].trained ? gradient_tasks(units, features) : 0;
-  const bool of_weights = direction == backward && task >= meeting_tasks(plan, work, op, backward) - weights;
-  watch.lap(op * ticks_of_op + (direction == forward ? 0 : of_weights ? 2 : 1));
+  const int part = type_of(op).meeting(plan, work, op, direction, task);
+  watch.lap(number * ticks_of_op + part);
+}
+
+void complete_statistics(const Plan& plan, Work& work, int32_t number, int32_t direction, int32_t task) {
+  const Op& op = plan.ops[number];
+  type_of(op).complete(plan, work, op, direction, task);
+}
+
+void run_statistics(const Plan& plan, Work& work, int32_t number) {
+  const Op& op = plan.ops[number];
+  if (op.batch_statistics) type_of(op).follow(plan, work, op);
 }
 
 // Dead units give denormal numbers, each a hundred times slower than a normal one. Only called on the core's own threads.
@@ -191,9 +160,10 @@ void flush_denormals() {
 #endif
 }
 
-constexpr Kernels kernels = {ISSUN_SET_NAME, L,              ISSUN_ACCUMULATORS, pack,   walk,   meeting_tasks, meeting,
-                             norm_meeting,   run_statistics, complete,           square, update, follow,        flush_denormals,
-                             multiply_adds};
+constexpr Kernels kernels = {
+    ISSUN_SET_NAME, L,       ISSUN_ACCUMULATORS, operator_traits, activation_traits,
+    pack,           walk,    meeting_tasks,      meeting,         complete_statistics, run_statistics,
+    complete,       square,  update,             follow,          flush_denormals,     multiply_adds};
 
 }  // namespace
 

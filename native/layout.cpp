@@ -23,17 +23,17 @@ View make_view(const Tensor& t, int left, int right, bool contiguous, bool one_c
 }
 
 // Columns of zeros that a layer needs beside the values that it reads.
-void value_border(const Layer& reader, int& left, int& right) {
-  if (reader.kind != Kind::conv && reader.kind != Kind::depthwise) return;
+void value_border(const Op& reader, int& left, int& right) {
+  if (!reader.traits->windows) return;
   const int last = (reader.out_columns - 1) * reader.stride_columns + (reader.kernel_columns - 1) * reader.dilation_columns;
   left = std::max(left, reader.pad_left);
   right = std::max(right, last - reader.pad_left - (reader.in_columns - 1));
 }
 
 // Columns of zeros that a layer needs beside the gradient of what it made, to get that of what it read.
-void gradient_border(const Layer& maker, int& left, int& right) {
+void gradient_border(const Op& maker, int& left, int& right) {
   const bool unit = maker.stride_rows == 1 && maker.stride_columns == 1;
-  if (maker.kind != Kind::depthwise && !(maker.kind == Kind::conv && unit)) return;
+  if (!maker.traits->windows || !(unit || maker.traits->any_stride_back)) return;
   const int stride = maker.stride_columns;
   for (int phase = 0; phase < std::min(stride, maker.kernel_columns); ++phase) {
     // Input column p reads output columns from (p + pad - tap * dilation) / stride, for the taps of its phase (depthwise.hpp).
@@ -49,10 +49,10 @@ void gradient_border(const Layer& maker, int& left, int& right) {
 }  // namespace
 
 // What more than one segment touches is kept for every group, and so is everything where the walk does not turn round at once.
-void place_tensors(const Network& network, int lanes, Planned& planned) {
-  const auto& layers = network.layers;
+void place_tensors(int lanes, Planned& planned) {
+  const auto& ops = planned.ops;
   auto& tensors = planned.tensors;
-  const int count = int(layers.size()), last = int(planned.segments.size()) - 1;
+  const int count = int(ops.size()), last = int(planned.segments.size()) - 1;
   std::vector<int> segment_of(count);
   for (int s = 0; s <= last; ++s)
     for (int i = planned.segments[s].first; i < planned.segments[s].last; ++i) segment_of[i] = s;
@@ -65,7 +65,7 @@ void place_tensors(const Network& network, int lanes, Planned& planned) {
   };
   touch(count, last);
   for (int i = 0; i < count; ++i) {
-    const Op& op = planned.ops[i];
+    const Op& op = ops[i];
     touch(op.output, segment_of[i]);
     const int back = segment_of[i] - (op.batch_statistics ? 1 : 0);
     if (op.batch_statistics) touch(op.output, back);
@@ -82,17 +82,17 @@ void place_tensors(const Network& network, int lanes, Planned& planned) {
     int left = 0, right = 0;
     // Channels of a vector are features: consecutive for whoever reads or writes them.
     bool contiguous = t.rows * t.columns == 1;
-    for (const Layer& reader : layers) {
+    for (const Op& reader : ops) {
       if (reader.input != i) continue;
       value_border(reader, left, right);
-      contiguous |= reader.kind == Kind::dense;
+      contiguous |= reader.traits->features;
     }
     if (contiguous && left + right > 0 && t.rows * t.columns > 1)
       throw std::runtime_error("an image that a dense layer reads cannot have a border for another layer");
     t.value = make_view(t, left, right, contiguous, t.one_value, lanes, t.value_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
     if (!t.needs_gradient) continue;
     left = right = 0;
-    if (i > 0 && planned.ops[i - 1].sends_gradient) gradient_border(layers[i - 1], left, right);
+    if (i > 0 && ops[i - 1].sends_gradient) gradient_border(ops[i - 1], left, right);
     t.gradient = make_view(t, left, right, t.rows * t.columns == 1, t.one_gradient, lanes,
                            t.gradient_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
   }
@@ -101,7 +101,7 @@ void place_tensors(const Network& network, int lanes, Planned& planned) {
   if (group_floats && group_floats / 16 % 2 == 0) group_floats += 16;
   for (Op& op : planned.ops) {
     const Tensor& t = tensors[op.input];
-    if (op.kind != Kind::dense || !t.needs_gradient) continue;
+    if (!op.traits->features || !t.needs_gradient) continue;
     op.feature_offsets = int64_t(planned.feature_offsets.size());
     for (int c = 0; c < t.channels; ++c)
       for (int r = 0; r < t.rows; ++r)

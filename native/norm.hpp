@@ -8,7 +8,7 @@
 // Groups and then chunks are combined in their order, in double precision, by the formula of Chan, Golub & LeVeque (1979): so the bits
 // do not depend on the number of threads, and a mean far from zero costs no digits.
 #pragma once
-#include "epilogue.hpp"
+#include "operator.hpp"
 
 namespace {
 
@@ -116,7 +116,7 @@ void norm_input_gradient(const Plan& plan, const Work& work, const Op& op, const
 
 // ---- in the walk of its own segment --------------------------------------------------------------------------------------------
 
-void norm_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+void norm_forward(const Plan& plan, const Work& work, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
@@ -168,7 +168,7 @@ void norm_sum_gradients(const Plan& plan, const Work& work, const Op& op, const 
   }
 }
 
-void norm_reduce(const Plan& plan, const Work& work, const Op& op, int chunk, float* gradient) {
+void norm_reduce(const Plan& plan, const Work& work, const Op& op, int chunk, float*, float* gradient) {
   const double* sums = work.sums + 2 * (chunk * plan.norm_channels + op.norm);
   for (int64_t c = 0; c < op.kernel_size; ++c) {
     gradient[op.bias + c] = float(sums[2 * c]);
@@ -178,8 +178,7 @@ void norm_reduce(const Plan& plan, const Work& work, const Op& op, int chunk, fl
 
 // ---- meetings ------------------------------------------------------------------------------------------------------------------
 
-void norm_meeting(const Plan& plan, Work& work, int32_t number, int32_t direction, int32_t task) {
-  const Op& op = plan.ops[number];
+void norm_complete(const Plan& plan, Work& work, const Op& op, int32_t direction, int32_t task) {
   const Tensor& in = plan.tensors[op.input];
   const int chunks = work.group_count < chunk_count ? work.group_count : chunk_count;
   const double positions = double(in.rows) * in.columns;
@@ -212,7 +211,7 @@ void norm_meeting(const Plan& plan, Work& work, int32_t number, int32_t directio
 }
 
 // Before anything runs: the stored statistics. A norm of the batch's statistics overwrites them when it trains.
-void norm_pack(const Plan& plan, const Work& work, const Op& op) {
+void norm_pack(const Plan& plan, Work& work, const Op& op) {
   for (int c = 0; c < plan.tensors[op.input].channels; ++c) {
     NormChannel& n = work.norms[op.norm + c];
     n.mean = work.weights[op.mean + c];
@@ -221,9 +220,7 @@ void norm_pack(const Plan& plan, const Work& work, const Op& op) {
   }
 }
 
-void run_statistics(const Plan& plan, Work& work, int32_t number) {
-  const Op& op = plan.ops[number];
-  if (op.kind != Kind::norm || !op.batch_statistics) return;
+void norm_follow(const Plan& plan, Work& work, const Op& op) {
   for (int c = 0; c < plan.tensors[op.input].channels; ++c) {
     const NormChannel& n = work.norms[op.norm + c];
     float& mean = work.weights[op.mean + c];
@@ -232,5 +229,22 @@ void run_statistics(const Plan& plan, Work& work, int32_t number) {
     variance = float(norm_keep * variance + (1 - norm_keep) * n.variance);
   }
 }
+
+constexpr OperatorType norm_operator = [] {
+  OperatorType type{};
+  type.statistics = true;
+  type.cheap = true;
+  type.as_cheap_as_read = true;
+  type.by_channel = true;
+  type.values = norm_forward;
+  type.input_gradient = norm_input_gradient;
+  type.reduce = norm_reduce;
+  type.pack = norm_pack;
+  type.measure = norm_measure;
+  type.sum_gradients = norm_sum_gradients;
+  type.complete = norm_complete;
+  type.follow = norm_follow;
+  return type;
+}();
 
 }  // namespace

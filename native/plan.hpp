@@ -11,11 +11,39 @@
 
 namespace issun {
 
-enum class Kind : int32_t {
-  conv, dense, max_pool, average_pool, global_average_pool, dropout, activate, depthwise, add, norm, scale
-};
-enum class Act : int32_t { linear, relu, leaky, tanh, gelu, hardswish, prelu };
-enum class Optimizer : int32_t { sgd, adam, rmsprop, adadelta };
+// The operators, activations and optimisers there are, a line each. Python has the same enums with the same names (bindings.cpp). The
+// record of operator `conv` is `conv_operator`, at the end of its file (operator.hpp); that of activation `relu` is `relu_activation`.
+#define ISSUN_OPERATORS(line) \
+  line(conv)                  \
+  line(dense)                 \
+  line(max_pool)              \
+  line(average_pool)          \
+  line(global_average_pool)   \
+  line(dropout)               \
+  line(activate)              \
+  line(depthwise)             \
+  line(add)                   \
+  line(norm)                  \
+  line(scale)
+#define ISSUN_ACTIVATIONS(line) \
+  line(linear)                  \
+  line(relu)                    \
+  line(leaky)                   \
+  line(tanh)                    \
+  line(gelu)                    \
+  line(hardswish)               \
+  line(prelu)
+#define ISSUN_OPTIMIZERS(line) \
+  line(sgd)                    \
+  line(adam)                   \
+  line(rmsprop)                \
+  line(adadelta)
+
+#define ISSUN_NAME(name) name,
+enum class Kind : int32_t { ISSUN_OPERATORS(ISSUN_NAME) };
+enum class Act : int32_t { ISSUN_ACTIVATIONS(ISSUN_NAME) };
+enum class Optimizer : int32_t { ISSUN_OPTIMIZERS(ISSUN_NAME) };
+#undef ISSUN_NAME
 
 constexpr int max_channels = 4;  // of an input image
 constexpr int max_block = 16;    // register blocks an operator may be split into along one row
@@ -47,26 +75,61 @@ struct Cut {
   int32_t blocks, base, wide;
 };
 
-struct Op {
+// What the planner must know of a kind of operator.
+struct OperatorTraits {
+  bool windows;           // goes over its input with windows of weights, beyond the edge too: zeros lie beside what it reads
+  bool any_stride_back;   // so does its input's gradient over that of its output, whatever the stride; else at stride 1 alone
+  bool blocks;            // works in register blocks of channels and positions, for which its weights are packed
+  bool features;          // reads an image as one row of features
+  bool meets;             // may take all groups of the batch at once
+  bool statistics;        // uses those of the batch where it is trained, so it opens its segment
+  bool decays;            // weight decay acts on its kernel
+  bool cheap;             // its values cost less to make again than to be written to memory and read back
+  bool as_cheap_as_read;  // no more than reading them
+  bool by_channel;        // makes a channel of each channel of its input, and can do so for one alone
+  bool reads_own_values;  // on the way back
+};
+
+// And of an activation.
+struct ActivationTraits {
+  bool told_by_value;     // its derivative can be told from what comes out of it
+  bool dear;              // costs more than to write its values to memory and read them back
+};
+
+// One operator as Python describes it; sizes are checked there. Operator i reads tensor `input` (an addition also `other`) and makes
+// tensor i + 1; tensor 0 is the image. Operators of one kernel are passes of tied weights.
+struct Operator {
   Kind kind;
-  int32_t row;                 // index of the layer in Net.rows
-  int32_t input, other, output;  // tensors; `other` is what an addition adds to its input, else -1
+  int32_t row;                  // index of the layer in Net.rows
+  int32_t input = 0, other = -1;  // tensors; `other` is what an addition adds to its input, else -1
+  int32_t in_channels, in_rows, in_columns, out_channels, out_rows, out_columns;
+  int32_t kernel_rows = 1, kernel_columns = 1, stride_rows = 1, stride_columns = 1;
+  int32_t dilation_rows = 1, dilation_columns = 1;  // conv, depthwise: from one tap to the next
+  int32_t pad_top = 0, pad_left = 0;
+  Act act = Act::linear;
+  float slope = 0;
+  bool trained = false;         // has weights that change
+  // Offsets in the flat weights, and how many there are; bias -1 where there is none (norm: factor and shift).
+  int64_t kernel = -1, kernel_size = 0, bias = -1, bias_size = 0;
+  int64_t mean = -1, variance = -1;  // norm: offsets of the running statistics
+  float l1 = 0, l2 = 0;         // penalties on the kernel
+  float rate = 0;               // dropout
+  uint32_t threshold = 0;       // dropout: draws below it drop
+  bool spatial = false;         // dropout: one draw for a whole channel
+};
+
+// The same with what the planner adds.
+struct Op : Operator {
+  const OperatorTraits* traits;
+  bool cheap;                  // with its activation: see OperatorTraits
+  int32_t output;              // tensor
   bool adds, other_adds;       // the gradient of input (other) has been written by another reader of it: add to it
   bool sends_gradient;         // to its input, or to the other one
   bool several;                // the gradient of input has other writers: leave no place of it unwritten
   int32_t shares;              // op whose weights, packed weights and gradients with lanes it uses: itself, but for later passes
-  int32_t kernel_rows, kernel_columns, stride_rows, stride_columns, pad_top, pad_left;
-  Act act;
-  float slope;
-  bool trained;                // has weights that change
   bool meeting;                // a dense layer over all groups at once
-  int64_t kernel, bias;        // offsets in the flat weights; bias -1 where there is none (norm: factor and shift)
-  int64_t mean, variance;      // norm: offsets of the running statistics
   int64_t norm;                // norm: its first channel among those of all norms
   bool batch_statistics;       // norm: it opens its segment, and uses the batch's statistics while training
-  int64_t kernel_size, bias_size;
-  float rate;                  // dropout
-  uint32_t threshold;          // dropout: draws below it drop
   // conv: register blocks, packed weights
   Cut forward_channels, forward_columns;
   Cut backward_channels, backward_columns;
@@ -75,8 +138,6 @@ struct Op {
   int64_t packed, packed_backward;  // offsets in the packed weights
   int64_t lanes_kernel, lanes_bias; // offsets in the gradient with lanes not yet summed, in floats (trained, not meeting)
   int64_t feature_offsets;     // dense: index of the table feature -> offset in the input's gradient view, in floats
-  int32_t dilation_rows, dilation_columns;  // conv, depthwise: from one tap to the next
-  bool spatial;                // dropout: one draw for a whole channel
   bool flat_forward, flat_backward;  // conv 1x1 between buffers without borders: a whole channel is one row of positions
 };
 
@@ -229,13 +290,15 @@ struct Kernels {
   const char* name;
   int32_t lanes;
   int32_t registers;
+  const OperatorTraits* operators;      // by Kind
+  const ActivationTraits* activations;  // by Act
   void (*pack)(const Plan&, Work&, int32_t op);
   // Run one segment for the groups of one chunk. Whether it goes forward, backward or there and back is in `direction`.
   void (*walk)(const Plan&, Work&, int32_t segment, int32_t chunk, int32_t thread, int32_t direction);
   int32_t (*meeting_tasks)(const Plan&, const Work&, int32_t op, int32_t direction);
   void (*meeting)(const Plan&, Work&, int32_t op, int32_t direction, int32_t task);
   // Completes statistics (forward) or their gradients (backward) of a task's channels of a norm, from the sums of the chunks.
-  void (*norm_meeting)(const Plan&, Work&, int32_t op, int32_t direction, int32_t task);
+  void (*complete_statistics)(const Plan&, Work&, int32_t op, int32_t direction, int32_t task);
   // Moves the running statistics of a norm towards those of the batch.
   void (*run_statistics)(const Plan&, Work&, int32_t op);
   void (*complete)(const Plan&, Work&, int32_t piece);

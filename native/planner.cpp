@@ -54,13 +54,10 @@ Cut cut_beside(const Cut& channels, int others, int registers) {
 
 // A dense layer runs group by group where it is small beside the convolutions around it, so that a group can go through the whole
 // network while it is in the cache; else it meets all groups, and its weights are loaded once for several of them.
-bool is_meeting(const Layer& layer, int64_t conv_macs) {
-  if (layer.kind != Kind::dense || layer.kernel_size <= 512) return false;
-  return layer.kernel_size > 16384 || layer.kernel_size * 16 > conv_macs;
+bool is_meeting(const Op& op, int64_t conv_macs) {
+  if (!op.traits->meets || op.kernel_size <= 512) return false;
+  return op.kernel_size > 16384 || op.kernel_size * 16 > conv_macs;
 }
-
-// Whether the derivative of an activation can be told from what comes out of it.
-bool known_from_value(Act act) { return act != Act::gelu && act != Act::hardswish && act != Act::prelu; }
 
 // A 1x1 convolution at stride 1 between buffers without borders takes a whole channel as one row of positions.
 void flatten(Op& op, const Tensor& in, const Tensor& out, int lanes, int registers) {
@@ -75,20 +72,20 @@ void flatten(Op& op, const Tensor& in, const Tensor& out, int lanes, int registe
 }
 
 // Tensor 0 is the image; every layer makes the next one.
-void make_tensors(const Network& network, Planned& planned) {
-  const auto& layers = network.layers;
-  planned.tensors.assign(layers.size() + 1, Tensor{});
+void make_tensors(const Network& network, const Kernels& kernels, Planned& planned) {
+  const auto& operators = network.operators;
+  planned.tensors.assign(operators.size() + 1, Tensor{});
   Tensor& image = planned.tensors[0];
   image.channels = network.channels;
   image.rows = network.height;
   image.columns = network.width;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const Layer& layer = layers[i];
+  for (size_t i = 0; i < operators.size(); ++i) {
+    const Operator& layer = operators[i];
     Tensor& t = planned.tensors[i + 1];
     t.channels = layer.out_channels;
     t.rows = layer.out_rows;
     t.columns = layer.out_columns;
-    t.act = known_from_value(layer.act) ? layer.act : Act::linear;
+    t.act = kernels.activations[int(layer.act)].told_by_value ? layer.act : Act::linear;
     t.slope = layer.slope;
     t.needs_gradient = layer.trained || planned.tensors[layer.input].needs_gradient ||
                        (layer.other >= 0 && planned.tensors[layer.other].needs_gradient);
@@ -96,62 +93,40 @@ void make_tensors(const Network& network, Planned& planned) {
 }
 
 void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, int i, Planned& planned) {
-  const auto& layers = network.layers;
-  const Layer& layer = layers[i];
+  const auto& operators = network.operators;
   Plan& plan = planned.plan;
   Op& op = planned.ops[i];
   op = Op{};
-  op.kind = layer.kind;
-  op.row = layer.row;
-  op.input = layer.input;
-  op.other = layer.other;
+  static_cast<Operator&>(op) = operators[i];
+  op.traits = &kernels.operators[int(op.kind)];
+  op.cheap = op.traits->cheap && !kernels.activations[int(op.act)].dear;
   op.output = i + 1;
-  op.kernel_rows = layer.kernel_rows;
-  op.kernel_columns = layer.kernel_columns;
-  op.stride_rows = layer.stride_rows;
-  op.stride_columns = layer.stride_columns;
-  op.pad_top = layer.pad_top;
-  op.pad_left = layer.pad_left;
-  op.act = layer.act;
-  op.slope = layer.slope;
-  op.trained = layer.trained;
-  op.kernel = layer.kernel;
-  op.kernel_size = layer.kernel_size;
-  op.bias = layer.bias;
-  op.bias_size = layer.bias_size;
-  op.mean = layer.mean;
-  op.variance = layer.variance;
-  op.rate = float(layer.rate);
-  op.threshold = layer.threshold;
   op.packed_backward = -1;
-  op.dilation_rows = layer.dilation_rows;
-  op.dilation_columns = layer.dilation_columns;
-  op.spatial = layer.spatial;
   op.sends_gradient = planned.tensors[op.input].needs_gradient || (op.other >= 0 && planned.tensors[op.other].needs_gradient);
   op.shares = i;
   bool tied = false;
-  for (int j = 0; j < int(layers.size()) && layer.kernel >= 0; ++j) {
-    if (j == i || layers[j].kernel != layer.kernel) continue;
+  for (int j = 0; j < int(operators.size()) && op.kernel >= 0; ++j) {
+    if (j == i || operators[j].kernel != op.kernel) continue;
     tied = true;
     op.shares = std::min(op.shares, j);
   }
-  if (op.kind == Kind::norm) {
+  if (op.traits->statistics) {
     op.batch_statistics = op.trained;
     op.norm = plan.norm_channels;
     plan.norm_channels += op.kernel_size;
     plan.walking_gradients |= op.trained;
     return;
   }
-  op.meeting = !tied && is_meeting(layer, conv_macs);
-  if (op.kind == Kind::conv) {
-    choose_blocks(layer.out_channels, layer.out_columns, kernels.registers, op.forward_channels, op.forward_columns);
-    choose_blocks(layer.in_channels, layer.in_columns, kernels.registers, op.backward_channels, op.backward_columns);
-    choose_blocks(layer.out_channels, layer.in_channels * layer.kernel_columns, kernels.registers, op.gradient_channels, op.gradient_taps);
+  op.meeting = !tied && is_meeting(op, conv_macs);
+  if (op.traits->blocks) {
+    choose_blocks(op.out_channels, op.out_columns, kernels.registers, op.forward_channels, op.forward_columns);
+    choose_blocks(op.in_channels, op.in_columns, kernels.registers, op.backward_channels, op.backward_columns);
+    choose_blocks(op.out_channels, op.in_channels * op.kernel_columns, kernels.registers, op.gradient_channels, op.gradient_taps);
     // So many rows that the gradient of a block's channels, which one sweep reads again for the next taps, stays in the nearest cache.
-    const int64_t row_bytes = int64_t(layer.out_columns) * kernels.lanes * 4 * op.gradient_channels.base;
-    op.gradient_rows = int32_t(std::max<int64_t>(1, std::min<int64_t>(layer.out_rows, 24576 / row_bytes)));
+    const int64_t row_bytes = int64_t(op.out_columns) * kernels.lanes * 4 * op.gradient_channels.base;
+    op.gradient_rows = int32_t(std::max<int64_t>(1, std::min<int64_t>(op.out_rows, 24576 / row_bytes)));
   }
-  const bool unit_conv = op.kind == Kind::conv && layer.stride_rows == 1 && layer.stride_columns == 1;
+  const bool unit = op.traits->blocks && op.stride_rows == 1 && op.stride_columns == 1;
   if (op.shares == i) {
     if (op.trained && !op.meeting) {
       op.lanes_kernel = plan.lanes_floats;
@@ -159,7 +134,7 @@ void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, 
       plan.lanes_floats += (op.kernel_size + op.bias_size) * kernels.lanes;
       plan.walking_gradients = true;
     }
-    if (op.kind == Kind::conv) {
+    if (op.traits->blocks) {
       op.packed = plan.packed_floats;
       plan.packed_floats += op.kernel_size;
     }
@@ -170,7 +145,7 @@ void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, 
     op.packed = owner.packed;
     op.packed_backward = owner.packed_backward;
   }
-  if (unit_conv && op.sends_gradient && op.packed_backward < 0) {
+  if (unit && op.sends_gradient && op.packed_backward < 0) {
     op.packed_backward = plan.packed_floats;
     planned.ops[op.shares].packed_backward = op.packed_backward;  // which packs it for all passes
     plan.packed_floats += op.kernel_size;
@@ -230,11 +205,11 @@ void find_rest(Planned& planned, int64_t weights, int64_t piece_size) {
 
 void make_pieces(const Network& network, Planned& planned) {
   constexpr int64_t piece_size = 8192;
-  for (size_t i = 0; i < network.layers.size(); ++i) {
-    const Layer& layer = network.layers[i];
+  for (size_t i = 0; i < network.operators.size(); ++i) {
+    const Operator& layer = network.operators[i];
     const Op& op = planned.ops[i];
     if (op.shares != int(i)) continue;
-    const bool decays = op.kind == Kind::conv || op.kind == Kind::dense || op.kind == Kind::depthwise;
+    const bool decays = op.traits->decays;
     if (layer.l1 != 0 || layer.l2 != 0) {
       planned.plan.has_penalty = true;
       planned.penalties.push_back({layer.kernel, layer.kernel_size, layer.l1, layer.l2, false, decays});
@@ -280,17 +255,17 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
     plan.offset[c] = network.offset[c];
   }
   plan.weights = network.weights;
-  const auto& layers = network.layers;
-  const int count = int(layers.size());
+  const auto& operators = network.operators;
+  const int count = int(operators.size());
 
   int64_t conv_macs = network.macs_before;
-  for (const Layer& layer : layers)
-    if (layer.kind == Kind::conv || layer.kind == Kind::depthwise) conv_macs += layer.kernel_size * layer.out_rows * layer.out_columns;
+  for (const Operator& layer : operators)
+    if (kernels.operators[int(layer.kind)].windows) conv_macs += layer.kernel_size * layer.out_rows * layer.out_columns;
   plan.first_trained = count;
   for (int i = count - 1; i >= 0; --i)
-    if (layers[i].trained) plan.first_trained = i;
+    if (operators[i].trained) plan.first_trained = i;
 
-  make_tensors(network, *planned);
+  make_tensors(network, kernels, *planned);
   const Tensor& end = planned->tensors.back();
   plan.outputs = int64_t(end.channels) * end.rows * end.columns;
   planned->ops.resize(count);
@@ -298,10 +273,10 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
   make_segments(kernels.lanes, *planned);
   make_order_of_gradients(*planned);
   make_runs(*planned);
-  place_tensors(network, kernels.lanes, *planned);
+  place_tensors(kernels.lanes, *planned);
   plan.augment = plan_augment(network.augment, plan, planned->tensors[0]);
   for (Op& op : planned->ops)
-    if (op.kind == Kind::conv) flatten(op, planned->tensors[op.input], planned->tensors[op.output], kernels.lanes, kernels.registers);
+    if (op.traits->blocks) flatten(op, planned->tensors[op.input], planned->tensors[op.output], kernels.lanes, kernels.registers);
   make_pieces(network, *planned);
 
   plan.tensors = planned->tensors.data();

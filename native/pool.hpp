@@ -3,7 +3,7 @@
 // A window that hangs over the edge (`same`) is clipped to the image: the maximum ignores what is outside, the mean divides by the
 // pixels that exist. The gradient of a maximum goes to its first place in row order, as in TensorFlow and PyTorch.
 #pragma once
-#include "epilogue.hpp"
+#include "operator.hpp"
 
 namespace {
 
@@ -45,7 +45,7 @@ void clear_gradient(const Tensor& t, const Place& place) {
     }
 }
 
-void max_pool_forward(const Plan& plan, const Op& op, const Place& place) {
+void max_pool_forward(const Plan& plan, const Work&, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);
@@ -79,7 +79,7 @@ INLINE vf first_maximum(vf x, vf best, vf gradient, vi& open) {
   return where(here, gradient);
 }
 
-void max_pool_backward(const Plan& plan, const Op& op, const Place& place) {
+void max_pool_backward(const Plan& plan, const Work&, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);
@@ -126,7 +126,7 @@ void max_pool_backward(const Plan& plan, const Op& op, const Place& place) {
     }
 }
 
-void average_pool_forward(const Plan& plan, const Op& op, const Place& place) {
+void average_pool_forward(const Plan& plan, const Work&, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);
@@ -142,7 +142,7 @@ void average_pool_forward(const Plan& plan, const Op& op, const Place& place) {
       }
 }
 
-void average_pool_backward(const Plan& plan, const Op& op, const Place& place) {
+void average_pool_backward(const Plan& plan, const Work&, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);
@@ -166,7 +166,7 @@ void average_pool_backward(const Plan& plan, const Op& op, const Place& place) {
       }
 }
 
-void global_average_pool_forward(const Plan& plan, const Op& op, const Place& place) {
+void global_average_pool_forward(const Plan& plan, const Work&, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);
@@ -179,7 +179,7 @@ void global_average_pool_forward(const Plan& plan, const Op& op, const Place& pl
   }
 }
 
-void global_average_pool_backward(const Plan& plan, const Op& op, const Place& place) {
+void global_average_pool_backward(const Plan& plan, const Work&, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);
@@ -193,5 +193,32 @@ void global_average_pool_backward(const Plan& plan, const Op& op, const Place& p
                      derived(in.act, in.slope, share, load(x + c * in.value.channel + r * in.value.row + int64_t(p) * L)));
   }
 }
+
+constexpr OperatorType max_pool_operator = [] {
+  OperatorType type{};
+  type.cheap = true;
+  type.by_channel = true;
+  type.reads_own_values = true;
+  type.values = max_pool_forward;
+  type.input_gradient = max_pool_backward;
+  return type;
+}();
+
+constexpr OperatorType average_pool_operator = [] {
+  OperatorType type{};
+  type.cheap = true;
+  type.by_channel = true;
+  type.values = average_pool_forward;
+  type.input_gradient = average_pool_backward;
+  return type;
+}();
+
+constexpr OperatorType global_average_pool_operator = [] {
+  OperatorType type{};
+  type.by_channel = true;
+  type.values = global_average_pool_forward;
+  type.input_gradient = global_average_pool_backward;
+  return type;
+}();
 
 }  // namespace

@@ -7,19 +7,6 @@
 namespace issun {
 namespace {
 
-// Operators whose values cost less to make again than to be written to memory and read back.
-bool is_cheap(const Op& op) {
-  switch (op.kind) {
-    case Kind::norm:
-    case Kind::add:
-    case Kind::scale:
-    case Kind::max_pool:
-    case Kind::average_pool: return op.act != Act::tanh;
-    case Kind::activate: return op.act != Act::gelu && op.act != Act::tanh;
-    default: return false;
-  }
-}
-
 class Runs {
  public:
   explicit Runs(Planned& planned) : planned_(planned), ops_(planned.ops), tensors_(planned.tensors) {
@@ -50,13 +37,13 @@ class Runs {
     tensors_[0].value_per_group = last_ > 0;
     for (int i = 0; i < int(ops_.size()); ++i) {
       bool kept = segment_of_[i] < last_;
-      if (kept && is_cheap(ops_[i])) {
+      if (kept && ops_[i].cheap) {
         kept = false;
         for (int j = i + 1; j < int(ops_.size()); ++j) {
           if (ops_[j].input != i + 1 && ops_[j].other != i + 1) continue;
           const bool elsewhere = segment_of_[j] != segment_of_[i];
           kept |= ops_[j].meeting || ops_[j].batch_statistics;
-          kept |= elsewhere && (ops_[i].kind != Kind::norm || !tensors_[ops_[i].input].value_per_group);
+          kept |= elsewhere && (!ops_[i].traits->as_cheap_as_read || !tensors_[ops_[i].input].value_per_group);
         }
       }
       tensors_[i + 1].value_per_group = kept;
@@ -113,7 +100,7 @@ class Runs {
     const Op& op = ops_[step.op];
     std::vector<int> tensors{op.input};
     if (op.other >= 0) tensors.push_back(op.other);
-    if (step.what == Do::gradients && op.kind == Kind::max_pool) tensors.push_back(op.output);
+    if (step.what == Do::gradients && op.traits->reads_own_values) tensors.push_back(op.output);
     return tensors;
   }
 
@@ -132,19 +119,7 @@ class Runs {
     constexpr int least_positions = 32;
     const Op& op = ops_[step.op];
     const Tensor& in = tensors_[op.input];
-    switch (op.kind) {
-      case Kind::depthwise:
-        if (in.channels != tensors_[op.output].channels) return 0;
-        break;
-      case Kind::norm:
-      case Kind::add:
-      case Kind::scale:
-      case Kind::activate:
-      case Kind::max_pool:
-      case Kind::average_pool:
-      case Kind::global_average_pool: break;
-      default: return 0;
-    }
+    if (!op.traits->by_channel || in.channels != tensors_[op.output].channels) return 0;
     return in.rows * in.columns < least_positions ? 0 : in.channels;
   }
 

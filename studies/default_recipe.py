@@ -31,12 +31,11 @@ from PIL import Image
 
 import issun.training
 from issun import Study, load
-from issun.arch.net import Net, activation_of
+from issun.arch.net import Net
 from issun.arch.notation import bind_arguments
 from issun.datasets.dataset import Dataset, Split
 from issun.engine import Scaling, State, scaling_for
 from issun.engine.extracting import RowValues
-from issun.engine.weights import tensors
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts, plan
 from issun.study.run import run
@@ -201,9 +200,9 @@ def started(net: Net, recipe: Recipe, seed: int, images: NDArray[np.uint8], trai
         return state
     looked = np.ascontiguousarray(train[:: max(1, len(train) // LOOKED_AT)][:LOOKED_AT])
     own: dict[int, dict[str, Any]] = {}
-    for tensor in tensors(net):
-        own.setdefault(tensor.row, {})[tensor.role] = tensor
-    for row in net.rows[:-1]:
+    for tensor in net.tensors:
+        own.setdefault(tensor.op, {})[tensor.role] = tensor
+    for row in net.ops[:-1]:
         if not {"kernel", "bias"} <= own.get(row.index, {}).keys():
             continue
         kernel, bias = own[row.index]["kernel"], own[row.index]["bias"]
@@ -220,11 +219,11 @@ def values_of(
     net: Net, row: int, before: bool, weights: NDArray[np.float32], images: NDArray[np.uint8], some: NDArray[np.int64], scaling: Scaling
 ) -> NDArray[np.float64]:
     """Return the values of a row, shape (images × positions, channels)."""
-    activation = activation_of(net.rows[row].layer)
-    core = RowValues(net, row, before and activation is not None and activation.kind != "linear", scaling)
+    activation = net.ops[row].activation
+    core = RowValues(net, row, before and activation.kind != "linear", scaling)
     out = np.empty((len(some), core.size), np.float32)
     core.compute(weights, images, some, out)
-    return out.reshape(-1, net.rows[row].output[-1]).astype(np.float64)
+    return out.reshape(-1, net.ops[row].output[-1]).astype(np.float64)
 
 
 def trainer(how: str) -> Callable[..., Outcome]:
@@ -299,8 +298,8 @@ def dead_share(study: Study, dataset: Dataset, split: Split, candidate: Candidat
         for weights in (first, model.weights):
             largest = [
                 values_of(model.net, layer.index, False, weights, dataset.images, some, model.scaling).max(axis=0)
-                for layer in model.net.rows
-                if (activation := activation_of(layer.layer)) is not None and activation.kind == "relu"
+                for layer in model.net.ops
+                if layer.activation.kind == "relu"
             ]
             shares.append(float((np.concatenate(largest) <= 0).mean()))
         found[row.network, row.seed] = (shares[0], shares[1])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,10 +18,11 @@ import numpy as np
 
 from engine_cases import unit, weights_for
 from graph_cases import ALL, NETS
+from issun import _native
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
-from issun.engine import native
 from issun.engine.augmenting import draw
+from issun.engine.native import NativeEngine
 from issun.recipe import Recipe
 from operator_cases import OPERATORS
 
@@ -61,13 +63,14 @@ COUNT = 53
 
 @dataclass(frozen=True)
 class CoreCase:
-    """A network as the core gets it: the arguments of `_native.Engine`, and the settings that go with every epoch."""
+    """A network as the core gets it, with the settings of its loss and those that go with every epoch."""
 
     name: str
     net: Net
     recipe: Recipe
-    core: dict[str, Any]
-    settings: dict[str, Any]
+    network: _native.Network
+    loss: _native.LossSettings
+    settings: _native.OptimizerSettings
 
 
 def cases(short: bool = False) -> Iterator[CoreCase]:
@@ -84,19 +87,19 @@ def cases(short: bool = False) -> Iterator[CoreCase]:
 
 def cores(name: str, net: Net, recipe: Recipe) -> list[CoreCase]:
     """Return every core that an engine for a network makes."""
-    made: list[dict[str, Any]] = []
+    made: list[tuple[_native.Network, _native.LossSettings]] = []
 
-    def record(**arguments: Any) -> SimpleNamespace:
-        made.append(arguments)
+    def record(network: _native.Network, loss: _native.LossSettings, threads: int) -> SimpleNamespace:
+        made.append((network, loss))
         return SimpleNamespace(memory=0)
 
-    with mock.patch.object(native, "_native", SimpleNamespace(Engine=record)):
-        engine = native.NativeEngine(net, recipe, unit(net))
+    with mock.patch.object(_native, "Engine", record):
+        engine = NativeEngine(net, recipe, unit(net))
         if engine._make_beginning:
             engine._make_beginning()
         settings = engine._settings
     parts = ("", ", its beginning", ", the rest of it")
-    return [CoreCase(name + part, net, recipe, core, settings) for part, core in zip(parts, made, strict=False)]
+    return [CoreCase(name + part, net, recipe, *core, settings) for part, core in zip(parts, made, strict=False)]
 
 
 def write_cases(path: Path, chosen: Iterator[CoreCase]) -> int:
@@ -106,22 +109,29 @@ def write_cases(path: Path, chosen: Iterator[CoreCase]) -> int:
     return len(blocks)
 
 
+def fields(record: object) -> dict[str, Any]:
+    """Return the fields of a record of the core by name."""
+    return {name: getattr(record, name) for name in dir(record) if not name.startswith("_")}
+
+
 def _lines(case: CoreCase) -> Iterator[str]:
-    core = dict(case.core)
-    layers, augment = core.pop("layers"), core.pop("augment")
-    numbers = {key: core.pop(key) for key in ("factor", "offset", "class_weights")}
+    network = case.network
+    numbers = {"factor": network.factor, "offset": network.offset, "class_weights": case.loss.class_weights}
     numbers["start"] = weights_for(case.net, case.recipe, 1)
-    if augment:
+    if network.augment.moves or network.augment.bilinear or network.augment.mixes:
         assert case.recipe.augment is not None
         drawn = draw(case.recipe.augment, case.net.input, 5, 0, np.arange(COUNT))
         numbers["draws"] = drawn.places.ravel()
         if drawn.mix is not None:
             numbers["mix"] = drawn.mix
     yield f"case {case.name}"
-    yield _record("settings", core | augment | case.settings | {"count": COUNT})
-    yield from (_record("layer", layer) for layer in layers)
+    settings = [fields(record) for record in (network, network.augment, case.loss, case.settings)]
+    yield _record("settings", {"count": COUNT} | {name: value for record in settings for name, value in record.items()})
+    yield from (_record("operator", fields(operator)) for operator in network.operators)
     yield from (f"numbers {name} {' '.join(repr(float(value)) for value in values)}" for name, values in numbers.items())
 
 
 def _record(word: str, record: dict[str, Any]) -> str:
-    return " ".join([word, *(f"{key} {float(value)!r}" for key, value in record.items())])
+    """Return a line of what in a record is a number or stands for one."""
+    numbers = {key: value.value if isinstance(value, Enum) else value for key, value in record.items()}
+    return " ".join([word, *(f"{key} {float(value)!r}" for key, value in numbers.items() if isinstance(value, int | float))])

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from issun.arch.layers import Activation, Pool
-from issun.arch.net import Net, activation_of
+from issun.arch.layers import Activation
+from issun.arch.net import Net
+from issun.arch.ops import Kind
 from issun.engine.protocol import Scaling, scaling_for
 from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.reference.graph import dropout_masks
 from issun.engine.reference.layers import windows
-from issun.engine.weights import initialised, tensors
+from issun.engine.weights import initialised
 from issun.recipe import Recipe
 
 #: How far from a kink or a tie a value must be, as a share of the typical size of its layer's values.
@@ -41,7 +42,7 @@ def weights_for(net: Net, recipe: Recipe, seed: int) -> NDArray[np.float32]:
     """Return weights as `seed` draws them, but with the rest moved from where it starts: no bias is zero, no factor one."""
     weights = initialised(net, recipe.initializer, seed)
     generator = np.random.default_rng(seed)
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if not tensor.kernel:
             moved = generator.normal(0, 0.1, tensor.size)
             weights[tensor.slice] = np.exp(moved) if tensor.role == "variance" else weights[tensor.slice] + moved
@@ -53,10 +54,9 @@ def unit(net: Net) -> Scaling:
     return scaling_for(Recipe(), np.zeros((1, *net.input), np.uint8), np.zeros(1, np.int64))
 
 
-def kinks(activation: Activation | None) -> tuple[float, ...]:
+def kinks(activation: Activation) -> tuple[float, ...]:
     """Return where an activation has a kink."""
-    kind = "linear" if activation is None else activation.kind
-    return {"relu": (0.0,), "leaky": (0.0,), "prelu": (0.0,), "hardswish": (-3.0, 3.0)}.get(kind, ())
+    return {"relu": (0.0,), "leaky": (0.0,), "prelu": (0.0,), "hardswish": (-3.0, 3.0)}.get(activation.kind, ())
 
 
 def margins(
@@ -70,10 +70,10 @@ def margins(
     """
     _, seen = engine.forward(weights, images, indices, dropout_masks(engine.net, indices, seed, epoch))
     nearest = np.full(len(indices), np.inf)
-    for row, (x, _, z, _) in zip(engine.net.rows, seen, strict=True):
-        distances = [np.abs(z - kink) / _typical(z) for kink in kinks(activation_of(row.layer))]
-        if isinstance(row.layer, Pool) and row.layer.kind == "max":
-            taps = windows(x, row.layer.window, row.layer.stride, row.layer.padding == "same", -np.inf)
+    for op, (x, _, z, _) in zip(engine.net.ops, seen, strict=True):
+        distances = [np.abs(z - kink) / _typical(z) for kink in kinks(op.activation)]
+        if op.kind is Kind.MAX:
+            taps = windows(x, op.window, -np.inf)
             distances.append((taps.max(axis=(4, 5), keepdims=True) - taps) / _typical(x))
         for distance in distances:
             flat = distance.reshape(len(indices), -1)
@@ -109,7 +109,7 @@ def gradient_errors(net: Net, found: NDArray[np.floating], right: NDArray[np.flo
     """
     whole = float(np.linalg.norm(right))
     errors = {}
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         difference = float(np.linalg.norm(found[tensor.slice] - right[tensor.slice]))
         size = max(float(np.linalg.norm(right[tensor.slice])), floor * whole)
         errors[tensor.name] = difference / size if size else difference

@@ -21,7 +21,7 @@ SMALL = Case("conv 2 norm, res (dwconv same, conv 2 1x1 linear), pool, dense", i
 
 def test_what_training_needs() -> None:
     net = parse_network("conv 2, pool, dense", (28, 28, 1), 10)
-    conv, _, dense = net.rows
+    conv, _, dense = net.ops
     assert multiply_adds(net, "predict") == net.macs
     assert multiply_adds(net, "train") == 2 * conv.macs + 3 * dense.macs  # nobody needs the gradient of the image
     frozen = parse_network("frozen (conv 2), pool, dense", (28, 28, 1), 10)
@@ -80,8 +80,8 @@ def test_the_pytorch_side_has_the_same_network() -> None:
     ):
         net = parse_network(text, (12, 12, 3), 5)
         model = torch_model(net)
-        assert sum(weights.numel() for weights in model.parameters()) == sum(row.stored for row in net.rows if row.trained) - sum(
-            2 * row.output[-1] for row in net.rows if getattr(row.layer, "norm", False)
+        assert sum(weights.numel() for weights in model.parameters()) == sum(row.stored for row in net.ops if row.trained) - sum(
+            2 * row.output[-1] for row in net.ops if row.norm
         )
         assert model(torch.zeros(4, 3, 12, 12)).shape == (4, 5)
 

@@ -13,7 +13,7 @@ import pytest
 
 from issun.arch.notation import parse_network
 from issun.datasets.dataset import Dataset, Split
-from issun.engine import EngineName, Epoch, State, class_weights_for, make_engine
+from issun.engine import EngineName, Epoch, State, class_weights_for, fit, make_engine, scaling_for
 from issun.engine.fitting import best_of, better, finished
 from issun.engine.protocol import Best
 from issun.errors import Cancelled, ModelError
@@ -215,3 +215,47 @@ def test_a_study_of_version_1_is_brought_up_to_date_by_whoever_writes_to_it(tmp_
     old = after[after["trial_id"].isin(before["trial_id"])].reset_index(drop=True)
     assert old.equals(before)
     assert len(after) == len(before) + 1
+
+
+def fitted(recipe: Recipe, validation: np.ndarray | None, **keywords: Any) -> tuple[State, list[Epoch]]:
+    """Return what `fit` makes of 200 digits, and its history."""
+    dataset, net = digits(), parse_network(TEXT, (8, 8, 1), 10)
+    train = np.arange(200)
+    engine = make_engine(net, recipe, scaling_for(recipe, dataset.images, train))
+    lines: list[Epoch] = []
+    state = fit(
+        engine, net, recipe, dataset.images, dataset.labels, train, validation, 3, on_epoch=lambda line, _: lines.append(line), **keywords
+    )
+    return state, lines
+
+
+def test_without_images_to_measure_on_training_is_the_same_and_no_epoch_is_the_best() -> None:
+    recipe = Recipe(epochs=3, batch_size=32, keep="best", patience=1)
+    watched, _ = fitted(Recipe(epochs=3, batch_size=32), np.arange(200, 240))
+    state, lines = fitted(recipe, None)
+    assert np.array_equal(state.weights, watched.weights)
+    assert [line.epoch for line in lines] == [1, 2, 3]
+    assert state.best is None
+    assert not any(line.measured or line.diverged for line in lines)
+    assert best_of(lines) is None
+
+
+def test_a_measure_of_ones_own_decides_which_epoch_is_the_best() -> None:
+    figures = iter([(1.0, 0.5), (0.0, 0.9), (0.0, 0.9)])
+    state, lines = fitted(Recipe(epochs=3, batch_size=32, keep="best"), None, measure=lambda _: next(figures))
+    assert [line.validation_accuracy for line in lines] == [0.5, 0.9, 0.9]
+    assert state.best is not None
+    assert (state.best.epoch, state.best.accuracy) == (2, 0.9)
+
+
+def test_images_are_met_in_the_order_that_is_given() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def order(train: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        asked.append((seed, epoch))
+        return train[::-1].copy()
+
+    turned, _ = fitted(Recipe(epochs=2, batch_size=32), None, order=order)
+    usual, _ = fitted(Recipe(epochs=2, batch_size=32), None)
+    assert asked == [(3, 0), (3, 1)]
+    assert not np.array_equal(turned.weights, usual.weights)

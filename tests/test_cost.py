@@ -254,7 +254,7 @@ def test_polynomials_compute_exactly(p: int, q: int, r: int, a: int, b: int) -> 
 @given(nets(trainable=False, operators=OPERATORS))
 def test_the_shares_of_the_layer_table_add_up(net: Net) -> None:
     rows = table(net)
-    assert [row.number for row in rows] == list(range(1, len(net.rows) + 1))
+    assert [row.number for row in rows] == list(range(1, len(net.ops) + 1))
     assert sum(row.parameters for row in rows) == net.parameters
     assert sum(row.trained for row in rows) == net.trained
     assert sum(row.parameter_share for row in rows) == pytest.approx(1 if net.parameters else 0)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from export_cases import CASES
 from issun.arch.net import IMAGE, Net
-from issun.engine.folding import without_norms
 from issun.exporters.c.memory import _arranged, _Place, plan
 from issun.exporters.c.steps import steps
 from issun.exporters.c.text import comment, identifier, number, string, table
@@ -66,7 +65,7 @@ def test_tables() -> None:
 @settings(max_examples=50)
 @given(net=nets(trainable=False))
 def test_tensors_that_live_together_do_not_overlap(net: Net) -> None:
-    walk = steps(without_norms(net))
+    walk = steps(net.without_norms())
     memory = plan(walk)
     last = {read: now for now, step in enumerate(walk) for read in (step.source, step.other) if read is not None}
     last[walk[-1].row] = len(walk)
@@ -86,7 +85,7 @@ def test_tensors_that_live_together_do_not_overlap(net: Net) -> None:
 def test_memory_is_no_more_than_the_network_needs() -> None:
     """What must exist together, the image aside, is a bound from below; the plan reaches it but for gaps."""
     for name, net in CASES.items():
-        plain = without_norms(net)
+        plain = net.without_norms()
         walk = steps(plain)
         assert plan(walk).size <= 1.5 * max(plain.peak_memory(1), max(step.size for step in walk)), name
 

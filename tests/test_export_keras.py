@@ -14,9 +14,9 @@ from hypothesis import assume, given, settings
 
 import issun
 from export_cases import CASES, WILD_NAMES, model_of
-from issun.arch.layers import DepthwiseConv
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
+from issun.arch.ops import Kind
 from issun.errors import ExportError
 from issun.exporters import export_model
 from issun.exporters.check import noise
@@ -85,9 +85,9 @@ CHAINS = [operator for operator in OPERATORS if operator not in ("res", "tied", 
 def test_a_sequential_of_a_network_is_read_as_that_network(net: Net) -> None:
     from issun.exporters.keras.network import layers_of
 
-    strides = [row.layer.stride for row in net.rows if isinstance(row.layer, DepthwiseConv)]
+    strides = [op.window.stride for op in net.ops if op.kind is Kind.DEPTHWISE]
     assume(all(down == right for down, right in strides))  # Keras has one stride for both, and others are written with several layers
-    chain = keras.Sequential([keras.Input(net.input), *(layer for row in net.rows for layer in layers_of(row, "glorot"))])
+    chain = keras.Sequential([keras.Input(net.input), *(layer for row in net.ops for layer in layers_of(row, "glorot"))])
     if any(isinstance(layer, keras.layers.ZeroPadding2D) for layer in chain.layers):  # what Keras has no layer for was written with several
         with pytest.raises(ExportError, match="ZeroPadding2D"):
             issun.from_keras(chain)

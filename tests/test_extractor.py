@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine_cases import images_for, unit, weights_for
-from issun.arch.net import Net, activation_of
+from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine import ReferenceEngine
 from issun.errors import DataError, ModelError, NetworkError
@@ -39,11 +39,11 @@ def test_every_layer_is_that_of_the_reference(net: Net, count: int, seed: int, t
     images, _ = images_for(net, count, seed)
     weights = weights_for(net, Recipe(), seed)
     _, seen = ReferenceEngine(net, Recipe(), unit(net)).forward(weights, images, np.arange(count), None)
-    for row in net.rows:
+    for row in net.ops:
         after = Extractor(net, weights, unit(net), row.index)
         assert (after.size, after.shape[2]) == (np.prod(row.output), row.output[-1])
         assert_close(after.features(images, threads), as_rows(seen[row.index].out))
-        if activation_of(row.layer) is not None:
+        if row.activates:
             before = Extractor(net, weights, unit(net), row.index, before=True)
             assert_close(before.features(images, threads), as_rows(seen[row.index].z))
     image = Extractor(net, weights, unit(net), -1)
@@ -82,7 +82,7 @@ def test_the_memory_of_the_core_does_not_grow_with_the_images() -> None:
 
 def test_layers_are_found_by_number_and_by_word() -> None:
     net = made().net
-    assert [str(net.rows[find_row(net, word)].layer) for word in (None, "conv 16", "conv 5", "pool", " dense  20 ", "dense", "9")] == [
+    assert [net.ops[find_row(net, word)].text for word in (None, "conv 16", "conv 5", "pool", " dense  20 ", "dense", "9")] == [
         *("drop 0.2", "conv 16 2x2 same", "conv 5 same", "pool", "dense 20", "dense 20", "drop 0.2"),
     ]
     assert find_row(net, "pool") == 6  # the last one

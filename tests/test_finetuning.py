@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 
 from issun.datasets.named import load
-from issun.engine.weights import tensors
 from issun.errors import ExportError, RecipeError
 from issun.exporters.finetuning import finetune, int8_accuracy, rounded_weights
 from issun.exporters.ranges import best_range, measured
@@ -33,7 +32,7 @@ def digits() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
 def lopsided(model: Model) -> Model:
     """Return the same function with channels of very different size: one number range for all of them is too coarse for most."""
     weights = model.weights.copy()
-    named = {tensor.name: weights[tensor.slice].reshape(tensor.shape) for tensor in tensors(model.net)}
+    named = {tensor.name: weights[tensor.slice].reshape(tensor.shape) for tensor in model.net.tensors}
     factor = np.array([200, 1, 1, 1], np.float32)
     named["0.kernel"] *= factor[:, None, None, None]
     named["0.bias"] *= factor
@@ -86,14 +85,14 @@ def test_frozen_layers_stay() -> None:
     model = train(load("digits"), "frozen (conv 4), pool, dense", epochs=2, threads=1).model
     done = finetune(model, images[TRAIN], labels[TRAIN], images[CHECK], labels[CHECK], epochs=2, tolerated=-1.0, learning_rate=0.01)
     assert done.epoch
-    frozen = next(tensor for tensor in tensors(model.net) if tensor.name == "0.kernel")
+    frozen = next(tensor for tensor in model.net.tensors if tensor.name == "0.kernel")
     assert np.array_equal(done.model.weights[frozen.slice], model.weights[frozen.slice])
     assert not np.array_equal(done.model.weights, model.weights)
 
 
 def test_rounded_weights_are_multiples_of_a_scale(trained: Model) -> None:
     rounded = rounded_weights(trained.net, trained.weights)
-    for tensor in tensors(trained.net):
+    for tensor in trained.net.tensors:
         before, after = (values[tensor.slice].reshape(tensor.shape[0], -1) for values in (trained.weights, rounded))
         if not tensor.kernel:
             assert np.array_equal(before, after)

@@ -16,7 +16,7 @@ from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling, State
 from issun.engine.reference.engine import ReferenceEngine
-from issun.engine.weights import initialised, tensors
+from issun.engine.weights import initialised
 from issun.errors import ModelError, StudyError
 from issun.model import Model
 from issun.provenance import Provenance
@@ -34,7 +34,7 @@ NORMED = "conv 2 5x5 norm, pool, dense"
 def normed_model(net: Net, seed: int) -> Model:
     """Return a model with statistics as a training leaves them: means of any sign, variances far from 1."""
     weights, generator = initialised(net, "he", seed), np.random.default_rng(seed)
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if tensor.role in ("factor", "variance"):
             weights[tensor.slice] = generator.uniform(0.2, 3, tensor.size)
         elif tensor.role != "kernel":

@@ -13,7 +13,7 @@ from issun.arch.layers import Classifier, Conv, Dense
 from issun.arch.net import Net
 from issun.engine.folding import fold
 from issun.engine.reference.engine import ReferenceEngine
-from issun.engine.weights import as_tensors, tensors
+from issun.engine.weights import as_tensors
 from issun.recipe import Recipe
 from operator_cases import OPERATORS
 from strategies import nets
@@ -28,8 +28,8 @@ def check(net: Net, seed: int) -> None:
     assert (plain.input, plain.classes, plain.parameters, plain.macs) == (net.input, net.classes, net.parameters, net.macs)
     assert plain.stored == plain.parameters == len(folded)
     assert " norm" not in str(plain)
-    assert [(row.source, row.other, row.shares, row.frozen) for row in plain.rows] == [
-        (row.source, row.other, row.shares, row.frozen) for row in net.rows
+    assert [(row.source, row.other, row.shares, row.frozen) for row in plain.ops] == [
+        (row.source, row.other, row.shares, row.frozen) for row in net.ops
     ]
 
     right, _ = engine.forward(weights, images, np.arange(4), None)
@@ -79,4 +79,4 @@ def test_kernels_and_biases_are_those_of_the_formula() -> None:
     np.testing.assert_allclose(found["0.kernel"].ravel(), [3, 10], rtol=1e-6)
     np.testing.assert_allclose(found["0.bias"], [0.5 - 30, 7 + 5], rtol=1e-6)
     assert found["2.bias"].tolist() == [3, 4]
-    assert {tensor.role for tensor in tensors(plain)} == {"kernel", "bias"}
+    assert {tensor.role for tensor in plain.tensors} == {"kernel", "bias"}

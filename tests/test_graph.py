@@ -1,16 +1,14 @@
-"""`Net.rows` as a graph: sources, sums and shared weights of every operator, its counts by hand, and what must exist together."""
+"""`Net.ops` as a graph: sources, sums and shared weights of every operator, its counts by hand, and what must exist together."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 
-from issun.arch.graph import IMAGE, Row
 from issun.arch.layers import (
     LINEAR,
     Activate,
     Activation,
-    Add,
     Classifier,
     Conv,
     Dense,
@@ -24,8 +22,9 @@ from issun.arch.layers import (
     SeparableConv,
     Tied,
 )
-from issun.arch.net import Net, activation_of
+from issun.arch.net import Net
 from issun.arch.notation import parse, parse_network
+from issun.arch.ops import IMAGE, Kind, Op
 from issun.errors import NetworkError
 from strategies import OPERATORS, nets
 
@@ -33,14 +32,14 @@ SHAPE = (6, 5, 2)
 OUT = Classifier(10)
 
 
-def rows(text: str) -> tuple[Row, ...]:
+def rows(text: str) -> tuple[Op, ...]:
     """Return the rows of a network before its classifier."""
-    return parse_network(f"{text}, dense", SHAPE, 10).rows[:-1]
+    return parse_network(f"{text}, dense", SHAPE, 10).ops[:-1]
 
 
 def wires(text: str) -> list[tuple[str, int, int | None, int]]:
     """Return layer, source, other and shares of each row."""
-    return [(str(row.layer), row.source, row.other, row.shares) for row in rows(text)]
+    return [(row.text, row.source, row.other, row.shares) for row in rows(text)]
 
 
 @pytest.mark.parametrize(
@@ -70,8 +69,8 @@ def test_one_layer_by_hand(text: str, output: tuple[int, ...], parameters: int, 
 
 def test_a_separable_convolution_is_two_rows_that_share_its_settings() -> None:
     first, second = rows("sepconv 8 5x3 stride 2x1 same gelu norm he l1 0.5 l2 0.25")
-    assert first.layer == DepthwiseConv(1, (5, 3), (2, 1), "same", (1, 1), LINEAR, False, False, "he", 0.5, 0.25)
-    assert second.layer == Conv(8, (1, 1), activation=Activation("gelu"), initializer="he", l1=0.5, l2=0.25, norm=True)
+    assert first.text == str(DepthwiseConv(1, (5, 3), (2, 1), "same", (1, 1), LINEAR, False, False, "he", 0.5, 0.25))
+    assert second.text == str(Conv(8, (1, 1), activation=Activation("gelu"), initializer="he", l1=0.5, l2=0.25, norm=True))
     assert (first.output, second.output, second.source) == ((3, 5, 2), (3, 5, 8), 0)
     assert (first.parameters, second.parameters) == (15 * 2, 2 * 8 + 8)
 
@@ -96,7 +95,7 @@ def test_where_channels_differ_the_shortcut_is_a_convolution() -> None:
     ]
     assert [row.parameters for row in found] == [152, 16, 0]
     assert [row.macs for row in found] == [30 * 144, 30 * 16, 0]
-    assert (found[-1].layer, found[-1].input, found[-1].output) == (Add(), (6, 5, 8), (6, 5, 8))
+    assert (found[-1].kind, found[-1].input, found[-1].output) == (Kind.ADD, (6, 5, 8), (6, 5, 8))
 
 
 def test_residuals_stand_in_residuals() -> None:
@@ -137,23 +136,23 @@ def test_groups_stand_in_tied_groups() -> None:
 
 @given(nets(trainable=False, operators=OPERATORS))
 def test_every_row_reads_what_was_there_before(net: Net) -> None:
-    for index, row in enumerate(net.rows):
+    for index, row in enumerate(net.ops):
         assert row.index == index
         assert IMAGE <= row.source < index
-        assert row.input == (net.input if row.source == IMAGE else net.rows[row.source].output)
-        assert (row.other is not None) == isinstance(row.layer, Add)
+        assert row.input == (net.input if row.source == IMAGE else net.ops[row.source].output)
+        assert (row.other is not None) == (row.kind is Kind.ADD)
         if row.other is not None:
             assert IMAGE <= row.other < index
-            assert row.output == row.input == (net.input if row.other == IMAGE else net.rows[row.other].output)
-        assert row.output == row.layer.output_shape(row.input)
-        first = net.rows[row.shares]
+            assert row.output == row.input == (net.input if row.other == IMAGE else net.ops[row.other].output)
+        first = net.ops[row.shares]
         assert first.shares == first.index <= index
         if first is not row:
-            assert (first.layer, first.input, first.output, first.frozen) == (row.layer, row.input, row.output, row.frozen)
+            assert (first.text, first.input, first.output, first.frozen) == (row.text, row.input, row.output, row.frozen)
+            assert (first.kind, first.window, first.weights) == (row.kind, row.window, row.weights)
             assert (row.parameters, row.stored) == (0, 0)
-    read = {row.source for row in net.rows} | {row.other for row in net.rows}
-    assert {row.index for row in net.rows[:-1]} <= read
-    normed = sum(3 * row.output[-1] for row in net.rows if getattr(row.layer, "norm", False))
+    read = {row.source for row in net.ops} | {row.other for row in net.ops}
+    assert {row.index for row in net.ops[:-1]} <= read
+    normed = sum(3 * row.output[-1] for row in net.ops if row.norm)
     assert net.stored == net.parameters + normed
 
 
@@ -228,5 +227,6 @@ def test_groups_have_bounds_before_they_are_written_out(text: str) -> None:
 
 
 def test_the_activation_of_each_layer_is_known() -> None:
-    found = [activation_of(row.layer) for row in rows("dwconv tanh, sepconv 2 1x1 gelu, hardswish, scale, res (dwconv 1x1 prelu)")]
+    made = rows("dwconv tanh, sepconv 2 1x1 gelu, hardswish, scale, res (dwconv 1x1 prelu)")
+    found = [op.activation if op.activates else None for op in made]
     assert found == [Activation("tanh"), LINEAR, Activation("gelu"), Activation("hardswish"), None, Activation("prelu"), None]

@@ -134,7 +134,7 @@ def test_a_size_that_comes_to_nothing_costs_only_its_own_combination() -> None:
 
 def test_a_network_that_shrinks_to_nothing_says_with_which_value() -> None:
     family = parse("n * (conv 4, pool), dense")
-    assert len(family.bind({"n": 3}, IMAGE, 10).rows) == 7
+    assert len(family.bind({"n": 3}, IMAGE, 10).ops) == 7
     with pytest.raises(NetworkError, match=r"layer 7: `conv 4`.*3x3 window does not fit the 1x1 image.*\(with n=4\)"):
         family.bind({"n": 4}, IMAGE, 10)
 

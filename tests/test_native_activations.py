@@ -1,6 +1,6 @@
 """How exact are the compiled core's activations and their derivatives, value by value over their range?
 
-The core is given its records directly: a dense layer without input whose biases are the points, the activation, and a mean over a
+The core is given its operators directly: a dense layer without input whose biases are the points, the activation, and a mean over a
 single pixel; so what it calls logits are the activation's values, and the gradient by the biases holds its derivative.
 """
 
@@ -17,10 +17,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import log_softmax, ndtr
 
-from issun import _native
+from issun._native import Act, Engine, Kind, LossSettings, Network, Operator
 from issun.engine.native import available_sets
 
-NUMBERS = {"tanh": 3, "gelu": 4, "hardswish": 5}
+#: Those that are computed with more than a comparison.
+KINDS = ("tanh", "gelu", "hardswish")
 
 
 def points() -> NDArray[np.float32]:
@@ -32,15 +33,15 @@ def points() -> NDArray[np.float32]:
 def core(kind: str, count: int) -> tuple[Any, NDArray[np.float32]]:
     """Return an engine of `count` points, and the part of its weights before them."""
     vector = {"in_rows": 1, "in_columns": 1, "out_rows": 1, "out_columns": 1, "out_channels": count}
-    layers = [
-        {"row": 0, "kind": 1, "in_channels": 1, "kernel": 0, "kernel_size": count, "bias": count, "bias_size": count, "trained": True},
-        {"row": 1, "kind": 6, "in_channels": count, "act": NUMBERS[kind]},
-        {"row": 2, "kind": 4, "in_channels": count},
+    weights = {"kernel": 0, "kernel_size": count, "bias": count, "bias_size": count, "trained": True}
+    operators = [
+        Operator(row=0, kind=Kind.dense, input=0, in_channels=1, **weights, **vector),
+        Operator(row=1, kind=Kind.activate, input=1, in_channels=count, act=Act[kind], **vector),
+        Operator(row=2, kind=Kind.global_average_pool, input=2, in_channels=count, **vector),
     ]
-    records = [{"input": i, "output": i + 1, **vector, **layer} for i, layer in enumerate(layers)]
     shape = {"height": 1, "width": 1, "channels": 1, "classes": count, "factor": [1.0], "offset": [0.0]}
-    plain = {"smoothing": 0.0, "class_weights": [], "augment": {}, "takes_values": False, "macs_before": 0}
-    return _native.Engine(layers=records, **shape, **plain, weights=2 * count, batch=1, threads=1), np.zeros(count, np.float32)
+    network = Network(operators=operators, **shape, weights=2 * count, batch=1)
+    return Engine(network, LossSettings(), 1), np.zeros(count, np.float32)
 
 
 def values(kind: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -98,14 +99,14 @@ def test_hardswish_to_float32() -> None:
     assert (np.abs(values("hardswish", x) - right) <= 3e-7 * np.maximum(np.abs(right), np.abs(x))).all()
 
 
-@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_derivatives(kind: str) -> None:
     x = np.linspace(-6, 6, 2001).astype(np.float32)
     x = x[np.abs(np.abs(x) - 3) > 1e-3] if kind == "hardswish" else x
     np.testing.assert_allclose(derivatives(kind, x), exact_derivative(kind, x.astype(np.float64)), rtol=0, atol=5e-6)
 
 
-@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_not_a_number_stays_one(kind: str) -> None:
     found = values(kind, np.array([np.nan, 1.0, -np.nan, np.nan], np.float32))
     assert list(np.isnan(found)) == [True, False, True, True]
@@ -118,7 +119,7 @@ def test_every_instruction_set(name: str) -> None:
         pytest.skip(f"this machine has no {name}")
     program = (
         "import test_native_activations as t; t.test_tanh_to_two_units_in_the_last_place(); t.test_gelu_to_float32()\n"
-        "t.test_hardswish_to_float32(); [t.test_derivatives(kind) for kind in t.NUMBERS]; print('all right')"
+        "t.test_hardswish_to_float32(); [t.test_derivatives(kind) for kind in t.KINDS]; print('all right')"
     )
     path = os.pathsep.join([str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"ISSUN_ISA": name, "PYTHONPATH": path}

@@ -45,7 +45,7 @@ def disagreements(
     if not len(indices):
         return {}
     # Few values have nothing left but their signs once they are normalised, and a gradient that is all rounding.
-    if any(getattr(row.layer, "norm", False) and len(indices) * prod(row.output[:-1]) < 8 for row in net.rows):
+    if any(row.norm and len(indices) * prod(row.output[:-1]) < 8 for row in net.ops):
         return {}
     right_loss, right = reference.gradients(weights, images, labels, indices, seed, 2)
     loss, found = NativeEngine(net, recipe, scaling, threads).gradients(weights, images, labels, indices, seed, 2)

@@ -19,7 +19,6 @@ from issun.arch.net import Net
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import State
 from issun.engine.reference.engine import ReferenceEngine
-from issun.engine.weights import tensors
 from issun.recipe import Recipe
 
 
@@ -87,7 +86,7 @@ def test_two_epochs_with_running_statistics() -> None:
         expected = reference.train_epoch(right, images, labels, order, 7)
         assert native.train_epoch(found, images, labels, order, 7).loss == pytest.approx(expected.loss, rel=1e-3)
     moved = 0
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         a, b = found.weights[tensor.slice], right.weights[tensor.slice]
         assert np.linalg.norm(a - b) <= 2e-3 * np.linalg.norm(b) + 1e-4, tensor.name
         moved += tensor.role in ("mean", "variance") and not np.array_equal(b, np.full(tensor.size, tensor.role == "variance"))
@@ -107,7 +106,7 @@ def test_statistics_move_in_training_alone_and_never_where_frozen() -> None:
     state = State.start(net, recipe, 0)
     state.weights[:] = start
     engine.train_epoch(state, images, labels, np.arange(40), 0)
-    statistics = {t.name: np.array_equal(state.weights[t.slice], kept[t.slice]) for t in tensors(net) if t.role in ("mean", "variance")}
+    statistics = {t.name: np.array_equal(state.weights[t.slice], kept[t.slice]) for t in net.tensors if t.role in ("mean", "variance")}
     assert statistics == {f"{row}.{role}": row != 1 for row in range(3) for role in ("mean", "variance")}
 
 

@@ -98,9 +98,7 @@ def test_random_networks(net: Net, count: int, seed: int, threads: int) -> None:
 
 
 CHAINS = {
-    name: net
-    for name, net in OPERATORS.items()
-    if all(row.other is None and row.shares == row.index and not getattr(row.layer, "norm", False) for row in net.rows)
+    name: net for name, net in OPERATORS.items() if all(row.other is None and row.shares == row.index and not row.norm for row in net.ops)
 }
 
 
@@ -110,9 +108,9 @@ def test_each_operator(name: str) -> None:
 
 
 def test_there_are_chains_of_every_operator() -> None:
-    words = {str(row.layer).split()[0] for net in CHAINS.values() for row in net.rows}
+    words = {row.text.split()[0] for net in CHAINS.values() for row in net.ops}
     assert {"conv", "dwconv", "scale", "drop", "pool", "avgpool", "gap", "dense", "prelu", "gelu", "hardswish", "tanh"} <= words
-    assert any(isinstance(row.layer, Dropout) and row.layer.spatial for net in CHAINS.values() for row in net.rows)
+    assert any(row.spatial for net in CHAINS.values() for row in net.ops)
 
 
 def around(layer: Layer) -> tuple[Layer, ...]:

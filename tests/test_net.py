@@ -66,13 +66,13 @@ def test_there_are_at_least_two_classes() -> None:
 
 
 def test_gap_over_as_many_channels_as_classes_is_a_classifier() -> None:
-    assert Net((4, 4, 1), 10, (Conv(10), GlobalAveragePool())).rows[-1].output == (10,)
+    assert Net((4, 4, 1), 10, (Conv(10), GlobalAveragePool())).ops[-1].output == (10,)
     assert parse_network("gap", (5, 5, 3), 3).parameters == 0
 
 
 def test_shapes_parameters_and_macs_by_hand() -> None:
     net = parse_network("frozen (conv 5 3x2 stride 2x1 nobias), avgpool 2 stride 1, conv 4 same, gap, dense 6, dense", (9, 8, 3), 7)
-    rows = net.rows
+    rows = net.ops
     assert [row.output for row in rows] == [(4, 7, 5), (3, 6, 5), (3, 6, 4), (4,), (6,), (7,)]
     assert [row.parameters for row in rows] == [3 * 2 * 3 * 5, 0, 3 * 3 * 5 * 4 + 4, 0, 4 * 6 + 6, 6 * 7 + 7]
     assert [row.macs for row in rows] == [4 * 7 * 5 * 3 * 2 * 3, 0, 3 * 6 * 4 * 3 * 3 * 5, 0, 24, 42]
@@ -94,13 +94,12 @@ def test_peak_memory_is_the_largest_input_with_its_output() -> None:
 @given(nets(trainable=False, operators=OPERATORS))
 def test_the_groups_of_a_network_count_what_their_layers_count(net: Net) -> None:
     shape = net.input
-    parameters = stored = macs = 0
+    parameters = macs = 0
     for layer in net.layers:
         parameters += layer.parameters(shape)
-        stored += layer.stored(shape)
         macs += layer.macs(shape)
         shape = layer.output_shape(shape)
-    assert (parameters, stored, macs, shape) == (net.parameters, net.stored, net.macs, (net.classes,))
+    assert (parameters, macs, shape) == (net.parameters, net.macs, (net.classes,))
     assert 0 <= net.trained <= net.parameters
 
 

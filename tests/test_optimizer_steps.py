@@ -13,7 +13,6 @@ from issun.arch.net import Net
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import SLOTS, State
 from issun.engine.reference.engine import ReferenceEngine
-from issun.engine.weights import tensors
 from issun.errors import IssunError
 from issun.recipe import Recipe
 
@@ -33,7 +32,7 @@ AROUND: list[dict[str, Any]] = [
 
 def kernels(net: Net) -> np.ndarray:
     mask = np.zeros(net.parameters, bool)
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         mask[tensor.slice] = tensor.name.endswith(".kernel") and tensor.trained
     return mask
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from browser import opened, words
 from graph_cases import NETS
-from issun.webpage.wire import wire
+from issun.exporters.page import wire
 from operator_cases import OPERATORS
 from report_cases import Report, made_up, written
 from test_report_network import trained

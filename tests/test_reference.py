@@ -11,6 +11,7 @@ import pytest
 from engine_cases import images_for, unit, weights_for
 from issun.arch.layers import Activate, Activation, Classifier, Conv, Dense, Dropout, Frozen, GlobalAveragePool
 from issun.arch.net import Net
+from issun.arch.ops import Window
 from issun.engine.fitting import loss_and_accuracy
 from issun.engine.protocol import Scaling, State
 from issun.engine.randomness import dropped
@@ -25,9 +26,12 @@ from issun.engine.reference.layers import (
     max_pool_backward,
     max_pool_forward,
 )
-from issun.engine.weights import penalty, tensors
+from issun.engine.weights import penalty
 from issun.errors import Cancelled, DataError
 from issun.recipe import Recipe
+
+#: Windows of 2x2 pixels side by side.
+HALVES = Window((2, 2), (2, 2))
 
 
 def image(*rows: list[float]) -> np.ndarray:
@@ -37,45 +41,45 @@ def image(*rows: list[float]) -> np.ndarray:
 
 def test_a_convolution_slides_the_kernel_without_flipping_it() -> None:
     kernel = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
-    out = conv_forward(image([1, 0, 0], [0, 0, 1], [0, 0, 0]), kernel, (1, 1), same=False)
+    out = conv_forward(image([1, 0, 0], [0, 0, 1], [0, 0, 0]), kernel, Window(kernel.shape[2:]))
     assert out.tolist() == [[[[1, 4], [0, 2]]]]
 
 
 def test_same_puts_the_odd_border_after_the_image() -> None:
     kernel = np.array([[[[1.0, 10.0]]]])
-    assert conv_forward(image([1, 2, 3]), kernel, (1, 1), same=True).tolist() == [[[[21, 32, 3]]]]
+    assert conv_forward(image([1, 2, 3]), kernel, Window.over((1, 3), (1, 2), (1, 1), "same")).tolist() == [[[[21, 32, 3]]]]
     # A stride of two over three columns starts at the first: one column of border in all, after the image.
-    assert conv_forward(image([1, 2, 3]), kernel, (1, 2), same=True).tolist() == [[[[21, 3]]]]
+    assert conv_forward(image([1, 2, 3]), kernel, Window.over((1, 3), (1, 2), (1, 2), "same")).tolist() == [[[[21, 3]]]]
 
 
 def test_equal_maxima_give_the_gradient_to_the_first_in_row_order() -> None:
     flat = np.full((1, 1, 2, 4), 7.0)
     flat[0, 0, 0, 2] = 1.0
-    gradient = max_pool_backward(image([5, 6]), flat, (2, 2), (2, 2), same=False)
+    gradient = max_pool_backward(image([5, 6]), flat, HALVES)
     assert gradient.tolist() == [[[[5, 0, 0, 6], [0, 0, 0, 0]]]]
 
 
 def test_overlapping_windows_add_their_gradients() -> None:
     x = image([0, 9, 0])
-    assert max_pool_backward(image([1, 2]), x, (1, 2), (1, 1), same=False).tolist() == [[[[0, 3, 0]]]]
+    assert max_pool_backward(image([1, 2]), x, Window((1, 2))).tolist() == [[[[0, 3, 0]]]]
 
 
 def test_the_border_of_a_same_pool_is_never_the_maximum() -> None:
     x = image([-3, -2, -1])
-    assert max_pool_forward(x, (2, 2), (2, 2), same=True).tolist() == [[[[-2, -1]]]]
-    assert max_pool_backward(image([1, 2]), x, (2, 2), (2, 2), same=True).tolist() == [[[[0, 1, 2]]]]
+    assert max_pool_forward(x, Window.over((1, 3), (2, 2), (2, 2), "same")).tolist() == [[[[-2, -1]]]]
+    assert max_pool_backward(image([1, 2]), x, Window.over((1, 3), (2, 2), (2, 2), "same")).tolist() == [[[[0, 1, 2]]]]
 
 
 def test_an_average_counts_the_pixels_that_exist() -> None:
     x = image([1, 3, 5])
-    assert average_pool_forward(x, (2, 2), (2, 2), same=True).tolist() == [[[[2, 5]]]]
-    assert average_pool_backward(image([1, 2]), x, (2, 2), (2, 2), same=True).tolist() == [[[[0.5, 0.5, 2]]]]
+    assert average_pool_forward(x, Window.over((1, 3), (2, 2), (2, 2), "same")).tolist() == [[[[2, 5]]]]
+    assert average_pool_backward(image([1, 2]), x, Window.over((1, 3), (2, 2), (2, 2), "same")).tolist() == [[[[0.5, 0.5, 2]]]]
 
 
 def test_pools_drop_what_does_not_fill_a_window() -> None:
     x = image([1, 2, 9], [3, 4, 9], [9, 9, 9])
-    assert max_pool_forward(x, (2, 2), (2, 2), same=False).tolist() == [[[[4]]]]
-    assert average_pool_forward(x, (2, 2), (2, 2), same=False).tolist() == [[[[2.5]]]]
+    assert max_pool_forward(x, HALVES).tolist() == [[[[4]]]]
+    assert average_pool_forward(x, HALVES).tolist() == [[[[2.5]]]]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +141,7 @@ def test_penalties_count_in_the_loss_for_all_and_in_the_gradient_for_trained_ker
     indices = np.arange(4)
     loss, gradient = ReferenceEngine(net, Recipe(), unit(net)).gradients(weights, images, labels, indices, 0, 0)
     bare_loss, bare = ReferenceEngine(plain, Recipe(), unit(net)).gradients(weights, images, labels, indices, 0, 0)
-    first, _, second, *_ = tensors(net)
+    first, _, second, *_ = net.tensors
     w = weights.astype(np.float64)
     added = 0.5 * np.abs(w[first.slice]).sum() + 0.25 * np.abs(w[second.slice]).sum() + 0.125 * (w[second.slice] ** 2).sum()
     assert loss - bare_loss == pytest.approx(added, rel=1e-12)
@@ -245,5 +249,5 @@ def test_cancelling_stops_between_batches() -> None:
 def test_images_of_another_shape_are_named() -> None:
     net = Net((2, 2, 1), 2, (Classifier(2),))
     engine = ReferenceEngine(net, Recipe(), unit(net))
-    with pytest.raises(DataError, match=r"`images`.*uint8.*\(N, 2, 2, 1\).*\(4, 3, 2, 1\)"):
+    with pytest.raises(DataError, match=r"images.*\(4, 3, 2, 1\).*\('N', 2, 2, 1\) uint8"):
         engine.logits(np.zeros(10, np.float32), np.zeros((4, 3, 2, 1), np.uint8), np.arange(4))

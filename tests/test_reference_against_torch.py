@@ -14,7 +14,6 @@ from issun.arch.layers import Classifier, Dense
 from issun.arch.net import Net
 from issun.engine.protocol import State
 from issun.engine.reference.engine import ReferenceEngine
-from issun.engine.weights import tensors
 from issun.recipe import Recipe
 from operator_cases import OPERATORS
 from strategies import OPERATORS as WORDS
@@ -29,7 +28,7 @@ TOLERANCE, FLOOR = 1e-9, 1e-4
 def as_torch(net: Net, weights: np.ndarray) -> dict:
     """Return the tensors by name in float64; those that are trained collect gradients."""
     flat = torch.from_numpy(weights.astype(np.float64))
-    return {t.name: flat[t.slice].reshape(t.shape).clone().requires_grad_(t.trained) for t in tensors(net)}
+    return {t.name: flat[t.slice].reshape(t.shape).clone().requires_grad_(t.trained) for t in net.tensors}
 
 
 def scaled(images: np.ndarray):
@@ -51,12 +50,12 @@ def compare(net: Net, count: int, seed: int) -> int:
     given = as_torch(net, weights)
     logits = torch_logits(net, given, scaled(images[indices]), (indices, seed, 3))
     oracle = functional.cross_entropy(logits, torch.from_numpy(labels[indices].astype(np.int64)))
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         oracle = oracle + tensor.l1 * given[tensor.name].abs().sum() + tensor.l2 * given[tensor.name].square().sum()
     right = np.zeros(net.stored)
     if oracle.requires_grad:
         oracle.backward()
-        for tensor in tensors(net):
+        for tensor in net.tensors:
             if tensor.trained and given[tensor.name].grad is not None:
                 right[tensor.slice] = given[tensor.name].grad.numpy().ravel()
     assert gradient.dtype == np.float64
@@ -65,7 +64,7 @@ def compare(net: Net, count: int, seed: int) -> int:
 
     state = State(weights.copy(), State.start(net, recipe, 0).moments, epoch=3)
     engine.train_epoch(state, images, labels, indices, seed)
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if tensor.role in ("mean", "variance"):
             size = float(np.abs(weights[tensor.slice]).max())
             kept = given[tensor.name].detach().numpy()

@@ -9,7 +9,7 @@ from engine_cases import images_for, unit, weights_for
 from issun.arch.layers import LINEAR, Activation, Classifier, Conv, Dense, DepthwiseConv, Frozen, Layer, Residual, SeparableConv, Tied
 from issun.arch.net import Net
 from issun.engine.reference.engine import ReferenceEngine
-from issun.engine.weights import as_tensors, penalty, tensors
+from issun.engine.weights import as_tensors, penalty
 from issun.recipe import Recipe
 
 INPUT = (5, 4, 3)
@@ -34,7 +34,7 @@ def measured(net: Net, given: Tensors) -> tuple[np.ndarray, float, Tensors]:
         own[name][:] = values
     engine = ReferenceEngine(net, Recipe(), unit(net))
     loss, gradient = engine.gradients(weights, IMAGES, LABELS, INDICES, 0, 0)
-    return engine.logits(weights, IMAGES, INDICES), loss, {t.name: gradient[t.slice].reshape(t.shape) for t in tensors(net)}
+    return engine.logits(weights, IMAGES, INDICES), loss, {t.name: gradient[t.slice].reshape(t.shape) for t in net.tensors}
 
 
 def drawn(net: Net) -> Tensors:
@@ -59,7 +59,7 @@ def test_a_residual_of_a_linear_layer_is_a_layer_with_one_added_on_its_diagonal(
 def test_a_residual_of_the_image_goes_through_a_shortcut_where_channels_differ() -> None:
     net = network(Residual((Conv(5, (1, 1), activation=LINEAR, bias=False),)))
     given = drawn(net)
-    assert [str(row.layer) for row in net.rows[:3]] == ["conv 5 1x1 linear nobias"] * 2 + ["add"]
+    assert [row.text for row in net.ops[:3]] == ["conv 5 1x1 linear nobias"] * 2 + ["add"]
     plain = network(Conv(5, (1, 1), activation=LINEAR, bias=False))
     together = given["0.kernel"] + given["1.kernel"]
     logits, _, gradients = measured(plain, {"0.kernel": together, "1.kernel": given["3.kernel"], "1.bias": given["3.bias"]})
@@ -77,9 +77,9 @@ def test_tied_layers_are_layers_of_equal_weights_whose_gradients_add_up(frozen: 
     net = network(*(Frozen(tied),) if frozen else tied)
     written = network(*(Frozen(free),) if frozen else free)
     given = drawn(net)
-    assert len(net.rows) == len(written.rows)
-    assert [row.shares for row in net.rows] == [0, 1, 0, 1, 0, 1, 6]
-    shares = {t.name: f"{net.rows[t.row].shares}.{t.role}" for t in tensors(written)}
+    assert len(net.ops) == len(written.ops)
+    assert [row.shares for row in net.ops] == [0, 1, 0, 1, 0, 1, 6]
+    shares = {t.name: f"{net.ops[t.op].shares}.{t.role}" for t in written.tensors}
     logits, loss, gradients = measured(written, {name: given[shared] for name, shared in shares.items()})
     found_logits, found_loss, found = measured(net, given)
     assert np.array_equal(found_logits, logits)
@@ -104,7 +104,7 @@ def test_a_separable_convolution_is_its_two_parts() -> None:
         Conv(6, (1, 1), activation=TANH, norm=True, l2=0.1, initializer="he"),
     )
     given = drawn(separable)
-    assert [(t.name, t.shape, t.l2) for t in tensors(separable)] == [(t.name, t.shape, t.l2) for t in tensors(parts)]
+    assert [(t.name, t.shape, t.l2) for t in separable.tensors] == [(t.name, t.shape, t.l2) for t in parts.tensors]
     assert all(np.array_equal(values, given[name]) for name, values in drawn(parts).items())
     (logits, loss, gradients), right = measured(separable, given), measured(parts, given)
     assert np.array_equal(logits, right[0])

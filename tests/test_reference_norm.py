@@ -12,7 +12,7 @@ from issun.engine.protocol import Scaling, State
 from issun.engine.reference.channels import normalised, statistics
 from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.reference.graph import dropout_masks
-from issun.engine.weights import as_tensors, tensors
+from issun.engine.weights import as_tensors
 from issun.recipe import Recipe
 
 NET = Net(
@@ -87,7 +87,7 @@ def test_steps_and_questions_leave_statistics_alone() -> None:
     engine.logits(state.weights, images, np.arange(10))
     assert np.array_equal(state.weights, before.weights)
     engine.step(state, np.ones(NET.stored), 0.1)
-    for tensor in tensors(NET):
+    for tensor in NET.tensors:
         same = np.array_equal(state.weights[tensor.slice], before.weights[tensor.slice])
         assert same == (not tensor.trained), tensor.name
         if tensor.role in ("mean", "variance"):
@@ -121,7 +121,7 @@ def test_a_batch_of_one_image() -> None:
     assert np.isfinite(loss)
     assert np.isfinite(gradient).all()
     np.testing.assert_allclose(seen[2].z[0], as_tensors(NET, weights)["2.shift"], rtol=1e-6)
-    by = {tensor.name: gradient[tensor.slice] for tensor in tensors(NET)}
+    by = {tensor.name: gradient[tensor.slice] for tensor in NET.tensors}
     assert by["2.shift"].all()
     assert not by["2.factor"].any()
     assert np.abs(by["2.kernel"]).max() < 1e-12, "nothing that is before it moves a value less its own mean"

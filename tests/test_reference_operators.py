@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from engine_cases import images_for, kinks, margins, unit, weights_for
 from issun.arch.layers import Activation, Classifier, Conv, Dense, DepthwiseConv, Dropout, Scale
-from issun.arch.net import Net, activation_of
+from issun.arch.net import Net
+from issun.arch.ops import Window
 from issun.engine.protocol import Scaling
 from issun.engine.randomness import dropped
 from issun.engine.reference.channels import activation_backward, activation_forward, slope_gradient
 from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.reference.graph import dropout_masks
 from issun.engine.reference.layers import conv_forward, cross_entropy, depthwise_forward
-from issun.engine.weights import penalty, tensors
+from issun.engine.weights import penalty
 from issun.recipe import Recipe
 from operator_cases import KINDS, OPERATORS
 from strategies import OPERATORS as WORDS
@@ -53,7 +54,7 @@ def test_gradients_are_the_slopes_of_the_loss(net: Net, seed: int) -> None:
     _, gradient = engine.gradients(weights, images, labels, np.arange(3), seed, 2)
     loss, exact = loss_of(engine, images, labels, seed), weights.astype(np.float64)
     direction = np.zeros(net.stored)
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if tensor.trained:
             direction[tensor.slice] = np.random.default_rng(seed).normal(size=tensor.size)
     coarse, fine = ((loss(exact + step * direction) - loss(exact - step * direction)) / (2 * step) for step in (2e-6, 1e-6))
@@ -73,7 +74,7 @@ def test_the_gradient_by_one_weight_is_the_slope_of_the_loss(name: str) -> None:
     loss, exact = loss_of(engine, images, labels, 1), weights.astype(np.float64)
     assert loss(exact) == pytest.approx(found_loss, rel=1e-14)
     step = 1e-6
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if not tensor.trained:
             continue
         for place in np.random.default_rng(0).permutation(tensor.size)[:MOST] + tensor.offset:
@@ -82,7 +83,7 @@ def test_the_gradient_by_one_weight_is_the_slope_of_the_loss(name: str) -> None:
             behind[place] -= step
             slope = (loss(ahead) - loss(behind)) / (2 * step)
             assert gradient[place] == pytest.approx(slope, rel=1e-6, abs=2e-9), f"{tensor.name} of `{net}`, place {place - tensor.offset}"
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         assert gradient[tensor.slice].any() == tensor.trained, f"{tensor.name} of `{net}`"
 
 
@@ -92,8 +93,8 @@ def test_the_cases_meet_every_kink_from_both_sides() -> None:
         net = OPERATORS[f"{kind} alone"]
         images, _ = images_for(net, BATCH, 1)
         _, seen = ReferenceEngine(net, Recipe(), unit(net)).forward(weights_for(net, Recipe(), 1), images, np.arange(BATCH), None)
-        for row, passed in zip(net.rows, seen, strict=True):
-            if 0.0 in kinks(activation_of(row.layer)):
+        for row, passed in zip(net.ops, seen, strict=True):
+            if 0.0 in kinks(row.activation):
                 assert passed.z.min() < 0 < passed.z.max()
 
 
@@ -130,16 +131,20 @@ def test_prelu_learns_one_slope_for_each_channel() -> None:
 def test_dilation_leaves_pixels_out() -> None:
     kernel = np.array([[[[1.0, 10], [100, 1000]]]])
     x = np.arange(1.0, 10).reshape(1, 1, 3, 3)
-    assert conv_forward(x, kernel, (1, 1), False, (2, 2)).tolist() == [[[[1 + 30 + 700 + 9000]]]]
-    assert conv_forward(x, kernel, (1, 1), False, (1, 2)).tolist() == [[[[1 + 30 + 400 + 6000], [4 + 60 + 700 + 9000]]]]
+    assert conv_forward(x, kernel, Window((2, 2), dilation=(2, 2))).tolist() == [[[[1 + 30 + 700 + 9000]]]]
+    assert conv_forward(x, kernel, Window((2, 2), dilation=(1, 2))).tolist() == [[[[1 + 30 + 400 + 6000], [4 + 60 + 700 + 9000]]]]
     # With `same` a 2x2 window over 3 pixels a side, 2 apart, spans 3: one pixel of border on each side.
-    assert conv_forward(x, kernel, (1, 1), True, (2, 2))[0, 0, :, 0].tolist() == [5000, 20 + 8000, 50]
+    assert conv_forward(x, kernel, Window.over((3, 3), (2, 2), padding="same", dilation=(2, 2)))[0, 0, :, 0].tolist() == [
+        5000,
+        20 + 8000,
+        50,
+    ]
 
 
 def test_a_depthwise_convolution_keeps_its_channels_apart() -> None:
     x = np.array([[[[1.0, 2, 3]], [[4, 5, 6]]]])
     kernel = np.array([[1.0, 0], [0, 1], [10, 10], [-1, 1]]).reshape(4, 1, 1, 2)  # two filters for each of two channels
-    assert depthwise_forward(x, kernel, (1, 1), False).tolist() == [[[[1, 2]], [[2, 3]], [[90, 110]], [[1, 1]]]]
+    assert depthwise_forward(x, kernel, Window((1, 2))).tolist() == [[[[1, 2]], [[2, 3]], [[90, 110]], [[1, 1]]]]
 
 
 def test_scale_is_a_factor_and_a_shift_of_each_channel() -> None:

@@ -20,12 +20,12 @@ from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine.protocol import Scaling
 from issun.engine.reference.engine import ReferenceEngine
-from issun.engine.weights import initialised, tensors
+from issun.engine.weights import initialised
 from issun.errors import ModelError
+from issun.exporters.page import wire
 from issun.model import Model
 from issun.recipe import Recipe
 from issun.webpage.one_file import ASSETS
-from issun.webpage.wire import wire
 from operator_cases import OPERATORS as CASES
 from strategies import OPERATORS, nets
 
@@ -61,7 +61,7 @@ def run() -> Iterator[Run]:
 def trained(net: Net, seed: int) -> Model:
     """Return a model with numbers as a training leaves them: statistics far from their start, biases and slopes of any sign."""
     weights, generator = initialised(net, "he", seed), np.random.default_rng(seed)
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if tensor.role in ("factor", "variance"):
             weights[tensor.slice] = generator.uniform(0.5, 1.5, tensor.size)
         elif tensor.role != "kernel":
@@ -104,7 +104,7 @@ def test_what_leaves_each_row_is_what_the_reference_says(run: Run, name: str) ->
     images = np.random.default_rng(3).integers(0, 256, (2, *model.net.input), dtype=np.uint8)
     _, seen = ReferenceEngine(model.net, Recipe(), model.scaling).forward(model.weights, images, np.arange(2), None)
     for number, answer in enumerate(run(wire(model), images)):
-        assert len(answer["activations"]) == len(model.net.rows)
+        assert len(answer["activations"]) == len(model.net.ops)
         for row, made in zip(seen, answer["activations"], strict=True):
             np.testing.assert_allclose(made, row.out[number].ravel(), rtol=1e-4, atol=1e-4)
 

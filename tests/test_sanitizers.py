@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core_cases import SHORT, cases, write_cases
-from issun.engine.lowering import ACTIVATIONS, KINDS
+from core_cases import SHORT, cases, fields, write_cases
+from issun import _native
 from sanitizing import build, missing, run
 
 
@@ -36,18 +36,19 @@ def test_a_few_networks_under_the_address_and_undefined_behaviour_sanitizers(tmp
 
 def test_the_cases_reach_everything() -> None:
     every = list(cases())
-    layers = [layer for case in every for layer in case.core["layers"]]
-    assert {layer["kind"] for layer in layers} == set(KINDS.values())
-    assert {layer["act"] for layer in layers} == set(ACTIVATIONS.values())
-    augments = [case.core["augment"] for case in every]
-    assert all(any(augment.get(name) for augment in augments) for name in ("moves", "bilinear", "mixes", "fill"))
-    assert any(case.core["takes_values"] for case in every)
-    assert any(case.core["smoothing"] for case in every)
-    assert any(case.core["class_weights"] for case in every)
-    assert all(any(case.settings[name] for case in every) for name in ("clip_norm", "average", "weight_decay", "nesterov"))
-    assert {case.settings["kind"] for case in every} == {0, 1, 2, 3}
-    assert any(layer.get("l1") for layer in layers)
-    assert any(layer.get("spatial") for layer in layers)
-    assert any(layer.get("dilation_rows", 1) > 1 for layer in layers)
-    assert any(layer.get("stride_rows", 1) > 1 and layer["kind"] == KINDS["conv"] for layer in layers)
+    operators = [operator for case in every for operator in case.network.operators]
+    assert {operator.kind for operator in operators} == set(_native.Kind)
+    assert {operator.act for operator in operators} == set(_native.Act)
+    augments = [fields(case.network.augment) for case in every]
+    assert all(any(augment[name] for augment in augments) for name in augments[0])
+    assert any(case.network.takes_values for case in every)
+    assert any(case.loss.smoothing for case in every)
+    assert any(case.loss.class_weights for case in every)
+    settings = [case.settings for case in every]
+    assert all(any(getattr(s, name) for s in settings) for name in ("clip_norm", "average", "weight_decay", "nesterov"))
+    assert {s.kind for s in settings} == set(_native.Optimizer)
+    assert any(operator.l1 for operator in operators)
+    assert any(operator.spatial for operator in operators)
+    assert any(operator.dilation_rows > 1 for operator in operators)
+    assert any(operator.stride_rows > 1 and operator.kind == _native.Kind.conv for operator in operators)
     assert {case.name.partition(",")[0] for case in cases(short=True)} == {name.partition(",")[0] for name in SHORT}

@@ -27,7 +27,7 @@ from issun.arch.layers import (
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine.protocol import SLOTS, State
-from issun.engine.weights import as_tensors, initialised, tensors
+from issun.engine.weights import as_tensors, initialised
 from issun.errors import NetworkError
 from issun.recipe import Recipe
 from strategies import OPERATORS, nets
@@ -41,15 +41,15 @@ ORDER = ("kernel", "bias", "factor", "shift", "mean", "variance", "slope")
 @given(nets(trainable=False, operators=OPERATORS))
 def test_the_tensors_cover_the_flat_array_once_and_in_order(net: Net) -> None:
     offset = 0
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         assert tensor.offset == offset
         assert tensor.size > 0
-        assert tensor.name == f"{tensor.row}.{tensor.role}"
+        assert tensor.name == f"{tensor.op}.{tensor.role}"
         offset += tensor.size
     assert offset == net.stored
-    assert [t.row for t in tensors(net)] == sorted(t.row for t in tensors(net))
-    for row in net.rows:
-        own = [t for t in tensors(net) if t.row == row.index]
+    assert [t.op for t in net.tensors] == sorted(t.op for t in net.tensors)
+    for row in net.ops:
+        own = [t for t in net.tensors if t.op == row.index]
         assert sum(t.size for t in own) == row.stored
         assert not own or row.shares == row.index
         roles = [t.role for t in own]
@@ -59,7 +59,7 @@ def test_the_tensors_cover_the_flat_array_once_and_in_order(net: Net) -> None:
         norms = sum(t.size for t in own if t.role == "mean")
         assert sum(t.size for t in own) - 3 * norms == row.parameters
         assert sum(t.size for t in own if t.trained) - (0 if row.frozen else norms) == row.trained
-        assert all((t.l1, t.l2) == ((row.layer.l1, row.layer.l2) if t.kernel else (0, 0)) for t in own)
+        assert all(t.kernel or (t.l1, t.l2, t.initializer) == (0, 0, None) for t in own)
 
 
 def test_layers_have_the_documented_tensors() -> None:
@@ -72,7 +72,7 @@ def test_layers_have_the_documented_tensors() -> None:
     )
     net = Net((6, 5, 3), 3, layers)
     features = 4 * 5 * 3
-    assert [(t.name, t.shape) for t in tensors(net)] == [
+    assert [(t.name, t.shape) for t in net.tensors] == [
         ("0.kernel", (6, 1, 2, 3)),
         *((f"0.{role}", (6,)) for role in ("factor", "shift", "mean", "variance", "slope")),
         ("1.kernel", (6, 1, 3, 3)),
@@ -89,7 +89,7 @@ def test_layers_have_the_documented_tensors() -> None:
         ("11.kernel", (3, 7)),
         ("11.bias", (3,)),
     ]
-    assert {t.name for t in tensors(net) if not t.trained} == {
+    assert {t.name for t in net.tensors if not t.trained} == {
         *("0.mean", "0.variance"),
         *(f"9.{role}" for role in ("kernel", "factor", "shift", "mean", "variance")),
         "10.slope",
@@ -103,7 +103,7 @@ def test_layers_have_the_documented_tensors() -> None:
 
 def test_kernels_have_the_documented_shapes_and_penalties() -> None:
     net = Net((6, 5, 3), 4, (Frozen((Conv(7, (2, 3), l1=0.5),)), Dense(9, bias=False, l2=0.25), Classifier(4)))
-    found = [(t.name, t.shape, t.trained, t.l1, t.l2) for t in tensors(net)]
+    found = [(t.name, t.shape, t.trained, t.l1, t.l2) for t in net.tensors]
     assert found == [
         ("0.kernel", (7, 3, 2, 3), False, 0.5, 0.0),
         ("0.bias", (7,), False, 0.0, 0.0),
@@ -127,9 +127,9 @@ def test_a_seed_decides_the_start(net: Net, default: Initializer, seed: int) -> 
     assert (flat.shape, flat.dtype) == ((net.stored,), np.float32)
     assert np.array_equal(flat, initialised(net, default, seed))
     assert np.isfinite(flat).all()
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         assert flat[tensor.slice].any() == (tensor.role not in ("bias", "shift", "mean")), tensor.name
-    if any(tensor.kernel and tensor.size > 1 for tensor in tensors(net)):
+    if any(tensor.kernel and tensor.size > 1 for tensor in net.tensors):
         assert not np.array_equal(flat, initialised(net, default, seed ^ 1))
 
 

@@ -1,30 +1,27 @@
-"""A network of issun in PyTorch, float64: the oracle of the reference engine. Nothing but the dropped elements comes from issun."""
+"""A network of issun in PyTorch, float64: the oracle of the reference engine. Operations and the dropped elements come from issun."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from issun.arch.layers import Activation, Add, Classifier, Conv, Dense, DepthwiseConv, Dropout, GlobalAveragePool, Pool, Scale, same_padding
-from issun.arch.net import Net, Row, activation_of
+from issun.arch.layers import Activation
+from issun.arch.net import Net
+from issun.arch.ops import Kind, Op, Window
 from issun.engine.randomness import dropped
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed here; it is the oracle of this file")
 functional = torch.nn.functional
 
 
-def padded(x, window, stride, padding: str, dilation=(1, 1), value: float = 0.0):
+def padded(x, window: Window, value: float = 0.0):
     """Pad images as TensorFlow does for `same`; PyTorch's own `same` puts the odd one elsewhere."""
-    if padding == "valid":
-        return x
-    top, bottom = same_padding(x.shape[2], (window[0] - 1) * dilation[0] + 1, stride[0])
-    left, right = same_padding(x.shape[3], (window[1] - 1) * dilation[1] + 1, stride[1])
-    return functional.pad(x, (left, right, top, bottom), value=value)
+    return functional.pad(x, (*window.columns, *window.rows), value=value) if window.padded else x
 
 
-def activated(x, activation: Activation | None, slope):
-    match None if activation is None else activation.kind:
-        case None | "linear":
+def activated(x, activation: Activation, slope):
+    match activation.kind:
+        case "linear":
             return x
         case "leaky":
             return functional.leaky_relu(x, activation.slope)
@@ -52,31 +49,28 @@ def batch_normalised(x, own: dict, training: bool):
     return y
 
 
-def computed(row: Row, own: dict, x, other, zero):
-    """Return what a layer makes of its input, before norm and activation; `zero` says what dropout drops (None in inference)."""
-    layer, kernel, bias = row.layer, own.get("kernel"), own.get("bias")
-    match layer:
-        case Conv() | DepthwiseConv():
-            x = padded(x, layer.kernel, layer.stride, layer.padding, layer.dilation)
-            groups = row.input[2] if isinstance(layer, DepthwiseConv) else 1
-            return functional.conv2d(x, kernel, bias, layer.stride, dilation=layer.dilation, groups=groups)
-        case Dense() | Classifier():
+def computed(op: Op, own: dict, x, other, zero):
+    """Return what an operation makes of its input, before norm and activation; `zero` says what dropout drops (None in inference)."""
+    kernel, bias, window = own.get("kernel"), own.get("bias"), op.window
+    match op.kind:
+        case Kind.CONV | Kind.DEPTHWISE:
+            return functional.conv2d(padded(x, window), kernel, bias, window.stride, dilation=window.dilation, groups=op.groups)
+        case Kind.DENSE:
             return functional.linear(x.flatten(1), kernel, bias)
-        case Scale():
+        case Kind.SCALE:
             shape = (1, -1, *[1] * (x.ndim - 2))
             return x * own["factor"].reshape(shape) + own["shift"].reshape(shape)
-        case Add():
+        case Kind.ADD:
             return x + other
-        case Pool(kind="max"):
-            return functional.max_pool2d(padded(x, layer.window, layer.stride, layer.padding, value=-torch.inf), layer.window, layer.stride)
-        case Pool():
-            inside = padded(torch.ones_like(x), layer.window, layer.stride, layer.padding)
-            x = functional.avg_pool2d(padded(x, layer.window, layer.stride, layer.padding), layer.window, layer.stride)
-            return x / functional.avg_pool2d(inside, layer.window, layer.stride)
-        case GlobalAveragePool():
+        case Kind.MAX:
+            return functional.max_pool2d(padded(x, window, -torch.inf), window.size, window.stride)
+        case Kind.AVERAGE:
+            inside = functional.avg_pool2d(padded(torch.ones_like(x), window), window.size, window.stride)
+            return functional.avg_pool2d(padded(x, window), window.size, window.stride) / inside
+        case Kind.GAP:
             return functional.adaptive_avg_pool2d(x, 1).flatten(1)
-        case Dropout() if zero is not None:
-            return x * torch.from_numpy(~zero) / (1 - layer.rate)
+        case Kind.DROP if zero is not None:
+            return x * torch.from_numpy(~zero) / (1 - op.rate)
     return x
 
 
@@ -87,17 +81,16 @@ def torch_logits(net: Net, weights: dict, image, training: tuple[np.ndarray, int
     epoch, by which dropout draws; None is inference.
     """
     outputs = []
-    for row in net.rows:
-        names = [name for name in weights if name.split(".")[0] == str(row.shares)]
-        own = {name.split(".")[1]: weights[name] for name in names}
-        x, other = (image if at == -1 else outputs[at] for at in (row.source, -1 if row.other is None else row.other))
+    for op in net.ops:
+        own = {tensor.role: weights[tensor.name] for tensor in op.weights}
+        x, other = (image if at == -1 else outputs[at] for at in (op.source, -1 if op.other is None else op.other))
         zero = None
-        if training is not None and isinstance(row.layer, Dropout):
+        if training is not None and op.kind is Kind.DROP:
             indices, seed, epoch = training
-            shape = (*x.shape[:2], 1, 1) if row.layer.spatial else x.shape
-            zero = dropped(seed, epoch, row.index, indices, int(np.prod(shape[1:])), row.layer.rate).reshape(shape)
-        x = computed(row, own, x, other, zero)
-        if "mean" in own:
-            x = batch_normalised(x, own, training is not None and not row.frozen)
-        outputs.append(activated(x, activation_of(row.layer), own.get("slope")))
+            shape = (*x.shape[:2], 1, 1) if op.spatial else x.shape
+            zero = dropped(seed, epoch, op.index, indices, int(np.prod(shape[1:])), op.rate).reshape(shape)
+        x = computed(op, own, x, other, zero)
+        if op.norm:
+            x = batch_normalised(x, own, training is not None and not op.frozen)
+        outputs.append(activated(x, op.activation, own.get("slope")))
     return outputs[-1]

@@ -83,7 +83,7 @@ class Model:
     ----------
     net : Net
     weights : ndarray of float32, shape (net.stored,)
-        All finite, in the order of `issun.engine.weights.tensors`.
+        All finite, in the order of `Net.tensors`.
     scaling : Scaling
         How uint8 values become the network's input, per channel.
     classes : tuple of str

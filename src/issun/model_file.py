@@ -22,7 +22,7 @@ from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.datasets.appearance import Appearance
 from issun.engine.protocol import Scaling
-from issun.engine.weights import as_tensors, tensors
+from issun.engine.weights import as_tensors
 from issun.errors import IssunError, ModelError, first_line
 from issun.paths import check_file, write_whole
 from issun.provenance import Provenance
@@ -119,7 +119,7 @@ def _checked(path: Path) -> ModelParts:
         if 4 * net.stored != size - 8 - length:
             raise ValueError(f"its network has {net.stored:,} weights of 4 bytes, but the file holds {size - 8 - length:,} bytes of them")
         weights = np.empty(net.stored, np.float32)
-        expected = {tensor.name: tensor for tensor in tensors(net)}
+        expected = {tensor.name: tensor for tensor in net.tensors}
         if set(file.keys()) != set(expected):
             raise ValueError(f"its tensors must be {', '.join(expected)}, not {', '.join(sorted(file.keys()))[:200]}")
         for name, tensor in expected.items():

@@ -1,6 +1,6 @@
 """What a network is: pure values that know shapes, parameters, MACs and bytes. Nothing is trained here.
 
-This is the table of the public names; the modules, from low to high, are `layers`, `graph`, `net`, `knobs`, `tokens`, `options`,
+This is the table of the public names; the modules, from low to high, are `layers`, `ops`, `graph`, `net`, `knobs`, `tokens`, `options`,
 `grammar`, `notation`, `polynomials` and `cost`.
 """
 
@@ -28,8 +28,9 @@ from issun.arch.layers import (
     Tied,
     shape_text,
 )
-from issun.arch.net import Net, Row
+from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, Family, bind_arguments, parse, parse_network
+from issun.arch.ops import Kind, Op, Tensor, Window
 
 __all__ = [
     "LINEAR",
@@ -46,19 +47,22 @@ __all__ = [
     "Family",
     "Frozen",
     "GlobalAveragePool",
+    "Kind",
     "KnobValues",
     "Layer",
     "Net",
     "NotPolynomial",
+    "Op",
     "Polynomial",
     "Pool",
     "Residual",
-    "Row",
     "Scale",
     "SeparableConv",
     "Shape",
     "TableRow",
+    "Tensor",
     "Tied",
+    "Window",
     "bind_arguments",
     "macs_polynomial",
     "parse",

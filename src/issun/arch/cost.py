@@ -63,21 +63,21 @@ def table(net: Net) -> list[TableRow]:
     parameters, macs = max(1, net.parameters), max(1, net.macs)
     return [
         TableRow(
-            number=row.index + 1,
-            layer=str(row.layer),
-            frozen=row.frozen,
-            input=row.input,
-            output=row.output,
-            parameters=row.parameters,
-            trained=row.trained,
-            macs=row.macs,
-            parameter_share=row.parameters / parameters,
-            mac_share=row.macs / macs,
-            source=row.source + 1,
-            other=None if row.other is None else row.other + 1,
-            weights=row.shares + 1,
+            number=op.index + 1,
+            layer=op.text,
+            frozen=op.frozen,
+            input=op.input,
+            output=op.output,
+            parameters=op.parameters,
+            trained=op.trained,
+            macs=op.macs,
+            parameter_share=op.parameters / parameters,
+            mac_share=op.macs / macs,
+            source=op.source + 1,
+            other=None if op.other is None else op.other + 1,
+            weights=op.shares + 1,
         )
-        for row in net.rows
+        for op in net.ops
     ]
 
 

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
-from issun.arch.graph import IMAGE, Row, rows
-from issun.arch.layers import (
-    Activate,
-    Activation,
-    Add,
-    Classifier,
-    Conv,
-    Dense,
-    DepthwiseConv,
-    GlobalAveragePool,
-    Layer,
-    Shape,
-    shape_text,
-)
+from issun.arch.graph import operations
+from issun.arch.layers import Group, Layer, Shape, shape_text
+from issun.arch.ops import IMAGE, IN_PLACE, Kind, Op, Tensor
 from issun.errors import NetworkError
 from issun.markup import block, paragraph, table
 
-__all__ = ["IMAGE", "Net", "Row", "activation_of"]
+__all__ = ["IMAGE", "Net", "Op"]
 
 #: Layers listed in a notebook.
 _ROWS_SHOWN = 40
@@ -60,42 +50,50 @@ class Net:
             raise NetworkError(f"the number of classes (={self.classes}) must be at least 2")
         if not self.layers:
             raise NetworkError("a network needs at least one layer: the shortest is `dense`")
-        last = self.rows[-1]  # computes every shape once, and raises where one cannot be
-        if isinstance(last.layer, Classifier) and last.layer.classes != self.classes:
-            raise NetworkError(f"the classifier gives {last.layer.classes} logits, but there are {self.classes} classes")
-        if isinstance(last.layer, GlobalAveragePool) and last.output != (self.classes,):
+        last = self.ops[-1]  # resolves every operation once, and raises where one cannot be
+        if last.classifier and last.output != (self.classes,):
+            raise NetworkError(f"the classifier gives {last.output[0]} logits, but there are {self.classes} classes")
+        if last.kind is Kind.GAP and last.output != (self.classes,):
             raise NetworkError(
                 f"the network ends with `gap` over {last.output[0]} channels, but there are {self.classes} classes: "
                 f"give the layer before it {self.classes} channels, or end with `dense`"
             )
-        if not isinstance(last.layer, Classifier | GlobalAveragePool):
-            ending = self.layers[-1] if isinstance(last.layer, Add) else last.layer
+        if not last.classifier and last.kind is not Kind.GAP:
+            ending = self.layers[-1] if last.kind is Kind.ADD else last.text
             raise NetworkError(f"the network ends with `{ending}` and has no classifier: end it with `dense`")
 
     @cached_property
-    def rows(self) -> tuple[Row, ...]:
-        """The layers that compute something, in the order of execution: a graph, since a row may read any row before it."""
-        return rows(self.input, self.layers)
+    def ops(self) -> tuple[Op, ...]:
+        """What the network computes, in the order of execution: a graph, since an operation may read any one before it."""
+        return operations(self.input, self.layers)
+
+    @cached_property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The tensors in the order in which they lie in the flat array of weights: operation by operation, in each as `Role` lists them.
+
+        The later passes of a `tied` group have none of their own. All sizes together are `stored`.
+        """
+        return tuple(tensor for op in self.ops for tensor in op.own)
 
     @property
     def parameters(self) -> int:
         """Every number that inference needs, frozen and random ones too."""
-        return sum(row.parameters for row in self.rows)
+        return sum(op.parameters for op in self.ops)
 
     @property
     def trained(self) -> int:
         """The parameters that training changes."""
-        return sum(row.trained for row in self.rows)
+        return sum(op.trained for op in self.ops)
 
     @property
     def stored(self) -> int:
         """How many float32 numbers the flat array of weights has while training; more than `parameters` where there is `norm`."""
-        return sum(row.stored for row in self.rows)
+        return sum(tensor.size for tensor in self.tensors)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
-        return sum(row.macs for row in self.rows)
+        return sum(op.macs for op in self.ops)
 
     @property
     def id(self) -> str:
@@ -117,22 +115,26 @@ class Net:
         return max(sum(math.prod(shape) for shape in live) for live in self.live()) * number
 
     def live(self) -> list[list[Shape]]:
-        """Return, for each row, the shapes of the tensors that exist together while it runs, its own output last."""
-        last = {IMAGE: IMAGE}  # the last row that reads each tensor
-        for row in self.rows:
-            last[row.source] = row.index
-            if row.other is not None:
-                last[row.other] = row.index
+        """Return, for each operation, the shapes of the tensors that exist together while it runs, its own output last."""
+        last = {IMAGE: IMAGE}  # the last operation that reads each tensor
+        for op in self.ops:
+            last[op.source] = op.index
+            if op.other is not None:
+                last[op.other] = op.index
         alive: dict[int, Shape] = {IMAGE: self.input}
         found: list[list[Shape]] = []
-        for row in self.rows:
-            # What this row reads for the last time may become its output.
-            if row.layer.in_place and last[row.source] == row.index:
-                del alive[row.source]
-            found.append([*alive.values(), row.output])
-            alive[row.index] = row.output
-            alive = {index: shape for index, shape in alive.items() if last.get(index, row.index + 1) > row.index}
+        for op in self.ops:
+            # What this operation reads for the last time may become its output.
+            if op.kind in IN_PLACE and last[op.source] == op.index:
+                del alive[op.source]
+            found.append([*alive.values(), op.output])
+            alive[op.index] = op.output
+            alive = {index: shape for index, shape in alive.items() if last.get(index, op.index + 1) > op.index}
         return found
+
+    def without_norms(self) -> Net:
+        """Return the network with a bias in place of every `norm`, as folding leaves it; its operations have the same places."""
+        return replace(self, layers=tuple(map(_without_norm, self.layers)))
 
     def __str__(self) -> str:
         return ", ".join(str(layer) for layer in self.layers)
@@ -140,10 +142,10 @@ class Net:
     def _repr_html_(self) -> str:
         """The layer table, for notebooks."""
         rows = [
-            (row.layer, shape_text(row.output), f"{row.parameters:,}", f"{row.parameters / max(1, self.parameters):.0%}", f"{row.macs:,}")
-            for row in self.rows[:_ROWS_SHOWN]
+            (op.text, shape_text(op.output), f"{op.parameters:,}", f"{op.parameters / max(1, self.parameters):.0%}", f"{op.macs:,}")
+            for op in self.ops[:_ROWS_SHOWN]
         ]
-        more = len(self.rows) - len(rows)
+        more = len(self.ops) - len(rows)
         return block(
             paragraph(self, code=True),
             table(("layer", "output", "parameters", "share", "MACs"), rows),
@@ -156,8 +158,11 @@ class Net:
         )
 
 
-def activation_of(layer: Layer) -> Activation | None:
-    """Return the activation that a layer applies to its output, or None where it has none."""
-    if isinstance(layer, Conv | DepthwiseConv | Dense | Activate):
-        return layer.activation
-    return None
+def _without_norm(layer: Layer) -> Layer:
+    """Return a layer, or a group of layers, without norms."""
+    changed: dict[str, Any] = {}
+    if isinstance(layer, Group):
+        changed["layers"] = tuple(map(_without_norm, layer.layers))
+    elif getattr(layer, "norm", False):
+        changed["norm"] = False  # it has no `nobias`, so a bias takes its place
+    return replace(layer, **changed)

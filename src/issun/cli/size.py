@@ -106,7 +106,7 @@ def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
         "int8": {"constants": constants, "memory": memory},
         "layers": [
             {
-                "layer": str(row.layer),
+                "layer": row.text,
                 "output": shape_text(row.output),
                 "parameters": row.parameters,
                 "trained": row.trained,
@@ -115,7 +115,7 @@ def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
                 "reads": [index for index in (row.source, row.other) if index is not None],
                 "shares": row.shares,
             }
-            for row in net.rows
+            for row in net.ops
         ],
     }
 

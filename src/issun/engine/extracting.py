@@ -1,4 +1,4 @@
-"""What one row of a network makes of images, computed on the compiled core, without anything that training needs."""
+"""What one operation of a network makes of images, computed on the compiled core, without anything that training needs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun import _native
-from issun.arch.layers import Add
 from issun.arch.net import Net
-from issun.engine.lowering import ACTIVATIONS, KINDS, Record, lowered
+from issun.engine.core import make_core, of_images
+from issun.engine.lowering import lowered
 from issun.engine.protocol import CancelFlag, Scaling
-from issun.errors import Cancelled, DataError, IssunError
+from issun.errors import Cancelled
 
 #: Images that enter the core together. Only what a dense layer reads is kept for all of them.
 MOST_IMAGES = 1024
@@ -21,15 +21,15 @@ MOST_BYTES = 64 << 20
 
 
 class RowValues:
-    """The values of one row for any number of images.
+    """The values of one operation for any number of images.
 
     Parameters
     ----------
     net : Net
     row : int
-        Index in `net.rows`.
+        Index in `net.ops`.
     before : bool
-        Whether the values are taken before the row's activation (and after its `norm`).
+        Whether the values are taken before its activation (and after its `norm`).
     scaling : Scaling
         How uint8 images become the input.
     threads : int
@@ -44,37 +44,16 @@ class RowValues:
     """
 
     def __init__(self, net: Net, row: int, before: bool, scaling: Scaling, threads: int = 1) -> None:
-        if threads < 1:
-            raise IssunError(f"`threads` (={threads}) must be at least 1")
-        height, width, channels = net.input
-        if channels > 4:
-            raise DataError(f"images of {channels} channels are more than the core takes (4)")
-        records = _records(net, row, before)
-        self.size = int(np.prod([records[-1][f"out_{axis}"] for axis in ("rows", "columns", "channels")]))
-        one = sum(math.prod(other.output) for other in net.rows[: row + 1]) * 4
-        try:
-            self._core = _native.Engine(
-                layers=records,
-                height=height,
-                width=width,
-                channels=channels,
-                classes=net.classes,
-                factor=list(scaling.factor),
-                offset=list(scaling.offset),
-                weights=net.stored,
-                batch=max(64, min(MOST_IMAGES, MOST_BYTES // one)),
-                smoothing=0.0,
-                class_weights=[],
-                threads=threads,
-                augment={},
-                takes_values=False,
-                macs_before=0,
-                channels_last=True,
-            )
-        except MemoryError:
-            raise IssunError(f"not enough memory to compute layer {row + 1} of `{net}`: take a smaller network") from None
-        except RuntimeError as error:
-            raise IssunError(str(error)) from None
+        ops = [op.at_rest() for op in net.ops[: row + 1]]
+        if before:
+            ops[-1] = ops[-1].linear()
+        operators = lowered(ops)
+        self.size = math.prod(ops[-1].output)
+        one = sum(math.prod(op.output) for op in ops) * 4
+        network = of_images(net, operators, scaling, max(64, min(MOST_IMAGES, MOST_BYTES // one)))
+        network.channels_last = True
+        no_memory = f"not enough memory to compute layer {row + 1} of `{net}`: take a smaller network"
+        self._core = make_core(network, threads, _native.LossSettings(), no_memory)
 
     @property
     def memory(self) -> int:
@@ -98,20 +77,3 @@ class RowValues:
         """
         if not self._core.logits(images, indices, weights, out, cancel):
             raise Cancelled("the computation of features was stopped")
-
-
-def _records(net: Net, index: int, before: bool) -> list[Record]:
-    """Return the records up to a row; its activation is left out where `before` is set."""
-    records = [_at_rest(record) for record in lowered(net) if record["row"] <= index]
-    own = [record for record in records if record["row"] == index]
-    if before and len(own) > 1 and own[-1]["kind"] == KINDS["activate"]:
-        records.pop()
-    # The activation after an addition is a part of it, whoever is asked for.
-    if before or isinstance(net.rows[index].layer, Add):
-        records[-1] = records[-1] | {"act": ACTIVATIONS["linear"]}
-    return records
-
-
-def _at_rest(record: Record) -> Record:
-    """Return a record in which nothing is trained: the core then plans no gradients, and a `norm` uses its stored statistics."""
-    return record | {"trained": False, "l1": 0.0, "l2": 0.0}

@@ -16,6 +16,11 @@ from issun.engine.weights import penalty
 from issun.errors import Cancelled
 from issun.recipe import Recipe
 
+#: Takes the indices of images, a seed and the number of an epoch; returns the order in which its images are met.
+Order = Callable[[NDArray[np.int64], int, int], NDArray[np.int64]]
+#: Takes weights; returns loss and accuracy on validation.
+Measure = Callable[[NDArray[np.float32]], tuple[float, float]]
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -23,7 +28,7 @@ class Epoch:
 
     The training figures are those of the batches as they were met, while the weights changed (as Keras shows them), and the loss is
     what the recipe minimises. The validation figures are taken after the epoch, of the averaged weights where the recipe averages,
-    and the loss is the plain cross-entropy. `seconds` is training alone.
+    and the loss is the plain cross-entropy; both are nan where nothing is set aside to measure. `seconds` is training alone.
     """
 
     epoch: int
@@ -40,7 +45,12 @@ class Epoch:
     @property
     def diverged(self) -> bool:
         """Whether a loss is no longer a finite number."""
-        return not (np.isfinite(self.train_loss) and np.isfinite(self.validation_loss))
+        return not (np.isfinite(self.train_loss) and (np.isfinite(self.validation_loss) or not self.measured))
+
+    @property
+    def measured(self) -> bool:
+        """Whether there are validation figures."""
+        return not np.isnan(self.validation_accuracy)
 
 
 def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -59,6 +69,8 @@ def loss_and_accuracy(logits: NDArray[np.floating], labels: NDArray[np.integer])
 
 def better(line: Epoch, best: Best | None) -> bool:
     """Return whether an epoch is better on validation than the best so far: more accurate, or as accurate with a lower loss."""
+    if not line.measured:
+        return False
     return best is None or (line.validation_accuracy, -line.validation_loss) > (best.accuracy, -best.loss)
 
 
@@ -95,11 +107,14 @@ def fit(
     images: NDArray[np.uint8],
     labels: NDArray[np.int32],
     train: NDArray[np.int64],
-    validation: NDArray[np.int64],
+    validation: NDArray[np.int64] | None,
     seed: int,
     state: State | None = None,
     on_epoch: Callable[[Epoch, State], None] | None = None,
     cancel: CancelFlag | None = None,
+    *,
+    order: Order = shuffled,
+    measure: Measure | None = None,
 ) -> State:
     """Train to the recipe's last epoch and return the final state.
 
@@ -107,6 +122,8 @@ def fit(
     ----------
     images, labels : ndarray
         The whole training part of the data set; `train` and `validation` are indices into it.
+    validation : ndarray of int64, shape (K,), or None
+        Where None, and there is no `measure`, no epoch is measured, and none is the best.
     seed : int
         Of weights, order and dropout.
     state : State, optional
@@ -115,6 +132,10 @@ def fit(
         Called after each epoch with its history line and the state (copy it to keep it). Training stops after an epoch that diverged,
         and when the recipe's patience has run out.
     cancel : CancelFlag, optional
+    order : callable
+        Takes `train`, `seed` and the number of the epoch from 0, and returns the order in which its images are met.
+    measure : callable, optional
+        Takes the weights after an epoch and returns the validation figures, loss and accuracy, in place of those that `validation` gives.
 
     Raises
     ------
@@ -122,16 +143,17 @@ def fit(
         When `cancel` is set; the state is then between two epochs or within one and must not be stored.
     """
     state = State.start(net, recipe, seed) if state is None else state
+    if measure is None:
+        measure = _measure_on(engine, net, images, labels, validation, cancel)
     while not finished(recipe, state):
         if cancel is not None and cancel.is_set():  # an epoch may be over before an engine asks
             raise Cancelled("training was stopped between two epochs")
-        order = shuffled(train, seed, state.epoch)
+        met = order(train, seed, state.epoch)
         began = time.perf_counter()
-        sums = engine.train_epoch(state, images, labels, order, seed, cancel)
+        sums = engine.train_epoch(state, images, labels, met, seed, cancel)
         seconds = time.perf_counter() - began
         weights = state.measured
-        loss, accuracy = loss_and_accuracy(engine.logits(weights, images, validation, cancel), labels[validation])
-        line = Epoch(state.epoch, sums.loss, sums.accuracy, loss + penalty(net, weights), accuracy, seconds)
+        line = Epoch(state.epoch, sums.loss, sums.accuracy, *measure(weights), seconds)
         if not line.diverged and better(line, state.best):
             kept = weights.copy() if recipe.keep == "best" else None
             state.best = Best(line.epoch, line.validation_accuracy, line.validation_loss, kept)
@@ -140,3 +162,22 @@ def fit(
         if line.diverged:
             break
     return state
+
+
+def _measure_on(
+    engine: Engine,
+    net: Net,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int32],
+    validation: NDArray[np.int64] | None,
+    cancel: CancelFlag | None,
+) -> Measure:
+    """Return what measures weights on some of the images, with penalties; nan for both figures where there are none."""
+
+    def measure(weights: NDArray[np.float32]) -> tuple[float, float]:
+        if validation is None:
+            return float("nan"), float("nan")
+        loss, accuracy = loss_and_accuracy(engine.logits(weights, images, validation, cancel), labels[validation])
+        return loss + penalty(net, weights), accuracy
+
+    return measure

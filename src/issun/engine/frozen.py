@@ -7,17 +7,16 @@ of the whole network, to the bit: it only is not repeated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from issun import _native
-from issun.arch.layers import Conv, DepthwiseConv, Dropout
 from issun.arch.net import Net
+from issun.arch.ops import Kind
+from issun.engine.core import of_images
 from issun.engine.lowering import lowered
 from issun.engine.protocol import CancelFlag, Scaling
-from issun.engine.weights import tensors
 from issun.errors import Cancelled
 
 #: Values of all images that take more bytes than this are computed anew in every epoch.
@@ -25,18 +24,17 @@ LARGEST = 1 << 30
 
 
 def cut_after(net: Net) -> int:
-    """Return how many rows at the network's beginning make the same of an image in every epoch, 0 where there is no gain in knowing it.
+    """Return how many operations at the network's beginning make the same of an image in every epoch, 0 where there is no gain in it.
 
-    These are rows in which nothing is trained or drawn, with multiply-adds among them, such that all that follows depends on the last
-    one of them alone.
+    In these nothing is trained or drawn, there are multiply-adds among them, and all that follows depends on the last one of them alone.
     """
     best = 0
     macs = 0
-    for count, row in enumerate(net.rows, 1):
-        if row.trained or isinstance(row.layer, Dropout) or getattr(row.layer, "l1", 0) or getattr(row.layer, "l2", 0):
+    for count, op in enumerate(net.ops, 1):
+        if op.trained or op.kind is Kind.DROP or any(tensor.l1 or tensor.l2 for tensor in op.weights):
             break  # a penalty of what is frozen is part of the loss, and stays with the whole network
-        macs += row.macs
-        rest = net.rows[count:]
+        macs += op.macs
+        rest = net.ops[count:]
         alone = all(
             later.source >= count - 1 and (later.other is None or later.other >= count - 1) and later.shares >= count for later in rest
         )
@@ -51,41 +49,34 @@ class Beginning:
     Parameters
     ----------
     net : Net
-    rows : int
-        From `cut_after`, above 0.
+    count : int
+        How many operations it has, from `cut_after`, above 0.
     scaling : Scaling
+    batch : int
+        Images of a batch.
     make : callable
-        Takes what differs between the two cores that are made here, and returns a core (see `issun.engine.native`).
+        Makes an engine of the core.
     """
 
-    def __init__(self, net: Net, rows: int, scaling: Scaling, make: Callable[..., _native.Engine]) -> None:
-        records = lowered(net)
-        here = [record for record in records if record["row"] < rows]
-        there = [_moved(record, len(here)) for record in records[len(here) :]]
+    def __init__(self, net: Net, count: int, scaling: Scaling, batch: int, make: Callable[[_native.Network], _native.Engine]) -> None:
+        here, there = lowered(net.ops[:count]), lowered(net.ops[count:], count - 1)
         end = here[-1]
-        self.size = int(end["out_channels"] * end["out_rows"] * end["out_columns"])
-        height, width, channels = net.input
-        self._extractor = make(
-            layers=here,
-            height=height,
-            width=width,
-            channels=channels,
-            factor=list(scaling.factor),
-            offset=list(scaling.offset),
-            takes_values=False,
-            macs_before=0,
-        )
+        self.size = end.out_channels * end.out_rows * end.out_columns
+        self._extractor = make(of_images(net, here, scaling, batch))
         self.rest = make(
-            layers=there,
-            height=end["out_rows"],
-            width=end["out_columns"],
-            channels=end["out_channels"],
-            factor=[],
-            offset=[],
-            takes_values=True,
-            macs_before=sum(row.macs for row in net.rows[:rows] if isinstance(row.layer, Conv | DepthwiseConv)),
+            _native.Network(
+                operators=there,
+                height=end.out_rows,
+                width=end.out_columns,
+                channels=end.out_channels,
+                classes=net.classes,
+                weights=net.stored,
+                batch=batch,
+                takes_values=True,
+                macs_before=sum(op.macs for op in net.ops[:count] if op.kind in (Kind.CONV, Kind.DEPTHWISE)),
+            )
         )
-        self._frozen = [tensor.slice for tensor in tensors(net) if tensor.row < rows]
+        self._frozen = [tensor.slice for tensor in net.tensors if tensor.op < count]
         self._images: NDArray[np.uint8] | None = None
         self._weights = np.empty(0, np.float32)
         self._values = np.empty((0, self.size), np.float32)
@@ -115,8 +106,3 @@ class Beginning:
 
     def _own(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.concatenate([weights[part] for part in self._frozen] or [np.empty(0, np.float32)])
-
-
-def _moved(record: dict[str, Any], before: int) -> dict[str, Any]:
-    """Return a record whose tensors are counted from the one that enters the rest of the network."""
-    return record | {name: record[name] - before for name in ("input", "other", "output") if record.get(name, -1) >= 0}

@@ -1,53 +1,24 @@
-"""A network as the compiled core sees it: which plain records does each row of `Net.rows` become?
+"""A network as the compiled core sees it: `lowered` turns operations of `Net.ops` into the operators of `native/plan.hpp`.
 
-Every record is one operator of `native/plan.hpp`. It reads tensor `input` (an addition also `other`) and makes tensor `output`; tensor 0
-is the image. A row is one record, but for two cases: batch normalisation is a record of its own, and so is an activation whose
-derivative cannot be told from its output. On the other hand an activation right after an addition is a part of it.
+An operator reads tensor `input` (an addition also `other`), and the operator at index i makes tensor i + 1; tensor 0 is what enters. An
+operation is one operator, but for two cases: batch normalisation is an operator of its own, and so is an activation whose derivative cannot
+be told from its output. On the other hand an activation right after an addition is a part of it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from issun.arch.layers import (
-    LINEAR,
-    Activate,
-    Activation,
-    Add,
-    Classifier,
-    Conv,
-    Dense,
-    DepthwiseConv,
-    Dropout,
-    GlobalAveragePool,
-    Pool,
-    Scale,
-    Shape,
-    same_padding,
-    spanned,
-)
-from issun.arch.net import IMAGE, Net, Row, activation_of
+from issun import _native
+from issun._native import Act, Operator
+from issun.arch.layers import LINEAR, Activation, Shape
+from issun.arch.ops import IMAGE, Kind, Op, Role, image_of
 from issun.engine.randomness import dropout_threshold
-from issun.engine.weights import Tensor, tensors
-from issun.errors import IssunError
 
-Record = dict[str, Any]
-
-KINDS = {
-    "conv": 0,
-    "dense": 1,
-    "max": 2,
-    "average": 3,
-    "gap": 4,
-    "drop": 5,
-    "activate": 6,
-    "dwconv": 7,
-    "add": 8,
-    "norm": 9,
-    "scale": 10,
-}
-ACTIVATIONS = {"linear": 0, "relu": 1, "leaky": 2, "tanh": 3, "gelu": 4, "hardswish": 5, "prelu": 6}
+#: What is particular to an operator: fields of `_native.Operator`.
+Fields = dict[str, Any]
 
 #: Activations whose derivative the output tells: they are a part of the operator before them.
 _FUSED = {"linear", "relu", "leaky", "tanh"}
@@ -55,113 +26,91 @@ _FUSED = {"linear", "relu", "leaky", "tanh"}
 _SHORT = {"linear", "relu", "leaky"}
 
 
-def lowered(net: Net) -> list[Record]:
-    """Return the records of a network in the order of execution, as `to_layer` in `native/bindings.cpp` reads them."""
-    weights: dict[int, dict[str, Tensor]] = {}
-    for tensor in tensors(net):
-        weights.setdefault(tensor.row, {})[tensor.role] = tensor
-    readers = Counter(source for row in net.rows for source in (row.source, row.other) if source is not None)
-    numbers = {IMAGE: 0}  # of the tensor that each row makes
-    records: list[Record] = []
+def lowered(ops: Sequence[Op], entering: int = IMAGE) -> list[Operator]:
+    """Return the operators of operations in the order of execution. They are the caller's own, to be changed at will.
 
-    def emit(record: Record, row: Row, shape: Shape, source: int, activation: Activation) -> int:
-        sizes = zip(("channels", "rows", "columns"), _as_image(shape), _as_image(row.output), strict=True)
-        for name, before, after in sizes:
-            record |= {f"in_{name}": before, f"out_{name}": after}
-        record |= {"row": row.index, "input": source, "output": len(records) + 1}
-        record |= {"act": ACTIVATIONS[activation.kind], "slope": activation.slope}
-        records.append(record)
-        return len(records)
+    Parameters
+    ----------
+    ops : sequence of Op
+        `Net.ops`, or a part of it that reads nothing from outside but what enters.
+    entering : int
+        The operation whose output enters the first of them: the image, or where a network was cut.
+    """
+    readers = Counter(source for op in ops for source in (op.source, op.other) if source is not None)
+    numbers = {entering: 0}  # of the tensor that each operation makes
+    additions = {op.index for op in ops if op.kind is Kind.ADD}
+    operators: list[Operator] = []
 
-    for row in net.rows:
-        source, own = numbers[row.source], weights.get(row.shares, {})
-        activation = activation_of(row.layer) or LINEAR
-        if _ends_an_addition(net, row, readers):
-            records[-1] |= {"act": ACTIVATIONS[activation.kind], "slope": activation.slope}
-            numbers[row.index] = source
+    def emit(fields: Fields, op: Op, shape: Shape, source: int, activation: Activation) -> int:
+        for side, (rows, columns, channels) in (("in", image_of(shape)), ("out", image_of(op.output))):
+            fields |= {f"{side}_channels": channels, f"{side}_rows": rows, f"{side}_columns": columns}
+        operators.append(Operator(row=op.index, input=source, act=Act[activation.kind], slope=activation.slope, **fields))
+        return len(operators)
+
+    for op in ops:
+        source, left = numbers[op.source], op.activation  # what has not been applied yet
+        ends = op.kind is Kind.ACTIVATE and op.source in additions and op.source == op.index - 1
+        if ends and left.kind in _SHORT and readers[op.source] == 1:  # the sum applies it, since nobody else reads the sum as it is
+            operators[-1].act, operators[-1].slope = Act[left.kind], left.slope
+            numbers[op.index] = source
             continue
-        record = _main(row, own)
-        if row.other is not None:
-            record["other"] = numbers[row.other]
-        normed = "mean" in own
-        left = activation  # what has not been applied yet
-        if isinstance(row.layer, Activate) or (not normed and left.kind in _FUSED):
-            numbers[row.index] = emit(record, row, row.input, source, left)
+        fields = OPERATORS[op.kind](op)
+        if op.other is not None:
+            fields["other"] = numbers[op.other]
+        if op.kind is Kind.ACTIVATE or (not op.norm and left.kind in _FUSED):
+            numbers[op.index] = emit(fields, op, op.input, source, left)
             continue
-        number = emit(record, row, row.input, source, LINEAR)
-        if normed:
-            record = {"kind": KINDS["norm"], "mean": own["mean"].offset, "variance": own["variance"].offset}
+        number = emit(fields, op, op.input, source, LINEAR)
+        if op.norm:
+            fields = {"kind": _native.Kind.norm, "mean": op["mean"].offset, "variance": op["variance"].offset}
             now = left if left.kind in _SHORT else LINEAR
-            number = emit(record | _weights(row, own, "factor", "shift"), row, row.output, number, now)
+            number = emit(fields | _weights(op, "factor", "shift"), op, op.output, number, now)
             left = LINEAR if now == left else left
         if left != LINEAR:
-            number = emit({"kind": KINDS["activate"]} | _weights(row, own, "slope"), row, row.output, number, left)
-        numbers[row.index] = number
-    return records
+            number = emit({"kind": _native.Kind.activate} | _weights(op, "slope"), op, op.output, number, left)
+        numbers[op.index] = number
+    return operators
 
 
-def _ends_an_addition(net: Net, row: Row, readers: Counter[int]) -> bool:
-    """Whether a row is an activation that the addition before it can apply: nobody else reads the sum as it is."""
-    layer = row.layer
-    if not isinstance(layer, Activate) or layer.activation.kind not in _SHORT or row.source != row.index - 1:
-        return False
-    return row.source != IMAGE and isinstance(net.rows[row.source].layer, Add) and readers[row.source] == 1
+def _weights(op: Op, kernel: Role, bias: Role | None = None) -> Fields:
+    """Return where an operator's weights lie: the tensor of role `kernel`, and that of role `bias`, where there is one."""
+    fields: Fields = {}
+    if kernel in op:
+        tensor = op[kernel]
+        fields |= {"kernel": tensor.offset, "kernel_size": tensor.size, "l1": tensor.l1, "l2": tensor.l2}
+    if bias is not None and bias in op:
+        fields |= {"bias": op[bias].offset, "bias_size": op[bias].size}
+    return fields | {"trained": not op.frozen} if fields else fields
 
 
-def _main(row: Row, own: dict[str, Tensor]) -> Record:
-    """Return what is particular to the operator of a row, its activation and norm aside."""
-    layer = row.layer
-    match layer:
-        case Conv() | DepthwiseConv():
-            kind = KINDS["conv" if isinstance(layer, Conv) else "dwconv"]
-            window = _window(row.input, layer.kernel, layer.stride, layer.dilation, layer.padding)
-            return {"kind": kind} | window | _weights(row, own, "kernel", "bias")
-        case Dense() | Classifier():
-            return {"kind": KINDS["dense"]} | _weights(row, own, "kernel", "bias")
-        case Pool():
-            return {"kind": KINDS[layer.kind]} | _window(row.input, layer.window, layer.stride, (1, 1), layer.padding)
-        case GlobalAveragePool():
-            return {"kind": KINDS["gap"]}
-        case Dropout():
-            return {"kind": KINDS["drop"], "rate": layer.rate, "threshold": dropout_threshold(layer.rate), "spatial": layer.spatial}
-        case Activate():
-            return {"kind": KINDS["activate"]} | _weights(row, own, "slope")
-        case Add():
-            return {"kind": KINDS["add"]}
-        case Scale():
-            return {"kind": KINDS["scale"]} | _weights(row, own, "factor", "shift")
-    raise IssunError(f"layer {row.index + 1}: the compiled core has no `{layer}`")
-
-
-def _weights(row: Row, own: dict[str, Tensor], kernel: str, bias: str | None = None) -> Record:
-    """Return where an operator's weights lie: the tensor of role `kernel`, and that of role `bias` where there is one."""
-    record: Record = {}
-    for name, role in (("kernel", kernel), ("bias", bias)):
-        tensor = own.get(role) if role is not None else None
-        if tensor is not None:
-            record |= {name: tensor.offset, f"{name}_size": tensor.size, "trained": not row.frozen}
-            if name == "kernel":
-                record |= {"l1": tensor.l1, "l2": tensor.l2}
-    return record
-
-
-def _as_image(shape: Shape) -> tuple[int, int, int]:
-    """Return (channels, rows, columns); the features of a vector are channels of one pixel."""
-    return (shape[0], 1, 1) if len(shape) == 1 else (shape[2], shape[0], shape[1])
-
-
-def _window(shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], padding: str) -> Record:
-    before = [
-        same_padding(size, span, step)[0] if padding == "same" else 0
-        for size, span, step in zip(shape[:2], spanned(kernel, dilation), stride, strict=True)
-    ]
+def _window(op: Op) -> Fields:
+    window = op.window
     return {
-        "kernel_rows": kernel[0],
-        "kernel_columns": kernel[1],
-        "stride_rows": stride[0],
-        "stride_columns": stride[1],
-        "dilation_rows": dilation[0],
-        "dilation_columns": dilation[1],
-        "pad_top": before[0],
-        "pad_left": before[1],
+        "kernel_rows": window.size[0],
+        "kernel_columns": window.size[1],
+        "stride_rows": window.stride[0],
+        "stride_columns": window.stride[1],
+        "dilation_rows": window.dilation[0],
+        "dilation_columns": window.dilation[1],
+        "pad_top": window.before[0],
+        "pad_left": window.before[1],
     }
+
+
+def _dropout(op: Op) -> Fields:
+    return {"kind": _native.Kind.dropout, "rate": op.rate, "threshold": dropout_threshold(op.rate), "spatial": op.spatial}
+
+
+#: What is particular to the operator of each kind, its norm and activation aside.
+OPERATORS: dict[Kind, Callable[[Op], Fields]] = {
+    Kind.CONV: lambda op: {"kind": _native.Kind.conv} | _window(op) | _weights(op, "kernel", "bias"),
+    Kind.DEPTHWISE: lambda op: {"kind": _native.Kind.depthwise} | _window(op) | _weights(op, "kernel", "bias"),
+    Kind.DENSE: lambda op: {"kind": _native.Kind.dense} | _weights(op, "kernel", "bias"),
+    Kind.MAX: lambda op: {"kind": _native.Kind.max_pool} | _window(op),
+    Kind.AVERAGE: lambda op: {"kind": _native.Kind.average_pool} | _window(op),
+    Kind.GAP: lambda op: {"kind": _native.Kind.global_average_pool},
+    Kind.DROP: _dropout,
+    Kind.ACTIVATE: lambda op: {"kind": _native.Kind.activate} | _weights(op, "slope"),
+    Kind.ADD: lambda op: {"kind": _native.Kind.add},
+    Kind.SCALE: lambda op: {"kind": _native.Kind.scale} | _weights(op, "factor", "shift"),
+}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.engine.weights import initialised
-from issun.errors import IssunError, RecipeError
+from issun.errors import DataError, IssunError, RecipeError
 from issun.recipe import Optimizer, Recipe
 
 #: Changes whenever the same trial would give other bits; part of every trial's id.
@@ -44,7 +44,7 @@ class State:
     Attributes
     ----------
     weights : ndarray of float32, shape (net.stored,)
-        As `issun.engine.weights.tensors` lays them out. The running mean and variance of a `norm` are among them, though no optimiser
+        As `Net.tensors` lays them out. The running mean and variance of a `norm` are among them, though no optimiser
         changes them.
     moments : ndarray of float32, shape (slots, net.stored)
         m, v of adam; m of sgd; v of rmsprop; v, u of adadelta (names as in `issun.recipe`). Zero for what is not trained.
@@ -164,6 +164,67 @@ def check_average(recipe: Recipe, average: NDArray[np.float32] | None, count: in
         raise IssunError(f"`average` of a state must {'be there' if recipe.average else 'be None'}: the recipe's is {recipe.average:g}")
     if average is not None and (average.shape != (count,) or average.dtype != np.float32 or not average.flags.c_contiguous):
         raise IssunError(f"`average` must be contiguous float32 of shape ({count},), not {average.dtype} {average.shape}")
+
+
+def check_weights(net: Net, weights: NDArray[np.floating]) -> None:
+    """Raise `IssunError` where weights are not float32 of shape (net.stored,)."""
+    if weights.shape != (net.stored,) or weights.dtype != np.float32:
+        raise IssunError(f"weights of shape {weights.shape} and type {weights.dtype} do not fit: ({net.stored},) float32 is needed")
+
+
+def check_state(net: Net, recipe: Recipe, state: State) -> None:
+    """Raise `IssunError` where a state is not that of this network and recipe, or its arrays are not contiguous."""
+    check_weights(net, state.weights)
+    expected = (SLOTS[recipe.optimizer], net.stored)
+    moments = state.moments
+    if moments.shape != expected or moments.dtype != np.float32:
+        raise IssunError(
+            f"moments of shape {moments.shape} and type {moments.dtype} do not fit: `{recipe.optimizer}` needs {expected} float32"
+        )
+    if not (state.weights.flags.c_contiguous and moments.flags.c_contiguous):
+        raise IssunError("the arrays of a state must be C-contiguous: pass numpy.ascontiguousarray(...)")
+    check_average(recipe, state.average, net.stored)
+
+
+def check_batch(
+    net: Net, images: NDArray[np.uint8], indices: NDArray[np.int64], labels: NDArray[np.int32] | None, most: int | None = None
+) -> None:
+    """Check what an engine is asked about; with labels, to be trained on.
+
+    Parameters
+    ----------
+    net : Net
+    images : ndarray of uint8, shape (N, height, width, channels)
+    indices : ndarray of int64, shape (K,)
+    labels : ndarray of int32, shape (N,), or None
+        To train on there must be at least one image.
+    most : int, optional
+        The recipe's batch size, where all images are one batch.
+
+    Raises
+    ------
+    DataError
+        Where images, labels and indices do not fit the network or each other.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != net.input:
+        expected = ("N", *net.input)
+        raise DataError(f"images of shape {images.shape} and type {images.dtype} do not fit: {expected} uint8 is needed")
+    if not images.flags.c_contiguous:
+        raise DataError("images must be C-contiguous: pass numpy.ascontiguousarray(images)")
+    if indices.dtype != np.int64 or indices.ndim != 1:
+        raise DataError(f"indices of shape {indices.shape} and type {indices.dtype} do not fit: (K,) int64 is needed")
+    if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < len(images):
+        raise DataError(f"indices from {indices.min()} to {indices.max()} do not fit {len(images)} images")
+    if labels is None:
+        return
+    if labels.dtype != np.int32 or labels.shape != (len(images),):
+        raise DataError(f"labels of shape {labels.shape} and type {labels.dtype} do not fit: ({len(images)},) int32 is needed")
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < net.classes:
+        raise DataError(f"labels from {labels.min()} to {labels.max()} do not fit {net.classes} classes")
+    if most is not None and not 1 <= len(indices) <= most:
+        raise DataError(f"`indices` (of length {len(indices)}) must hold from 1 to {most} images, the recipe's batch size")
+    if len(indices) == 0:
+        raise DataError("there are no images to train on")
 
 
 class EpochSums(NamedTuple):

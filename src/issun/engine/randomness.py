@@ -64,7 +64,7 @@ def shuffled(indices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.in
 def dropped(seed: int, epoch: int, layer: int, images: NDArray[np.int64], elements: int, rate: float) -> NDArray[np.bool_]:
     """Return which elements a dropout layer sets to zero: shape (len(images), elements), True where dropped.
 
-    `layer` is the number of the layer in `Net.rows`, `images` are indices in the data set, elements count in the order channel,
+    `layer` is the number of the layer in `Net.ops`, `images` are indices in the data set, elements count in the order channel,
     row, column.
     """
     image_keys = (draws64(stream(seed, DROPOUT, epoch, layer), images) >> np.uint64(32)).astype(np.uint32)

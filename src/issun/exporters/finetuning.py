@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.net import Net, Row
+from issun.arch.net import Net
+from issun.arch.ops import Kind, Op
 from issun.datasets.appearance import Appearance
-from issun.engine import State, make_engine
+from issun.engine import Epoch, EpochSums, ReferenceEngine, State, fit, handed_over
+from issun.engine.protocol import Best, CancelFlag
 from issun.engine.reference.graph import backward, forward
 from issun.engine.reference.layers import Array, cross_entropy
-from issun.engine.weights import tensors
 from issun.errors import ExportError
 from issun.exporters import integer
 from issun.exporters.c.steps import steps
@@ -99,37 +100,97 @@ def finetune(
     for name, given, count in (("labels", labels, len(images)), ("validation_labels", validation_labels, len(validation_images))):
         if len(given) != count or not count:
             raise ExportError(f"`{name}` ({len(given)}) must be one for each of the images ({count}), at least one")
-    recipe = Recipe(optimizer="adam", learning_rate=learning_rate, epochs=epochs, batch_size=batch_size)
+    recipe = Recipe(optimizer="adam", learning_rate=learning_rate, epochs=epochs, batch_size=batch_size, keep="best")
     model = model.folded()
     accuracy = model.evaluate(validation_images, validation_labels).accuracy
     before = int8_accuracy(model, measured(model, images), validation_images, validation_labels)
+    unchanged = Finetuned(model, accuracy, before, before, 0)
     if before >= accuracy - tolerated:
-        return Finetuned(model, accuracy, before, before, 0)
-    best = Finetuned(model, accuracy, before, before, 0)
-    engine = make_engine(model.net, recipe, model.scaling, name="reference")
+        return unchanged
+
+    def measure(weights: NDArray[np.float32]) -> tuple[float, float]:
+        """Return the accuracy in int8, which alone decides, and no loss."""
+        if not np.isfinite(weights).all():
+            return float("nan"), 0.0
+        tuned = replace(model, weights=weights.copy())
+        return 0.0, int8_accuracy(tuned, measured(tuned, images), validation_images, validation_labels)
+
+    def tell(line: Epoch, _: State) -> None:
+        if on_epoch is not None and not line.diverged:
+            on_epoch(line.epoch, line.validation_accuracy)
+
+    generator = np.random.default_rng(seed)
     state = State.start(model.net, recipe, seed)
     state.weights[:] = model.weights
-    generator = np.random.default_rng(seed)
-    for epoch in range(epochs):
-        change = _rounding(model.net, measured(replace(model, weights=rounded_weights(model.net, state.weights)), images))
-        order = generator.permutation(len(images))
-        rates = recipe.learning_rates(epoch, len(images))
-        for rate, start in zip(rates, range(0, len(images), batch_size), strict=True):
-            batch = order[start : start + batch_size]
-            engine.step(state, _gradient(model, state.weights, images[batch], labels[batch], change), rate)
-        if not np.isfinite(state.weights).all():
-            break
-        tuned = replace(model, weights=state.weights.copy())
-        after = int8_accuracy(tuned, measured(tuned, images), validation_images, validation_labels)
-        if after > best.after:
-            best = Finetuned(tuned, accuracy, before, after, epoch + 1)
-        if on_epoch is not None:
-            on_epoch(epoch + 1, after)
-    if best.epoch:
-        said = f"for int8, {best.epoch} of {epochs} epochs; int8 validation accuracy {best.after:.4f}"
-        looks = model.appearance or Appearance.of(as_batch(images, model.net.input))
-        return replace(best, model=replace(best.model, provenance=replace(model.provenance, finetuned=said), appearance=looks))
-    return best
+    state.best = Best(0, before, 0.0, model.weights)  # to be surpassed
+    state = fit(
+        _RoundingEngine(model, recipe),
+        model.net,
+        recipe,
+        images,
+        labels.astype(np.int32),
+        np.arange(len(images)),
+        None,
+        seed,
+        state,
+        tell,
+        order=lambda train, _seed, _epoch: generator.permutation(train),
+        measure=measure,
+    )
+    weights, epoch = handed_over(recipe, state)
+    if not epoch or state.best is None:
+        return unchanged
+    after = state.best.accuracy
+    said = f"for int8, {epoch} of {epochs} epochs; int8 validation accuracy {after:.4f}"
+    looks = model.appearance or Appearance.of(as_batch(images, model.net.input))
+    tuned = replace(model, weights=weights, provenance=replace(model.provenance, finetuned=said), appearance=looks)
+    return Finetuned(tuned, accuracy, before, after, epoch)
+
+
+class _RoundingEngine(ReferenceEngine):
+    """The reference engine, whose epochs see kernels and values rounded to what int8 has for them."""
+
+    def __init__(self, model: Model, recipe: Recipe) -> None:
+        super().__init__(model.net, recipe, model.scaling)
+        self._model = model
+
+    def train_epoch(
+        self,
+        state: State,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int32],
+        indices: NDArray[np.int64],
+        seed: int,
+        cancel: CancelFlag | None = None,
+    ) -> EpochSums:
+        """Take every step of an epoch. The ranges of values are measured once, before it; nothing is drawn."""
+        change = _rounding(self.net, measured(replace(self._model, weights=rounded_weights(self.net, state.weights)), images))
+        size = self.recipe.batch_size
+        loss_sum, correct = 0.0, 0
+        for rate, start in zip(self.recipe.learning_rates(state.epoch, len(indices)), range(0, len(indices), size), strict=True):
+            batch = indices[start : start + size]
+            loss, hits, gradient = self._rounded_batch(state.weights, images[batch], labels[batch], change)
+            loss_sum += loss * len(batch)
+            correct += hits
+            self.step(state, gradient, rate)
+        state.epoch += 1
+        return EpochSums(loss_sum / len(indices), correct / len(indices))
+
+    def _rounded_batch(
+        self,
+        weights: NDArray[np.float32],
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int32],
+        change: Callable[[Op, Array], Array],
+    ) -> tuple[float, int, Array]:
+        """Return loss, how many images are classified correctly, and the gradient by the weights behind the rounded ones."""
+        rounded = rounded_weights(self.net, weights)
+        scaled = (images * np.array(self.scaling.factor) + np.array(self.scaling.offset)).transpose(0, 3, 1, 2)
+        seen = forward(self.net, rounded, scaled, None, change)
+        logits = seen[-1].out
+        loss, by_logits = cross_entropy(logits, labels)
+        hits = int((logits.argmax(axis=1) == labels).sum())
+        return loss, hits, backward(self.net, rounded, seen, by_logits, None)
 
 
 def int8_accuracy(model: Model, ranges: Ranges, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> float:
@@ -138,25 +199,10 @@ def int8_accuracy(model: Model, ranges: Ranges, images: NDArray[np.uint8], label
     return float((classes == labels).mean())
 
 
-def _gradient(
-    model: Model,
-    weights: NDArray[np.float32],
-    images: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    change: Callable[[Row, Array], Array],
-) -> Array:
-    """Return the gradient of the loss by the weights behind the rounded ones."""
-    net, rounded = model.net, rounded_weights(model.net, weights)
-    scaled = (images * np.array(model.scaling.factor) + np.array(model.scaling.offset)).transpose(0, 3, 1, 2)
-    seen = forward(net, rounded, scaled, None, change)
-    _, by_logits = cross_entropy(seen[-1].out, labels)
-    return backward(net, rounded, seen, by_logits, None)
-
-
 def rounded_weights(net: Net, weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return weights whose kernels hold only what int8 can: whole multiples, up to 127, of a scale for each filter."""
     found = weights.copy()
-    for tensor in tensors(net):
+    for tensor in net.tensors:
         if tensor.kernel:
             kernel = found[tensor.slice].reshape(tensor.shape[0], -1)
             scale = np.abs(kernel).max(axis=1, keepdims=True) / 127
@@ -165,12 +211,12 @@ def rounded_weights(net: Net, weights: NDArray[np.float32]) -> NDArray[np.float3
     return found
 
 
-def _rounding(net: Net, ranges: Ranges) -> Callable[[Row, Array], Array]:
-    """Return what rounds the output of each row that int8 stores."""
-    kept = {step.row: Numbers.over(ranges.outputs[step.row]) for step in steps(net)[:-1] if step.kind not in ("max", "average")}
+def _rounding(net: Net, ranges: Ranges) -> Callable[[Op, Array], Array]:
+    """Return what rounds the output of each operation that int8 stores."""
+    kept = {step.row: Numbers.over(ranges.outputs[step.row]) for step in steps(net)[:-1] if step.kind not in (Kind.MAX, Kind.AVERAGE)}
 
-    def change(row: Row, values: Array) -> Array:
-        numbers = kept.get(row.index)
+    def change(op: Op, values: Array) -> Array:
+        numbers = kept.get(op.index)
         return values if numbers is None else numbers.real(numbers.quantised(values))
 
     return change

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from issun.arch.layers import spanned
-from issun.arch.net import IMAGE
+from issun.arch.ops import IMAGE, Kind
 from issun.exporters.quantize import LIMIT, SCORE_BITS, IntegerStep, Quantised
 
 #: Values between steps, wide enough for every product: (N, height, width, channels).
@@ -54,31 +54,7 @@ def _fine(model: Quantised, images: NDArray[np.uint8]) -> Whole:
 
 def _run(whole: IntegerStep, tensors: dict[int, Whole]) -> Whole:
     """Return what one step makes."""
-    step = whole.step
-    x = tensors[step.source] - whole.x_zero
-    match step.kind:
-        case "conv" | "dwconv" | "dense":
-            return _weighted(whole, x)
-        case "max":
-            return np.asarray(_windows(whole, x, -LIMIT).max(axis=(4, 5)) + whole.y_zero)
-        case "average":
-            inside = _windows(whole, np.ones((1, *x.shape[1:3], 1), np.int64), 0).sum(axis=(4, 5))
-            total = _windows(whole, x, 0).sum(axis=(4, 5))
-            return np.asarray(np.sign(total) * ((np.abs(total) + inside // 2) // inside) + whole.y_zero)
-        case "gap":
-            assert whole.multiplier is not None
-            assert whole.shift is not None
-            return _stored(whole, rounded(x.sum(axis=(1, 2), keepdims=True) * whole.multiplier.astype(np.int64), whole.shift))
-        case "add":
-            assert step.other is not None
-            assert whole.multiplier is not None
-            assert whole.shift is not None
-            other = tensors[step.other] - whole.other_zero
-            first, second = whole.multiplier.astype(np.int64)
-            return _stored(whole, rounded(x * first + other * second, whole.shift))
-        case "activate":
-            assert whole.table is not None
-            return whole.table[tensors[step.source] - whole.table_first].astype(np.int64)
+    return RUN[whole.step.kind](whole, tensors[whole.step.source], tensors)
 
 
 def _stored(whole: IntegerStep, value: Whole) -> Whole:
@@ -88,27 +64,53 @@ def _stored(whole: IntegerStep, value: Whole) -> Whole:
 
 def _windows(whole: IntegerStep, x: NDArray[Any], outside: int) -> NDArray[Any]:
     """Return every window, shape (N, rows, columns, channels, window rows, window columns)."""
-    step = whole.step
-    spans = spanned(step.kernel, step.dilation)
-    around = [
-        (before, max(0, (count - 1) * stride + span - before - size))
-        for before, count, stride, span, size in zip(step.before, step.output[:2], step.stride, spans, step.input[:2], strict=True)
-    ]
-    padded = np.pad(x, [(0, 0), *around, (0, 0)], constant_values=outside)
-    seen = sliding_window_view(padded, spans, axis=(1, 2))[:, :: step.stride[0], :: step.stride[1]]
-    return seen[:, : step.output[0], : step.output[1], :, :: step.dilation[0], :: step.dilation[1]]
+    step, window = whole.step, whole.step.window
+    padded = np.pad(x, [(0, 0), *window.padding, (0, 0)], constant_values=outside)
+    seen = sliding_window_view(padded, window.span, axis=(1, 2))[:, :: window.stride[0], :: window.stride[1]]
+    return seen[:, : step.output[0], : step.output[1], :, :: window.dilation[0], :: window.dilation[1]]
 
 
-def _weighted(whole: IntegerStep, x: Whole) -> Whole:
+def _largest(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
+    return np.asarray(_windows(whole, x - whole.x_zero, -LIMIT).max(axis=(4, 5)) + whole.y_zero)
+
+
+def _mean(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
+    inside = _windows(whole, np.ones((1, *x.shape[1:3], 1), np.int64), 0).sum(axis=(4, 5))
+    total = _windows(whole, x - whole.x_zero, 0).sum(axis=(4, 5))
+    return np.asarray(np.sign(total) * ((np.abs(total) + inside // 2) // inside) + whole.y_zero)
+
+
+def _gap(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
+    assert whole.multiplier is not None
+    assert whole.shift is not None
+    total = (x - whole.x_zero).sum(axis=(1, 2), keepdims=True)
+    return _stored(whole, rounded(total * whole.multiplier.astype(np.int64), whole.shift))
+
+
+def _add(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
+    assert whole.step.other is not None
+    assert whole.multiplier is not None
+    assert whole.shift is not None
+    other = tensors[whole.step.other] - whole.other_zero
+    first, second = whole.multiplier.astype(np.int64)
+    return _stored(whole, rounded((x - whole.x_zero) * first + other * second, whole.shift))
+
+
+def _activate(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
+    assert whole.table is not None
+    return whole.table[x - whole.table_first].astype(np.int64)
+
+
+def _weighted(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
     """Return what a layer with weights makes: sums, multiplied and rounded, and its activation."""
     assert whole.weights is not None
     assert whole.multiplier is not None
     assert whole.shift is not None
     # Sums fit into 32 bits, so float64 computes them exactly, and much faster than NumPy's whole numbers.
-    step, weights, real = whole.step, whole.weights.astype(np.float64), x.astype(np.float64)
-    if step.kind == "dense":
+    step, weights, real = whole.step, whole.weights.astype(np.float64), (x - whole.x_zero).astype(np.float64)
+    if step.kind is Kind.DENSE:
         sums = (real.reshape(len(x), -1) @ weights)[:, None, None, :]
-    elif step.kind == "conv":
+    elif step.kind is Kind.CONV:
         sums = np.tensordot(_windows(whole, real, 0), weights, axes=([3, 4, 5], [2, 0, 1]))
     else:
         seen = _windows(whole, real, 0)
@@ -121,3 +123,16 @@ def _weighted(whole: IntegerStep, x: Whole) -> Whole:
     if whole.table is not None:
         return whole.table[np.clip(value + whole.middle_zero, -128, 127) + 128].astype(np.int64)
     return _stored(whole, value)
+
+
+#: What the step of each kind makes of the tensor that it reads; the last argument are all tensors that there are.
+RUN: dict[Kind, Callable[[IntegerStep, Whole, dict[int, Whole]], Whole]] = {
+    Kind.CONV: _weighted,
+    Kind.DEPTHWISE: _weighted,
+    Kind.DENSE: _weighted,
+    Kind.MAX: _largest,
+    Kind.AVERAGE: _mean,
+    Kind.GAP: _gap,
+    Kind.ACTIVATE: _activate,
+    Kind.ADD: _add,
+}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -13,8 +14,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from issun.arch import layers as arch
-from issun.arch.net import Net, Row, activation_of
+from issun.arch.layers import ActivationKind
+from issun.arch.net import Net
+from issun.arch.ops import Kind, Op, Role
 from issun.engine.weights import as_tensors
 from issun.exporters.check import probabilities
 from issun.exporters.facts import facts_of
@@ -77,10 +79,9 @@ def onnx_model(model: Model, logits: bool = False) -> Any:
     value = graph.add("Cast", "images", name="pixels", to=TensorProto.FLOAT)
     value = graph.add("Add", graph.add("Mul", value, factor, name="scaled"), offset, name="shifted")
     values = {-1: graph.add("Transpose", value, name="input", perm=[0, 3, 1, 2])}
-    for row in net.rows:
-        own = {name.split(".")[1]: tensor for name, tensor in tensors.items() if name.split(".")[0] == str(row.shares)}
-        values[row.index] = _row(graph, row, own, values)
-    last = values[len(net.rows) - 1]
+    for op in net.ops:
+        values[op.index] = _added(Adding(graph, op, {tensor.role: tensors[tensor.name] for tensor in op.weights}, values))
+    last = values[len(net.ops) - 1]
     result = graph.add("Identity", last, name="logits") if logits else graph.add("Softmax", last, name="probabilities", axis=1)
     made = helper.make_model(
         helper.make_graph(
@@ -98,67 +99,104 @@ def onnx_model(model: Model, logits: bool = False) -> Any:
     return made
 
 
-def _row(graph: _Graph, row: Row, own: dict[str, NDArray[np.float32]], values: dict[int, str]) -> str:
-    """Add what one row of a network does and return the name of what it gives."""
-    layer, x, name = row.layer, values[row.source], f"{row.index}"
-    stored = {role: graph.constant(f"{row.shares}.{role}", values) for role, values in own.items() if role in ("kernel", "bias")}
-    match layer:
-        case arch.Conv() | arch.DepthwiseConv():
-            groups = row.input[2] if isinstance(layer, arch.DepthwiseConv) else 1
-            sizes = _window(row, layer.kernel, layer.span, layer.stride, layer.padding)
-            x = graph.add("Conv", x, *stored.values(), name=f"{name}.sums", dilations=layer.dilation, group=groups, **sizes)
-        case arch.Dense() | arch.Classifier():
-            flat = graph.add("Flatten", x, name=f"{name}.flat", axis=1) if len(row.input) == 3 else x
-            x = graph.add("Gemm", flat, *stored.values(), name=f"{name}.sums", transB=1)
-        case arch.Pool(kind="max"):
-            x = graph.add("MaxPool", x, name=name, **_window(row, layer.window, layer.window, layer.stride, layer.padding))
-        case arch.Pool():
-            sizes = _window(row, layer.window, layer.window, layer.stride, layer.padding)
-            x = graph.add("AveragePool", x, name=name, count_include_pad=0, **sizes)
-        case arch.GlobalAveragePool():
-            x = graph.add("Flatten", graph.add("GlobalAveragePool", x, name=f"{name}.means"), name=name, axis=1)
-        case arch.Scale():
-            factor, shift = (
-                graph.constant(f"{row.shares}.{role}.{len(row.output)}", _per_channel(own[role], row)) for role in ("factor", "shift")
-            )
-            x = graph.add("Add", graph.add("Mul", x, factor, name=f"{name}.scaled"), shift, name=name)
-        case arch.Add():
-            x = graph.add("Add", x, values[-1 if row.other is None else row.other], name=name)
-    return _activated(graph, row, own, x)
+class Adding(NamedTuple):
+    """One operation as it is added: the graph, the operation, its tensors, and the names of the values that there are by index."""
+
+    graph: _Graph
+    op: Op
+    own: dict[Role, NDArray[np.float32]]
+    values: dict[int, str]
+
+    @property
+    def x(self) -> str:
+        """The name of what enters."""
+        return self.values[self.op.source]
+
+    def node(self, operator: str, *inputs: str, part: str = "", **attributes: Any) -> str:
+        """Add a node that is named after the operation, or a part of it, and return the name of what it gives."""
+        return self.graph.add(operator, *inputs, name=f"{self.op.index}{part}", **attributes)
+
+    def weights(self, *roles: Role) -> list[str]:
+        """Add the tensors of these roles that there are and return their names."""
+        return [self.graph.constant(f"{self.op.shares}.{role}", self.own[role]) for role in roles if role in self.own]
+
+    def per_channel(self, role: Role) -> str:
+        """Add a tensor of one number a channel in a shape that fits the output, and return its name."""
+        rank = len(self.op.output)
+        return self.graph.constant(f"{self.op.shares}.{role}.{rank}", self.own[role].reshape(-1, *[1] * (rank - 1)))
 
 
-def _window(
-    row: Row, kernel: tuple[int, int], span: tuple[int, int], stride: tuple[int, int], padding: Literal["valid", "same"]
-) -> dict[str, Any]:
+def _added(adding: Adding) -> str:
+    """Add what an operation does and return the name of what it gives."""
+    x = OPERATORS[adding.op.kind](adding)
+    return ACTIVATIONS[adding.op.activation.kind](adding, x)
+
+
+def _conv(adding: Adding) -> str:
+    op = adding.op
+    inputs = (adding.x, *adding.weights("kernel", "bias"))
+    return adding.node("Conv", *inputs, part=".sums", dilations=op.window.dilation, group=op.groups, **_window(op))
+
+
+def _dense(adding: Adding) -> str:
+    flat = adding.node("Flatten", adding.x, part=".flat", axis=1) if len(adding.op.input) == 3 else adding.x
+    return adding.node("Gemm", flat, *adding.weights("kernel", "bias"), part=".sums", transB=1)
+
+
+def _gap(adding: Adding) -> str:
+    return adding.node("Flatten", adding.node("GlobalAveragePool", adding.x, part=".means"), axis=1)
+
+
+def _add(adding: Adding) -> str:
+    other = adding.op.other
+    assert other is not None
+    return adding.node("Add", adding.x, adding.values[other])
+
+
+def _scale(adding: Adding) -> str:
+    factor, shift = adding.per_channel("factor"), adding.per_channel("shift")
+    return adding.node("Add", adding.node("Mul", adding.x, factor, part=".scaled"), shift)
+
+
+def _window(op: Op) -> dict[str, Any]:
     """Return the attributes of a window; `same` is written as numbers, since runtimes read its name differently."""
-    pads = [(0, 0), (0, 0)]
-    if padding == "same":
-        pads = [arch.same_padding(size, extent, step) for size, extent, step in zip(row.input[:2], span, stride, strict=True)]
-    return {"kernel_shape": kernel, "strides": stride, "pads": [pads[0][0], pads[1][0], pads[0][1], pads[1][1]]}
+    (top, bottom), (left, right) = op.window.padding
+    return {"kernel_shape": op.window.size, "strides": op.window.stride, "pads": [top, left, bottom, right]}
 
 
-def _per_channel(values: NDArray[np.float32], row: Row) -> NDArray[np.float32]:
-    return values.reshape(-1, *[1] * (len(row.output) - 1))
+#: The nodes of each kind.
+OPERATORS: dict[Kind, Callable[[Adding], str]] = {
+    Kind.CONV: _conv,
+    Kind.DEPTHWISE: _conv,
+    Kind.DENSE: _dense,
+    Kind.MAX: lambda adding: adding.node("MaxPool", adding.x, **_window(adding.op)),
+    Kind.AVERAGE: lambda adding: adding.node("AveragePool", adding.x, count_include_pad=0, **_window(adding.op)),
+    Kind.GAP: _gap,
+    Kind.DROP: lambda adding: adding.x,
+    Kind.ACTIVATE: lambda adding: adding.x,
+    Kind.ADD: _add,
+    Kind.SCALE: _scale,
+}
 
 
-def _activated(graph: _Graph, row: Row, own: dict[str, NDArray[np.float32]], x: str) -> str:
-    """Add the activation of a row, if it has one, and return the name of what it gives."""
-    activation, name = activation_of(row.layer), f"{row.index}.active"
-    match None if activation is None else activation.kind:
-        case None | "linear":
-            return x
-        case "leaky":
-            return graph.add("LeakyRelu", x, name=name, alpha=activation.slope if activation else 0.0)
-        case "prelu":
-            slopes = graph.constant(f"{row.shares}.slope.{len(row.output)}", _per_channel(own["slope"], row))
-            return graph.add("PRelu", x, slopes, name=name)
-        case "gelu":  # x/2 (1 + erf(x/√2)): an operator of its own came later than most runtimes
-            root, one, half = (
-                graph.constant(f"gelu.{which}", np.array(number, np.float32))
-                for which, number in (("root", math.sqrt(0.5)), ("one", 1.0), ("half", 0.5))
-            )
-            error = graph.add("Erf", graph.add("Mul", x, root, name=f"{name}.x"), name=f"{name}.erf")
-            doubled = graph.add("Mul", x, graph.add("Add", error, one, name=f"{name}.share"), name=f"{name}.doubled")
-            return graph.add("Mul", doubled, half, name=name)
-        case kind:
-            return graph.add({"relu": "Relu", "hardswish": "HardSwish", "tanh": "Tanh"}[kind], x, name=name)
+def _gelu(adding: Adding, x: str) -> str:
+    """Add x/2 (1 + erf(x/√2)): an operator of its own came later than most runtimes."""
+    root, one, half = (
+        adding.graph.constant(f"gelu.{which}", np.array(number, np.float32))
+        for which, number in (("root", math.sqrt(0.5)), ("one", 1.0), ("half", 0.5))
+    )
+    error = adding.node("Erf", adding.node("Mul", x, root, part=".active.x"), part=".active.erf")
+    doubled = adding.node("Mul", x, adding.node("Add", error, one, part=".active.share"), part=".active.doubled")
+    return adding.node("Mul", doubled, half, part=".active")
+
+
+#: The nodes of each activation, for the name of what enters it.
+ACTIVATIONS: dict[ActivationKind, Callable[[Adding, str], str]] = {
+    "linear": lambda adding, x: x,
+    "relu": lambda adding, x: adding.node("Relu", x, part=".active"),
+    "leaky": lambda adding, x: adding.node("LeakyRelu", x, part=".active", alpha=adding.op.activation.slope),
+    "prelu": lambda adding, x: adding.node("PRelu", x, adding.per_channel("slope"), part=".active"),
+    "gelu": _gelu,
+    "hardswish": lambda adding, x: adding.node("HardSwish", x, part=".active"),
+    "tanh": lambda adding, x: adding.node("Tanh", x, part=".active"),
+}

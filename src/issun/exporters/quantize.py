@@ -12,25 +12,20 @@ made 256 times finer than int8, and the class is chosen on these: equal int8 sco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.layers import Activation
-from issun.arch.net import IMAGE, Net
+from issun.arch.net import Net
+from issun.arch.ops import IMAGE, Kind
 from issun.engine.reference.channels import activation_forward
 from issun.errors import ExportError
 from issun.exporters.c.steps import Arrays, Step, arrays, steps
 from issun.exporters.ranges import Range, Ranges
 from issun.model import Model
-
-#: Activations that become tables.
-TABLES = ("gelu", "hardswish", "tanh")
-
-#: Activations with a multiplier of their own for sums below zero.
-TWO_SIDED = ("leaky", "prelu")
 
 #: How many times finer than int8 the scores are on which the class is chosen, as a power of two.
 SCORE_BITS = 8
@@ -39,6 +34,11 @@ SCORE_BITS = 8
 LIMIT = 1 << 30
 
 Int32 = NDArray[np.int32]
+
+
+def tabled(activation: Activation) -> bool:
+    """Whether an activation becomes a table: where it neither cuts values off, which the range of its outputs does, nor has a slope."""
+    return not activation.cuts and not activation.sloped
 
 
 @dataclass(frozen=True)
@@ -152,20 +152,7 @@ def quantised(model: Model, ranges: Ranges) -> Quantised:
         x, y = numbers[step.source], numbers[step.row]
         direct = {IMAGE: 128 if image_table is None else 0}
         whole = IntegerStep(step, x.zero + direct.get(step.source, 0), y.zero, last=step is walk[-1])
-        if step.kind in ("conv", "dwconv", "dense"):
-            whole = _weighted(whole, own, scales[step.weights_row], x, y, ranges)
-        elif step.kind == "gap":
-            finer = 1 << SCORE_BITS if whole.last else 1
-            multiplier, shift = fixed(np.array([x.scale / (y.scale * step.kernel[0] * step.kernel[1]) * finer]))
-            whole = replace(whole, multiplier=multiplier, shift=shift)
-        elif step.kind == "add":
-            assert step.other is not None
-            other = numbers[step.other]
-            multiplier, shift = fixed_pair(x.scale / y.scale, other.scale / y.scale)
-            other_zero = other.zero + direct.get(step.other, 0)
-            whole = replace(whole, other_zero=other_zero, multiplier=multiplier, shift=shift)
-        elif step.kind == "activate":
-            whole = replace(whole, table=_table(step.activation, x, y), table_first=direct.get(step.source, 0) - 128)
+        whole = QUANTISED[step.kind](_Making(whole, own, scales.get(step.weights_row), numbers, direct, ranges))
         made.append(whole)
     return Quantised(model.net, model.classes, tuple(made), image_table, numbers[walk[-1].row])
 
@@ -177,7 +164,7 @@ def _numbers(model: Model, walk: tuple[Step, ...], ranges: Ranges) -> tuple[dict
     table = image.quantised(pixels)
     numbers = {IMAGE: image}
     for step in walk:
-        keeps = step.kind in ("max", "average")  # their outputs are inputs, or between them
+        keeps = step.kind in (Kind.MAX, Kind.AVERAGE)  # their outputs are inputs, or between them
         numbers[step.row] = numbers[step.source] if keeps else Numbers.over(ranges.outputs[step.row])
     return numbers, None if (table == np.arange(-128, 128)).all() else table
 
@@ -201,8 +188,56 @@ def _weight_scales(walk: tuple[Step, ...], weights: list[Arrays], numbers: Mappi
     return {row: np.where(scale > 0, scale, 1.0) for row, scale in scales.items()}
 
 
-def _weighted(whole: IntegerStep, own: Arrays, scale: NDArray[np.float64], x: Numbers, y: Numbers, ranges: Ranges) -> IntegerStep:
+@dataclass(frozen=True, eq=False)
+class _Making:
+    """A step as far as all kinds have it in common, and what its kind needs to complete it."""
+
+    whole: IntegerStep
+    own: Arrays
+    scale: NDArray[np.float64] | None
+    numbers: Mapping[int, Numbers]
+    direct: Mapping[int, int]
+    ranges: Ranges
+
+    @property
+    def x(self) -> Numbers:
+        """What the values stand for that enter."""
+        return self.numbers[self.whole.step.source]
+
+    @property
+    def y(self) -> Numbers:
+        """What the values stand for that leave."""
+        return self.numbers[self.whole.step.row]
+
+
+def _as_it_is(making: _Making) -> IntegerStep:
+    return making.whole
+
+
+def _gap(making: _Making) -> IntegerStep:
+    height, width, _ = making.whole.step.input
+    finer = 1 << SCORE_BITS if making.whole.last else 1
+    multiplier, shift = fixed(np.array([making.x.scale / (making.y.scale * height * width) * finer]))
+    return replace(making.whole, multiplier=multiplier, shift=shift)
+
+
+def _add(making: _Making) -> IntegerStep:
+    tensor = making.whole.step.other
+    assert tensor is not None
+    other = making.numbers[tensor]
+    multiplier, shift = fixed_pair(making.x.scale / making.y.scale, other.scale / making.y.scale)
+    return replace(making.whole, other_zero=other.zero + making.direct.get(tensor, 0), multiplier=multiplier, shift=shift)
+
+
+def _activate(making: _Making) -> IntegerStep:
+    step = making.whole.step
+    return replace(making.whole, table=_table(step.activation, making.x, making.y), table_first=making.direct.get(step.source, 0) - 128)
+
+
+def _weighted(making: _Making) -> IntegerStep:
     """Return a layer with weights in whole numbers."""
+    whole, own, scale, x, y, ranges = making.whole, making.own, making.scale, making.x, making.y, making.ranges
+    assert scale is not None
     assert own.kernel is not None
     step = whole.step
     weights = np.rint(own.kernel / scale).astype(np.int8)
@@ -213,7 +248,7 @@ def _weighted(whole: IntegerStep, own: Arrays, scale: NDArray[np.float64], x: Nu
     if worst.max() >= 1 << 31:
         raise ExportError(f"`{step.text}`: {worst.max():,} does not fit into the 32 bits of a sum; use float, or a layer with fewer inputs")
     whole = replace(whole, weights=weights, bias=bias)
-    if step.activation.kind in TABLES:
+    if tabled(step.activation):
         middle = Numbers.over(ranges.middles[step.row])
         whole = replace(whole, middle_zero=middle.zero, table=_table(step.activation, middle, y))
         y = middle
@@ -221,11 +256,24 @@ def _weighted(whole: IntegerStep, own: Arrays, scale: NDArray[np.float64], x: Nu
     ratio = x.scale * scale / y.scale * finer
     multiplier, shift = fixed(ratio)
     whole = replace(whole, multiplier=multiplier, shift=shift)
-    if step.activation.kind in TWO_SIDED:
+    if step.activation.sloped:
         slope = step.activation.slope if own.slope is None else own.slope.astype(np.float64)
         below_multiplier, below_shift = fixed(ratio * slope)
         whole = replace(whole, below_multiplier=below_multiplier, below_shift=below_shift)
     return whole
+
+
+#: What completes the step of each kind.
+QUANTISED: dict[Kind, Callable[[_Making], IntegerStep]] = {
+    Kind.CONV: _weighted,
+    Kind.DEPTHWISE: _weighted,
+    Kind.DENSE: _weighted,
+    Kind.MAX: _as_it_is,
+    Kind.AVERAGE: _as_it_is,
+    Kind.GAP: _gap,
+    Kind.ACTIVATE: _activate,
+    Kind.ADD: _add,
+}
 
 
 def _table(activation: Activation, x: Numbers, y: Numbers) -> NDArray[np.int8]:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from issun.arch.net import Net
+from issun.arch.ops import Kind
 from issun.engine.weights import as_tensors
 from issun.exporters.check import probabilities
 from issun.exporters.facts import facts_of
@@ -45,10 +46,10 @@ def state_of(model: Model) -> dict[str, torch.Tensor]:
     """Return a model's tensors by their names in the module of `module_source`."""
     names, tensors = tensor_names(model.net), as_tensors(model.net, model.weights)
     state = {names[name]: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
-    for row in model.net.rows:
-        for name in (f"scale_{row.index}_factor", f"scale_{row.index}_shift"):
-            if name in state and len(row.output) == 3:
-                state[name] = state[name].reshape(-1, 1, 1)
+    for op in model.net.ops:
+        if op.kind is Kind.SCALE and op.image:
+            for tensor in op.own:
+                state[names[tensor.name]] = state[names[tensor.name]].reshape(-1, 1, 1)
     for name, values in (("factor", model.scaling.factor), ("offset", model.scaling.offset)):
         state[name] = torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
     return state

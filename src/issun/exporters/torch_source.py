@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
-from issun.arch import layers as arch
-from issun.arch.layers import shape_text
-from issun.arch.net import IMAGE, Net, Row, activation_of
+from issun.arch.layers import PRELU_SLOPE, ActivationKind, shape_text
+from issun.arch.net import Net
+from issun.arch.ops import IMAGE, Kind, Op, Role, Window
 
 _MEAN_INSIDE = '''
 
@@ -18,10 +18,12 @@ def mean_inside(x, sides, window, stride):
     return functional.avg_pool2d(functional.pad(x, sides), window, stride) / functional.avg_pool2d(inside, window, stride)
 '''
 
-#: What an activation without weights makes of a value.
-_FUNCTIONS = {
+#: What each activation makes of a value.
+ACTIVATIONS: dict[ActivationKind, str] = {
+    "linear": "{x}",
     "relu": "torch.relu({x})",
     "leaky": "functional.leaky_relu({x}, {slope!r})",
+    "prelu": "self.slopes_{shares}({x})",
     "gelu": "functional.gelu({x})",
     "hardswish": "functional.hardswish({x})",
     "tanh": "torch.tanh({x})",
@@ -33,7 +35,7 @@ def module_source(
 ) -> str:
     """Return the text of a Python file with a class ``Network``.
 
-    Its tensors have the shapes of `issun.engine.weights.tensors` and the names that `tensor_names` gives; ``factor`` and ``offset`` are
+    Its tensors have the shapes of `Net.tensors` and the names that `tensor_names` gives; ``factor`` and ``offset`` are
     the input scaling. ``forward`` takes uint8 images (N, height, width, channels), ``compute`` scaled ones (N, channels, height, width).
     Dropout, `norm` and what is frozen are in it as well, so that it can be trained.
 
@@ -48,8 +50,9 @@ def module_source(
     logits : bool
         Whether ``forward`` gives logits instead of probabilities.
     """
-    made = [line for row in net.rows if row.shares == row.index for line in _made(row)]
-    computed = [line for row in net.rows for line in _computed(row, _kept(net))]
+    kept = _kept(net)
+    made = [line for op in net.ops if op.shares == op.index for line in _made(op)]
+    computed = [line for op in net.ops for line in _computed(op, kept)]
     height, width, channels = net.input
     gives = "outputs before softmax" if logits else "probabilities"
     helper = _MEAN_INSIDE if any("mean_inside(" in line for line in computed) else ""
@@ -95,22 +98,18 @@ class Network(nn.Module):
 
 def tensor_names(net: Net) -> dict[str, str]:
     """Return, for the name of each tensor of a network (``0.kernel``), its name in the module's state (``conv_0.weight``)."""
-    names: dict[str, str] = {}
-    for row in net.rows:
-        if row.shares != row.index:
-            continue
-        own, scale = _name(row), isinstance(row.layer, arch.Scale)
-        norm = f"norm_{row.index}"
-        names |= {
-            f"{row.index}.kernel": f"{own}.weight",
-            f"{row.index}.bias": f"{own}.bias",
-            f"{row.index}.factor": f"{own}_factor" if scale else f"{norm}.weight",
-            f"{row.index}.shift": f"{own}_shift" if scale else f"{norm}.bias",
-            f"{row.index}.mean": f"{norm}.running_mean",
-            f"{row.index}.variance": f"{norm}.running_var",
-            f"{row.index}.slope": f"slopes_{row.index}.weight",
-        }
-    return names
+    return {tensor.name: _tensor_name(op, tensor.role) for op in net.ops for tensor in op.own}
+
+
+#: What PyTorch calls the tensors of a module, by what they do.
+_ROLES: dict[Role, str] = {
+    "kernel": ".weight",
+    "bias": ".bias",
+    "factor": ".weight",
+    "shift": ".bias",
+    "mean": ".running_mean",
+    "variance": ".running_var",
+}
 
 
 def _literal(value: tuple[str, ...] | dict[str, str]) -> str:
@@ -126,114 +125,146 @@ def _indented(lines: Iterable[str]) -> str:
     return "".join(f"        {line}\n" for line in lines)
 
 
-def _name(row: Row) -> str:
-    """Return what the tensors of a row are called: ``conv_0``."""
-    kinds: dict[type, str] = {
-        arch.Conv: "conv",
-        arch.DepthwiseConv: "dwconv",
-        arch.Dense: "dense",
-        arch.Classifier: "dense",
-        arch.Dropout: "drop",
-        arch.Scale: "scale",
-    }
-    return f"{kinds.get(type(row.layer), 'layer')}_{row.shares}"
+#: What the modules of each kind are called; the others have none.
+NAMES: dict[Kind, str] = {
+    Kind.CONV: "conv",
+    Kind.DEPTHWISE: "dwconv",
+    Kind.DENSE: "dense",
+    Kind.DROP: "drop",
+    Kind.SCALE: "scale",
+}
+
+
+def _name(op: Op) -> str:
+    """Return what the module of an operation is called: ``conv_0``."""
+    return f"{NAMES[op.kind]}_{op.shares}"
+
+
+def _tensor_name(op: Op, role: Role) -> str:
+    """Return what a tensor is called in the module's state: ``conv_0.weight``."""
+    if role == "slope":
+        return f"slopes_{op.shares}.weight"
+    if op.kind is Kind.SCALE:  # no module of PyTorch's
+        return f"{_name(op)}_{role}"
+    return f"{_name(op) if role in ('kernel', 'bias') else f'norm_{op.shares}'}{_ROLES[role]}"
 
 
 def _kept(net: Net) -> set[int]:
-    """Return the rows whose output is read by another row than the next one."""
-    read = {(row.index, source) for row in net.rows for source in (row.source, row.other) if source is not None}
+    """Return the operations whose output is read by another one than the next."""
+    read = {(op.index, source) for op in net.ops for source in (op.source, op.other) if source is not None}
     return {source for index, source in read if source != index - 1}
 
 
-def _made(row: Row) -> list[str]:
-    """Return the statements that make the modules of a row."""
-    layer: Any = row.layer
-    name, channels, image = _name(row), row.output[-1], len(row.output) == 3
-    norm = getattr(layer, "norm", False)
-    bias = "" if getattr(layer, "bias", True) and not norm else ", bias=False"
-    lines: list[str] = []
-    match layer:
-        case arch.Conv() | arch.DepthwiseConv():
-            stride = f", stride={layer.stride}" if layer.stride != (1, 1) else ""
-            dilation = f", dilation={layer.dilation}" if layer.dilation != (1, 1) else ""
-            groups = f", groups={row.input[2]}" if isinstance(layer, arch.DepthwiseConv) else ""
-            lines += [f"self.{name} = nn.Conv2d({row.input[2]}, {channels}, {layer.kernel}{stride}{dilation}{groups}{bias})"]
-        case arch.Dense() | arch.Classifier():
-            features = 1
-            for size in row.input:
-                features *= size
-            lines += [f"self.{name} = nn.Linear({features}, {channels}{bias})"]
-        case arch.Dropout():
-            lines += [f"self.{name} = nn.{'Dropout2d' if layer.spatial else 'Dropout'}({layer.rate!r})"]
-        case arch.Scale():
-            shape = f"{channels}, 1, 1" if image else f"{channels}"
-            lines += [f"self.{name}_factor = nn.Parameter(torch.ones({shape}))", f"self.{name}_shift = nn.Parameter(torch.zeros({shape}))"]
-    if norm:
-        lines += [f"self.norm_{row.index} = nn.BatchNorm{2 if image else 1}d({channels})"]
-    activation = activation_of(layer)
-    if activation is not None and activation.kind == "prelu":
-        lines += [f"self.slopes_{row.index} = nn.PReLU({channels}, init={arch.PRELU_SLOPE})"]
-    if row.frozen:  # what is frozen stays as it is when the module is trained further
+def _made(op: Op) -> list[str]:
+    """Return the statements that make the modules of an operation."""
+    channels = op.output[-1]
+    lines = MADE[op.kind](op)
+    if op.norm:
+        lines.append(f"self.norm_{op.index} = nn.BatchNorm{2 if op.image else 1}d({channels})")
+    if "slope" in op:
+        lines.append(f"self.slopes_{op.index} = nn.PReLU({channels}, init={PRELU_SLOPE})")
+    if op.frozen:  # what is frozen stays as it is when the module is trained further
         lines += [f"{line.split(' = ')[0]}.requires_grad_(False)" for line in lines if "Dropout" not in line]
     return lines
 
 
-def _computed(row: Row, kept: set[int]) -> list[str]:
-    """Return the statements that compute a row. ``x`` is what the row before gave, ``kept_3`` what row 3 gave, ``image`` what entered."""
+def _bias(op: Op) -> str:
+    return "" if op.biased else ", bias=False"
+
+
+def _made_conv(op: Op) -> list[str]:
+    window = op.window
+    stride = f", stride={window.stride}" if window.stride != (1, 1) else ""
+    dilation = f", dilation={window.dilation}" if window.dilation != (1, 1) else ""
+    groups = f", groups={op.groups}" if op.kind is Kind.DEPTHWISE else ""
+    return [f"self.{_name(op)} = nn.Conv2d({op.input[2]}, {op.output[-1]}, {window.size}{stride}{dilation}{groups}{_bias(op)})"]
+
+
+def _made_dense(op: Op) -> list[str]:
+    return [f"self.{_name(op)} = nn.Linear({math.prod(op.input)}, {op.output[-1]}{_bias(op)})"]
+
+
+def _made_dropout(op: Op) -> list[str]:
+    return [f"self.{_name(op)} = nn.{'Dropout2d' if op.spatial else 'Dropout'}({op.rate!r})"]
+
+
+def _made_scale(op: Op) -> list[str]:
+    name, shape = _name(op), f"{op.output[-1]}, 1, 1" if op.image else f"{op.output[-1]}"
+    return [f"self.{name}_factor = nn.Parameter(torch.ones({shape}))", f"self.{name}_shift = nn.Parameter(torch.zeros({shape}))"]
+
+
+def _nothing(op: Op) -> list[str]:
+    return []
+
+
+#: The statements that make the module of each kind.
+MADE: dict[Kind, Callable[[Op], list[str]]] = {
+    Kind.CONV: _made_conv,
+    Kind.DEPTHWISE: _made_conv,
+    Kind.DENSE: _made_dense,
+    Kind.MAX: _nothing,
+    Kind.AVERAGE: _nothing,
+    Kind.GAP: _nothing,
+    Kind.DROP: _made_dropout,
+    Kind.ACTIVATE: _nothing,
+    Kind.ADD: _nothing,
+    Kind.SCALE: _made_scale,
+}
+
+
+def _average(op: Op, x: str, other: str) -> str:
+    window = op.window
+    if window.padded:
+        return f"mean_inside({x}, {_sides(window)}, {window.size}, {window.stride})"
+    return f"functional.avg_pool2d({x}, {window.size}, {window.stride})"
+
+
+def _largest(op: Op, x: str, other: str) -> str:
+    return f"functional.max_pool2d({_padded(x, op.window, '-torch.inf')}, {op.window.size}, {op.window.stride})"
+
+
+def _module(op: Op, x: str, other: str) -> str:
+    return f"self.{_name(op)}({x})"
+
+
+#: The expression that each kind is computed by, for those of its input and of the other addend.
+COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
+    Kind.CONV: lambda op, x, other: _module(op, _padded(x, op.window), other),
+    Kind.DEPTHWISE: lambda op, x, other: _module(op, _padded(x, op.window), other),
+    Kind.DENSE: lambda op, x, other: _module(op, f"{x}.flatten(1)" if len(op.input) == 3 else x, other),
+    Kind.MAX: _largest,
+    Kind.AVERAGE: _average,
+    Kind.GAP: lambda op, x, other: f"{x}.mean((2, 3))",
+    Kind.DROP: _module,
+    Kind.ACTIVATE: lambda op, x, other: x,
+    Kind.ADD: lambda op, x, other: f"{x} + {other}",
+    Kind.SCALE: lambda op, x, other: f"{x} * self.{_name(op)}_factor + self.{_name(op)}_shift",
+}
+
+
+def _computed(op: Op, kept: set[int]) -> list[str]:
+    """Return the statements that compute an operation.
+
+    ``x`` is what the one before gave, ``kept_3`` what number 3 gave, ``image`` what entered.
+    """
 
     def value(index: int) -> str:
-        return "x" if index == row.index - 1 else "image" if index == IMAGE else f"kept_{index}"
+        return "x" if index == op.index - 1 else "image" if index == IMAGE else f"kept_{index}"
 
-    layer: Any = row.layer
-    name, x = _name(row), value(row.source)
-    flat = f"{x}.flatten(1)" if len(row.input) == 3 else x
-    match layer:
-        case arch.Conv() | arch.DepthwiseConv():
-            y = f"self.{name}({_padded(x, _sides(row, layer.span, layer))})"
-        case arch.Dense() | arch.Classifier():
-            y = f"self.{name}({flat})"
-        case arch.Pool(kind="max"):
-            y = f"functional.max_pool2d({_padded(x, _sides(row, layer.window, layer), '-torch.inf')}, {layer.window}, {layer.stride})"
-        case arch.Pool():
-            sides = _sides(row, layer.window, layer)
-            inside = f"mean_inside({x}, {sides}, {layer.window}, {layer.stride})"
-            y = inside if any(sides) else f"functional.avg_pool2d({x}, {layer.window}, {layer.stride})"
-        case arch.GlobalAveragePool():
-            y = f"{x}.mean((2, 3))"
-        case arch.Dropout():
-            y = f"self.{name}({x})"
-        case arch.Scale():
-            y = f"{x} * self.{name}_factor + self.{name}_shift"
-        case arch.Add():
-            y = f"{x} + {value(IMAGE if row.other is None else row.other)}"
-        case _:
-            y = x
-    if getattr(layer, "norm", False):
-        y = f"self.norm_{row.shares}({y})"
-    lines = ["image = x"] if row.index == 0 and IMAGE in kept else []
-    lines += [f"x = {_activated(row, y)}"]
-    lines += [f"kept_{row.index} = x"] if row.index in kept else []
+    y = COMPUTED[op.kind](op, value(op.source), value(IMAGE if op.other is None else op.other))
+    if op.norm:
+        y = f"self.norm_{op.shares}({y})"
+    y = ACTIVATIONS[op.activation.kind].format(x=y, slope=op.activation.slope, shares=op.shares)
+    lines = ["image = x"] if op.index == 0 and IMAGE in kept else []
+    lines += [f"x = {y}"]
+    lines += [f"kept_{op.index} = x"] if op.index in kept else []
     return [line for line in lines if line != "x = x"]
 
 
-def _activated(row: Row, y: str) -> str:
-    activation = activation_of(row.layer)
-    if activation is None or activation.kind == "linear":
-        return y
-    if activation.kind == "prelu":
-        return f"self.slopes_{row.shares}({y})"
-    return _FUNCTIONS[activation.kind].format(x=y, slope=activation.slope)
+def _sides(window: Window) -> tuple[int, int, int, int]:
+    """Return how many columns and rows are added left, right, above and below, as PyTorch counts them."""
+    return *window.columns, *window.rows
 
 
-def _sides(row: Row, span: tuple[int, int], layer: Any) -> tuple[int, int, int, int]:
-    """Return how many columns and rows are added left, right, above and below for `same`, as TensorFlow does."""
-    if layer.padding != "same":
-        return 0, 0, 0, 0
-    (top, bottom), (left, right) = (
-        arch.same_padding(size, extent, step) for size, extent, step in zip(row.input[:2], span, layer.stride, strict=True)
-    )
-    return left, right, top, bottom
-
-
-def _padded(x: str, sides: tuple[int, int, int, int], value: str = "") -> str:
-    return f"functional.pad({x}, {sides}{f', value={value}' if value else ''})" if any(sides) else x
+def _padded(x: str, window: Window, value: str = "") -> str:
+    return f"functional.pad({x}, {_sides(window)}{f', value={value}' if value else ''})" if window.padded else x

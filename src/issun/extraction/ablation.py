@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from issun.arch.layers import Conv, Dense, DepthwiseConv, GlobalAveragePool, Pool
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
+from issun.arch.ops import Kind
 from issun.datasets.dataset import Dataset, Split
 from issun.engine.fitting import Epoch
 from issun.errors import HeadError, NetworkError
@@ -31,16 +31,16 @@ def image_part(net: Net) -> int:
     HeadError
         Where the network has no convolution up to there: nothing could be left out.
     """
-    dense = next((row for row in net.rows if isinstance(row.layer, Dense)), None)
-    layer = (net.rows[-1].source if dense is None else dense.source) + 1
-    if not any(isinstance(row.layer, Conv | DepthwiseConv) for row in net.rows[:layer]):
+    dense = next((op for op in net.ops if op.kind is Kind.DENSE and not op.classifier), None)
+    layer = (net.ops[-1].source if dense is None else dense.source) + 1
+    if not any(op.kind in (Kind.CONV, Kind.DEPTHWISE) for op in net.ops[:layer]):
         raise HeadError(f"`{net}` has no convolution before its first dense layer, so there is nothing to take apart; give it one")
     return layer
 
 
 def pooling_only(net: Net, layer: int) -> Net | None:
     """Return the network with only the poolings of its layers up to number `layer`; None where it has none, or they fit no longer."""
-    poolings = [str(row.layer) for row in net.rows[:layer] if isinstance(row.layer, Pool | GlobalAveragePool)]
+    poolings = [op.text for op in net.ops[:layer] if op.kind in (Kind.MAX, Kind.AVERAGE, Kind.GAP)]
     if not poolings:
         return None
     try:

@@ -20,12 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from issun.arch.graph import rows
-from issun.arch.layers import LINEAR, Activate, Classifier, Frozen, Layer
-from issun.arch.net import IMAGE, Net, activation_of
+from issun.arch.graph import operations
+from issun.arch.layers import LINEAR, Activate, Classifier, Conv, Dense, DepthwiseConv, Frozen, Layer
+from issun.arch.net import IMAGE, Net
 from issun.datasets.dataset import Dataset, Split
 from issun.engine.fitting import log_softmax
-from issun.engine.weights import tensors
 from issun.errors import HeadError
 from issun.extraction.comparing import Source
 from issun.extraction.extractor import Extractor
@@ -34,6 +33,9 @@ from issun.extraction.linear import LinearWeights
 from issun.extraction.training import HeadResult
 from issun.model import Model
 from issun.provenance import Provenance
+
+#: Layers that can end before their activation.
+_ACTIVATED = (Conv, DepthwiseConv, Dense, Activate)
 
 #: Between which factors the temperature is looked for.
 _SCALES = (1e-3, 1e4)
@@ -87,17 +89,17 @@ def _with_classifier(extractor: Extractor, classes: int) -> Net:
     if row == IMAGE:
         return Net(net.input, classes, (Classifier(classes),))
     layers = list(_thawed(net.layers) if untrained else net.layers)
-    counts = (count for count in range(1, len(layers) + 1) if len(rows(net.input, layers[:count])) == row + 1)
+    counts = (count for count in range(1, len(layers) + 1) if len(operations(net.input, layers[:count])) == row + 1)
     kept = layers[: next(counts, 0)]
-    if not kept or (extractor.before and activation_of(kept[-1]) is None):
+    if not kept or (extractor.before and not isinstance(kept[-1], _ACTIVATED)):
         raise HeadError(
-            f"layer {row + 1}, `{net.rows[row].layer}`, is a part of a larger one of `{net}`, which cannot end there: save the head of "
+            f"layer {row + 1}, `{net.ops[row].text}`, is a part of a larger one of `{net}`, which cannot end there: save the head of "
             f"another layer"
         )
     if extractor.before:
         last: Any = kept.pop()
         kept += [] if isinstance(last, Activate) else [replace(last, activation=LINEAR)]
-    extracting = (Frozen(tuple(kept)),) if untrained and any(found.stored for found in rows(net.input, kept)) else tuple(kept)
+    extracting = (Frozen(tuple(kept)),) if untrained and any(op.weights for op in operations(net.input, kept)) else tuple(kept)
     return Net(net.input, classes, (*extracting, Classifier(classes)))
 
 
@@ -127,12 +129,12 @@ def _weights(extractor: Extractor, net: Net, linear: LinearWeights, factor: floa
     height, width, channels = extractor.shape
     # Features are in the order height, width, channel; a dense layer has them in the order channel, height, width.
     kernel = linear.weights.reshape(height, width, channels, -1).transpose(3, 2, 0, 1).reshape(net.classes, -1)
-    old: Mapping[str, NDArray[np.float32]] = {tensor.name: extractor.weights[tensor.slice] for tensor in tensors(extractor.net)}
+    old: Mapping[str, NDArray[np.float32]] = {tensor.name: extractor.weights[tensor.slice] for tensor in extractor.net.tensors}
     flat = np.empty(net.stored, np.float32)
-    last = len(net.rows) - 1
+    last = len(net.ops) - 1
     own = {"kernel": kernel * factor, "bias": linear.offsets * factor}
-    for tensor in tensors(net):
-        flat[tensor.slice] = (own[tensor.role] if tensor.row == last else old[tensor.name]).ravel()
+    for tensor in net.tensors:
+        flat[tensor.slice] = (own[tensor.role] if tensor.op == last else old[tensor.name]).ravel()
     return flat
 
 

@@ -77,7 +77,7 @@ def layer_text(extractor: Extractor) -> str:
     """Return which layer the features are taken from, in words: ``4 pool``, ``9 dense 512, before its activation``."""
     if extractor.row == IMAGE:
         return "the image"
-    words = f"{extractor.row + 1} {extractor.net.rows[extractor.row].layer}"
+    words = f"{extractor.row + 1} {extractor.net.ops[extractor.row].text}"
     return words + (", before its activation" if extractor.before else "")
 
 

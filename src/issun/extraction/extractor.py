@@ -36,7 +36,7 @@ class Extractor:
     scaling : Scaling
         How uint8 values become the network's input, per channel.
     row : int
-        Which row of `net.rows` gives the features; -1 is the image, scaled.
+        Which row of `net.ops` gives the features; -1 is the image, scaled.
     before : bool
         Whether they are taken before its activation.
     source : str
@@ -61,7 +61,7 @@ class Extractor:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the features of one image; a vector is one pixel of many channels."""
-        shape = self.net.input if self.row == IMAGE else self.net.rows[self.row].output
+        shape = self.net.input if self.row == IMAGE else self.net.ops[self.row].output
         return (1, 1, shape[0]) if len(shape) == 1 else (shape[0], shape[1], shape[2])
 
     @property
@@ -79,7 +79,7 @@ class Extractor:
         """Those of `parameters` that training changed: none where the weights were drawn or taken from patches."""
         if self.source != "trained" or self.row == IMAGE:
             return 0
-        return min(self.parameters, sum(row.trained for row in self.net.rows[: self.row + 1]))
+        return min(self.parameters, sum(op.trained for op in self.net.ops[: self.row + 1]))
 
     def features(self, images: NDArray[np.uint8], threads: int | None = None, progress: Progress | None = None) -> NDArray[np.float32]:
         """Return the features of images.

@@ -1,14 +1,13 @@
-"""Which layer of a network do a number or a word mean?"""
+"""The layer of a network that a number or a word means."""
 
 from __future__ import annotations
 
-from issun.arch.layers import Activate, Classifier
-from issun.arch.net import IMAGE, Net, activation_of
+from issun.arch.net import IMAGE, Net
 from issun.errors import NetworkError
 
 
 def find_row(net: Net, layer: int | str | None = None, before: bool = False) -> int:
-    """Return the index in `Net.rows` of the layer that is asked for; `IMAGE` (-1) for the image itself.
+    """Return the index in `Net.ops` of the layer that is asked for; `IMAGE` (-1) for the image itself.
 
     Parameters
     ----------
@@ -26,41 +25,38 @@ def find_row(net: Net, layer: int | str | None = None, before: bool = False) -> 
         Where the network has no such layer, or it has no activation to be before of.
     """
     index = _index(net, layer)
-    if before and (index == IMAGE or activation_of(net.rows[index].layer) is None):
-        what = "the image" if index == IMAGE else f"layer {index + 1}, `{net.rows[index].layer}`,"
+    if before and (index == IMAGE or not net.ops[index].activates):
+        what = "the image" if index == IMAGE else f"layer {index + 1}, `{net.ops[index].text}`,"
         raise NetworkError(f"{what} has no activation of its own, so nothing is before it: leave `before` out or name a layer with one")
     return index
 
 
 def _index(net: Net, layer: int | str | None) -> int:
     if layer is None:
-        return net.rows[-1].source
+        return net.ops[-1].source
     if isinstance(layer, str) and layer.strip().isdecimal():
         layer = int(layer)
     if isinstance(layer, int):
-        if not 0 <= layer <= len(net.rows):
-            raise NetworkError(f"`layer` (={layer}) must be from 1 to {len(net.rows)}, or 0 for the image: `{net}` has {_listed(net)}")
+        if not 0 <= layer <= len(net.ops):
+            raise NetworkError(f"`layer` (={layer}) must be from 1 to {len(net.ops)}, or 0 for the image: `{net}` has {_listed(net)}")
         return layer - 1
     wanted = " ".join(layer.split())
-    fits = [row for row in net.rows if f"{row.layer} ".startswith(f"{wanted} ")] if wanted else []
-    fits = [row for row in fits if not isinstance(row.layer, Classifier)] or fits
+    fits = [op for op in net.ops if f"{op.text} ".startswith(f"{wanted} ")] if wanted else []
+    fits = [op for op in fits if not op.classifier] or fits
     if not fits:
         raise NetworkError(f"no layer of `{net}` begins with `{wanted}`: it has {_listed(net)}")
     return fits[-1].index
 
 
 def _listed(net: Net) -> str:
-    shown = [f"{row.index + 1} `{row.layer}`" for row in net.rows]
+    shown = [f"{op.index + 1} `{op.text}`" for op in net.ops]
     return ", ".join(shown if len(shown) <= 20 else [*shown[:10], "…", *shown[-5:]])
 
 
 def parameters_up_to(net: Net, row: int, before: bool) -> int:
-    """Return how many numbers inference needs for the output of a row, `norm` folded in."""
+    """Return how many numbers inference needs for the output of an operation, `norm` folded in."""
     if row == IMAGE:
         return 0
-    total = sum(other.parameters for other in net.rows[: row + 1])
-    last = net.rows[row]
-    activation = activation_of(last.layer)
-    if before and activation is not None and last.shares == row and (not isinstance(last.layer, Activate) or last.parameters):
-        total -= activation.parameters(last.output[-1])
-    return total
+    total = sum(op.parameters for op in net.ops[: row + 1])
+    last = net.ops[row]
+    return total - sum(tensor.size for tensor in last.own if tensor.role == "slope") if before else total

@@ -1,4 +1,4 @@
-"""`make_extractor`: a network's features without training. Where do its weights come from?"""
+"""`make_extractor`: a network's features without training, with weights that are drawn or taken from patches of images."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.layers import Conv, DepthwiseConv, same_padding
-from issun.arch.net import Net, Row
+from issun.arch.net import Net
+from issun.arch.ops import Kind, Op, Role
 from issun.engine import Scaling
 from issun.engine.randomness import stream
-from issun.engine.weights import Role, initialised, tensors
+from issun.engine.weights import initialised
 from issun.errors import DataError, RecipeError
 from issun.extraction.extractor import Extractor
 from issun.extraction.layers import find_row
@@ -84,66 +84,60 @@ def make_extractor(
     settings = patches or Patches()
     flat = initialised(net, "glorot", seed)
     batch = as_batch(images, net.input)
-    for number in range(row + 1):
-        current = net.rows[number]
-        if isinstance(current.layer, Conv | DepthwiseConv) and current.shares == number:
-            random = np.random.default_rng(stream(seed, _PATCHES, number))
-            drawn = _patches(net, flat, scaling, current, batch, settings, random)
-            blocks = [learned(block, count, weights, settings, random) for block, count in _blocks(current, drawn)]
-            _put(net, flat, current, blocks, settings)
+    for op in net.ops[: row + 1]:
+        if op.kind in (Kind.CONV, Kind.DEPTHWISE) and op.own:
+            random = np.random.default_rng(stream(seed, _PATCHES, op.index))
+            drawn = _patches(net, flat, scaling, op, batch, settings, random)
+            blocks = [learned(block, count, weights, settings, random) for block, count in _blocks(op, drawn)]
+            _put(flat, op, blocks, settings)
     return Extractor(net, flat, scaling, row, before, weights)
 
 
 def _patches(
-    net: Net, flat: Floats, scaling: Scaling, row: Row, images: NDArray[np.uint8], settings: Patches, random: np.random.Generator
+    net: Net, flat: Floats, scaling: Scaling, op: Op, images: NDArray[np.uint8], settings: Patches, random: np.random.Generator
 ) -> Floats:
     """Return what the windows of a convolution see at random places, shape (count, channels, rows, columns).
 
     Where windows lie wholly inside the image, only those are drawn.
     """
-    layer = row.layer
-    assert isinstance(layer, Conv | DepthwiseConv)
-    height, width, channels = row.input
-    count = max(1, min(settings.count, _MOST_NUMBERS // (channels * layer.kernel[0] * layer.kernel[1])))
+    window, (height, width, channels) = op.window, op.input
+    count = max(1, min(settings.count, _MOST_NUMBERS // (channels * window.size[0] * window.size[1])))
     some = max(1, min(settings.images, len(images), count, _MOST_NUMBERS // (height * width * channels)))
     chosen = np.sort(random.permutation(len(images))[:some])
-    values = Extractor(net, flat, scaling, row.source).features(images[chosen]).reshape(some, height, width, channels)
-    starts, pads = [], []
+    values = Extractor(net, flat, scaling, op.source).features(images[chosen]).reshape(some, height, width, channels)
+    starts = []
     for axis, size in enumerate((height, width)):
-        span, stride = layer.span[axis], layer.stride[axis]
-        before, after = same_padding(size, span, stride) if layer.padding == "same" else (0, 0)
-        places = np.arange(row.output[axis]) * stride
+        before, span = window.before[axis], window.span[axis]
+        places = np.arange(op.output[axis]) * window.stride[axis]
         inside = places[(places >= before) & (places + span <= before + size)]
         starts.append(inside if len(inside) else places)
-        pads.append((before, after))
-    if any(before or after for before, after in pads):
-        values = np.pad(values, ((0, 0), *pads, (0, 0)))
+    if window.padded:
+        values = np.pad(values, ((0, 0), *window.padding, (0, 0)))
     image = random.integers(0, some, count)
     top, left = (random.choice(places, count) for places in starts)
-    rows = top[:, None] + np.arange(layer.kernel[0]) * layer.dilation[0]
-    columns = left[:, None] + np.arange(layer.kernel[1]) * layer.dilation[1]
+    rows = top[:, None] + np.arange(window.size[0]) * window.dilation[0]
+    columns = left[:, None] + np.arange(window.size[1]) * window.dilation[1]
     return np.moveaxis(values[image[:, None, None], rows[:, :, None], columns[:, None, :]], 3, 1)
 
 
-def _blocks(row: Row, patches: Floats) -> list[tuple[Floats, int]]:
+def _blocks(op: Op, patches: Floats) -> list[tuple[Floats, int]]:
     """Return the patches, flat, with the number of filters that they are for: of a depthwise convolution, channel by channel."""
-    if isinstance(row.layer, DepthwiseConv):
-        return [(patches[:, channel].reshape(len(patches), -1), row.layer.multiplier) for channel in range(patches.shape[1])]
-    return [(patches.reshape(len(patches), -1), row.output[-1])]
+    if op.kind is Kind.DEPTHWISE:
+        multiplier = op.output[2] // op.input[2]
+        return [(patches[:, channel].reshape(len(patches), -1), multiplier) for channel in range(patches.shape[1])]
+    return [(patches.reshape(len(patches), -1), op.output[-1])]
 
 
-def _put(net: Net, flat: Floats, row: Row, blocks: Sequence[Filters], settings: Patches) -> None:
+def _put(flat: Floats, op: Op, blocks: Sequence[Filters], settings: Patches) -> None:
     """Write the filters of a convolution to the weights."""
-    layer = row.layer
-    assert isinstance(layer, Conv | DepthwiseConv)
     mean = np.concatenate([block.mean for block in blocks])
-    threshold = settings.threshold if layer.activation.kind == "relu" else 0.0
+    threshold = settings.threshold if op.activation.kind == "relu" else 0.0
     found: dict[Role, NDArray[np.float64]] = {
         "kernel": np.concatenate([block.kernel for block in blocks]).ravel(),
         "bias": -mean - threshold,
         "shift": np.full(len(mean), -threshold),
         "mean": mean,
     }
-    for tensor in tensors(net):
-        if tensor.row == row.index and tensor.role in found:
+    for tensor in op.own:
+        if tensor.role in found:
             flat[tensor.slice] = found[tensor.role]

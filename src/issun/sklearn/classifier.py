@@ -16,7 +16,6 @@ from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.datasets.appearance import Appearance
 from issun.engine import State, class_weights_for, fit, handed_over, make_engine, scaling_for
-from issun.engine.randomness import shuffled
 from issun.errors import EstimatorError
 from issun.model import Model
 from issun.provenance import KeptEpoch, Provenance
@@ -176,11 +175,8 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
             if state.average is not None:
                 state.average[:] = start
         self.loss_curve_: list[float] = []
-        if len(aside):
-            fit(engine, net, recipe, images, labels, train, aside, seed, state, lambda line, _: self.loss_curve_.append(line.train_loss))
-        else:
-            while state.epoch < recipe.epochs and np.isfinite(self.loss_curve_[-1:]).all():
-                self.loss_curve_.append(engine.train_epoch(state, images, labels, shuffled(train, seed, state.epoch), seed).loss)
+        watched = aside if len(aside) else None
+        fit(engine, net, recipe, images, labels, train, watched, seed, state, lambda line, _: self.loss_curve_.append(line.train_loss))
         if not np.isfinite(self.loss_curve_[-1]):
             raise EstimatorError(f"training diverged in epoch {state.epoch}: take a smaller `learning_rate` (now {recipe.learning_rate:g})")
         kept, epoch = handed_over(recipe, state)

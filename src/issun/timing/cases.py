@@ -85,12 +85,12 @@ def multiply_adds(net: Net, work: Work) -> int:
     input where something before it is trained (MACs).
     """
     total = 0
-    below = False  # whether something before this row is trained
-    for row in net.rows:
-        total += row.macs
+    below = False  # whether something before this operation is trained
+    for op in net.ops:
+        total += op.macs
         if work == "train":
-            total += row.macs * bool(row.trained) + row.macs * below
-        below = below or bool(row.trained)
+            total += op.macs * bool(op.trained) + op.macs * below
+        below = below or bool(op.trained)
     return total
 
 

@@ -44,7 +44,7 @@ class IssunCase:
         """Run one epoch, or one pass of inference, and return its seconds."""
         began = time.perf_counter()
         if self._case.work == "features":
-            Extractor(self._net, self._state.weights, self._scaling, self._net.rows[-1].source).features(self._images, self._threads)
+            Extractor(self._net, self._state.weights, self._scaling, self._net.ops[-1].source).features(self._images, self._threads)
         elif self._case.work == "predict":
             self._engine.logits(self._state.weights, self._images, self._order)
         else:

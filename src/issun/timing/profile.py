@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.net import Row
-from issun.engine.lowering import KINDS, lowered
+from issun._native import Kind, Operator
+from issun.arch.ops import Op
+from issun.engine.lowering import lowered
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import State, scaling_for
 from issun.timing.cases import Case, pixels
 
 _REST = ("images enter", "loss", "gradients added up", "optimiser", "weights packed")
-_NAMES = {number: name for name, number in KINDS.items()}
+#: What is said of operators that are a part of their layer.
+_PARTS = {Kind.norm: "batch normalisation", Kind.activate: "activation"}
 
 
 @dataclass(frozen=True)
@@ -102,23 +104,23 @@ def profiled(case: Case, epochs: int = 3) -> Profile:
     seconds = time.perf_counter() - began
     ticks = np.array(engine.ticks(False), float)
     each = ticks / ticks.sum() * seconds / (epochs * case.images) * 1e6
-    records = lowered(net)
-    entries = [_line(record, net.rows[record["row"]], each[3 * i : 3 * i + 3]) for i, record in enumerate(records)]
-    rest = [Line(name, value, 0.0, 0.0, 0) for name, value in zip(_REST, each[3 * len(records) :], strict=True) if value > 0]
+    operators = lowered(net.ops)
+    entries = [_line(operator, net.ops[operator.row], each[3 * i : 3 * i + 3]) for i, operator in enumerate(operators)]
+    rest = [Line(name, value, 0.0, 0.0, 0) for name, value in zip(_REST, each[3 * len(operators) :], strict=True) if value > 0]
     return Profile(case, (*entries, *rest))
 
 
-def _line(record: dict[str, Any], row: Row, parts: NDArray[np.float64]) -> Line:
+def _line(operator: Operator, op: Op, parts: NDArray[np.float64]) -> Line:
     forward, backward, weights = parts.tolist()
-    return Line(_name(record, row), forward, backward, weights, _multiply_adds(record, row))
+    return Line(_name(operator, op), forward, backward, weights, _multiply_adds(operator, op))
 
 
-def _name(record: dict[str, Any], row: Row) -> str:
-    kind = _NAMES[record["kind"]]
-    if kind in ("norm", "activate") and str(row.layer) != kind and kind not in str(row.layer).split()[0]:
-        return f"  its {'batch normalisation' if kind == 'norm' else 'activation'}"
-    return str(row.layer)
+def _name(operator: Operator, op: Op) -> str:
+    kind = operator.kind.name
+    if operator.kind in _PARTS and op.text != kind and kind not in op.text.split()[0]:
+        return f"  its {_PARTS[operator.kind]}"
+    return op.text
 
 
-def _multiply_adds(record: dict[str, Any], row: Row) -> int:
-    return row.macs if _NAMES[record["kind"]] in ("conv", "dwconv", "dense") else 0
+def _multiply_adds(operator: Operator, op: Op) -> int:
+    return op.macs if operator.kind in (Kind.conv, Kind.depthwise, Kind.dense) else 0

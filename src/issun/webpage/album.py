@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset
-from issun.webpage.wire import encoded
+from issun.exporters.page import encoded
 
 #: A larger image is shown reduced, by a whole factor, so that its longer side has at most this many pixels.
 LONGEST_SIDE = 64

@@ -51,7 +51,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "mistakes": null (no images) | [{"image": place in the album, "true", "predicted": class numbers, "probability"}], surest first
       "filters": null | see `issun.webpage.filters.filters`,
       "projection": null | see `issun.webpage.features.projection`,
-      "weights": null | see `issun.webpage.wire.wire`}
+      "weights": null | see `issun.exporters.page.wire`}
 
     ALBUM = {"height", "width", "channels", "data": base64 of uint8 [image][row][column][channel], "labels": [int],
              "index": [int] in the training part, "samples": how many, the first ones, are samples of the classes,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset
 from issun.errors import ModelError
+from issun.exporters.page import wire
 from issun.model import Model
 from issun.webpage.album import Album, sample_indices
 from issun.webpage.features import MOST_IMAGES, projection
@@ -28,7 +29,6 @@ from issun.webpage.mistakes import surest_mistakes
 from issun.webpage.networks import Key, choosable, key_of
 from issun.webpage.rounding import rounded
 from issun.webpage.snapshot import Snapshot
-from issun.webpage.wire import wire
 
 
 @dataclass

@@ -35,7 +35,7 @@ def projection(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int32
         label``: of each image. None where there are fewer than two features that differ, or too many.
     """
     net = model.net
-    if len(images) < 3 or not 2 <= int(np.prod(net.rows[-1].input)) <= MOST_FEATURES:
+    if len(images) < 3 or not 2 <= int(np.prod(net.ops[-1].input)) <= MOST_FEATURES:
         return None
     engine = ReferenceEngine(net, Recipe(), model.scaling)
     parts = [
@@ -56,7 +56,7 @@ def projection(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int32
     share = values**2 / (values**2).sum()
     return {
         "method": "PCA",
-        "layer": str(net.rows[-1].layer),
+        "layer": net.ops[-1].text,
         "features": features.shape[1],
         "share": [rounded(part, 3) for part in share[:2]],
         "x": [rounded(value, 3) for value in plane[:, 0]],

@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv
-from issun.engine.weights import tensors
+from issun.arch.ops import WITH_KERNEL
+from issun.exporters.page import encoded
 from issun.model import Model
-from issun.webpage.wire import encoded
 
 #: Filters shown, and the bytes that they may take together.
 MOST_FILTERS, MOST_BYTES = 64, 40_000
-
-_WITH_KERNEL = (Conv, DepthwiseConv, Dense, Classifier)
 
 
 def filters(model: Model) -> dict[str, Any] | None:
@@ -34,21 +31,21 @@ def filters(model: Model) -> dict[str, Any] | None:
         times the scale.
     """
     model = model.folded()
-    row = next((row for row in model.net.rows if isinstance(row.layer, _WITH_KERNEL)), None)
-    if row is None or len(row.input) != 3:
+    op = next((op for op in model.net.ops if op.kind in WITH_KERNEL), None)
+    if op is None or len(op.input) != 3:
         return None
-    tensor = next(tensor for tensor in tensors(model.net) if tensor.row == row.shares and tensor.role == "kernel")
+    tensor = op["kernel"]
     kernel = model.weights[tensor.slice].reshape(tensor.shape)
     if kernel.ndim == 2:
-        height, width, channels = row.input
+        height, width, channels = op.input
         kernel = kernel.reshape(-1, channels, height, width)
     shown = kernel[: min(MOST_FILTERS, MOST_BYTES // max(1, math.prod(kernel.shape[1:])))]
     if not len(shown) or shown[0].size == 1:
         return None
     scale = float(np.abs(shown).max()) / 127 or 1.0
     return {
-        "row": row.index,
-        "text": str(row.layer),
+        "row": op.index,
+        "text": op.text,
         "count": len(kernel),
         "shape": list(shown.shape),
         "scale": float(f"{scale:.4g}"),

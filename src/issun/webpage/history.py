@@ -22,7 +22,7 @@ MANY_CLASSES = 20
 
 
 def layers(net: Net) -> list[dict[str, Any]]:
-    """Return the layers of a network, one record a row of `Net.rows`."""
+    """Return the layers of a network, one record a row of `Net.ops`."""
     return [
         {
             "text": line.layer,

@@ -1,4 +1,4 @@
-"""The layers: frozen records, each of which states its own output shape, parameters, MACs, rows and notation.
+"""The layers: frozen records, each of which states its own output shape, parameters, MACs and notation.
 
 A shape is a tuple of whole numbers: ``(height, width, channels)`` for an image, ``(features,)`` for a vector. Nothing here
 knows how a layer is computed; `issun.engine.reference.engine` defines that. The modules, from low to high, are `activations`, `base`,

@@ -11,6 +11,9 @@ ActivationKind = Literal["linear", "relu", "leaky", "prelu", "gelu", "hardswish"
 #: Every activation's word.
 ACTIVATION_KINDS: tuple[ActivationKind, ...] = get_args(ActivationKind)
 
+_CUT: tuple[ActivationKind, ...] = ("linear", "relu")
+_SLOPED: tuple[ActivationKind, ...] = ("leaky", "prelu")
+
 #: Slope of `leaky` for negative inputs where none is given (Maas, Hannun & Ng 2013).
 LEAKY_SLOPE = 0.01
 
@@ -43,6 +46,16 @@ class Activation:
     def parameters(self, channels: int) -> int:
         """Return how many slopes are learned for so many channels or features."""
         return channels if self.kind == "prelu" else 0
+
+    @property
+    def cuts(self) -> bool:
+        """Whether it leaves values as they are or cuts them off: where numbers end with its outputs, storing them does the same."""
+        return self.kind in _CUT
+
+    @property
+    def sloped(self) -> bool:
+        """Whether values below zero are multiplied by a slope, fixed or learned, and others are left as they are."""
+        return self.kind in _SLOPED
 
     def __str__(self) -> str:
         if self.kind == "leaky" and self.slope != LEAKY_SLOPE:

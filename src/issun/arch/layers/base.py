@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 from issun.arch.layers.activations import RELU, Activation, number_text
 from issun.errors import NetworkError
@@ -22,30 +22,27 @@ def shape_text(shape: Shape) -> str:
 
 
 class Wiring(Protocol):
-    """What a layer puts its rows into: the graph that `Net.rows` becomes. Rows are known by their index, the image is -1."""
+    """What a layer puts its operations into: the graph that `Net.ops` becomes. They are known by their index, the image is -1."""
 
-    def row(self, layer: Layer, source: int, other: int | None = None) -> int:
-        """Add a computing layer that reads `source` (and `other`) and return its index."""
+    def add(self, layer: Layer, source: int, other: int | None = None) -> int:
+        """Add the operation of a layer that reads `source` (and `other`) and return its index."""
 
     def shape(self, index: int) -> Shape:
-        """Return the shape that leaves a row, or that of the image for -1."""
+        """Return the shape that leaves an operation, or that of the image for -1."""
 
     def count(self) -> int:
-        """Return how many rows there are so far."""
+        """Return how many operations there are so far."""
 
     def frozen(self) -> AbstractContextManager[None]:
-        """Rows added within are frozen."""
+        """Operations added within are frozen."""
 
     def tied(self, back: int) -> AbstractContextManager[None]:
-        """Rows added within use the tensors of the row so many before them."""
+        """Operations added within use the tensors of the one so many before them."""
 
 
 @dataclass(frozen=True)
 class Layer(ABC):
     """What every layer can tell about itself."""
-
-    #: Whether inference may write the output where the input was.
-    in_place: ClassVar[bool] = False
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
@@ -58,17 +55,13 @@ class Layer(ABC):
         """Return how many numbers inference needs from this layer when `shape` enters it; `norm` counts folded, as a bias."""
         return 0
 
-    def stored(self, shape: Shape) -> int:
-        """Return how many numbers training keeps for this layer: `parameters`, but `norm` has four numbers a channel."""
-        return self.parameters(shape)
-
     def macs(self, shape: Shape) -> int:
         """Return the multiply-accumulates of one image when `shape` enters (convolutions and dense layers count, nothing else)."""
         return 0
 
     def wire(self, wiring: Wiring, source: int) -> int:
-        """Add the rows that compute this layer from row `source`, and return the index of the last."""
-        return wiring.row(self, source)
+        """Add the operations that compute this layer from what `source` gives, and return the index of the last."""
+        return wiring.add(self, source)
 
     @abstractmethod
     def __str__(self) -> str: ...
@@ -90,11 +83,6 @@ class Weighted(Protocol):
 def biases(layer: Weighted, channels: int) -> int:
     """Return how many biases a layer has for inference: one a channel, also where `norm` folds into one."""
     return channels if layer.bias else 0
-
-
-def extra_stored(norm: bool, channels: int) -> int:
-    """Return how many more numbers training keeps than inference: factor, shift, mean and variance instead of a bias."""
-    return 3 * channels if norm else 0
 
 
 def at_least_one(layer: Layer, **sizes: int | tuple[int, int]) -> None:
@@ -145,7 +133,7 @@ def shape_through(layers: Iterable[Layer], shape: Shape) -> Shape:
     return shape
 
 
-def sum_over(layers: Iterable[Layer], shape: Shape, what: Literal["parameters", "stored", "macs"]) -> int:
+def sum_over(layers: Iterable[Layer], shape: Shape, what: Literal["parameters", "macs"]) -> int:
     """Return the count of these layers together, one after the other."""
     total = 0
     for layer in layers:

@@ -14,7 +14,6 @@ from issun.arch.layers.base import (
     at_least_one,
     biases,
     check_weights,
-    extra_stored,
     image_shape,
     shape_through,
     sum_over,
@@ -83,9 +82,6 @@ class Conv(Layer):
         own = biases(self, self.filters) + self.activation.parameters(self.filters)
         return math.prod(self.kernel) * shape[2] * self.filters + own
 
-    def stored(self, shape: Shape) -> int:
-        return self.parameters(shape) + extra_stored(self.norm, self.filters)
-
     def macs(self, shape: Shape) -> int:
         return math.prod(self.output_shape(shape)) * math.prod(self.kernel) * shape[2]
 
@@ -128,9 +124,6 @@ class DepthwiseConv(Layer):
     def parameters(self, shape: Shape) -> int:
         channels = shape[2] * self.multiplier
         return math.prod(self.kernel) * channels + biases(self, channels) + self.activation.parameters(channels)
-
-    def stored(self, shape: Shape) -> int:
-        return self.parameters(shape) + extra_stored(self.norm, shape[2] * self.multiplier)
 
     def macs(self, shape: Shape) -> int:
         return math.prod(self.output_shape(shape)) * math.prod(self.kernel)
@@ -191,9 +184,6 @@ class SeparableConv(Layer):
 
     def parameters(self, shape: Shape) -> int:
         return sum_over(self.parts, shape, "parameters")
-
-    def stored(self, shape: Shape) -> int:
-        return sum_over(self.parts, shape, "stored")
 
     def macs(self, shape: Shape) -> int:
         return sum_over(self.parts, shape, "macs")

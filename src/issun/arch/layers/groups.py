@@ -33,9 +33,6 @@ class Group(Layer):
     def parameters(self, shape: Shape) -> int:
         return sum_over(self.layers, shape, "parameters")
 
-    def stored(self, shape: Shape) -> int:
-        return sum_over(self.layers, shape, "stored")
-
     def macs(self, shape: Shape) -> int:
         return sum_over(self.layers, shape, "macs")
 
@@ -110,16 +107,13 @@ class Residual(Group):
     def parameters(self, shape: Shape) -> int:
         return super().parameters(shape) + sum_over(self._with_shortcut(shape), shape, "parameters")
 
-    def stored(self, shape: Shape) -> int:
-        return super().stored(shape) + sum_over(self._with_shortcut(shape), shape, "stored")
-
     def macs(self, shape: Shape) -> int:
         return super().macs(shape) + sum_over(self._with_shortcut(shape), shape, "macs")
 
     def wire(self, wiring: Wiring, source: int) -> int:
         end = super().wire(wiring, source)
         shortcut = self.shortcut(wiring.shape(source), wiring.shape(end))
-        return wiring.row(Add(), end, source if shortcut is None else wiring.row(shortcut, source))
+        return wiring.add(Add(), end, source if shortcut is None else wiring.add(shortcut, source))
 
 
 @dataclass(frozen=True)
@@ -165,9 +159,9 @@ class Tied(Group):
         before = wiring.count()
         end = super().wire(wiring, source)
         self.check_shapes(wiring.shape(source), wiring.shape(end))
-        rows = wiring.count() - before
+        ops = wiring.count() - before
         for passed in range(1, self.times):
-            with wiring.tied(rows * passed):
+            with wiring.tied(ops * passed):
                 end = super().wire(wiring, end)
         return end
 

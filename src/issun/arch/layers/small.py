@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from issun.arch.layers.activations import Activation, number_text
 from issun.arch.layers.base import Layer, Shape, at_least_one, image_shape
@@ -56,8 +56,6 @@ class Dropout(Layer):
     With `spatial` that is decided once for each channel of an image, not for each value (Tompson et al. 2015).
     """
 
-    in_place: ClassVar[bool] = True
-
     rate: float
     spatial: bool = False
 
@@ -78,8 +76,6 @@ class Dropout(Layer):
 class Activate(Layer):
     """An activation that stands alone as a layer."""
 
-    in_place: ClassVar[bool] = True
-
     activation: Activation
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -96,8 +92,6 @@ class Activate(Layer):
 class Scale(Layer):
     """A learned factor and shift for each channel or feature (`scale`): y = x·factor + shift."""
 
-    in_place: ClassVar[bool] = True
-
     def output_shape(self, shape: Shape) -> Shape:
         return shape
 
@@ -110,9 +104,7 @@ class Scale(Layer):
 
 @dataclass(frozen=True)
 class Add(Layer):
-    """The sum at the end of a residual: what its body gives and what its shortcut gives. It stands in `Net.rows`, not in the notation."""
-
-    in_place: ClassVar[bool] = True
+    """The sum at the end of a residual: what its body gives and what its shortcut gives. It stands in `Net.ops`, not in the notation."""
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape

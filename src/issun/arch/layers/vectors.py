@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from issun.arch.layers.activations import RELU, Activation
-from issun.arch.layers.base import Initializer, Layer, Shape, at_least_one, biases, check_weights, extra_stored, weights_text
+from issun.arch.layers.base import Initializer, Layer, Shape, at_least_one, biases, check_weights, weights_text
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,6 @@ class Dense(Layer):
 
     def parameters(self, shape: Shape) -> int:
         return math.prod(shape) * self.units + biases(self, self.units) + self.activation.parameters(self.units)
-
-    def stored(self, shape: Shape) -> int:
-        return self.parameters(shape) + extra_stored(self.norm, self.units)
 
     def macs(self, shape: Shape) -> int:
         return math.prod(shape) * self.units

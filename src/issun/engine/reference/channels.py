@@ -7,11 +7,13 @@ vectors (N, features); what belongs to a channel, or to a feature, has the shape
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import erf
 
-from issun.arch.layers import Activation
+from issun.arch.layers import Activation, ActivationKind
 from issun.engine.reference.layers import Array
 
 #: What batch normalisation adds to the variance before it divides by its root.
@@ -34,48 +36,58 @@ def channel_sums(x: Array) -> Array:
 # Activations.
 
 
-def activation_forward(x: Array, activation: Activation, slope: Array | float = 0.0) -> Array:
-    """Apply an activation to every value; `slope` is what `prelu` has learned, one number a channel."""
-    match activation.kind:
-        case "linear":
-            return x
-        case "relu":
-            return np.maximum(x, 0.0)
-        case "leaky":
-            return np.where(x > 0, x, activation.slope * x)
-        case "prelu":  # He et al. 2015
-            return np.where(x > 0, x, spread(np.asarray(slope), x) * x)
-        case "gelu":  # Hendrycks & Gimpel 2016, not one of its approximations
-            return np.asarray(x * normal_distribution(x))
-        case "hardswish":  # Howard et al. 2019
-            return np.asarray(x * np.clip(x + 3, 0, 6) / 6)
-        case "tanh":
-            return np.tanh(x)
-
-
-def activation_backward(gradient: Array, x: Array, activation: Activation, slope: Array | float = 0.0) -> Array:
-    """Multiply by the activation's derivative at its input; at a kink it is that from below."""
-    match activation.kind:
-        case "linear":
-            return gradient
-        case "relu":
-            return np.where(x > 0, gradient, 0.0)
-        case "leaky":
-            return np.where(x > 0, gradient, gradient * activation.slope)
-        case "prelu":
-            return np.where(x > 0, gradient, gradient * spread(np.asarray(slope), x))
-        case "gelu":
-            density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-            return np.asarray(gradient * (normal_distribution(x) + x * density))
-        case "hardswish":
-            return np.asarray(gradient * np.where(x > 3, 1.0, np.where(x > -3, (2 * x + 3) / 6, 0.0)))
-        case "tanh":
-            return np.asarray(gradient * (1 - np.tanh(x) ** 2))
-
-
 def normal_distribution(x: Array) -> Array:
     """Return the share of a standard normal that lies below each value."""
     return np.asarray((1 + erf(x / math.sqrt(2))) / 2)
+
+
+def gelu_derivative(x: Array) -> Array:
+    """Return the derivative of x·Φ(x)."""
+    density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    return np.asarray(normal_distribution(x) + x * density)
+
+
+class Function(NamedTuple):
+    """An activation: what it makes of each value, and the gradient by its input given that by its output.
+
+    Both take the slope for negative values last, the others after what they are called for; at a kink the derivative is that from below.
+    """
+
+    forward: Callable[[Array, Array | float], Array]
+    backward: Callable[[Array, Array, Array | float], Array]
+
+
+_LEAKY = Function(lambda x, slope: np.where(x > 0, x, slope * x), lambda g, x, slope: np.where(x > 0, g, g * slope))
+
+#: What each activation computes.
+FUNCTIONS: dict[ActivationKind, Function] = {
+    "linear": Function(lambda x, slope: x, lambda g, x, slope: g),
+    "relu": Function(lambda x, slope: np.maximum(x, 0.0), lambda g, x, slope: np.where(x > 0, g, 0.0)),
+    "leaky": _LEAKY,
+    "prelu": _LEAKY,  # He et al. 2015
+    # Hendrycks & Gimpel 2016, not one of its approximations
+    "gelu": Function(lambda x, slope: x * normal_distribution(x), lambda g, x, slope: g * gelu_derivative(x)),
+    "hardswish": Function(  # Howard et al. 2019
+        lambda x, slope: x * np.clip(x + 3, 0, 6) / 6,
+        lambda g, x, slope: g * np.where(x > 3, 1.0, np.where(x > -3, (2 * x + 3) / 6, 0.0)),
+    ),
+    "tanh": Function(lambda x, slope: np.tanh(x), lambda g, x, slope: g * (1 - np.tanh(x) ** 2)),
+}
+
+
+def activation_forward(x: Array, activation: Activation, slopes: Array | float = 0.0) -> Array:
+    """Apply an activation to every value; `slopes` are what `prelu` has learned, one number a channel."""
+    return np.asarray(FUNCTIONS[activation.kind].forward(x, _slope(x, activation, slopes)))
+
+
+def activation_backward(gradient: Array, x: Array, activation: Activation, slopes: Array | float = 0.0) -> Array:
+    """Multiply by the activation's derivative at its input; at a kink it is that from below."""
+    return np.asarray(FUNCTIONS[activation.kind].backward(gradient, x, _slope(x, activation, slopes)))
+
+
+def _slope(x: Array, activation: Activation, slopes: Array | float) -> Array | float:
+    """Return the slope of an activation for negative values, in a shape that broadcasts over them."""
+    return spread(np.asarray(slopes), x) if activation.kind == "prelu" else activation.slope
 
 
 def slope_gradient(gradient: Array, x: Array) -> Array:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.engine.augmenting import draw
-from issun.engine.protocol import SLOTS, CancelFlag, EpochSums, Scaling, State, check_average, checked_class_weights
+from issun.engine.protocol import CancelFlag, EpochSums, Scaling, State, check_batch, check_state, check_weights, checked_class_weights
 from issun.engine.reference.augment import seen as augmented
 from issun.engine.reference.channels import RUNNING_SHARE
 from issun.engine.reference.graph import Masks, Passed, backward, batch_statistics, dropout_masks, forward
 from issun.engine.reference.layers import Array, cross_entropy
 from issun.engine.reference.optimizers import change
-from issun.engine.weights import penalty, tensors
-from issun.errors import Cancelled, DataError, IssunError
+from issun.engine.weights import penalty
+from issun.errors import Cancelled
 from issun.recipe import Recipe
 
 Images = NDArray[np.uint8]
@@ -61,7 +61,7 @@ class ReferenceEngine:
             recipe.augment.check(net.input)
         self._trained = np.zeros(net.stored, np.bool_)
         self._decays = np.zeros(net.stored, np.bool_)
-        for tensor in tensors(net):
+        for tensor in net.tensors:
             self._trained[tensor.slice] = tensor.trained
             self._decays[tensor.slice] = tensor.kernel
 
@@ -69,9 +69,8 @@ class ReferenceEngine:
         self, state: State, images: Images, labels: Labels, indices: Indices, seed: int, cancel: CancelFlag | None = None
     ) -> EpochSums:
         """Take every step of epoch `state.epoch`; a batch whose loss is not finite ends it before its step, and the loss is nan."""
-        self._check(images, indices, labels)
-        self._check_state(state.weights, state.moments)
-        check_average(self.recipe, state.average, len(state.weights))
+        check_batch(self.net, images, indices, labels)
+        check_state(self.net, self.recipe, state)
         size = self.recipe.batch_size
         rates = self.recipe.learning_rates(state.epoch, len(indices))
         loss_sum, correct = 0.0, 0
@@ -94,8 +93,8 @@ class ReferenceEngine:
         self, weights: NDArray[np.float32], images: Images, indices: Indices, cancel: CancelFlag | None = None
     ) -> NDArray[np.float32]:
         """Return the logits of the images at `indices`, shape (len(indices), classes), without dropout and with running statistics."""
-        self._check(images, indices)
-        self._check_state(weights)
+        check_batch(self.net, images, indices, None)
+        check_weights(self.net, weights)
         out = np.zeros((len(indices), self.net.classes), np.float32)
         for start in range(0, len(indices), INFERENCE_BATCH):
             _stop_if(cancel)
@@ -107,8 +106,8 @@ class ReferenceEngine:
         self, weights: NDArray[np.float32], images: Images, labels: Labels, indices: Indices, seed: int, epoch: int
     ) -> tuple[float, Array]:
         """Return the loss of one batch (penalties included) and its gradient, float64, flat as the weights, zero where none is trained."""
-        self._check(images, indices, labels)
-        self._check_state(weights)
+        check_batch(self.net, images, indices, labels)
+        check_weights(self.net, weights)
         loss, _, gradient, _ = self._batch(weights, images, labels, indices, seed, epoch)
         return loss, gradient
 
@@ -118,8 +117,7 @@ class ReferenceEngine:
 
         The moving average follows at its end, so whatever else changes weights in a training step must have done so before.
         """
-        self._check_state(state.weights, state.moments)
-        check_average(self.recipe, state.average, len(state.weights))
+        check_state(self.net, self.recipe, state)
         trained, t = self._trained, state.step + 1
         weights, moments = (array.astype(np.float64)[..., trained] for array in (state.weights, state.moments))
         g = gradient.astype(np.float64)[trained]
@@ -147,7 +145,7 @@ class ReferenceEngine:
         logits, seen = self.forward(weights, batch, np.arange(len(batch)), masks)
         loss, by_logits = cross_entropy(logits, own, np.roll(own, -1), mix, self.recipe.label_smoothing, self._class_weights)
         gradient = backward(self.net, weights, seen, by_logits, masks)
-        for tensor in tensors(self.net):
+        for tensor in self.net.tensors:
             if tensor.trained:
                 w = weights[tensor.slice].astype(np.float64)
                 gradient[tensor.slice] += tensor.l1 * np.sign(w) + 2 * tensor.l2 * w
@@ -164,34 +162,10 @@ class ReferenceEngine:
     def _update_statistics(self, weights: NDArray[np.float32], seen: list[Passed]) -> None:
         """Let the running statistics follow those of the batch that a step has just learned from."""
         of_batch = batch_statistics(self.net, seen)
-        for tensor in tensors(self.net):
+        for tensor in self.net.tensors:
             if tensor.name in of_batch:
                 running = weights[tensor.slice].astype(np.float64)
                 weights[tensor.slice] = (1 - RUNNING_SHARE) * running + RUNNING_SHARE * of_batch[tensor.name]
-
-    def _check_state(self, weights: NDArray[np.float32], moments: NDArray[np.float32] | None = None) -> None:
-        """Raise `IssunError` where weights or moments are not those of this network and recipe."""
-        count = self.net.stored
-        for name, array, shape in (("weights", weights, (count,)), ("moments", moments, (SLOTS[self.recipe.optimizer], count))):
-            if array is not None and (array.shape != shape or array.dtype != np.float32):
-                raise IssunError(f"`{name}` must be float32 of shape {shape} for this network and recipe, not {array.dtype} {array.shape}")
-
-    def _check(self, images: Images, indices: Indices, labels: Labels | None = None) -> None:
-        """Raise `DataError` where images, labels and indices do not fit the network or each other."""
-        if images.dtype != np.uint8 or images.shape[1:] != self.net.input:
-            raise DataError(
-                f"`images` must be uint8 of shape (N, {', '.join(map(str, self.net.input))}), not {images.dtype} {images.shape}"
-            )
-        if len(indices) and not 0 <= indices.min() <= indices.max() < len(images):
-            raise DataError(f"`indices` must be from 0 to {len(images) - 1}, but they reach from {indices.min()} to {indices.max()}")
-        if labels is None:
-            return
-        if len(indices) == 0:
-            raise DataError("`indices` must hold at least one image to train on; it is empty")
-        if len(labels) != len(images):
-            raise DataError(f"`labels` must have one entry for each of the {len(images)} images, not {len(labels)}")
-        if not 0 <= labels.min() <= labels.max() < self.net.classes:
-            raise DataError(f"`labels` must be from 0 to {self.net.classes - 1}, but they reach from {labels.min()} to {labels.max()}")
 
 
 def _stop_if(cancel: CancelFlag | None) -> None:

@@ -1,7 +1,7 @@
-"""How do values go through a network, and gradients back? The walk over `Net.rows`, which name the rows that they read.
+"""The walk over `Net.ops`: values forward through a network, and gradients back.
 
-What a row does lies in `issun.engine.reference.layers` and `issun.engine.reference.channels`: layer, then bias or `norm`, then
-activation.
+What an operation does lies in `issun.engine.reference.layers` and `issun.engine.reference.channels`: what its kind says, then bias or
+`norm`, then activation.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.layers import LINEAR, Add, Classifier, Conv, Dense, DepthwiseConv, Dropout, GlobalAveragePool, Pool, Scale
-from issun.arch.net import Net, Row, activation_of
+from issun.arch.net import IMAGE, Net
+from issun.arch.ops import Kind, Op, Role
 from issun.engine.randomness import dropped
+from issun.engine.reference import layers
 from issun.engine.reference.channels import (
     activation_backward,
     activation_forward,
@@ -28,30 +29,16 @@ from issun.engine.reference.channels import (
     spread,
     statistics,
 )
-from issun.engine.reference.layers import (
-    Array,
-    average_pool_backward,
-    average_pool_forward,
-    conv_backward,
-    conv_forward,
-    dense_backward,
-    dense_forward,
-    depthwise_backward,
-    depthwise_forward,
-    global_average_backward,
-    global_average_forward,
-    max_pool_backward,
-    max_pool_forward,
-)
-from issun.engine.weights import Role, tensors
+from issun.engine.reference.layers import Array
 
-#: What a row's input is multiplied by while training (None where it is no dropout), for all rows; None in place of it is inference.
+#: What an operation's input is multiplied by while training (None where it is no dropout), for all of them; None in place of it is
+#: inference.
 Masks = Sequence[Array | None] | None
 ByRole = dict[Role, Array]
 
 
 class Passed(NamedTuple):
-    """What one row saw on the way forward: what entered, what its layer made of it, what entered and what left the activation."""
+    """What one operation saw on the way forward: what entered, what its kind made of it, what entered and what left the activation."""
 
     x: Array
     y: Array
@@ -59,77 +46,132 @@ class Passed(NamedTuple):
     out: Array
 
 
+class Back(NamedTuple):
+    """What the gradient of one operation needs besides itself: what entered, the gradient by what its kind made, and its mask."""
+
+    x: Array
+    gradient: Array
+    mask: Array | None
+
+
+def _sum(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
+    assert beside is not None
+    return x + beside
+
+
+#: What each kind makes of its input, before bias, norm and activation. It is given the operation, its tensors, what enters, and what
+#: stands beside: the other addend of a sum, the mask of a dropout.
+FORWARD: dict[Kind, Callable[[Op, ByRole, Array, Array | None], Array]] = {
+    Kind.CONV: lambda op, own, x, beside: layers.conv_forward(x, own["kernel"], op.window),
+    Kind.DEPTHWISE: lambda op, own, x, beside: layers.depthwise_forward(x, own["kernel"], op.window),
+    Kind.DENSE: lambda op, own, x, beside: layers.dense_forward(x, own["kernel"]),
+    Kind.MAX: lambda op, own, x, beside: layers.max_pool_forward(x, op.window),
+    Kind.AVERAGE: lambda op, own, x, beside: layers.average_pool_forward(x, op.window),
+    Kind.GAP: lambda op, own, x, beside: layers.global_average_forward(x),
+    Kind.DROP: lambda op, own, x, beside: x if beside is None else x * beside,
+    Kind.ACTIVATE: lambda op, own, x, beside: x,
+    Kind.ADD: _sum,
+    Kind.SCALE: lambda op, own, x, beside: scale_forward(x, own["factor"], own["shift"]),
+}
+
+
+def _scaled_back(op: Op, own: ByRole, back: Back) -> tuple[Array, ByRole]:
+    gradient, factor, shift = scale_backward(back.gradient, back.x, own["factor"])
+    return gradient, {"factor": factor, "shift": shift}
+
+
+def _with_kernel(both: tuple[Array, Array]) -> tuple[Array, ByRole]:
+    return both[0], {"kernel": both[1]}
+
+
+#: The gradients of each kind: by its input, and by its tensors.
+BACKWARD: dict[Kind, Callable[[Op, ByRole, Back], tuple[Array, ByRole]]] = {
+    Kind.CONV: lambda op, own, back: _with_kernel(layers.conv_backward(back.gradient, back.x, own["kernel"], op.window)),
+    Kind.DEPTHWISE: lambda op, own, back: _with_kernel(layers.depthwise_backward(back.gradient, back.x, own["kernel"], op.window)),
+    Kind.DENSE: lambda op, own, back: _with_kernel(layers.dense_backward(back.gradient, back.x, own["kernel"])),
+    Kind.MAX: lambda op, own, back: (layers.max_pool_backward(back.gradient, back.x, op.window), {}),
+    Kind.AVERAGE: lambda op, own, back: (layers.average_pool_backward(back.gradient, back.x, op.window), {}),
+    Kind.GAP: lambda op, own, back: (layers.global_average_backward(back.gradient, back.x), {}),
+    Kind.DROP: lambda op, own, back: (back.gradient if back.mask is None else back.gradient * back.mask, {}),
+    Kind.ACTIVATE: lambda op, own, back: (back.gradient, {}),
+    Kind.ADD: lambda op, own, back: (back.gradient, {}),
+    Kind.SCALE: _scaled_back,
+}
+
+
 def dropout_masks(net: Net, indices: NDArray[np.int64], seed: int, epoch: int) -> list[Array | None]:
-    """Return what each row's input is multiplied by while training: 0 or 1 / (1 - rate) for dropout, None for other layers.
+    """Return what each operation's input is multiplied by while training: 0 or 1 / (1 - rate) for dropout, None for others.
 
     Spatial dropout draws one element for each channel.
     """
     masks: list[Array | None] = []
-    for row in net.rows:
-        if not isinstance(row.layer, Dropout):
+    for op in net.ops:
+        if op.kind is not Kind.DROP:
             masks.append(None)
             continue
-        shape = (row.input[2], *row.input[:2]) if len(row.input) == 3 else row.input
-        if row.layer.spatial:
+        shape = (op.input[2], *op.input[:2]) if len(op.input) == 3 else op.input
+        if op.spatial:
             shape = (shape[0], 1, 1)
-        zero = dropped(seed, epoch, row.index, indices, math.prod(shape), row.layer.rate)
-        masks.append(np.where(zero, 0.0, 1 / (1 - row.layer.rate)).reshape(len(indices), *shape))
+        zero = dropped(seed, epoch, op.index, indices, math.prod(shape), op.rate)
+        masks.append(np.where(zero, 0.0, 1 / (1 - op.rate)).reshape(len(indices), *shape))
     return masks
 
 
 def forward(
-    net: Net, weights: NDArray[np.floating], image: Array, masks: Masks, change: Callable[[Row, Array], Array] | None = None
+    net: Net, weights: NDArray[np.floating], image: Array, masks: Masks, change: Callable[[Op, Array], Array] | None = None
 ) -> list[Passed]:
-    """Return what each row saw of a batch of scaled images (N, channels, rows, columns); the last one's `out` are the logits.
+    """Return what each operation saw of a batch of scaled images (N, channels, rows, columns); the last one's `out` are the logits.
 
-    `change` is what happens to each row's output before others read it, such as rounding; `backward` then takes it for the identity.
+    `change` is what happens to each output before others read it, such as rounding; `backward` then takes it for the identity.
     """
     seen: list[Passed] = []
-    for row, own in zip(net.rows, _by_row(net, weights), strict=True):
-        x = image if row.source < 0 else seen[row.source].out
-        if isinstance(row.layer, Add):
-            assert row.other is not None
-            y = x + (image if row.other < 0 else seen[row.other].out)
-        else:
-            y = _layer_forward(row, own, x, None if masks is None else masks[row.index])
+
+    def read(index: int) -> Array:
+        return image if index == IMAGE else seen[index].out
+
+    for op in net.ops:
+        own, x = _tensors(op, weights), read(op.source)
+        beside = read(op.other) if op.other is not None else None if masks is None else masks[op.index]
+        y = FORWARD[op.kind](op, own, x, beside)
         z = y
-        if "mean" in own:
-            mean, variance = statistics(y) if _of_batch(row, masks) else (own["mean"], own["variance"])
+        if op.norm:
+            mean, variance = statistics(y) if _of_batch(op, masks) else (own["mean"], own["variance"])
             z = scale_forward(normalised(y, mean, variance), own["factor"], own["shift"])
-        elif "bias" in own:
+        elif op.biased:
             z = y + spread(own["bias"], y)
-        out = activation_forward(z, activation_of(row.layer) or LINEAR, own.get("slope", 0.0))
-        seen.append(Passed(x, y, z, out if change is None else change(row, out)))
+        out = activation_forward(z, op.activation, own.get("slope", 0.0))
+        seen.append(Passed(x, y, z, out if change is None else change(op, out)))
     return seen
 
 
 def backward(net: Net, weights: NDArray[np.floating], seen: Sequence[Passed], by_logits: Array, masks: Masks) -> Array:
     """Return the gradient by all weights, flat, zero for those that are not trained; penalties are left out.
 
-    A row that several others read gets the sum of their gradients, and so do tensors that several rows share.
+    An operation that several others read gets the sum of their gradients, and so do tensors that several share.
     """
     flat = np.zeros(net.stored)
-    places = {(tensor.row, tensor.role): tensor.slice for tensor in tensors(net) if tensor.trained}
     gradients: dict[int, Array] = {len(seen) - 1: by_logits}
-    for row, own in reversed(list(zip(net.rows, _by_row(net, weights), strict=True))):
-        x, y, z, _ = seen[row.index]
-        gradient, found = gradients.pop(row.index), ByRole()
+    for op in reversed(net.ops):
+        own = _tensors(op, weights)
+        x, y, z, _ = seen[op.index]
+        gradient, found = gradients.pop(op.index), ByRole()
         if "slope" in own:
             found["slope"] = slope_gradient(gradient, z)
-        gradient = activation_backward(gradient, z, activation_of(row.layer) or LINEAR, own.get("slope", 0.0))
-        if "mean" in own:
-            of_batch = _of_batch(row, masks)
+        gradient = activation_backward(gradient, z, op.activation, own.get("slope", 0.0))
+        if op.norm:
+            of_batch = _of_batch(op, masks)
             mean, variance = statistics(y) if of_batch else (own["mean"], own["variance"])
             gradient, found["factor"], found["shift"] = scale_backward(gradient, normalised(y, mean, variance), own["factor"])
             gradient = normalised_backward(gradient, y, mean, variance, of_batch)
-        elif "bias" in own:
+        elif op.biased:
             found["bias"] = channel_sums(gradient)
-        gradient = _layer_backward(row, own, x, gradient, None if masks is None else masks[row.index], found)
-        for role, value in found.items():
-            if (row.shares, role) in places:
-                flat[places[row.shares, role]] += value.ravel()
-        for reads in (row.source, row.other):
-            if reads is not None and reads >= 0:
+        gradient, by_tensors = BACKWARD[op.kind](op, own, Back(x, gradient, None if masks is None else masks[op.index]))
+        found |= by_tensors
+        for tensor in op.weights:
+            if tensor.trained:
+                flat[tensor.slice] += found[tensor.role].ravel()
+        for reads in (op.source, op.other):
+            if reads is not None and reads != IMAGE:
                 gradients[reads] = gradients[reads] + gradient if reads in gradients else gradient
     return flat
 
@@ -137,64 +179,18 @@ def backward(net: Net, weights: NDArray[np.floating], seen: Sequence[Passed], by
 def batch_statistics(net: Net, seen: Sequence[Passed]) -> dict[str, Array]:
     """Return by tensor name the mean and variance of each `norm` that follows its batches, as a batch has them."""
     found = {}
-    for tensor in tensors(net):
-        if tensor.role in ("mean", "variance") and not net.rows[tensor.row].frozen:
-            mean, variance = statistics(seen[tensor.row].y)
+    for tensor in net.tensors:
+        if tensor.role in ("mean", "variance") and not net.ops[tensor.op].frozen:
+            mean, variance = statistics(seen[tensor.op].y)
             found[tensor.name] = mean if tensor.role == "mean" else variance
     return found
 
 
-def _of_batch(row: Row, masks: Masks) -> bool:
+def _of_batch(op: Op, masks: Masks) -> bool:
     """Whether a `norm` uses the statistics of its batch: while training, and if it is not frozen."""
-    return masks is not None and not row.frozen
+    return masks is not None and not op.frozen
 
 
-def _by_row(net: Net, weights: NDArray[np.floating]) -> list[ByRole]:
-    """Return the tensors that each row uses, in float64."""
-    own = [ByRole() for _ in net.rows]
-    for tensor in tensors(net):
-        own[tensor.row][tensor.role] = weights[tensor.slice].reshape(tensor.shape).astype(np.float64)
-    return [own[row.shares] for row in net.rows]
-
-
-def _layer_forward(row: Row, own: ByRole, x: Array, mask: Array | None) -> Array:
-    """Return what a layer makes of its input, before bias, norm and activation."""
-    match row.layer:
-        case Conv(stride=stride, padding=padding, dilation=dilation):
-            return conv_forward(x, own["kernel"], stride, padding == "same", dilation)
-        case DepthwiseConv(stride=stride, padding=padding, dilation=dilation):
-            return depthwise_forward(x, own["kernel"], stride, padding == "same", dilation)
-        case Dense() | Classifier():
-            return dense_forward(x, own["kernel"])
-        case Scale():
-            return scale_forward(x, own["factor"], own["shift"])
-        case Pool(kind="max", window=window, stride=stride, padding=padding):
-            return max_pool_forward(x, window, stride, padding == "same")
-        case Pool(window=window, stride=stride, padding=padding):
-            return average_pool_forward(x, window, stride, padding == "same")
-        case GlobalAveragePool():
-            return global_average_forward(x)
-        case _:  # dropout, or an activation that stands alone
-            return x if mask is None else x * mask
-
-
-def _layer_backward(row: Row, own: ByRole, x: Array, gradient: Array, mask: Array | None, found: ByRole) -> Array:
-    """Return the gradient by a layer's input, and put those by its weights into `found`."""
-    match row.layer:
-        case Conv(stride=stride, padding=padding, dilation=dilation):
-            gradient, found["kernel"] = conv_backward(gradient, x, own["kernel"], stride, padding == "same", dilation)
-        case DepthwiseConv(stride=stride, padding=padding, dilation=dilation):
-            gradient, found["kernel"] = depthwise_backward(gradient, x, own["kernel"], stride, padding == "same", dilation)
-        case Dense() | Classifier():
-            gradient, found["kernel"] = dense_backward(gradient, x, own["kernel"])
-        case Scale():
-            gradient, found["factor"], found["shift"] = scale_backward(gradient, x, own["factor"])
-        case Pool(kind="max", window=window, stride=stride, padding=padding):
-            gradient = max_pool_backward(gradient, x, window, stride, padding == "same")
-        case Pool(window=window, stride=stride, padding=padding):
-            gradient = average_pool_backward(gradient, x, window, stride, padding == "same")
-        case GlobalAveragePool():
-            gradient = global_average_backward(gradient, x)
-        case _:  # dropout, a sum, or an activation that stands alone
-            gradient = gradient if mask is None else gradient * mask
-    return gradient
+def _tensors(op: Op, weights: NDArray[np.floating]) -> ByRole:
+    """Return the tensors that an operation uses, in float64."""
+    return {tensor.role: weights[tensor.slice].reshape(tensor.shape).astype(np.float64) for tensor in op.weights}

@@ -1,9 +1,9 @@
-"""What does each layer compute, and what is its gradient? Pairs of pure functions, forward and backward, in NumPy and float64.
+"""What each kind of operation computes, and its gradient: pairs of pure functions, forward and backward, in NumPy and float64.
 
 The forward function computes a layer's output from its input; the backward one turns the gradient of the loss by the output into
 the gradients by the input and by the weights (Rumelhart, Hinton & Williams 1986). Images have the shape (N, channels, rows,
-columns), kernels those that `issun.engine.weights` states; `window`, `stride` and `dilation` are (rows, columns); `same` pads as
-TensorFlow does. What works value by value or channel by channel stands in `issun.engine.reference.channels`.
+columns), kernels those that `issun.arch.ops.Tensor` states. What works value by value or channel by channel stands in
+`issun.engine.reference.channels`.
 """
 
 from __future__ import annotations
@@ -12,42 +12,35 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from issun.arch.layers import same_padding, spanned
+from issun.arch.ops import Window
 from issun.engine.fitting import log_softmax
 
 Array = NDArray[np.float64]
-Pair = tuple[int, int]
 
 # Windows: what convolutions and pools have in common.
 
 
-def borders(shape: tuple[int, ...], window: Pair, stride: Pair, same: bool, dilation: Pair = (1, 1)) -> list[Pair]:
-    """Return the pixels before and after rows and columns that `same` adds to images of a shape; with `valid` there are none."""
-    spans = spanned(window, dilation)
-    return [same_padding(size, span, step) if same else (0, 0) for size, span, step in zip(shape[2:], spans, stride, strict=True)]
-
-
-def windows(x: Array, window: Pair, stride: Pair, same: bool, outside: float, dilation: Pair = (1, 1)) -> Array:
+def windows(x: Array, window: Window, outside: float) -> Array:
     """Return every window of the images, shape (N, channels, rows out, columns out, window rows, window columns).
 
-    `outside` is the value of the pixels that `same` adds.
+    `outside` is the value of the pixels that are added around them.
     """
-    padded = np.pad(x, [(0, 0), (0, 0), *borders(x.shape, window, stride, same, dilation)], constant_values=outside)
-    seen = sliding_window_view(padded, spanned(window, dilation), axis=(2, 3))
-    return seen[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+    padded = np.pad(x, [(0, 0), (0, 0), *window.padding], constant_values=outside)
+    seen = sliding_window_view(padded, window.span, axis=(2, 3))
+    return seen[:, :, :: window.stride[0], :: window.stride[1], :: window.dilation[0], :: window.dilation[1]]
 
 
-def scatter(taps: Array, shape: tuple[int, ...], stride: Pair, same: bool, dilation: Pair = (1, 1)) -> Array:
+def scatter(taps: Array, shape: tuple[int, ...], window: Window) -> Array:
     """Add the value of every tap to the pixel that it was read from: what `windows` does, run backward.
 
     `taps` has the shape that `windows` returns, `shape` is that of the images.
     """
-    rows, columns, *window = taps.shape[2:]
-    (top, bottom), (left, right) = borders(shape, (window[0], window[1]), stride, same, dilation)
+    rows, columns = taps.shape[2:4]
+    (top, bottom), (left, right) = window.padding
     padded = np.zeros((*shape[:2], top + shape[2] + bottom, left + shape[3] + right))
-    for i in range(window[0]):
-        for j in range(window[1]):
-            read = padded[:, :, i * dilation[0] :: stride[0], j * dilation[1] :: stride[1]]
+    for i in range(window.size[0]):
+        for j in range(window.size[1]):
+            read = padded[:, :, i * window.dilation[0] :: window.stride[0], j * window.dilation[1] :: window.stride[1]]
             read[:, :, :rows, :columns] += taps[..., i, j]
     return padded[:, :, top : top + shape[2], left : left + shape[3]]
 
@@ -55,34 +48,34 @@ def scatter(taps: Array, shape: tuple[int, ...], stride: Pair, same: bool, dilat
 # Layers with kernels. A bias is added by `issun.engine.reference.channels`, as whatever else a channel has of its own.
 
 
-def conv_forward(x: Array, kernel: Array, stride: Pair, same: bool, dilation: Pair = (1, 1)) -> Array:
+def conv_forward(x: Array, kernel: Array, window: Window) -> Array:
     """Slide every filter over the images (cross-correlation: the kernel is not flipped); outside there are zeros."""
-    seen = windows(x, (kernel.shape[2], kernel.shape[3]), stride, same, 0.0, dilation)
+    seen = windows(x, window, 0.0)
     return np.moveaxis(np.tensordot(seen, kernel, axes=([1, 4, 5], [1, 2, 3])), 3, 1)
 
 
-def conv_backward(gradient: Array, x: Array, kernel: Array, stride: Pair, same: bool, dilation: Pair = (1, 1)) -> tuple[Array, Array]:
+def conv_backward(gradient: Array, x: Array, kernel: Array, window: Window) -> tuple[Array, Array]:
     """Return the gradients by input and kernel."""
-    seen = windows(x, (kernel.shape[2], kernel.shape[3]), stride, same, 0.0, dilation)
+    seen = windows(x, window, 0.0)
     by_kernel = np.tensordot(gradient, seen, axes=([0, 2, 3], [0, 2, 3]))
     taps = np.moveaxis(np.tensordot(gradient, kernel, axes=([1], [0])), 3, 1)
-    return scatter(taps, x.shape, stride, same, dilation), by_kernel
+    return scatter(taps, x.shape, window), by_kernel
 
 
-def depthwise_forward(x: Array, kernel: Array, stride: Pair, same: bool, dilation: Pair = (1, 1)) -> Array:
+def depthwise_forward(x: Array, kernel: Array, window: Window) -> Array:
     """Slide every filter over one channel: with m filters a channel, output c·m + k is filter k over channel c."""
-    seen = windows(x, (kernel.shape[2], kernel.shape[3]), stride, same, 0.0, dilation)
+    seen = windows(x, window, 0.0)
     filters = kernel.reshape(x.shape[1], -1, *kernel.shape[2:])
     return np.asarray(np.einsum("ncyxij,cmij->ncmyx", seen, filters).reshape(len(x), len(kernel), *seen.shape[2:4]))
 
 
-def depthwise_backward(gradient: Array, x: Array, kernel: Array, stride: Pair, same: bool, dilation: Pair = (1, 1)) -> tuple[Array, Array]:
+def depthwise_backward(gradient: Array, x: Array, kernel: Array, window: Window) -> tuple[Array, Array]:
     """Return the gradients by input and kernel."""
-    seen = windows(x, (kernel.shape[2], kernel.shape[3]), stride, same, 0.0, dilation)
+    seen = windows(x, window, 0.0)
     filters = kernel.reshape(x.shape[1], -1, *kernel.shape[2:])
     gradient = gradient.reshape(len(x), *filters.shape[:2], *seen.shape[2:4])
     by_kernel = np.einsum("ncmyx,ncyxij->cmij", gradient, seen).reshape(kernel.shape)
-    return scatter(np.einsum("ncmyx,cmij->ncyxij", gradient, filters), x.shape, stride, same, dilation), by_kernel
+    return scatter(np.einsum("ncmyx,cmij->ncyxij", gradient, filters), x.shape, window), by_kernel
 
 
 def dense_forward(x: Array, kernel: Array) -> Array:
@@ -98,35 +91,35 @@ def dense_backward(gradient: Array, x: Array, kernel: Array) -> tuple[Array, Arr
 # Layers without weights.
 
 
-def max_pool_forward(x: Array, window: Pair, stride: Pair, same: bool) -> Array:
+def max_pool_forward(x: Array, window: Window) -> Array:
     """Return the largest value of every window; what lies outside the image never is."""
-    return np.asarray(windows(x, window, stride, same, -np.inf).max(axis=(4, 5)))
+    return np.asarray(windows(x, window, -np.inf).max(axis=(4, 5)))
 
 
-def max_pool_backward(gradient: Array, x: Array, window: Pair, stride: Pair, same: bool) -> Array:
+def max_pool_backward(gradient: Array, x: Array, window: Window) -> Array:
     """Hand each window's gradient to its maximum; among equal ones to the first in row order."""
-    seen = windows(x, window, stride, same, -np.inf)
+    seen = windows(x, window, -np.inf)
     first = seen.reshape(*seen.shape[:4], -1).argmax(axis=4)
-    chosen = first[..., None] == np.arange(window[0] * window[1])
-    return scatter((gradient[..., None] * chosen).reshape(seen.shape), x.shape, stride, same)
+    chosen = first[..., None] == np.arange(window.size[0] * window.size[1])
+    return scatter((gradient[..., None] * chosen).reshape(seen.shape), x.shape, window)
 
 
-def average_pool_forward(x: Array, window: Pair, stride: Pair, same: bool) -> Array:
+def average_pool_forward(x: Array, window: Window) -> Array:
     """Return the mean of every window over those of its pixels that lie in the image."""
-    total = windows(x, window, stride, same, 0.0).sum(axis=(4, 5))
-    return np.asarray(total / pixels_seen(x, window, stride, same))
+    total = windows(x, window, 0.0).sum(axis=(4, 5))
+    return np.asarray(total / pixels_seen(x, window))
 
 
-def average_pool_backward(gradient: Array, x: Array, window: Pair, stride: Pair, same: bool) -> Array:
+def average_pool_backward(gradient: Array, x: Array, window: Window) -> Array:
     """Share each window's gradient among its pixels."""
-    share = gradient / pixels_seen(x, window, stride, same)
-    return scatter(np.broadcast_to(share[..., None, None], (*share.shape, *window)), x.shape, stride, same)
+    share = gradient / pixels_seen(x, window)
+    return scatter(np.broadcast_to(share[..., None, None], (*share.shape, *window.size)), x.shape, window)
 
 
-def pixels_seen(x: Array, window: Pair, stride: Pair, same: bool) -> Array:
+def pixels_seen(x: Array, window: Window) -> Array:
     """Return how many pixels of the image each window holds, shape (1, 1, rows out, columns out)."""
     inside = np.ones((1, 1, *x.shape[2:]))
-    return np.asarray(windows(inside, window, stride, same, 0.0).sum(axis=(4, 5)))
+    return np.asarray(windows(inside, window, 0.0).sum(axis=(4, 5)))
 
 
 def global_average_forward(x: Array) -> Array:

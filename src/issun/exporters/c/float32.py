@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from issun.arch.layers import ActivationKind
 from issun.arch.net import IMAGE
 from issun.engine.protocol import Scaling
 from issun.exporters.c.operators import Dialect
@@ -24,6 +25,17 @@ HELPERS = {
     ),
 }
 WITH_MATH = ("gelu", "tanh")
+
+#: What each activation makes of a value.
+ACTIVATIONS: dict[ActivationKind, str] = {
+    "linear": "{x}",
+    "relu": "relu({x})",
+    "leaky": "leaky({x}, {number})",
+    "prelu": "leaky({x}, slope[{filter}])",
+    "gelu": "gelu({x})",
+    "hardswish": "hardswish({x})",
+    "tanh": "tanhf({x})",
+}
 
 
 @dataclass(frozen=True)
@@ -65,17 +77,8 @@ class FloatDialect(Dialect):
         return f"{place} = {self._activated(step, total, filter)};"
 
     def _activated(self, step: Step, value: str, filter: str) -> str:
-        match step.activation.kind:
-            case "linear":
-                return value
-            case "leaky":
-                return f"leaky({value}, {number(step.activation.slope)})"
-            case "prelu":
-                return f"leaky({value}, slope[{filter}])"
-            case "tanh":
-                return f"tanhf({value})"
-            case name:
-                return f"{name}({value})"
+        activation = step.activation
+        return ACTIVATIONS[activation.kind].format(x=value, number=number(activation.slope), filter=filter)
 
     def mean(self, step: Step, place: str, total: str, count: str) -> str:
         return f"{place} = {total} / (float){count};"
@@ -94,7 +97,7 @@ class FloatDialect(Dialect):
 
 def helpers(steps: Sequence[Step]) -> list[str]:
     """Return the small functions that the steps' activations need."""
-    kinds = {"leaky" if step.activation.kind == "prelu" else step.activation.kind for step in steps}
+    kinds = {"leaky" if step.activation.sloped else step.activation.kind for step in steps}
     return [text for name, text in HELPERS.items() if name in kinds]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from issun.arch.net import IMAGE
+from issun.arch.ops import IMAGE, Kind
 from issun.exporters.c.operators import Dialect
 from issun.exporters.c.steps import Step
 from issun.exporters.c.text import table
-from issun.exporters.quantize import TABLES, TWO_SIDED, IntegerStep, Quantised
+from issun.exporters.quantize import IntegerStep, Quantised, tabled
 
 HELPERS = """\
 /* product / 2^shift to the nearest whole number, halves away from zero, within plus and minus 2^30. */
@@ -71,10 +71,10 @@ class IntegerDialect(Dialect):
 
     def store(self, step: Step, place: str, total: str, filter: str) -> str:
         value = f"scaled({total}, multiplier[{filter}], shift[{filter}])"
-        if step.activation.kind in TWO_SIDED:
+        if step.activation.sloped:
             below = f"scaled({total}, below_multiplier[{filter}], below_shift[{filter}])"
             value = f"({total} < 0 ? {below} : {value})"
-        if step.activation.kind in TABLES:
+        if tabled(step.activation):
             return f"{place} = lookup[narrowed({value} + middle_zero) + 128];"
         return self._stored(step, place, value)
 
@@ -82,7 +82,7 @@ class IntegerDialect(Dialect):
         return f"{place} = {value};" if step.row == self.last else f"{place} = narrowed({value} + y_zero);"
 
     def mean(self, step: Step, place: str, total: str, count: str) -> str:
-        if step.kind == "gap":
+        if step.kind is Kind.GAP:
             return self._stored(step, place, f"scaled({total}, multiplier, shift)")
         return f"{place} = narrowed(({total} < 0 ? -(({count} / 2 - {total}) / {count}) : ({total} + {count} / 2) / {count}) + y_zero);"
 
@@ -99,24 +99,23 @@ class IntegerDialect(Dialect):
 
 def _arrays_of(step: Step) -> list[str]:
     """Return which constant arrays a step's function takes."""
-    if step.kind == "activate":
+    if step.kind is Kind.ACTIVATE:
         return ["table"]
     if not step.kernel_size:
         return []
-    kind = step.activation.kind
     return [
         *("weights", *(["bias"] if step.biased else []), "multiplier", "shift"),
-        *(["below_multiplier", "below_shift"] if kind in TWO_SIDED else []),
-        *(["table"] if kind in TABLES else []),
+        *(["below_multiplier", "below_shift"] if step.activation.sloped else []),
+        *(["table"] if tabled(step.activation) else []),
     ]
 
 
 def _scalars_of(step: Step, last: bool) -> list[str]:
     """Return which single numbers a step's function takes."""
-    if step.kind == "activate":
+    if step.kind is Kind.ACTIVATE:
         return []
-    own = {"add": ["other_zero", "multiplier", "other_multiplier", "shift"], "gap": ["multiplier", "shift"]}.get(step.kind, [])
-    end = [] if last else ["middle_zero"] if step.kernel_size and step.activation.kind in TABLES else ["y_zero"]
+    own = {Kind.ADD: ["other_zero", "multiplier", "other_multiplier", "shift"], Kind.GAP: ["multiplier", "shift"]}.get(step.kind, [])
+    end = [] if last else ["middle_zero"] if step.kernel_size and tabled(step.activation) else ["y_zero"]
     return ["x_zero", *own, *end]
 
 
@@ -124,7 +123,7 @@ def arguments(whole: IntegerStep) -> list[str]:
     """Return the constants that a step's function is called with."""
     step = whole.step
     numbers = {"x_zero": whole.x_zero, "other_zero": whole.other_zero, "y_zero": whole.y_zero, "middle_zero": whole.middle_zero}
-    if step.kind in ("gap", "add"):
+    if step.kind in (Kind.GAP, Kind.ADD):
         assert whole.multiplier is not None
         assert whole.shift is not None
         numbers |= {"multiplier": int(whole.multiplier[0]), "other_multiplier": int(whole.multiplier[-1]), "shift": int(whole.shift[0])}

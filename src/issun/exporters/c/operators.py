@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import textwrap
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+from issun.arch.ops import Kind
 from issun.exporters.c.steps import Step
 from issun.exporters.c.text import WIDTH
 
@@ -71,8 +73,7 @@ class Dialect(ABC):
 
 def function(step: Step, dialect: Dialect, name: str) -> str:
     """Return the C function of a step."""
-    bodies = {"conv": _conv, "dense": _dense, "dwconv": _depthwise, "max": _pool, "average": _pool, "gap": _gap}
-    body = bodies[step.kind](step, dialect) if step.kind in bodies else _elementwise(step, dialect)
+    body = BODIES[step.kind](step, dialect)
     head = f"static void {name}({', '.join(dialect.parameters(step))})"
     lines = textwrap.wrap(head, WIDTH, subsequent_indent="    ", break_long_words=False)
     return "\n".join([*lines, "{", _in(body.strip()), "}"])
@@ -119,12 +120,12 @@ def _window(step: Step, body: str) -> str:
     """Return the loops over the rows and columns of a window that lie in the image; `body` uses `i`, `j`, `y_in` and `x_in`."""
     loops = body
     for variable, inside, outer, axis in (("j", "x_in", "column", 1), ("i", "y_in", "row", 0)):
-        stride, dilation, before, size = step.stride[axis], step.dilation[axis], step.before[axis], step.input[axis]
+        stride, dilation, before, size = step.window.stride[axis], step.window.dilation[axis], step.window.before[axis], step.input[axis]
         at = f"{_times(outer, stride)} + {_times(variable, dilation)}" + (f" - {before}" if before else "")
         head = f"const int32_t {inside} = {at};\n"
-        if step.padded:
+        if step.window.padded:
             head += f"if ({inside} < 0 || {inside} >= {size}) {{\n    continue;\n}}\n"
-        loops = _over(variable, step.kernel[axis], head + loops)
+        loops = _over(variable, step.window.size[axis], head + loops)
     return loops
 
 
@@ -151,7 +152,7 @@ def _conv(step: Step, dialect: Dialect) -> str:
     (_, width, channels), filters = step.input, step.output[2]
     block = _block(filters, dialect.block)
     inner = _multiply(dialect, block, dialect.load(step, "pixel[c]", "c"), f"weight[{_times('c', filters)} + k]")
-    tap = _times(_at("i", "j", step.kernel[1]), channels * filters)
+    tap = _times(_at("i", "j", step.window.size[1]), channels * filters)
     taps = f"const {dialect.input(step)} *pixel = x + {_times(_at('y_in', 'x_in', width), channels)};\n"
     taps += f"const {dialect.value} *weight = weights + {tap} + first;\n" + _over("c", channels, inner)
     return _positions(step, dialect, _blocks(filters, dialect, _sums(dialect, step, block, _window(step, taps))))
@@ -174,7 +175,7 @@ def _depthwise(step: Step, dialect: Dialect) -> str:
     (_, width, channels), filters = step.input, step.output[2]
     channel = "k" if filters == channels else f"k / {filters // channels}"
     value = dialect.load(step, f"x[{_times(_at('y_in', 'x_in', width), channels)} + {channel}]", channel)
-    taps = _window(step, f"sum += {value} * weights[{_times(_at('i', 'j', step.kernel[1]), filters)} + k];")
+    taps = _window(step, f"sum += {value} * weights[{_times(_at('i', 'j', step.window.size[1]), filters)} + k];")
     each = f"{dialect.total} sum = {dialect.begin(step, 'k')};\n{taps}\n{dialect.store(step, 'out[k]', 'sum', 'k')}"
     return _positions(step, dialect, _over("k", filters, each))
 
@@ -182,7 +183,7 @@ def _depthwise(step: Step, dialect: Dialect) -> str:
 def _pool(step: Step, dialect: Dialect) -> str:
     _, width, channels = step.input
     value = dialect.load(step, f"x[{_times(_at('y_in', 'x_in', width), channels)} + k]", "k")
-    if step.kind == "max":
+    if step.kind is Kind.MAX:
         taps = f"const {dialect.total} value = {value};\nif (value > largest) {{\n    largest = value;\n}}"
         begin, end = f"{dialect.total} largest = {dialect.lowest};\n", dialect.largest(step, "out[k]", "largest")
     else:
@@ -198,6 +199,22 @@ def _gap(step: Step, dialect: Dialect) -> str:
     return _over("k", channels, total + dialect.mean(step, "y[k]", "sum", str(height * width)))
 
 
-def _elementwise(step: Step, dialect: Dialect) -> str:
-    statement = dialect.add(step) if step.kind == "add" else dialect.activate(step)
-    return _over("i", step.size, statement)
+def _activate(step: Step, dialect: Dialect) -> str:
+    return _over("i", step.size, dialect.activate(step))
+
+
+def _add(step: Step, dialect: Dialect) -> str:
+    return _over("i", step.size, dialect.add(step))
+
+
+#: The body of the function of each kind of step.
+BODIES: dict[Kind, Callable[[Step, Dialect], str]] = {
+    Kind.CONV: _conv,
+    Kind.DEPTHWISE: _depthwise,
+    Kind.DENSE: _dense,
+    Kind.MAX: _pool,
+    Kind.AVERAGE: _pool,
+    Kind.GAP: _gap,
+    Kind.ACTIVATE: _activate,
+    Kind.ADD: _add,
+}

@@ -9,7 +9,6 @@ from typing import Literal
 
 from issun.arch.layers import shape_text
 from issun.arch.net import IMAGE, Net
-from issun.engine.folding import without_norms
 from issun.exporters.c import float32 as c_float
 from issun.exporters.c import int8 as c_int8
 from issun.exporters.c.memory import Memory, plan
@@ -161,7 +160,7 @@ def int8_size(net: Net) -> tuple[int, int]:
 
     For an input scaling that differs between channels a table of 256 bytes a channel comes on top.
     """
-    walk = steps(without_norms(net))
+    walk = steps(net.without_norms())
     return c_int8.table_bytes(walk), int8_memory(walk, True).size + 4 * net.classes
 
 
@@ -194,7 +193,8 @@ def _calls(
     for step, own in zip(walk, arguments, strict=True):
         text = function(step, dialect, "FUNCTION")
         if text not in names:
-            names[text] = f"{step.kind}_{1 + sum(value.startswith(step.kind + '_') for value in names.values())}"
+            kind = step.kind.value
+            names[text] = f"{kind}_{1 + sum(value.startswith(f'{kind}_') for value in names.values())}"
             functions.append(text.replace("FUNCTION", names[text], 1))
         inputs = [place(step.source), *([] if step.other is None else [place(step.other)])]
         remark = comment(f"{step.row + 1}: {step.text} -> {shape_text(step.output if step.output[:2] != (1, 1) else step.output[2:])}")

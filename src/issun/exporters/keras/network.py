@@ -1,15 +1,18 @@
-"""A network as Keras layers, row by row: the one way in which issun writes a network in Keras, for export and for comparisons."""
+"""A network as Keras layers: the one way in which issun writes a network in Keras, for export and for comparisons."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch import layers as arch
-from issun.arch.net import IMAGE, Net, Row, activation_of
+from issun.arch.layers import PRELU_SLOPE
+from issun.arch.net import Net
+from issun.arch.ops import IMAGE, Kind, Op
+from issun.exporters.keras.words import WORDS
 
 _INITIALIZERS = {
     "glorot": keras.initializers.GlorotUniform,
@@ -26,144 +29,155 @@ def applied(net: Net, image: Any, initializer: Start = "glorot") -> Any:
     Dropout, `norm`, penalties, initialisers and what is frozen are in it, so that it can be trained as issun would train it.
     """
     values, made = {IMAGE: image}, {}
-    for row in net.rows:
-        x = values[row.source]
-        if row.other is not None:
-            x = keras.layers.Add(name=f"sum_{row.index}")([x, values[row.other]])
-        else:
-            if row.shares not in made:
-                made[row.shares] = layers_of(row, initializer)
-            for layer in made[row.shares]:
-                x = layer(x)
-        values[row.index] = x
-    return values[len(net.rows) - 1]
+    for op in net.ops:
+        x = values[op.source]
+        key = op.index if op.kind is Kind.ADD else op.shares  # a sum has nothing to share
+        if key not in made:
+            made[key] = layers_of(op, initializer)
+        for layer in made[key]:
+            x = layer(x if op.other is None else [x, values[op.other]])
+        values[op.index] = x
+    return values[len(net.ops) - 1]
 
 
 def set_weights(model: Any, net: Net, tensors: dict[str, NDArray[np.float32]]) -> None:
     """Give a Keras model of `applied` the tensors of `issun.engine.weights.as_tensors`."""
-    for row in net.rows:
-        own = {name.split(".")[1]: tensor for name, tensor in tensors.items() if name.split(".")[0] == str(row.index)}
+    for op in net.ops:
+        own = {tensor.role: tensors[tensor.name] for tensor in op.own}
         if "slope" in own:
-            _set(model, f"slopes_{row.index}", [own["slope"].reshape(*[1] * (len(row.output) - 1), -1)])
-        if isinstance(row.layer, arch.Scale) and own:
-            _set(model, f"scale_{row.index}", [own["factor"].reshape(1, 1, -1, 1), own["shift"]])
+            _set(model, f"slopes_{op.index}", [own["slope"].reshape(*[1] * (len(op.output) - 1), -1)])
+        if op.kind is Kind.SCALE and own:
+            _set(model, f"scale_{op.index}", [own["factor"].reshape(1, 1, -1, 1), own["shift"]])
         elif "mean" in own:
-            _set(model, f"norm_{row.index}", [own[role] for role in ("factor", "shift", "mean", "variance")])
+            _set(model, f"norm_{op.index}", [own[role] for role in ("factor", "shift", "mean", "variance")])
         if "kernel" in own:
-            _set(model, f"sums_{row.index}", [_kernel(row, own["kernel"]), *([own["bias"]] if "bias" in own else [])])
+            _set(model, f"sums_{op.index}", [_kernel(op, own["kernel"]), *([own["bias"]] if "bias" in own else [])])
 
 
 def _set(model: Any, name: str, values: list[NDArray[np.float32]]) -> None:
     model.get_layer(name).set_weights(values)
 
 
-def _kernel(row: Row, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+def _kernel(op: Op, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a kernel as Keras lays it out."""
     if kernel.ndim == 4:  # (filters, channels, rows, columns) -> (rows, columns, channels, filters)
         kernel = kernel.transpose(2, 3, 1, 0)
-        if isinstance(row.layer, arch.DepthwiseConv):  # (rows, columns, 1, channels x multiplier)
-            return kernel.reshape(*kernel.shape[:2], row.input[2], row.layer.multiplier)
+        if op.kind is Kind.DEPTHWISE:  # (rows, columns, 1, channels x multiplier)
+            return kernel.reshape(*kernel.shape[:2], op.input[2], op.output[2] // op.input[2])
         return kernel
-    if len(row.input) == 3:  # Keras flattens row, column, channel
-        height, width, channels = row.input
+    if len(op.input) == 3:  # Keras flattens row, column, channel
+        height, width, channels = op.input
         return kernel.reshape(-1, channels, height, width).transpose(2, 3, 1, 0).reshape(-1, len(kernel))
     return kernel.T
 
 
-def layers_of(row: Row, default: Start) -> list[Any]:
-    """Return the Keras layers that do what one row does; each is named after the row, so that equal networks give equal files."""
-    layer: Any = row.layer
-    made: list[Any]
-    match layer:
-        case arch.Conv():
-            options = _weighted(row, default)
-            made = [keras.layers.Conv2D(layer.filters, layer.kernel, layer.stride, layer.padding, dilation_rate=layer.dilation, **options)]
-        case arch.DepthwiseConv():
-            made = _depthwise(row, layer, _weighted(row, default))
-        case arch.Dense() | arch.Classifier():
-            flatten = [keras.layers.Flatten(name=f"flat_{row.index}")] if len(row.input) == 3 else []
-            made = [*flatten, keras.layers.Dense(row.output[0], **_weighted(row, default))]
-        case arch.Pool(kind="max"):
-            made = [keras.layers.MaxPooling2D(layer.window, layer.stride, layer.padding, name=f"pool_{row.index}")]
-        case arch.Pool():
-            made = _means(row, layer)
-        case arch.GlobalAveragePool():
-            made = [keras.layers.GlobalAveragePooling2D(name=f"pool_{row.index}")]
-        case arch.Dropout():
-            kind = keras.layers.SpatialDropout2D if layer.spatial else keras.layers.Dropout
-            made = [kind(layer.rate, name=f"drop_{row.index}")]
-        case arch.Scale():  # a depthwise convolution of one pixel
-            features = row.output[-1:]
-            scale = keras.layers.DepthwiseConv2D(1, name=f"scale_{row.index}", trainable=not row.frozen)
-            if len(row.output) == 3:
-                return [scale]
-            pixel = keras.layers.Reshape((1, 1, *features), name=f"pixel_{row.index}")
-            return [pixel, scale, keras.layers.Reshape(features, name=f"features_{row.index}")]
-        case _:
-            made = []
-    if getattr(layer, "norm", False):
-        made.append(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm_{row.index}", trainable=not row.frozen))
-    return made + _activation(row)
+def layers_of(op: Op, default: Start) -> list[Any]:
+    """Return the Keras layers that do what one operation does; each is named after it, so that equal networks give equal files."""
+    made = LAYERS[op.kind](op, default)
+    if op.norm:
+        made.append(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm_{op.index}", trainable=not op.frozen))
+    return made + _activation(op)
 
 
-def _weighted(row: Row, default: Start) -> dict[str, Any]:
+def _weighted(op: Op, default: Start) -> dict[str, Any]:
     """Return the options that layers with a kernel share."""
-    layer: Any = row.layer
-    kernel = "depthwise" if isinstance(layer, arch.DepthwiseConv) else "kernel"
+    kernel, name = op["kernel"], "depthwise" if op.kind is Kind.DEPTHWISE else "kernel"
     return {
-        "use_bias": layer.bias and not getattr(layer, "norm", False),
-        f"{kernel}_initializer": _INITIALIZERS[layer.initializer or default](),
-        f"{kernel}_regularizer": keras.regularizers.L1L2(layer.l1, layer.l2) if layer.l1 or layer.l2 else None,
-        "trainable": not row.frozen,
-        "name": f"sums_{row.index}",
+        "use_bias": op.biased,
+        f"{name}_initializer": _INITIALIZERS[kernel.initializer or default](),
+        f"{name}_regularizer": keras.regularizers.L1L2(kernel.l1, kernel.l2) if kernel.l1 or kernel.l2 else None,
+        "trainable": not op.frozen,
+        "name": f"sums_{op.index}",
     }
 
 
-def _depthwise(row: Row, layer: arch.DepthwiseConv, options: dict[str, Any]) -> list[Any]:
+def _padding(op: Op) -> str:
+    return "same" if op.window.same else "valid"
+
+
+def _conv(op: Op, default: Start) -> list[Any]:
+    window, options = op.window, _weighted(op, default)
+    return [keras.layers.Conv2D(op.output[2], window.size, window.stride, _padding(op), dilation_rate=window.dilation, **options)]
+
+
+def _depthwise(op: Op, default: Start) -> list[Any]:
     """Return a depthwise convolution. Keras has one stride for both directions: of two, every position is computed, and some are taken."""
-    if layer.stride[0] == layer.stride[1]:
-        return [
-            keras.layers.DepthwiseConv2D(
-                layer.kernel, layer.stride, layer.padding, layer.multiplier, dilation_rate=layer.dilation, **options
-            )
-        ]
-    taken = keras.layers.MaxPooling2D((1, 1), layer.stride, name=f"taken_{row.index}")
-    pads = [keras.layers.ZeroPadding2D(_pads(row, layer.span, layer), name=f"pad_{row.index}")] if layer.padding == "same" else []
-    return [*pads, keras.layers.DepthwiseConv2D(layer.kernel, 1, "valid", layer.multiplier, **options), taken]
+    window, options, multiplier = op.window, _weighted(op, default), op.output[2] // op.input[2]
+    if window.stride[0] == window.stride[1]:
+        settings = (window.size, window.stride, _padding(op), multiplier)
+        return [keras.layers.DepthwiseConv2D(*settings, dilation_rate=window.dilation, **options)]
+    taken = keras.layers.MaxPooling2D((1, 1), window.stride, name=f"taken_{op.index}")
+    pads = [keras.layers.ZeroPadding2D(window.padding, name=f"pad_{op.index}")] if window.same else []
+    return [*pads, keras.layers.DepthwiseConv2D(window.size, 1, "valid", multiplier, **options), taken]
 
 
-def _means(row: Row, layer: arch.Pool) -> list[Any]:
+def _dense(op: Op, default: Start) -> list[Any]:
+    flatten = [keras.layers.Flatten(name=f"flat_{op.index}")] if len(op.input) == 3 else []
+    return [*flatten, keras.layers.Dense(op.output[0], **_weighted(op, default))]
+
+
+def _largest(op: Op, default: Start) -> list[Any]:
+    return [keras.layers.MaxPooling2D(op.window.size, op.window.stride, _padding(op), name=f"pool_{op.index}")]
+
+
+def _means(op: Op, default: Start) -> list[Any]:
     """Return a mean over windows. Not every backend of Keras leaves out padding whose two sides differ; here it is multiplied out."""
-    if layer.padding == "valid" or all(before == after for before, after in _pads(row, layer.window, layer)):
-        return [keras.layers.AveragePooling2D(layer.window, layer.stride, layer.padding, name=f"pool_{row.index}")]
-    pads = _pads(row, layer.window, layer)
+    window = op.window
+    if all(before == after for before, after in window.padding):
+        return [keras.layers.AveragePooling2D(window.size, window.stride, _padding(op), name=f"pool_{op.index}")]
     inside = [
-        [sum(0 <= place * step - before + tap < size for tap in range(window)) for place in range(count)]
-        for size, count, step, window, (before, _) in zip(row.input[:2], row.output[:2], layer.stride, layer.window, pads, strict=True)
+        [sum(0 <= place * step - before + tap < size for tap in range(taps)) for place in range(count)]
+        for size, count, step, taps, (before, _) in zip(
+            op.input[:2], op.output[:2], window.stride, window.size, window.padding, strict=True
+        )
     ]
-    area = layer.window[0] * layer.window[1]
+    area = window.size[0] * window.size[1]
     shares = [[[area / (rows * columns)] for columns in inside[1]] for rows in inside[0]]
     return [
-        keras.layers.ZeroPadding2D(pads, name=f"pad_{row.index}"),
-        keras.layers.AveragePooling2D(layer.window, layer.stride, "valid", name=f"pool_{row.index}"),
-        keras.layers.Rescaling(shares, name=f"inside_{row.index}"),
+        keras.layers.ZeroPadding2D(window.padding, name=f"pad_{op.index}"),
+        keras.layers.AveragePooling2D(window.size, window.stride, "valid", name=f"pool_{op.index}"),
+        keras.layers.Rescaling(shares, name=f"inside_{op.index}"),
     ]
 
 
-def _pads(row: Row, span: tuple[int, int], layer: Any) -> tuple[tuple[int, int], ...]:
-    """Return how many rows and columns are added before and after the image for `same`, as TensorFlow does."""
-    return tuple(arch.same_padding(size, extent, step) for size, extent, step in zip(row.input[:2], span, layer.stride, strict=True))
+def _dropout(op: Op, default: Start) -> list[Any]:
+    kind = keras.layers.SpatialDropout2D if op.spatial else keras.layers.Dropout
+    return [kind(op.rate, name=f"drop_{op.index}")]
 
 
-def _activation(row: Row) -> list[Any]:
-    activation = activation_of(row.layer)
-    if activation is None or activation.kind == "linear":
+def _scale(op: Op, default: Start) -> list[Any]:
+    """Return a factor and a shift for each channel: a depthwise convolution of one pixel."""
+    features = op.output[-1:]
+    scale = keras.layers.DepthwiseConv2D(1, name=f"scale_{op.index}", trainable=not op.frozen)
+    if op.image:
+        return [scale]
+    pixel = keras.layers.Reshape((1, 1, *features), name=f"pixel_{op.index}")
+    return [pixel, scale, keras.layers.Reshape(features, name=f"features_{op.index}")]
+
+
+#: The layers of each kind, its norm and activation aside.
+LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
+    Kind.CONV: _conv,
+    Kind.DEPTHWISE: _depthwise,
+    Kind.DENSE: _dense,
+    Kind.MAX: _largest,
+    Kind.AVERAGE: _means,
+    Kind.GAP: lambda op, default: [keras.layers.GlobalAveragePooling2D(name=f"pool_{op.index}")],
+    Kind.DROP: _dropout,
+    Kind.ACTIVATE: lambda op, default: [],
+    Kind.ADD: lambda op, default: [keras.layers.Add(name=f"sum_{op.index}")],
+    Kind.SCALE: _scale,
+}
+
+
+def _activation(op: Op) -> list[Any]:
+    activation = op.activation
+    if activation.kind == "linear":
         return []
     if activation.kind == "leaky":
-        return [keras.layers.LeakyReLU(negative_slope=activation.slope, name=f"active_{row.index}")]
+        return [keras.layers.LeakyReLU(negative_slope=activation.slope, name=f"active_{op.index}")]
     if activation.kind == "prelu":
-        axes = [1, 2] if len(row.output) == 3 else None
-        start = keras.initializers.Constant(arch.PRELU_SLOPE)
-        return [keras.layers.PReLU(start, shared_axes=axes, name=f"slopes_{row.index}", trainable=not row.frozen)]
-    kind = "hard_swish" if activation.kind == "hardswish" else activation.kind
-    return [keras.layers.Activation(kind, name=f"active_{row.index}")]
+        axes = [1, 2] if op.image else None
+        start = keras.initializers.Constant(PRELU_SLOPE)
+        return [keras.layers.PReLU(start, shared_axes=axes, name=f"slopes_{op.index}", trainable=not op.frozen)]
+    return [keras.layers.Activation(WORDS[activation.kind], name=f"active_{op.index}")]

@@ -9,7 +9,7 @@ from typing import Any
 from issun.arch import layers as arch
 from issun.arch.layers import LINEAR, Activation
 from issun.errors import ExportError
-from issun.exporters.keras.words import Unsupported, activation, initializer, number, pair, penalties, whole
+from issun.exporters.keras.words import Unsupported, activation, initializer, number, pair, penalties, relu, whole
 
 Weighted = arch.Conv | arch.DepthwiseConv | arch.SeparableConv | arch.Dense
 
@@ -202,10 +202,7 @@ def _activation(reader: Reader, config: dict[str, Any]) -> None:
 
 
 def _relu(reader: Reader, config: dict[str, Any]) -> None:
-    if config.get("max_value") is not None or config.get("threshold"):
-        raise Unsupported("the notation has no word for `max_value` and `threshold`")
-    slope = number(config.get("negative_slope") or 0.0, "negative_slope")
-    reader.activate(Activation("leaky", slope) if slope else arch.RELU, config)
+    reader.activate(relu(config), config)
 
 
 def _leaky(reader: Reader, config: dict[str, Any]) -> None:

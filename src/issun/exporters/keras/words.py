@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from issun.arch.layers import LINEAR, RELU, Activation, Initializer
+from issun.arch.layers import LINEAR, Activation, ActivationKind, Initializer
 
 #: No size of a layer is larger; more is a damaged or hostile file.
 LARGEST = 2**31
@@ -14,12 +14,11 @@ LARGEST = 2**31
 #: Slope of Keras's `leaky_relu` where it is named as an activation.
 _LEAKY_ACTIVATION = 0.2
 
+#: What Keras calls each activation that it has as a word; `leaky` and `prelu` are written as layers of their own.
+WORDS: dict[ActivationKind, str] = {"linear": "linear", "relu": "relu", "gelu": "gelu", "tanh": "tanh", "hardswish": "hard_swish"}
+
 _ACTIVATIONS = {
-    "linear": LINEAR,
-    "relu": RELU,
-    "gelu": Activation("gelu"),
-    "tanh": Activation("tanh"),
-    "hard_swish": Activation("hardswish"),
+    **{word: Activation(kind) for kind, word in WORDS.items()},
     "hard_silu": Activation("hardswish"),
     "leaky_relu": Activation("leaky", _LEAKY_ACTIVATION),
 }
@@ -75,6 +74,14 @@ def activation(value: Any) -> Activation | None:
     if name not in _ACTIVATIONS:
         raise Unsupported(f"its activation `{name:.60}` has no word in the notation; there are {', '.join(_ACTIVATIONS)}")
     return _ACTIVATIONS[name]
+
+
+def relu(config: dict[str, Any]) -> Activation:
+    """Return the activation of a ReLU layer."""
+    if config.get("max_value") is not None or config.get("threshold"):
+        raise Unsupported("the notation has no word for `max_value` and `threshold`")
+    slope = number(config.get("negative_slope") or 0.0, "negative_slope")
+    return Activation("leaky", slope) if slope else Activation("relu")
 
 
 def initializer(value: Any) -> tuple[Initializer | None, str]:

@@ -1,11 +1,11 @@
 // `scale`: a learned factor and shift for each channel of an image, or each feature of a vector. The kernel holds the factors, the bias
 // the shifts.
 #pragma once
-#include "epilogue.hpp"
+#include "operator.hpp"
 
 namespace {
 
-void scale_forward(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+void scale_forward(const Plan& plan, const Work& work, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
@@ -22,7 +22,7 @@ void scale_forward(const Plan& plan, const Work& work, const Op& op, const Place
   }
 }
 
-void scale_input_gradient(const Plan& plan, const Work& work, const Op& op, const Place& place) {
+void scale_input_gradient(const Plan& plan, const Work& work, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
@@ -60,5 +60,16 @@ void scale_weight_gradient(const Plan& plan, const Op& op, const Place& place, f
     store(shifts, load(shifts) + shift);
   }
 }
+
+constexpr OperatorType scale_operator = [] {
+  OperatorType type{};
+  type.cheap = true;
+  type.by_channel = true;
+  type.values = scale_forward;
+  type.input_gradient = scale_input_gradient;
+  type.weight_gradient = scale_weight_gradient;
+  type.reduce = flat_reduce;
+  return type;
+}();
 
 }  // namespace
