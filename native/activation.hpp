@@ -78,6 +78,14 @@ void hardswish_gradient(const Plan& plan, const Work&, const Op& op, const Place
   each_gradient(plan, op, place, [](int, vf g, vf x) { return g * hardswish_derivative(x); });
 }
 
+void relu6_values(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_value(plan, op, place, [](int, vf x) { return choose(x > 6.0f, splat(6.0f), relu(x)); });
+}
+
+void relu6_gradient(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_gradient(plan, op, place, [](int, vf g, vf x) { return where(~(x > 6.0f), where(x > 0.0f, g)); });
+}
+
 // The short ones, as they are elsewhere a part of the operator before them.
 void values_at_once(const Plan& plan, const Work&, const Op& op, const Place& place) {
   each_value(plan, op, place, [&op](int, vf x) { return activated(op.act, op.slope, x); });
@@ -113,6 +121,7 @@ constexpr ActivationType tanh_activation{{true, true}, tanh_values, gradient_as_
 constexpr ActivationType gelu_activation{{false, true}, gelu_values, gelu_gradient};
 constexpr ActivationType hardswish_activation{{false, false}, hardswish_values, hardswish_gradient};
 constexpr ActivationType prelu_activation{{false, false}, prelu_values, prelu_gradient};
+constexpr ActivationType relu6_activation{{false, false}, relu6_values, relu6_gradient};
 
 #define ISSUN_ACTIVATION(name) name##_activation,
 constexpr ActivationType activations[] = {ISSUN_ACTIVATIONS(ISSUN_ACTIVATION)};

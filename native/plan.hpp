@@ -32,7 +32,8 @@ namespace issun {
   line(tanh)                    \
   line(gelu)                    \
   line(hardswish)               \
-  line(prelu)
+  line(prelu)                   \
+  line(relu6)
 #define ISSUN_OPTIMIZERS(line) \
   line(sgd)                    \
   line(adam)                   \

@@ -29,7 +29,7 @@ from issun.arch.net import Net
 IMAGE = (6, 5, 2)
 CLASSES = 3
 GELU, PRELU, TANH = Activation("gelu"), Activation("prelu"), Activation("tanh")
-KINDS: tuple[ActivationKind, ...] = ("linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh")
+KINDS: tuple[ActivationKind, ...] = ("linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6")
 FIRST = Conv(3, (2, 2), activation=TANH)
 LAST = Classifier(CLASSES)
 

@@ -36,7 +36,7 @@ from issun.arch.layers import (
 from issun.arch.net import Net
 from issun.errors import NetworkError
 
-NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh")
+NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6")
 
 #: What a network may have beside convolutions, pooling, dense layers, dropout, frozen groups and simple activations.
 OPERATORS = ("dilation", "norm", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")

@@ -65,6 +65,7 @@ def l2(value: float) -> dict[str, Any]:
         ),
         ([SUMS, layer("LeakyReLU", alpha=0.30000001192092896), FLAT, SOFTMAX], "conv 8 leaky 0.3, dense"),
         ([SUMS, layer("PReLU", shared_axes=[1, 2]), FLAT, SOFTMAX], "conv 8 prelu, dense"),
+        ([SUMS, layer("ReLU", max_value=6.0), FLAT, SOFTMAX], "conv 8 relu6, dense"),
         ([{**CONV, "config": {**CONV["config"], "trainable": False}}, FLAT, SOFTMAX], "frozen (conv 8), dense"),
         ([model(CONV, layer("MaxPooling2D", pool_size=2)), FLAT, SOFTMAX], "conv 8, pool, dense"),
         (
@@ -138,7 +139,7 @@ def test_a_model_that_says_nothing_of_its_images() -> None:
         ([layer("Conv2D", filters=10**30, kernel_size=3), FLAT, SOFTMAX], "its `filters` must be a whole number"),
         ([layer("Conv2D", filters=8, kernel_size=[3, "x"]), FLAT, SOFTMAX], "its `kernel_size` must be one or two whole numbers"),
         ([layer("Dropout", rate="much"), FLAT, SOFTMAX], "its `rate` must be a number, not 'much'"),
-        ([layer("ReLU", max_value=6.0), FLAT, SOFTMAX], "no word for `max_value`"),
+        ([layer("ReLU", max_value=5.0), FLAT, SOFTMAX], "no word for this `max_value` or `threshold`; there is `relu6`"),
     ],
 )
 def test_what_has_no_word_is_named(layers: list[dict[str, Any]], message: str) -> None:

@@ -20,8 +20,8 @@ from scipy.special import log_softmax, ndtr
 from issun._native import Act, Engine, Kind, LossSettings, Network, Operator
 from issun.engine.native import available_sets
 
-#: Those that are computed with more than a comparison.
-KINDS = ("tanh", "gelu", "hardswish")
+#: Those that are operators of their own, or computed with more than a comparison.
+KINDS = ("tanh", "gelu", "hardswish", "relu6")
 
 
 def points() -> NDArray[np.float32]:
@@ -65,8 +65,8 @@ def derivatives(kind: str, x: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def exact(kind: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    gate = {"tanh": lambda: np.tanh(x), "gelu": lambda: x * ndtr(x), "hardswish": lambda: x * np.clip(x + 3, 0, 6) / 6}
-    return np.asarray(gate[kind]())
+    made = {"tanh": lambda: np.tanh(x), "gelu": lambda: x * ndtr(x), "hardswish": lambda: x * np.clip(x + 3, 0, 6) / 6}
+    return np.asarray({**made, "relu6": lambda: np.clip(x, 0, 6)}[kind]())
 
 
 def exact_derivative(kind: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -74,6 +74,8 @@ def exact_derivative(kind: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(1 - np.tanh(x) ** 2)
     if kind == "gelu":
         return np.asarray(ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
+    if kind == "relu6":
+        return np.where((x > 0) & (x <= 6), 1.0, 0.0)
     return np.where(x > 3, 1.0, np.where(x > -3, (2 * x + 3) / 6, 0.0))
 
 
@@ -101,7 +103,7 @@ def test_hardswish_to_float32() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives(kind: str) -> None:
-    x = np.linspace(-6, 6, 2001).astype(np.float32)
+    x = np.linspace(-7, 7, 2001).astype(np.float32)
     x = x[np.abs(np.abs(x) - 3) > 1e-3] if kind == "hardswish" else x
     np.testing.assert_allclose(derivatives(kind, x), exact_derivative(kind, x.astype(np.float64)), rtol=0, atol=5e-6)
 

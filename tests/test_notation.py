@@ -113,6 +113,7 @@ def layer(text: str) -> Layer:
         ("drop 0.2 spatial", Dropout(0.2, True)),
         ("prelu", Activate(Activation("prelu"))),
         ("hardswish", Activate(Activation("hardswish"))),
+        ("relu6", Activate(Activation("relu6"))),
         ("res (conv 8 same, drop 0)", Residual((Conv(8, padding="same"), Dropout(0)))),
         ("tied 3 (relu, 2 * (conv 1 same))", Tied(3, (Activate(Activation("relu")), *[Conv(1, padding="same")] * 2))),
     ],

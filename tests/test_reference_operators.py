@@ -101,6 +101,7 @@ def test_the_cases_meet_every_kink_from_both_sides() -> None:
 CURVES = {
     "gelu": lambda x: x * 0.5 * math.erfc(-x / math.sqrt(2)),
     "hardswish": lambda x: x * min(max(x + 3, 0), 6) / 6,
+    "relu6": lambda x: min(max(x, 0), 6),
     "tanh": math.tanh,
     "prelu": lambda x: x if x > 0 else 0.3 * x,
 }

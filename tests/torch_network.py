@@ -28,7 +28,8 @@ def activated(x, activation: Activation, slope):
         case "prelu":
             return functional.prelu(x, slope)
         case kind:
-            return {"relu": torch.relu, "gelu": functional.gelu, "hardswish": functional.hardswish, "tanh": torch.tanh}[kind](x)
+            simple = {"relu": torch.relu, "gelu": functional.gelu, "hardswish": functional.hardswish, "tanh": torch.tanh}
+            return {**simple, "relu6": functional.relu6}[kind](x)
 
 
 def batch_normalised(x, own: dict, training: bool):

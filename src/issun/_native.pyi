@@ -33,6 +33,7 @@ class Act(Enum):
     gelu = 4
     hardswish = 5
     prelu = 6
+    relu6 = 7
 
 class Optimizer(Enum):
     sgd = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -66,6 +67,12 @@ class Net:
     def ops(self) -> tuple[Op, ...]:
         """What the network computes, in the order of execution: a graph, since an operation may read any one before it."""
         return operations(self.input, self.layers)
+
+    @property
+    def rows(self) -> tuple[Op, ...]:
+        """Deprecated, and gone in the next version: `ops`."""
+        warnings.warn("net.rows is now net.ops", DeprecationWarning, stacklevel=2)
+        return self.ops
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:

@@ -267,11 +267,6 @@ class Op:
         """Whether what leaves it is an image, not a vector."""
         return len(self.output) == 3
 
-    @property
-    def drawn(self) -> bool:
-        """Whether it does something else at each step although nothing is trained."""
-        return self.kind is Kind.DROP
-
     def linear(self) -> Op:
         """Return it without its activation."""
         return replace(self, activation=LINEAR, weights=tuple(tensor for tensor in self.weights if tensor.role != "slope"))

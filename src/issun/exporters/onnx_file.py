@@ -190,6 +190,11 @@ def _gelu(adding: Adding, x: str) -> str:
     return adding.node("Mul", doubled, half, part=".active")
 
 
+def _relu6(adding: Adding, x: str) -> str:
+    ends = (adding.graph.constant(f"relu6.{which}", np.array(number, np.float32)) for which, number in (("low", 0.0), ("high", 6.0)))
+    return adding.node("Clip", x, *ends, part=".active")
+
+
 #: The nodes of each activation, for the name of what enters it.
 ACTIVATIONS: dict[ActivationKind, Callable[[Adding, str], str]] = {
     "linear": lambda adding, x: x,
@@ -199,4 +204,5 @@ ACTIVATIONS: dict[ActivationKind, Callable[[Adding, str], str]] = {
     "gelu": _gelu,
     "hardswish": lambda adding, x: adding.node("HardSwish", x, part=".active"),
     "tanh": lambda adding, x: adding.node("Tanh", x, part=".active"),
+    "relu6": _relu6,
 }

@@ -27,6 +27,7 @@ ACTIVATIONS: dict[ActivationKind, str] = {
     "gelu": "functional.gelu({x})",
     "hardswish": "functional.hardswish({x})",
     "tanh": "torch.tanh({x})",
+    "relu6": "functional.relu6({x})",
 }
 
 

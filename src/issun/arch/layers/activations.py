@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, get_args
 
-ActivationKind = Literal["linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh"]
+ActivationKind = Literal["linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6"]
 
 #: Every activation's word.
 ACTIVATION_KINDS: tuple[ActivationKind, ...] = get_args(ActivationKind)
 
-_CUT: tuple[ActivationKind, ...] = ("linear", "relu")
+_CUT: tuple[ActivationKind, ...] = ("linear", "relu", "relu6")
 _SLOPED: tuple[ActivationKind, ...] = ("leaky", "prelu")
 
 #: Slope of `leaky` for negative inputs where none is given (Maas, Hannun & Ng 2013).
@@ -33,7 +33,7 @@ class Activation:
 
     ``linear`` is none; ``relu``; ``leaky`` with a fixed slope for negative inputs; ``prelu`` with a learned slope for each channel or
     feature (He et al. 2015); ``gelu``, x·Φ(x) with the exact normal distribution function (Hendrycks & Gimpel 2016); ``hardswish``,
-    x·min(max(x + 3, 0), 6)/6 (Howard et al. 2019); ``tanh``. `slope` belongs to ``leaky``.
+    x·min(max(x + 3, 0), 6)/6 (Howard et al. 2019); ``tanh``; ``relu6``, min(max(x, 0), 6) (Krizhevsky 2010). `slope` belongs to ``leaky``.
     """
 
     kind: ActivationKind = "relu"

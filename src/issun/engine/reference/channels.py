@@ -72,6 +72,10 @@ FUNCTIONS: dict[ActivationKind, Function] = {
         lambda g, x, slope: g * np.where(x > 3, 1.0, np.where(x > -3, (2 * x + 3) / 6, 0.0)),
     ),
     "tanh": Function(lambda x, slope: np.tanh(x), lambda g, x, slope: g * (1 - np.tanh(x) ** 2)),
+    "relu6": Function(  # Krizhevsky 2010
+        lambda x, slope: np.clip(x, 0.0, 6.0),
+        lambda g, x, slope: np.where((x > 0) & (x <= 6), g, 0.0),
+    ),
 }
 
 

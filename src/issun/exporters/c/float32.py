@@ -23,6 +23,7 @@ HELPERS = {
         "static float hardswish(float x)\n{\n    const float gate = x + 3.0f;\n"
         "    return x * (gate < 0.0f ? 0.0f : gate > 6.0f ? 6.0f : gate) / 6.0f;\n}"
     ),
+    "relu6": "static float relu6(float x)\n{\n    return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;\n}",
 }
 WITH_MATH = ("gelu", "tanh")
 
@@ -35,6 +36,7 @@ ACTIVATIONS: dict[ActivationKind, str] = {
     "gelu": "gelu({x})",
     "hardswish": "hardswish({x})",
     "tanh": "tanhf({x})",
+    "relu6": "relu6({x})",
 }
 
 

@@ -15,7 +15,14 @@ LARGEST = 2**31
 _LEAKY_ACTIVATION = 0.2
 
 #: What Keras calls each activation that it has as a word; `leaky` and `prelu` are written as layers of their own.
-WORDS: dict[ActivationKind, str] = {"linear": "linear", "relu": "relu", "gelu": "gelu", "tanh": "tanh", "hardswish": "hard_swish"}
+WORDS: dict[ActivationKind, str] = {
+    "linear": "linear",
+    "relu": "relu",
+    "gelu": "gelu",
+    "tanh": "tanh",
+    "hardswish": "hard_swish",
+    "relu6": "relu6",
+}
 
 _ACTIVATIONS = {
     **{word: Activation(kind) for kind, word in WORDS.items()},
@@ -78,8 +85,10 @@ def activation(value: Any) -> Activation | None:
 
 def relu(config: dict[str, Any]) -> Activation:
     """Return the activation of a ReLU layer."""
+    if config.get("max_value") == 6 and not config.get("threshold") and not config.get("negative_slope"):
+        return Activation("relu6")
     if config.get("max_value") is not None or config.get("threshold"):
-        raise Unsupported("the notation has no word for `max_value` and `threshold`")
+        raise Unsupported("the notation has no word for this `max_value` or `threshold`; there is `relu6`")
     slope = number(config.get("negative_slope") or 0.0, "negative_slope")
     return Activation("leaky", slope) if slope else Activation("relu")
 

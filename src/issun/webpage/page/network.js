@@ -31,6 +31,7 @@ const ACTIVATIONS = {
   gelu: (x) => (x * (1 + erf(x / Math.SQRT2))) / 2,
   hardswish: (x) => (x * Math.min(6, Math.max(0, x + 3))) / 6,
   tanh: (x) => Math.tanh(x),
+  relu6: (x) => Math.min(6, Math.max(0, x)),
 };
 
 /* Add the bias and apply the activation to one channel of sums, and store it. */
