@@ -15,7 +15,8 @@ import pytest
 from cli_runner import Issun
 from issun.engine.fitting import Epoch
 from issun.errors import SelectionError
-from issun.plots.numbers import failures_caption, seeds_text
+from issun.numbers import seeds_text
+from issun.plots.frontier import failures_caption
 from issun.study import Study
 from issun.study.diagnosis import AGAINST_CHANCE, diagnose, never_left_chance, over_seeds
 from issun.study.frontier import nothing_to_choose

@@ -17,6 +17,7 @@ ROOMS = (
         "errors",
         "paths",
         "markup",
+        "numbers",
         "arch",
         "datasets",
         "schedules",

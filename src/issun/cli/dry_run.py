@@ -13,8 +13,8 @@ from issun.cli.output import print_json, results
 from issun.cli.report import shown
 from issun.datasets.dataset import Dataset
 from issun.errors import StudyError
+from issun.numbers import counted, duration, knobs_text, short_count
 from issun.paths import kind_of
-from issun.plots.numbers import counted, duration, knobs_text, short_count
 from issun.plots.tables import plain_table
 from issun.study import Plan, Study, estimate
 from issun.study.store import recipe_id

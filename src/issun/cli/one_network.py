@@ -9,9 +9,9 @@ import pandas as pd
 from issun.cli.diagnoses import diagnoses, print_folded
 from issun.cli.output import print_json, results
 from issun.cli.report import trainings
+from issun.numbers import mean_text, percent, seeds_text
 from issun.plots.classes import classes_table, pairs_table
 from issun.plots.curves import sparkline
-from issun.plots.numbers import mean_text, percent, seeds_text
 from issun.study import Study
 from issun.study.remarks import diagnosis_of
 

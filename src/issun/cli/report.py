@@ -15,8 +15,8 @@ from issun.cli.diagnoses import diagnoses, print_diagnoses, print_folded
 from issun.cli.output import print_json, results, warn
 from issun.cli.study_heads import heads_json, print_heads
 from issun.errors import IssunError, SelectionError
+from issun.numbers import counted, knobs_text, mean_text, percent, seeds_text
 from issun.plots.frontier import frontier_figure
-from issun.plots.numbers import counted, knobs_text, mean_text, percent, seeds_text
 from issun.plots.style import save_figure
 from issun.plots.tables import family_letters, networks_table, plain_table
 from issun.recipe import Recipe

@@ -36,8 +36,8 @@ def report(
     from issun.cli.output import print_json, results, warn
     from issun.cli.report import shown
     from issun.errors import IssunError, SelectionError
+    from issun.numbers import bytes_text
     from issun.paths import check_new
-    from issun.plots.numbers import bytes_text
     from issun.study import Study
     from issun.webpage import content, page, write_page
 

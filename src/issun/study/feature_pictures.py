@@ -12,8 +12,8 @@ from issun.extraction.comparing import layer_text
 from issun.extraction.extractor import trained_extractor
 from issun.extraction.parts import spread_out
 from issun.extraction.projecting import CAUTION, METHODS, project
+from issun.numbers import percent
 from issun.plots.confusions import confusions_figure
-from issun.plots.numbers import percent
 from issun.plots.projection import projection_figure
 from issun.study.images import study_images
 from issun.study.per_class import confusion_matrix

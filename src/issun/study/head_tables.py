@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from issun.plots.numbers import counted
+from issun.numbers import counted
 from issun.study.statistics import mean_and_deviation, seed_margin
 from issun.study.study import Study
 

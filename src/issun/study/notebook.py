@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from issun.errors import SelectionError
 from issun.markup import block, paragraph, table
-from issun.plots.numbers import counted, knobs_text, mean_text, percent, seeds_text
+from issun.numbers import counted, knobs_text, mean_text, percent, seeds_text
 from issun.study.frontier import frontier, smallest
 from issun.study.reading import Readable
 

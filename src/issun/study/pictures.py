@@ -14,14 +14,14 @@ from matplotlib.figure import Figure
 
 from issun.datasets.dataset import Dataset
 from issun.errors import SelectionError
+from issun.numbers import percent
 from issun.plots.classes import classes_figure
 from issun.plots.confusion import confusion_figure
 from issun.plots.curves import curves_figure
-from issun.plots.frontier import Size, frontier_figure
+from issun.plots.frontier import Size, failures_caption, frontier_figure
 from issun.plots.gallery import gallery_figure
 from issun.plots.heatmap import heatmap_figure
 from issun.plots.letters import shortened
-from issun.plots.numbers import failures_caption, percent
 from issun.plots.scatter import scatter_figure
 from issun.plots.shares import shares_figure
 from issun.study.feature_pictures import heads_figure, projected_figure

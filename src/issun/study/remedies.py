@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from issun.arch.layers import Dropout, Group, Layer
 from issun.arch.layers.groups import leaves
 from issun.arch.net import Net
-from issun.plots.numbers import seeds_text
+from issun.numbers import seeds_text
 from issun.recipe import Recipe
 from issun.study.reading import Readable
 from issun.study.statistics import mean_and_deviation
@@ -52,7 +52,7 @@ class Remedy:
         Standard error of the difference in validation accuracy: from the images, each of which both networks have answered (a pair), and
         from the seeds where there are several. One seed says nothing of their spread, and the error is too small then.
     failed_before, failed_after : str
-        Which seeds of the two failed, as `issun.plots.numbers.seeds_text` says it; they are in the means.
+        Which seeds of the two failed, as `issun.numbers.seeds_text` says it; they are in the means.
     """
 
     name: str

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from issun.plots.numbers import seeds_text
+from issun.numbers import seeds_text
 from issun.study.frontier import mark_frontier
 from issun.study.statistics import lower_bound
 from issun.webpage.rounding import fraction, significant

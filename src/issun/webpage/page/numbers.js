@@ -1,4 +1,4 @@
-// How are counts, bytes and accuracies written for people? As issun.plots.numbers writes them, with spaces that do not break.
+// How are counts, bytes and accuracies written for people? As issun.numbers writes them, with spaces that do not break.
 (() => {
   "use strict";
 
