@@ -113,6 +113,12 @@ def test_a_network_is_the_mean_over_its_seeds() -> None:
     assert one.lower < 0.92
 
 
+def test_a_network_says_what_it_is() -> None:
+    assert str(entry("dense", 0.9, 0.8)) == "dense: 100 parameters, validation 85.00 ± 7.07 %"
+    failed = entry("dense", 0.9, 0.1, diverged=[False, True])
+    assert str(failed).endswith("validation 50.00 ± 56.57 % (1 of 2 seeds; 1 diverged)")
+
+
 def test_one_seed_has_no_deviation() -> None:
     assert math.isnan(entry("a", 0.9).deviation)
 

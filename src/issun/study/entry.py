@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from issun.numbers import mean_text, seeds_text
 from issun.study import columns
 from issun.study.statistics import guessing_limit, lower_bound, mean_and_deviation
 
@@ -116,6 +117,11 @@ class Entry:
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+    def __str__(self) -> str:
+        failed = seeds_text(self.seeds, self.chance, self.diverged)
+        figures = f"{self.parameters:,} parameters, validation {mean_text(self.mean, self.deviation)}"
+        return f"{self.network}: {figures}{f' ({failed})' if failed else ''}"
 
     def __getitem__(self, name: str) -> Any:
         """Return what `Study.networks` has in a column: how entries were asked while they were rows of that frame. Deprecated."""
