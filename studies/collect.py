@@ -29,20 +29,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from issun import IssunError, Study, parse_network
+from issun import IssunError, Study
 from issun.arch import polynomial, table
 from issun.arch.notation import parse
 from issun.errors import SelectionError
 from issun.extraction.comparing import summary
-from issun.study.frontier import best, smallest
+from issun.study import Answer, Entry
+from issun.study.answer import Choice
+from issun.study.entry import EntryKey
 from issun.study.head_tables import gains, heads_frame
-from issun.study.remarks import diagnosis_of
 
 RESULTS = Path(__file__).resolve().parent / "results"
-
-_KEYS = ["network_id", "recipe_id", "split"]
 
 #: Pictures that need more than the tables that are kept: predictions, images.
 PICTURES = ("scatter", "heatmap", "confusion", "gallery", "heads", "projection")
@@ -55,42 +55,32 @@ COLUMNS = (
 
 
 def networks_of(study: Study) -> pd.DataFrame:
-    """Return every network of a study, one row each, with `test`, `test_sd`, `train` (mean train accuracy of the epoch that was kept) and
-    `epochs` (all that were trained, over all seeds)."""
-    frame = study.networks
-    if frame.empty:
+    """Return every network of a study, one row each, with `test`, `test_sd`, `train` (mean train accuracy of the
+    epoch that was kept) and `epochs` (all that were trained, over all seeds)."""
+    if not study.entries:
         raise SelectionError(f"{study.path.name} holds no finished trial yet")
-    trials = study.frame.groupby(_KEYS)
-    train, epochs = trials["train_accuracy"].mean(), trials["epochs"].sum()
-    keys = list(frame[_KEYS].itertuples(index=False, name=None))
-    return study.with_test(frame).assign(train=[train[key] for key in keys], epochs=[epochs[key] for key in keys])
+    train = [float(np.mean([trial.train_accuracy for trial in entry.trials])) for entry in study.entries]
+    epochs = [sum(trial.epochs for trial in entry.trials) for entry in study.entries]
+    return study.with_test(study.networks).assign(train=train, epochs=epochs)
 
 
-def chosen_of(frame: pd.DataFrame, protocol: dict[str, Any]) -> dict[str, Any]:
-    """Return the networks that the study's target and budgets choose, of all and of each family, on validation alone."""
-    target = protocol["target"]
-    budgets = {name: protocol[name] for name in ("max_params", "max_macs") if protocol[name] is not None}
-
-    def chosen(rows: pd.DataFrame) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        wishes = {
-            "smallest": lambda: smallest(rows, target),
-            "smallest_lower": lambda: smallest(rows, target, lower=True),
-            "best": lambda: best(rows, **budgets),
-        }
-        for name, wish in wishes.items():
-            try:
-                found[name] = plain({column: wish()[column] for column in COLUMNS})
-            except SelectionError as error:
-                found[name] = {"none": str(error)}
-        return found
-
-    return {**chosen(frame), "families": {label: chosen(rows) for label, rows in frame.groupby("label", sort=False)}}
+def chosen_of(study: Study, frame: pd.DataFrame) -> dict[str, dict[str, Choice]]:
+    """Return the networks that the study's target and budgets choose, on validation alone: of each family by its label, of all under ""."""
+    query = study.query
+    found = {}
+    for label in ("", *dict.fromkeys(frame["label"])):
+        entries = [entry for entry in study.entries if label in ("", entry.label)]
+        # A family's own target, where the file names none, is 0.01 below the best of the family.
+        found[label] = {choice.key: choice for choice in Answer(study, query, entries).choices}
+    return found
 
 
-def row_of(frame: pd.DataFrame, network: str, recipe_id: str) -> Any:
-    """Return the row of a network as it was trained by a recipe."""
-    return frame[(frame["network"] == network) & (frame["recipe_id"] == recipe_id)].iloc[0]
+def said_of(choices: dict[str, Choice], rows: dict[EntryKey, pd.Series[Any]]) -> dict[str, Any]:
+    """Return what is kept of choices: the columns of each network, or why there is none."""
+    return {
+        key: {"none": choice.problem} if choice.entry is None else plain({column: rows[choice.entry.key][column] for column in COLUMNS})
+        for key, choice in choices.items()
+    }
 
 
 def plain(value: Any) -> Any:
@@ -105,35 +95,30 @@ def plain(value: Any) -> Any:
     return value
 
 
-def histories_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> pd.DataFrame:
+def histories_of(study: Study, chosen: dict[str, dict[str, Choice]]) -> pd.DataFrame:
     """Return each epoch of the networks that were chosen of the families."""
-    wanted = {
-        (choice["network"], choice["recipe_id"]): label
-        for label, choices in chosen["families"].items()
-        for choice in choices.values()
-        if "network" in choice
-    }
-    histories = []
-    for (network, recipe), label in wanted.items():
-        row = row_of(frame, network, recipe)
-        names = {"label": label, "network": network, "recipe_id": recipe, "seed": row["best_seed"]}
-        histories.append(study.history(row).assign(**names))
-    return pd.concat(histories, ignore_index=True) if histories else study.history(frame.iloc[-1]).head(0)  # where nothing is chosen
+    wanted = {choice.entry: label for label, choices in chosen.items() if label for choice in choices.values() if choice.entry}
+    histories = [
+        study.history(entry).assign(label=label, network=entry.network, recipe_id=entry.recipe_id, seed=entry.best_seed)
+        for entry, label in wanted.items()
+    ]
+    return pd.concat(histories, ignore_index=True) if histories else study.history(study.entries[-1]).head(0)  # where nothing is chosen
 
 
-def diagnoses_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> dict[str, dict[str, str]]:
+def diagnoses_of(study: Study, chosen: dict[str, dict[str, Choice]]) -> dict[str, dict[str, str]]:
     """Return what the learning curves of the best network of each family say, and what to try next."""
     found = {}
-    for label, choices in chosen["families"].items():
-        if "network" in (best := choices["best"]):
-            diagnosis = diagnosis_of(study, row_of(frame, best["network"], best["recipe_id"]))
+    for label, choices in chosen.items():
+        best = choices["best"].entry
+        if label and best is not None:
+            diagnosis = study.diagnosis(best)
             found[label] = {"kind": diagnosis.kind, "sentence": diagnosis.sentence, "advice": diagnosis.advice}
     return found
 
 
-def kinds_of(study: Study, frame: pd.DataFrame) -> list[str]:
+def kinds_of(study: Study) -> list[str]:
     """Return what kind of diagnosis the learning curves of each network (best seed) get: not only those of the best."""
-    return ["diverged" if row["diverged"] == row["seeds"] else diagnosis_of(study, row).kind for _, row in frame.iterrows()]
+    return [study.diagnosis(entry).kind if entry.ended_well else "diverged" for entry in study.entries]
 
 
 def correlations_of(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -146,33 +131,32 @@ def correlations_of(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
-def families_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def families_of(study: Study, chosen: dict[str, dict[str, Choice]]) -> dict[str, dict[str, Any]]:
     """Return of each family its text, its number of parameters as a polynomial, and the layers of its smallest sufficient network (where
     none is sufficient, of its best one)."""
     shape, classes, found = study.about["input"], len(study.classes), {}
-    for label, rows in frame.groupby("label", sort=False):
-        text = rows["family"].iloc[0]
-        choices = chosen["families"][label]
-        choice = choices["smallest"] if "network" in choices["smallest"] else choices["best"]
-        layers = table(parse_network(choice["network"], shape, classes)) if "network" in choice else []
-        found[str(label)] = {
-            "text": text,
-            "polynomial": str(polynomial(parse(text), shape, classes)),
-            "network": choice.get("network"),
-            "layers": [[row.layer, row.parameters, row.parameter_share] for row in layers if row.parameters],
-        }
+    texts = {entry.label: entry.family for entry in reversed(study.entries)}
+    for label, choices in chosen.items():
+        if label:
+            entry = choices["smallest"].entry or choices["best"].entry
+            layers = [] if entry is None else table(study.net(entry))
+            found[label] = {
+                "text": texts[label],
+                "polynomial": str(polynomial(parse(texts[label]), shape, classes)),
+                "network": None if entry is None else entry.network,
+                "layers": [[row.layer, row.parameters, row.parameter_share] for row in layers if row.parameters],
+            }
     return found
 
 
-def confusions_of(study: Study, frame: pd.DataFrame, chosen: dict[str, Any]) -> dict[str, Any] | None:
+def confusions_of(study: Study, best: Entry | None) -> dict[str, Any] | None:
     """Return what the best network (best seed) takes for what on validation, and its figures for each class."""
-    if "network" not in chosen["best"]:
+    if best is None:
         return None
-    row = row_of(frame, chosen["best"]["network"], chosen["best"]["recipe_id"])
-    pairs, classes = study.confused(row, most=5), study.class_report(row)
+    pairs, classes = study.confused(best, most=5), study.class_report(best)
     return {
-        "label": row["label"],
-        "seed": row["best_seed"],
+        "label": best.label,
+        "seed": best.best_seed,
         "pairs": pairs[["first", "second", "together", "first_as_second", "second_as_first"]].to_numpy().tolist(),
         "classes": classes[["name", "precision", "recall", "f1", "support"]].to_numpy().tolist(),
     }
@@ -207,7 +191,9 @@ def collect(path: Path, folder: Path) -> list[Path]:
     if protocol["quick"]:
         raise SelectionError(f"{path.name} was made with --quick: its figures say nothing")
     frame = networks_of(study)
-    chosen = chosen_of(frame, protocol)
+    chosen = chosen_of(study, frame)
+    rows = {entry.key: row for entry, (_, row) in zip(study.entries, frame.iterrows(), strict=True)}
+    families = {label: said_of(choices, rows) for label, choices in chosen.items() if label}
     folder.mkdir(parents=True, exist_ok=True)
     places = [folder / f"{path.stem}{ending}" for ending in (".json", "-networks.csv", "-histories.csv")]
     drawn = [kind for kind in PICTURES if kind in protocol["draw"] and path.with_name(f"{path.stem}-{kind}.png").exists()]
@@ -220,16 +206,18 @@ def collect(path: Path, folder: Path) -> list[Path]:
         means = summary(heads)
         means.assign(settings=means["settings"].map(json.dumps)).to_csv(places[-1], index=False, float_format="%.6g")
     told = list(gains(heads)) if not heads.empty else []
-    said = {"diagnoses": diagnoses_of(study, frame, chosen), "remedies": [str(remedy) for remedy in study.remedies()]}
-    kinds = kinds_of(study, frame)
+    said = {"diagnoses": diagnoses_of(study, chosen), "remedies": [str(remedy) for remedy in study.remedies()]}
+    kinds = kinds_of(study)
     learned = frame[[kind not in ("chance", "diverged") for kind in kinds]]  # among the others the order is that of noise
     said |= {"kinds": dict(Counter(kinds).most_common()), "correlations": correlations_of(learned)}
-    said |= {"families": families_of(study, frame, chosen)}
-    said |= {"confusions": confusions_of(study, frame, chosen) if "confusion" in protocol["draw"] else None}
-    facts = plain(facts_of(study, frame) | said | {"chosen": chosen, "pictures": drawn, "heads": told})
+    said |= {"families": families_of(study, chosen)}
+    said |= {"confusions": confusions_of(study, chosen[""]["best"].entry) if "confusion" in protocol["draw"] else None}
+    facts = plain(
+        facts_of(study, frame) | said | {"chosen": {**said_of(chosen[""], rows), "families": families}, "pictures": drawn, "heads": told}
+    )
     places[0].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     frame.assign(knobs=frame["knobs"].map(json.dumps))[list(COLUMNS)].to_csv(places[1], index=False, float_format="%.6g")
-    histories_of(study, frame, chosen).to_csv(places[2], index=False, float_format="%.5g")
+    histories_of(study, chosen).to_csv(places[2], index=False, float_format="%.5g")
     return places
 
 

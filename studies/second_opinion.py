@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from issun.plots.numbers import mean_text, percent
+from issun.numbers import mean_text, percent
 
 
 def second_opinion(study: str, found: dict[str, Any], results: Path) -> Iterator[str]:

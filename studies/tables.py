@@ -10,7 +10,7 @@ from typing import Any
 
 from kept import Result, keras_seconds, measured, measured_elsewhere
 
-from issun.plots.numbers import duration, mean_text, percent
+from issun.numbers import duration, mean_text, percent
 
 STUDIES = Path(__file__).resolve().parent
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from cli_runner import Issun, write_small_digits
-from issun.study.pictures import KINDS
+from issun.plots.pictures import KINDS, plot
 from issun.study.study import Study
 from small_study import run_small, small_plan
 
@@ -92,7 +91,7 @@ def test_a_study_of_other_images_of_the_same_shape_is_refused(issun: Issun, stud
 
 def test_the_gallery_shows_the_surest_mistakes_first(study: Path) -> None:
     read = Study(study)
-    figure = read.picture("gallery", network=NETWORK, count=5)
+    figure = plot(read, "gallery", network=NETWORK, count=5)
     said = read.predictions(NETWORK)
     wrong = said[said["label"] != said["predicted"]]
     assert len(wrong) > 5
@@ -110,7 +109,7 @@ def test_the_gallery_shows_the_surest_mistakes_first(study: Path) -> None:
 
 def test_infeasible_sizes_of_the_grid_are_hatched(study: Path) -> None:
     """With d=1 half a unit would be needed: no such network, for any a; the study holds no trial of it, and no such row."""
-    axes = Study(study).picture("heatmap").axes[0]
+    axes = plot(Study(study), "heatmap").axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "4"]
     assert not [patch for patch in axes.patches if patch.get_hatch()]
 
@@ -160,10 +159,9 @@ def test_train_says_what_the_curves_mean(issun: Issun) -> None:
 
 
 def test_pictures_of_a_replica_say_that_it_is_as_published(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    about: dict[str, Any] = {**Study(study).about, "protocol": {"mark": "as published: watched on the test part"}}
-    monkeypatch.setattr(Study, "about", property(lambda self: about))
+    monkeypatch.setattr(Study, "mark", "as published: watched on the test part")
     for kind in set(KINDS) - {"shares"}:
-        figure = Study(study).picture(kind)
+        figure = plot(Study(study), kind)
         assert any("as published" in text.get_text() for text in figure.texts), kind
 
 

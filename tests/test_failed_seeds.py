@@ -15,7 +15,9 @@ import pytest
 from cli_runner import Issun
 from issun.engine.fitting import Epoch
 from issun.errors import SelectionError
-from issun.plots.numbers import failures_caption, seeds_text
+from issun.numbers import seeds_text
+from issun.plots.frontier import failures_caption
+from issun.plots.pictures import plot
 from issun.study import Study
 from issun.study.diagnosis import AGAINST_CHANCE, diagnose, never_left_chance, over_seeds
 from issun.study.frontier import nothing_to_choose
@@ -93,10 +95,10 @@ def test_no_network_is_named_where_nothing_beats_guessing(tmp_path: Path, issun:
 def test_what_does_not_beat_guessing_is_not_chosen_beside_what_does(tmp_path: Path) -> None:
     run_small(tmp_path / "a.sqlite", small_plan("dense 1, dense", epochs=8, seeds=(0, 1)), train=training({0: CHANCE, 1: CHANCE}))
     made = study(tmp_path / "a.sqlite", {0: LEVEL, 1: CHANCE}, "dense 2, dense")
-    assert made.smallest(0.05)["network"] == "dense 2, dense"
+    assert made.smallest(0.05).network == "dense 2, dense"
     with pytest.raises(SelectionError, match="no network that beats guessing has at most 100 parameters"):
         made.best(max_params=100)
-    assert not nothing_to_choose(made.networks)
+    assert not nothing_to_choose(made.entries)
 
 
 def test_a_failed_seed_is_named_beside_every_mean(tmp_path: Path, issun: Issun) -> None:
@@ -119,10 +121,10 @@ def test_a_failed_seed_is_named_beside_every_mean(tmp_path: Path, issun: Issun) 
     assert page["networks"][0]["failed"] == FAILED
     assert [trial["chance"] for trial in page["networks"][0]["trials"]] == [False, True, False]
     assert FAILED in made._repr_html_()
-    legend = made.plot().axes[0].get_legend()
+    legend = plot(made).axes[0].get_legend()
     assert legend is not None
     assert any(FAILED in text.get_text().replace("\n", " ") for text in legend.get_texts())
-    scatter = made.picture("scatter", x="n", y="parameters")
+    scatter = plot(made, "scatter", x="n", y="parameters")
     assert any(FAILED in text.get_text() for text in scatter.texts)
     assert made.model("dense 1, dense", 1).about["warning"].startswith("this training never left chance")
     assert "warning" not in made.model().about

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from issun.errors import SelectionError
-from issun.study.frontier import best, default_target, frontier, networks_frame, smallest
+from issun.study.entry import Entry, EntryKey, TrialResult, networks_frame, with_trials
+from issun.study.frontier import best, default_target, frontier, marked, smallest
 
 
-def trial(network: str, seed: int, accuracy: float, *, parameters: int = 100, diverged: bool = False, **more: Any) -> dict[str, Any]:
-    """Return one row as `Study.frame` has it."""
+def entry(network: str, *accuracies: float, parameters: int = 100, diverged: Sequence[bool] = (), **more: Any) -> Entry:
+    """Return a network that was trained with seeds 0, 1, …"""
+    trials = [
+        TrialResult(f"{network} {seed}", seed, "diverged" if failed else "done", False, 0.5, accuracy, 4, 4, 0.5, accuracy, 1.0, "now")
+        for seed, (accuracy, failed) in enumerate(zip(accuracies, diverged or [False] * len(accuracies), strict=True))
+    ]
     sizes = {"parameters": parameters, "trained": parameters, "macs": 10 * parameters, "bytes": 4 * parameters, "peak_memory": 64}
-    row = {"network_id": network, "family": network, "network": network, "knobs": {}, **sizes, "recipe_id": "r", "split": "s"}
-    row |= {"seed": seed, "diverged": diverged, "validation_accuracy": accuracy, "validation_images": 1000, "seconds": 1.0}
-    return row | more
+    whole = {"key": EntryKey(network, "r", "s"), "family": network, "label": network, "network": network, "knobs": {}, **sizes}
+    return Entry(**{**whole, "validation_images": 1000, "guessing": math.nan, "trials": tuple(trials), **more})
 
 
-def networks(*trials: dict[str, Any]) -> pd.DataFrame:
-    return networks_frame(pd.DataFrame(trials))
+def networks(*entries: Entry) -> tuple[Entry, ...]:
+    return marked(entries)
 
 
 # Few different values, so that ties come up.
@@ -34,7 +39,7 @@ many = st.lists(
 ).map(
     lambda rows: networks(
         *(
-            trial(f"net {index}", 0, accuracy / 6, parameters=parameters, macs=macs, diverged=diverged and index % 3 == 0)
+            entry(f"net {index}", accuracy / 6, parameters=parameters, macs=macs, diverged=[diverged and index % 3 == 0])
             for index, (parameters, accuracy, macs, diverged) in enumerate(rows)
         )
     )
@@ -42,126 +47,159 @@ many = st.lists(
 
 
 @given(many)
-def test_the_frontier_is_what_nothing_beats(frame: pd.DataFrame) -> None:
-    chosen = frontier(frame)
-    usable = frame[frame["diverged"] < frame["seeds"]]
-    for _, row in usable.iterrows():
-        beaten = any(
-            other["parameters"] <= row["parameters"]
-            and other["validation"] >= row["validation"]
-            and (other["parameters"], -other["validation"]) != (row["parameters"], -row["validation"])
-            for _, other in usable.iterrows()
-        )
-        twins = usable[(usable["parameters"] == row["parameters"]) & (usable["validation"] == row["validation"])]
-        shown = chosen["network"].isin(twins["network"]).sum()
-        assert shown == (0 if beaten else 1)
-    assert not chosen["network"].isin(frame[frame["diverged"] == frame["seeds"]]["network"]).any()
-    assert chosen["parameters"].is_monotonic_increasing
-    assert chosen["validation"].is_monotonic_increasing
-    assert sorted(frame[frame["frontier"]]["network"]) == sorted(chosen["network"])
+def test_the_frontier_is_what_nothing_beats(entries: tuple[Entry, ...]) -> None:
+    chosen = frontier(entries)
+    usable = [one for one in entries if one.ended_well]
+    for one in usable:
+        size = one.parameters, -one.mean
+        beaten = any(other.parameters <= size[0] and -other.mean <= size[1] and (other.parameters, -other.mean) != size for other in usable)
+        twins = [other for other in usable if (other.parameters, -other.mean) == size]
+        assert sum(twin in chosen for twin in twins) == (0 if beaten else 1)
+    assert all(one.ended_well for one in chosen)
+    assert [one.parameters for one in chosen] == sorted(one.parameters for one in chosen)
+    assert [one.mean for one in chosen] == sorted(one.mean for one in chosen)
+    assert [one for one in entries if one.frontier] == chosen
 
 
 @given(many, st.randoms())
-def test_the_order_of_rows_does_not_matter(frame: pd.DataFrame, random: Any) -> None:
-    order = list(range(len(frame)))
-    random.shuffle(order)
-    assert frontier(frame.iloc[order])["network"].tolist() == frontier(frame)["network"].tolist()
+def test_the_order_of_entries_does_not_matter(entries: tuple[Entry, ...], random: Any) -> None:
+    shuffled = list(entries)
+    random.shuffle(shuffled)
+    assert frontier(shuffled) == frontier(entries)
+    assert marked(shuffled) == entries
 
 
 @given(many, st.integers(1, 6), st.booleans())
-def test_the_smallest_is_the_smallest_that_meets_the_target(frame: pd.DataFrame, sixths: int, lower: bool) -> None:
-    column = "lower" if lower else "validation"
-    meeting = frame[(frame["diverged"] < frame["seeds"]) & (frame[column] >= sixths / 6 - 1e-9)]
-    if meeting.empty:
+def test_the_smallest_is_the_smallest_that_meets_the_target(entries: tuple[Entry, ...], sixths: int, lower: bool) -> None:
+    measure = "lower" if lower else "mean"
+    meeting = [one for one in entries if one.ended_well and getattr(one, measure) >= sixths / 6 - 1e-9]
+    if not meeting:
         with pytest.raises(SelectionError):
-            smallest(frame, sixths / 6, lower=lower)
+            smallest(entries, sixths / 6, lower=lower)
     else:
-        chosen = smallest(frame, sixths / 6, lower=lower)
-        assert chosen[column] >= sixths / 6 - 1e-9
-        assert chosen["parameters"] == meeting["parameters"].min()
+        chosen = smallest(entries, sixths / 6, lower=lower)
+        assert getattr(chosen, measure) >= sixths / 6 - 1e-9
+        assert chosen.parameters == min(one.parameters for one in meeting)
 
 
 @given(many, st.integers(1, 6), st.integers(1, 3))
-def test_the_best_keeps_every_budget(frame: pd.DataFrame, parameters: int, macs: int) -> None:
-    fitting = frame[(frame["diverged"] < frame["seeds"]) & (frame["parameters"] <= parameters) & (frame["macs"] <= macs)]
-    if fitting.empty:
+def test_the_best_keeps_every_budget(entries: tuple[Entry, ...], parameters: int, macs: int) -> None:
+    fitting = [one for one in entries if one.ended_well and one.parameters <= parameters and one.macs <= macs]
+    budgets = {"max_params": parameters, "max_macs": macs}
+    if not fitting:
         with pytest.raises(SelectionError):
-            best(frame, max_params=parameters, max_macs=macs)
+            best(entries, budgets)
     else:
-        chosen = best(frame, max_params=parameters, max_macs=macs)
-        assert chosen["network"] in set(fitting["network"])
-        assert chosen["validation"] == fitting["validation"].max()
+        chosen = best(entries, budgets)
+        assert chosen in fitting
+        assert chosen.mean == max(one.mean for one in fitting)
+
+
+@given(many, st.sampled_from(["macs", "bytes", "seconds"]))
+def test_by_another_size_it_is_another_frontier(entries: tuple[Entry, ...], size: str) -> None:
+    chosen = frontier(entries, size)
+    sizes = [getattr(one, size) for one in chosen]
+    assert sizes == sorted(sizes)
+    for one in entries:
+        if one.ended_well and one not in chosen:
+            assert any(getattr(other, size) <= getattr(one, size) and other.mean >= one.mean for other in chosen)
 
 
 def test_a_network_is_the_mean_over_its_seeds() -> None:
-    row = networks(trial("a", 0, 0.90), trial("a", 1, 0.94), trial("a", 2, 0.92)).iloc[0]
-    assert row["validation"] == pytest.approx(0.92)
-    assert row["validation_sd"] == pytest.approx(0.02)
-    assert (row["seeds"], row["best_seed"], row["diverged"]) == (3, 1, 0)
-    assert row["lower"] < 0.92
+    one = entry("a", 0.90, 0.94, 0.92)
+    assert one.mean == pytest.approx(0.92)
+    assert one.deviation == pytest.approx(0.02)
+    assert (one.seeds, one.best_seed, one.diverged) == (3, 1, 0)
+    assert one.lower < 0.92
+
+
+def test_a_network_says_what_it_is() -> None:
+    assert str(entry("dense", 0.9, 0.8)) == "dense: 100 parameters, validation 85.00 ± 7.07 %"
+    failed = entry("dense", 0.9, 0.1, diverged=[False, True])
+    assert str(failed).endswith("validation 50.00 ± 56.57 % (1 of 2 seeds; 1 diverged)")
 
 
 def test_one_seed_has_no_deviation() -> None:
-    assert math.isnan(networks(trial("a", 0, 0.9)).iloc[0]["validation_sd"])
+    assert math.isnan(entry("a", 0.9).deviation)
 
 
 def test_the_best_seed_is_the_first_of_equals() -> None:
-    assert networks(trial("a", 5, 0.9), trial("a", 3, 0.9), trial("a", 4, 0.8)).iloc[0]["best_seed"] == 3
+    assert entry("a", 0.8, 0.9, 0.9).best_seed == 1
 
 
 def test_a_diverged_seed_counts_as_the_failure_that_it_is() -> None:
-    row = networks(trial("a", 0, 0.95, diverged=True), trial("a", 1, 0.85)).iloc[0]
-    assert row["validation"] == pytest.approx(0.90)
-    assert row["diverged"] == 1
-    assert row["best_seed"] == 1  # the other has no weights to hand over
+    one = entry("a", 0.95, 0.85, diverged=[True, False])
+    assert one.mean == pytest.approx(0.90)
+    assert one.diverged == 1
+    assert one.best_seed == 1  # the other has no weights to hand over
+
+
+def test_with_fewer_trials_it_is_another_mean() -> None:
+    one, other = entry("a", 0.9, 0.8, 0.1), entry("b", 0.5)
+    (kept,) = with_trials([one, other], {"a 0", "a 1"})
+    assert (kept.key, kept.mean) == (one.key, pytest.approx(0.85))
+    assert kept != one
+    assert hash(kept) == hash(one)
+    assert with_trials([one, other], {"a 0", "a 1", "a 2", "b 0"}) == [one, other]
+
+
+def test_what_was_a_row_is_still_asked_by_its_columns_for_a_version() -> None:
+    one = entry("a", 0.9, 0.8, guessing=0.1)
+    row = networks_frame([one]).iloc[0]
+    for name in row.index:
+        with pytest.warns(DeprecationWarning, match=rf'entry\["{name}"\] is now entry\.'):
+            assert one[name] == row[name]
+    with pytest.raises(KeyError):
+        one["test"]
 
 
 def test_recipes_and_splits_are_not_mixed() -> None:
-    frame = networks(trial("a", 0, 0.9), trial("a", 0, 0.8, recipe_id="other"), trial("a", 0, 0.7, split="other"))
-    assert sorted(frame["validation"]) == [0.7, 0.8, 0.9]
-    assert len(frontier(frame)) == 1
+    one = entry("a", 0.9)
+    others = [replace(entry("a", accuracy), key=key) for accuracy, key in ((0.8, EntryKey("a", "o", "s")), (0.7, EntryKey("a", "r", "o")))]
+    assert [found.mean for found in networks(one, *others)] == [0.9, 0.8, 0.7]
+    assert frontier([one, *others]) == [one]
 
 
 def test_the_default_target_is_a_hundredth_below_the_best() -> None:
-    frame = networks(trial("a", 0, 0.962, parameters=10), trial("b", 0, 0.97, parameters=20), trial("c", 0, 0.95, parameters=5))
-    assert default_target(frame) == pytest.approx(0.96)
-    assert smallest(frame)["network"] == "a"
+    entries = networks(entry("a", 0.962, parameters=10), entry("b", 0.97, parameters=20), entry("c", 0.95, parameters=5))
+    assert default_target(entries) == pytest.approx(0.96)
+    assert smallest(entries).network == "a"
 
 
 def test_a_mean_that_rounds_below_the_target_still_meets_it() -> None:
-    frame = networks(*(trial("a", seed, accuracy) for seed, accuracy in enumerate([0.971, 0.969, 0.97])))
-    assert smallest(frame, 0.97)["network"] == "a"
+    entries = networks(entry("a", 0.971, 0.969, 0.97))
+    assert smallest(entries, 0.97).network == "a"
 
 
 def test_no_network_meets_the_target() -> None:
-    frame = networks(trial("small", 0, 0.7, parameters=10), trial("large", 0, 0.9, parameters=20_000))
+    entries = networks(entry("small", 0.7, parameters=10), entry("large", 0.9, parameters=20_000))
     with pytest.raises(SelectionError, match=r"at least 97.00 % .*nearest is `large` with 90.00 % \(20,000 parameters\)"):
-        smallest(frame, 0.97)
+        smallest(entries, 0.97)
     with pytest.raises(SelectionError, match=r"lower 95 % bound"):
-        smallest(frame, 0.9, lower=True)
+        smallest(entries, 0.9, lower=True)
 
 
 def test_no_network_fits_the_budget() -> None:
-    frame = networks(trial("small", 0, 0.7, parameters=10), trial("large", 0, 0.9, parameters=20_000))
+    entries = networks(entry("small", 0.7, parameters=10), entry("large", 0.9, parameters=20_000))
     with pytest.raises(SelectionError, match=r"at most 5 parameters; the nearest is `small` with 10 parameters"):
-        best(frame, max_params=5)
+        best(entries, {"max_params": 5})
     with pytest.raises(SelectionError, match=r"at most 9 bytes of weights and at most 1 bytes of working memory"):
-        best(frame, max_bytes=9, max_memory=1)
+        best(entries, {"max_bytes": 9, "max_memory": 1})
 
 
 def test_a_percentage_is_no_fraction() -> None:
     with pytest.raises(SelectionError, match=r"0.97"):
-        smallest(networks(trial("a", 0, 0.9)), 97)
+        smallest(networks(entry("a", 0.9)), 97)
 
 
 def test_nothing_to_choose_from() -> None:
     with pytest.raises(SelectionError, match=r"no finished trial"):
-        smallest(networks_frame(pd.DataFrame(columns=list(trial("a", 0, 0.5)))))
+        smallest([])
     with pytest.raises(SelectionError, match=r"diverged with every seed"):
-        best(networks(trial("a", 0, 0.1, diverged=True)))
+        best(networks(entry("a", 0.1, diverged=[True])))
 
 
 def test_where_nothing_is_learnt_something_is_still_good_enough() -> None:
-    frame = networks(trial("a", 0, 0.0), trial("b", 0, 0.004, parameters=200))
-    assert default_target(frame) > 0
-    assert smallest(frame)["network"] == "b"
+    entries = networks(entry("a", 0.0), entry("b", 0.004, parameters=200))
+    assert default_target(entries) > 0
+    assert smallest(entries).network == "b"

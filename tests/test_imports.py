@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from small_study import run_small, small_plan
+
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "issun"
 
 #: Low to high. A room is a module or a package directly under `issun`.
@@ -17,6 +19,7 @@ ROOMS = (
         "errors",
         "paths",
         "markup",
+        "numbers",
         "arch",
         "datasets",
         "schedules",
@@ -30,8 +33,8 @@ ROOMS = (
         "training",
         "extraction",
         "sklearn",
-        "plots",
         "study",
+        "plots",
         "predicting",
         "exporters",
         "webpage",
@@ -99,6 +102,16 @@ def test_no_import_is_for_type_checkers_alone(path: Path) -> None:
 def test_importing_issun_loads_nothing_heavy() -> None:
     heavy = ["pandas", "matplotlib", "sklearn", "scipy", "numpy", "pydantic", "issun._native"]
     code = f"import sys, issun, issun.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_opening_a_study_draws_nothing(tmp_path: Path) -> None:
+    run_small(tmp_path / "a.sqlite", small_plan("dense 1, dense"))
+    code = (
+        f"import sys, issun; study = issun.Study({str(tmp_path / 'a.sqlite')!r}); study.smallest(); study.networks; study._repr_html_(); "
+        "study.answer().as_dict(); study.model(); print([name for name in sys.modules if name.startswith('matplotlib')])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -43,7 +43,7 @@ def test_a_study_shows_its_frontier(tmp_path: Path) -> None:
     assert "&lt;b&gt;.sqlite: 10 trials on digits" in shown
     assert shown.count("<tr") == 1 + len(study.frontier())
     assert all(f"{count:,}" in shown for count in study.frontier()["parameters"])
-    assert f"smallest within 1 % of the best: {study.smallest()['network']}" in shown
+    assert f"smallest within 1 % of the best: {study.smallest().network}" in shown
 
 
 def test_a_study_in_which_all_diverged_says_so(tmp_path: Path) -> None:

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from browser import opened, words
 from issun.errors import SelectionError
+from issun.study import Entry
 from issun.study.frontier import best, default_target, frontier, smallest
 from report_cases import Report, made_up, network, written
 
 
-def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
-    columns = ("id", "network", "parameters", "macs", "bytes", "seconds", "diverged", "beats_guessing")
-    return pd.DataFrame(
-        {
-            **{column: [record[column] for record in records] for column in columns},
-            "validation": [record["validation"]["mean"] for record in records],
-            "lower": [record["validation"]["low"] for record in records],
-            "seeds": [record["validation"]["n"] for record in records],
-            "guessing": 0.5,
-            "validation_images": 100,
-        }
-    )
+def _entries(records: list[dict[str, Any]]) -> list[Entry]:
+    """Return networks of which mean, bound and failures are as the records say."""
+
+    def made(record: dict[str, Any]) -> Any:
+        sizes = {size: record[size] for size in ("parameters", "macs", "bytes", "seconds", "diverged", "beats_guessing", "network")}
+        return SimpleNamespace(
+            **{**sizes, "id": record["id"], "mean": record["validation"]["mean"], "lower": record["validation"]["low"]},
+            ended_well=record["diverged"] < record["validation"]["n"],
+            seeds=record["validation"]["n"],
+            guessing=0.5,
+            validation_images=100,
+        )
+
+    return [made(record) for record in records]
 
 
 def _alike(draw: random.Random) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def _alike(draw: random.Random) -> dict[str, Any]:
 
 def _chosen(choose: Any) -> Any:
     try:
-        return choose()["id"]
+        return choose().id
     except SelectionError:
         return None
 
@@ -67,25 +70,25 @@ def test_the_page_chooses_as_python_does(chromium: Any, digits_report: Report) -
             records = [_alike(draw) for _ in range(draw.randint(1, 12))]
             target, budget = draw.choice((0.5, 0.61, 0.7, 0.9, 0.95)), draw.randint(1, 6)
             found = page.evaluate(CHOOSE, [records, target, budget])
-            frame = _frame(records)
-            assert found["smallest"] == _chosen(lambda: smallest(frame, target)), round_  # noqa: B023
-            assert found["lower"] == _chosen(lambda: smallest(frame, target, lower=True)), round_  # noqa: B023
-            assert found["best"] == _chosen(lambda: best(frame, max_params=budget)), round_  # noqa: B023
-            assert found["frontier"] == list(frontier(frame)["id"]), round_
+            entries = _entries(records)
+            assert found["smallest"] == _chosen(lambda: smallest(entries, target)), round_  # noqa: B023
+            assert found["lower"] == _chosen(lambda: smallest(entries, target, lower=True)), round_  # noqa: B023
+            assert found["best"] == _chosen(lambda: best(entries, {"max_params": budget})), round_  # noqa: B023
+            assert found["frontier"] == [entry.id for entry in frontier(entries)], round_
             if found["default"] is not None:
-                assert found["default"] == pytest.approx(default_target(frame), abs=2e-6)
+                assert found["default"] == pytest.approx(default_target(entries), abs=2e-6)
 
 
 def test_the_answer_is_that_of_the_study(chromium: Any, digits_report: Report) -> None:
-    row = smallest(digits_report.study.networks)
-    ratio = digits_report.study.networks["parameters"].max() / row["parameters"]
+    study = digits_report.study
+    entry = study.smallest()
+    ratio = max(other.parameters for other in study.entries) / entry.parameters
     with opened(chromium, digits_report.path) as page:
         said = words(page.locator("#answer"))
-    assert f"The smallest network within 1 % of the best has {row['parameters']:,} parameters" in said
+    assert f"The smallest network within 1 % of the best has {entry.parameters:,} parameters" in said
     assert ratio == 1 or " of the largest; it reaches" in said
-    assert row["network"] in said
-    test = digits_report.study.with_test(digits_report.study.networks.loc[[row.name]]).iloc[0]
-    assert f"{100 * test['test']:.1f} ±" in said
+    assert entry.network in said
+    assert f"{100 * study.test(entry)[0]:.1f} ±" in said
 
 
 def test_keys_move_the_target_and_the_answer_follows(chromium: Any, digits_report: Report) -> None:
@@ -95,9 +98,9 @@ def test_keys_move_the_target_and_the_answer_follows(chromium: Any, digits_repor
         for key in ("Home", "ArrowUp", "PageUp"):
             page.keyboard.press(key)
             asked = float(slider.get_attribute("aria-valuenow")) / 100
-            row = smallest(digits_report.study.networks, asked)
+            entry = digits_report.study.smallest(asked)
             said = words(page.locator(".sentence"))
-            assert f"that reaches {100 * asked:g} % has {row['parameters']:,} parameters" in said, key
+            assert f"that reaches {100 * asked:g} % has {entry.parameters:,} parameters" in said, key
         assert slider.evaluate("node => node === document.activeElement"), "the handle keeps the focus while it moves"
         page.get_by_role("button", name="Back to the question").click()
         assert "within 1 % of the best" in words(page.locator(".sentence"))
@@ -108,15 +111,15 @@ def test_the_lines_are_dragged_by_mouse(chromium: Any, digits_report: Report) ->
         before = words(page.locator(".sentence").first)
         _drag(page, ".handle.target", 0, 150)
         asked = page.evaluate(TARGET)
-        row = smallest(digits_report.study.networks, asked)
+        entry = digits_report.study.smallest(asked)
         assert words(page.locator(".sentence").first) != before
-        assert f"has {row['parameters']:,} parameter" in words(page.locator(".sentence").first)
+        assert f"has {entry.parameters:,} parameter" in words(page.locator(".sentence").first)
 
         _drag(page, ".handle.budget rect", -300, 0)
         budget = page.evaluate(BUDGET)
-        row = best(digits_report.study.networks, max_params=budget)
+        entry = digits_report.study.best(max_params=budget)
         assert f"The best with at most {budget:,} parameters reaches" in words(page.locator(".sentence").nth(1))
-        assert row["network"] in words(page.locator(".sentence").nth(1))
+        assert entry.network in words(page.locator(".sentence").nth(1))
         _drag(page, ".handle.budget rect", 800, 0)
         assert page.evaluate(BUDGET) is None, "at the right end nothing is forbidden"
 
@@ -147,29 +150,29 @@ def test_the_lines_are_dragged_by_finger(chromium: Any, digits_report: Report) -
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
         asked = page.evaluate(TARGET)
         assert asked is not None
-        row = smallest(digits_report.study.networks, asked)
-        assert f"has {row['parameters']:,} parameter" in words(page.locator(".sentence").first)
+        entry = digits_report.study.smallest(asked)
+        assert f"has {entry.parameters:,} parameter" in words(page.locator(".sentence").first)
 
 
 @pytest.mark.parametrize(("size", "start"), [("MACs", "The cheapest"), ("Bytes", "The lightest"), ("Seconds", "The quickest")])
 def test_other_sizes_ask_the_same_question(chromium: Any, digits_report: Report, size: str, start: str) -> None:
-    networks = digits_report.study.networks
-    column = {"MACs": "macs", "Bytes": "bytes", "Seconds": "seconds"}[size]
-    meeting = networks[networks["validation"] >= default_target(networks) - 1e-6]
-    cheapest = meeting.sort_values([column, "validation", "parameters"], ascending=[True, False, True]).iloc[0]
+    entries = digits_report.study.entries
+    attribute = {"MACs": "macs", "Bytes": "bytes", "Seconds": "seconds"}[size]
+    meeting = [entry for entry in entries if entry.mean >= default_target(entries) - 1e-6]
+    cheapest = min(meeting, key=lambda entry: (getattr(entry, attribute), -entry.mean, entry.parameters))
     with opened(chromium, digits_report.path) as page:
         page.get_by_role("radio", name=size).check()
         said = words(page.locator("#answer"))
         assert start in said
-        assert cheapest["network"] in said
+        assert cheapest.network in said
 
 
 def test_a_family_that_is_switched_off_is_no_answer(chromium: Any, digits_report: Report) -> None:
-    networks = digits_report.study.networks
+    entries = digits_report.study.entries
     with opened(chromium, digits_report.path) as page:
         page.get_by_role("button", name="dense k, dense").click()
-        rest = networks[networks["family"] != "dense k, dense"]
-        assert f"{smallest(rest)['parameters']:,} parameters" in words(page.locator(".sentence"))
+        rest = [entry for entry in entries if entry.family != "dense k, dense"]
+        assert f"{smallest(rest).parameters:,} parameters" in words(page.locator(".sentence"))
         assert "switched on" in words(page.locator("#answer"))
         page.get_by_role("button", name="conv n, pool, dense d, dense").click()
         assert "Every family is switched off" in words(page.locator("#answer"))

@@ -12,6 +12,7 @@ import pytest
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.recipe import Recipe
+from issun.study.entry import Entry, EntryKey, TrialResult
 from issun.study.remedies import Remedy, remedies, used_against_overfitting
 from issun.study.study import Study
 from small_study import run_small, small_plan
@@ -25,38 +26,27 @@ def study(*rows: tuple[str, dict[str, Any], list[float], float], images: int = 5
 
     Where networks are `alike`, what one gets right every better one gets right too.
     """
-    recipes = {str(number): Recipe(**{"epochs": 15, **changes}).model_dump(mode="json") for number, (_, changes, _, _) in enumerate(rows)}
-    trials = [
-        {
-            "network": network,
-            "network_id": network,
-            "recipe_id": str(number),
-            "split": "s",
-            "diverged": False,
-            "chance": accuracy <= 0.12,
-            "validation_accuracy": accuracy,
-            "train_accuracy": train,
-            "validation_images": images,
-            "seed": seed,
-        }
-        for number, (network, _, accuracies, train) in enumerate(rows)
-        for seed, accuracy in enumerate(accuracies)
-    ]
+    recipes = [Recipe(**{"epochs": 15, **changes}) for _, changes, _, _ in rows]
+    entries = []
+    for number, (network, _, accuracies, train) in enumerate(rows):
+        trials = tuple(
+            TrialResult(f"{number} {seed}", seed, "done", accuracy <= 0.12, 0.5, accuracy, 15, 15, 0.5, train, 1.0, "now")
+            for seed, accuracy in enumerate(accuracies)
+        )
+        key = EntryKey(network, str(number), "s")
+        entries.append(Entry(key, network, network, network, {}, *[100] * 5, images, 0.1, trials))
     hard = np.random.default_rng(0).permutation(images)  # the last of these images are the hardest, if all find the same ones hard
 
-    def predictions(row: Any, seed: int) -> pd.DataFrame:
-        assert row["best_seed"] is not None
-        order = hard if alike else np.random.default_rng([int(row["recipe_id"]), seed]).permutation(images)
+    def predictions(entry: Entry, seed: int) -> pd.DataFrame:
+        order = hard if alike else np.random.default_rng([int(entry.recipe_id), seed]).permutation(images)
         predicted = np.ones(images, int)
-        predicted[order[: round(rows[int(row["recipe_id"])][2][seed] * images)]] = 0
+        predicted[order[: round(rows[int(entry.recipe_id)][2][seed] * images)]] = 0
         return pd.DataFrame({"label": 0, "predicted": predicted})
 
-    about = {"input": (8, 8, 1), "classes": tuple("0123456789"), "recipes": recipes}
+    def net(entry: Entry) -> Net:
+        return parse_network(entry.network, (8, 8, 1), 10)
 
-    def net(row: Any) -> Net:
-        return parse_network(row["network"], about["input"], len(about["classes"]))
-
-    return SimpleNamespace(about=about, frame=pd.DataFrame(trials), predictions=predictions, net=net)
+    return SimpleNamespace(entries=entries, recipe=lambda recipe_id: recipes[int(recipe_id)], predictions=predictions, net=net)
 
 
 def only(found: list[Remedy]) -> Remedy:

@@ -21,7 +21,7 @@ from issun.training import Outcome
 from issun.webpage import content
 from issun.webpage.album import Album
 from issun.webpage.limits import Budget, LeftOut
-from issun.webpage.networks import choosable, key_of
+from issun.webpage.networks import choosable
 from small_study import digits, pretend, run_small, small_plan
 
 GRID = ("conv a, pool, dense d, dense", "a=1,2", "d=2,4,8")
@@ -88,13 +88,12 @@ def test_mistakes_are_wrong_surest_first_and_their_images_are_carried(study: Stu
 
 
 def test_test_figures_stand_beside_what_can_be_chosen_and_nowhere_else(study: Study) -> None:
-    networks = study.networks
-    chosen = choosable(networks)
-    for record, (_, row) in zip(told(study)["networks"], networks.iterrows(), strict=True):
-        assert (record["test"] is not None) == (key_of(row) in chosen)
+    chosen = choosable(study.entries)
+    for record, entry in zip(told(study)["networks"], study.entries, strict=True):
+        assert (record["test"] is not None) == (entry.key in chosen)
         if record["test"]:
-            assert record["test"]["mean"] == pytest.approx(study.test(row)[0], abs=1e-6)
-    assert {key_of(row) for _, row in study.frontier().iterrows()} <= chosen
+            assert record["test"]["mean"] == pytest.approx(study.test(entry)[0], abs=1e-6)
+    assert {entry.key for entry in study.entries if entry.frontier} <= chosen
 
 
 def test_no_choice_of_the_page_reads_a_test_figure(study: Study) -> None:

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from issun.arch.notation import parse_network
+from issun.numbers import bytes_text, counted, duration, label_count, mean_text, percent, short_count
 from issun.plots import sparkline
-from issun.plots.numbers import bytes_text, counted, duration, label_count, mean_text, percent, short_count
 from issun.plots.tables import family_letters, layers_table, networks_table, sizes_table
 
 NAN = float("nan")

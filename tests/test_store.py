@@ -129,7 +129,16 @@ def test_readers_read_while_it_is_written(tmp_path: Path) -> None:
             rows.fetchone()
             store.finish(plan.trials[1], outcomes[1])
             assert len(rows.fetchall()) == 3
-        assert len(study.frame) == 2
+        # What was read stays as it was until it is read anew.
+        assert len(study.frame) == len(study.entries) == study.about["trials"]["done"] == 1
+        assert study.refresh()
+        assert len(study.frame) == len(study.entries) == study.about["trials"]["done"] == 2
+        assert not study.refresh()
+    assert study.refresh()  # the run has ended
+    path.unlink()
+    with pytest.raises(StudyError, match="there is no study"):
+        study.refresh()
+    assert len(study.frame) == 2
 
 
 def test_a_reader_that_stays_does_not_lose_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

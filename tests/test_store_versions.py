@@ -33,8 +33,8 @@ def test_version_1_is_read(version_1: Path) -> None:
     assert study.frame["diverged"].tolist() == [False, False, True, False, False]
     assert study.networks["frontier"].tolist() == [True, False, True]
     row = study.network("dense 2, dense")
-    assert row["validation"] == pytest.approx(VALIDATION, abs=1e-12)
-    assert row["knobs"] == {"n": 2}
+    assert row.mean == pytest.approx(VALIDATION, abs=1e-12)
+    assert row.knobs == {"n": 2}
     assert study.test(row)[0] == pytest.approx(VALIDATION - 0.01, abs=1e-12)
     assert study.history(row)["epoch"].tolist() == [1, 2, 3, 4]
     model = study.model(row)

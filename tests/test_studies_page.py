@@ -59,8 +59,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     text = text.replace('["random", "orthogonal", "patches", "pca"]', '["random", "pca"]')
     (tmp_path / "random-features.toml").write_text(text)
     # Nobody learns noise in an epoch; what is chosen here is to be there all the same.
-    monkeypatch.setattr("issun.study.frontier.guessing_limit", lambda guess, images: -1.0)
-    monkeypatch.setattr("issun.study.study.never_left_chance", lambda history, guess, images: False)
+    monkeypatch.setattr("issun.study.entry.guessing_limit", lambda guess, images: -1.0)
+    monkeypatch.setattr("issun.study.snapshot.never_left_chance", lambda history, guess, images: False)
     issun.succeeds("run", "random-features.toml", "--seeds", "2", "--threads", "1", "--no-plot")
     return tmp_path
 

@@ -15,6 +15,7 @@ from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.published import matching, smaller, watched_on_test
 from issun.errors import Cancelled, DataError, StudyError, StudyFileError
+from issun.plots.pictures import plot
 from issun.recipe import Recipe
 from issun.study.estimate import estimate
 from issun.study.file import read_study_file
@@ -102,7 +103,7 @@ def test_what_a_study_keeps_of_its_part(tmp_path: Path) -> None:
     assert (protocol["title"], protocol["part"], protocol["target"], protocol["watch"]) == ("Small", "replica", 0.9, "test")
     assert ">as published: watched on the test part</p>" in study._repr_html_()
     assert study.model("dense 1, dense").about["mark"] == study.mark
-    assert "as published" in " ".join(text.get_text() for text in study.plot().findobj(Text))
+    assert "as published" in " ".join(text.get_text() for text in plot(study).findobj(Text))
     frame = study.frame
     # The same network under two recipes has the name that belongs to each; one of an earlier family keeps that family's.
     assert frame.groupby("label")["epochs"].unique().map(list).to_dict() == {"perceptron": [2], "longer": [4]}

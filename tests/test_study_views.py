@@ -12,8 +12,7 @@ import pytest
 
 from issun.datasets.published import watched_on_test
 from issun.errors import DataError, SelectionError
-from issun.study.frontier import mark_frontier
-from issun.study.grids import chosen_axes, grid, impossible, varying, with_knobs
+from issun.plots.grids import chosen_axes, grid, impossible, varying, with_knobs
 from issun.study.images import study_images
 from issun.study.study import Study
 from small_study import digits, run_small, small_plan
@@ -107,16 +106,6 @@ def test_impossible_cells_are_told_from_those_that_were_not_trained() -> None:
     table.loc[2, 1] = 0.5
     flags = impossible(frame, table, (8, 8, 1), 10)
     assert flags.to_numpy().tolist() == [[True, True], [False, False], [False, False]]
-
-
-def test_the_frontier_by_another_size_is_another_frontier() -> None:
-    frame = pd.DataFrame(
-        {"network": list("abc"), "parameters": [1, 2, 3], "macs": [30, 20, 10], "validation": [0.7, 0.8, 0.75], "diverged": 0, "seeds": 1}
-    )
-    assert mark_frontier(frame)["frontier"].tolist() == [True, True, False]
-    by_macs = mark_frontier(frame, "macs")
-    assert by_macs["network"].tolist() == ["c", "b", "a"]
-    assert by_macs["frontier"].tolist() == [True, True, False]
 
 
 def test_images_are_taken_honest_or_as_published_and_no_others() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from issun.arch.net import Net
 from issun.errors import KnobError, NetworkError, RecipeError, SelectionError
+from issun.plots.pictures import plot
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts
 from issun.study.progress import Progress
@@ -36,11 +37,11 @@ def test_a_sweep_trains_and_finds_the_frontier(tmp_path: Path) -> None:
     assert "sweep" in study.about["command"]
     # What was stored is what training gives, and what the model says is what was stored.
     plan = make_plan(["dense"], digits(), epochs=8, seeds=2, recipe={"learning_rate": 0.02, "batch_size": 16})
-    row = study.network("dense")
-    outcome = train_network(plan.trials[0].net, plan.recipe, digits(), plan.split, int(row["best_seed"]), threads=1)
+    entry = study.network("dense")
+    outcome = train_network(plan.trials[0].net, plan.recipe, digits(), plan.split, entry.best_seed, threads=1)
     model = study.model("dense")
     assert model.weights.tobytes() == outcome.state.weights.tobytes()
-    assert model.about["seed"] == str(row["best_seed"])
+    assert model.about["seed"] == str(entry.best_seed)
     predicted = model.predict(digits().images[plan.validation])
     assert predicted.tolist() == study.predictions("dense")["predicted"].tolist()
     assert (predicted == digits().labels[plan.validation]).mean() == study.frame.query("network == 'dense'")["validation_accuracy"].max()
@@ -281,8 +282,8 @@ def test_asking_for_what_the_study_does_not_hold(tmp_path: Path) -> None:
 def test_a_study_can_be_drawn(tmp_path: Path) -> None:
     run_small(tmp_path / "a.sqlite", small_plan())
     study = Study(tmp_path / "a.sqlite")
-    study.plot(tmp_path / "a.png", target=0.5)
-    study.plot(tmp_path / "a.svg")
+    plot(study, path=tmp_path / "a.png", target=0.5)
+    plot(study, path=tmp_path / "a.svg")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (tmp_path / "a.svg").read_text()
     assert "dense 3, dense" in study._repr_html_()

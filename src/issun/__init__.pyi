@@ -12,10 +12,12 @@ from issun.exporters.finetuning import finetune as finetune
 from issun.exporters.keras.from_keras import from_keras as from_keras
 from issun.exporters.writing import export_model as export_model
 from issun.model import Model as Model
+from issun.plots.pictures import plot as plot
 from issun.predicting import predict as predict
 from issun.recipe import Recipe as Recipe
 from issun.sklearn import ConvFeatures as ConvFeatures
 from issun.sklearn import ConvNetClassifier as ConvNetClassifier
+from issun.study.query import Query as Query
 from issun.study.study import Study as Study
 from issun.study.sweep import sweep as sweep
 from issun.training import train as train

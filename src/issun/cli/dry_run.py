@@ -13,8 +13,8 @@ from issun.cli.output import print_json, results
 from issun.cli.report import shown
 from issun.datasets.dataset import Dataset
 from issun.errors import StudyError
+from issun.numbers import counted, duration, knobs_text, short_count
 from issun.paths import kind_of
-from issun.plots.numbers import counted, duration, knobs_text, short_count
 from issun.plots.tables import plain_table
 from issun.study import Plan, Study, estimate
 from issun.study.store import recipe_id
@@ -45,7 +45,8 @@ def dry_run_facts(
     plan: Plan, dataset: Dataset, path: Path, threads: int | None, labels: Mapping[tuple[str, str], str] | None = None
 ) -> dict[str, Any]:
     """Return what running a plan would do, as plain values; `labels` are the names of families, by ids of network and recipe."""
-    done = set(Study(path).frame["trial_id"]) if kind_of(path, StudyError) else set()
+    held = Study(path).entries if kind_of(path, StudyError) else ()
+    done = {trial.trial_id for entry in held for trial in entry.trials}
     missing = tuple(trial for trial in plan.trials if trial.id not in done)
     seconds = estimate(replace(plan, trials=missing), dataset, threads) if missing else 0.0
     return {

@@ -43,7 +43,7 @@ def export(
     from issun.exporters.formats import format_for
     from issun.exporters.writing import check_places, destination
     from issun.model import Model
-    from issun.plots.numbers import percent
+    from issun.numbers import percent
     from issun.study import Study
 
     study = Study(model) if is_study(model) else None

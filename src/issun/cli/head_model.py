@@ -8,7 +8,7 @@ from issun.cli.report import shown
 from issun.datasets.dataset import Dataset, Split
 from issun.errors import IssunError
 from issun.extraction.as_model import BestLinear
-from issun.plots.numbers import percent
+from issun.numbers import percent
 
 
 def saved_head(kept: BestLinear, output: Path, dataset: Dataset, split: Split) -> list[str] | IssunError:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from issun.cli.output import messages
 from issun.extraction.search import HeadProgress
-from issun.plots.numbers import duration
+from issun.numbers import duration
 
 #: Seconds between two lines of a log that tell of the same search or training: one a small network's epoch would drown the rest.
 PACE = 2.0

@@ -43,6 +43,7 @@ Target = Annotated[str | None, typer.Option("--target", help="Accuracy to reach,
 MaxParams = Annotated[str | None, typer.Option("--max-params", help="Most parameters of the best network: 932, 5k, 1.5M.")]
 MaxMacs = Annotated[str | None, typer.Option("--max-macs", help="Most multiply-accumulates for one image: 200k.")]
 MaxBytes = Annotated[str | None, typer.Option("--max-bytes", help="Most bytes of weights as float32: 16k.")]
+MaxMemory = Annotated[str | None, typer.Option("--max-memory", help="Most bytes of working memory for one image, as float32: 32k.")]
 
 _TRAINING = "How to train"
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the training images.", rich_help_panel=_TRAINING)]

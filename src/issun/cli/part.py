@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from issun.cli.diagnoses import diagnoses, print_diagnoses
+from issun.cli.diagnoses import print_diagnoses
 from issun.cli.drawing import draw
 from issun.cli.dry_run import dry_run_facts, plan_text, print_dry_run
 from issun.cli.head_progress import HeadView
 from issun.cli.output import print_json, remark_on, results
 from issun.cli.progress import SweepView
-from issun.cli.report import Report, Wishes, shown
-from issun.cli.study_heads import heads_json, print_heads
+from issun.cli.report import check_answer, print_tables, shown
+from issun.cli.study_heads import print_heads
 from issun.errors import StudyError
 from issun.paths import kind_of
-from issun.study.frontier import networks_frame
+from issun.study import Query
+from issun.study.entry import with_trials
 from issun.study.heads import run_heads
 from issun.study.parts import PreparedPart, run_part
 
@@ -43,6 +44,7 @@ def train_and_tell(
     parts: Sequence[PreparedPart],
     folder: Path,
     command: str,
+    query: Query,
     *,
     threads: int | None,
     everything: bool,
@@ -50,6 +52,11 @@ def train_and_tell(
     as_json: bool,
 ) -> None:
     """Train the parts one after the other, each into its study, and print and draw what was found.
+
+    Parameters
+    ----------
+    query : Query
+        What is asked; for all that it leaves open, what the parts ask.
 
     Raises
     ------
@@ -73,27 +80,24 @@ def train_and_tell(
             study = run_part(part, folder / part.file_name, threads=threads, on_progress=view, command=command)
         with HeadView() as heads_view:
             run_heads(part, study.path, threads=threads, report=heads_view)
-        trials = study.frame
-        # The file may have asked for something else before, into the same study: what is shown is what it asks for now.
-        asked = trials["trial_id"].isin({trial.id for trial in part.plan.trials})
-        networks = networks_frame(trials[asked])
-        labels = [label for label in part.order if label in set(networks["label"])]
-        report = Report(study, networks, Wishes(part.part.target, part.part.max_params, part.part.max_macs), labels)
+        # Heads were added since. The file may have asked for something else before, into the same study: what is shown is what it asks now.
+        study.refresh()
+        asked = {trial.id for trial in part.plan.trials}
+        held = {entry.label for entry in with_trials(study.entries, asked)}
+        order = [label for label in part.order if label in held]
+        answer = study.answer(query.or_else(part.part.query), trials=asked, families=order)
+        check_answer(answer)
         # The best network of each family: what its curves say is what one wants to know next.
-        best = networks.sort_values("validation", ascending=False, kind="stable").drop_duplicates("label").sort_index()
+        best = answer.best_of_families
         if not as_json:
-            report.print_tables(everything)
+            print_tables(answer, everything)
             print_diagnoses(results(), study, best)
             print_heads(results(), study)
-        pictures = draw(report, part.part.draw, part.dataset) if plot else []
+        pictures = draw(answer, part.part.draw, part.dataset) if plot else []
         if not as_json:
             _print_places(study.path, pictures)
-        found[part.part.name] = report.as_json() | {
-            "diagnoses": diagnoses(study, best),
-            "heads": heads_json(study),
-            "pictures": pictures,
-            "left_out": part.left_out,
-        }
+        if as_json:
+            found[part.part.name] = answer.as_dict(best) | {"pictures": pictures, "left_out": part.left_out}
     if as_json:
         print_json({"parts": found})
 

@@ -54,9 +54,10 @@ def plot(
     from issun.cli.report import shown
     from issun.errors import IssunError, SelectionError
     from issun.paths import check_new
+    from issun.plots.pictures import KINDS
+    from issun.plots.pictures import plot as draw
     from issun.plots.style import FORMATS
     from issun.study import Study
-    from issun.study.pictures import KINDS
 
     accuracy = values.accuracy(target, "--target")
     shows = Study(study)
@@ -65,7 +66,8 @@ def plot(
         raise IssunError(f"--output (={path}) must end in {', '.join(FORMATS)}")
     check_new(path, option="--output")
     try:
-        shows.picture(
+        draw(
+            shows,
             kind,
             path,
             network=network,

@@ -42,7 +42,7 @@ def predict(
     from issun.cli.loading import reading_bar, whole
     from issun.cli.output import print_json, remark_on, warn
     from issun.datasets.asked import is_folder
-    from issun.plots.numbers import counted
+    from issun.numbers import counted
     from issun.predicting import predict
 
     single = not any(is_folder(Path(image)) for image in images)
@@ -85,8 +85,8 @@ def _print(said: Any) -> None:
     from rich.text import Text
 
     from issun.cli.output import results
+    from issun.numbers import percent
     from issun.plots.classes import classes_table, confusion_table, pairs_table
-    from issun.plots.numbers import percent
     from issun.plots.tables import plain_table
     from issun.study.per_class import class_report, confused_pairs
 

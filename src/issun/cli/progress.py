@@ -15,8 +15,8 @@ from rich.text import Text
 
 from issun.cli.output import messages
 from issun.engine.fitting import Epoch
+from issun.numbers import duration, percent
 from issun.plots.curves import sparkline
-from issun.plots.numbers import duration, percent
 from issun.study.progress import Progress
 
 #: How many running trials are listed; on machines with many cores the rest is counted.

@@ -7,7 +7,7 @@ from issun.cli.validation_part import ValidationPart
 from issun.errors import IssunError
 from issun.exporters.finetuning import finetune
 from issun.model import Model
-from issun.plots.numbers import percent
+from issun.numbers import percent
 
 
 def tuned(model: Model, part: ValidationPart | None) -> Model:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from issun.cli import options, values
+from issun.cli import options
 
 Studies = Annotated[list[Path], typer.Argument(metavar="STUDY…", help="Study files; several are laid over each other.")]
 ImagesAt = Annotated[
@@ -26,6 +26,9 @@ def report(
     title: Title = None,
     target: options.Target = None,
     max_params: options.MaxParams = None,
+    max_macs: options.MaxMacs = None,
+    max_bytes: options.MaxBytes = None,
+    max_memory: options.MaxMemory = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -34,10 +37,10 @@ def report(
     Example: issun report digits.sqlite -o digits.html
     """
     from issun.cli.output import print_json, results, warn
-    from issun.cli.report import shown
+    from issun.cli.report import query_of, shown
     from issun.errors import IssunError, SelectionError
+    from issun.numbers import bytes_text
     from issun.paths import check_new
-    from issun.plots.numbers import bytes_text
     from issun.study import Study
     from issun.webpage import content, page, write_page
 
@@ -48,9 +51,8 @@ def report(
     check_new(path, option="--output")
     made = content(
         opened,
+        query_of(target, max_params, max_macs, max_bytes, max_memory),
         title=title,
-        target=values.accuracy(target, "--target"),
-        max_params=values.count(max_params, "--max-params"),
         data=data,
         data_dir=data_dir,
     )

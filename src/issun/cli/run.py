@@ -19,6 +19,11 @@ def run(
         bool, typer.Option("--quick", help="The same on fewer images, epochs, sizes and seeds; says what it left out.")
     ] = False,
     seeds: Annotated[str | None, typer.Option("--seeds", help="How many seeds in place of the file's, or which: 0,1,7.")] = None,
+    target: options.Target = None,
+    max_params: options.MaxParams = None,
+    max_macs: options.MaxMacs = None,
+    max_bytes: options.MaxBytes = None,
+    max_memory: options.MaxMemory = None,
     output: Annotated[Path, typer.Option("--output", help="The folder for studies and pictures.")] = Path(),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many trials, how large and about how long; train nothing.")] = False,
     threads: options.Threads = None,
@@ -38,6 +43,7 @@ def run(
     """
     from issun.cli.loading import loaded
     from issun.cli.part import describe, train_and_tell
+    from issun.cli.report import query_of
     from issun.study.file import read_study_file
     from issun.study.heads import check_heads
     from issun.study.parts import prepare
@@ -45,6 +51,7 @@ def run(
     asked = read_study_file(file)
     names = list(dict.fromkeys(part or asked.parts))
     asked.check_parts(names)
+    query = query_of(target, max_params, max_macs, max_bytes, max_memory)
     chosen = None if seeds is None else values.seeds(seeds, "--seeds")
     dataset = loaded(asked.data, data_dir, size, gray, False, white=white)
     # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
@@ -56,4 +63,4 @@ def run(
         describe(prepared, output, threads, as_json)
     else:
         command = shlex.join(["issun", *sys.argv[1:]])
-        train_and_tell(prepared, output, command, threads=threads, everything=everything, plot=plot, as_json=as_json)
+        train_and_tell(prepared, output, command, query, threads=threads, everything=everything, plot=plot, as_json=as_json)

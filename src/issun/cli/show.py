@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from issun.cli import options, values
+from issun.cli import options
 
 
 def show(
@@ -16,6 +16,7 @@ def show(
     max_params: options.MaxParams = None,
     max_macs: options.MaxMacs = None,
     max_bytes: options.MaxBytes = None,
+    max_memory: options.MaxMemory = None,
     everything: Annotated[bool, typer.Option("--all", help="List every network, not only the frontier.")] = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = False,
     network: Annotated[
@@ -26,19 +27,13 @@ def show(
 ) -> None:
     """Print the frontier of a study and the networks that meet a target or a budget; or, with --network, everything about one of them."""
     from issun.cli.one_network import show_network
-    from issun.cli.report import Report, Wishes
+    from issun.cli.report import query_of, tell
     from issun.errors import IssunError, SelectionError
     from issun.study import Study
 
     result = Study(study)
     # A study that was made from a file has wishes of its own.
-    asked = result.about["protocol"] or {}
-    wishes = Wishes(
-        values.accuracy(target, "--target") or asked.get("target"),
-        values.count(max_params, "--max-params") or asked.get("max_params"),
-        values.count(max_macs, "--max-macs") or asked.get("max_macs"),
-        values.count(max_bytes, "--max-bytes"),
-    )
+    query = query_of(target, max_params, max_macs, max_bytes, max_memory).or_else(result.query)
     if network is not None:
         try:
             show_network(result, network, seed, as_json)
@@ -47,4 +42,4 @@ def show(
         return
     if seed is not None:
         raise IssunError(f"--seed (={seed}) is for one network: name it with --network")
-    Report(result, result.networks, wishes).finish(as_json, everything, plot)
+    tell(result.answer(query), as_json=as_json, everything=everything, plot=plot)

@@ -122,7 +122,7 @@ def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
 
 def _print_network(console: Console, net: Net) -> None:
     from issun.exporters.c.source import int8_size
-    from issun.plots.numbers import bytes_text
+    from issun.numbers import bytes_text
     from issun.plots.tables import layers_table
 
     console.print(layers_table(net))

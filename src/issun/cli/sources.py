@@ -115,13 +115,11 @@ def _of_study(
 ) -> list[Source]:
     study = Study(path)
     images.study_images(study, dataset)
-    row = study.network(network)
-    frame = study.frame
-    same = (frame["network_id"] == row["network_id"]) & (frame["recipe_id"] == row["recipe_id"]) & (frame["split"] == row["split"])
-    kept = frame[same & ~frame["diverged"]]["seed"].tolist() if seeds is None else list(seeds)
-    models = [(seed, study.model(row, seed)) for seed in kept]
+    entry = study.network(network)
+    kept = [trial.seed for trial in entry.trials if not trial.diverged] if seeds is None else list(seeds)
+    models = [(seed, study.model(entry, seed)) for seed in kept]
     if not models:
-        raise IssunError(f"all trainings of `{row['network']}` in {path} diverged; name another network")
+        raise IssunError(f"all trainings of `{entry.network}` in {path} diverged; name another network")
     find_row(models[0][1].net, layer, before)
     return [trained(model, seed, layer=layer, before=before) for seed, model in models]
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 
 from issun.extraction.comparing import summary
 from issun.plots.heads import heads_table
-from issun.study import Study
 from issun.study.head_tables import gains, heads_frame
+from issun.study.reading import Readable
 
 
-def print_heads(console: Console, study: Study) -> None:
+def print_heads(console: Console, study: Readable) -> None:
     """Print the heads of a study, if it has any: the table, and what they gain over softmax."""
     frame = heads_frame(study)
     if frame.empty:
@@ -24,9 +22,3 @@ def print_heads(console: Console, study: Study) -> None:
     console.print()
     for line in gains(frame):
         console.print(line)
-
-
-def heads_json(study: Study) -> list[dict[str, Any]]:
-    """Return the means of a study's heads over draws, as plain values."""
-    frame = heads_frame(study)
-    return [] if frame.empty else summary(frame).to_dict("records")  # type: ignore[return-value]

@@ -27,6 +27,7 @@ def sweep(
     max_params: options.MaxParams = None,
     max_macs: options.MaxMacs = None,
     max_bytes: options.MaxBytes = None,
+    max_memory: options.MaxMemory = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many trials, how large and about how long; train nothing.")] = False,
     epochs: options.Epochs = None,
     learning_rate: options.LearningRate = None,
@@ -67,19 +68,13 @@ def sweep(
     from issun.cli.loading import loaded
     from issun.cli.output import remark_on
     from issun.cli.progress import SweepView
-    from issun.cli.report import Report, Wishes
+    from issun.cli.report import query_of, tell
     from issun.datasets.remarks import split_notes
     from issun.study import DataFacts, Store, Study, default_path, make_plan, run, trained_before
-    from issun.study.frontier import networks_frame
     from issun.study.store import recipe_id
     from issun.study.sweep import as_begun
 
-    wishes = Wishes(
-        values.accuracy(target, "--target"),
-        values.count(max_params, "--max-params"),
-        values.count(max_macs, "--max-macs"),
-        values.count(max_bytes, "--max-bytes"),
-    )
+    query = query_of(target, max_params, max_macs, max_bytes, max_memory)
     dataset = loaded(data, data_dir, size, gray, strict, groups, white)
     path = study or default_path(dataset)
     dataset = as_begun(dataset, path, groups, lambda pattern: loaded(data, data_dir, size, gray, strict, pattern, white))
@@ -124,8 +119,8 @@ def sweep(
     with Store(path, DataFacts.of(dataset)) as store, SweepView() as view:
         run(plan, dataset, store, threads=threads, on_progress=view, command=shlex.join(["issun", *sys.argv[1:]]))
     result = Study(path)
-    trials = result.frame
     # An earlier sweep may have trained otherwise, into the same study: what is compared here was trained alike.
-    alike = (trials["recipe_id"] == recipe_id(plan.trials[0])) & (trials["split"] == plan.split.id)
-    order = list(dict.fromkeys(trial.family for trial in plan.trials))
-    Report(result, networks_frame(trials[alike]), wishes, order).finish(as_json, everything=False, plot=plot)
+    way = recipe_id(plan.trials[0]), plan.split.id
+    alike = {trial.trial_id for entry in result.entries if (entry.recipe_id, entry.split) == way for trial in entry.trials}
+    order = dict.fromkeys(trial.family for trial in plan.trials)
+    tell(result.answer(query, trials=alike, families=order), as_json=as_json, everything=False, plot=plot)

@@ -56,9 +56,9 @@ def train(
     from issun.datasets.dataset import Split
     from issun.datasets.remarks import split_notes
     from issun.errors import IssunError
+    from issun.numbers import duration, percent
     from issun.paths import check_new
     from issun.plots.curves import curves_figure
-    from issun.plots.numbers import duration, percent
     from issun.plots.style import FORMATS, save_figure
     from issun.recipe import Recipe
     from issun.study.diagnosis import diagnose

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from issun.cli import options, values
+from issun.cli import options
 from issun.cli.report_page import ImagesAt, Studies, Title, open_in_browser
 
 #: Where nothing else is asked for.
@@ -22,6 +22,9 @@ def watch(
     title: Title = None,
     target: options.Target = None,
     max_params: options.MaxParams = None,
+    max_macs: options.MaxMacs = None,
+    max_bytes: options.MaxBytes = None,
+    max_memory: options.MaxMemory = None,
 ) -> None:
     """Show studies in the browser of this computer while they grow: the page of `issun report`, new each time that a trial ends.
 
@@ -30,11 +33,12 @@ def watch(
     Example: issun watch digits.sqlite --open
     """
     from issun.cli.output import remark_on, results
+    from issun.cli.report import query_of
     from issun.webpage.live import Live
     from issun.webpage.serve import Server
 
-    wishes = {"target": values.accuracy(target, "--target"), "max_params": values.count(max_params, "--max-params")}
-    live = Live(studies, title=title, data=data, data_dir=data_dir, **wishes)
+    query = query_of(target, max_params, max_macs, max_bytes, max_memory)
+    live = Live(studies, query, title=title, data=data, data_dir=data_dir)
     with Server(live, port) as server:
         try:
             results().print(f"Watching {', '.join(map(str, studies))} at {server.url}  (Ctrl-C ends it)", soft_wrap=True)

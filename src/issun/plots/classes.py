@@ -15,8 +15,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from issun.numbers import percent
 from issun.plots.letters import families_for, letters_of, shortened, writable
-from issun.plots.numbers import percent
 from issun.plots.panels import panel
 from issun.plots.style import COLOURS, GRID, INK, PALE
 from issun.plots.tables import plain_table

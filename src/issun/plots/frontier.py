@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
+from issun.numbers import knobs_text, label_count, seeds_text
 from issun.plots.labels import Label, place_labels
-from issun.plots.numbers import failures_caption, knobs_text, label_count
 from issun.plots.scales import accuracy_axis, count_axis
 from issun.plots.style import COLOURS, INK, MARKERS, PALE, plain_axes, renderer_of, save_figure, title_above
 
@@ -222,3 +222,26 @@ def _darker(colour: str) -> str:
     """Return the colour as letters need it to be read on white."""
     red, green, blue = to_rgb(colour)
     return to_hex((0.72 * red, 0.72 * green, 0.72 * blue))
+
+
+def failures_caption(networks: pd.DataFrame, most: int = 3) -> str:
+    """Return what a picture of means says of seeds that failed: ``means with failed seeds: n=2 (2 of 3 seeds; 1 never left chance)``.
+
+    Parameters
+    ----------
+    networks : DataFrame
+        With ``network``, ``knobs``, ``seeds``, ``chance`` and ``diverged``, as `Study.networks`.
+    most : int
+        How many networks are named.
+
+    Returns
+    -------
+    str
+        Empty where no seed failed.
+    """
+    told = []
+    for _, row in networks.iterrows():
+        if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
+            told.append(f"{knobs_text(row['knobs']) or row['network']} ({failed})")
+    more = f" and {len(told) - most} more" if len(told) > most else ""
+    return f"means with failed seeds: {', '.join(told[:most])}{more}" if told else ""

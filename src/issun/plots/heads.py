@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from issun.plots.numbers import duration, label_count, mean_text, percent, short_count
+from issun.numbers import duration, label_count, mean_text, percent, short_count
 from issun.plots.tables import plain_table
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from issun.plots.numbers import short_count
+from issun.numbers import short_count
 
 #: Ticks closer than this part of the axis would run into each other.
 CLOSEST_TICKS = 0.055

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from issun.plots.numbers import short_count
+from issun.numbers import short_count
 from issun.plots.panels import SHADES, panel
 from issun.plots.scales import count_axis
 from issun.plots.style import INK, PALE, plain_axes, renderer_of

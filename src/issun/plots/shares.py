@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from issun.arch import cost
 from issun.arch.net import Net
+from issun.numbers import label_count
 from issun.plots.letters import shortened
-from issun.plots.numbers import label_count
 from issun.plots.panels import panel
 from issun.plots.style import COLOURS, INK, PALE, plain_axes
 

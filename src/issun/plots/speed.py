@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from issun.plots.numbers import percent, short_count
+from issun.numbers import percent, short_count
 from issun.plots.tables import plain_table
 
 _TITLES = {"keras": "Keras", "torch": "PyTorch"}

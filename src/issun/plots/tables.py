@@ -19,7 +19,7 @@ from issun.arch import cost
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.markup import printable
-from issun.plots.numbers import bytes_text, knobs_text, mean_text, seeds_text, short_count
+from issun.numbers import bytes_text, knobs_text, mean_text, seeds_text, short_count
 
 #: Networks of which it is told below a table that seeds failed.
 MOST_FAILURES = 8

@@ -1,25 +1,29 @@
-"""Studies: which trials (`plan`), where results go (`store`), training them all (`run`), and choosing (`frontier`)."""
+"""Studies: which trials (`plan`), where results go (`store`), training them all (`run`), reading (`study`) and choosing (`answer`)."""
 
+from issun.study.answer import Answer
+from issun.study.entry import Entry
 from issun.study.estimate import estimate
-from issun.study.frontier import default_target
 from issun.study.plan import DataFacts, Infeasible, Plan, Trial, plan
 from issun.study.progress import Progress, Running
+from issun.study.query import Query
 from issun.study.run import run
 from issun.study.store import Store
 from issun.study.study import Study
 from issun.study.sweep import default_path, make_plan, sweep, trained_before
 
 __all__ = [
+    "Answer",
     "DataFacts",
+    "Entry",
     "Infeasible",
     "Plan",
     "Progress",
+    "Query",
     "Running",
     "Store",
     "Study",
     "Trial",
     "default_path",
-    "default_target",
     "estimate",
     "make_plan",
     "plan",

@@ -179,9 +179,11 @@ class _Protocol(BaseModel):
     watch: str = ""
     watched: str = ""
     mark: str = ""
-    target: float | None = Field(None, ge=0, le=1)
-    max_params: int | None = None
-    max_macs: int | None = None
+    target: float | None = Field(None, gt=0, le=1)
+    max_params: int | None = Field(None, ge=1)
+    max_macs: int | None = Field(None, ge=1)
+    max_bytes: int | None = Field(None, ge=1)
+    max_memory: int | None = Field(None, ge=1)
     draw: list[str] = []
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -105,6 +105,11 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return f"{self.sentence}. Next: {self.advice}."
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is said of it in JSON."""
+        told = ("kind", "sentence", "advice", "since", "best_epoch")
+        return {**{name: getattr(self, name) for name in told}, "seeds": dict(self.seeds)}
 
 
 def diagnose(

@@ -22,7 +22,9 @@ from issun.errors import IssunError, KnobError, RecipeError, StudyFileError
 from issun.paths import read_text
 from issun.recipe import Recipe
 from issun.study import toml_lines
+from issun.study.frontier import BUDGETS
 from issun.study.head_entries import HeadEntry, HeadProblem, HeadTable, head_entry
+from issun.study.query import Query
 
 #: What `draw` may name.
 DRAWINGS = ("frontier", "curves", "scatter", "heatmap", "confusion", "gallery", "heads", "projection")
@@ -59,6 +61,8 @@ class _Part(BaseModel):
     target: str | float | None = None
     max_params: int | None = Field(None, ge=1)
     max_macs: int | None = Field(None, ge=1)
+    max_bytes: int | None = Field(None, ge=1)
+    max_memory: int | None = Field(None, ge=1)
     recipe: dict[str, Any] = Field(default_factory=dict)
     draw: list[Drawing] = ["frontier"]
     families: list[_Family] = Field(min_length=1)
@@ -101,7 +105,7 @@ class Part:
         Whether tables must say that it repeats a published protocol.
     target : float, optional
         Accuracy to reach, a fraction.
-    max_params, max_macs : int, optional
+    max_params, max_macs, max_bytes, max_memory : int, optional
         Budgets of the best network.
     draw : tuple of str
         Of `DRAWINGS`.
@@ -117,9 +121,16 @@ class Part:
     target: float | None
     max_params: int | None
     max_macs: int | None
+    max_bytes: int | None
+    max_memory: int | None
     draw: tuple[str, ...]
     families: tuple[FamilyEntry, ...]
     heads: tuple[HeadEntry, ...] = ()
+
+    @property
+    def query(self) -> Query:
+        """What is asked of its networks."""
+        return Query(self.target, **{name: getattr(self, name) for name in BUDGETS})
 
     @property
     def watched(self) -> str:
@@ -262,7 +273,8 @@ def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
         families.append(FamilyEntry(bound[0], family.label, own_seeds, {**read.recipe, **family.recipe}, places.of(own)))
     draw = tuple(dict.fromkeys(read.draw))
     heads = _heads(read, watch, tuple(families), places, (*place, "heads"))
-    return Part(name, watch, share, read.as_published, target, read.max_params, read.max_macs, draw, tuple(families), heads)
+    budgets = {budget: getattr(read, budget) for budget in BUDGETS}
+    return Part(name, watch, share, read.as_published, target, **budgets, draw=draw, families=tuple(families), heads=heads)
 
 
 def _heads(read: _Part, watch: str, families: tuple[FamilyEntry, ...], places: _Places, place: toml_lines.Path) -> tuple[HeadEntry, ...]:

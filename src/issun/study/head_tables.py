@@ -1,4 +1,4 @@
-"""What do heads on a study's features say, beside the networks' own softmax?"""
+"""Tables of the heads on a study's features, beside the networks' own softmax."""
 
 from __future__ import annotations
 
@@ -7,36 +7,44 @@ from typing import Any
 
 import pandas as pd
 
-from issun.plots.numbers import counted
+from issun.extraction.comparing import summary
+from issun.numbers import counted
+from issun.study.reading import Readable
 from issun.study.statistics import mean_and_deviation, seed_margin
-from issun.study.study import Study
 
 #: What the row of a network's own classifier is called.
 SOFTMAX = "softmax"
 
 
-def heads_frame(study: Study, *, test: bool = True) -> pd.DataFrame:
+def heads_frame(study: Readable, *, test: bool = True) -> pd.DataFrame:
     """Return the study's heads as `issun.extraction.comparing.compare` gives them, and before those of trained networks their softmax."""
     found = study.head_results(test=test).rename(columns={"label": "extractor"})
     if found.empty:
         return found
-    trials = study.trials(test=test).set_index("trial_id")
+    trials = {trial.trial_id: (entry, trial) for entry in study.entries for trial in entry.trials}
+    tests = study.test_results() if test else {}
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
     for _, row in found.iterrows():
         if isinstance(row["trial_id"], str) and (row["layer"], row["trial_id"]) not in seen:
             seen.add((row["layer"], row["trial_id"]))
-            trial = trials.loc[row["trial_id"]]
+            entry, trial = trials[row["trial_id"]]
             own = {name: row[name] for name in ("extractor", "layer", "draw", "trial_id", "network", "features")}
-            own |= {"head": SOFTMAX, "settings": {}, "parameters": trial["parameters"], "trained": trial["trained"]}
-            own |= {"validation": trial["validation_accuracy"], "seconds": trial["seconds"], "images": 0, "tried": 0, "search_images": 0}
-            rows.append(own | {"problem": ""} | ({"test": trial["test_accuracy"]} if test else {}))
+            own |= {"head": SOFTMAX, "settings": {}, "parameters": entry.parameters, "trained": entry.trained}
+            own |= {"validation": trial.validation_accuracy, "seconds": trial.seconds, "images": 0, "tried": 0, "search_images": 0}
+            rows.append(own | {"problem": ""} | ({"test": tests[trial.trial_id][1]} if test else {}))
         rows.append({str(name): value for name, value in row.items()})
     frame = pd.DataFrame(rows)
     # Softmax first, then the heads in the order in which the file asks for them.
     places = {name: place for place, name in enumerate(dict.fromkeys([*found["extractor"], SOFTMAX, *found["head"]]))}
     ranks = frame[["extractor", "head"]].map(lambda name: places[name])
     return frame.loc[ranks.sort_values(["extractor", "head"], kind="stable").index]
+
+
+def head_means(study: Readable) -> list[dict[str, Any]]:
+    """Return the means of a study's heads over draws, as plain values."""
+    frame = heads_frame(study)
+    return [] if frame.empty else summary(frame).to_dict("records")  # type: ignore[return-value]
 
 
 def gains(frame: pd.DataFrame) -> Iterator[str]:

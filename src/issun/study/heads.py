@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import pandas as pd
-
 from issun.arch.notation import parse_network
 from issun.errors import IssunError, StudyFileError
 from issun.extraction.comparing import Source, parts_of, row_of, trained, untrained
@@ -19,6 +16,8 @@ from issun.extraction.layers import find_row
 from issun.extraction.making import Weights
 from issun.extraction.search import HeadProgress
 from issun.extraction.training import HeadWish, train_head
+from issun.study.entry import Entry, with_trials
+from issun.study.frontier import most_accurate
 from issun.study.head_entries import HeadEntry
 from issun.study.parts import PreparedPart
 from issun.study.plan import DataFacts
@@ -132,10 +131,10 @@ def _jobs(prepared: PreparedPart, study: Study) -> Iterator[_Job]:
                 whose = [str(net), source.label, entry.scaling, split.id]
                 yield _Job(source, source.label, str(net), None, _wishes(entry, whose, source.draw))
             continue
-        row, trials = _best(prepared, study, entry)
+        best, trials = _best(prepared, study, entry)
         for seed, trial_id in trials:
-            source = trained(study.model(row, seed), seed, layer=entry.layer, before=entry.before, label=entry.family)
-            yield _Job(source, entry.family, str(row["network"]), trial_id, _wishes(entry, [trial_id], seed))
+            source = trained(study.model(best, seed), seed, layer=entry.layer, before=entry.before, label=entry.family)
+            yield _Job(source, entry.family, best.network, trial_id, _wishes(entry, [trial_id], seed))
 
 
 def _wishes(entry: HeadEntry, whose: list[str], draw: int) -> dict[str, HeadWish]:
@@ -148,19 +147,18 @@ def _wishes(entry: HeadEntry, whose: list[str], draw: int) -> dict[str, HeadWish
     return found
 
 
-def _best(prepared: PreparedPart, study: Study, entry: HeadEntry) -> tuple[pd.Series[Any], list[tuple[int, str]]]:
+def _best(prepared: PreparedPart, study: Study, entry: HeadEntry) -> tuple[Entry, list[tuple[int, str]]]:
     """Return the family's best network on validation, and seed and id of its trials."""
-    frame = study.frame
     asked = {trial.id for trial in prepared.plan.trials}
-    own = frame[frame["trial_id"].isin(asked) & (frame["label"] == entry.family) & ~frame["diverged"]]
-    if entry.seeds is not None:
-        own = own[own["seed"].isin(entry.seeds)]
-    if own.empty:
+    wanted = {
+        trial.trial_id
+        for found in study.entries
+        for trial in found.trials
+        if trial.trial_id in asked and not trial.diverged and (entry.seeds is None or trial.seed in entry.seeds)
+    }
+    own = [found for found in with_trials(study.entries, wanted) if found.label == entry.family]
+    if not own:
         raise StudyFileError(f"{entry.place}: no training of the family {entry.family!r} with these seeds ended well: no features to take")
-    keys = ["network_id", "recipe_id", "split"]
-    means = own.groupby(keys)["validation_accuracy"].mean()
-    best = tuple(means.index[int(np.argmax(means.to_numpy()))])
-    same = own[(own[keys] == list(best)).all(axis=1)].sort_values("seed")
-    networks = study.networks
-    row: pd.Series[Any] = networks[(networks[keys] == list(best)).all(axis=1)].iloc[0]
-    return row, list(zip(same["seed"].astype(int), same["trial_id"].astype(str), strict=True))
+    best = most_accurate(sorted(own, key=lambda found: found.key))
+    whole = next(found for found in study.entries if found.key == best.key)
+    return whole, [(trial.seed, trial.trial_id) for trial in best.trials]

@@ -1,4 +1,4 @@
-"""Where are the images of a study? They are not in it; what needs them finds them by the data's name, or is told where they are."""
+"""The images of a study: they are not in it; what needs them finds them by the data's name, or is told where they are."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
 
     Parameters
     ----------
-    study : Readable
-        A `Study`.
+    study : Study
     data : str, Path or Dataset, optional
         What `issun.load` takes, or images already loaded; default: the name or path under which the study knows them.
     data_dir : str or Path, optional

@@ -1,38 +1,41 @@
-"""How does a study look in a notebook? Its frontier as a table, and what it rests on."""
+"""A study in a notebook: its frontier as a table, and what it rests on."""
 
 from __future__ import annotations
 
-from issun.errors import SelectionError
 from issun.markup import block, paragraph, table
-from issun.plots.numbers import counted, knobs_text, mean_text, percent, seeds_text
-from issun.study.frontier import frontier, smallest
-from issun.study.reading import Readable
+from issun.numbers import counted, knobs_text, mean_text, percent, seeds_text
+from issun.study.answer import Answer
 
 #: Networks of a frontier that are listed; of more the largest.
 MOST = 30
 
 
-def study_html(study: Readable) -> str:
-    """Return a study's frontier as HTML; a study that is still empty says so."""
-    about, networks = study.about, study.networks
-    mark = str((about["protocol"] or {}).get("mark", ""))
+def study_html(answer: Answer) -> str:
+    """Return a study's frontier as HTML; a study in which nothing can be chosen says so.
+
+    Parameters
+    ----------
+    answer : Answer
+        To the query that asks for nothing.
+    """
+    study = answer.study
+    about = study.about
     trials = counted(sum(about["trials"].values()), "trial")
-    head = [paragraph(f"{study.path.name}: {trials} on {about['data']}")] + ([paragraph(mark)] if mark else [])
-    try:
-        answer = smallest(networks)
-    except SelectionError as error:
-        return block(*head, paragraph(f"{error}", pale=True))
-    rows = frontier(networks)
+    head = [paragraph(f"{study.path.name}: {trials} on {about['data']}")] + ([paragraph(study.mark)] if study.mark else [])
+    smallest = answer.smallest.entry
+    if smallest is None:
+        return block(*head, paragraph(answer.smallest.problem, pale=True))
     lines = [
         (
-            *(row["network"], knobs_text(row["knobs"]), f"{row['parameters']:,}", mean_text(row["validation"], row["validation_sd"])),
-            *(percent(row["lower"]), seeds_text(row["seeds"], row["chance"], row["diverged"]) or row["seeds"]),
+            *(entry.network, knobs_text(entry.knobs), f"{entry.parameters:,}", mean_text(entry.mean, entry.deviation)),
+            *(percent(entry.lower), seeds_text(entry.seeds, entry.chance, entry.diverged) or entry.seeds),
         )
-        for _, row in rows.tail(MOST).iterrows()
+        for entry in answer.frontier[-MOST:]
     ]
+    hidden = len(answer.frontier) - len(lines)
     return block(
         *head,
         table(("frontier", "", "parameters", "validation", "lower bound", "seeds"), lines, left=2),
-        paragraph(f"{len(rows) - MOST:,} smaller networks of the frontier are not listed", pale=True) if len(rows) > MOST else "",
-        paragraph(f"smallest within 1 % of the best: {answer['network']} with {answer['parameters']:,} parameters", pale=True),
+        paragraph(f"{hidden:,} smaller networks of the frontier are not listed", pale=True) if hidden else "",
+        paragraph(f"smallest within 1 % of the best: {smallest.network} with {smallest.parameters:,} parameters", pale=True),
     )

@@ -167,12 +167,15 @@ def run_part(
 
 def _protocol(file: StudyFile, part: Part, quick: bool) -> dict[str, Any]:
     kept = ("as_published", "watch", "target", "max_params", "max_macs", "draw")
+    # What came later stands there only where it is asked for, so that older files make the same protocol.
+    later = {name: limit for name in ("max_bytes", "max_memory") if (limit := getattr(part, name)) is not None}
     return {
         "file": file.path.name,
         **{name: getattr(file, name) for name in ("title", "question", "found")},
         "part": part.name,
         "quick": quick,
         **{name: value for name, value in _plain(part).items() if name in kept},
+        **later,
         "watched": part.watched,
         "mark": part.mark,
     }

@@ -1,7 +1,8 @@
-"""What do pictures and remarks need of a study? The part of `Study` that they read, so that they stand beside it and not inside."""
+"""What is read of a study by whatever stands beside it or above it: the part of `Study` that answers and pictures are made from."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.model import Model
+from issun.recipe import Recipe
+from issun.study.diagnosis import Diagnosis
+from issun.study.entry import Entry
 
-#: A network: its text, its id, the network itself, or a row of `Study.networks`.
-NetworkLike = str | Net | pd.Series
+#: A network: its text, its id, the network itself, an entry of a study, or a row of `Study.networks`.
+NetworkLike = str | Net | Entry | pd.Series
 
 
 class Readable(Protocol):
@@ -25,39 +29,35 @@ class Readable(Protocol):
     def about(self) -> dict[str, Any]: ...
 
     @property
+    def mark(self) -> str: ...
+
+    @property
     def classes(self) -> tuple[str, ...]: ...
 
     @property
-    def frame(self) -> pd.DataFrame: ...
+    def entries(self) -> tuple[Entry, ...]: ...
 
-    @property
-    def networks(self) -> pd.DataFrame: ...
+    def network(self, network: NetworkLike | None = None) -> Entry: ...
 
-    def net(self, row: pd.Series[Any]) -> Net: ...
+    def net(self, network: NetworkLike) -> Net: ...
 
-    def network(self, network: NetworkLike | None = None) -> pd.Series[Any]: ...
+    def recipe(self, recipe_id: str) -> Recipe: ...
 
     def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
 
     def predictions(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
 
-    @property
-    def heads(self) -> pd.DataFrame: ...
+    def diagnosis(self, network: NetworkLike | None = None, seed: int | None = None) -> Diagnosis: ...
 
-    def head_predictions(self, head_id: str) -> NDArray[np.int32]: ...
+    def remedies(self) -> Sequence[object]: ...
 
     def model(self, network: NetworkLike | None = None, seed: int | None = None) -> Model: ...
 
+    @property
+    def heads(self) -> pd.DataFrame: ...
 
-def shown_network(study: Readable, network: NetworkLike | None) -> pd.Series[Any]:
-    """Return the network that a picture is of: the one that is asked for, else the one that the study names as its smallest.
+    def head_results(self, *, test: bool = False) -> pd.DataFrame: ...
 
-    Where nothing beats guessing a study names none. A picture chooses nothing, and may show why it is so: it is of the most accurate.
-    """
-    if network is None:
-        rows = study.networks
-        ended = rows[rows["diverged"] < rows["seeds"]]
-        if len(ended) and not ended["beats_guessing"].any():
-            row: pd.Series[Any] = ended.sort_values("validation", ascending=False, kind="stable").iloc[0]
-            return row
-    return study.network(network)
+    def head_predictions(self, head_id: str) -> NDArray[np.int32]: ...
+
+    def test_results(self) -> dict[str, tuple[float, float]]: ...

@@ -7,19 +7,18 @@ nothing but augmentation, early stopping and epochs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from issun.arch.layers import Dropout, Group, Layer
 from issun.arch.layers.groups import leaves
 from issun.arch.net import Net
-from issun.plots.numbers import seeds_text
-from issun.recipe import Recipe
+from issun.numbers import seeds_text
+from issun.study.entry import Entry, TrialResult
 from issun.study.reading import Readable
 from issun.study.statistics import mean_and_deviation
 
@@ -52,7 +51,7 @@ class Remedy:
         Standard error of the difference in validation accuracy: from the images, each of which both networks have answered (a pair), and
         from the seeds where there are several. One seed says nothing of their spread, and the error is too small then.
     failed_before, failed_after : str
-        Which seeds of the two failed, as `issun.plots.numbers.seeds_text` says it; they are in the means.
+        Which seeds of the two failed, as `issun.numbers.seeds_text` says it; they are in the means.
     """
 
     name: str
@@ -88,10 +87,20 @@ class _Trained:
     key: tuple[str, ...]
     used: Mapping[str, str]
     epochs: int
-    network: str
-    validation: float
-    gap: float
-    trials: pd.DataFrame
+    entry: Entry
+    trials: Sequence[TrialResult]
+
+    @property
+    def accuracies(self) -> list[float]:
+        return [trial.validation_accuracy for trial in self.trials]
+
+    @property
+    def validation(self) -> float:
+        return float(np.mean(self.accuracies))
+
+    @property
+    def gap(self) -> float:
+        return float(np.mean([trial.train_accuracy - trial.validation_accuracy for trial in self.trials]))
 
 
 def remedies(study: Readable) -> list[Remedy]:
@@ -147,25 +156,15 @@ def used_against_chance(net: Net, recipe: Mapping[str, Any]) -> set[str]:
 
 
 def _trained(study: Readable) -> list[_Trained]:
-    about, trials = study.about, study.frame
-    trials = trials[~trials["diverged"]]
     found = []
-    for (_, recipe_id, split), group in trials.groupby(["network_id", "recipe_id", "split"], sort=False):
-        net = study.net(group.iloc[0])
-        # A stored recipe leaves out settings that have their defaults, where those came with a later issun.
-        recipe = {**Recipe(**about["recipes"][recipe_id]).model_dump(mode="json"), **about["recipes"][recipe_id]}
+    for entry in sorted(study.entries, key=lambda entry: (entry.parameters, entry.network, entry.recipe_id, entry.split)):
+        trials = [trial for trial in entry.trials if not trial.diverged]
+        if not trials:
+            continue
+        net, recipe = study.net(entry), study.recipe(entry.recipe_id).model_dump(mode="json")
         rest = {name: value for name, value in recipe.items() if name not in (*_EARLY, "augment", "epochs")}
-        found.append(
-            _Trained(
-                ("\n".join(map(str, _stripped(net.layers))), str(sorted(rest.items())), str(split)),
-                used_against_overfitting(net, recipe),
-                int(recipe["epochs"]),
-                str(group["network"].iloc[0]),
-                float(group["validation_accuracy"].mean()),
-                float((group["train_accuracy"] - group["validation_accuracy"]).mean()),
-                group,
-            )
-        )
+        key = ("\n".join(map(str, _stripped(net.layers))), str(sorted(rest.items())), entry.split)
+        found.append(_Trained(key, used_against_overfitting(net, recipe), int(recipe["epochs"]), entry, trials))
     return found
 
 
@@ -174,25 +173,23 @@ def _remedy(study: Readable, name: str, setting: str, before: _Trained, after: _
     apart = _right(study, after) - _right(study, before)
     error = math.hypot(float(apart.std(ddof=1)) / math.sqrt(len(apart)) if len(apart) > 1 else 1.0, _of_seeds(before), _of_seeds(after))
     figures = (before.validation, after.validation, before.gap, after.gap, error)
-    return Remedy(name, setting, after.network, *figures, _failed(before), _failed(after))
+    return Remedy(name, setting, after.entry.network, *figures, _failed(before), _failed(after))
 
 
 def _failed(trained: _Trained) -> str:
-    return seeds_text(len(trained.trials), int(trained.trials["chance"].sum()))
+    return seeds_text(len(trained.trials), sum(trial.chance for trial in trained.trials))
 
 
 def _right(study: Readable, trained: _Trained) -> NDArray[np.float64]:
     """Return for each validation image the share of the seeds that got it right."""
-    row = trained.trials.iloc[0].copy()
-    row["best_seed"] = row["seed"]  # as in a row of `networks`, which is found without averaging all trials again
-    said = [study.predictions(row, int(seed)) for seed in trained.trials["seed"]]
+    said = [study.predictions(trained.entry, trial.seed) for trial in trained.trials]
     right: NDArray[np.float64] = np.mean([(one["predicted"] == one["label"]).to_numpy(float) for one in said], axis=0)
     return right
 
 
 def _of_seeds(trained: _Trained) -> float:
     """Return the standard error of a mean over seeds; 0 for one, of which nothing is known."""
-    _, deviation = mean_and_deviation(trained.trials["validation_accuracy"].tolist())
+    _, deviation = mean_and_deviation(trained.accuracies)
     return 0.0 if math.isnan(deviation) else deviation / math.sqrt(len(trained.trials))
 
 

@@ -154,17 +154,17 @@ def trained_before(path: Path, plan: Plan, given: Collection[str]) -> str:
     study = Study(path)
     today = plan.recipe.model_dump()
     older = {}
-    for key, settings in study.about["recipes"].items():
-        theirs = Recipe(**settings).model_dump()
+    for key in study.about["recipes"]:
+        theirs = study.recipe(key).model_dump()
         other = {name: theirs[name] for name in today if theirs[name] != today[name]}
         if other and set(other) <= set(CHANGED_DEFAULTS) - set(given):
             older[key] = other
     if not older:
         return ""
-    trials = study.frame
-    same = trials["network_id"].isin({net.id for net in plan.networks}) & (trials["split"] == plan.split.id)
+    planned = {net.id for net in plan.networks}
+    same = [entry for entry in study.entries if entry.network_id in planned and entry.split == plan.split.id]
     for key, other in older.items():
-        count = int((same & (trials["recipe_id"] == key)).sum())
+        count = sum(entry.seeds for entry in same if entry.recipe_id == key)
         if count:
             options = " ".join(f"--{name} {value}" for name, value in other.items())
             now = ", ".join(f"{name} {today[name]}" for name in other)

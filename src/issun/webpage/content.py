@@ -1,4 +1,4 @@
-"""What does a report say? Studies as one plain dictionary of JSON, which the page reads and nothing else.
+"""What a report says: studies as one plain dictionary of JSON, which the page reads and nothing else.
 
 Format 1. Accuracies and shares are fractions; what was not measured, or is no number, is null; sizes are numbers, bytes are those of
 float32. Nothing in it chooses: `frontier` says what is on the frontier by parameters, everything else the page works out from the means.
@@ -19,7 +19,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "message": null | why nothing can be chosen (no trial has ended, all diverged, nothing beats guessing),
       "running": whether trials are under way,
       "target": null | the accuracy asked for, "default_target": null | 0.01 below the best mean,
-      "max_params": null | int, "max_macs": null | int, "draw": [kinds of pictures that the study file asks for],
+      "max_params", "max_macs", "max_bytes", "max_memory": null | int, "draw": [kinds of pictures that the study file asks for],
       "remedies": [text],
       "networks": [NETWORK, …],          smallest first
       "details": [DETAIL, …],            pages of networks, in the order of what is asked for first
@@ -62,56 +62,49 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from issun import __version__
 from issun.datasets.dataset import Dataset
-from issun.errors import DataError, SelectionError
-from issun.study import Study, default_target
+from issun.errors import DataError
+from issun.study import Query, Study
+from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
-from issun.webpage.details import details
+from issun.webpage.details import Pages
 from issun.webpage.heads import heads
 from issun.webpage.heatmap import heatmap
 from issun.webpage.limits import Budget
-from issun.webpage.memo import Memo
-from issun.webpage.networks import key_of, network_records
+from issun.webpage.networks import network_records
 from issun.webpage.protocol import about, data_name
 from issun.webpage.rounding import fraction
-from issun.webpage.snapshot import Snapshot
 
 FORMAT = 1
 
 
 def content(
     studies: Sequence[Study],
+    query: Query | None = None,
     *,
     title: str | None = None,
-    target: float | None = None,
-    max_params: int | None = None,
     data: str | Path | Dataset | None = None,
     data_dir: str | Path | None = None,
-    memo: Memo | None = None,
 ) -> dict[str, Any]:
     """Return what a report of some studies says.
 
     Parameters
     ----------
     studies : sequence of Study
-        At least one. Each is read as it is at this moment.
+        At least one. What the page says is what each was when it was last read.
+    query : Query, optional
+        What is asked; for all that it leaves open, what each study's file asks.
     title : str, optional
         Default: that of the study file, or a question about the data.
-    target : float, optional
-        Accuracy asked for, a fraction; default: what the study file asks for.
-    max_params : int, optional
-        Most parameters asked for; default as for `target`.
     data, data_dir : optional
         Where the images are, as of `issun.study.images.study_images`; default: where they were. What needs images and does not find
         them is left out, and it is said in ``left_out``.
-    memo : Memo, optional
-        What earlier calls for the same studies, when they were smaller, have worked out.
 
     Returns
     -------
@@ -125,19 +118,76 @@ def content(
     StudyError
         Where a study is damaged.
     """
-    snapshots = [Snapshot(study.path) for study in studies]
-    asked = {"target": target, "max_params": max_params}
-    kept = Memo() if memo is None else memo
-    return {
-        "format": FORMAT,
-        "issun": __version__,
-        "title": title or _title(snapshots),
-        "live": False,
-        "studies": [
-            _study(study, asked, kept.get(study.path, partial(images_of, study, data, data_dir)), len(snapshots), kept)
-            for study in snapshots
-        ],
-    }
+    return Report(studies, query, title=title, data=data, data_dir=data_dir).content()
+
+
+class Report:
+    """What a report of some studies says, for as long as one looks at them; parameters as of `content`.
+
+    `content` says it of the studies as they were last read: where `Study.refresh` found them grown, only what is new is worked out.
+    """
+
+    def __init__(
+        self,
+        studies: Sequence[Study],
+        query: Query | None = None,
+        *,
+        title: str | None = None,
+        data: str | Path | Dataset | None = None,
+        data_dir: str | Path | None = None,
+    ) -> None:
+        self._parts = [_Part(study, Query() if query is None else query, data, data_dir) for study in studies]
+        self._title = title
+
+    def content(self) -> dict[str, Any]:
+        """Return what the report says now."""
+        return {
+            "format": FORMAT,
+            "issun": __version__,
+            "title": self._title or _title([part.study for part in self._parts]),
+            "live": False,
+            "studies": [part.record(Budget.part(len(self._parts))) for part in self._parts],
+        }
+
+
+class _Part:
+    """One study of a report."""
+
+    def __init__(self, study: Study, query: Query, data: str | Path | Dataset | None, data_dir: str | Path | None) -> None:
+        self.study, self._query = study, query
+        self._data, self._data_dir = data, data_dir
+
+    @cached_property
+    def _pages(self) -> Pages:
+        return Pages(self.study, images_of(self.study, self._data, self._data_dir))
+
+    def record(self, budget: Budget) -> dict[str, Any]:
+        """Return what is said of the study; the budget is used up on the way."""
+        study = self.study
+        facts = study.about
+        query = self._query.or_else(study.query)
+        answer = study.answer(query)
+        records, pages = network_records(answer), self._pages.details(budget)
+        for record, entry in zip(records, answer.entries, strict=True):
+            record["detail"] = pages.places.get(entry.key)
+        return {
+            "name": study.path.stem,
+            "data": data_name(str(facts["data"])),
+            "about": about(study),
+            "message": answer.nothing or None,
+            "running": bool(facts["trials"].get("running")),
+            "target": None if query.target is None else fraction(query.target),
+            "default_target": None if answer.default_target is None else fraction(answer.default_target),
+            **{name: getattr(query, name) for name in BUDGETS},
+            "draw": list((facts["protocol"] or {}).get("draw") or []),
+            "remedies": [str(remedy) for remedy in study.remedies()],
+            "networks": records,
+            "details": pages.records,
+            "images": pages.images,
+            "heatmap": heatmap(study),
+            "heads": heads(study),
+            "left_out": pages.left.sentences(),
+        }
 
 
 def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | Path | None) -> Dataset | str:
@@ -150,43 +200,7 @@ def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | P
         return f"the images of {data_name(str(study.about['data']))} were not found where they were; say where with --data"
 
 
-def _study(study: Snapshot, asked: Mapping[str, Any], dataset: Dataset | str, studies: int, memo: Memo) -> dict[str, Any]:
-    facts, networks = study.about, study.networks
-    wishes = facts["protocol"] or {}
-    usual, message = _default_target(study)
-    records = network_records(study)
-    pages = details(study, dataset, Budget.part(studies), memo)
-    for record, (_, row) in zip(records, networks.iterrows(), strict=True):
-        record["detail"] = pages.places.get(key_of(row))
-    return {
-        "name": study.path.stem,
-        "data": data_name(str(facts["data"])),
-        "about": about(study),
-        "message": message,
-        "running": bool(facts["trials"].get("running")),
-        "target": fraction(wanted) if (wanted := asked["target"] or wishes.get("target")) else None,
-        "default_target": usual,
-        "max_params": asked["max_params"] or wishes.get("max_params"),
-        "max_macs": wishes.get("max_macs"),
-        "draw": list(wishes.get("draw") or []),
-        "remedies": [str(remedy) for remedy in study.remedies()],
-        "networks": records,
-        "details": pages.records,
-        "images": pages.images,
-        "heatmap": heatmap(study),
-        "heads": heads(study),
-        "left_out": pages.left.sentences(),
-    }
-
-
-def _default_target(study: Snapshot) -> tuple[float | None, str | None]:
-    try:
-        return fraction(default_target(study.networks)), None
-    except SelectionError as error:
-        return None, str(error)
-
-
-def _title(studies: Sequence[Snapshot]) -> str:
+def _title(studies: Sequence[Study]) -> str:
     titles = list(dict.fromkeys(str((study.about["protocol"] or {}).get("title") or "") for study in studies))
     if len(titles) == 1 and titles[0]:
         return titles[0]

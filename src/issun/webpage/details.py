@@ -7,28 +7,28 @@ When a budget is used up the rest goes without, and it is said.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset
 from issun.errors import ModelError
 from issun.exporters.page import wire
 from issun.model import Model
+from issun.study import Entry, Study
+from issun.study.entry import EntryKey, known
 from issun.webpage.album import Album, sample_indices
 from issun.webpage.features import MOST_IMAGES, projection
 from issun.webpage.filters import filters
 from issun.webpage.history import MANY_CLASSES, curves, layers, per_class, remarks
 from issun.webpage.limits import FEW_MISTAKES, LARGEST_IN_BROWSER, MOST_MISTAKES, MOST_SAMPLES, Budget, LeftOut
-from issun.webpage.memo import Memo
-from issun.webpage.mistakes import surest_mistakes
-from issun.webpage.networks import Key, choosable, key_of
+from issun.webpage.mistakes import Mistake, surest_mistakes
+from issun.webpage.networks import choosable
 from issun.webpage.rounding import rounded
-from issun.webpage.snapshot import Snapshot
 
 
 @dataclass
@@ -36,16 +36,15 @@ class Details:
     """The pages of a study's networks: `records` as `issun.webpage.content` states them, and where in them each network's page is."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
-    places: dict[Key, int] = field(default_factory=dict)
+    places: dict[EntryKey, int] = field(default_factory=dict)
     images: dict[str, Any] | None = None
     left: LeftOut = field(default_factory=LeftOut)
 
 
 class _Ranked(NamedTuple):
-    """A network, whether it is on the frontier, and whether any size or bound could choose it."""
+    """A network, and whether any size or bound could choose it."""
 
-    row: pd.Series[Any]
-    frontier: bool
+    entry: Entry
     choosable: bool
 
 
@@ -57,40 +56,138 @@ class _Pictures(NamedTuple):
     samples: int
 
 
-def details(study: Snapshot, dataset: Dataset | str, budget: Budget, memo: Memo) -> Details:
-    """Return the pages of a study's networks.
+class _Told:
+    """What a study says of a network, worked out when it is asked for and then kept."""
+
+    def __init__(self, study: Study, entry: Entry) -> None:
+        self._study, self._entry = study, entry
+
+    @cached_property
+    def layers(self) -> list[dict[str, Any]]:
+        return layers(self._study.net(self._entry))
+
+    @cached_property
+    def curves(self) -> dict[str, Any]:
+        return curves(self._study, self._entry)
+
+    @cached_property
+    def remarks(self) -> dict[str, Any]:
+        return remarks(self._study, self._entry)
+
+    @cached_property
+    def per_class(self) -> dict[str, Any]:
+        if not self._entry.ended_well:
+            return {"confusion": None, "per_class": [], "confused": []}
+        return per_class(self._study, self._entry)
+
+    def record(self, choosable: bool) -> dict[str, Any]:
+        """Return the network's page as far as it needs no images and no weights."""
+        nothing_yet = dict.fromkeys(("mistakes", "filters", "projection", "weights"))
+        record = {"layers": self.layers, "curves": self.curves, **self.remarks, **self.per_class, **nothing_yet}
+        return record if choosable or len(self._study.classes) <= MANY_CLASSES else record | {"confusion": None}
+
+
+class _Shown:
+    """What the weights of a network's best trial show, worked out when it is asked for and then kept."""
+
+    def __init__(self, study: Study, entry: Entry) -> None:
+        self._study, self._entry = study, entry
+        self._mistakes: list[Mistake] | None = None
+        self._projection: tuple[dict[str, Any] | None] | None = None
+
+    @cached_property
+    def model(self) -> Model | None:
+        """The network that is handed over; None where its weights are no numbers after all."""
+        try:
+            return self._study.model(self._entry)
+        except ModelError:
+            return None
+
+    @cached_property
+    def filters(self) -> dict[str, Any] | None:
+        return None if self.model is None else filters(self.model)
+
+    @cached_property
+    def wire(self) -> dict[str, Any] | None:
+        return None if self.model is None else wire(self.model)
+
+    def mistakes(self, dataset: Dataset) -> list[Mistake]:
+        if self._mistakes is None and self.model is not None:
+            self._mistakes = surest_mistakes(self._study.predictions(self._entry), self.model, dataset, MOST_MISTAKES)
+        return self._mistakes or []
+
+    def projection(self, dataset: Dataset) -> dict[str, Any] | None:
+        if self._projection is None and self.model is not None:
+            some = _validation(self._study, self._entry)[:MOST_IMAGES]
+            self._projection = (projection(self.model, dataset.images[some], dataset.labels[some]),)
+        return self._projection[0] if self._projection else None
+
+
+class Pages:
+    """The pages of a study's networks, for as long as one looks at it: what was worked out of a trial that ended holds when others end.
 
     Parameters
     ----------
-    study : Snapshot
+    study : Study
     dataset : Dataset or str
         The images of the study, or why there are none.
-    budget : Budget
-        Used up on the way.
-    memo : Memo
-        What an earlier call for the same study, when it was smaller, has worked out.
     """
-    made = Details()
-    pictures: _Pictures | None = None
-    if isinstance(dataset, str):
-        made.left.images = dataset
-    elif not study.networks.empty:
-        pictures = _pictures(study, dataset, int(budget.pixels))
-        made.left.reduced = pictures.album.reduced
-    for ranked in _in_order(study):
-        if budget.text <= (-budget.more_text if ranked.frontier else 0):
-            made.left.pages += 1
-            continue
-        made.places[key_of(ranked.row)] = len(made.records)
-        record = _page(study, ranked, pictures, budget, memo, made.left)
-        budget.text -= len(json.dumps(record | {"weights": None}))
-        made.records.append(record)
-    if pictures is not None:
-        made.images = pictures.album.record(pictures.samples)
-    return made
+
+    def __init__(self, study: Study, dataset: Dataset | str) -> None:
+        self._study, self._dataset = study, dataset
+        self._told: dict[Entry, _Told] = {}
+        self._shown: dict[str, _Shown] = {}
+
+    def details(self, budget: Budget) -> Details:
+        """Return the pages of the networks that the study holds now; the budget is used up on the way."""
+        made, study, entries = Details(), self._study, self._study.entries
+        # An entry is another one when a seed was added to it; its best trial may be the same.
+        self._told = {entry: self._told.get(entry) or _Told(study, entry) for entry in entries}
+        best = {entry.best_trial.trial_id: entry for entry in entries}
+        self._shown = {trial: self._shown.get(trial) or _Shown(study, entry) for trial, entry in best.items()}
+        pictures: _Pictures | None = None
+        if isinstance(self._dataset, str):
+            made.left.images = self._dataset
+        elif entries:
+            pictures = _pictures(study, self._dataset, int(budget.pixels))
+            made.left.reduced = pictures.album.reduced
+        for ranked in _in_order(entries):
+            if budget.text <= (-budget.more_text if ranked.entry.frontier else 0):
+                made.left.pages += 1
+                continue
+            made.places[ranked.entry.key] = len(made.records)
+            record = self._page(ranked, pictures, budget, made.left)
+            budget.text -= len(json.dumps(record | {"weights": None}))
+            made.records.append(record)
+        if pictures is not None:
+            made.images = pictures.album.record(pictures.samples)
+        return made
+
+    def _page(self, ranked: _Ranked, pictures: _Pictures | None, budget: Budget, left: LeftOut) -> dict[str, Any]:
+        """Return one network's page, as far as the budget goes."""
+        entry = ranked.entry
+        record = self._told[entry].record(ranked.choosable)
+        shown = self._shown[entry.best_trial.trial_id]
+        if not entry.ended_well or not (ranked.choosable or pictures is not None) or shown.model is None:
+            return record
+        if ranked.choosable:
+            record["filters"] = shown.filters
+        if pictures is not None:
+            record["mistakes"] = _mistakes(shown.mistakes(pictures.dataset), pictures.album, ranked.choosable)
+            if ranked.choosable and budget.projections > 0:
+                record["projection"] = shown.projection(pictures.dataset)
+                budget.projections -= 1
+        if entry.frontier and entry.parameters > LARGEST_IN_BROWSER:
+            left.large += 1
+        elif entry.frontier and entry.parameters > budget.weights:
+            left.weights += 1
+        elif entry.frontier:
+            record["weights"] = shown.wire
+            budget.weights -= entry.parameters
+        return record
 
 
-def _pictures(study: Snapshot, dataset: Dataset, most: int) -> _Pictures:
+def _pictures(study: Study, dataset: Dataset, most: int) -> _Pictures:
     album = Album(dataset, most)
     validation = _never_trained_on(study)
     for index in sample_indices(dataset.labels, validation, len(study.classes), min(MOST_SAMPLES, max(1, album.capacity // 3))):
@@ -98,86 +195,29 @@ def _pictures(study: Snapshot, dataset: Dataset, most: int) -> _Pictures:
     return _Pictures(dataset, album, len(album))
 
 
-def _never_trained_on(study: Snapshot) -> NDArray[np.int64]:
+def _never_trained_on(study: Study) -> NDArray[np.int64]:
     """Return the images that every network is validated on; where splits share none, those of the split with most networks."""
-    networks = study.networks
-    counts = networks["split"].value_counts()
-    held = [_validation(study, networks[networks["split"] == split].iloc[0]) for split in counts.index]
+    counts = Counter(entry.split for entry in study.entries)
+    one_of = {entry.split: entry for entry in reversed(study.entries)}
+    held = [_validation(study, one_of[split]) for split, _ in counts.most_common()]
     shared = held[0][np.all([np.isin(held[0], other) for other in held], axis=0)]
     return shared if len(shared) else held[0]
 
 
-def _validation(study: Snapshot, row: pd.Series[Any]) -> NDArray[np.int64]:
+def _validation(study: Study, entry: Entry) -> NDArray[np.int64]:
     """Return the images that a network is validated on, as the study stores them."""
-    return np.array(study.split(row).validation, np.int64)
+    return np.array(study.split(entry).validation, np.int64)
 
 
-def _in_order(study: Snapshot) -> Iterator[_Ranked]:
-    networks = study.networks
-    if networks.empty:
-        return
-    chosen = choosable(networks)
-    ranked = networks.assign(choosable=[key_of(row) in chosen for _, row in networks.iterrows()])
-    for _, row in ranked.sort_values(["frontier", "choosable", "validation"], ascending=False, kind="stable").iterrows():
-        yield _Ranked(row, bool(row["frontier"]), bool(row["choosable"]))
+def _in_order(entries: tuple[Entry, ...]) -> list[_Ranked]:
+    chosen = choosable(entries)
+    ranked = [_Ranked(entry, entry.key in chosen) for entry in entries]
+    return sorted(ranked, key=lambda one: (not one.entry.frontier, not one.choosable, -known(one.entry.mean)))
 
 
-def _page(study: Snapshot, ranked: _Ranked, pictures: _Pictures | None, budget: Budget, memo: Memo, left: LeftOut) -> dict[str, Any]:
-    """Return one network's page, as far as the budget goes."""
-    row = ranked.row
-    trial = study.path, key_of(row), int(row["best_seed"])
-    whole = bool(row["diverged"] < row["seeds"])
-    record = dict(memo.get(("told", trial, ranked.choosable), lambda: _told(study, row, ranked.choosable)))
-    if not whole:
-        return record
-    model = memo.get(("model", trial), lambda: _model(study, row)) if ranked.choosable or pictures is not None else None
-    if model is None:
-        return record
-    if ranked.choosable:
-        record["filters"] = memo.get(("filters", trial), lambda: filters(model))
-    if pictures is not None:
-        record["mistakes"] = _mistakes(study, row, model, pictures, ranked.choosable, (memo, trial))
-        if ranked.choosable and budget.projections > 0:
-            some = _validation(study, row)[:MOST_IMAGES]
-            images, labels = pictures.dataset.images[some], pictures.dataset.labels[some]
-            record["projection"] = memo.get(("projection", trial), lambda: projection(model, images, labels))
-            budget.projections -= 1
-    if ranked.frontier and row["parameters"] > LARGEST_IN_BROWSER:
-        left.large += 1
-    elif ranked.frontier and row["parameters"] > budget.weights:
-        left.weights += 1
-    elif ranked.frontier:
-        record["weights"] = memo.get(("wire", trial), lambda: wire(model))
-        budget.weights -= int(row["parameters"])
-    return record
-
-
-def _told(study: Snapshot, row: pd.Series[Any], choosable: bool) -> dict[str, Any]:
-    """Return what the study alone says of a network."""
-    net = study.net(row)
-    said: dict[str, Any] = {"confusion": None, "per_class": [], "confused": []}
-    if row["diverged"] < row["seeds"]:
-        said = per_class(study, row, choosable or len(study.classes) <= MANY_CLASSES)
-    nothing_yet = dict.fromkeys(("mistakes", "filters", "projection", "weights"))
-    return {"layers": layers(net), "curves": curves(study, row), **remarks(study, row), **said, **nothing_yet}
-
-
-def _model(study: Snapshot, row: pd.Series[Any]) -> Model | None:
-    """Return the network that a row hands over; None where its weights are no numbers after all."""
-    try:
-        return study.model(row)
-    except ModelError:
-        return None
-
-
-def _mistakes(
-    study: Snapshot, row: pd.Series[Any], model: Model, pictures: _Pictures, choosable: bool, known: tuple[Memo, Any]
-) -> list[dict[str, Any]]:
+def _mistakes(found: list[Mistake], album: Album, choosable: bool) -> list[dict[str, Any]]:
     """Return the surest mistakes whose images have room in the album."""
-    memo, trial = known
-    album = pictures.album
     most = min(MOST_MISTAKES, max(FEW_MISTAKES, album.capacity // 4)) if choosable else FEW_MISTAKES
-    found = memo.get(("mistakes", trial), lambda: surest_mistakes(study.predictions(row), model, pictures.dataset, MOST_MISTAKES))
     return [
         {"image": place, "true": mistake.label, "predicted": mistake.predicted, "probability": rounded(mistake.probability, 4)}
         for mistake in found[:most]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from issun.extraction.comparing import summary
+from issun.study import Study
 from issun.study.head_tables import heads_frame
-from issun.study.study import Study
 from issun.webpage.rounding import fraction
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 
 from issun.errors import SelectionError
-from issun.study.grids import chosen_axes, grid, impossible
-from issun.webpage.networks import key_of
+from issun.plots.grids import chosen_axes, grid, impossible
+from issun.study import Study
+from issun.study.entry import networks_frame
 from issun.webpage.rounding import fraction
-from issun.webpage.snapshot import Snapshot
 
 
-def heatmap(study: Snapshot) -> dict[str, Any] | None:
+def heatmap(study: Study) -> dict[str, Any] | None:
     """Return the grid of the family with most networks that has two knobs with several values, None where there is none.
 
     Returns
@@ -23,16 +23,16 @@ def heatmap(study: Snapshot) -> dict[str, Any] | None:
         highest mean of each cell, None where none was trained; ``networks``: the id of that network; ``impossible``: whether no network
         can be there; ``shared``: whether several networks share a cell.
     """
-    networks = study.networks
-    if networks.empty:
+    entries = study.entries
+    if not entries:
         return None
     try:
-        rows, x, y = chosen_axes(networks, None, None, knobs_only=True)
+        rows, x, y = chosen_axes(networks_frame(entries), None, None, knobs_only=True)
     except SelectionError:
         return None
     table, shared = grid(rows, x, y)
     best = rows.sort_values("validation", ascending=False, kind="stable").drop_duplicates([y, x])
-    ids = {(int(row[y]), int(row[x])): "-".join(key_of(row)) for _, row in best.iterrows()}
+    ids = {(int(up), int(across)): str(entries[place].key) for place, up, across in zip(best.index, best[y], best[x], strict=True)}
     height, width, channels = study.about["input"]
     flags = impossible(rows, table, (height, width, channels), len(study.classes))
     return {

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 from issun.arch.cost import table
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
+from issun.study import Entry, Study
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
-from issun.study.remarks import diagnosis_of
 from issun.webpage.rounding import fraction, fractions, rounded, significants
-from issun.webpage.snapshot import Snapshot
 
 #: Of longer histories epochs are left out, evenly: a curve is not drawn with more points than pixels.
 MOST_EPOCHS = 200
@@ -41,9 +38,9 @@ def layers(net: Net) -> list[dict[str, Any]]:
     ]
 
 
-def curves(study: Snapshot, row: pd.Series[Any]) -> dict[str, Any]:
+def curves(study: Study, entry: Entry) -> dict[str, Any]:
     """Return how the best seed of a network learnt."""
-    history = study.history(row)
+    history = study.history(entry)
     kept = history["epoch"][history["kept"]]
     step = -(-len(history) // MOST_EPOCHS) or 1
     shown = history[(history.index % step == step - 1) | (history.index == len(history) - 1) | (history.index == 0) | history["kept"]]
@@ -57,19 +54,19 @@ def curves(study: Snapshot, row: pd.Series[Any]) -> dict[str, Any]:
     }
 
 
-def remarks(study: Snapshot, row: pd.Series[Any]) -> dict[str, Any]:
+def remarks(study: Study, entry: Entry) -> dict[str, Any]:
     """Return what the curves say, and what to try next."""
-    found = diagnosis_of(study, row)
+    found = study.diagnosis(entry)
     return {"diagnosis": f"{found.sentence}.", "remedy": f"{found.advice}.", "kind": found.kind, "since": found.since}
 
 
-def per_class(study: Snapshot, row: pd.Series[Any], matrix_too: bool = True) -> dict[str, Any]:
-    """Return the confusion matrix (None where it is left out) and the figures of each class, on validation, of the best seed."""
-    said = study.predictions(row)
+def per_class(study: Study, entry: Entry) -> dict[str, Any]:
+    """Return the confusion matrix and the figures of each class, on validation, of the best seed."""
+    said = study.predictions(entry)
     matrix = confusion_matrix(said["label"], said["predicted"], len(study.classes))
     report, pairs = class_report(matrix, study.classes), confused_pairs(matrix, study.classes, 5)
     return {
-        "confusion": matrix.tolist() if matrix_too else None,
+        "confusion": matrix.tolist(),
         "per_class": [
             {
                 "name": str(line["name"]),

@@ -1,4 +1,4 @@
-"""What does `issun watch` answer with? The page and the content of studies that grow, worked out anew only when something ended."""
+"""What `issun watch` answers with: the page and the content of studies that grow, worked out anew only when something ended."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import contextlib
 import hashlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from issun.errors import IssunError
-from issun.study import Study
-from issun.webpage.content import content
-from issun.webpage.memo import Memo
+from issun.study import Query, Study
+from issun.webpage.content import Report
 from issun.webpage.one_file import json_text, page
 
 #: The share of the time that may go into working out the content: the sweep is what the machine is for.
@@ -43,7 +42,7 @@ class Live:
     ----------
     paths : sequence of Path
         Studies.
-    **wishes
+    query, **options
         As of `issun.webpage.content`.
 
     Raises
@@ -52,12 +51,11 @@ class Live:
         Where a study cannot be read now; later, what was read last is answered.
     """
 
-    def __init__(self, paths: Sequence[Path], **wishes: Any) -> None:
-        self.paths = [Study(path).path for path in paths]
-        self._wishes: Mapping[str, Any] = wishes
-        self._memo = Memo()
+    def __init__(self, paths: Sequence[Path], query: Query | None = None, **options: Any) -> None:
+        self._studies = [Study(path) for path in paths]
+        self._report = Report(self._studies, query, **options)
         self._lock = threading.Lock()
-        self._state: object = None
+        self._grown = True
         self._next = 0.0
         self._update()
 
@@ -83,15 +81,9 @@ class Live:
 
     def _update(self) -> None:
         begun = time.monotonic()
-        studies = [Study(path) for path in self.paths]
-        state = [_state(study) for study in studies]
-        if state != self._state:
-            made = content(studies, memo=self._memo, **self._wishes) | {"live": True}
-            self._current, self._content, self._state = made, Answer.of(json_text(made), "application/json"), state
+        for study in self._studies:
+            self._grown |= study.refresh()  # that it grew stays known where the content then cannot be worked out
+        if self._grown:
+            made = self._report.content() | {"live": True}
+            self._current, self._content, self._grown = made, Answer.of(json_text(made), "application/json"), False
         self._next = time.monotonic() + (time.monotonic() - begun) / SHARE
-
-
-def _state(study: Study) -> Any:
-    """Return what changes when a trial ends or somebody begins or stops to work on the study."""
-    about = study.about
-    return about["trials"], about["created"], [run["ended"] for run in about["runs"]]

@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from issun.recipe import Recipe
+from issun.study import Study
 from issun.webpage.rounding import plain, significant
-from issun.webpage.snapshot import Snapshot
 
 
-def about(study: Snapshot) -> dict[str, Any]:
+def about(study: Study) -> dict[str, Any]:
     """Return the protocol of a study; see `issun.webpage.content`.
 
     The page may be mailed: where the data lay on this machine is not in it, but for what the command says itself.
@@ -18,17 +18,17 @@ def about(study: Snapshot) -> dict[str, Any]:
     facts = study.about
     asked = facts["protocol"] or {}
     machine = facts.get("machine", {})
-    frame = study.frame
+    trials = [trial for entry in study.entries for trial in entry.trials]
     record = {
         **{name: facts[name] for name in ("input", "classes", "images", "test_images", "notes", "fingerprint", "created")},
         "splits": [{"id": key, **split} for key, split in facts["splits"].items()],
-        "seeds": sorted({int(seed) for seed in frame["seed"]}),
+        "seeds": sorted({trial.seed for trial in trials}),
         "recipes": [recipe_record(key, settings, facts["recipes"]) for key, settings in facts["recipes"].items()],
         "trials": facts["trials"],
         "machine": {name: machine.get(name) for name in ("processor", "cores", "system")},
         "versions": {**machine.get("versions", {}), **facts.get("versions", {})},
         "threads": facts.get("threads"),
-        "seconds": significant(frame["seconds"].sum(), 4),
+        "seconds": significant(sum(trial.seconds for trial in trials), 4),
         "command": facts.get("command", ""),
         **{name: asked.get(name, "") for name in ("mark", "title", "question", "found", "part", "watched")},
         "quick": bool(asked.get("quick")),

@@ -1,4 +1,4 @@
-// Counts, bytes and accuracies written for people, as issun.plots.numbers writes them, with spaces that do not break.
+// Counts, bytes and accuracies written for people, as issun.numbers writes them, with spaces that do not break.
 
 export const SPACE = "\u00a0";
 

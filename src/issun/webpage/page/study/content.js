@@ -27,7 +27,8 @@ export function askedOf(content) {
     const values = new Set(content.studies.map((study) => study[name] ?? null));
     return values.size === 1 ? [...values][0] : null;
   };
-  const budgets = Object.fromEntries([["parameters", same("max_params")], ["macs", same("max_macs")]].filter(([, value]) => value !== null));
+  const names = { parameters: "max_params", macs: "max_macs", bytes: "max_bytes", peak_memory: "max_memory" };
+  const budgets = Object.fromEntries(Object.entries(names).map(([size, name]) => [size, same(name)]).filter(([, value]) => value !== null));
   return { target: same("target"), budgets };
 }
 

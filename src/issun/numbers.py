@@ -1,11 +1,9 @@
-"""How are counts, bytes and accuracies written for people?"""
+"""Counts, bytes and accuracies as they are written for people."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-
-import pandas as pd
 
 
 def short_count(count: float) -> str:
@@ -80,26 +78,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def failures_caption(networks: pd.DataFrame, most: int = 3) -> str:
-    """Return what a picture of means says of seeds that failed: ``means with failed seeds: n=2 (2 of 3 seeds; 1 never left chance)``.
-
-    Parameters
-    ----------
-    networks : DataFrame
-        With ``network``, ``knobs``, ``seeds``, ``chance`` and ``diverged``, as `Study.networks`.
-    most : int
-        How many networks are named.
-
-    Returns
-    -------
-    str
-        Empty where no seed failed.
-    """
-    told = []
-    for _, row in networks.iterrows():
-        if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
-            told.append(f"{knobs_text(row['knobs']) or row['network']} ({failed})")
-    more = f" and {len(told) - most} more" if len(told) > most else ""
-    return f"means with failed seeds: {', '.join(told[:most])}{more}" if told else ""

@@ -10,9 +10,7 @@ import pandas as pd
 from issun.arch.layers import Shape
 from issun.arch.notation import parse
 from issun.errors import NetworkError, SelectionError
-
-#: Sizes that stand beside the knobs.
-SIZES = ("parameters", "trained", "macs", "bytes", "peak_memory")
+from issun.study.columns import SIZES
 
 
 def with_knobs(networks: pd.DataFrame) -> pd.DataFrame:
@@ -40,27 +38,36 @@ def chosen_axes(networks: pd.DataFrame, x: str | None, y: str | None, *, knobs_o
     """
     table = with_knobs(networks)
     knobs = [name for name in table.columns if name not in networks.columns]
-    allowed = knobs if knobs_only else [*knobs, *SIZES]
-    for option, name in (("--x", x), ("--y", y)):
-        if name is not None and name not in allowed:
-            words = "knobs" if knobs_only else "knobs and sizes"
-            raise SelectionError(f"{option} (={name}) must be one of the study's {words}: {', '.join(allowed) or 'it has none'}")
-    if x is not None and x == y:
-        raise SelectionError(f"--x and --y are both {x}: name two different ones")
-    candidates = []
-    for family, group in networks.groupby("family", sort=False):
-        free = [name for name in varying(group) if name not in (x, y)]
-        names = [x or (free.pop(0) if free else None), y or (free.pop(0) if free else None)]
-        if None not in names and all(name in SIZES or table.loc[group.index, name].notna().all() for name in names):
-            candidates.append((len(group), str(family), str(names[0]), str(names[1])))
-    if candidates:
-        _, family, x, y = max(candidates, key=lambda candidate: candidate[0])
-        if x in knobs or y in knobs:
-            return table[table["family"] == family], x, y
-        return table, x, y
+    _check_axes(x, y, knobs if knobs_only else [*knobs, *SIZES], "knobs" if knobs_only else "knobs and sizes")
+    families = dict(iter(networks.groupby("family", sort=False)))
+    pairs = {family: pair for family, rows in families.items() if (pair := _pair_of(rows, x, y)) is not None}
+    if pairs:
+        family = max(pairs, key=lambda family: len(families[family]))
+        across, up = pairs[family]
+        # Sizes alone compare networks of all families; a knob is one family's.
+        return (table[table["family"] == family] if {across, up} & set(knobs) else table), across, up
     if knobs_only:
         raise SelectionError("no family of the study has two knobs with several values: a heat map needs them; try `scatter` or `frontier`")
     return table, x or ("parameters" if y != "parameters" else "macs"), y or ("macs" if x != "macs" else "parameters")
+
+
+def _check_axes(x: str | None, y: str | None, allowed: list[str], words: str) -> None:
+    for option, name in (("--x", x), ("--y", y)):
+        if name is not None and name not in allowed:
+            raise SelectionError(f"{option} (={name}) must be one of the study's {words}: {', '.join(allowed) or 'it has none'}")
+    if x is not None and x == y:
+        raise SelectionError(f"--x and --y are both {x}: name two different ones")
+
+
+def _pair_of(networks: pd.DataFrame, x: str | None, y: str | None) -> tuple[str, str] | None:
+    """Return two axes for the networks of one family, taking what is not named from its knobs that vary; None where it has no such."""
+    table = with_knobs(networks)
+    free = [name for name in varying(networks) if name not in (x, y)]
+    across = x or (free.pop(0) if free else None)
+    up = y or (free.pop(0) if free else None)
+    if across is None or up is None or not all(name in SIZES or (name in table and table[name].notna().all()) for name in (across, up)):
+        return None
+    return across, up
 
 
 def grid(networks: pd.DataFrame, x: str, y: str) -> tuple[pd.DataFrame, bool]:

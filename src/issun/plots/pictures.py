@@ -1,0 +1,295 @@
+"""`plot`: every picture of a study, by its kind. What is drawn is read here, how it is drawn stands in the files beside this one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from issun.datasets.dataset import Dataset
+from issun.errors import SelectionError
+from issun.extraction.comparing import layer_text
+from issun.extraction.extractor import trained_extractor
+from issun.extraction.projecting import METHODS
+from issun.numbers import percent
+from issun.plots.classes import classes_figure
+from issun.plots.confusion import confusion_figure
+from issun.plots.curves import curves_figure
+from issun.plots.feature_pictures import heads_figure, projected_figure
+from issun.plots.frontier import Size, failures_caption, frontier_figure
+from issun.plots.gallery import gallery_figure
+from issun.plots.grids import chosen_axes, grid, impossible
+from issun.plots.heatmap import heatmap_figure
+from issun.plots.letters import shortened
+from issun.plots.scatter import scatter_figure
+from issun.plots.shares import shares_figure
+from issun.plots.style import save_figure
+from issun.study.entry import Entry, networks_frame
+from issun.study.frontier import frontier, in_order, most_accurate
+from issun.study.images import study_images
+from issun.study.per_class import class_report, confused_pairs, confusion_matrix
+from issun.study.reading import NetworkLike, Readable
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a picture is of, as the parameters of `plot`; each kind reads what it needs."""
+
+    network: NetworkLike | None
+    seed: int | None
+    x: str | None
+    y: str | None
+    size: Size
+    target: float | None
+    data: str | Path | Dataset | None
+    data_dir: str | Path | None
+    count: int
+    method: str | None
+    layer: int | str | None
+    before: bool
+    title: str | None
+
+
+def plot(
+    study: Readable,
+    kind: str = "frontier",
+    path: str | Path | None = None,
+    *,
+    network: NetworkLike | None = None,
+    seed: int | None = None,
+    x: str | None = None,
+    y: str | None = None,
+    size: Size = "parameters",
+    target: float | None = None,
+    data: str | Path | Dataset | None = None,
+    data_dir: str | Path | None = None,
+    count: int = 40,
+    method: str | None = None,
+    layer: int | str | None = None,
+    before: bool = False,
+    title: str | None = None,
+) -> Figure:
+    """Draw a picture of a study; save it where `path` says so (its ending gives the format).
+
+    Parameters
+    ----------
+    study : Study
+    kind : str
+        One of `issun.plots.pictures.KINDS`, which says what each shows: ``frontier``, ``curves``, ``confusion``, …
+    path : str or Path, optional
+    network, seed : optional
+        Which trial, for pictures of one network: by default the smallest network within 0.01 of the best (where nothing beats guessing the
+        most accurate), its best seed on validation.
+    x, y : str, optional
+        Knobs or sizes, for ``scatter`` and ``heatmap``.
+    size : {"parameters", "macs"}
+        What accuracy is drawn against, for ``frontier``.
+    target : float, optional
+        Accuracy to mark, for ``frontier``; a fraction.
+    data, data_dir : optional
+        Where the images are, for ``gallery`` and ``projection``: they are not in a study.
+    count : int
+        Most images of the gallery.
+    method, layer, before : optional
+        Of the ``projection``: pca, tsne (the default) or umap; which layer's values, and whether those before its activation.
+    title : str, optional
+        In place of the picture's own.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib, bound to no window.
+
+    Raises
+    ------
+    SelectionError
+        Where there is no such kind, network, seed or knob.
+    DataError
+        Where the images are not found, or are others.
+    """
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, KINDS, 1, 0.5)
+        raise SelectionError(f"there is no picture {kind!r}{f'; did you mean {near[0]}?' if near else '.'} They are {', '.join(KINDS)}")
+    figure = _DRAW[kind](study, _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, before, title))
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
+def shown_network(study: Readable, network: NetworkLike | None) -> Entry:
+    """Return the network that a picture is of: the one that is asked for, else the one that the study names as its smallest.
+
+    Where nothing beats guessing a study names none. A picture chooses nothing, and may show why it is so: it is of the most accurate.
+    """
+    if network is None:
+        ended = [entry for entry in study.entries if entry.ended_well]
+        if ended and not any(entry.beats_guessing for entry in ended):
+            return most_accurate(ended)
+    return study.network(network)
+
+
+def _title(study: Readable, wanted: _Wanted, text: str) -> str:
+    """Return the title, with what must stand beside every figure of a study that repeats a published protocol."""
+    text = text if wanted.title is None else wanted.title
+    return f"{text} ({study.mark})" if study.mark else text
+
+
+def _trial(study: Readable, wanted: _Wanted) -> tuple[Entry, int, str]:
+    """Return the network, the seed, and what is said below the title."""
+    entry = shown_network(study, wanted.network)
+    seed = entry.best_seed if wanted.seed is None else wanted.seed
+    chosen = f"seed {seed}" + (f", the best of {entry.seeds} on validation" if wanted.seed is None and entry.seeds > 1 else "")
+    return entry, seed, f"{entry.network}  ·  {entry.parameters:,} parameters  ·  {chosen}"
+
+
+def _data_name(study: Readable) -> str:
+    return Path(str(study.about["data"])).stem
+
+
+def _frontier(study: Readable, wanted: _Wanted) -> Figure:
+    entries = in_order(study.entries, wanted.size)
+    best = {entry.key for entry in frontier(entries, wanted.size)}
+    networks = networks_frame(entries).assign(
+        family=[entry.family if entry.label == entry.family else f"{entry.label}: {entry.family}" for entry in entries],
+        frontier=[entry.key in best for entry in entries],
+    )
+    return frontier_figure(networks, title=_title(study, wanted, _data_name(study)), target=wanted.target, size=wanted.size)
+
+
+def _curves(study: Readable, wanted: _Wanted) -> Figure:
+    entry, seed, _ = _trial(study, wanted)
+    found = study.diagnosis(entry, seed)
+    title = _title(study, wanted, shortened(f"{entry.network} on {_data_name(study)}, seed {seed}", 90))
+    turned = found.since if found.kind == "overfits" else None
+    return curves_figure(study.history(entry, seed), title=title, diagnosis=str(found), turned=turned)
+
+
+def _failed(networks: pd.DataFrame) -> str:
+    """Return what a subtitle adds where seeds that failed are in the means."""
+    told = failures_caption(networks, most=1)
+    return f"  ·  {told}" if told else ""
+
+
+def _scatter(study: Readable, wanted: _Wanted) -> Figure:
+    networks, x, y = chosen_axes(networks_frame(study.entries), wanted.x, wanted.y, knobs_only=False)
+    families = networks["family"].unique()
+    subtitle = str(families[0]) if len(families) == 1 else f"{len(networks)} networks of {len(families)} families"
+    subtitle += _failed(networks)
+    return scatter_figure(networks, x, y, title=_title(study, wanted, f"{_data_name(study)}: accuracy by {x} and {y}"), subtitle=subtitle)
+
+
+def _heatmap(study: Readable, wanted: _Wanted) -> Figure:
+    networks, x, y = chosen_axes(networks_frame(study.entries), wanted.x, wanted.y, knobs_only=True)
+    table, shared = grid(networks, x, y)
+    flags = impossible(networks, table, tuple(study.about["input"]), len(study.classes))
+    subtitle = f"{networks['family'].iloc[0]}  ·  validation accuracy in %" + (", the highest for each pair of values" if shared else "")
+    subtitle += _failed(networks)
+    return heatmap_figure(table, flags, title=_title(study, wanted, f"{_data_name(study)}: accuracy by {x} and {y}"), subtitle=subtitle)
+
+
+def _matrix(study: Readable, entry: Entry, seed: int) -> tuple[np.ndarray[Any, np.dtype[np.int64]], str]:
+    said = study.predictions(entry, seed)
+    matrix = confusion_matrix(said["label"], said["predicted"], len(study.classes))
+    wrong = int(matrix.sum() - np.trace(matrix))
+    return matrix, f"{percent(np.trace(matrix) / matrix.sum())} of {matrix.sum():,} validation images right, {wrong:,} wrong"
+
+
+def _confusion(study: Readable, wanted: _Wanted) -> Figure:
+    entry, seed, about = _trial(study, wanted)
+    matrix, right = _matrix(study, entry, seed)
+    pairs = confused_pairs(matrix, study.classes)
+    title = _title(study, wanted, f"{_data_name(study)}: what is taken for what")
+    return confusion_figure(matrix, study.classes, pairs, title=title, subtitle=f"{about}  ·  {right}")
+
+
+def _classes(study: Readable, wanted: _Wanted) -> Figure:
+    entry, seed, about = _trial(study, wanted)
+    matrix, right = _matrix(study, entry, seed)
+    title = _title(study, wanted, f"{_data_name(study)}: class by class")
+    return classes_figure(class_report(matrix, study.classes), title=title, subtitle=f"{about}  ·  {right}")
+
+
+def _gallery(study: Readable, wanted: _Wanted) -> Figure:
+    entry, seed, _ = _trial(study, wanted)
+    model, said = study.model(entry, seed), study.predictions(entry, seed)
+    images = study_images(study, wanted.data, wanted.data_dir).images
+    wrong = said[said["label"] != said["predicted"]]
+    total = len(wrong)
+    if total:
+        probabilities = model.predict_proba(images[wrong["index"].to_numpy()])
+        wrong = wrong.assign(sure=probabilities[np.arange(total), wrong["predicted"].to_numpy()])
+        wrong = wrong.sort_values("sure", ascending=False, kind="stable").head(wanted.count)
+    else:
+        wrong = wrong.assign(sure=0.0)
+    shown = f"the {len(wrong)} surest of " if len(wrong) < total else ""
+    return gallery_figure(
+        images[wrong["index"].to_numpy()],
+        wrong["label"].tolist(),
+        wrong["predicted"].tolist(),
+        wrong["sure"].tolist(),
+        study.classes,
+        title=_title(study, wanted, f"{_data_name(study)}: {shown}{total:,} mistakes on {len(said):,} validation images"),
+        subtitle="true label in blue; below it, in red, what it was taken for and the probability given to that; surest first",
+    )
+
+
+def _shares(study: Readable, wanted: _Wanted) -> Figure:
+    entry = shown_network(study, wanted.network)
+    about = f"{entry.network}  ·  {entry.parameters:,} parameters, {entry.macs:,} MACs"
+    title = "Where the parameters sit" if wanted.title is None else wanted.title
+    return shares_figure(study.net(entry), title=title, subtitle=about)
+
+
+def _heads(study: Readable, wanted: _Wanted) -> Figure:
+    heads = study.heads
+    own = heads[heads["trial_id"].notna()]
+    network = wanted.network
+    if network is None and len(own):  # the network that has heads
+        network = str(own.sort_values("validation", ascending=False, kind="stable")["network"].iloc[0])
+    entry = shown_network(study, network)
+    seed = entry.best_seed if wanted.seed is None else wanted.seed
+    return heads_figure(study, entry, seed, title=_title(study, wanted, "Softmax and heads"))
+
+
+def _projection(study: Readable, wanted: _Wanted) -> Figure:
+    entry = shown_network(study, wanted.network)
+    seed = entry.best_seed if wanted.seed is None else wanted.seed
+    extractor = trained_extractor(study.model(entry, seed), wanted.layer, wanted.before)
+    images = study_images(study, wanted.data, wanted.data_dir).images
+    method = wanted.method or "tsne"
+    title = _title(study, wanted, f"{METHODS.get(method, method)} of layer {layer_text(extractor)}")
+    return projected_figure(study, entry, seed, extractor, images, method, title=title)
+
+
+#: Each kind of picture, and what it shows.
+KINDS = {
+    "frontier": "accuracy against parameters (or MACs) for every network",
+    "curves": "loss and accuracy by epoch of one network, and what they say",
+    "scatter": "networks by two knobs or sizes, shaded by accuracy",
+    "heatmap": "a table of two knobs, the accuracy written into each cell",
+    "confusion": "which classes one network takes for which",
+    "classes": "precision, recall and F1 of each class",
+    "gallery": "the images that one network gets wrong, surest mistakes first",
+    "shares": "where the parameters and the work of one network sit, layer by layer",
+    "heads": "confusion matrices of a network's softmax and of heads on its features, side by side",
+    "projection": "the images as a layer of one network sees them, on a plane",
+}
+
+_DRAW: dict[str, Callable[[Readable, _Wanted], Figure]] = {
+    "frontier": _frontier,
+    "curves": _curves,
+    "scatter": _scatter,
+    "heatmap": _heatmap,
+    "confusion": _confusion,
+    "classes": _classes,
+    "gallery": _gallery,
+    "shares": _shares,
+    "heads": _heads,
+    "projection": _projection,
+}

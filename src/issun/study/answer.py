@@ -1,0 +1,204 @@
+"""`Answer`: what a study says to a `Query`; the terminal and the report's page both tell it from here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from issun.errors import SelectionError
+from issun.study import columns
+from issun.study.entry import Entry
+from issun.study.frontier import best, default_target, most_accurate, nothing_to_choose, smallest
+from issun.study.head_tables import head_means
+from issun.study.query import Query
+from issun.study.reading import Readable
+from issun.study.remarks import diagnoses, diagnosis_of
+from issun.study.statistics import mean_and_deviation
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A network that was chosen, or why there is none.
+
+    Attributes
+    ----------
+    key : str
+        What for, as JSON names it: ``smallest``, ``smallest_lower`` (by its lower 95 % bound) or ``best``.
+    entry : Entry or None
+    problem : str
+        Why there is none; empty where there is one.
+    """
+
+    key: str
+    entry: Entry | None
+    problem: str = ""
+
+
+class Answer:
+    """What a study says to a query. All of it is chosen on validation; test figures stand beside what was chosen.
+
+    Parameters
+    ----------
+    study : Readable
+        A `Study`.
+    query : Query
+    entries : sequence of Entry
+        The networks to choose from, as `issun.study.frontier.marked` gives them.
+    families : iterable of str
+        Labels of families that are named first, in their order; the others follow as they come.
+
+    Attributes
+    ----------
+    families : tuple of str
+        The labels of all families, in the order in which they are named.
+    nothing : str
+        Why nothing can be chosen, whatever is asked for: no trial has ended, all diverged, or none beats guessing. Else empty.
+    """
+
+    def __init__(self, study: Readable, query: Query, entries: Sequence[Entry], families: Iterable[str] = ()) -> None:
+        self.study, self.query, self.entries = study, query, tuple(entries)
+        self.families = tuple(dict.fromkeys([*families, *(entry.label for entry in self.entries)]))
+        self.nothing = nothing_to_choose(self.entries)
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether some network was trained to its end: then there is something to tell, even where nothing is chosen."""
+        return any(entry.ended_well for entry in self.entries)
+
+    @property
+    def frontier(self) -> list[Entry]:
+        """The networks that no smaller one beats, smallest first."""
+        return [entry for entry in self.entries if entry.frontier]
+
+    @property
+    def default_target(self) -> float | None:
+        """The accuracy that is asked for where the query asks for none; None where nothing can be chosen."""
+        return None if self.nothing else default_target(self.entries)
+
+    @property
+    def target(self) -> float | None:
+        """The accuracy to reach, a fraction; None where none was asked for and nothing can be chosen."""
+        return self.default_target if self.query.target is None else self.query.target
+
+    @cached_property
+    def smallest(self) -> Choice:
+        """The smallest network whose mean reaches the target."""
+        return self._choice("smallest", lambda: smallest(self.entries, self.target))
+
+    @cached_property
+    def smallest_lower(self) -> Choice:
+        """The smallest network whose lower 95 % bound reaches the target."""
+        return self._choice("smallest_lower", lambda: smallest(self.entries, self.target, lower=True))
+
+    @cached_property
+    def best(self) -> Choice:
+        """The most accurate network within the budgets."""
+        return self._choice("best", lambda: best(self.entries, self.query.budgets))
+
+    @property
+    def choices(self) -> tuple[Choice, Choice, Choice]:
+        """All three."""
+        return self.smallest, self.smallest_lower, self.best
+
+    @cached_property
+    def by_family(self) -> dict[str, Choice]:
+        """The smallest network of each family that reaches the target, by the families' labels."""
+        found = {}
+        for family in self.families:
+            own = [entry for entry in self.entries if entry.label == family]
+            if own:
+                found[family] = self._choice("smallest", lambda own=own: smallest(own, self.target))  # type: ignore[misc]
+        return found
+
+    def _choice(self, key: str, choose: Callable[[], Entry]) -> Choice:
+        try:
+            return Choice(key, choose())
+        except SelectionError as error:
+            return Choice(key, None, str(error))
+
+    def test(self, entry: Entry) -> tuple[float, float]:
+        """Return mean and standard deviation (NaN for one seed) of the test accuracy of a network that was chosen, fractions."""
+        return mean_and_deviation([self._tests.get(trial.trial_id, (math.nan, math.nan))[1] for trial in entry.trials])
+
+    @cached_property
+    def _tests(self) -> dict[str, tuple[float, float]]:
+        return self.study.test_results()
+
+    @property
+    def problem(self) -> str | None:
+        """Why a wish cannot be met, which is an answer too. That no lower bound reaches the target is no problem."""
+        problems = [choice.problem for choice in (self.smallest, self.best) if choice.problem]
+        return "; ".join(dict.fromkeys(problems)) or None
+
+    @cached_property
+    def nearest(self) -> Entry | None:
+        """The network that comes nearest to a target that none meets; None where one does, or nothing beats guessing."""
+        if self.nothing or self.target is None or self.smallest.entry is not None:
+            return None
+        return best(self.entries)
+
+    @cached_property
+    def still_rising(self) -> list[dict[str, Any]]:
+        """The networks that more epochs may lift where a target was missed, or nothing beats guessing; the nearest one first.
+
+        Each as ``network, parameters, epochs`` (that it was trained for)``, seeds`` (those that still improve, or are too short to
+        tell)``, kind`` (of the first of these seeds). Looked for among the networks of the frontier.
+        """
+        if self.smallest.entry is not None:
+            return []
+        found = []
+        for entry in sorted(self.frontier, key=lambda entry: -entry.mean):
+            kinds = diagnosis_of(self.study, entry).seeds
+            rising = [seed for seed, kind in kinds.items() if kind in ("improving", "too short")]
+            if rising:
+                epochs = len(self.study.history(entry, rising[0]))
+                about = {"network": entry.network, "parameters": entry.parameters, "epochs": epochs}
+                found.append(about | {"seeds": rising, "kind": kinds[rising[0]]})
+        return found
+
+    @property
+    def best_of_families(self) -> list[Entry]:
+        """The most accurate network of each family, smallest first."""
+        best = {label: most_accurate(entry for entry in self.entries if entry.label == label) for label in self._labels}
+        return [entry for entry in self.entries if best[entry.label] is entry]
+
+    @property
+    def _labels(self) -> list[str]:
+        return list(dict.fromkeys(entry.label for entry in self.entries))
+
+    def as_dict(self, diagnosed: Iterable[Entry] | None = None) -> dict[str, Any]:
+        """Return all that the study says, as ``--json`` prints it.
+
+        Parameters
+        ----------
+        diagnosed : iterable of Entry, optional
+            Whose learning curves are told in words; default: those of the frontier.
+        """
+        about = self.study.about
+        return {
+            "study": self.study.path,
+            "data": {key: about[key] for key in ("data", "source", "fingerprint", "input", "classes", "images", "test_images", "notes")},
+            "protocol": about["protocol"],
+            "mark": self.study.mark,
+            "recipes": about["recipes"],
+            "splits": about["splits"],
+            "trials": about["trials"],
+            "target": self.target,
+            "budgets": self.query.budgets,
+            **{choice.key: self._said(choice) for choice in self.choices},
+            "smallest_by_family": {family: self._said(choice) for family, choice in self.by_family.items()},
+            "problem": self.problem,
+            "still_rising": self.still_rising,
+            "networks": [entry.as_dict() for entry in self.entries],
+            "diagnoses": diagnoses(self.study, self.frontier if diagnosed is None else diagnosed),
+            "heads": head_means(self.study),
+        }
+
+    def _said(self, choice: Choice) -> dict[str, Any] | None:
+        """Return what is said of a choice in JSON: the network and its test figure."""
+        if choice.entry is None:
+            return None
+        return choice.entry.as_dict() | dict(zip((columns.TEST, columns.TEST_DEVIATION), self.test(choice.entry), strict=True))

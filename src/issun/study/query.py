@@ -1,0 +1,59 @@
+"""`Query`: what is asked of a study: the accuracy to reach, and the most that a network may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from issun.errors import IssunError
+from issun.study.frontier import BUDGETS
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked of a study's networks.
+
+    Parameters
+    ----------
+    target : float, optional
+        Validation accuracy to reach, a fraction above 0 and at most 1; default: 0.01 below the best mean.
+    max_params, max_macs : int, optional
+        Most parameters; most multiply-accumulates for one image. At least 1, as all budgets.
+    max_bytes, max_memory : int, optional
+        Most bytes of weights; most bytes of working memory for one image. Both as float32.
+
+    Raises
+    ------
+    IssunError
+        Where the target or a budget is outside its range.
+    """
+
+    target: float | None = None
+    max_params: int | None = None
+    max_macs: int | None = None
+    max_bytes: int | None = None
+    max_memory: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.target is not None and not 0 < self.target <= 1:
+            raise IssunError(f"`target` (={self.target}) must be a fraction above 0 and at most 1: 97 % is 0.97")
+        for name, limit in self.budgets.items():
+            if limit != int(limit) or limit < 1:
+                raise IssunError(f"`{name}` (={limit}) must be a whole number of at least 1: leave it out where there is no limit")
+
+    @property
+    def budgets(self) -> dict[str, int]:
+        """The budgets that were given, by their names."""
+        given = {name: getattr(self, name) for name in BUDGETS}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
+    def or_else(self, other: Query) -> Query:
+        """Return what is asked here and, where nothing is, what another query asks."""
+        names = [field.name for field in fields(self)]
+        return Query(**{name: getattr(other if getattr(self, name) is None else self, name) for name in names})
+
+    @classmethod
+    def of(cls, asked: Mapping[str, Any]) -> Query:
+        """Return what a study file asks for, as a study keeps it in its protocol; what is no part of a query is left aside."""
+        return cls(**{field.name: asked.get(field.name) for field in fields(cls)})
