@@ -14,30 +14,30 @@ from issun.errors import Cancelled, IssunError, MismatchError, SelectionError
 def main() -> int:
     """Run the command line on the arguments of this process and return its exit code."""
     try:
-        from issun.cli import app, streams  # here, so that Ctrl-C while it loads is answered as well
+        from issun.cli import app, output  # here, so that Ctrl-C while it loads is answered as well
     except KeyboardInterrupt:
         print("issun: stopped", file=sys.stderr)
         return 130
-    streams.prepare()
+    output.prepare()
     code = 0
     try:
         app(prog_name="issun")
     except SystemExit as exit:
         code = exit.code if isinstance(exit.code, int) else 0
     except KeyboardInterrupt:
-        streams.say("stopped")
+        output.warn("stopped")
         code = 130
     except IssunError as error:
-        streams.say(str(error))
+        output.warn(str(error))
         code = 130 if isinstance(error, Cancelled) else 1 if isinstance(error, SelectionError | MismatchError) else 2
     except MemoryError as error:
-        streams.say(f"not enough memory here: {error or 'take fewer images, or a smaller network'}")
+        output.warn(f"not enough memory here: {error or 'take fewer images, or a smaller network'}")
         code = 1
     except OSError as error:
         # Files that people name are looked at before: what is left is stdout, and a disk that fails or fills up meanwhile.
-        code = streams.failed(error)
-    problem = streams.finish()
-    return code or (streams.failed(problem) if problem else 0)
+        code = output.failed(error)
+    problem = output.finish()
+    return code or (output.failed(problem) if problem else 0)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from issun.cli.diagnoses import diagnoses, print_diagnoses, print_folded
-from issun.cli.output import print_json, results, warn
+from issun.cli.output import print_json, results, shown, warn
 from issun.cli.study_heads import heads_json, print_heads
 from issun.errors import IssunError, SelectionError
 from issun.plots.frontier import frontier_figure
@@ -358,11 +358,6 @@ class Report:
 
 def _as_json(row: pd.Series[Any] | None) -> dict[str, Any] | None:
     return None if row is None else {field: row[field] for field in (*FIELDS, "test", "test_sd")}
-
-
-def shown(path: Path) -> str:
-    """Return a path as people want to see it: seen from here where it lies below."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def trainings(study: Study, networks: pd.DataFrame) -> list[str]:

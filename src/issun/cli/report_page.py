@@ -33,8 +33,7 @@ def report(
 
     Example: issun report digits.sqlite -o digits.html
     """
-    from issun.cli.output import print_json, results, warn
-    from issun.cli.report import shown
+    from issun.cli.output import print_json, results, shown, warn
     from issun.errors import IssunError, SelectionError
     from issun.paths import check_new
     from issun.plots.numbers import bytes_text
