@@ -10,6 +10,7 @@ from rich.console import Console
 from issun.cli import progress
 from issun.extraction.comparing import SourceProgress
 from issun.extraction.search import HeadProgress
+from issun.plots.progress import head_picture
 
 
 def test_a_log_leaves_out_what_follows_fast_but_not_what_is_new_or_last(
@@ -36,7 +37,7 @@ def test_a_log_leaves_out_what_follows_fast_but_not_what_is_new_or_last(
 @pytest.mark.parametrize("total", [0, 12])
 def test_a_terminal_shows_one_line_that_is_never_wider_than_it(total: int) -> None:
     console = Console(width=60, file=io.StringIO(), color_system=None, legacy_windows=False)
-    console.print(progress.head_picture("random", HeadProgress("svm", 3, total, 40.0, "C 1, gamma scale: validation 91.20 %")))
+    console.print(head_picture("random", HeadProgress("svm", 3, total, 40.0, "C 1, gamma scale: validation 91.20 %")))
     [line] = console.file.getvalue().splitlines()
     assert line.startswith("━━━━━") == bool(total)
     assert "random, svm" in line

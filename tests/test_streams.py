@@ -14,6 +14,7 @@ import pytest
 
 from cli_runner import TINY, Issun, write_small_digits
 from folder_of import draw_classes
+from issun.__main__ import prepare
 from issun.cli import output
 from issun.cli.output import print_json, results
 
@@ -67,7 +68,7 @@ def test_any_encoding_takes_what_is_printed(issun: Issun, encoding: str) -> None
 
 
 def test_signs_have_substitutes_and_bytes_of_names_are_shown() -> None:
-    output.prepare()
+    prepare()
     assert "± 2 × 3 … 猫 \udcff".encode("ascii", "issun.alike") == rb"+- 2 x 3 ... ? \xff"
     assert "½ × 猫".encode("latin-1", "issun.alike") == "½ × ?".encode("latin-1")
     assert "a\ud800".encode("utf-8", "issun.alike") == b"a?"

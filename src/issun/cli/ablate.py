@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from issun.cli import options
+from issun.cli import options, values
 
 Draws = Annotated[
     Any,
     typer.Option(
         *("--seeds", "--draws"),
-        parser=options.reads(options.values.seeds, "--draws"),
+        parser=options.reads(values.seeds, "--draws"),
         help="How many draws of weights, and trainings; or which.",
     ),
 ]

@@ -56,7 +56,13 @@ Range = Annotated[
     typer.Option("--range", metavar="MAX", help="The number that is white in images of more than 8 bits: 4095.", rich_help_panel=_PICTURES),
 ]
 Input = Annotated[
-    Any, typer.Option("--input", parser=reads(values.image_shape, "--input"), help="Height x width x channels of one image: 28x28x1.")
+    Any,
+    typer.Option(
+        "--input",
+        parser=reads(values.image_shape, "--input"),
+        help="Height x width x channels of one image; default: 28x28x1.",
+        show_default=False,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="How many to use; default: all cores.")]

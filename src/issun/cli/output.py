@@ -1,17 +1,11 @@
-"""What commands print: results to stdout, all else to stderr, as tables and texts or as JSON, on any terminal and in any encoding.
-
-The streams are prepared once, before anything is printed: a width that is none is forgotten, and signs that the encoding lacks are
-replaced. At the end it is made sure that everything has arrived.
-"""
+"""What commands print: results to stdout, all else to stderr, as tables and texts or as JSON."""
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import errno
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,41 +16,6 @@ from rich.segment import Segment
 
 from issun.markup import printable
 from issun.plain import plain
-
-#: Where programs look for the width and height of a terminal before they ask it.
-_SIZES = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
-
-#: What stands for signs that issun prints itself where the encoding lacks them; all others become a question mark.
-_ALIKE = {
-    **dict(zip("×±−–—·•…²³", ("x", "+-", "-", "-", "-", "-", "*", "...", "^2", "^3"), strict=True)),
-    **dict(zip("▁▂▃▄▅▆▇█━╸╺─", "_.,-=+*#----", strict=True)),
-    **dict(zip("“”„‘’", '"""\'\'', strict=True)),
-    "≥": ">=",
-    "≤": "<=",
-    "→": "->",
-    "≈": "~",
-    "Σ": "sum",
-}
-
-
-def prepare() -> None:
-    """Make ready what commands print to."""
-    for name in _SIZES:
-        # 0 is what containers, CI systems and editors say where they do not know; rich would take it at its word and print nothing.
-        if name in os.environ and not re.fullmatch(r"[2-9]\d|[1-9]\d{2,3}", os.environ[name], re.ASCII):
-            del os.environ[name]
-    codecs.register_error("issun.alike", _alike)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="issun.alike")
-
-
-def _alike(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    signs = error.object[error.start : error.end]
-    # Bytes of a file's name that are no text come as U+DC80 to U+DCFF.
-    return "".join(f"\\x{ord(sign) - 0xDC00:02x}" if "\udc80" <= sign <= "\udcff" else _ALIKE.get(sign, "?") for sign in signs), error.end
 
 
 class Messages:
@@ -84,26 +43,11 @@ class Messages:
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            _silence(sys.stderr)
+            silence(sys.stderr)
 
 
-def finish() -> OSError | None:
-    """Hand over what is still in the buffers; return why stdout does not take it, None where it did.
-
-    A stream that takes nothing is closed for good, or Python would complain about it once more at its end.
-    """
-    problems = []
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except OSError as error:
-            _silence(stream)
-            problems += [error] if stream is sys.stdout else []
-    return problems[0] if problems else None
-
-
-def _silence(stream: TextIO) -> None:
+def silence(stream: TextIO) -> None:
+    """Close a stream that takes nothing for good, or Python would complain about it once more at its end."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):  # of a test, or of a notebook
@@ -111,22 +55,6 @@ def _silence(stream: TextIO) -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, descriptor)
     os.close(nothing)
-
-
-def failed(error: OSError) -> int:
-    """Say what could not be read or written and return the exit code; raise it again where it is something else.
-
-    A reader of stdout that has gone is no mistake, and nothing is said.
-    """
-    if error.errno == errno.EPIPE:
-        return 1
-    if error.filename is not None:
-        warn(f"{error.filename}: {error.strerror or error}")
-    elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF):
-        warn(f"the output could not be written ({error.strerror or error}): make room, or send it elsewhere")
-    else:
-        raise error
-    return 2
 
 
 class _Console(Console):

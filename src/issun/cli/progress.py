@@ -16,12 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from issun.cli.output import messages, remark_on, warn
-from issun.engine.fitting import Epoch
 from issun.events import Event, Reading, Remark
 from issun.extraction.comparing import SourceProgress
-from issun.extraction.search import HeadProgress
-from issun.plots.curves import sparkline
 from issun.plots.numbers import duration, percent
+from issun.plots.progress import epoch_line, head_line, head_picture, one_line, training_picture
 from issun.study.progress import Progress
 from issun.timing.bench import TimingProgress
 from issun.training import TrainingProgress
@@ -150,19 +148,14 @@ def sweep_picture(progress: Progress) -> RenderableType:
     lines: list[RenderableType] = [head]
     if progress.best is not None:
         network, parameters, accuracy = progress.best
-        lines.append(_one_line(f"best so far {percent(accuracy)}, {parameters:,} parameters  {network}"))
+        lines.append(one_line(f"best so far {percent(accuracy)}, {parameters:,} parameters  {network}"))
     for trial in progress.running[:SHOWN]:
         reached = "" if trial.validation_accuracy is None else percent(trial.validation_accuracy)
         epoch = f"{trial.epoch}/{trial.epochs}"
-        lines.append(_one_line(f"{epoch:>9}  {reached:>8}  {trial.parameters:>9,} parameters  seed {trial.seed}  {trial.network}", "dim"))
+        lines.append(one_line(f"{epoch:>9}  {reached:>8}  {trial.parameters:>9,} parameters  seed {trial.seed}  {trial.network}", "dim"))
     if len(progress.running) > SHOWN:
-        lines.append(_one_line(f"{'':>9}  and {len(progress.running) - SHOWN} more", "dim"))
+        lines.append(one_line(f"{'':>9}  and {len(progress.running) - SHOWN} more", "dim"))
     return Group(*lines)
-
-
-def _one_line(text: str, style: str = "") -> Text:
-    """Return a text that is cut at the edge of the terminal: a live view must not change its height when a name is long."""
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 class TrainingView(_View):
@@ -176,37 +169,6 @@ class TrainingView(_View):
             self._live.update(training_picture(moment, max(8, min(self._console.width - 42, 60))))
         elif moment.history:
             self._console.print(epoch_line(moment.history[-1], moment.epochs), soft_wrap=True)
-
-
-def training_picture(moment: TrainingProgress, width: int) -> RenderableType:
-    """Return the live view: which network, how far, and curves of `width` signs."""
-    history, net = moment.history, moment.net
-    left = (moment.epochs - len(history)) * history[-1].seconds if history else None
-    facts = [f"epoch {len(history)} of {moment.epochs}"] + ([f"about {duration(left)} left"] if left and left >= 1 else [])
-    lines: list[RenderableType] = [
-        _one_line(f"{net}  ({net.parameters:,} parameters) on {moment.data}"),
-        _one_line(" · ".join(facts), "dim"),
-    ]
-    if not history:
-        return Group(*lines)
-    curves = Table.grid(padding=(0, 2))
-    parts = {
-        "train": ([line.train_accuracy for line in history], history[-1].train_loss),
-        "validation": ([line.validation_accuracy for line in history], history[-1].validation_loss),
-    }
-    limits = [accuracy for accuracies, _ in parts.values() for accuracy in accuracies]
-    for name, (accuracies, loss) in parts.items():
-        curve = sparkline(accuracies, width, limits)
-        curves.add_row(Text(name), Text(curve, style="cyan"), Text(f"{percent(accuracies[-1])}  loss {loss:.4f}"))
-    return Group(*lines, curves)
-
-
-def epoch_line(line: Epoch, epochs: int) -> str:
-    """Return one epoch as one plain line."""
-    return (
-        f"epoch {line.epoch}/{epochs}  train {percent(line.train_accuracy)}, loss {line.train_loss:.4f}  "
-        f"validation {percent(line.validation_accuracy)}, loss {line.validation_loss:.4f}"
-    )
 
 
 class HeadView(_View):
@@ -227,25 +189,6 @@ class HeadView(_View):
         if stage != self._stage or progress.done >= progress.total or now - self._spoke >= PACE:
             self._stage, self._spoke = stage, now
             self._console.print(head_line(about, progress), soft_wrap=True)
-
-
-def head_picture(about: str, progress: HeadProgress) -> RenderableType:
-    """Return one moment as a terminal shows it: a bar where it is known how much there is to do, then the words of `head_line`."""
-    words = Text(head_line(about, progress), no_wrap=True, overflow="ellipsis")
-    if not progress.total:
-        return words
-    row = Table.grid(padding=(0, 2))
-    row.add_column(min_width=20, no_wrap=True)
-    row.add_column(no_wrap=True, overflow="ellipsis")
-    row.add_row(ProgressBar(total=progress.total, completed=progress.done, width=20), words)
-    return row
-
-
-def head_line(about: str, progress: HeadProgress) -> str:
-    """Return one moment as one plain line: ``[3/12, about 40 s left] random, svm: C 1: validation 91.20 % (5,000 images)``."""
-    left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f", about {duration(progress.seconds_left)} left"
-    far = f"[{progress.done}/{progress.total}{left}] " if progress.total else ""
-    return f"{far}{about}, {progress.head}: {progress.event}"
 
 
 class TimingView(_View):
