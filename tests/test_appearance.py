@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from sklearn.datasets import load_digits
 
 from conftest import ROOT
+from issun.api.train import train
 from issun.datasets.appearance import FIGURES, Appearance, Style, figures, inverted_figures
 from issun.datasets.named import load
 from issun.datasets.pictures import inverted
@@ -29,7 +30,6 @@ from issun.sklearn import ConvNetClassifier
 from issun.study.plan import DataFacts
 from issun.study.store import Store
 from issun.study.study import Study
-from issun.training import train
 from small_study import digits, run_small, small_plan
 
 GOLDEN = Path(__file__).parent / "golden"

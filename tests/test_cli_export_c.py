@@ -43,8 +43,8 @@ def test_what_int8_needs(trained: Issun) -> None:
 @needs_compiler
 def test_int8_that_loses_accuracy_names_what_helps(trained: Issun, monkeypatch: pytest.MonkeyPatch) -> None:
     advice = "--finetune trains on for it"
-    monkeypatch.setattr("issun.exporters.finetuning.TOLERATED", -1.0)  # whatever it loses is too much
+    monkeypatch.setattr("issun.api.export.TOLERATED", -1.0)  # whatever it loses is too much
     assert advice in " ".join(trained.succeeds("export", "net.safetensors", "--to", "c", "--int8").split())
     assert advice not in trained.succeeds("export", "net.safetensors", "--to", "c", "--force")
-    monkeypatch.setattr("issun.exporters.finetuning.TOLERATED", 1.0)
+    monkeypatch.setattr("issun.api.export.TOLERATED", 1.0)
     assert advice not in trained.succeeds("export", "net.safetensors", "--to", "c", "--int8", "--force")

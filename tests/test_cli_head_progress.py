@@ -7,21 +7,23 @@ import io
 import pytest
 from rich.console import Console
 
-from issun.cli import head_progress
+from issun.cli import progress
+from issun.extraction.comparing import SourceProgress
 from issun.extraction.search import HeadProgress
+from issun.plots.progress import head_picture
 
 
 def test_a_log_leaves_out_what_follows_fast_but_not_what_is_new_or_last(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(head_progress.time, "monotonic", lambda: now)
-    with head_progress.HeadView() as view:
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    with progress.HeadView() as view:
         for epoch in range(1, 6):
-            view("trained", HeadProgress("softmax", epoch, 5, None, f"epoch {epoch}"))
-        view("trained", HeadProgress("svm", 1, 3, 40.0, "C 1"))
-        now += head_progress.PACE
-        view("trained", HeadProgress("svm", 2, 3, 20.0, "C 3"))
+            view(SourceProgress("trained", HeadProgress("softmax", epoch, 5, None, f"epoch {epoch}")))
+        view(SourceProgress("trained", HeadProgress("svm", 1, 3, 40.0, "C 1")))
+        now += progress.PACE
+        view(SourceProgress("trained", HeadProgress("svm", 2, 3, 20.0, "C 3")))
     written = capsys.readouterr()
     assert written.out == ""
     assert written.err.splitlines() == [
@@ -35,7 +37,7 @@ def test_a_log_leaves_out_what_follows_fast_but_not_what_is_new_or_last(
 @pytest.mark.parametrize("total", [0, 12])
 def test_a_terminal_shows_one_line_that_is_never_wider_than_it(total: int) -> None:
     console = Console(width=60, file=io.StringIO(), color_system=None, legacy_windows=False)
-    console.print(head_progress.head_picture("random", HeadProgress("svm", 3, total, 40.0, "C 1, gamma scale: validation 91.20 %")))
+    console.print(head_picture("random", HeadProgress("svm", 3, total, 40.0, "C 1, gamma scale: validation 91.20 %")))
     [line] = console.file.getvalue().splitlines()
     assert line.startswith("━━━━━") == bool(total)
     assert "random, svm" in line

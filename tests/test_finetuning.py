@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from issun.api.train import train
 from issun.datasets.named import load
 from issun.errors import ExportError, RecipeError
 from issun.exporters.finetuning import finetune, int8_accuracy, rounded_weights
 from issun.exporters.ranges import best_range, measured
 from issun.model import Model
-from issun.training import train
 
 TRAIN, CHECK = slice(0, 1100), slice(1100, None)
 

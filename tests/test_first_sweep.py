@@ -128,7 +128,7 @@ def test_tracks_are_offered_and_kept_together(issun: Issun) -> None:
 
 @pytest.mark.parametrize("name", ["digits"])
 def test_in_python(name: str) -> None:
-    held = package.contents(name, near=False)
+    held = package.data(name, near=False)
     assert held.duplicates.near is None
     assert held.as_dict()["near_copies"] is None
     assert held.first_sweep.command == "issun sweep digits 'conv n, pool, conv 2n, dense' 'n=1..16*2'"

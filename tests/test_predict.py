@@ -15,12 +15,12 @@ from PIL import Image
 import issun as package
 from cli_runner import Issun
 from folder_of import draw
+from issun.api.train import train
 from issun.datasets.pictures import inverted
 from issun.errors import DataError, ModelError
 from issun.model import Model
 from issun.plots.classes import confusion_table
 from issun.predicting import Prediction, predict
-from issun.training import train
 from small_study import digits
 
 IMAGES, LABELS = digits().test_images, digits().test_labels

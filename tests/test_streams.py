@@ -14,7 +14,8 @@ import pytest
 
 from cli_runner import TINY, Issun, write_small_digits
 from folder_of import draw_classes
-from issun.cli import streams
+from issun.__main__ import prepare
+from issun.cli import output
 from issun.cli.output import print_json, results
 
 NAMES = ("hündin", "猫")
@@ -67,7 +68,7 @@ def test_any_encoding_takes_what_is_printed(issun: Issun, encoding: str) -> None
 
 
 def test_signs_have_substitutes_and_bytes_of_names_are_shown() -> None:
-    streams.prepare()
+    prepare()
     assert "± 2 × 3 … 猫 \udcff".encode("ascii", "issun.alike") == rb"+- 2 x 3 ... ? \xff"
     assert "½ × 猫".encode("latin-1", "issun.alike") == "½ × ?".encode("latin-1")
     assert "a\ud800".encode("utf-8", "issun.alike") == b"a?"
@@ -88,7 +89,7 @@ def test_json_keeps_what_an_encoding_lacks(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_names_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     results().print("a\x1b[2Jb\x07c\x9bd\x00e", soft_wrap=True)
-    streams.say("x\x1b]0;title\x07y\nz\t.")
+    output.warn("x\x1b]0;title\x07y\nz\t.")
     captured = capsys.readouterr()
     assert captured.out == "a\\x1b[2Jb\\x07c\\x9bd\\x00e\n" or captured.out == "a\\x1b[2Jbc\\x9bd\\x00e\n"
     assert captured.err == "issun: x\\x1b]0;title\\x07y\nz\t.\n"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from issun.api.train import train
 from issun.arch.notation import parse_network
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import load
@@ -18,7 +19,7 @@ from issun.engine.fitting import loss_and_accuracy
 from issun.engine.weights import penalty
 from issun.errors import Cancelled, DataError, ModelError, NetworkError, NotationError, RecipeError
 from issun.recipe import Recipe
-from issun.training import Outcome, train, train_network
+from issun.training import Outcome, train_network
 
 ENGINES: list[EngineName] = ["reference", "native"]
 TEXT = "conv 2, pool, drop 0.2, dense 5 l2 0.01, dense"

@@ -4,6 +4,7 @@ The names below are the public interface. Each is loaded when it is first used, 
 and the compiled core come in only where they are needed.
 """
 
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -15,12 +16,18 @@ _DEFINED_IN = {
     "Study": "issun.study.study",
     "Query": "issun.study.query",
     "plot": "issun.plots.pictures",
-    "train": "issun.training",
+    "train": "issun.api.train",
+    "size": "issun.api.size",
+    "data": "issun.api.data",
+    "features": "issun.api.features",
+    "ablate": "issun.api.ablate",
+    "project": "issun.api.project",
+    "export": "issun.api.export",
+    "bench": "issun.timing.bench",
     "predict": "issun.predicting",
     "finetune": "issun.exporters.finetuning",
     "Model": "issun.model",
     "load": "issun.datasets.named",
-    "contents": "issun.datasets.contents",
     "Dataset": "issun.datasets.dataset",
     "Split": "issun.datasets.dataset",
     "ConvFeatures": "issun.sklearn",
@@ -31,9 +38,14 @@ _DEFINED_IN = {
     "Net": "issun.arch.net",
     "parse": "issun.arch.notation",
     "parse_network": "issun.arch.notation",
-    "export_model": "issun.exporters.writing",
     "from_keras": "issun.exporters.keras.from_keras",
     "IssunError": "issun.errors",
+}
+
+#: Names of the version before, which work once more with a warning: where they are defined now, and what takes their place.
+_OLD_NAMES = {
+    "contents": ("issun.api.data", "data", "issun.data"),
+    "export_model": ("issun.exporters.writing", "export_model", "issun.export, which loads the images of its check by itself"),
 }
 
 __all__ = [
@@ -49,9 +61,12 @@ __all__ = [
     "Split",
     "Study",
     "__version__",
+    "ablate",
     "augmented",
-    "contents",
-    "export_model",
+    "bench",
+    "data",
+    "export",
+    "features",
     "finetune",
     "from_keras",
     "load",
@@ -59,6 +74,8 @@ __all__ = [
     "parse_network",
     "plot",
     "predict",
+    "project",
+    "size",
     "sweep",
     "train",
 ]
@@ -66,6 +83,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name from the module that defines it (PEP 562)."""
+    if name in _OLD_NAMES:
+        module, function, instead = _OLD_NAMES[name]
+        warnings.warn(f"issun.{name} will be gone in the next version: use {instead}", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(module), function)
     if name not in _DEFINED_IN:
         raise AttributeError(f"module 'issun' has no attribute {name!r}")
     value = getattr(import_module(_DEFINED_IN[name]), name)

@@ -1,4 +1,4 @@
-"""`predict`: what does a model say of pictures, how often is it right, and are they such as it was trained on?"""
+"""`issun.predict`: what a model says of pictures, how often it is right, and whether they are such as it was trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from issun.datasets.appearance import Style, figures
 from issun.datasets.asked import Asked, Listed, is_folder, listed, named, spelled
 from issun.datasets.content import fitted_content
 from issun.datasets.dataset import Dataset
-from issun.datasets.depth import check_range
+from issun.datasets.depth import checked_range
 from issun.datasets.doubt import Doubt, doubt_of
 from issun.datasets.files import test_note
 from issun.datasets.gather import PICTURE_ENDINGS
@@ -29,6 +29,7 @@ from issun.datasets.skipped import PictureError
 from issun.datasets.tree import PARTS
 from issun.errors import DataError, ModelError
 from issun.model import Model, as_batch
+from issun.plain import plain
 
 #: Images that are read and answered at a time.
 _BATCH = 512
@@ -174,7 +175,8 @@ class Prediction:
                 "confusion": self.confusion.tolist(),
             }
         problems = [{"image": image, "problem": f"{image} {reason}"} for image, reason in self.problems]
-        return {**found, "images": answers, "problems": problems}
+        values: dict[str, Any] = plain({**found, "images": answers, "problems": problems})
+        return values
 
 
 class _Batch(NamedTuple):
@@ -191,7 +193,7 @@ def predict(
     *,
     invert: bool = False,
     fit: bool = False,
-    top: int = 3,
+    top: int | None = None,
     range: float | None = None,
     labels: Sequence[str] | None = None,
     threads: int | None = None,
@@ -213,8 +215,8 @@ def predict(
     fit : bool
         Find what stands out of each image's ground, and centre and scale it as the training images have it. It is then as dark or bright
         as theirs, so that `invert` changes nothing. For models of grey images on plain ground.
-    top : int
-        How many classes to keep for each image, at least 1.
+    top : int, optional
+        How many classes to keep for each image, at least 1; default: 3, and 1 where folders of them are asked about.
     range : float, optional
         The number that is white in images of more than 8 bits; by default that of the model's training images.
     labels : sequence of str, optional
@@ -243,9 +245,12 @@ def predict(
     """
     source = None if isinstance(model, Model) else Path(model)
     loaded = model if isinstance(model, Model) else Model.load(model)
+    if isinstance(images, list | tuple) and len(images) == 1:
+        images = images[0]
+    top = _usual_top(images) if top is None else top
     if top < 1:
         raise ModelError(f"`top` (={top}) must be how many classes to keep for each image, at least 1")
-    check_range(range)
+    range = checked_range(range)
     white = loaded.provenance.range if range is None else range
     style = _style(loaded) if fit else None
     height, width, channels = loaded.net.input
@@ -294,6 +299,14 @@ def predict(
         changes=("invert",) * invert + ("fit",) * fit,
         notes=tuple(notes),
     )
+
+
+def _usual_top(images: _Images) -> int:
+    """Return how many classes of an image are kept where that is not said: of folders, which hold many images, one."""
+    if isinstance(images, np.ndarray | Dataset):
+        return 3
+    several = [images] if isinstance(images, str | os.PathLike) else images
+    return 1 if any(is_folder(Path(one)) for one in several) else 3
 
 
 def _style(model: Model) -> Style:

@@ -38,7 +38,8 @@ The schedules are in `issun.schedules`.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypedDict, Unpack
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
@@ -84,6 +85,26 @@ def _augmentation(value: object) -> Augmentation:
         return Augmentation.of(value)
     except RecipeError as error:
         raise RecipeError(str(error), "augment") from None
+
+
+class RecipeOptions(TypedDict, total=False):
+    """Settings of a `Recipe` that functions take by name, as commands have options for them; left out, or None, where not given."""
+
+    epochs: int | None
+    learning_rate: float | None
+    batch_size: int | None
+    optimizer: str | None
+    schedule: str | None
+    warmup: float | None
+    weight_decay: float | None
+    clip_norm: float | None
+    label_smoothing: float | None
+    average: float | None
+    patience: int | None
+    keep: str | None
+    scaling: str | None
+    initializer: str | None
+    augment: Augmentation | str | None
 
 
 class Recipe(BaseModel):
@@ -218,6 +239,14 @@ class Recipe(BaseModel):
         epochs = min(60, max(12, math.ceil(60_000 / max(1, images))))
         warmup = {} if "schedule" in given else {"warmup": USUAL_WARMUP}
         return cls(**({"scaling": USUAL_SCALING, "batch_size": batch, "epochs": epochs} | warmup | given))
+
+    @classmethod
+    def wanted(cls, recipe: Recipe | Mapping[str, Any] | None, images: int, **options: Unpack[RecipeOptions]) -> Recipe:
+        """Return a recipe, or where single settings or none are given the default one with these, with `options` in place of its own."""
+        given = {name: value for name, value in options.items() if value is not None}
+        if isinstance(recipe, Recipe):
+            return cls(**recipe.model_dump() | given)
+        return cls.for_images(images, **{**(recipe or {}), **given})
 
     def steps(self, images: int) -> int:
         """Return how many steps one epoch over `images` images takes (the last batch may be smaller)."""

@@ -1,30 +1,36 @@
-"""What comes of training one network once? `train_network` for those who have every part, `train` for everybody else."""
+"""Training one network once: `train_network`, and the `Outcome` that comes of it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
-from issun.arch.notation import parse_network
 from issun.datasets.dataset import Dataset, Split
-from issun.datasets.named import loaded
 from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, fit, handed_over, make_engine, scaling_for, threads_available
 from issun.engine.fitting import best_of, loss_and_accuracy
 from issun.engine.protocol import SLOTS, CancelFlag, check_average
 from issun.engine.weights import penalty
 from issun.errors import ModelError, NetworkError
+from issun.events import Event
 from issun.model import Model
 from issun.provenance import KeptEpoch, Provenance
 from issun.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrainingProgress(Event):
+    """One moment of a training: the lines of the epochs that have ended, of `epochs`; none yet when it begins."""
+
+    net: Net
+    data: str
+    epochs: int
+    history: tuple[Epoch, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,85 +243,3 @@ def _check_state(state: State, history: list[Epoch], net: Net, recipe: Recipe) -
             f"a stored state whose best epoch is {best.epoch if best else 'not known'} does not belong to this history, whose best is "
             f"{found.epoch if found else 'none'}, or lacks the weights of that epoch; begin without it"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """What `train` gives back: the outcome, the data that it was trained on, and the model."""
-
-    outcome: Outcome
-    dataset: Dataset
-
-    @cached_property
-    def model(self) -> Model:
-        """The trained network; `ModelError` where training diverged."""
-        return self.outcome.model(self.dataset)
-
-
-def train(
-    data: str | os.PathLike[str] | Dataset,
-    network: str | Net,
-    *,
-    recipe: Recipe | Mapping[str, Any] | None = None,
-    epochs: int | None = None,
-    seed: int = 0,
-    validation: float = 0.1,
-    threads: int | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    size: tuple[int, int] | None = None,
-    gray: bool | None = None,
-    strict: bool = False,
-    groups: str | None = None,
-    range: float | None = None,
-    on_epoch: Callable[[Epoch, State], None] | None = None,
-) -> Trained:
-    """Train one network on images.
-
-    Parameters
-    ----------
-    data : str, PathLike or Dataset
-        A name such as ``digits`` or ``mnist``, the path of a folder of images, a ``.csv`` of files and labels or an ``.npz`` archive
-        (see `issun.load`), or a data set.
-    network : str or Net
-        The network's text, such as ``"conv 4, pool, conv 8, pool, dense"``.
-    recipe : Recipe or mapping, optional
-        How to train, or settings to put in place of the defaults; by default `Recipe.for_images` of the number of training images.
-    epochs : int, optional
-        In place of the recipe's.
-    seed : int
-        Of weights, order and dropout.
-    validation : float
-        Share of the training images that is set aside, above 0 and below 1; a validation part that the data brings is used as it is.
-    threads, on_epoch
-        As of `train_network`.
-    data_dir : str or PathLike, optional
-        Where named data sets are looked for first.
-    size, gray, strict, groups, range : optional
-        How images are read, see `issun.load`; not for a data set that is loaded already.
-
-    Returns
-    -------
-    Trained
-        Its `model` predicts and can be saved; its `outcome` has the history.
-
-    Raises
-    ------
-    DataError, NotationError, NetworkError, RecipeError
-        Where data, network or settings cannot be used.
-
-    Examples
-    --------
-    >>> trained = train("digits", "conv 4, pool, dense", epochs=2)  # doctest: +SKIP
-    >>> trained.model.predict(trained.dataset.test_images[:3])  # doctest: +SKIP
-    array([0, 1, 2])
-    """
-    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
-    net = network if isinstance(network, Net) else parse_network(network, dataset.input, len(dataset.classes))
-    split = Split(validation)
-    settings = {} if epochs is None else {"epochs": epochs}
-    if isinstance(recipe, Recipe):
-        recipe = Recipe(**recipe.model_dump() | settings)
-    else:
-        images, _ = dataset.parts(split)
-        recipe = Recipe.for_images(len(images), **{**(recipe or {}), **settings})
-    return Trained(train_network(net, recipe, dataset, split, seed, threads=threads, on_epoch=on_epoch), dataset)

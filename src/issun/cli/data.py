@@ -1,23 +1,19 @@
-"""`issun data`: what is in a data set?"""
+"""`issun data`: what is in a data set."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from issun.cli import options
 
 
+@options.taking(options.reading)
 def data(
     data: options.Data,
-    data_dir: options.DataDir = None,
-    size: options.Size = None,
-    gray: options.Gray = None,
-    strict: options.Strict = False,
-    groups: options.Groups = None,
-    white: options.Range = None,
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Draw a hundred images with their labels to this file: .png, .svg or .pdf.")
     ] = None,
@@ -30,43 +26,26 @@ def data(
         ),
     ] = None,
     as_json: options.Json = False,
+    **given: Any,
 ) -> None:
     """Print what a data set holds: images of each class, sizes, what could not be read, copies; and a sweep to begin with."""
-    from issun.cli.contents import print_contents
-    from issun.cli.loading import loaded
-    from issun.cli.output import print_json, remark_on
-    from issun.cli.report import shown
-    from issun.datasets.contents import contents
-    from issun.errors import IssunError
-    from issun.paths import check_new
+    from issun.api.data import data as contents_of
+    from issun.cli.output import remark_on, shown, tell
+    from issun.cli.progress import Shown
 
-    if augment is not None:
-        from issun.augmentation import Augmentation
+    with Shown() as show:
+        found = contents_of(data, sheet=sheet, augment=augment, on_progress=show, **given)
+    if found.sheet is not None:
+        remark_on(f"Sheet  {shown(found.sheet.absolute())}")
+    tell(found, as_json, _print)
 
-        augmentation = Augmentation.parse(augment)
-        sheet = sheet or Path("augmented.png")
-    if sheet is not None:
-        from issun.plots.style import FORMATS
 
-        if sheet.suffix.lower() not in FORMATS:
-            raise IssunError(f"--sheet (={sheet}) must end in {', '.join(FORMATS)}")
-        check_new(sheet, option="--sheet")
-    dataset = loaded(data, data_dir, size, gray, strict, groups, white)
-    if sheet is not None:
-        from issun.plots.augmented import augmented_figure
-        from issun.plots.samples import samples_figure
-        from issun.plots.style import save_figure
+def _print(console: Console, found: Any) -> None:
+    from issun.plots.contents import contents_text
 
-        figure = samples_figure(dataset) if augment is None else augmented_figure(dataset, augmentation)
-        save_figure(figure, sheet)
-        remark_on(f"Sheet  {shown(sheet.absolute())}")
-    words = [] if data_dir is None else ["--data-dir", str(data_dir)]
-    words += [] if size is None else ["--size", size]
-    words += [] if gray is None else ["--gray" if gray else "--rgb"]
-    words += ["--strict"] if strict else []
-    words += [] if groups is None else ["--groups", groups]
-    facts = contents(dataset, options=words)
-    if as_json:
-        print_json(facts.as_dict() | {"augment": None if augment is None else str(augmentation), "sheet": sheet})
-    else:
-        print_contents(facts)
+    for line in contents_text(found):
+        console.print(line)
+    console.print()
+    console.print("To begin with:", style="bold")
+    for line in found.first_sweep.lines:
+        console.print(line, soft_wrap=True)  # a break in the middle of it could not be pasted

@@ -9,8 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from issun.cli.output import print_json, results
-from issun.cli.report import shown
+from issun.cli.output import print_json, results, shown
 from issun.datasets.dataset import Dataset
 from issun.errors import StudyError
 from issun.numbers import counted, duration, knobs_text, short_count

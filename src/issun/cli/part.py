@@ -9,12 +9,12 @@ from typing import Any
 from issun.cli.diagnoses import print_diagnoses
 from issun.cli.drawing import draw
 from issun.cli.dry_run import dry_run_facts, plan_text, print_dry_run
-from issun.cli.head_progress import HeadView
-from issun.cli.output import print_json, remark_on, results
-from issun.cli.progress import SweepView
-from issun.cli.report import check_answer, print_tables, shown
+from issun.cli.output import print_json, remark_on, results, shown
+from issun.cli.progress import HeadView, SweepView
+from issun.cli.report import check_answer, print_tables
 from issun.cli.study_heads import print_heads
 from issun.errors import StudyError
+from issun.extraction.comparing import SourceProgress
 from issun.paths import kind_of
 from issun.study import Query
 from issun.study.entry import with_trials
@@ -79,7 +79,7 @@ def train_and_tell(
         with SweepView() as view:
             study = run_part(part, folder / part.file_name, threads=threads, on_progress=view, command=command)
         with HeadView() as heads_view:
-            run_heads(part, study.path, threads=threads, report=heads_view)
+            run_heads(part, study.path, threads=threads, report=lambda about, moment: heads_view(SourceProgress(about, moment)))
         # Heads were added since. The file may have asked for something else before, into the same study: what is shown is what it asks now.
         study.refresh()
         asked = {trial.id for trial in part.plan.trials}

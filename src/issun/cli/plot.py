@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from issun.cli import heads, options, values
+from issun.cli import options, values
 
 Network = Annotated[
     str | None,
@@ -40,8 +40,8 @@ def plot(
     target: options.Target = None,
     count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Most images of the gallery.")] = 40,
     method: Annotated[str | None, typer.Option("--method", help="Of the projection: pca, tsne or umap.")] = None,
-    layer: heads.Layer = None,
-    before: heads.Before = False,
+    layer: options.Layer = None,
+    before: options.Before = False,
     data: ImagesAt = None,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
@@ -50,8 +50,7 @@ def plot(
 
     Example: issun plot digits.sqlite confusion
     """
-    from issun.cli.output import print_json, results
-    from issun.cli.report import shown
+    from issun.cli.output import print_json, results, shown
     from issun.errors import IssunError, SelectionError
     from issun.paths import check_new
     from issun.plots.pictures import KINDS

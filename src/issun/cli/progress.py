@@ -1,23 +1,28 @@
-"""What is going on? A live view of a sweep or of one training on a terminal, plain lines elsewhere; always on stderr."""
+"""What is going on: live views on a terminal, plain lines elsewhere; always on stderr. `Shown` shows whatever a function of issun tells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from issun.cli.output import messages
-from issun.engine.fitting import Epoch
+from issun.cli.output import messages, remark_on, warn
+from issun.events import Event, Reading, Remark
+from issun.extraction.comparing import SourceProgress
 from issun.numbers import duration, percent
-from issun.plots.curves import sparkline
+from issun.plots.progress import epoch_line, head_line, head_picture, one_line, training_picture
 from issun.study.progress import Progress
+from issun.timing.bench import TimingProgress
+from issun.training import TrainingProgress
 
 #: How many running trials are listed; on machines with many cores the rest is counted.
 SHOWN = 8
@@ -25,14 +30,50 @@ SHOWN = 8
 #: Seconds without an event after which a log gets a line all the same: large networks take long, and silence looks like a hang.
 PATIENCE = 60.0
 
+#: Seconds between two lines of a log that tell of the same search or training: one a small network's epoch would drown the rest.
+PACE = 2.0
 
-class SweepView:
-    """Shows each `Progress` of a sweep; use it as a context, and call it."""
+
+class Shown:
+    """Shows whatever is told while a function of issun works: use it as a context, and give it as `on_progress`."""
+
+    def __init__(self) -> None:
+        self._views = ExitStack()
+        self._view: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._views.__exit__(kind, error, trace)
+
+    def __call__(self, event: Event) -> None:
+        """Show one event; what tells of another kind of work takes the place of what was shown."""
+        if isinstance(event, Remark):
+            self._end()
+            (warn if event.warning else remark_on)(event.text)
+            return
+        view = _VIEWS[type(event)]
+        if type(self._view) is not view:
+            self._end()
+            self._view = self._views.enter_context(view())
+        self._view(event)
+
+    def _end(self) -> None:
+        self._views.close()
+        self._view = None
+
+
+class _View:
+    """A live view on a terminal, nothing of its own elsewhere; use it as a context. One that is `transient` is gone when it ends."""
+
+    transient = True
 
     def __init__(self) -> None:
         self._console = messages()
-        self._live = Live(console=self._console, transient=True, refresh_per_second=8) if self._console.is_terminal else None
-        self._spoke = 0.0  # seconds since the start of the sweep
+        self._live: Live | None = None
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, transient=self.transient, refresh_per_second=8)
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -42,6 +83,40 @@ class SweepView:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._live is not None:
             self._live.stop()
+
+
+class ReadingView:
+    """Shows how many images are done: with a bar, in a log with ten lines for each pass over a large folder."""
+
+    def __init__(self) -> None:
+        self._console = messages()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Bars(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._task = self._bars.add_task("", total=None, visible=False)
+        self._tenths: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def __call__(self, event: Reading) -> None:
+        """Show one moment."""
+        what, done, total = event.what, event.done, event.total
+        self._bars.update(self._task, description=what, completed=done, total=total, visible=True)
+        if not self._console.is_terminal and total >= 10_000 and 10 * done // total > self._tenths.get(what, 0):
+            self._tenths[what] = 10 * done // total
+            self._console.print(f"{what} images: {done:,} of {total:,}")
+
+
+class SweepView(_View):
+    """Shows each `Progress` of a sweep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spoke = 0.0  # seconds since the start of the sweep
 
     def __call__(self, progress: Progress) -> None:
         """Show one moment."""
@@ -73,69 +148,61 @@ def sweep_picture(progress: Progress) -> RenderableType:
     lines: list[RenderableType] = [head]
     if progress.best is not None:
         network, parameters, accuracy = progress.best
-        lines.append(_one_line(f"best so far {percent(accuracy)}, {parameters:,} parameters  {network}"))
+        lines.append(one_line(f"best so far {percent(accuracy)}, {parameters:,} parameters  {network}"))
     for trial in progress.running[:SHOWN]:
         reached = "" if trial.validation_accuracy is None else percent(trial.validation_accuracy)
         epoch = f"{trial.epoch}/{trial.epochs}"
-        lines.append(_one_line(f"{epoch:>9}  {reached:>8}  {trial.parameters:>9,} parameters  seed {trial.seed}  {trial.network}", "dim"))
+        lines.append(one_line(f"{epoch:>9}  {reached:>8}  {trial.parameters:>9,} parameters  seed {trial.seed}  {trial.network}", "dim"))
     if len(progress.running) > SHOWN:
-        lines.append(_one_line(f"{'':>9}  and {len(progress.running) - SHOWN} more", "dim"))
+        lines.append(one_line(f"{'':>9}  and {len(progress.running) - SHOWN} more", "dim"))
     return Group(*lines)
 
 
-def _one_line(text: str, style: str = "") -> Text:
-    """Return a text that is cut at the edge of the terminal: a live view must not change its height when a name is long."""
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+class TrainingView(_View):
+    """Shows each epoch of one training; the last state stays on the screen."""
 
+    transient = False
 
-class TrainingView:
-    """Shows each epoch of one training."""
-
-    def __init__(self, network: str, epochs: int) -> None:
-        self._network, self._epochs = network, epochs
-        self._history: list[Epoch] = []
-        self._console: Console = messages()
-        self._live: Live | None = None
-
-    @contextmanager
-    def shown(self) -> Iterator[Self]:
-        """Keep the view up while the block runs; the last state stays on the screen."""
-        if not self._console.is_terminal:
-            yield self
-            return
-        with Live(self._picture(), console=self._console, refresh_per_second=8) as self._live:
-            yield self
-
-    def __call__(self, line: Epoch, state: object) -> None:
-        """Show one more epoch."""
-        self._history.append(line)
+    def __call__(self, moment: TrainingProgress) -> None:
+        """Show one moment."""
         if self._live is not None:
-            self._live.update(self._picture())
-        else:
-            self._console.print(epoch_line(line, self._epochs), soft_wrap=True)
-
-    def _picture(self) -> RenderableType:
-        history = self._history
-        left = (self._epochs - len(history)) * history[-1].seconds if history else None
-        facts = [f"epoch {len(history)} of {self._epochs}"] + ([f"about {duration(left)} left"] if left and left >= 1 else [])
-        lines: list[RenderableType] = [_one_line(self._network), _one_line(" · ".join(facts), "dim")]
-        if not history:
-            return Group(*lines)
-        curves = Table.grid(padding=(0, 2))
-        parts = {
-            "train": ([line.train_accuracy for line in history], history[-1].train_loss),
-            "validation": ([line.validation_accuracy for line in history], history[-1].validation_loss),
-        }
-        limits = [accuracy for accuracies, _ in parts.values() for accuracy in accuracies]
-        for name, (accuracies, loss) in parts.items():
-            curve = sparkline(accuracies, max(8, min(self._console.width - 42, 60)), limits)
-            curves.add_row(Text(name), Text(curve, style="cyan"), Text(f"{percent(accuracies[-1])}  loss {loss:.4f}"))
-        return Group(*lines, curves)
+            self._live.update(training_picture(moment, max(8, min(self._console.width - 42, 60))))
+        elif moment.history:
+            self._console.print(epoch_line(moment.history[-1], moment.epochs), soft_wrap=True)
 
 
-def epoch_line(line: Epoch, epochs: int) -> str:
-    """Return one epoch as one plain line."""
-    return (
-        f"epoch {line.epoch}/{epochs}  train {percent(line.train_accuracy)}, loss {line.train_loss:.4f}  "
-        f"validation {percent(line.validation_accuracy)}, loss {line.validation_loss:.4f}"
-    )
+class HeadView(_View):
+    """Shows each `SourceProgress`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stage: tuple[str, str, int] | None = None
+        self._spoke = 0.0
+
+    def __call__(self, event: SourceProgress) -> None:
+        """Show one moment; a log leaves out those that follow fast on another of the same kind, but never the last."""
+        about, progress = event.about, event.moment
+        if self._live is not None:
+            self._live.update(head_picture(about, progress))
+            return
+        stage, now = (about, progress.head, progress.total), time.monotonic()
+        if stage != self._stage or progress.done >= progress.total or now - self._spoke >= PACE:
+            self._stage, self._spoke = stage, now
+            self._console.print(head_line(about, progress), soft_wrap=True)
+
+
+class TimingView(_View):
+    """Shows which network was timed last; nothing in a log."""
+
+    def __call__(self, event: TimingProgress) -> None:
+        """Show one moment."""
+        if self._live is not None:
+            self._live.update(Text(f"{event.done} of {event.total}  {event.network}" if event.done else "starting …"))
+
+
+_VIEWS: dict[type[Event], Any] = {
+    Reading: ReadingView,
+    TrainingProgress: TrainingView,
+    SourceProgress: HeadView,
+    TimingProgress: TimingView,
+}

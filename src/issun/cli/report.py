@@ -9,7 +9,7 @@ from rich.console import Console
 
 from issun.cli import values
 from issun.cli.diagnoses import print_diagnoses, print_folded
-from issun.cli.output import print_json, results, warn
+from issun.cli.output import print_json, results, shown, warn
 from issun.cli.study_heads import print_heads
 from issun.errors import IssunError, SelectionError
 from issun.numbers import counted, knobs_text, mean_text, percent, seeds_text
@@ -218,11 +218,6 @@ def draw(answer: Answer) -> list[Path]:
     except IssunError as error:
         warn(f"the picture could not be written: {error}; the results are in {study.path}")
         return []
-
-
-def shown(path: Path) -> str:
-    """Return a path as people want to see it: seen from here where it lies below."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def trainings(study: Readable, entries: Sequence[Entry]) -> list[str]:

@@ -36,8 +36,8 @@ def report(
 
     Example: issun report digits.sqlite -o digits.html
     """
-    from issun.cli.output import print_json, results, warn
-    from issun.cli.report import query_of, shown
+    from issun.cli.output import print_json, results, shown, warn
+    from issun.cli.report import query_of
     from issun.errors import IssunError, SelectionError
     from issun.numbers import bytes_text
     from issun.paths import check_new

@@ -1,4 +1,4 @@
-"""`issun size`: how large is a network, layer by layer, and how does a family grow with its knobs?"""
+"""`issun size`: how large a network is, layer by layer, and how a family grows with its knobs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from issun.arch.layers import Shape, shape_text
 from issun.arch.net import Net
-from issun.cli import options, values
-
-#: How many networks the table lists, and how many layers these may have together: more is no table that anybody reads.
-LARGEST_TABLE, LARGEST_TABLE_LAYERS = 10_000, 200_000
+from issun.cli import options
 
 
 def size(
@@ -22,9 +18,9 @@ def size(
             metavar="FAMILY… n=1,2,4", help="Networks, or families with values of their knobs; or a Keras model: .keras, .json."
         ),
     ],
-    input: Annotated[str | None, typer.Option("--input", help="Height x width x channels of one image; default: 28x28x1.")] = None,
+    input: options.Input = None,
     classes: Annotated[int, typer.Option("--classes", help="Number of classes.")] = 10,
-    zipped: options.Zip = False,
+    zip: options.Zip = False,
     as_json: options.Json = False,
 ) -> None:
     """Print parameters, multiply-accumulates, bytes and working memory; nothing is trained.
@@ -33,91 +29,33 @@ def size(
     With --json, `reads` and `shares` of a layer are places in `layers`, from 0: whose output it reads (-1: the image), whose weights
     it uses.
     """
-    from pathlib import Path
+    from issun.api.size import size
+    from issun.cli.output import remark_on, tell
 
-    from issun.arch.cost import macs_polynomial, polynomial
-    from issun.arch.notation import BoundFamily, bind_arguments, check_amount, parse
-    from issun.cli.output import print_json, remark_on, results
-    from issun.errors import NetworkError
-    from issun.exporters.keras.from_keras import read_keras
-    from issun.plots.tables import sizes_table
-
-    given = None if input is None else values.image_shape(input, "--input")
-    shape: Shape = given or (28, 28, 1)
-    if len(families) == 1 and Path(families[0]).suffix in (".keras", ".json"):
-        net, remarks = read_keras(Path(families[0]), given)
-        for remark in remarks:
-            remark_on(remark)
-        families, shape, classes = [str(net)], net.input, net.classes
-        if not as_json:
-            results().print(f"{net}\n", soft_wrap=True)
-    if any("=" in text for text in families):
-        bound = bind_arguments(families, zipped)
-    else:  # a family may then go without values: its polynomial needs none
-        parsed = [parse(text) for text in families]
-        bound = [BoundFamily(family, tuple((knob, ()) for knob in family.knobs)) for family in parsed]
-    check_amount(bound, LARGEST_TABLE, LARGEST_TABLE_LAYERS)
-    answers, console, empty = [], results(), True
-    for index, family in enumerate(bound):
-        feasible, impossible = family.networks(shape, classes)
-        if not family.family.knobs and impossible:
-            raise NetworkError(str(impossible[0][1]))
-        empty = empty and not feasible and bool(impossible)
-        counts = {"parameters": polynomial, "macs": macs_polynomial} if family.family.knobs else {}
-        formulas = {name: str(count(family.family, shape, classes)) for name, count in counts.items()}
-        if as_json:
-            answers.append(
-                {
-                    "family": str(family.family),
-                    "formulas": formulas,
-                    "networks": [_facts(knobs, net) for knobs, net in feasible],
-                    "impossible": [{"knobs": knobs, "reason": str(reason)} for knobs, reason in impossible],
-                }
-            )
-            continue
-        if index:
-            console.print()
-        if family.family.knobs:
-            console.print(str(family.family))
-            console.print(f"parameters: {formulas['parameters']}", soft_wrap=True)
-            console.print(f"MACs: {formulas['macs']}", soft_wrap=True)
-            console.print()
-            console.print(sizes_table([_facts(knobs, net) for knobs, net in feasible], [(knobs, str(why)) for knobs, why in impossible]))
-        else:
-            _print_network(console, feasible[0][1])
-    if as_json:
-        print_json({"input": shape, "classes": classes, "families": answers})
-    if empty:
+    found = size(families, input=input, classes=classes, zip=zip)
+    for remark in found.remarks:
+        remark_on(remark)
+    tell(found, as_json, _print)
+    if all(family.impossible and not family.networks for family in found.families):
         raise typer.Exit(1)
 
 
-def _facts(knobs: dict[str, int], net: Net) -> dict[str, Any]:
-    from issun.exporters.c.source import int8_size
+def _print(console: Console, found: Any) -> None:
+    from issun.plots.tables import sizes_table
 
-    constants, memory = int8_size(net)
-    return {
-        "network": str(net),
-        "knobs": knobs,
-        "parameters": net.parameters,
-        "trained": net.trained,
-        "macs": net.macs,
-        "bytes": net.bytes(),
-        "peak_memory": net.peak_memory(),
-        "int8": {"constants": constants, "memory": memory},
-        "layers": [
-            {
-                "layer": row.text,
-                "output": shape_text(row.output),
-                "parameters": row.parameters,
-                "trained": row.trained,
-                "macs": row.macs,
-                "frozen": row.frozen,
-                "reads": [index for index in (row.source, row.other) if index is not None],
-                "shares": row.shares,
-            }
-            for row in net.ops
-        ],
-    }
+    if found.file is not None:
+        console.print(f"{found.families[0].family}\n", soft_wrap=True)
+    for index, family in enumerate(found.families):
+        if index:
+            console.print()
+        if not family.knobs:
+            _print_network(console, family.networks[0][1])
+            continue
+        console.print(family.family)
+        console.print(f"parameters: {family.formulas['parameters']}", soft_wrap=True)
+        console.print(f"MACs: {family.formulas['macs']}", soft_wrap=True)
+        console.print()
+        console.print(sizes_table(family.as_dict()["networks"], family.impossible))
 
 
 def _print_network(console: Console, net: Net) -> None:

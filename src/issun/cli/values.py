@@ -1,4 +1,4 @@
-"""What do `5k`, `97%`, `28x28x1` and `0,1,2` on the command line mean?"""
+"""Values as people write them on the command line: `5k`, `97%`, `28x28x1`, `0,1,2`."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ def image_shape(text: str, option: str) -> tuple[int, int, int]:
     if len(shape) != 3 or min(shape) < 1:
         raise IssunError(f"{option} (={text}) must be height x width x channels, each at least 1: write 28x28x1")
     return shape[0], shape[1], shape[2]
+
+
+def size(text: str, option: str) -> tuple[int, int]:
+    """Return ``32x32`` (height first) or ``32`` as height and width."""
+    match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text.strip())
+    if match is None:
+        raise IssunError(f"{option} (={text}) must be height x width, each at least 1: write 32x32")
+    return int(match[1]), int(match[2] or match[1])
 
 
 def seeds(text: str, option: str) -> int | tuple[int, ...]:

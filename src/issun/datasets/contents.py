@@ -1,8 +1,7 @@
-"""What is in a data set? All that `issun data` says, as one object."""
+"""What a data set holds, as one object: all that `issun data` says."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from issun.datasets.dataset import Dataset, Split
 from issun.datasets.duplicates import Copy, Duplicates, NearPair, duplicates
 from issun.datasets.first_sweep import FirstSweep, first_sweep
 from issun.datasets.groups import Tracks, group_facts, tracks
-from issun.datasets.named import loaded
 from issun.datasets.remarks import ValidationPart, validation_part
+from issun.plain import plain
 
 #: Images whose means are computed at a time.
 _BLOCK = 4096
@@ -39,6 +38,10 @@ class Contents:
         The pattern for groups that the file names suggest, where there are no groups yet.
     first_sweep : FirstSweep
         A sweep that fits.
+    augment : str or None
+        How the images of the sheet are changed, where they are.
+    sheet : Path or None
+        The picture of images with their labels, where one was drawn.
     """
 
     dataset: Dataset
@@ -48,6 +51,8 @@ class Contents:
     validation: ValidationPart | None
     tracks: Tracks | None
     first_sweep: FirstSweep
+    augment: str | None = None
+    sheet: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values.
@@ -60,7 +65,7 @@ class Contents:
             images are in none, the largest), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and
             ``deviation``, ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates`` (groups of equal images, by kind),
             ``near_copies`` (None where they were not looked for), ``validation_part``, ``tracks``, ``sweep`` (a command that fits),
-            ``notes``.
+            ``notes``, ``augment`` and ``sheet``.
         """
         dataset = self.dataset
         kept = len(dataset.images) - dataset.given_validation
@@ -73,7 +78,7 @@ class Contents:
             "across_parts": found.across_parts,
             "across_split": found.torn,
         }
-        return {
+        facts = {
             "data": dataset.name,
             "source": dataset.source,
             "input": dataset.input,
@@ -104,7 +109,11 @@ class Contents:
                 "input": self.first_sweep.input,
             },
             "notes": dataset.notes,
+            "augment": self.augment,
+            "sheet": self.sheet,
         }
+        values: dict[str, Any] = plain(facts)
+        return values
 
     def _near(self) -> dict[str, Any] | None:
         found = self.duplicates
@@ -119,46 +128,17 @@ class Contents:
         }
 
 
-def contents(
-    data: str | os.PathLike[str] | Dataset,
-    data_dir: str | os.PathLike[str] | None = None,
-    *,
-    size: tuple[int, int] | None = None,
-    gray: bool | None = None,
-    strict: bool = False,
-    groups: str | None = None,
-    near: bool = True,
-    options: Sequence[str] = (),
-) -> Contents:
-    """Return what a data set holds: what the command ``issun data`` prints.
+def contents(dataset: Dataset, *, options: Sequence[str] = (), near: bool = True) -> Contents:
+    """Return what a data set holds.
 
     Parameters
     ----------
-    data : str, PathLike or Dataset
-    data_dir, size, gray, strict, groups : optional
-        As of `issun.load`.
+    dataset : Dataset
+    options : sequence of str
+        Options of the command line with which it was read; they stand in the command that is suggested.
     near : bool
         Look for near copies, which takes longer the more images there are (at most 200,000).
-    options : sequence of str
-        Options of the command line with which a `Dataset` was read; they stand in the command that is suggested.
-
-    Returns
-    -------
-    Contents
-        ``as_dict()`` is what ``--json`` prints.
-
-    Raises
-    ------
-    DataError
-        As of `issun.load`.
     """
-    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups)
-    words = [*options]
-    words += [] if data_dir is None else ["--data-dir", str(Path(data_dir))]
-    words += [] if size is None else ["--size", f"{size[0]}x{size[1]}"]
-    words += [] if gray is None else ["--gray" if gray else "--rgb"]
-    words += ["--strict"] if strict else []
-    words += [] if groups is None else ["--groups", groups]
     mean, deviation = _moments(dataset.images[: len(dataset.images) - dataset.given_validation])
     return Contents(
         dataset,
@@ -167,7 +147,7 @@ def contents(
         duplicates(dataset, Split(), near=near),
         validation_part(dataset, Split()),
         None if dataset.groups else tracks(dataset),
-        first_sweep(dataset, words),
+        first_sweep(dataset, options),
     )
 
 

@@ -113,6 +113,11 @@ class Dataset:
             raise DataError(f"{self.name}: no training image has the class {missing!r}; add some, or leave the class out")
 
     @property
+    def about(self) -> dict[str, str]:
+        """Which images these are, as results name them: ``data`` (the name), ``source`` and ``fingerprint``."""
+        return {"data": self.name, "source": self.source, "fingerprint": self.fingerprint}
+
+    @property
     def input(self) -> tuple[int, int, int]:
         """``(height, width, channels)`` of one image."""
         height, width, channels = self.images.shape[1:]

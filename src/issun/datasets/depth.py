@@ -27,10 +27,21 @@ NOMINAL = 65535
 LARGEST_RANGE = 2**40
 
 
-def check_range(range: float | None) -> None:
-    """Refuse what cannot be the number that is white."""
-    if range is not None and not (isinstance(range, (int, float)) and not isinstance(range, bool) and 0 < range <= LARGEST_RANGE):
-        raise DataError(f"`range` (={range}) must be the number that is white, above 0 and at most 2^40: 4095 for 12 bits")
+def checked_range(range: float | None) -> float | None:
+    """Return the number that is white, as a whole number where it is one, so that it is written as people type it.
+
+    Raises
+    ------
+    DataError
+        Where it cannot be one.
+    """
+    if range is None:
+        return None
+    is_number = isinstance(range, (int, float)) and not isinstance(range, bool)
+    white = int(range) if is_number and range == range // 1 else range
+    if not (is_number and 0 < white <= LARGEST_RANGE):
+        raise DataError(f"`range` (={white}) must be the number that is white, above 0 and at most 2^40: 4095 for 12 bits")
+    return white
 
 
 def figure(number: float) -> str:

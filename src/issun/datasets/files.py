@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from issun.datasets.class_names import merged_note, one_form
 from issun.datasets.dataset import Dataset, Split
-from issun.datasets.depth import check_range, depth_note, figure, full, scaled
+from issun.datasets.depth import checked_range, depth_note, figure, full, scaled
 from issun.datasets.npy import BELIEVED_BYTES, Array, blocks, opened
 from issun.datasets.spellings import listed, spelling, validation_spelling
 from issun.errors import DataError
@@ -50,7 +50,7 @@ def load_npz(path: Path, name: str, range: float | None = None) -> Dataset:
     DataError
         Names the file, the array and what is wrong with it.
     """
-    check_range(range)
+    range = checked_range(range)
     check_file(path, DataError, "give the path of an .npz archive")
     try:
         with zipfile.ZipFile(path) as archive:

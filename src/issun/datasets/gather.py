@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from issun.datasets.cache import archive_path, read_dataset, write_dataset
 from issun.datasets.dataset import Dataset, numbers_of
 from issun.datasets.decode import Probe
-from issun.datasets.depth import FLOATS, SIXTEEN, WHOLE, Deep, check_range, depth_note, figure, own_white
+from issun.datasets.depth import FLOATS, SIXTEEN, WHOLE, Deep, checked_range, depth_note, figure, own_white
 from issun.datasets.files import TEST_PART, test_note
 from issun.datasets.groups import by_class, compiled, group_names, with_groups
 from issun.datasets.remarks import absent_notes, images_text, leak_notes, skipped_notes
@@ -100,7 +100,7 @@ def gathered(
     ------
     DataError
     """
-    check_range(range)
+    range = checked_range(range)
     pattern = None if groups is None else compiled(groups)
     # Groups are told by class: what was kept before they were has another key.
     told = groups and (groups, "by class")

@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 
 from issun.datasets import cifar
 from issun.datasets.conversion import converted
 from issun.datasets.dataset import Dataset
-from issun.datasets.depth import NOMINAL, check_range
+from issun.datasets.depth import NOMINAL, checked_range
 from issun.datasets.download import by_hand, cache_folder, download
 from issun.datasets.files import TEST_PART, load_npz, test_note
 from issun.datasets.folder import load_folder
@@ -24,6 +25,7 @@ from issun.datasets.sources import MNIST_UNPACKED, SOURCES
 from issun.datasets.table import ENDINGS, load_table
 from issun.datasets.tree import readable
 from issun.errors import DataError, DownloadError
+from issun.events import OnProgress, Reading, ignored
 from issun.paths import kind_of, shown
 
 
@@ -104,7 +106,7 @@ def load(
         read = load_table if is_table else load_folder
         return read(path, readable(name), size=size, gray=gray, strict=strict, groups=groups, range=range, on_progress=on_progress)
     is_there = name in NAMES or kind is not None
-    check_range(range)
+    range = checked_range(range)
     if is_there and strict:
         raise DataError(f"--strict is for images that are files (a folder or a .csv table), but {name} is none")
     if is_there and groups is not None:
@@ -179,17 +181,19 @@ def load_as(
     return load(data, data_dir, size=(height, width), gray=gray, groups=groups, range=range)
 
 
-def loaded(
-    data: str | os.PathLike[str] | Dataset,
-    data_dir: str | os.PathLike[str] | None = None,
-    *,
-    size: tuple[int, int] | None = None,
-    gray: bool | None = None,
-    strict: bool = False,
-    groups: str | None = None,
-    range: float | None = None,
-) -> Dataset:
-    """Return a data set as it is, or `load` it.
+class ReadingOptions(TypedDict, total=False):
+    """The options of `load`, for functions that hand them on to it; each is left out, or None, where it is not given."""
+
+    data_dir: str | os.PathLike[str] | None
+    size: tuple[int, int] | None
+    gray: bool | None
+    strict: bool
+    groups: str | None
+    range: float | None
+
+
+def loaded(data: str | os.PathLike[str] | Dataset, on_progress: OnProgress = ignored, **options: Unpack[ReadingOptions]) -> Dataset:
+    """Return a data set as it is, or `load` it, and tell how far the reading is.
 
     Raises
     ------
@@ -197,19 +201,8 @@ def loaded(
         As of `load`, and where a data set comes with options of loading.
     """
     if not isinstance(data, Dataset):
-        return load(data, data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
-    given = [
-        option
-        for option, is_given in (
-            ("data_dir", data_dir is not None),
-            ("size", size is not None),
-            ("gray", gray is not None),
-            ("strict", strict),
-            ("groups", groups is not None),
-            ("range", range is not None),
-        )
-        if is_given
-    ]
+        return load(data, **options, on_progress=lambda what, done, total: on_progress(Reading(what, done, total)))
+    given = [name for name, value in options.items() if value is not None and not (name == "strict" and not value)]
     if given:
         raise DataError(f"`{given[0]}` is for data that is loaded now, but {data.name} is loaded already; give it to issun.load")
     return data

@@ -13,6 +13,7 @@ from issun.arch.net import IMAGE, Net
 from issun.datasets.dataset import Dataset, Split
 from issun.engine import scaling_for, threads_available
 from issun.engine.protocol import Scaling
+from issun.events import Event
 from issun.extraction.extractor import Extractor, check_features_fit, trained_extractor
 from issun.extraction.heads import Head
 from issun.extraction.making import Weights, make_extractor
@@ -31,6 +32,20 @@ class Source:
     label: str
     draw: int
     make: Callable[[], Extractor]
+
+
+@dataclass(frozen=True)
+class SourceProgress(Event):
+    """One moment of what is done for a source: `about` is what it is called."""
+
+    about: str
+    moment: HeadProgress
+
+
+def name_among(source: Source, sources: Sequence[Source]) -> str:
+    """Return what progress calls a source: its label, and which of its draws it is."""
+    same = [other for other in sources if other.label == source.label]
+    return source.label + (f" (draw {same.index(source) + 1} of {len(same)})" if len(same) > 1 else "")
 
 
 def untrained(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from issun.errors import IssunError
 from issun.paths import writing
 
 #: Colours that people with any kind of colour vision tell apart (Okabe & Ito 2008, then Tol's "muted"), each with a marker of its own.
@@ -19,6 +21,18 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 FORMATS = (".png", ".svg", ".pdf")
 
 INK, PALE, GRID = "#222222", "#6b6b6b", "#ececec"
+
+
+def check_format(path: str | os.PathLike[str], option: str) -> None:
+    """Refuse a path that does not end as a picture does, before the work that it is for; `option` names it.
+
+    Raises
+    ------
+    IssunError
+        Says what it may end in.
+    """
+    if Path(path).suffix.lower() not in FORMATS:
+        raise IssunError(f"{option} (={path}) must end in {', '.join(FORMATS)}")
 
 
 def plain_axes(axes: Axes) -> None:

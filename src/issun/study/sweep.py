@@ -92,11 +92,12 @@ def sweep(
     Cancelled
         When it was stopped; what had been trained is kept.
     """
-    dataset = loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
+    dataset = loaded(data, data_dir=data_dir, size=size, gray=gray, strict=strict, groups=groups, range=range)
     path = default_path(dataset) if study is None else Path(study)
     if not isinstance(data, Dataset):
         dataset = as_begun(
-            dataset, path, groups, lambda pattern: loaded(data, data_dir, size=size, gray=gray, strict=strict, groups=pattern, range=range)
+            *(dataset, path, groups),
+            lambda pattern: loaded(data, data_dir=data_dir, size=size, gray=gray, strict=strict, groups=pattern, range=range),
         )
     arguments = [families] if isinstance(families, str) else list(families)
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.

@@ -1,17 +1,16 @@
-"""How does what `issun data` says stand in a terminal?"""
+"""What a data set holds, as it stands in a terminal."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import RenderableType
 from rich.text import Text
 
 from issun.arch.layers import shape_text
-from issun.cli.output import results
 from issun.datasets.contents import Contents
 from issun.datasets.dataset import Split
 from issun.datasets.duplicates import MOST_IMAGES
@@ -24,13 +23,12 @@ CLASSES_SHOWN, LINES_SHOWN, SIZES_SHOWN = 60, 10, 5
 _SIDES = ("train", "validation", "test")
 
 
-def print_contents(contents: Contents) -> None:
-    """Print what a data set holds for people, and last the command to go on with."""
+def contents_text(contents: Contents) -> Iterator[RenderableType]:
+    """Yield what a data set holds, line by line and table by table; the command to go on with is left out."""
     facts = contents.as_dict()
-    console = results()
     classes = facts["classes"]
-    console.print(f"{facts['data']}: {shape_text(facts['input'])} images of {len(classes)} classes, from {facts['source']}")
-    console.print()
+    yield f"{facts['data']}: {shape_text(facts['input'])} images of {len(classes)} classes, from {facts['source']}"
+    yield ""
     parts = [part for part in ("train", "validation", "test") if part != "validation" or part in facts["given_parts"]]
     table = plain_table("class", *parts, left=["class"])
     for entry in classes[:CLASSES_SHOWN]:
@@ -39,44 +37,39 @@ def print_contents(contents: Contents) -> None:
         table.add_row(f"… {len(classes) - CLASSES_SHOWN:,} more", style="dim")
     table.add_section()
     table.add_row("all", *(f"{sum(entry[part] for entry in classes):,}" for part in parts), style="bold")
-    console.print(table)
+    yield table
     if facts["imbalance"] >= 1.5:
-        console.print(f"The largest class has {facts['imbalance']:.1f} times as many training images as the smallest.")
-    console.print(f"mean {_numbers(facts['mean'])}, deviation {_numbers(facts['deviation'])} (training images, 0 to 255)")
+        yield f"The largest class has {facts['imbalance']:.1f} times as many training images as the smallest."
+    yield f"mean {_numbers(facts['mean'])}, deviation {_numbers(facts['deviation'])} (training images, 0 to 255)"
     for what in ("size", "mode"):
         if entries := facts[f"{what}s"]:
             more = f", {len(entries) - SIZES_SHOWN:,} others" if len(entries) > SIZES_SHOWN else ""
             counted = (f"{entry[what]} ({entry['files']:,})" for entry in entries[:SIZES_SHOWN])
-            console.print(f"{what}s of the files: {', '.join(counted)}{more}")
-    for note in (*facts["notes"], *split_notes(contents.dataset, Split())):
-        console.print(note)
-    _print_skipped(console, facts["skipped"])
-    _print_duplicates(console, facts["duplicates"])
-    _print_near(console, facts["near_copies"], sum(entry[part] for entry in classes for part in ("train", "validation", "test")))
+            yield f"{what}s of the files: {', '.join(counted)}{more}"
+    yield from (*facts["notes"], *split_notes(contents.dataset, Split()))
+    yield from _skipped(facts["skipped"])
+    yield from _duplicates(facts["duplicates"])
+    yield from _near(facts["near_copies"], sum(entry[part] for entry in classes for part in ("train", "validation", "test")))
     if found := facts["tracks"]:
-        console.print()
-        console.print("File names look like tracks (frames of one video, photographs of one thing)", style="bold")
-        console.print(
+        yield ""
+        yield Text("File names look like tracks (frames of one video, photographs of one thing)", style="bold")
+        yield (
             f"  --groups {shlex.quote(found['pattern'])} keeps them together: {found['groups']:,} groups, the largest of "
             f"{found['largest']:,} images, at least {found['fewest']:,} groups in each class."
         )
-    console.print()
-    console.print("To begin with:", style="bold")
-    for line in contents.first_sweep.lines:
-        console.print(line, soft_wrap=True)  # a break in the middle of it could not be pasted
 
 
 def _numbers(values: Sequence[float]) -> str:
     return " ".join(f"{value:.1f}" for value in values)
 
 
-def _print_skipped(console: Console, skipped: Sequence[Mapping[str, Any]]) -> None:
+def _skipped(skipped: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
     for title, unreadable in (("Could not be read", True), ("Left out", False)):
         entries = [entry for entry in skipped if entry["unreadable"] == unreadable]
-        _print_list(console, f"{title}: {len(entries):,}", [f"{entry['path']} {entry['reason']}" for entry in entries])
+        yield from _list(f"{title}: {len(entries):,}", [f"{entry['path']} {entry['reason']}" for entry in entries])
 
 
-def _print_duplicates(console: Console, found: Mapping[str, Any]) -> None:
+def _duplicates(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     titles = {
         "across_parts": "In more than one part (figures are too good)",
         "across_split": "On both sides of the split into training and validation images",
@@ -85,32 +78,32 @@ def _print_duplicates(console: Console, found: Mapping[str, Any]) -> None:
     }
     kinds = {kind: found[kind] for kind in titles if found[kind]}
     if not kinds:
-        console.print("No two images are equal.")
+        yield "No two images are equal."
     for kind, groups in kinds.items():
         counted = f"{len(groups):,} {'image' if len(groups) == 1 else 'images'}"
-        _print_list(console, f"{titles[kind]}: {counted}", [_group_text(group) for group in groups])
+        yield from _list(f"{titles[kind]}: {counted}", [_group_text(group) for group in groups])
 
 
-def _print_near(console: Console, found: Mapping[str, Any] | None, images: int) -> None:
+def _near(found: Mapping[str, Any] | None, images: int) -> Iterator[RenderableType]:
     if found is None:
         if images > MOST_IMAGES:
-            console.print(f"Near copies are not looked for among more than {MOST_IMAGES:,} images.")
+            yield f"Near copies are not looked for among more than {MOST_IMAGES:,} images."
         return
     pairs = found["pairs"]
     if not pairs:
-        console.print("No two images are near copies.")
+        yield "No two images are near copies."
         return
     torn = [pair for pair in pairs if len({image["side"] for image in pair["images"]}) > 1]
     apart = [pair for pair in pairs if pair not in torn and not pair["group"]]
     together = len(pairs) - len(torn) - len(apart)
-    console.print()
-    console.print(f"Near copies (the same picture scaled, compressed or a moment later): {_pairs(len(pairs))}", style="bold")
-    console.print(f"  {found['images']:,} of {images:,} images have one" + (f"; {_pairs(together)} in one group" if together else ""))
+    yield ""
+    yield Text(f"Near copies (the same picture scaled, compressed or a moment later): {_pairs(len(pairs))}", style="bold")
+    yield f"  {found['images']:,} of {images:,} images have one" + (f"; {_pairs(together)} in one group" if together else "")
     if torn:
         sides = Counter("/".join(sorted({image["side"] for image in pair["images"]}, key=_SIDES.index)) for pair in torn)
         counted = ", ".join(f"{sides_of} {count:,}" for sides_of, count in sides.items())
-        _print_list(console, f"On both sides of the split (figures are too good): {counted}", [_pair_text(pair) for pair in torn])
-    _print_list(console, f"On one side: {_pairs(len(apart))}", [_pair_text(pair) for pair in apart])
+        yield from _list(f"On both sides of the split (figures are too good): {counted}", [_pair_text(pair) for pair in torn])
+    yield from _list(f"On one side: {_pairs(len(apart))}", [_pair_text(pair) for pair in apart])
 
 
 def _pairs(count: int) -> str:
@@ -132,12 +125,12 @@ def _group_text(group: Sequence[Mapping[str, Any]]) -> str:
     return " = ".join(names[:5]) + (f" = … {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
-def _print_list(console: Console, title: str, lines: Sequence[str]) -> None:
+def _list(title: str, lines: Sequence[str]) -> Iterator[RenderableType]:
     if not lines:
         return
-    console.print()
-    console.print(title, style="bold")
+    yield ""
+    yield Text(title, style="bold")
     for line in lines[:LINES_SHOWN]:
-        console.print(f"  {line}")
+        yield f"  {line}"
     if len(lines) > LINES_SHOWN:
-        console.print(f"  … {len(lines) - LINES_SHOWN:,} more (--json has all)", style="dim")
+        yield Text(f"  … {len(lines) - LINES_SHOWN:,} more (--json has all)", style="dim")

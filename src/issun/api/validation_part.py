@@ -1,4 +1,4 @@
-"""Which images is a model checked on before it is handed over? The whole validation part of the data that it was trained on."""
+"""The images that a model is checked on before it is handed over: the whole validation part of the data that it was trained on."""
 
 from __future__ import annotations
 

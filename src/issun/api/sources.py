@@ -1,40 +1,103 @@
-"""Which features does the command line mean? A network's text with a kind of weights, a saved model, or a study's trials."""
+"""What features and heads a command asks for: of a network with a kind of weights, a saved model, or the trials of a study."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+from issun.api.validation_part import trained_with
 from issun.arch.notation import parse_network
-from issun.cli.validation_part import trained_with
 from issun.datasets.dataset import Dataset, Split
+from issun.datasets.named import ReadingOptions, loaded
 from issun.errors import IssunError
+from issun.events import OnProgress, Remark
 from issun.extraction.comparing import Source, trained, untrained
+from issun.extraction.heads import head_named
 from issun.extraction.layers import find_row
 from issun.extraction.making import WEIGHTS, Weights
 from issun.extraction.patches import Patches
+from issun.extraction.search import Search
+from issun.extraction.training import HeadWish
 from issun.model import Model
 from issun.recipe import USUAL_SCALING
 from issun.study import Study, images
+from issun.study.sweep import as_begun
 
 
-def words_of(text: str, option: str) -> list[str]:
-    """Return the words between commas, each once.
+def words_of(text: str | Sequence[str], option: str) -> list[str]:
+    """Return words, or those between the commas of a text, each once.
 
     Raises
     ------
     IssunError
         Where there is none.
     """
-    found = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    words = text.split(",") if isinstance(text, str) else text
+    found = list(dict.fromkeys(word.strip() for word in words if word.strip()))
     if not found:
         raise IssunError(f"{option} (={text!r}) names nothing: write words with commas between them")
     return found
 
 
-def kinds_of(text: str) -> list[Weights]:
-    """Return the kinds of untrained weights that a text names.
+def heads_of(
+    head: str | Sequence[str],
+    settings: Mapping[str, Mapping[str, Any]] | None,
+    *,
+    grid: bool,
+    halving: bool,
+    search_images: int | None,
+    refit: bool,
+) -> list[HeadWish]:
+    """Return the heads that are asked for.
+
+    Raises
+    ------
+    IssunError
+        Where there is no such head or setting, or options contradict each other.
+    """
+    if grid and halving:
+        raise IssunError("--grid and --halving are two ways to search: give one of them")
+    names = [head_named(name).name for name in words_of(head, "--head")]
+    given: dict[str, Mapping[str, Any]] = {}
+    for asked, values in (settings or {}).items():
+        name = head_named(asked).name
+        if name not in names:
+            [setting, value] = next(iter(values.items()), ("", ""))
+            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+            raise IssunError(f"--set {asked}.{setting}={text}: the head {name} is not among --head {_text(head)}")
+        given[name] = {**given.get(name, {}), **values}
+    search: Search = "grid" if grid else "halving" if halving else "none"
+    return [HeadWish(name, given.get(name, {}), search, search_images, refit) for name in dict.fromkeys(names)]
+
+
+def draws_of(seeds: int | Sequence[int], option: str) -> Sequence[int]:
+    """Return the draws that are asked for: how many, or which.
+
+    Raises
+    ------
+    IssunError
+        Where there is none.
+    """
+    draws = range(seeds) if isinstance(seeds, int) else seeds
+    if not len(draws):
+        raise IssunError(f"{option} (=0) must be at least 1")
+    return draws
+
+
+def read_as_begun(data: str | os.PathLike[str] | Dataset, study: Path | None, on_progress: OnProgress, reading: ReadingOptions) -> Dataset:
+    """Return the images, with the groups that the study was begun with where one is named, and tell the notes on them."""
+    dataset, groups = loaded(data, on_progress, **reading), reading.get("groups")
+    if study is not None:
+        dataset = as_begun(dataset, study, groups, lambda pattern: loaded(data, on_progress, **(reading | {"groups": pattern})))
+    for note in dataset.notes:
+        on_progress(Remark(note))
+    return dataset
+
+
+def kinds_of(text: str | Sequence[str]) -> list[Weights]:
+    """Return the kinds of untrained weights that are named.
 
     Raises
     ------
@@ -73,9 +136,9 @@ def sources_of(
     dataset: Dataset,
     split: Split,
     *,
-    weights: str | None,
+    weights: str | Sequence[str] | None,
     draws: Sequence[int] | None,
-    layer: str | None,
+    layer: int | str | None,
     before: bool,
     scaling: str | None,
     whitening: float | None = None,
@@ -111,7 +174,7 @@ def sources_of(
 
 
 def _of_study(
-    path: Path, network: str | None, dataset: Dataset, seeds: Sequence[int] | None, layer: str | None, before: bool
+    path: Path, network: str | None, dataset: Dataset, seeds: Sequence[int] | None, layer: int | str | None, before: bool
 ) -> list[Source]:
     study = Study(path)
     images.study_images(study, dataset)
@@ -124,7 +187,9 @@ def _of_study(
     return [trained(model, seed, layer=layer, before=before) for seed, model in models]
 
 
-def judged(network: str | None, study: Path | None, dataset: Dataset, validation: float, weights: str | None) -> tuple[Dataset, Split, str]:
+def judged(
+    network: str | None, study: Path | None, dataset: Dataset, validation: float, weights: str | Sequence[str] | None
+) -> tuple[Dataset, Split, str]:
     """Return the images and the split that heads are judged with, and a remark on it, or nothing.
 
     The features of a trained network are judged on what it was validated on, never on what it was trained on: for a study on the
@@ -140,7 +205,7 @@ def judged(network: str | None, study: Path | None, dataset: Dataset, validation
     """
     saved = network is not None and network.endswith(".safetensors")
     if (study or saved) and weights is not None:
-        raise IssunError(f"--weights (={weights}) is for a network that is not trained: leave it out for a study or a saved model")
+        raise IssunError(f"--weights (={_text(weights)}) is for a network that is not trained: leave it out for a study or a saved model")
     if study is not None:
         found = Study(study)
         return images.study_images(found, dataset), found.split(network), ""
@@ -156,6 +221,10 @@ def judged(network: str | None, study: Path | None, dataset: Dataset, validation
             f"{network} does not say which of these images it was trained on: some of those that heads are judged on may be among them",
         )
     return dataset, split, f"heads are judged on the images that {network} was validated on: {dataset.resolved(split)}"
+
+
+def _text(words: str | Sequence[str]) -> str:
+    return words if isinstance(words, str) else ",".join(words)
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -1,0 +1,211 @@
+"""`issun.train`: one network trained once, with what its learning curve says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Unpack, cast
+
+import numpy as np
+import pandas as pd
+
+from issun.arch.net import Net
+from issun.arch.notation import parse_network
+from issun.datasets.dataset import Dataset, Split
+from issun.datasets.named import ReadingOptions, loaded
+from issun.datasets.remarks import split_notes
+from issun.engine import Epoch, State
+from issun.events import OnProgress, Remark, ignored
+from issun.model import Model
+from issun.paths import check_new
+from issun.plain import plain
+from issun.plots.curves import curves_figure
+from issun.plots.style import check_format, save_figure
+from issun.recipe import Recipe, RecipeOptions
+from issun.study.diagnosis import Diagnosis, diagnose
+from issun.study.remedies import used_against_chance, used_against_overfitting
+from issun.training import Outcome, TrainingProgress, train_network
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What came of `train`.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        Figures, history and weights.
+    dataset : Dataset
+        What it was trained on.
+    saved, curves : Path or None
+        The model's file and the picture of the curves, where they were written.
+    """
+
+    outcome: Outcome
+    dataset: Dataset
+    saved: Path | None = None
+    curves: Path | None = None
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained network; `ModelError` where training diverged."""
+        return self.outcome.model(self.dataset)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: the fields of `issun.engine.Epoch`, and whether its weights were `kept`."""
+        lines = self.outcome.history
+        return pd.DataFrame([line.as_dict() for line in lines]).assign(kept=[line.epoch == self.outcome.kept for line in lines])
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """What the learning curve says, and what to try."""
+        outcome, settings = self.outcome, self.outcome.recipe.model_dump(mode="json")
+        held = self.dataset.labels[self.dataset.parts(outcome.split)[1]]
+        return diagnose(
+            *(self.history, len(self.dataset.classes)),
+            images=len(held),
+            chance=float(np.bincount(held).max() / len(held)),
+            schedule=outcome.recipe.schedule,
+            used={*used_against_overfitting(outcome.net, settings), *used_against_chance(outcome.net, settings)},
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything but the weights as plain values."""
+        outcome, dataset, found = self.outcome, self.dataset, self.diagnosis
+        values: dict[str, Any] = plain(
+            {
+                "network": str(outcome.net),
+                "parameters": outcome.net.parameters,
+                "macs": outcome.net.macs,
+                "data": dataset.about,
+                "recipe": outcome.recipe.model_dump(),
+                "validation_fraction": outcome.split.fraction,
+                "split": outcome.split.id,
+                "seed": outcome.seed,
+                "diverged": outcome.diverged,
+                "validation": {"loss": outcome.validation_loss, "accuracy": outcome.validation_accuracy},
+                "test": {"loss": outcome.test_loss, "accuracy": outcome.test_accuracy},
+                "seconds": outcome.seconds,
+                "history": [line.as_dict() for line in outcome.history],
+                "kept_epoch": outcome.kept,
+                "diagnosis": {"kind": found.kind, "sentence": found.sentence, "advice": found.advice},
+                "model": self.saved,
+                "curves": self.curves,
+            }
+        )
+        return values
+
+
+class TrainOptions(ReadingOptions, RecipeOptions, total=False):
+    """How images are read, and single settings of the recipe."""
+
+
+def train(
+    data: str | os.PathLike[str] | Dataset,
+    network: str | Net,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    curves: str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    validation: float = 0.1,
+    threads: int | None = None,
+    on_epoch: Callable[[Epoch, State], None] | None = None,
+    on_progress: OnProgress = ignored,
+    **options: Unpack[TrainOptions],
+) -> Trained:
+    """Train one network on images.
+
+    Parameters
+    ----------
+    data : str, PathLike or Dataset
+        A name such as ``digits`` or ``mnist``, the path of a folder of images, a ``.csv`` of files and labels or an ``.npz`` archive
+        (see `issun.load`), or a data set.
+    network : str or Net
+        The network's text, such as ``"conv 4, pool, conv 8, pool, dense"``.
+    output : str or PathLike, optional
+        Where to save the model; by default it is not saved.
+    seed : int
+        Of weights, order and dropout.
+    curves : str or PathLike, optional
+        Draw loss and accuracy by epoch to this file: .png, .svg or .pdf.
+    recipe : Recipe or mapping, optional
+        How to train, or settings to put in place of the defaults; by default `Recipe.for_images` of the number of training images.
+    validation : float
+        Share of the training images that is set aside, above 0 and below 1; a validation part that the data brings is used as it is.
+    threads, on_epoch
+        As of `issun.training.train_network`.
+    on_progress : callable, optional
+        Called with each `issun.events.Event`: remarks, how far the reading is, and a `TrainingProgress` at the start and for each epoch.
+    **options
+        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for a data set that is loaded
+        already; and single settings of the recipe, in place of its own: ``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
+        weight_decay, clip_norm, label_smoothing, average, patience, keep, scaling, initializer, augment``.
+
+    Returns
+    -------
+    Trained
+        Its `model` predicts and can be saved; its `outcome` has the history. Also where training diverges; there is no model then.
+
+    Raises
+    ------
+    DataError, NotationError, NetworkError, RecipeError
+        Where data, network or settings cannot be used.
+    IssunError
+        Where `output` or `curves` cannot be written.
+
+    Examples
+    --------
+    >>> trained = train("digits", "conv 4, pool, dense", epochs=2)  # doctest: +SKIP
+    >>> trained.model.predict(trained.dataset.test_images[:3])  # doctest: +SKIP
+    array([0, 1, 2])
+    """
+    reading, settings = _sorted(options)
+    for option, path in (("--output", output), ("--curves", curves)):
+        if path is not None:
+            check_new(path, option=option)
+    if curves is not None:
+        check_format(curves, "--curves")
+    dataset = loaded(data, on_progress, **reading)
+    net = network if isinstance(network, Net) else parse_network(network, dataset.input, len(dataset.classes))
+    split = Split(validation)
+    wanted = Recipe.wanted(recipe, len(dataset.parts(split)[0]), **settings)
+    for note in (*dataset.notes, *split_notes(dataset, split)):
+        on_progress(Remark(note))
+    lines: list[Epoch] = []
+    on_progress(TrainingProgress(net, dataset.name, wanted.epochs, ()))
+
+    def tell(line: Epoch, state: State) -> None:
+        lines.append(line)
+        if on_epoch is not None:
+            on_epoch(line, state)
+        on_progress(TrainingProgress(net, dataset.name, wanted.epochs, tuple(lines)))
+
+    outcome = train_network(net, wanted, dataset, split, seed, threads=threads, on_epoch=tell)
+    saved = None if output is None or outcome.diverged else Path(output)
+    trained = Trained(outcome, dataset, saved, None if curves is None else Path(curves))
+    if trained.curves is not None:
+        found = trained.diagnosis
+        turned = found.since if found.kind == "overfits" else None
+        title = f"{net} on {dataset.name}"
+        save_figure(curves_figure(trained.history, title=title, diagnosis=str(found), turned=turned), trained.curves)
+    if saved is not None:
+        trained.model.save(saved)
+    return trained
+
+
+def _sorted(options: TrainOptions) -> tuple[ReadingOptions, RecipeOptions]:
+    """Return the options of reading images, and those of the recipe."""
+    reading, settings = ReadingOptions.__annotations__, RecipeOptions.__annotations__
+    for name in options:
+        if name not in reading and name not in settings:
+            known = ", ".join((*reading, *settings))
+            raise TypeError(f"train() has no option `{name}`; besides its own it takes {known}; other settings go into `recipe`")
+    return (
+        cast(ReadingOptions, {name: value for name, value in options.items() if name in reading}),
+        cast(RecipeOptions, {name: value for name, value in options.items() if name in settings}),
+    )

@@ -1,0 +1,69 @@
+"""What is going on in a training, as lines of a log and as live pictures of a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from issun.engine.fitting import Epoch
+from issun.extraction.search import HeadProgress
+from issun.numbers import duration, percent
+from issun.plots.curves import sparkline
+from issun.training import TrainingProgress
+
+
+def one_line(text: str, style: str = "") -> Text:
+    """Return a text that is cut at the edge of the terminal: a live view must not change its height when a name is long."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def training_picture(moment: TrainingProgress, width: int) -> RenderableType:
+    """Return the live view: which network, how far, and curves of `width` signs."""
+    history, net = moment.history, moment.net
+    left = (moment.epochs - len(history)) * history[-1].seconds if history else None
+    facts = [f"epoch {len(history)} of {moment.epochs}"] + ([f"about {duration(left)} left"] if left and left >= 1 else [])
+    lines: list[RenderableType] = [
+        one_line(f"{net}  ({net.parameters:,} parameters) on {moment.data}"),
+        one_line(" · ".join(facts), "dim"),
+    ]
+    if not history:
+        return Group(*lines)
+    curves = Table.grid(padding=(0, 2))
+    parts = {
+        "train": ([line.train_accuracy for line in history], history[-1].train_loss),
+        "validation": ([line.validation_accuracy for line in history], history[-1].validation_loss),
+    }
+    limits = [accuracy for accuracies, _ in parts.values() for accuracy in accuracies]
+    for name, (accuracies, loss) in parts.items():
+        curve = sparkline(accuracies, width, limits)
+        curves.add_row(Text(name), Text(curve, style="cyan"), Text(f"{percent(accuracies[-1])}  loss {loss:.4f}"))
+    return Group(*lines, curves)
+
+
+def epoch_line(line: Epoch, epochs: int) -> str:
+    """Return one epoch as one plain line."""
+    return (
+        f"epoch {line.epoch}/{epochs}  train {percent(line.train_accuracy)}, loss {line.train_loss:.4f}  "
+        f"validation {percent(line.validation_accuracy)}, loss {line.validation_loss:.4f}"
+    )
+
+
+def head_picture(about: str, progress: HeadProgress) -> RenderableType:
+    """Return one moment as a terminal shows it: a bar where it is known how much there is to do, then the words of `head_line`."""
+    words = Text(head_line(about, progress), no_wrap=True, overflow="ellipsis")
+    if not progress.total:
+        return words
+    row = Table.grid(padding=(0, 2))
+    row.add_column(min_width=20, no_wrap=True)
+    row.add_column(no_wrap=True, overflow="ellipsis")
+    row.add_row(ProgressBar(total=progress.total, completed=progress.done, width=20), words)
+    return row
+
+
+def head_line(about: str, progress: HeadProgress) -> str:
+    """Return one moment as one plain line: ``[3/12, about 40 s left] random, svm: C 1: validation 91.20 % (5,000 images)``."""
+    left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f", about {duration(progress.seconds_left)} left"
+    far = f"[{progress.done}/{progress.total}{left}] " if progress.total else ""
+    return f"{far}{about}, {progress.head}: {progress.event}"
