@@ -21,6 +21,7 @@ ROOMS = (
         "markup",
         "numbers",
         "plain",
+        "signature",
         "events",
         "arch",
         "datasets",

@@ -168,6 +168,13 @@ def renames(which: str) -> dict[str, str]:
     return found
 
 
+def deprecated() -> list[str]:
+    """Return the names that still work but are no part of the interface any more, and may lose parameters that they hand on; and the
+    defaults that were changed to those of the command."""
+    found: list[str] = json.loads((HERE / "renames.json").read_text())["deprecated"]
+    return found
+
+
 def differences(recorded: Any, found: Any, place: str = "", near: float = 1e-6) -> list[str]:
     """Return where two values differ, one line each. `near`: how far numbers with a fraction may lie apart (absolutely, or as a share)."""
     if isinstance(recorded, dict) and isinstance(found, dict):

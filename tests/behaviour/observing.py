@@ -241,7 +241,7 @@ def columns(study: Path, with_heads: Path) -> dict[str, Any]:
         for name, frame in frames.items():
             found[name] = {"type": type(frame).__name__, "columns": [str(column) for column in getattr(frame, "columns", [])]}
         for name, row in {"smallest": opened.smallest(), "best": opened.best(), "network": opened.network(network)}.items():
-            found[name] = {"type": type(row).__name__, "columns": [str(entry) for entry in row.index]}
+            found[name] = {"type": "Series", "columns": [column for column in opened.networks if row[column] is not None]}
         found["about"] = {"type": "dict", "columns": list(opened.about)}
     return found
 

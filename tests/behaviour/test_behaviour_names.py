@@ -13,7 +13,7 @@ import pytest
 import issun
 import observing
 from behaviour_cases import NETWORKS
-from behaviour_tools import ARCHITECTURE, GOLDEN, HERE, Worker, differences, has_isa, read, renamed, renames, worker
+from behaviour_tools import ARCHITECTURE, GOLDEN, HERE, Worker, deprecated, differences, has_isa, read, renamed, renames, worker
 
 
 def test_networks() -> None:
@@ -49,9 +49,16 @@ def test_threads_do_not_change_bits(tmp_path: Path, at: Worker) -> None:
 
 
 def test_public_names() -> None:
-    """Names may be added; none may go or change its parameters but as the table of renames says."""
+    """Names may be added; none may go or change its parameters but as the table of renames says, and those that it calls deprecated."""
     recorded, found = renamed(read("public.json"), renames("python")), observing.public_names()
-    assert [line for line in differences(recorded, found) if not line.endswith(": is new")] == []
+    lines = [line for line in differences(recorded, found) if not line.endswith(": is new")]
+    assert [line for line in lines if not line.startswith(tuple(f".{place}" for place in deprecated()))] == []
+
+
+@pytest.mark.parametrize("name", ["contents", "export_model"])
+def test_a_deprecated_name_works_and_says_what_took_its_place(name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"issun.{name} will be gone in the next version: use issun"):
+        assert callable(getattr(issun, name))
 
 
 def test_columns(at: Worker, answers: dict[str, Any]) -> None:
@@ -108,6 +115,7 @@ def test_only_public_names_are_used() -> None:
     files = sorted(HERE.glob("*.py"))
     assert len(files) >= 8
     rule = {"issun." + "something"}  # the docstring of `imported` names it
+    rule |= {f"issun.{name}" for name in deprecated()}
     assert {path.name: names for path in files if (names := forbidden(path.read_text(encoding="utf-8")) - rule)} == {}
 
 

@@ -26,6 +26,7 @@ from issun.plain import plain
 from issun.plots.bars import bars_figure
 from issun.plots.style import check_format, save_figure
 from issun.recipe import Recipe
+from issun.signature import takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,7 @@ class Ablation:
         return values
 
 
+@takes(ReadingOptions)
 def ablate(
     data: str | os.PathLike[str] | Dataset,
     network: str,

@@ -16,8 +16,10 @@ from issun.paths import check_new
 from issun.plots.augmented import augmented_figure
 from issun.plots.samples import samples_figure
 from issun.plots.style import check_format, save_figure
+from issun.signature import takes
 
 
+@takes(ReadingOptions)
 def data(
     data: str | os.PathLike[str] | Dataset,
     *,

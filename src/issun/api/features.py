@@ -20,6 +20,7 @@ from issun.extraction.comparing import SourceProgress, compare, name_among, summ
 from issun.model import Model
 from issun.paths import check_new, writing
 from issun.plain import plain
+from issun.signature import takes
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class HeadsOnFeatures:
         return values
 
 
+@takes(ReadingOptions)
 def features(
     data: str | os.PathLike[str] | Dataset,
     network: str | None = None,

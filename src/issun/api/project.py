@@ -24,6 +24,7 @@ from issun.paths import check_new, writing
 from issun.plain import plain
 from issun.plots.projection import projection_figure
 from issun.plots.style import check_format, save_figure
+from issun.signature import takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ class Projection:
         return values
 
 
+@takes(ReadingOptions)
 def project(
     data: str | os.PathLike[str] | Dataset,
     network: str | None = None,

@@ -25,6 +25,7 @@ from issun.plain import plain
 from issun.plots.curves import curves_figure
 from issun.plots.style import check_format, save_figure
 from issun.recipe import Recipe, RecipeOptions
+from issun.signature import takes
 from issun.study.diagnosis import Diagnosis, diagnose
 from issun.study.remedies import used_against_chance, used_against_overfitting
 from issun.training import Outcome, TrainingProgress, train_network
@@ -104,6 +105,7 @@ class TrainOptions(ReadingOptions, RecipeOptions, total=False):
     """How images are read, and single settings of the recipe."""
 
 
+@takes(TrainOptions)
 def train(
     data: str | os.PathLike[str] | Dataset,
     network: str | Net,
