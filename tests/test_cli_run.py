@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
@@ -15,6 +16,7 @@ from conftest import ROOT
 from issun.recipe import Recipe
 from issun.study.file import read_study_file
 from issun.study.study import Study
+from issun.study.summary import summarize
 
 STUDIES = sorted((ROOT / "studies").glob("*.toml"))
 
@@ -81,6 +83,23 @@ def test_json_and_parts_and_seeds(issun: Issun) -> None:
     assert found["parts"]["better"]["pictures"] == []
     assert found["parts"]["better"]["protocol"]["question"] == "How small?"
     assert not list(issun.folder.glob("*.png"))
+
+
+def test_a_summary_is_what_the_studies_hold(issun: Issun) -> None:
+    issun.succeeds("run", "small.toml", "--output", "made", "--summary", "made/found.json", "--threads", "1", "--no-plot")
+    parts = json.loads((issun.folder / "made" / "found.json").read_text())["parts"]
+    assert list(parts) == ["replica", "better"]
+    for name, found in parts.items():
+        study = Study(issun.folder / "made" / f"small-{name}.sqlite")
+        assert found == summarize(study).as_dict()
+        assert found["study"] == study.path.name
+        assert [row["network"] for row in found["networks"]] == study.networks["network"].tolist()
+        assert found["chosen"]["best"]["network"] == study.answer().best.entry.network
+        assert {row["label"] for row in found["histories"]} == found["families"].keys()
+        assert found["heads"] == found["gains"] == []
+        assert str(issun.folder) not in json.dumps(found)
+    assert "--summary (=nowhere/a.json) cannot be written" in issun.fails("run", "small.toml", "--summary", "nowhere/a.json")
+    assert not list(issun.folder.glob("*.sqlite"))
 
 
 def test_dry_run_trains_nothing(issun: Issun) -> None:

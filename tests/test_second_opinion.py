@@ -14,9 +14,9 @@ from conftest import ROOT
 @pytest.fixture
 def opinion(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "studies"))
-    import second_opinion
+    import page
 
-    return second_opinion
+    return page
 
 
 ABOUT = {"about": "A processor, 2 threads, Keras 3 on TensorFlow 2, scikit-learn 1, 2026-11-27"}

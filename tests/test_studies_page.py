@@ -1,4 +1,4 @@
-"""Small files are collected from studies, and the page is made of them alone."""
+"""What a study found is summed up, small files are kept of it, and the page is made of them alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,29 +20,20 @@ from scipy.stats import spearmanr
 
 from cli_runner import Issun
 from conftest import ROOT
-from issun.errors import SelectionError
+from issun.errors import IssunError, SelectionError
 from issun.study.study import Study
+from issun.study.summary import correlations, summarize, write_summaries
 
 STUDIES = ROOT / "studies"
 
 
 @pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType, ModuleType]:
-    """Return the modules collect, kept and page."""
+def page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the script as a module."""
     monkeypatch.syspath_prepend(str(STUDIES))
-    import collect
-    import kept
     import page
 
-    return collect, kept, page
-
-
-@pytest.fixture
-def tables(scripts: Any) -> ModuleType:
-    """Return the module of that name."""
-    import tables
-
-    return tables
+    return page
 
 
 @pytest.fixture
@@ -61,14 +51,12 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     # Nobody learns noise in an epoch; what is chosen here is to be there all the same.
     monkeypatch.setattr("issun.study.entry.guessing_limit", lambda guess, images: -1.0)
     monkeypatch.setattr("issun.study.snapshot.never_left_chance", lambda history, guess, images: False)
-    issun.succeeds("run", "random-features.toml", "--seeds", "2", "--threads", "1", "--no-plot")
+    issun.succeeds("run", "random-features.toml", "--seeds", "2", "--threads", "1", "--no-plot", "--summary", "found.json")
     return tmp_path
 
 
-def test_what_is_collected(made: Path, scripts: Any) -> None:
-    collect, kept, _ = scripts
-    for part in ("replica", "better"):
-        collect.collect(made / f"random-features-{part}.sqlite", made / "results")
+def test_what_is_kept_of_a_summary(made: Path, page: ModuleType) -> None:
+    page.keep(made / "found.json", made / "results")
     text = (made / "results" / "random-features-replica.json").read_text()
     facts = json.loads(text)
     assert facts["mark"] == "as published: watched on the test part"
@@ -82,14 +70,14 @@ def test_what_is_collected(made: Path, scripts: Any) -> None:
     assert facts["epochs"] == 4 * 2
     # Nothing says on whose machine it was, or where.
     assert str(made) not in text
-    better = kept.read_results(made / "results")["random-features", "better"]
+    better = page.read_results(made / "results")["random-features", "better"]
     assert [(row["extractor"], row["head"], row["draws"]) for row in better.heads] == [
         (weights, "ridge", "2") for weights in ("random", "pca")
     ]
-    assert kept.measured(better, "head", "ridge") == float(better.heads[0]["test"])
-    assert kept.measured(better, "head", "forest") is None
+    assert page.measured(better, "head", "ridge") == float(better.heads[0]["test"])
+    assert page.measured(better, "head", "forest") is None
     study = Study(made / "random-features-replica.sqlite")
-    result = kept.read_results(made / "results")["random-features", "replica"]
+    result = page.read_results(made / "results")["random-features", "replica"]
     assert [row["network"] for row in result.networks] == study.networks["network"].tolist()
     for row, (_, own) in zip(result.networks, study.with_test(study.networks).iterrows(), strict=True):
         assert (row["validation"], row["test"]) == pytest.approx((own["validation"], own["test"]), rel=1e-5)
@@ -97,31 +85,32 @@ def test_what_is_collected(made: Path, scripts: Any) -> None:
         assert {row["label"] for row in csv.DictReader(lines)} == facts["chosen"]["families"].keys()
 
 
-def test_the_page_says_what_was_found(made: Path, scripts: Any, tables: ModuleType) -> None:
-    collect, kept, page = scripts
+def test_the_page_says_what_was_found(made: Path, page: ModuleType) -> None:
     # A picture that the study asks for and that somebody drew is kept; one that it does not ask for is not.
     with contextlib.closing(sqlite3.connect(made / "random-features-better.sqlite")) as connection, connection:
         connection.execute("UPDATE meta SET value = replace(value, '\"curves\"', '\"confusion\"') WHERE key = 'protocol'")
+    parts = {part: summarize(Study(made / f"random-features-{part}.sqlite")) for part in ("replica", "better")}
+    write_summaries(made / "found.json", parts)
     for kind in ("confusion", "gallery"):
         (made / f"random-features-better-{kind}.png").write_bytes(b"drawn")
-    for part in ("replica", "better"):
-        collect.collect(made / f"random-features-{part}.sqlite", made / "results")
+    page.keep(made / "found.json", made / "results")
     measured = {"study": "random-features", "part": "replica", "macs": 1000, "images": 100, "seconds": 10.0}
     names = ("linear on pixels", "pooled twice, linear", "random convolutions, linear", "the same, trained")
     keras = {"about": "somewhere", "epochs": [measured | {"label": name} for name in names]}
-    (made / "results" / "keras.json").write_text(json.dumps(keras))
-    text = page.page(made / "results", STUDIES / "words")
-    results = kept.read_results(made / "results")
+    (made / "experiments").mkdir()
+    (made / "experiments" / "keras.json").write_text(json.dumps(keras))
+    text = page.page(made / "results", made / "experiments", STUDIES / "words")
+    results = page.read_results(made / "results")
     linear = results["random-features", "replica"].of("linear on pixels")[0]
     own = text[text.index("## Features at random") : text.index("## Capacity")]
     assert f"{100 * linear['test']:.2f} % (asked: within 1 point): **not reached**" in own
     assert "**As published: watched on the test part.**" in own
-    assert tables.mean_text(linear["validation"], linear["validation_sd"]) in own
+    assert page.mean_text(linear["validation"], linear["validation_sd"]) in own
     # 8 trials of one epoch on 80 images, a tenth of a second an image.
-    assert kept.keras_seconds(results["random-features", "replica"], keras["epochs"]) == pytest.approx(64)
+    assert page.keras_seconds(results["random-features", "replica"], keras["epochs"]) == pytest.approx(64)
     # A family that was not measured: nothing is said of its part.
-    assert kept.keras_seconds(results["random-features", "replica"], keras["epochs"][1:]) is None
-    assert kept.keras_seconds(results["random-features", "better"], keras["epochs"]) is None
+    assert page.keras_seconds(results["random-features", "replica"], keras["epochs"][1:]) is None
+    assert page.keras_seconds(results["random-features", "better"], keras["epochs"]) is None
     assert re.search(r"^\| random-features \| replica \| 8 \| [\d.]+ s \|  \| 1 min 04 s \|$", text, re.MULTILINE)
     assert re.search(r"^\| random-features \| better \| \d+ \| [\d.]+ s \| [\d.]+ m?s \| not measured \|$", text, re.MULTILINE)
     sums = r"\*\*[\d.]+ s\*\* \| \*\*0.0 s\*\* \| \*\*1 min 04 s\*\*"
@@ -138,15 +127,14 @@ def test_the_page_says_what_was_found(made: Path, scripts: Any, tables: ModuleTy
     assert (made / "results" / "random-features-better-confusion.png").read_bytes() == b"drawn"
 
 
-def test_curves_of_all_networks_and_what_goes_with_the_accuracy(made: Path, scripts: Any, tables: ModuleType) -> None:
-    collect, kept, _ = scripts
-    collect.collect(made / "random-features-better.sqlite", made / "results")
-    result = kept.read_results(made / "results")["random-features", "better"]
+def test_curves_of_all_networks_and_what_goes_with_the_accuracy(made: Path, page: ModuleType) -> None:
+    page.keep(made / "found.json", made / "results")
+    result = page.read_results(made / "results")["random-features", "better"]
     # Of one epoch nothing is said.
     assert result.facts["kinds"] == {"too short": len(result.networks)}
     assert result.facts["correlations"] == {}
     facts = result.facts | {"kinds": {"overfits": 5, "chance": 2}, "correlations": {"grid": {"c": 0.25, "d": 1.0}}, "diagnoses": {}}
-    lines = list(tables.curves_in_words(replace(result, facts=facts)))
+    lines = list(page.curves_in_words(replace(result, facts=facts)))
     assert "And those of all networks: 5 overfit, 2 never left chance." in lines
     assert (
         "Rank correlation (Spearman's) of the validation accuracy in grid, of those that learned anything: 0.25 with c, 1.00 with d."
@@ -154,54 +142,50 @@ def test_curves_of_all_networks_and_what_goes_with_the_accuracy(made: Path, scri
     )
 
 
-def test_ranks_are_spearman_s(scripts: Any) -> None:
-    collect, _, _ = scripts
+def test_ranks_are_spearman_s(page: ModuleType) -> None:
     grid = pd.DataFrame({"c": [1, 1, 2, 2, 3], "d": [1, 2, 1, 2, 9]})
     frame = pd.DataFrame(
         {"label": "grid", "knobs": grid.to_dict("records"), "validation": [0.1, 0.4, 0.2, 0.5, 0.9], "diverged": 0, "seeds": 1}
     )
     one = pd.DataFrame({"label": "line", "knobs": [{"n": 1}, {"n": 2}], "validation": [0.1, 0.2], "diverged": 0, "seeds": 1})
-    found = collect.correlations_of(pd.concat([frame, one], ignore_index=True))
+    found = correlations(pd.concat([frame, one], ignore_index=True))
     expected = {name: spearmanr(grid[name], frame["validation"]).statistic for name in grid}
     assert found == {"grid": pytest.approx(expected)}
 
 
-def test_sizes_and_where_the_parameters_sit(made: Path, scripts: Any, tables: ModuleType) -> None:
-    collect, kept, _ = scripts
-    collect.collect(made / "random-features-better.sqlite", made / "results")
-    result = kept.read_results(made / "results")["random-features", "better"]
-    lines = list(tables.smallest_table(result, (0.0, 1.0)))
+def test_sizes_and_where_the_parameters_sit(made: Path, page: ModuleType) -> None:
+    page.keep(made / "found.json", made / "results")
+    result = page.read_results(made / "results")["random-features", "better"]
+    lines = list(page.smallest_table(result, (0.0, 1.0)))
     family = "conv n 2x2 same, pool, conv 2n 2x2 same, pool, dense"
     # 4n + n and 2n · 4n + 2n for the convolutions, 49 · 2n · 10 + 10 for the classifier.
     assert f"| trained, n filters: `{family}` | **1,005** (n=1) | none | 8n² + 987n + 10 |" in lines
     assert "| linear on pixels: `dense` | **7,850** | none | 7850 |" in lines
-    (sits,) = (line for line in tables.where_they_sit(result) if line.startswith("- the same, trained"))
+    (sits,) = (line for line in page.where_they_sit(result) if line.startswith("- the same, trained"))
     assert sits == "- the same, trained: `conv 4 2x2 same` 20 (0 %), `conv 8 2x2 same` 136 (3 %), `dense` 3,930 (96 %)"
 
 
-def test_a_figure_reached_and_one_not(scripts: Any, tables: ModuleType) -> None:
-    _, kept, _ = scripts
+def test_a_figure_reached_and_one_not(page: ModuleType) -> None:
     row = {"label": "a", "diverged": 0, "seeds": 1, "parameters": 900, "validation": 0.98, "test": 0.97}
-    result = kept.Result("x", "better", {"protocol": {"target": 0.97}}, [row, {**row, "parameters": 500, "validation": 0.96}])
+    result = page.Result("x", "better", {"protocol": {"target": 0.97}}, [row, {**row, "parameters": 500, "validation": 0.96}])
     entry = {"measure": "smallest", "original": 932}
-    assert tables._cell(entry, {"label": "a", "at_most": 932}, result) == "900 (asked: at most 932, reached)"
-    assert tables._cell(entry, {"label": "a", "at_most": 700}, result) == "900 (asked: at most 700): **not reached**"
-    assert tables._cell(entry, {"label": "b", "at_most": 700}, result) == "none (asked: at most 700): **not reached**"
-    assert tables._cell(entry, {"label": "a", "at_most": 700}, None) == "not run yet (asked: at most 700)"
-    assert tables._cell({"measure": "test", "original": 0.9}, {"label": "a"}, result) == "97.00 %"
+    assert page._cell(entry, {"label": "a", "at_most": 932}, result) == "900 (asked: at most 932, reached)"
+    assert page._cell(entry, {"label": "a", "at_most": 700}, result) == "900 (asked: at most 700): **not reached**"
+    assert page._cell(entry, {"label": "b", "at_most": 700}, result) == "none (asked: at most 700): **not reached**"
+    assert page._cell(entry, {"label": "a", "at_most": 700}, None) == "not run yet (asked: at most 700)"
+    assert page._cell({"measure": "test", "original": 0.9}, {"label": "a"}, result) == "97.00 %"
 
 
-def test_all_figures_at_a_glance(scripts: Any, tables: ModuleType) -> None:
-    _, kept, _ = scripts
+def test_all_figures_at_a_glance(page: ModuleType) -> None:
     row = {"label": "a", "diverged": 0, "seeds": 1, "parameters": 900, "validation": 0.98, "test": 0.97}
-    results = {("shrink", "better"): kept.Result("x", "better", {"protocol": {"target": 0.97}}, [row])}
+    results = {("shrink", "better"): page.Result("x", "better", {"protocol": {"target": 0.97}}, [row])}
     figures = [
         {"figure": "enough", "measure": "smallest", "original": 932, "better": {"part": "better", "label": "a", "at_most": 932}},
         {"figure": "too many", "measure": "smallest", "original": 932, "better": {"part": "better", "label": "a", "at_most": 699}},
         {"figure": "no such", "measure": "test", "original": 0.9, "better": {"part": "better", "label": "b", "at_least": 0.9}},
         {"figure": "not run", "measure": "test", "original": 0.9, "replica": {"part": "replica", "label": "a", "within": 0.1}},
     ]
-    lines = list(tables.at_a_glance({study: figures if study == "shrink" else figures[:1] for study in tables.ORDER}, results))
+    lines = list(page.at_a_glance({study: figures if study == "shrink" else figures[:1] for study in page.ORDER}, results))
     assert lines[4:8] == [
         "| [How many weights can go?](#how-many-weights-can-go) | enough | 932 |  | 900 |",
         "|  | too many | 932 |  | 900 (not reached) |",
@@ -211,7 +195,7 @@ def test_all_figures_at_a_glance(scripts: Any, tables: ModuleType) -> None:
     assert lines[8].startswith("| [The textbook's network](#the-textbooks-network) | enough |")
 
 
-def test_what_untrained_convolutions_reach(tables: ModuleType) -> None:
+def test_what_untrained_convolutions_reach(page: ModuleType) -> None:
     draws = [{"parameters": 4000, "features": 304, "test": 0.98}, {"parameters": 4000, "features": 304, "test": 0.99}]
     candidates = {
         "conv 19 7x7 | kmeans (whitening 1.0) | softmax": {"validation": 0.98},
@@ -221,7 +205,7 @@ def test_what_untrained_convolutions_reach(tables: ModuleType) -> None:
     small |= {"machine": {"processor": "P", "cores": 2, "versions": {"issun": "1"}}}
     small |= {"spread": 0.007, "seconds": 9.4, "least": 0.975, "aim": 0.985, "minutes": None}
     slow = small | {"test": 0.78, "spread": None, "least": 0.76, "aim": 0.8, "minutes": 15, "draws": draws[:1]}
-    lines = list(tables.untrained({"mnist-small": small, "cifar10": slow, "mnist": {"candidates": {}, "draws": []}}))
+    lines = list(page.untrained({"mnist-small": small, "cifar10": slow, "mnist": {"candidates": {}, "draws": []}}))
     title = "MNIST, at most 4,086 parameters"
     assert f"| {title} | 4,000 | 304 | 2 | 98.50 ± 0.70 % | 9 | 97.5 %, aim 98.5 % | aim reached |" in lines
     assert "| CIFAR-10, any size | 4,000 | 304 | 1 | 78.00 % | 9 | 76 % in 15 min, aim 80 % | reached |" in lines
@@ -229,28 +213,28 @@ def test_what_untrained_convolutions_reach(tables: ModuleType) -> None:
         "| conv 9; random; ridge | 97.00 % |"
     )
     assert "Measured: all on P, 2 cores, issun 1." in lines
-    late = list(tables.untrained({"mnist-small": small, "cifar10": slow | {"seconds": 901, "machine": small["machine"] | {"cores": 8}}}))
+    late = list(page.untrained({"mnist-small": small, "cifar10": slow | {"seconds": 901, "machine": small["machine"] | {"cores": 8}}}))
     assert f"Measured: {title} on P, 2 cores, issun 1; CIFAR-10, any size on P, 8 cores, issun 1." in late
     assert any(line.endswith("| 901 | 76 % in 15 min, aim 80 % | **not reached** |") for line in late)
 
 
-def test_times_between_measured_ones(scripts: Any) -> None:
-    _, kept, _ = scripts
+def test_times_between_measured_ones(page: ModuleType) -> None:
     known = [(100, 1.0), (200, 3.0)]
-    assert [kept._between(macs, known) for macs in (50, 100, 150, 200, 999)] == [1.0, 1.0, 2.0, 3.0, 3.0]
+    assert [page._between(macs, known) for macs in (50, 100, 150, 200, 999)] == [1.0, 1.0, 2.0, 3.0, 3.0]
 
 
 def test_quick_and_other_studies_are_left_out(
-    made: Path, scripts: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    made: Path, page: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    collect, _, _ = scripts
     issun = Issun(made, monkeypatch, capsys)
-    issun.succeeds("run", "random-features.toml", "--part", "replica", "--quick", "--threads", "1", "--no-plot")
-    with pytest.raises(SelectionError, match="--quick"):
-        collect.collect(made / "random-features-replica-quick.sqlite", made / "results")
+    quick = ("--quick", "--threads", "1", "--no-plot", "--summary", "quick.json")
+    issun.succeeds("run", "random-features.toml", "--part", "replica", *quick)
+    with pytest.raises(IssunError, match="--quick"):
+        page.keep(made / "quick.json", made / "results")
+    assert not (made / "results").exists()
     issun.succeeds("sweep", "noise.npz", "dense", "--epochs", "1", "--seeds", "1", "--study", "plain.sqlite", "--no-plot", "--threads", "1")
     with pytest.raises(SelectionError, match="issun run"):
-        collect.collect(made / "plain.sqlite", made / "results")
+        summarize(Study(made / "plain.sqlite"))
 
 
 def test_the_page_is_what_its_command_makes() -> None:
@@ -260,15 +244,14 @@ def test_the_page_is_what_its_command_makes() -> None:
     assert all((ROOT / "docs" / picture).exists() for picture in pictures)
 
 
-def test_what_keras_was_timed_on_elsewhere_is_told(made: Path, scripts: Any, tables: ModuleType) -> None:
-    collect, kept, _ = scripts
-    collect.collect(made / "random-features-replica.sqlite", made / "results")
-    results = kept.read_results(made / "results")
+def test_what_keras_was_timed_on_elsewhere_is_told(made: Path, page: ModuleType) -> None:
+    page.keep(made / "found.json", made / "results")
+    results = page.read_results(made / "results")
     one = {"study": "random-features", "part": "replica", "label": "linear on pixels", "macs": 1000, "images": 100, "seconds": 1.0}
     labels = {row["label"] for row in results["random-features", "replica"].networks}
     here = {"about": "here", "epochs": [one | {"label": label} for label in labels]}
-    assert not any("there" in line for line in tables.times(results, here))
+    assert not any("there" in line for line in page.times(results, here))
     there = {"about": "here", "epochs": [entry | {"about": "there"} for entry in here["epochs"]]}
-    lines = list(tables.times(results, there))
+    lines = list(page.times(results, there))
     assert "(a) Keras on there." in lines
     assert any(line.startswith("| random-features | replica |") and line.endswith(" (a) |") for line in lines)

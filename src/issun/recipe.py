@@ -56,7 +56,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 #: Learning rates where none is given. Adam's is issun's own (see `docs/recipe.md`), the others are those of Keras 2.
 LEARNING_RATES: dict[str, float] = {"sgd": 0.01, "adam": 0.005, "rmsprop": 0.001, "adadelta": 1.0, "adamw": 0.005}
 #: Of the default recipe for given images (`Recipe.for_images`), and of untrained networks that features are taken from: chosen on
-#: validation by `studies/default_recipe.py`, shown in docs/recipe.md. The class keeps its first defaults, so that a stored recipe, which
+#: validation by `benchmarks/default_recipe.py`, shown in docs/recipe.md. The class keeps its first defaults, so that a stored recipe, which
 #: leaves later settings out where they are at those, stays what it was.
 USUAL_SCALING: InputScaling = "standard"
 #: The same, with the usual schedule.

@@ -15,11 +15,12 @@ from issun.cli.report import check_answer, print_tables
 from issun.cli.study_heads import print_heads
 from issun.errors import StudyError
 from issun.extraction.comparing import SourceProgress
-from issun.paths import kind_of
+from issun.paths import check_new, kind_of
 from issun.study import Query
 from issun.study.entry import with_trials
 from issun.study.heads import run_heads
 from issun.study.parts import PreparedPart, run_part
+from issun.study.summary import Summary, summarize, write_summaries
 
 
 def describe(parts: Sequence[PreparedPart], folder: Path, threads: int | None, as_json: bool) -> None:
@@ -49,6 +50,7 @@ def train_and_tell(
     threads: int | None,
     everything: bool,
     plot: bool,
+    summary: Path | None = None,
     as_json: bool,
 ) -> None:
     """Train the parts one after the other, each into its study, and print and draw what was found.
@@ -57,6 +59,8 @@ def train_and_tell(
     ----------
     query : Query
         What is asked; for all that it leaves open, what the parts ask.
+    summary : Path, optional
+        Where to write what the parts found as plain data.
 
     Raises
     ------
@@ -70,7 +74,10 @@ def train_and_tell(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StudyError(f"--output (={folder}) cannot be made ({error.strerror}): give another folder") from None
+    if summary is not None:
+        check_new(summary, option="--summary")
     found: dict[str, Any] = {}
+    summaries: dict[str, Summary] = {}
     for part in parts:
         if not as_json:
             _print_head(part)
@@ -96,6 +103,9 @@ def train_and_tell(
         pictures = draw(answer, part.part.draw, part.dataset) if plot else []
         if not as_json:
             _print_places(study.path, pictures)
+        if summary is not None:
+            summaries[part.part.name] = summarize(study)
+            write_summaries(summary, summaries)
         if as_json:
             found[part.part.name] = answer.as_dict(best) | {"pictures": pictures, "left_out": part.left_out}
     if as_json:

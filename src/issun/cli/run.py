@@ -33,6 +33,10 @@ def run(
     white: options.Range = None,
     everything: Annotated[bool, typer.Option("--all", help="List every network, not only the frontier.")] = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
+    summary: Annotated[
+        Path | None,
+        typer.Option("--summary", help="Write what the studies found as plain data into this file (JSON), for a page of your own."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Run the studies that a file describes: each of its parts becomes a study of its own, FILE-PART.sqlite.
@@ -63,4 +67,6 @@ def run(
         describe(prepared, output, threads, as_json)
     else:
         command = shlex.join(["issun", *sys.argv[1:]])
-        train_and_tell(prepared, output, command, query, threads=threads, everything=everything, plot=plot, as_json=as_json)
+        train_and_tell(
+            prepared, output, command, query, threads=threads, everything=everything, plot=plot, summary=summary, as_json=as_json
+        )

@@ -1,12 +1,12 @@
-"""What can a network do whose convolutions nobody trains? `python studies/untrained.py --data-dir FOLDER [--only cifar10]`
+"""What networks reach whose convolutions nobody trains: `python benchmarks/untrained.py --data-dir FOLDER [--only cifar10]`
 
 Three questions: MNIST with at most 4,086 parameters in all (as many as the frozen network of `random-features` has), MNIST of any size, and
 CIFAR-10 of any size. The filters come from patches of the training images or are drawn; what is fitted to labels is one linear layer.
 
 For each question the candidates are compared on validation, with some of the training images and one draw; then the best one that is fast
 enough is made anew from all training images, draw after draw, and measured on the test part once. After each step
-`results/untrained.json` is written, and a further run goes on from there, on the same processor. `seconds` is one draw from the images in
-memory to the predictions of the test part.
+`benchmarks/results/untrained.json` is written, and a further run goes on from there, on the same processor. `seconds` is one draw from the
+images in memory to the predictions of the test part.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Do the surprising replicas surprise in Keras too? `python studies/keras_replicas.py --data-dir FOLDER`, then `python studies/page.py`
+"""Whether the surprising replicas surprise in Keras too.
+
+    python benchmarks/keras_replicas.py --data-dir FOLDER
+    python studies/page.py
 
 Three outcomes of the published protocols look like mistakes of whoever repeats them, so Keras, with which they were found, is asked too:
 
@@ -8,10 +11,10 @@ Three outcomes of the published protocols look like mistakes of whoever repeats 
   scikit-learn's machine learns from the numbers before the activation, with that gamma and with its present default.
 - `capacity`, l1 and l2 for 100 epochs: the last epoch is some points below the original's. From the same weights, on the same batches and
   without dropout, the losses of both sides are compared step by step. And both train the network as published for fewer epochs, from
-  two seeds each, besides the training that `collect.py` kept; what they reach on the images watched, epoch by epoch, is compared.
+  two seeds each, besides the training that `studies/results` holds; what they reach on the images watched, epoch by epoch, is compared.
 
 Needs Keras and TensorFlow beside issun (`benchmarks/requirements-peers.txt`); with scikit-learn-intelex the machines take minutes less.
-Writes `studies/results/keras_replicas.json`; a further run goes on where one was stopped.
+Writes `benchmarks/results/keras_replicas.json`; a further run goes on where one was stopped.
 """
 
 from __future__ import annotations
@@ -52,7 +55,8 @@ try:
 except ImportError:
     from sklearn.svm import SVC
 
-STUDIES = Path(__file__).resolve().parent
+BENCHMARKS = Path(__file__).resolve().parent
+STUDIES = BENCHMARKS.parent / "studies"
 
 #: Epochs of each network of the grid: whether a network learns at all is decided in the first.
 EPOCHS = 5
@@ -196,7 +200,7 @@ def main() -> None:
     """Do what is not in the file yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir")
-    parser.add_argument("--output", type=Path, default=STUDIES / "results" / "keras_replicas.json")
+    parser.add_argument("--output", type=Path, default=BENCHMARKS / "results" / "keras_replicas.json")
     arguments = parser.parse_args()
     threads = threads_available()
     tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -1,4 +1,4 @@
-"""Make the report of a study and photograph it: `python studies/photograph.py STUDY.sqlite…`
+"""Makes the report of a study and photographs it: `python docs/photograph.py STUDY.sqlite…`
 
 Writes `NAME.html` beside each study and `docs/images/studies/NAME-report.png`. The images of the data are looked for where they were, or
 in the folder that ISSUN_DATA names. Needs Chromium and Playwright (the extra `test`).
@@ -17,7 +17,7 @@ from issun import Study
 from issun.webpage import content, write_page
 from issun.webpage import page as page_of
 
-PICTURES = Path(__file__).resolve().parent.parent / "docs" / "images" / "studies"
+PICTURES = Path(__file__).resolve().parent / "images" / "studies"
 
 #: The window, and how much smaller the picture is.
 WIDTH, HEIGHT, SCALE = 1360, 880, 0.65

@@ -1,15 +1,15 @@
-"""Which recipe should be the default? Candidates compared on validation, over kinds of images, amounts of them and sizes of networks.
+"""Candidates for the default recipe, compared on validation over kinds of images, amounts of them and sizes of networks.
 
-    python studies/default_recipe.py cause  --data-dir FOLDER --hands sign-digits-48.npz --output FOLDER
-    python studies/default_recipe.py screen --data-dir FOLDER --hands sign-digits-48.npz --output FOLDER
-    python studies/default_recipe.py final  --data-dir FOLDER --hands sign-digits-48.npz --output FOLDER
-    python studies/default_recipe.py paired --data-dir FOLDER --output FOLDER
-    python studies/default_recipe.py table studies/results/default_recipe_screen.csv
+    python benchmarks/default_recipe.py cause  --data-dir FOLDER --hands sign-digits-48.npz --output FOLDER
+    python benchmarks/default_recipe.py screen --data-dir FOLDER --hands sign-digits-48.npz --output FOLDER
+    python benchmarks/default_recipe.py final  --data-dir FOLDER --hands sign-digits-48.npz --output FOLDER
+    python benchmarks/default_recipe.py paired --data-dir FOLDER --output FOLDER
+    python benchmarks/default_recipe.py table benchmarks/results/default_recipe_screen.csv
 
 `cause` changes one factor of the recipe that was the default before, on photographs of hands, ten seeds each, and counts filters that are
 0 for every image. `screen` trains every candidate on every problem (images, four networks, three seeds); `final` the finalists with five
 other seeds; `paired` the finalists and the default before, on digits, MNIST and CIFAR-10, with the same five seeds each. Every trial goes
-into a study in FOLDER, and a command that was stopped goes on. Each writes a CSV to `studies/results`; `table` prints, for each
+into a study in FOLDER, and a command that was stopped goes on. Each writes a CSV to `benchmarks/results`; `table` prints, for each
 candidate, how far it stays behind the best candidate of the same problem and network. No test figure is read.
 
 The folder of data holds `mnist.npz` and `cifar10.npz` in Keras's layout; the hands are an archive of `x`, uint8 (N, 48, 48, 3), and `y`.
@@ -262,7 +262,7 @@ def studied(
     issun.training.scaling_for = half_standard(candidate.start) if halved else scaling_for  # type: ignore[attr-defined]
     with Store(path, DataFacts.of(dataset)) as store:
         trials = plan(bind_arguments(list(networks)), dataset, recipe, split, seeds)
-        run(trials, dataset, store, command="studies/default_recipe.py", train=trainer(candidate.start))
+        run(trials, dataset, store, command="benchmarks/default_recipe.py", train=trainer(candidate.start))
     issun.training.scaling_for = scaling_for  # type: ignore[attr-defined]
     print(f"{problem}: {name}", file=sys.stderr, flush=True)
     return Study(path)

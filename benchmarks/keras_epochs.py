@@ -1,4 +1,7 @@
-"""How long does Keras take for an epoch of the studies' networks? `python studies/keras_epochs.py`, then `python studies/page.py`
+"""How long Keras takes for an epoch of the studies' networks.
+
+    python benchmarks/keras_epochs.py
+    python studies/page.py
 
 Of each family the smallest, a middle and the largest network are timed, as the originals ran theirs: `model.fit` on arrays of floats, with
 the batch size of the study, on as many threads as there are cores. Images are noise, since how long arithmetic takes does not depend on
@@ -6,8 +9,8 @@ what is in them; one epoch to warm up, the median of two. Images that are change
 after each epoch, are left out, which favours Keras. Where a recipe has AdamW, Keras is timed with Adam.
 
 Needs Keras and TensorFlow beside issun (`benchmarks/requirements-peers.txt`) and a machine that does nothing else. Writes
-`studies/results/keras.json`; a further run goes on where one was stopped, and says of each family where it was measured, if not where the
-first one was.
+`benchmarks/results/keras.json`; a further run goes on where one was stopped, and says of each family where it was measured, if not where
+the first one was.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ from issun.study.machine import machine
 from issun.timing.cases import Case, pixels
 from issun.timing.keras_side import KerasTraining, Setup
 
-STUDIES = Path(__file__).resolve().parent
+BENCHMARKS = Path(__file__).resolve().parent
+STUDIES = BENCHMARKS.parent / "studies"
 
 #: Height, width and channels, and the number of images to train on, of the data that the studies name.
 SHAPES = {"mnist": ((28, 28, 1), 60_000), "cifar10": ((32, 32, 3), 50_000)}
@@ -85,7 +89,7 @@ def seconds_of(net: Net, recipe: Recipe, images: int) -> float:
 def main() -> None:
     """Time what is not in the file yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=STUDIES / "results" / "keras.json")
+    parser.add_argument("--output", type=Path, default=BENCHMARKS / "results" / "keras.json")
     arguments = parser.parse_args()
     threads = threads_available()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
