@@ -20,9 +20,9 @@ import pytest
 from scipy.stats import spearmanr
 
 from cli_runner import Issun
-from conftest import ROOT
 from issun.errors import SelectionError
 from issun.study.study import Study
+from places import ROOT
 
 STUDIES = ROOT / "studies"
 
