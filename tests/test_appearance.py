@@ -17,7 +17,6 @@ from safetensors import safe_open
 from safetensors.numpy import save
 from sklearn.datasets import load_digits
 
-from conftest import ROOT
 from issun.api.train import train
 from issun.datasets.appearance import FIGURES, Appearance, Style, figures, inverted_figures
 from issun.datasets.named import load
@@ -30,6 +29,7 @@ from issun.sklearn import ConvNetClassifier
 from issun.study.plan import DataFacts
 from issun.study.store import Store
 from issun.study.study import Study
+from places import ROOT
 from small_study import digits, run_small, small_plan
 
 GOLDEN = Path(__file__).parent / "golden"

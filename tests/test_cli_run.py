@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from cli_runner import Issun, process, write_small_digits
-from conftest import ROOT
 from issun.recipe import Recipe
 from issun.study.file import read_study_file
 from issun.study.study import Study
 from issun.study.summary import summarize
+from places import ROOT
 
 STUDIES = sorted((ROOT / "studies").glob("*.toml"))
 

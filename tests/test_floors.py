@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from conftest import ROOT
 from issun.timing.cases import Case
+from places import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from floors import floor

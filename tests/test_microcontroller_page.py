@@ -14,8 +14,8 @@ from PIL import Image
 
 from c_cases import needs_compiler
 from cli_runner import Issun
-from conftest import ROOT
 from issun.datasets.named import load
+from places import ROOT
 from test_readme import BLOCK
 
 PAGE = ROOT / "docs" / "microcontroller.md"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issun.arch.knobs import KnobValues
 from issun.arch.layers import (
     LINEAR,
     Activate,
@@ -228,3 +229,19 @@ def test_knobs_stand_for_filters_units_windows_strides_and_repeats() -> None:
 def test_one_network_has_no_knobs() -> None:
     with pytest.raises(KnobError, match=r"knob `n`.*write a number in place of `n`"):
         parse_network("conv n, dense", IMAGE, 10)
+
+
+def test_words_of_other_libraries_are_read_and_never_written() -> None:
+    """One network has one text, and one id, however it is written."""
+    net = parse_network("conv 8 same batchnorm, residual (conv 8 same), dropout 0.2 spatial, gap, dropout 0.5, dense", (8, 8, 1), 10)
+    assert str(net) == "conv 8 same norm, res (conv 8 same), drop 0.2 spatial, gap, drop 0.5, dense"
+    assert net.id == parse_network(str(net), (8, 8, 1), 10).id
+
+
+@pytest.mark.parametrize("word", ["dropout", "batchnorm", "residual"])
+def test_a_word_of_another_library_is_underlined_as_it_is_written(word: str) -> None:
+    with pytest.raises(NotationError) as caught:
+        parse(f"dense {word} {word}, dense" if word == "batchnorm" else f"dense 8 {word}, dense")
+    assert str(caught.value).splitlines()[-1].strip() == "^" * len(word)
+    with pytest.raises(KnobError, match=f"`{word}` is a word of the notation"):
+        KnobValues.parse(f"{word}=1,2")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cli_runner import Issun
-from conftest import ROOT
 from folder_of import draw, pixels
+from places import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)( fails)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)

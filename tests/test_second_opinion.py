@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from conftest import ROOT
+from places import ROOT
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from conftest import ROOT
+from places import ROOT
 
 
 def test_the_page_is_what_its_command_makes() -> None:

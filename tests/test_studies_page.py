@@ -19,10 +19,10 @@ import pytest
 from scipy.stats import spearmanr
 
 from cli_runner import Issun
-from conftest import ROOT
 from issun.errors import IssunError, SelectionError
 from issun.study.study import Study
 from issun.study.summary import correlations, summarize, write_summaries
+from places import ROOT
 
 STUDIES = ROOT / "studies"
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import ROOT
 from issun.study.toml_lines import lines_of
+from places import ROOT
 
 HARD = '''# [not a table]
 title = "a # b [c] = \\" d"   # a comment

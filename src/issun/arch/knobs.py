@@ -30,6 +30,9 @@ OPTION_WORDS = (
     *(*INITIALIZER_WORDS, "spatial"),
 )
 
+#: Words of other libraries that are read as those of the notation, and never written.
+OTHER_WORDS = {"dropout": "drop", "batchnorm": "norm", "residual": "res"}
+
 #: What names a knob, word of the notation or not.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -40,7 +43,7 @@ def name_problem(name: str) -> str | None:
         return "there is no name of a knob before the `=`"
     if not NAME.fullmatch(name):
         return f"`{name[:40]}` cannot name a knob: a name is letters, digits and `_`, and does not begin with a digit"
-    if name in LAYER_WORDS or name in OPTION_WORDS:
+    if name in LAYER_WORDS or name in OPTION_WORDS or name in OTHER_WORDS:
         return f"`{name}` is a word of the notation and cannot name a knob"
     if name == "x":
         return "`x` cannot name a knob, since windows are written with it (`5x5`)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from issun.arch.grammar import Item, Parser, Repeat
@@ -25,14 +25,15 @@ def substituted(layer: Layer, size: Callable[[Size], Any], classes: int) -> Laye
     """Return the layer with `size` of each knob's size in its place, and a classifier for `classes` classes."""
 
     def value(given: Any) -> Any:
-        if isinstance(given, tuple):
+        if type(given) is tuple and Size in map(type, given):
             return tuple(value(part) for part in given)
-        return size(given) if isinstance(given, Size) else given
+        return size(given) if type(given) is Size else given
 
-    changes = {item.name: value(getattr(layer, item.name)) for item in fields(layer)}
+    # Most layers of a plan of many networks have no knob: they are handed on as they are.
+    changes = {name: new for name, given in vars(layer).items() if (new := value(given)) is not given}
     if isinstance(layer, Classifier):
         changes["classes"] = classes
-    return replace(layer, **changes)
+    return replace(layer, **changes) if changes else layer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NoReturn, cast
 
-from issun.arch.knobs import LARGEST_SIZE, LAYER_WORDS, NAME, OPTION_WORDS, Size, name_problem
+from issun.arch.knobs import LARGEST_SIZE, LAYER_WORDS, NAME, OPTION_WORDS, OTHER_WORDS, Size, name_problem
 from issun.arch.layers import Activation, ActivationKind
 from issun.errors import NotationError
 
@@ -31,11 +31,17 @@ TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Token:
-    """One piece of the text; `kind` is a group of `TOKEN`, or ``end``."""
+    """One piece of the text; `kind` is a group of `TOKEN`, or ``end``. `text` is the notation's own word where another one is written."""
 
     kind: str
     text: str
     position: int
+    written: str = ""
+
+    @property
+    def length(self) -> int:
+        """How many characters of the text it takes, at least 1."""
+        return max(1, len(self.written or self.text))
 
 
 def nearest(word: str, words: Iterable[str], likeness: float = 0.6) -> str:
@@ -64,7 +70,8 @@ def tokens(text: str) -> list[Token]:
                 ";": "layers are separated by `,`",
             }.get(wrong, "a network is written with words, numbers, `,`, `*`, `(` and `)`")
             raise NotationError(text, position, f"`{wrong if wrong.isprintable() else ascii(wrong)[1:-1]}` cannot be read here; {rule}")
-        found.append(Token(match.lastgroup, match.group(), position))
+        written = match.group()
+        found.append(Token(match.lastgroup, OTHER_WORDS.get(written, written), position, written))
         position = match.end()
     return [*found, Token("end", "", len(text.rstrip()))]
 
@@ -91,7 +98,7 @@ class Reader:
 
     def fail(self, problem: str, token: Token) -> NoReturn:
         """Raise `NotationError` at a piece of the text."""
-        raise NotationError(self.text, token.position, problem, max(1, len(token.text)))
+        raise NotationError(self.text, token.position, problem, token.length)
 
     def found(self, token: Token) -> str:
         """Return what stands in the text, as an error names it."""
