@@ -72,7 +72,7 @@ class TrialResult:
         return self.status == "diverged"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Entry:
     """A network as it was trained in one way: by one recipe, on one split, once for each seed.
 
@@ -122,6 +122,9 @@ class Entry:
         failed = seeds_text(self.seeds, self.chance, self.diverged)
         figures = f"{self.parameters:,} parameters, validation {mean_text(self.mean, self.deviation)}"
         return f"{self.network}: {figures}{f' ({failed})' if failed else ''}"
+
+    def __repr__(self) -> str:
+        return f"<Entry {self}>"
 
     def __getitem__(self, name: str) -> Any:
         """Return what `Study.networks` has in a column: how entries were asked while they were rows of that frame. Deprecated."""
