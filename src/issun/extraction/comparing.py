@@ -90,9 +90,9 @@ def trained(model: Model, draw: int = 0, *, layer: int | str | None = None, befo
 
 def layer_text(extractor: Extractor) -> str:
     """Return which layer the features are taken from, in words: ``4 pool``, ``9 dense 512, before its activation``."""
-    if extractor.row == IMAGE:
+    if extractor.operation == IMAGE:
         return "the image"
-    words = f"{extractor.row + 1} {extractor.net.ops[extractor.row].text}"
+    words = f"{extractor.operation + 1} {extractor.net.ops[extractor.operation].text}"
     return words + (", before its activation" if extractor.before else "")
 
 
