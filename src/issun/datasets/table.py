@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from issun.datasets.class_names import composed, merged_note, one_form
+from issun.datasets.common_size import check_size
 from issun.datasets.dataset import Dataset
 from issun.datasets.gather import gathered
-from issun.datasets.shapes import check_size
 from issun.datasets.skipped import Reason, Skipped
 from issun.datasets.tree import PARTS, Found, natural, readable
 from issun.errors import DataError

@@ -36,7 +36,7 @@ from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate
 from issun.study.images import study_images
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
-from issun.study.reading import NetworkLike, Readable
+from issun.study.readable import NetworkLike, Readable
 
 #: The most heads beside softmax; the most images of a projection, which takes long for many.
 _MOST_HEADS, _MOST_IMAGES = 3, 2000
