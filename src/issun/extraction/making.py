@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.arch.ops import Kind, Op, Role
 from issun.engine import Scaling
-from issun.engine.randomness import stream
 from issun.engine.weights import initialised
 from issun.errors import DataError, RecipeError
 from issun.extraction.extractor import Extractor
 from issun.extraction.layers import operation_index
 from issun.extraction.patches import Filters, Floats, Patches, learned
 from issun.model import as_batch
+from issun.randomness import stream
 
 #: Where weights come from: drawn (`random` is Glorot's), or taken from patches of the images.
 Weights = Literal["random", "he", "orthogonal", "patches", "kmeans", "pca"]
@@ -25,7 +25,7 @@ WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 _DRAWN: dict[str, Literal["glorot", "he", "orthogonal"]] = {"random": "glorot", "he": "he", "orthogonal": "orthogonal"}
 
-#: What the draws of this file are for, beside the purposes in `issun.engine.randomness`.
+#: What the draws of this file are for, beside the purposes in `issun.randomness`.
 _PATCHES = 101
 #: Numbers that the patches of one convolution, and the values they are cut from, may take.
 _MOST_NUMBERS = 1 << 25
