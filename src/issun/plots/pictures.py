@@ -35,6 +35,7 @@ from issun.plots.style import save_figure
 from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate
 from issun.study.images import study_images
+from issun.study.mistakes import surest_mistakes
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.readable import NetworkLike, Readable
 
@@ -265,20 +266,14 @@ def _gallery(study: Readable, wanted: _Wanted) -> Figure:
     entry, seed, _ = _trial(study, wanted)
     model, said = study.model(entry, seed), study.predictions(entry, seed)
     images = study_images(study, wanted.data, wanted.data_dir).images
-    wrong = said[said["label"] != said["predicted"]]
-    total = len(wrong)
-    if total:
-        probabilities = model.predict_proba(images[wrong["index"].to_numpy()])
-        wrong = wrong.assign(sure=probabilities[np.arange(total), wrong["predicted"].to_numpy()])
-        wrong = wrong.sort_values("sure", ascending=False, kind="stable").head(wanted.count)
-    else:
-        wrong = wrong.assign(sure=0.0)
-    shown = f"the {len(wrong)} surest of " if len(wrong) < total else ""
+    total = int((said["label"] != said["predicted"]).sum())
+    found = surest_mistakes(said, model, images, wanted.count)
+    shown = f"the {len(found)} surest of " if len(found) < total else ""
     return gallery_figure(
-        images[wrong["index"].to_numpy()],
-        wrong["label"].tolist(),
-        wrong["predicted"].tolist(),
-        wrong["sure"].tolist(),
+        images[[mistake.image for mistake in found]],
+        [mistake.label for mistake in found],
+        [mistake.predicted for mistake in found],
+        [mistake.probability for mistake in found],
         study.classes,
         title=_title(study, wanted, f"{_data_name(study)}: {shown}{total:,} mistakes on {len(said):,} validation images"),
         subtitle="true label in blue; below it, in red, what it was taken for and the probability given to that; surest first",

@@ -200,7 +200,7 @@ class _Shown:
 
     def mistakes(self, dataset: Dataset) -> list[Mistake]:
         if self._mistakes is None and self.model is not None:
-            self._mistakes = surest_mistakes(self._study.predictions(self._entry), self.model, dataset, MOST_MISTAKES)
+            self._mistakes = surest_mistakes(self._study.predictions(self._entry), self.model, dataset.images, MOST_MISTAKES, threads=1)
         return self._mistakes or []
 
     def projection(self, dataset: Dataset) -> dict[str, Any] | None:

@@ -9,12 +9,13 @@ import pandas as pd
 
 from issun.errors import SelectionError
 from issun.extraction.comparing import summary
+from issun.plain import plain
 from issun.plots.grids import chosen_axes, grid, impossible
 from issun.recipe import Recipe
 from issun.study import Study
 from issun.study.entry import networks_frame
 from issun.study.head_tables import heads_frame
-from issun.webpage.rounding import fraction, plain, significant
+from issun.webpage.rounding import fraction, significant
 
 
 def heatmap(study: Study) -> dict[str, Any] | None:
@@ -119,10 +120,10 @@ def recipe_record(key: str, settings: dict[str, Any], all_recipes: dict[str, dic
     whole = Recipe(**settings).model_dump(mode="json")
     others = [Recipe(**other).model_dump(mode="json") for other in all_recipes.values()]
     differing = [name for name, value in whole.items() if any(other[name] != value for other in others)]
-    return {"id": key, "text": recipe_text(whole), "differs": {name: whole[name] for name in differing}, "settings": whole}
+    return {"id": key, "text": recipe_in_words(whole), "differs": {name: whole[name] for name in differing}, "settings": whole}
 
 
-def recipe_text(settings: dict[str, Any]) -> str:
+def recipe_in_words(settings: dict[str, Any]) -> str:
     """Return a recipe in words: ``adam 0.005, cosine, batch 128, 12 epochs``, and what is not as usual.
 
     Parameters
