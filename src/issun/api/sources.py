@@ -14,12 +14,12 @@ from issun.datasets.named import ReadingOptions, loaded
 from issun.errors import IssunError
 from issun.events import OnProgress, Remark
 from issun.extraction.comparing import Source, trained, untrained
-from issun.extraction.heads import head_named
-from issun.extraction.layers import operation_index
+from issun.extraction.head_kinds import head_named
 from issun.extraction.making import WEIGHTS, Weights
 from issun.extraction.patches import Patches
 from issun.extraction.search import Search
 from issun.extraction.training import HeadWish
+from issun.extraction.which_layer import operation_index
 from issun.model import Model
 from issun.recipe import USUAL_SCALING
 from issun.study import Study, images

@@ -28,8 +28,8 @@ from issun.engine.fitting import log_softmax
 from issun.errors import HeadError
 from issun.extraction.comparing import Source
 from issun.extraction.extractor import Extractor
-from issun.extraction.heads import HEADS
-from issun.extraction.linear import LinearWeights
+from issun.extraction.head_kinds import HEADS
+from issun.extraction.linear_weights import LinearWeights
 from issun.extraction.training import HeadResult
 from issun.model import Model
 from issun.provenance import Provenance

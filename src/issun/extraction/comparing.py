@@ -15,7 +15,7 @@ from issun.engine import scaling_for, threads_available
 from issun.engine.protocol import Scaling
 from issun.events import Event
 from issun.extraction.extractor import Extractor, check_features_fit, trained_extractor
-from issun.extraction.heads import Head
+from issun.extraction.head_kinds import Head
 from issun.extraction.making import Weights, make_extractor
 from issun.extraction.parts import Parts
 from issun.extraction.patches import Patches

@@ -14,7 +14,7 @@ from issun.datasets.memory import memory_limit
 from issun.engine import Scaling, threads_available
 from issun.engine.extracting import OperationValues
 from issun.errors import DataError, ModelError
-from issun.extraction.layers import operation_index, parameters_up_to
+from issun.extraction.which_layer import operation_index, parameters_up_to
 from issun.model import Model, as_batch
 
 #: Called with how many images are done, and how many there are.
