@@ -35,7 +35,7 @@ from issun.arch.net import Net
 from issun.arch.notation import bind_arguments
 from issun.datasets.dataset import Dataset, Split
 from issun.engine import Scaling, State, scaling_for
-from issun.engine.extracting import RowValues
+from issun.engine.extracting import OperationValues
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts, plan
 from issun.study.run import run
@@ -220,7 +220,7 @@ def values_of(
 ) -> NDArray[np.float64]:
     """Return the values of a row, shape (images × positions, channels)."""
     activation = net.ops[row].activation
-    core = RowValues(net, row, before and activation.kind != "linear", scaling)
+    core = OperationValues(net, row, before and activation.kind != "linear", scaling)
     out = np.empty((len(some), core.size), np.float32)
     core.compute(weights, images, some, out)
     return out.reshape(-1, net.ops[row].output[-1]).astype(np.float64)

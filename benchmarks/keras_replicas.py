@@ -41,9 +41,9 @@ import tensorflow as tf
 from issun import load, parse_network
 from issun.datasets.dataset import Dataset
 from issun.engine import NativeEngine, State, scaling_for, threads_available
-from issun.engine.randomness import shuffled
 from issun.engine.weights import as_tensors
 from issun.exporters.keras.network import set_weights
+from issun.randomness import shuffled
 from issun.study.file import read_study_file
 from issun.study.machine import machine
 from issun.study.parts import prepare

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from issun.datasets import load
-from issun.datasets.near import near_pairs
+from issun.datasets.near_copies import near_pairs
 
 _RESAMPLINGS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 

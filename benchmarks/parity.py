@@ -27,8 +27,8 @@ import tensorflow as tf
 from issun import load
 from issun.arch.notation import parse_network
 from issun.engine import NativeEngine, State, scaling_for, threads_available
-from issun.engine.randomness import shuffled
 from issun.engine.weights import initialised
+from issun.randomness import shuffled
 from issun.recipe import Recipe
 from issun.study.machine import machine
 from issun.timing.keras_side import KerasTraining, Setup, largest_difference

@@ -1,4 +1,4 @@
-// The draws of training. The same functions stand in src/issun/engine/randomness.py, which explains them; a test compares the two.
+// The draws of training. The same functions stand in src/issun/randomness.py, which explains them; a test compares the two.
 #pragma once
 #include "vector.hpp"
 

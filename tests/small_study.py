@@ -18,8 +18,8 @@ from issun.arch.notation import bind_arguments
 from issun.datasets.dataset import Dataset, Split
 from issun.engine.fitting import Epoch
 from issun.engine.protocol import CancelFlag, Scaling, State
-from issun.engine.randomness import draws64, stream
 from issun.errors import Cancelled
+from issun.randomness import draws64, stream
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts, Plan, plan
 from issun.study.run import run

@@ -24,7 +24,7 @@ from issun.datasets.pictures import inverted
 from issun.engine.weights import as_tensors
 from issun.errors import ModelError, StudyError
 from issun.model import Model
-from issun.predicting import predict
+from issun.predicting.prediction import predict
 from issun.sklearn import ConvNetClassifier
 from issun.study.plan import DataFacts
 from issun.study.store import Store

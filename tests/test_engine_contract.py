@@ -15,10 +15,10 @@ from issun.arch.net import Net
 from issun.engine.fitting import Epoch, fit, loss_and_accuracy
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import SLOTS, Engine, Scaling, State
-from issun.engine.randomness import shuffled
 from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.weights import as_tensors
 from issun.errors import Cancelled, DataError, IssunError
+from issun.randomness import shuffled
 from issun.recipe import Recipe
 
 INPUT = (8, 8, 1)

@@ -68,17 +68,17 @@ def test_tensors_that_live_together_do_not_overlap(net: Net) -> None:
     walk = steps(net.without_norms())
     memory = plan(walk)
     last = {read: now for now, step in enumerate(walk) for read in (step.source, step.other) if read is not None}
-    last[walk[-1].row] = len(walk)
+    last[walk[-1].operation] = len(walk)
     alive: dict[int, range] = {}
     for now, step in enumerate(walk):
-        place = range(memory.offsets[step.row], memory.offsets[step.row] + step.size)
+        place = range(memory.offsets[step.operation], memory.offsets[step.operation] + step.size)
         assert place.stop <= memory.size
         for tensor, other in alive.items():
             if last[tensor] > now or (last[tensor] == now and not step.elementwise):
                 assert place.stop <= other.start or other.stop <= place.start
             elif last[tensor] == now:  # value by value in the same place, or apart
                 assert place == other or place.stop <= other.start or other.stop <= place.start
-        alive = {tensor: other for tensor, other in alive.items() if last[tensor] > now} | {step.row: place}
+        alive = {tensor: other for tensor, other in alive.items() if last[tensor] > now} | {step.operation: place}
     assert IMAGE not in memory.offsets
 
 

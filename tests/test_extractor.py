@@ -14,7 +14,7 @@ from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.engine import ReferenceEngine
 from issun.errors import DataError, ModelError, NetworkError
-from issun.extraction import Extractor, find_row, trained_extractor
+from issun.extraction import Extractor, operation_index, trained_extractor
 from issun.extraction import extractor as extractor_module
 from issun.model import Model
 from issun.recipe import Recipe
@@ -55,7 +55,7 @@ TEXT = "conv 5, pool, res (conv 5 same), relu, conv 16 2x2 same, pool, dense 20,
 
 def made(text: str = TEXT, layer: int | str | None = None, before: bool = False) -> Extractor:
     net = parse_network(text, (12, 11, 1), 4)
-    return Extractor(net, weights_for(net, Recipe(), 3), unit(net), find_row(net, layer, before), before, "trained")
+    return Extractor(net, weights_for(net, Recipe(), 3), unit(net), operation_index(net, layer, before), before, "trained")
 
 
 def test_parts_of_many_images_are_those_of_all_and_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,21 +73,21 @@ def test_parts_of_many_images_are_those_of_all_and_the_same_bits(monkeypatch: py
 
 
 def test_the_memory_of_the_core_does_not_grow_with_the_images() -> None:
-    from issun.engine.extracting import RowValues
+    from issun.engine.extracting import OperationValues
 
     extractor = made()
-    values = RowValues(extractor.net, extractor.row, False, extractor.scaling)
+    values = OperationValues(extractor.net, extractor.operation, False, extractor.scaling)
     assert values.memory < 20_000_000
 
 
 def test_layers_are_found_by_number_and_by_word() -> None:
     net = made().net
-    assert [net.ops[find_row(net, word)].text for word in (None, "conv 16", "conv 5", "pool", " dense  20 ", "dense", "9")] == [
+    assert [net.ops[operation_index(net, word)].text for word in (None, "conv 16", "conv 5", "pool", " dense  20 ", "dense", "9")] == [
         *("drop 0.2", "conv 16 2x2 same", "conv 5 same", "pool", "dense 20", "dense 20", "drop 0.2"),
     ]
-    assert find_row(net, "pool") == 6  # the last one
-    assert find_row(net, 0) == -1
-    assert find_row(parse_network("pool, dense", (8, 8, 1), 3), "dense") == 1  # there is no other
+    assert operation_index(net, "pool") == 6  # the last one
+    assert operation_index(net, 0) == -1
+    assert operation_index(parse_network("pool, dense", (8, 8, 1), 3), "dense") == 1  # there is no other
 
 
 @pytest.mark.parametrize("layer", ["conv 7", "con", "", "dense 2", 11, -1])

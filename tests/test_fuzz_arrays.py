@@ -13,8 +13,8 @@ import pytest
 
 from fuzzing import TIMES, mutations, outcomes
 from idx_files import idx
-from issun.datasets.files import load_npz
 from issun.datasets.idx import read_idx
+from issun.datasets.npz import load_npz
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (8, 3, 3), dtype=np.uint8)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from issun.errors import HeadError
-from issun.extraction.heads import HEADS
+from issun.extraction.head_kinds import HEADS
 from issun.extraction.parts import spread_out
 from issun.extraction.projecting import project
 from issun.extraction.training import HeadWish, train_head

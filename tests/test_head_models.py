@@ -18,7 +18,7 @@ from issun.extraction import Extractor, make_extractor
 from issun.extraction.as_model import BestLinear, as_model
 from issun.extraction.comparing import compare, parts_of, trained
 from issun.extraction.extractor import trained_extractor
-from issun.extraction.heads import HEADS
+from issun.extraction.head_kinds import HEADS
 from issun.extraction.making import Weights
 from issun.extraction.training import HeadResult, HeadWish, train_head
 from issun.model import Model

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from issun.extraction.heads import HEADS, OTHER_NAMES, head_named, is_accelerated
+from issun.extraction.head_kinds import HEADS, OTHER_NAMES, head_named, is_accelerated
 from issun.extraction.search import HeadProgress, choose, grid_of
 from issun.extraction.trainers import make_trainer
 from issun.extraction.training import HeadResult, HeadWish, train_head

@@ -20,6 +20,7 @@ ROOMS = (
         "paths",
         "markup",
         "numbers",
+        "randomness",
         "plain",
         "signature",
         "events",

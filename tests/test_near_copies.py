@@ -14,7 +14,7 @@ from cli_runner import Issun
 from folder_of import draw
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.duplicates import duplicates
-from issun.datasets.near import near_pairs
+from issun.datasets.near_copies import near_pairs
 
 Images = NDArray[np.uint8]
 
@@ -94,8 +94,8 @@ def test_pairs_do_not_depend_on_the_tiles(monkeypatch: pytest.MonkeyPatch) -> No
     both = [images, changed(images, "scaled")]
     labels = np.tile(np.arange(2, dtype=np.int32), 60)
     whole = near_pairs(both, labels)
-    monkeypatch.setattr("issun.datasets.near._TILE", 7)
-    monkeypatch.setattr("issun.datasets.near._PAIRS", 3)
+    monkeypatch.setattr("issun.datasets.near_copies._TILE", 7)
+    monkeypatch.setattr("issun.datasets.near_copies._PAIRS", 3)
     parts = near_pairs(both, labels)
     assert all(np.array_equal(one, other) for one, other in zip(whole[:2], parts[:2], strict=True))
 
@@ -106,7 +106,7 @@ def test_too_many_candidates_are_cut_to_the_nearest(monkeypatch: pytest.MonkeyPa
     noise = np.random.default_rng(1).normal(0, 12, (300, 24, 24, 1))
     images = np.clip(base + noise, 0, 255).astype(np.uint8)
     calls = []
-    from issun.datasets import near
+    from issun.datasets import near_copies as near
 
     real = near._candidates
     monkeypatch.setattr(near, "_CANDIDATES", 1)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from issun.datasets.files import load_npz
 from issun.datasets.named import load
+from issun.datasets.npz import load_npz
 from issun.errors import DataError
 
 RANDOM = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from issun.datasets import load
-from issun.datasets.spellings import SPELLINGS
+from issun.datasets.npz import SPELLINGS
 from issun.errors import DataError
 
 X = np.random.default_rng(0).integers(0, 256, (20, 4, 3), dtype=np.uint8)

@@ -17,7 +17,7 @@ from folder_of import draw_classes
 from issun.arch.notation import bind_arguments, parse_network
 from issun.datasets import load
 from issun.datasets.dataset import Dataset, Split, numbers_of
-from issun.datasets.spellings import VALIDATION
+from issun.datasets.npz import VALIDATION
 from issun.engine import scaling_for
 from issun.errors import DataError
 from issun.recipe import Recipe

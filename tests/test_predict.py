@@ -20,7 +20,7 @@ from issun.datasets.pictures import inverted
 from issun.errors import DataError, ModelError
 from issun.model import Model
 from issun.plots.classes import confusion_table
-from issun.predicting import Prediction, predict
+from issun.predicting.prediction import Prediction, predict
 from small_study import digits
 
 IMAGES, LABELS = digits().test_images, digits().test_labels
@@ -287,7 +287,7 @@ def test_batches_make_no_difference(model: Model, tmp_path: Path, monkeypatch: p
         return json.dumps(said.as_dict())
 
     whole = facts(predict(model, tmp_path / "a"))
-    monkeypatch.setattr("issun.predicting._BATCH", 7)
+    monkeypatch.setattr("issun.predicting.prediction._BATCH", 7)
     assert facts(predict(model, tmp_path / "a", on_progress=lambda done, total: told.append((done, total)))) == whole
     assert told[-1] == (61, 61)
     assert len(told) == 9

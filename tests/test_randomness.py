@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issun.engine.randomness import DROPOUT, SHUFFLE, draws64, dropout_threshold, dropped, mix64, shuffled, stream
+from issun.randomness import DROPOUT, SHUFFLE, draws64, dropout_threshold, dropped, mix64, shuffled, stream
 
 SEEDS = st.integers(0, 2**64 - 1)
 

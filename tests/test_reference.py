@@ -14,7 +14,6 @@ from issun.arch.net import Net
 from issun.arch.ops import Window
 from issun.engine.fitting import loss_and_accuracy
 from issun.engine.protocol import Scaling, State
-from issun.engine.randomness import dropped
 from issun.engine.reference.channels import activation_backward, activation_forward
 from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.reference.graph import dropout_masks
@@ -28,6 +27,7 @@ from issun.engine.reference.layers import (
 )
 from issun.engine.weights import penalty
 from issun.errors import Cancelled, DataError
+from issun.randomness import dropped
 from issun.recipe import Recipe
 
 #: Windows of 2x2 pixels side by side.

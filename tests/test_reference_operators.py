@@ -16,12 +16,12 @@ from issun.arch.layers import Activation, Classifier, Conv, Dense, DepthwiseConv
 from issun.arch.net import Net
 from issun.arch.ops import Window
 from issun.engine.protocol import Scaling
-from issun.engine.randomness import dropped
 from issun.engine.reference.channels import activation_backward, activation_forward, slope_gradient
 from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.reference.graph import dropout_masks
 from issun.engine.reference.layers import conv_forward, cross_entropy, depthwise_forward
 from issun.engine.weights import penalty
+from issun.randomness import dropped
 from issun.recipe import Recipe
 from operator_cases import KINDS, OPERATORS
 from strategies import OPERATORS as WORDS

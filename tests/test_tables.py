@@ -37,8 +37,8 @@ OPERATIONS = [
     ("issun.exporters.page", "PARTICULARS", set()),
     ("issun.exporters.onnx_file", "OPERATORS", set()),
     ("issun.exporters.keras.network", "LAYERS", set()),
-    ("issun.exporters.torch_source", "MADE", set()),
-    ("issun.exporters.torch_source", "COMPUTED", set()),
+    ("issun.exporters.torch.source", "MADE", set()),
+    ("issun.exporters.torch.source", "COMPUTED", set()),
     ("issun.exporters.c.steps", "STEPS", set()),
     ("issun.exporters.c.operators", "BODIES", NO_STEPS),
     ("issun.exporters.quantize", "QUANTISED", NO_STEPS),
@@ -49,7 +49,7 @@ ACTIVATIONS = [
     ("issun.engine.reference.channels", "FUNCTIONS", set()),
     ("issun.exporters.onnx_file", "ACTIVATIONS", set()),
     ("issun.exporters.keras.words", "WORDS", {"leaky", "prelu"}),
-    ("issun.exporters.torch_source", "ACTIVATIONS", set()),
+    ("issun.exporters.torch.source", "ACTIVATIONS", set()),
     ("issun.exporters.c.float32", "ACTIVATIONS", set()),
 ]
 

@@ -8,7 +8,7 @@ import pytest
 from issun.arch.layers import Activation
 from issun.arch.net import Net
 from issun.arch.ops import Kind, Op, Window
-from issun.engine.randomness import dropped
+from issun.randomness import dropped
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed here; it is the oracle of this file")
 functional = torch.nn.functional

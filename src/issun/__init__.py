@@ -24,7 +24,7 @@ _DEFINED_IN = {
     "project": "issun.api.project",
     "export": "issun.api.export",
     "bench": "issun.timing.bench",
-    "predict": "issun.predicting",
+    "predict": "issun.predicting.prediction",
     "finetune": "issun.exporters.finetuning",
     "Model": "issun.model",
     "load": "issun.datasets.named",

@@ -18,7 +18,7 @@ from issun.exporters.finetuning import finetune as finetune
 from issun.exporters.keras.from_keras import from_keras as from_keras
 from issun.model import Model as Model
 from issun.plots.pictures import plot as plot
-from issun.predicting import predict as predict
+from issun.predicting.prediction import predict as predict
 from issun.recipe import Recipe as Recipe
 from issun.sklearn import ConvFeatures as ConvFeatures
 from issun.sklearn import ConvNetClassifier as ConvNetClassifier

@@ -12,7 +12,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from issun.errors import IssunError
 
@@ -133,6 +133,30 @@ def writing(path: str | os.PathLike[str], error: type[IssunError] = IssunError) 
         raise error(f"{shown(path)} cannot be written ({reason}); name a file in a folder that can be written to") from None
 
 
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str], *, synced: bool = True) -> Iterator[BinaryIO]:
+    """Open a file for writing that gets its name only when it is whole; where the block raises, nothing of it stays.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A file there is replaced.
+    synced : bool
+        Whether it has to be on the disk before it gets its name. Not needed for what can be made again and is checked when it is read.
+    """
+    partial = Path(path).with_name(f".issun-{secrets.token_hex(6)}")  # no longer than the shortest limit of a name
+    try:
+        with partial.open("xb") as file:
+            yield file
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
+    finally:  # Ctrl-C, too
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
 def write_whole(path: str | os.PathLike[str], content: bytes, error: type[IssunError] = IssunError) -> None:
     """Write a file, whole or not at all.
 
@@ -142,17 +166,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes, error: type[IssunE
         Of the kind `error`, where it cannot be written.
     """
     check_new(path, error)
-    partial = Path(path).with_name(f".issun-{secrets.token_hex(6)}")  # no longer than the shortest limit of a name
-    with writing(path, error):
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+    with writing(path, error), whole_file(path) as file:
+        file.write(content)
 
 
 def read_text(path: str | os.PathLike[str], error: type[IssunError], needed: str = "a file is needed", most: int | None = None) -> str:

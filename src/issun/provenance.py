@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from issun.datasets.dataset import Dataset
-from issun.datasets.depth import LARGEST_RANGE
 from issun.datasets.split import Split, validation_mark
+from issun.datasets.white_level import LARGEST_RANGE
 
 
 class KeptEpoch(NamedTuple):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Unpack
 
 from issun.augmentation import Augmentation
-from issun.datasets.contents import Contents, contents
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import ReadingOptions, loaded
+from issun.datasets.summary import Contents, contents
 from issun.events import OnProgress, ignored
 from issun.paths import check_new
 from issun.plots.augmented import augmented_figure

@@ -14,12 +14,12 @@ from issun.datasets.named import ReadingOptions, loaded
 from issun.errors import IssunError
 from issun.events import OnProgress, Remark
 from issun.extraction.comparing import Source, trained, untrained
-from issun.extraction.heads import head_named
-from issun.extraction.layers import find_row
+from issun.extraction.head_kinds import head_named
 from issun.extraction.making import WEIGHTS, Weights
 from issun.extraction.patches import Patches
 from issun.extraction.search import Search
 from issun.extraction.training import HeadWish
+from issun.extraction.which_layer import operation_index
 from issun.model import Model
 from issun.recipe import USUAL_SCALING
 from issun.study import Study, images
@@ -165,10 +165,10 @@ def sources_of(
                 f"{network} is for images of {_shape(model.net.input)}, but those of {dataset.name} are {_shape(dataset.input)}; where "
                 f"they are files, --size, --gray and --rgb bring them to its shape"
             )
-        find_row(model.net, layer, before)
+        operation_index(model.net, layer, before)
         return [trained(model, layer=layer, before=before)]
     net = parse_network(network, dataset.input, len(dataset.classes), complete=True)
-    find_row(net, layer, before)  # what is wrong is told before the first hour
+    operation_index(net, layer, before)  # what is wrong is told before the first hour
     scaling = scaling or USUAL_SCALING
     return untrained(net, kinds, dataset, split, draws=draws or (0,), layer=layer, before=before, scaling=scaling, patches=patches)
 
@@ -183,7 +183,7 @@ def _of_study(
     models = [(seed, study.model(entry, seed)) for seed in kept]
     if not models:
         raise IssunError(f"all trainings of `{entry.network}` in {path} diverged; name another network")
-    find_row(models[0][1].net, layer, before)
+    operation_index(models[0][1].net, layer, before)
     return [trained(model, seed, layer=layer, before=before) for seed, model in models]
 
 

@@ -15,8 +15,8 @@ import pandas as pd
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.datasets.dataset import Dataset, Split
+from issun.datasets.file_notes import split_notes
 from issun.datasets.named import ReadingOptions, loaded
-from issun.datasets.remarks import split_notes
 from issun.engine import Epoch, State
 from issun.events import OnProgress, Remark, ignored
 from issun.model import Model

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from issun.study import Entry
-from issun.study.reading import Readable
+from issun.study.readable import Readable
 
 #: Diagnoses printed for a frontier: of more networks those that matter are its end and evenly spaced ones before.
 _MOST = 8

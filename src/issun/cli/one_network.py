@@ -13,7 +13,7 @@ from issun.numbers import mean_text, percent, seeds_text
 from issun.plots.classes import classes_table, pairs_table
 from issun.plots.curves import sparkline
 from issun.study import Entry, Study
-from issun.study.remarks import diagnoses
+from issun.study.entry_diagnosis import diagnoses
 
 
 def show_network(study: Study, network: str, seed: int | None, as_json: bool) -> None:

@@ -44,7 +44,7 @@ def predict(
     from issun.cli.output import tell
     from issun.cli.progress import Shown
     from issun.events import Reading
-    from issun.predicting import predict
+    from issun.predicting.prediction import predict
 
     own: dict[str, Any] = {"invert": invert, "fit": fit, "top": top, "range": range, "threads": threads}
     with Shown() as show:

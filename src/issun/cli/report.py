@@ -21,7 +21,7 @@ from issun.study.answer import Choice
 from issun.study.diagnosis import FEWEST_EPOCHS
 from issun.study.entry import networks_frame
 from issun.study.frontier import BUDGETS
-from issun.study.reading import Readable
+from issun.study.readable import Readable
 
 #: What each choice is called in a table.
 _NOTES = {"smallest": "target", "smallest_lower": "bound", "best": "best"}

@@ -7,7 +7,7 @@ from rich.console import Console
 from issun.extraction.comparing import summary
 from issun.plots.heads import heads_table
 from issun.study.head_tables import gains, heads_frame
-from issun.study.reading import Readable
+from issun.study.readable import Readable
 
 
 def print_heads(console: Console, study: Readable) -> None:

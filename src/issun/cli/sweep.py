@@ -69,7 +69,7 @@ def sweep(
     from issun.cli.output import remark_on
     from issun.cli.progress import SweepView
     from issun.cli.report import query_of, tell
-    from issun.datasets.remarks import split_notes
+    from issun.datasets.file_notes import split_notes
     from issun.study import DataFacts, Store, Study, default_path, make_plan, run, trained_before
     from issun.study.store import recipe_id
     from issun.study.sweep import as_begun

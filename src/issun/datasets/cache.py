@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from issun.datasets.dataset import Dataset
 from issun.datasets.download import cache_folder
 from issun.datasets.skipped import Reason, Skipped
 from issun.errors import DataError
+from issun.paths import whole_file
 
 #: How many archives are kept for one folder (other sizes, earlier contents): the newest.
 KEPT = 3
@@ -97,23 +97,15 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
 
 def _write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> str | None:
     """Write an archive whole or not at all; return why it could not be written, else None."""
-    unfinished = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(".unfinished", path.stem, path.parent)
-        with open(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # noqa: PTH123
+        with whole_file(path, synced=False) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
             archive.writestr(zipfile.ZipInfo("facts.json"), json.dumps(facts))  # without the time: equal data sets give equal bytes
-        os.replace(unfinished, path)  # noqa: PTH105
-        unfinished = None
     except OSError as error:
         return error.strerror or str(error)
-    finally:  # Ctrl-C, too
-        if unfinished:
-            with contextlib.suppress(OSError):
-                os.unlink(unfinished)  # noqa: PTH108
     _forget_old(path)
     return None
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from issun.datasets.common_size import check_size, colour_notes, common_size
 from issun.datasets.dataset import Dataset
 from issun.datasets.decode import fitted
 from issun.datasets.memory import check_memory
-from issun.datasets.shapes import check_size, colour_notes, common_size
 from issun.errors import DataError
 
 #: Images that are looked at together.

@@ -1,7 +1,7 @@
 """How does a picture's file become pixels? The one way that training and predicting share.
 
 What a file is decides its content, never its name. Pictures stand upright (EXIF), have 8 bits, and no transparent parts: those are white.
-Files of more than 8 bits are "deep": what their numbers mean depends on the number that is white, see `issun.datasets.depth`.
+Files of more than 8 bits are "deep": what their numbers mean depends on the number that is white, see `issun.datasets.white_level`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
-from issun.datasets.depth import FLOATS, NOMINAL, SIXTEEN, WHOLE, Deep, figure, own_white, scaled
 from issun.datasets.skipped import PictureError, Reason
+from issun.datasets.white_level import FLOATS, NOMINAL, SIXTEEN, WHOLE, Deep, figure, own_white, scaled
 from issun.paths import OTHER
 
 #: What a picture may be; formats that start other programs (EPS) are not among them.
@@ -106,7 +106,7 @@ def decode(path: str, channels: int, white: float | None = None) -> Decoded:
     path : str
     channels : int
     white : float, optional
-        The number that is white in a deep file; default: what `issun.datasets.depth.own_white` says of this file by itself.
+        The number that is white in a deep file; default: what `issun.datasets.white_level.own_white` says of this file by itself.
 
     Raises
     ------

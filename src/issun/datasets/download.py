@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from issun.datasets.http_transfer import BrokenOff, TooSlow, Transfer, Unusable
 from issun.datasets.sources import Source
-from issun.datasets.transfer import BrokenOff, TooSlow, Transfer, Unusable
 from issun.errors import DataError, DownloadError
 
 #: How often a mirror that breaks off in the middle of a file is asked for it: each time for all of it, or for the rest.

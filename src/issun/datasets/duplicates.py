@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset, Split
-from issun.datasets.near import near_pairs
+from issun.datasets.near_copies import near_pairs
 from issun.errors import DataError
 
 #: Near copies are looked for among so many images: the time grows with the square of their number.
@@ -37,7 +37,7 @@ class NearPair(NamedTuple):
     ----------
     first, second : Copy
     distance : float
-        From 0 to 1, see `issun.datasets.near`.
+        From 0 to 1, see `issun.datasets.near_copies`.
     sides : (str, str)
         The parts in which the two would stand: as `Copy.part`, but ``validation`` too for a training image that the split sets aside.
     group : str

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from issun.datasets.common_size import KEPT_SIDE
 from issun.datasets.dataset import Dataset
 from issun.datasets.groups import tracks
-from issun.datasets.shapes import KEPT_SIDE
 
 #: Photographs get this shorter side, where theirs is not smaller; a longer side gets at most `_LONGEST`.
 _SHORTER, _LONGEST = 48, 128

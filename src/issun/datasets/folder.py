@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from issun.datasets.common_size import check_size
 from issun.datasets.dataset import Dataset
 from issun.datasets.gather import gathered
-from issun.datasets.shapes import check_size
 from issun.datasets.tree import Tree
 
 

@@ -15,16 +15,16 @@ import PIL
 from numpy.typing import NDArray
 
 from issun.datasets.cache import archive_path, read_dataset, write_dataset
+from issun.datasets.common_size import colour_notes, common_size
 from issun.datasets.dataset import Dataset, numbers_of
 from issun.datasets.decode import Probe
-from issun.datasets.depth import FLOATS, SIXTEEN, WHOLE, Deep, checked_range, depth_note, figure, own_white
-from issun.datasets.files import TEST_PART, test_note
+from issun.datasets.file_notes import absent_notes, images_text, leak_notes, skipped_notes
 from issun.datasets.groups import by_class, compiled, group_names, with_groups
-from issun.datasets.remarks import absent_notes, images_text, leak_notes, skipped_notes
-from issun.datasets.shapes import colour_notes, common_size
+from issun.datasets.npz import TEST_PART, test_note
+from issun.datasets.parallel_decoding import decoded, limits, probed
 from issun.datasets.skipped import PictureError, Reason, Skipped
-from issun.datasets.threads import decoded, limits, probed
 from issun.datasets.tree import Found, natural, readable
+from issun.datasets.white_level import FLOATS, SIXTEEN, WHOLE, Deep, checked_range, depth_note, figure, own_white
 from issun.errors import DataError
 
 #: Part of the cache's key: raise it when the same files would give other arrays.

@@ -16,14 +16,14 @@ import numpy as np
 from issun.datasets import cifar
 from issun.datasets.conversion import converted
 from issun.datasets.dataset import Dataset
-from issun.datasets.depth import NOMINAL, checked_range
 from issun.datasets.download import by_hand, cache_folder, download
-from issun.datasets.files import TEST_PART, load_npz, test_note
 from issun.datasets.folder import load_folder
 from issun.datasets.idx import idx_files, is_idx_folder, load_idx
+from issun.datasets.npz import TEST_PART, load_npz, test_note
 from issun.datasets.sources import MNIST_UNPACKED, SOURCES
 from issun.datasets.table import ENDINGS, load_table
 from issun.datasets.tree import readable
+from issun.datasets.white_level import NOMINAL, checked_range
 from issun.errors import DataError, DownloadError
 from issun.events import OnProgress, Reading, ignored
 from issun.paths import kind_of, shown
@@ -73,7 +73,7 @@ def load(
         ``cifar10``, taken from `data_dir`, the folder that the environment variable ISSUN_DATA names, or the Keras cache, whichever has it
         first, else downloaded once into issun's own cache (the folder that ISSUN_CACHE names, or the platform's place); or a path: of a
         folder with a subfolder of images a class (see `issun.datasets.folder.load_folder`), a ``.csv`` table of files and labels (see
-        `issun.datasets.table.load_table`), an ``.npz`` archive (see `issun.datasets.files.load_npz`), a folder of IDX files (see
+        `issun.datasets.table.load_table`), an ``.npz`` archive (see `issun.datasets.npz.load_npz`), a folder of IDX files (see
         `issun.datasets.idx.load_idx`) or CIFAR-10's binary release (see `issun.datasets.cifar.load_cifar`).
     data_dir : str or PathLike, optional
         Where named data sets are looked for first: as ``<name>.npz``, as IDX files in ``<name>/`` (in `data_dir` itself where that is
@@ -85,7 +85,7 @@ def load(
     strict, groups, on_progress : optional
         For images that are files: see `issun.datasets.folder.load_folder`.
     range : float, optional
-        The number that is white in images of more than 8 bits: see `issun.datasets.folder.load_folder`, `issun.datasets.files.load_npz`.
+        The number that is white in images of more than 8 bits: see `issun.datasets.folder.load_folder`, `issun.datasets.npz.load_npz`.
 
     Returns
     -------

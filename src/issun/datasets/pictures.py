@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.appearance import Style, colours
-from issun.datasets.content import fitted_content
+from issun.datasets.centring import fitted_content
 from issun.datasets.decode import PICTURE_MODES, decode, fitted, measured, pixels_of, probe, quiet
-from issun.datasets.depth import figure, own_white
+from issun.datasets.parallel_decoding import on_all_cores
 from issun.datasets.skipped import PictureError, Reason
-from issun.datasets.threads import on_all_cores
+from issun.datasets.white_level import figure, own_white
 from issun.errors import DataError
 
 MADE_WHITE = "transparent parts were made white"

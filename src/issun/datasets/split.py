@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.errors import DataError
+from issun.randomness import draws64, stream
 
 
 @dataclass(frozen=True)
@@ -255,15 +256,6 @@ def kept_together(
 def _keys(seed: int, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return a 64-bit sorting key for each index, a pure function of seed and index (so a split outlives versions of NumPy).
 
-    Two rounds of the finaliser of SplitMix64 (Steele, Lea & Flood 2014), one over the seed, one over seed and index.
+    Two rounds of `issun.randomness.mix64`, one over the seed, one over seed and index.
     """
-    golden = np.uint64(0x9E3779B97F4A7C15)
-    with np.errstate(over="ignore"):
-        start = _mixed(np.array([seed % 2**64], np.uint64) + golden)
-        return _mixed(start + (indices.astype(np.uint64) + np.uint64(1)) * golden)
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    return draws64(stream(seed), indices)

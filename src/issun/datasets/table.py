@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from issun.datasets.class_names import composed, merged_note, one_form
+from issun.datasets.common_size import check_size
 from issun.datasets.dataset import Dataset
 from issun.datasets.gather import gathered
-from issun.datasets.shapes import check_size
 from issun.datasets.skipped import Reason, Skipped
 from issun.datasets.tree import PARTS, Found, natural, readable
 from issun.errors import DataError
@@ -115,7 +115,8 @@ class Table:
         self._where = readable(str(path))
         self._first: dict[tuple[str, str, str], int] = {}
         lines, delimiters = _lines(path)
-        delimiter, columns = self._layout(lines, delimiters)
+        delimiter, beginning = self._delimiter(lines, delimiters)
+        columns = self._columns(beginning)
         rows = enumerate(self._rows(lines, delimiter))
         for index, (line, row) in rows:
             if index or not columns.named:
@@ -145,8 +146,8 @@ class Table:
                 f'{self._where}, line {reader.line_num}: {error}; a cell with quotes in it is written "like ""this"""'
             ) from None
 
-    def _layout(self, lines: list[str], delimiters: str) -> tuple[str, _Columns]:
-        """Return delimiter and columns: those with which the first rows name most files, else have the likeliest form."""
+    def _delimiter(self, lines: list[str], delimiters: str) -> tuple[str, list[tuple[int, list[str]]]]:
+        """Return a delimiter and the first rows by it: that with which they name most files, else have the likeliest form."""
         best: tuple[tuple[int, bool, bool], str, list[tuple[int, list[str]]]] | None = None
         problem: DataError | None = None
         for delimiter in delimiters:
@@ -158,32 +159,43 @@ class Table:
             rows = [row for _, row in numbered]
             if not rows or max(map(len, rows)) < 2:
                 continue
-            named = self._named(rows[0])
-            place = named.file if named and named.file >= 0 else 0
-            there = sum(len(row) > place and not isinstance(self._about(row[place])[1], _Absent) for row in rows)
-            rating = (there, bool(named and named.label >= 0), len({len(row) for row in rows}) == 1)
+            rating = self._rating(rows)
             if best is None or rating > best[0]:
                 best = rating, delimiter, numbered
         if best is None:
             if problem is not None:
                 raise problem
             raise DataError(f"{self._where} has no two columns; write a file and its label in each row, with a comma between them")
-        _, delimiter, numbered = best
-        rows = [row for _, row in numbered]
-        first, columns = rows[0], self._named(rows[0])
+        return best[1:]
+
+    def _rating(self, rows: list[list[str]]) -> tuple[int, bool, bool]:
+        """Return how likely rows are those of a table: files that are there, a column named for labels, rows of one length."""
+        named = self._named(rows[0])
+        place = named.file if named and named.file >= 0 else 0
+        there = sum(len(row) > place and not isinstance(self._about(row[place])[1], _Absent) for row in rows)
+        return there, bool(named and named.label >= 0), len({len(row) for row in rows}) == 1
+
+    def _columns(self, numbered: list[tuple[int, list[str]]]) -> _Columns:
+        """Return which columns hold what, by the first rows."""
+        first = numbered[0][1]
+        columns = self._named(first)
         if columns is None:
             self._check_first(numbered)
-            width = Counter(len(row) for row in rows if len(row) > 1).most_common(1)[0][0]
-            if width > 3:
-                raise DataError(
-                    f"{self._where} has {width} columns and no names for them; write a first row that names the columns of files and "
-                    f"labels: file, label"
-                )
-            return delimiter, _Columns(0, 1, 2 if width == 3 else -1, width, False)
+            return self._by_place([row for _, row in numbered])
         for what, column, names in (("files", columns.file, FILE_COLUMNS), ("labels", columns.label, LABEL_COLUMNS)):
             if column < 0:
                 raise DataError(f"{self._where} has the columns {', '.join(first)}; call that of the {what} {names[0]}")
-        return delimiter, columns
+        return columns
+
+    def _by_place(self, rows: list[list[str]]) -> _Columns:
+        """Return the columns of rows without names: file, label and, where there is a third, part."""
+        width = Counter(len(row) for row in rows if len(row) > 1).most_common(1)[0][0]
+        if width > 3:
+            raise DataError(
+                f"{self._where} has {width} columns and no names for them; write a first row that names the columns of files and "
+                f"labels: file, label"
+            )
+        return _Columns(0, 1, 2 if width == 3 else -1, width, False)
 
     def _check_first(self, numbered: list[tuple[int, list[str]]]) -> None:
         """Refuse a first row that names no column and is not like the others: it would become a class of its own."""

@@ -1,6 +1,6 @@
 """What is drawn for each image of an epoch: where it is sampled, what is cut out, how much of its neighbour is mixed in.
 
-Drawn here once, for both engines: a draw is a pure function of seed, epoch and the image's index (`issun.engine.randomness`), so it
+Drawn here once, for both engines: a draw is a pure function of seed, epoch and the image's index (`issun.randomness`), so it
 depends on no order, lane or thread, and a list of plain numbers is all that the compiled core needs to know of distributions. Places are
 whole multiples of 1/65536 pixel: both engines then sample the same places, to the bit.
 """
@@ -16,7 +16,7 @@ from scipy.special import betaincinv
 
 from issun.arch.layers import Shape
 from issun.augmentation import Augmentation
-from issun.engine.randomness import AUGMENT, uniform
+from issun.randomness import AUGMENT, uniform
 
 #: What a draw is for; part of its stream.
 SHIFT_ROWS, SHIFT_COLUMNS, FLIP, ROTATE, ZOOM, SHEAR, CROP_ROWS, CROP_COLUMNS, CUT_ROW, CUT_COLUMN, MIXUP = range(11)

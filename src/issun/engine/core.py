@@ -1,4 +1,4 @@
-"""The compiled core's engine is made here, and nowhere else: for a whole network, a part of one, or what a row makes of images."""
+"""The compiled core's engine is made here, and nowhere else: for a whole network, a part of one, or what an operation makes of images."""
 
 from __future__ import annotations
 

@@ -20,13 +20,13 @@ MOST_IMAGES = 1024
 MOST_BYTES = 64 << 20
 
 
-class RowValues:
+class OperationValues:
     """The values of one operation for any number of images.
 
     Parameters
     ----------
     net : Net
-    row : int
+    operation : int
         Index in `net.ops`.
     before : bool
         Whether the values are taken before its activation (and after its `norm`).
@@ -43,8 +43,8 @@ class RowValues:
         Where memory does not suffice, or `threads` is below 1.
     """
 
-    def __init__(self, net: Net, row: int, before: bool, scaling: Scaling, threads: int = 1) -> None:
-        ops = [op.at_rest() for op in net.ops[: row + 1]]
+    def __init__(self, net: Net, operation: int, before: bool, scaling: Scaling, threads: int = 1) -> None:
+        ops = [op.at_rest() for op in net.ops[: operation + 1]]
         if before:
             ops[-1] = ops[-1].linear()
         operators = lowered(ops)
@@ -52,7 +52,7 @@ class RowValues:
         one = sum(math.prod(op.output) for op in ops) * 4
         network = of_images(net, operators, scaling, max(64, min(MOST_IMAGES, MOST_BYTES // one)))
         network.channels_last = True
-        no_memory = f"not enough memory to compute layer {row + 1} of `{net}`: take a smaller network"
+        no_memory = f"not enough memory to compute layer {operation + 1} of `{net}`: take a smaller network"
         self._core = make_core(network, threads, _native.LossSettings(), no_memory)
 
     @property

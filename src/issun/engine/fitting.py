@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.engine.protocol import Best, CancelFlag, Engine, State
-from issun.engine.randomness import shuffled
 from issun.engine.weights import penalty
 from issun.errors import Cancelled
+from issun.randomness import shuffled
 from issun.recipe import Recipe
 
 #: Takes the indices of images, a seed and the number of an epoch; returns the order in which its images are met.

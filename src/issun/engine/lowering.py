@@ -15,7 +15,7 @@ from issun import _native
 from issun._native import Act, Operator
 from issun.arch.layers import LINEAR, Activation, Shape
 from issun.arch.ops import IMAGE, Kind, Op, Role, image_of
-from issun.engine.randomness import dropout_threshold
+from issun.randomness import dropout_threshold
 
 #: What is particular to an operator: fields of `_native.Operator`.
 Fields = dict[str, Any]

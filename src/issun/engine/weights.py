@@ -12,8 +12,8 @@ from issun.arch.layers import PRELU_SLOPE, Initializer
 from issun.arch.net import Net
 from issun.arch.ops import Role
 from issun.datasets.memory import memory_limit
-from issun.engine.randomness import INITIALISE, draws64, stream
 from issun.errors import NetworkError
+from issun.randomness import INITIALISE, draws64, stream
 
 #: What the numbers of each role start as; kernels are drawn.
 START: dict[Role, float] = {"bias": 0.0, "factor": 1.0, "shift": 0.0, "mean": 0.0, "variance": 1.0, "slope": PRELU_SLOPE}

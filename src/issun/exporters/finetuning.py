@@ -213,7 +213,11 @@ def rounded_weights(net: Net, weights: NDArray[np.float32]) -> NDArray[np.float3
 
 def _rounding(net: Net, ranges: Ranges) -> Callable[[Op, Array], Array]:
     """Return what rounds the output of each operation that int8 stores."""
-    kept = {step.row: Numbers.over(ranges.outputs[step.row]) for step in steps(net)[:-1] if step.kind not in (Kind.MAX, Kind.AVERAGE)}
+    kept = {
+        step.operation: Numbers.over(ranges.outputs[step.operation])
+        for step in steps(net)[:-1]
+        if step.kind not in (Kind.MAX, Kind.AVERAGE)
+    }
 
     def change(op: Op, values: Array) -> Array:
         numbers = kept.get(op.index)

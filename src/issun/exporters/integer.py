@@ -48,8 +48,8 @@ def _fine(model: Quantised, images: NDArray[np.uint8]) -> Whole:
         values = np.stack([model.image_table[channel][values[..., channel]] for channel in range(values.shape[3])], axis=3).astype(np.int64)
     tensors = {IMAGE: values}
     for whole in model.steps:
-        tensors[whole.step.row] = _run(whole, tensors)
-    return tensors[model.steps[-1].step.row].reshape(len(images), -1)
+        tensors[whole.step.operation] = _run(whole, tensors)
+    return tensors[model.steps[-1].step.operation].reshape(len(images), -1)
 
 
 def _run(whole: IntegerStep, tensors: dict[int, Whole]) -> Whole:

@@ -149,12 +149,12 @@ def quantised(model: Model, ranges: Ranges) -> Quantised:
     scales = _weight_scales(walk, weights, numbers)
     made = []
     for step, own in zip(walk, weights, strict=True):
-        x, y = numbers[step.source], numbers[step.row]
+        x, y = numbers[step.source], numbers[step.operation]
         direct = {IMAGE: 128 if image_table is None else 0}
         whole = IntegerStep(step, x.zero + direct.get(step.source, 0), y.zero, last=step is walk[-1])
-        whole = QUANTISED[step.kind](_Making(whole, own, scales.get(step.weights_row), numbers, direct, ranges))
+        whole = QUANTISED[step.kind](_Making(whole, own, scales.get(step.weights_operation), numbers, direct, ranges))
         made.append(whole)
-    return Quantised(model.net, model.classes, tuple(made), image_table, numbers[walk[-1].row])
+    return Quantised(model.net, model.classes, tuple(made), image_table, numbers[walk[-1].operation])
 
 
 def _numbers(model: Model, walk: tuple[Step, ...], ranges: Ranges) -> tuple[dict[int, Numbers], NDArray[np.int8] | None]:
@@ -165,7 +165,7 @@ def _numbers(model: Model, walk: tuple[Step, ...], ranges: Ranges) -> tuple[dict
     numbers = {IMAGE: image}
     for step in walk:
         keeps = step.kind in (Kind.MAX, Kind.AVERAGE)  # their outputs are inputs, or between them
-        numbers[step.row] = numbers[step.source] if keeps else Numbers.over(ranges.outputs[step.row])
+        numbers[step.operation] = numbers[step.source] if keeps else Numbers.over(ranges.outputs[step.operation])
     return numbers, None if (table == np.arange(-128, 128)).all() else table
 
 
@@ -184,7 +184,7 @@ def _weight_scales(walk: tuple[Step, ...], weights: list[Arrays], numbers: Mappi
         least = weight_scales(own.kernel)
         if own.bias is not None:
             least = np.maximum(least, np.abs(own.bias.astype(np.float64)) / (numbers[step.source].scale * LIMIT))
-        scales[step.weights_row] = np.maximum(scales.get(step.weights_row, 0.0), least)
+        scales[step.weights_operation] = np.maximum(scales.get(step.weights_operation, 0.0), least)
     return {row: np.where(scale > 0, scale, 1.0) for row, scale in scales.items()}
 
 
@@ -207,7 +207,7 @@ class _Making:
     @property
     def y(self) -> Numbers:
         """What the values stand for that leave."""
-        return self.numbers[self.whole.step.row]
+        return self.numbers[self.whole.step.operation]
 
 
 def _as_it_is(making: _Making) -> IntegerStep:
@@ -249,7 +249,7 @@ def _weighted(making: _Making) -> IntegerStep:
         raise ExportError(f"`{step.text}`: {worst.max():,} does not fit into the 32 bits of a sum; use float, or a layer with fewer inputs")
     whole = replace(whole, weights=weights, bias=bias)
     if tabled(step.activation):
-        middle = Numbers.over(ranges.middles[step.row])
+        middle = Numbers.over(ranges.middles[step.operation])
         whole = replace(whole, middle_zero=middle.zero, table=_table(step.activation, middle, y))
         y = middle
     finer = 1 << SCORE_BITS if whole.last else 1

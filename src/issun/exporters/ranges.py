@@ -30,7 +30,7 @@ SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5)
 
 @dataclass(frozen=True)
 class Ranges:
-    """Lowest and highest value that int8 should cover, by row: of what leaves it, and of what enters its activation."""
+    """Lowest and highest value that int8 should cover, by operation: of what leaves it, and of what enters its activation."""
 
     outputs: dict[int, Range]
     middles: dict[int, Range]
@@ -71,17 +71,17 @@ def measured(model: Model, images: NDArray[np.uint8], *, narrowed: bool = True) 
         with np.errstate(all="ignore"):
             seen = forward(model.net, model.weights, (chosen[start : start + 50] * factor + offset).transpose(0, 3, 1, 2), None)
         for step in walk:
-            for name, values in (("output", seen[step.row].out), ("middle", seen[step.row].z)):
+            for name, values in (("output", seen[step.operation].out), ("middle", seen[step.operation].z)):
                 if not np.isfinite(values).all():
                     raise ModelError(f"the values of `{step.text}` are no finite numbers: its weights are too large; train again")
                 flat = values.ravel()
                 sample = flat[:: max(1, len(flat) * len(chosen) // 50 // KEPT)]
-                kept.setdefault((name, step.row), []).append(np.append(sample, [flat.min(), flat.max()]).astype(np.float32))
+                kept.setdefault((name, step.operation), []).append(np.append(sample, [flat.min(), flat.max()]).astype(np.float32))
     found = {key: np.concatenate(parts) for key, parts in kept.items()}
     # Scores are compared, not rounded away: theirs is the whole range.
-    loose = {key for key in found if not narrowed or key[1] == walk[-1].row}
+    loose = {key for key in found if not narrowed or key[1] == walk[-1].operation}
     ranges = {key: _widest(values) if key in loose else best_range(values) for key, values in found.items()}
-    return Ranges(*({row: values for (name, row), values in ranges.items() if name == kind} for kind in ("output", "middle")))
+    return Ranges(*({operation: values for (name, operation), values in ranges.items() if name == kind} for kind in ("output", "middle")))
 
 
 def _widest(values: NDArray[np.float32]) -> Range:

@@ -13,9 +13,9 @@ from issun.engine.fitting import Epoch
 from issun.errors import HeadError, NetworkError
 from issun.extraction.comparing import Source, input_scaling, untrained
 from issun.extraction.extractor import Extractor, trained_extractor
-from issun.extraction.layers import find_row
 from issun.extraction.making import Weights, make_extractor
 from issun.extraction.patches import Patches
+from issun.extraction.which_layer import operation_index
 from issun.recipe import Recipe
 from issun.training import train_network
 
@@ -24,7 +24,7 @@ PIXELS, POOLED = "pixels", "pooling only"
 
 
 def image_part(net: Net) -> int:
-    """Return the number (as `find_row` counts) of the last layer before the first hidden dense layer, or before the classifier.
+    """Return the number (as `operation_index` counts) of the last layer before the first hidden dense layer, or before the classifier.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def ablation(
     NetworkError
         Where it has no such layer.
     """
-    chosen = image_part(net) if layer is None else find_row(net, layer) + 1
+    chosen = image_part(net) if layer is None else operation_index(net, layer) + 1
     scaling = input_scaling(dataset, split, recipe.scaling)
     parts = [Source(PIXELS, draws[0], lambda: make_extractor(net, "random", dataset.images, scaling, layer=0))]
     pooled = pooling_only(net, chosen)

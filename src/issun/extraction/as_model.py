@@ -28,8 +28,8 @@ from issun.engine.fitting import log_softmax
 from issun.errors import HeadError
 from issun.extraction.comparing import Source
 from issun.extraction.extractor import Extractor
-from issun.extraction.heads import HEADS
-from issun.extraction.linear import LinearWeights
+from issun.extraction.head_kinds import HEADS
+from issun.extraction.linear_weights import LinearWeights
 from issun.extraction.training import HeadResult
 from issun.model import Model
 from issun.provenance import Provenance
@@ -85,16 +85,16 @@ def as_model(extractor: Extractor, result: HeadResult, dataset: Dataset, split: 
 
 def _with_classifier(extractor: Extractor, classes: int) -> Net:
     """Return the network up to the layer that gives the features, with its classifier behind it; layers that nobody trained are frozen."""
-    net, row, untrained = extractor.net, extractor.row, extractor.source != "trained"
-    if row == IMAGE:
+    net, operation, untrained = extractor.net, extractor.operation, extractor.source != "trained"
+    if operation == IMAGE:
         return Net(net.input, classes, (Classifier(classes),))
     layers = list(_thawed(net.layers) if untrained else net.layers)
-    counts = (count for count in range(1, len(layers) + 1) if len(operations(net.input, layers[:count])) == row + 1)
+    counts = (count for count in range(1, len(layers) + 1) if len(operations(net.input, layers[:count])) == operation + 1)
     kept = layers[: next(counts, 0)]
     if not kept or (extractor.before and not isinstance(kept[-1], _ACTIVATED)):
         raise HeadError(
-            f"layer {row + 1}, `{net.ops[row].text}`, is a part of a larger one of `{net}`, which cannot end there: save the head of "
-            f"another layer"
+            f"layer {operation + 1}, `{net.ops[operation].text}`, is a part of a larger one of `{net}`, which cannot end there: save the "
+            f"head of another layer"
         )
     if extractor.before:
         last: Any = kept.pop()

@@ -15,7 +15,7 @@ from issun.engine import scaling_for, threads_available
 from issun.engine.protocol import Scaling
 from issun.events import Event
 from issun.extraction.extractor import Extractor, check_features_fit, trained_extractor
-from issun.extraction.heads import Head
+from issun.extraction.head_kinds import Head
 from issun.extraction.making import Weights, make_extractor
 from issun.extraction.parts import Parts
 from issun.extraction.patches import Patches
@@ -90,9 +90,9 @@ def trained(model: Model, draw: int = 0, *, layer: int | str | None = None, befo
 
 def layer_text(extractor: Extractor) -> str:
     """Return which layer the features are taken from, in words: ``4 pool``, ``9 dense 512, before its activation``."""
-    if extractor.row == IMAGE:
+    if extractor.operation == IMAGE:
         return "the image"
-    words = f"{extractor.row + 1} {extractor.net.ops[extractor.row].text}"
+    words = f"{extractor.operation + 1} {extractor.net.ops[extractor.operation].text}"
     return words + (", before its activation" if extractor.before else "")
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from issun.arch.net import IMAGE, Net
 from issun.datasets.memory import memory_limit
 from issun.engine import Scaling, threads_available
-from issun.engine.extracting import RowValues
+from issun.engine.extracting import OperationValues
 from issun.errors import DataError, ModelError
-from issun.extraction.layers import find_row, parameters_up_to
+from issun.extraction.which_layer import operation_index, parameters_up_to
 from issun.model import Model, as_batch
 
 #: Called with how many images are done, and how many there are.
@@ -31,12 +31,12 @@ class Extractor:
     Parameters
     ----------
     net : Net
-        With its classifier; only the rows up to `row` are used.
+        With its classifier; only the operations up to `operation` are used.
     weights : ndarray of float32, shape (net.stored,)
     scaling : Scaling
         How uint8 values become the network's input, per channel.
-    row : int
-        Which row of `net.ops` gives the features; -1 is the image, scaled.
+    operation : int
+        Which of `net.ops` gives the features; -1 is the image, scaled.
     before : bool
         Whether they are taken before its activation.
     source : str
@@ -46,7 +46,7 @@ class Extractor:
     net: Net
     weights: NDArray[np.float32]
     scaling: Scaling
-    row: int
+    operation: int
     before: bool = False
     source: str = ""
 
@@ -56,12 +56,12 @@ class Extractor:
                 f"`weights` must be float32 of shape ({self.net.stored},) for `{self.net}`, not {self.weights.dtype} of shape "
                 f"{self.weights.shape}"
             )
-        find_row(self.net, self.row + 1, self.before)
+        operation_index(self.net, self.operation + 1, self.before)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the features of one image; a vector is one pixel of many channels."""
-        shape = self.net.input if self.row == IMAGE else self.net.ops[self.row].output
+        shape = self.net.input if self.operation == IMAGE else self.net.ops[self.operation].output
         return (1, 1, shape[0]) if len(shape) == 1 else (shape[0], shape[1], shape[2])
 
     @property
@@ -72,14 +72,14 @@ class Extractor:
     @property
     def parameters(self) -> int:
         """The numbers that the features need, those of layers behind them left out; `norm` is counted as folded into its layer."""
-        return parameters_up_to(self.net, self.row, self.before)
+        return parameters_up_to(self.net, self.operation, self.before)
 
     @property
     def trained(self) -> int:
         """Those of `parameters` that training changed: none where the weights were drawn or taken from patches."""
-        if self.source != "trained" or self.row == IMAGE:
+        if self.source != "trained" or self.operation == IMAGE:
             return 0
-        return min(self.parameters, sum(op.trained for op in self.net.ops[: self.row + 1]))
+        return min(self.parameters, sum(op.trained for op in self.net.ops[: self.operation + 1]))
 
     def features(self, images: NDArray[np.uint8], threads: int | None = None, progress: Progress | None = None) -> NDArray[np.float32]:
         """Return the features of images.
@@ -137,12 +137,12 @@ class Extractor:
             self._compute(values, batch, part, out[part])
             yield part
 
-    def _values(self, threads: int | None) -> RowValues | None:
-        if self.row == IMAGE:
+    def _values(self, threads: int | None) -> OperationValues | None:
+        if self.operation == IMAGE:
             return None
-        return RowValues(self.net, self.row, self.before, self.scaling, threads_available() if threads is None else threads)
+        return OperationValues(self.net, self.operation, self.before, self.scaling, threads_available() if threads is None else threads)
 
-    def _compute(self, values: RowValues | None, batch: NDArray[np.uint8], part: slice, out: NDArray[np.float32]) -> None:
+    def _compute(self, values: OperationValues | None, batch: NDArray[np.uint8], part: slice, out: NDArray[np.float32]) -> None:
         if values is not None:
             values.compute(self.weights, batch, np.arange(part.start, part.stop), out)
             return
@@ -168,11 +168,11 @@ def trained_extractor(model: Model, layer: int | str | None = None, before: bool
     model : Model
         From `issun.train`, `Model.load`, or a study's `Study.model`.
     layer, before
-        As of `issun.extraction.find_row`; by default what enters the classifier.
+        As of `issun.extraction.operation_index`; by default what enters the classifier.
 
     Raises
     ------
     NetworkError
         Where the network has no such layer, or it has no activation to be before of.
     """
-    return Extractor(model.net, model.weights, model.scaling, find_row(model.net, layer, before), before, "trained")
+    return Extractor(model.net, model.weights, model.scaling, operation_index(model.net, layer, before), before, "trained")

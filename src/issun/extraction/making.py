@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.arch.ops import Kind, Op, Role
 from issun.engine import Scaling
-from issun.engine.randomness import stream
 from issun.engine.weights import initialised
 from issun.errors import DataError, RecipeError
 from issun.extraction.extractor import Extractor
-from issun.extraction.layers import find_row
 from issun.extraction.patches import Filters, Floats, Patches, learned
+from issun.extraction.which_layer import operation_index
 from issun.model import as_batch
+from issun.randomness import stream
 
 #: Where weights come from: drawn (`random` is Glorot's), or taken from patches of the images.
 Weights = Literal["random", "he", "orthogonal", "patches", "kmeans", "pca"]
@@ -25,7 +25,7 @@ WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 _DRAWN: dict[str, Literal["glorot", "he", "orthogonal"]] = {"random": "glorot", "he": "he", "orthogonal": "orthogonal"}
 
-#: What the draws of this file are for, beside the purposes in `issun.engine.randomness`.
+#: What the draws of this file are for, beside the purposes in `issun.randomness`.
 _PATCHES = 101
 #: Numbers that the patches of one convolution, and the values they are cut from, may take.
 _MOST_NUMBERS = 1 << 25
@@ -59,7 +59,7 @@ def make_extractor(
     seed : int
         Of all draws.
     layer, before
-        As of `issun.extraction.find_row`; by default what enters the classifier.
+        As of `issun.extraction.operation_index`; by default what enters the classifier.
     patches : Patches, optional
         How filters are taken from patches.
 
@@ -74,9 +74,9 @@ def make_extractor(
     """
     if weights not in WEIGHTS:
         raise RecipeError(f"`weights` (={weights!r}) must be one of {', '.join(WEIGHTS)}")
-    row = find_row(net, layer, before)
+    operation = operation_index(net, layer, before)
     if weights in _DRAWN:
-        return Extractor(net, initialised(net, _DRAWN[weights], seed), scaling, row, before, weights)
+        return Extractor(net, initialised(net, _DRAWN[weights], seed), scaling, operation, before, weights)
     if not len(images):
         raise DataError(
             f"`weights` (={weights}) takes patches from images, but there are none: pass training images, or draw with `random`"
@@ -84,13 +84,13 @@ def make_extractor(
     settings = patches or Patches()
     flat = initialised(net, "glorot", seed)
     batch = as_batch(images, net.input)
-    for op in net.ops[: row + 1]:
+    for op in net.ops[: operation + 1]:
         if op.kind in (Kind.CONV, Kind.DEPTHWISE) and op.own:
             random = np.random.default_rng(stream(seed, _PATCHES, op.index))
             drawn = _patches(net, flat, scaling, op, batch, settings, random)
             blocks = [learned(block, count, weights, settings, random) for block, count in _blocks(op, drawn)]
             _put(flat, op, blocks, settings)
-    return Extractor(net, flat, scaling, row, before, weights)
+    return Extractor(net, flat, scaling, operation, before, weights)
 
 
 def _patches(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from issun.extraction.linear import LinearWeights
+from issun.extraction.linear_weights import LinearWeights
 
 #: Strengths of the penalty that are tried where none is given.
 STRENGTHS = tuple(float(f"{10**power:.3g}") for power in np.arange(-7.0, 1.1, 0.5))

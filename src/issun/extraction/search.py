@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from issun.errors import HeadError
-from issun.extraction.heads import Head
+from issun.extraction.head_kinds import Head
 from issun.extraction.parts import Parts, spread_out
 from issun.extraction.ridge import STRENGTHS
 from issun.extraction.trainers import make_trainer

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import fmin_l_bfgs_b
 
-from issun.extraction.linear import LinearWeights
+from issun.extraction.linear_weights import LinearWeights
 
 
 class SquaredHinge:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.errors import HeadError
-from issun.extraction.heads import Head, estimator_class, gamma_factor
-from issun.extraction.linear import LinearWeights
+from issun.extraction.head_kinds import Head, estimator_class, gamma_factor
+from issun.extraction.linear_weights import LinearWeights
 from issun.extraction.ridge import RidgeProblem, Sums
 from issun.extraction.squared_hinge import SquaredHinge
 

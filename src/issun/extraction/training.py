@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from issun.engine import threads_available
 from issun.errors import HeadError
-from issun.extraction.heads import Head, head_named
+from issun.extraction.head_kinds import Head, head_named
 from issun.extraction.parts import Parts
 from issun.extraction.search import Choice, HeadProgress, Report, Search, choose, grid_of
 from issun.extraction.trainers import Fitted, Trainer, make_trainer
@@ -27,7 +27,7 @@ class HeadWish:
     Attributes
     ----------
     name : str
-        Of `issun.extraction.heads.HEADS`, or another name of one.
+        Of `issun.extraction.head_kinds.HEADS`, or another name of one.
     settings : mapping of str
         In place of the head's own; a list of values means that the best of them is chosen.
     search : {"none", "grid", "halving"}

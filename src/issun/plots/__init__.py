@@ -5,8 +5,7 @@ A function ``draw_…`` draws on the Axes that it is given and returns them; the
 
 from issun.plots.bars import bars_figure, draw_bars
 from issun.plots.classes import classes_figure, draw_classes
-from issun.plots.confusion import confusion_figure, draw_confusion, draw_pairs
-from issun.plots.confusions import confusions_figure
+from issun.plots.confusion import confusion_figure, confusions_figure, draw_confusion, draw_pairs
 from issun.plots.curves import curves_figure, draw_curves, sparkline
 from issun.plots.frontier import draw_frontier, frontier_figure
 from issun.plots.gallery import draw_miss, gallery_figure

@@ -11,10 +11,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from issun.arch.layers import shape_text
-from issun.datasets.contents import Contents
 from issun.datasets.dataset import Split
 from issun.datasets.duplicates import MOST_IMAGES
-from issun.datasets.remarks import split_notes
+from issun.datasets.file_notes import split_notes
+from issun.datasets.summary import Contents
 from issun.plots.tables import plain_table
 
 #: How many lines of a list people are shown; programs get all.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,30 +11,77 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset
 from issun.errors import SelectionError
 from issun.extraction.comparing import layer_text
-from issun.extraction.extractor import trained_extractor
-from issun.extraction.projecting import METHODS
+from issun.extraction.extractor import Extractor, trained_extractor
+from issun.extraction.parts import spread_out
+from issun.extraction.projecting import CAUTION, METHODS, project
 from issun.numbers import percent
 from issun.plots.classes import classes_figure
-from issun.plots.confusion import confusion_figure
+from issun.plots.confusion import confusion_figure, confusions_figure
 from issun.plots.curves import curves_figure
-from issun.plots.feature_pictures import heads_figure, projected_figure
 from issun.plots.frontier import Size, failures_caption, frontier_figure
 from issun.plots.gallery import gallery_figure
 from issun.plots.grids import chosen_axes, grid, impossible
 from issun.plots.heatmap import heatmap_figure
 from issun.plots.letters import shortened
+from issun.plots.projection import projection_figure
 from issun.plots.scatter import scatter_figure
 from issun.plots.shares import shares_figure
 from issun.plots.style import save_figure
 from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate
 from issun.study.images import study_images
+from issun.study.mistakes import surest_mistakes
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
-from issun.study.reading import NetworkLike, Readable
+from issun.study.readable import NetworkLike, Readable
+
+#: The most heads beside softmax; the most images of a projection, which takes long for many.
+_MOST_HEADS, _MOST_IMAGES = 3, 2000
+
+
+def heads_figure(study: Readable, entry: Entry, seed: int, *, title: str) -> Figure:
+    """Return the confusion matrices of a trial's softmax and of its best heads on validation, side by side."""
+    heads = study.heads
+    own = heads[heads["trial_id"].notna()]
+    said = study.predictions(entry, seed)
+    count = len(study.classes)
+    pictures = [("softmax", confusion_matrix(said["label"], said["predicted"], count))]
+    same = own[(own["network"] == entry.network) & (own["draw"] == seed)]
+    for _, head in same.sort_values("validation", ascending=False, kind="stable").head(_MOST_HEADS).iterrows():
+        pictures.append((str(head["head"]), confusion_matrix(said["label"], study.head_predictions(str(head["id"])), count)))
+    pictures = [(f"{name}: {percent(np.trace(matrix) / matrix.sum())}", matrix) for name, matrix in pictures]
+    subtitle = f"{entry.network}  ·  seed {seed}  ·  {len(said):,} validation images" + ("" if len(same) else "  ·  no heads yet")
+    return confusions_figure(pictures, study.classes, title=title, subtitle=subtitle)
+
+
+def projected_figure(
+    study: Readable, entry: Entry, seed: int, extractor: Extractor, images: NDArray[np.uint8], method: str, *, title: str
+) -> Figure:
+    """Return the validation images as a layer of a trial sees them, on a plane.
+
+    Parameters
+    ----------
+    study, entry, seed
+        The trial.
+    extractor : Extractor
+        The layer.
+    images : ndarray of uint8, shape (N, height, width, channels)
+        The training part of the study's data.
+    method : str
+        As of `issun.extraction.projecting.project`.
+    title : str
+    """
+    said = study.predictions(entry, seed)
+    labels = said["label"].to_numpy(np.int32)
+    some: Sequence[int] = np.sort(spread_out(labels, 0)[:_MOST_IMAGES]).tolist()
+    shown = np.ascontiguousarray(images[said["index"].to_numpy()[some]])
+    points = project(extractor.features(shown), method)
+    subtitle = f"{entry.network}  ·  seed {seed}  ·  {len(some):,} validation images  ·  {CAUTION}"
+    return projection_figure(points, labels[some].tolist(), study.classes, images=shown, title=title, subtitle=subtitle)
 
 
 @dataclass(frozen=True)
@@ -219,20 +266,14 @@ def _gallery(study: Readable, wanted: _Wanted) -> Figure:
     entry, seed, _ = _trial(study, wanted)
     model, said = study.model(entry, seed), study.predictions(entry, seed)
     images = study_images(study, wanted.data, wanted.data_dir).images
-    wrong = said[said["label"] != said["predicted"]]
-    total = len(wrong)
-    if total:
-        probabilities = model.predict_proba(images[wrong["index"].to_numpy()])
-        wrong = wrong.assign(sure=probabilities[np.arange(total), wrong["predicted"].to_numpy()])
-        wrong = wrong.sort_values("sure", ascending=False, kind="stable").head(wanted.count)
-    else:
-        wrong = wrong.assign(sure=0.0)
-    shown = f"the {len(wrong)} surest of " if len(wrong) < total else ""
+    total = int((said["label"] != said["predicted"]).sum())
+    found = surest_mistakes(said, model, images, wanted.count)
+    shown = f"the {len(found)} surest of " if len(found) < total else ""
     return gallery_figure(
-        images[wrong["index"].to_numpy()],
-        wrong["label"].tolist(),
-        wrong["predicted"].tolist(),
-        wrong["sure"].tolist(),
+        images[[mistake.image for mistake in found]],
+        [mistake.label for mistake in found],
+        [mistake.predicted for mistake in found],
+        [mistake.probability for mistake in found],
         study.classes,
         title=_title(study, wanted, f"{_data_name(study)}: {shown}{total:,} mistakes on {len(said):,} validation images"),
         subtitle="true label in blue; below it, in red, what it was taken for and the probability given to that; surest first",

@@ -11,11 +11,11 @@ from typing import Any
 from issun.errors import SelectionError
 from issun.study import columns
 from issun.study.entry import Entry
+from issun.study.entry_diagnosis import diagnoses, diagnosis_of
 from issun.study.frontier import best, default_target, most_accurate, nothing_to_choose, smallest
 from issun.study.head_tables import head_means
 from issun.study.query import Query
-from issun.study.reading import Readable
-from issun.study.remarks import diagnoses, diagnosis_of
+from issun.study.readable import Readable
 from issun.study.statistics import mean_and_deviation
 
 

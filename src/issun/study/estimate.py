@@ -1,8 +1,10 @@
-"""About how long will a plan take? A few batches of a few of its networks, on a state that is thrown away, tell."""
+"""About how long a plan will take: a few batches of a few of its networks, on a state that is thrown away, tell."""
 
 from __future__ import annotations
 
+import heapq
 import time
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -11,7 +13,35 @@ from issun.datasets.dataset import Dataset
 from issun.engine import EngineName, State, class_weights_for, make_engine, scaling_for, threads_available
 from issun.recipe import Recipe
 from issun.study.plan import Plan, recipe_text
-from issun.study.schedule import makespan
+
+
+def makespan(work: Iterable[float], threads: int, begun: Sequence[float] = ()) -> float:
+    """Return when the last thread is done, where each thread that is free takes the longest piece left.
+
+    When nothing is left to take, threads that are free help with the pieces that others are at, each of which gets as many as every
+    other. Longest first is at most a third longer than the best of all schedules (Graham 1969).
+
+    Parameters
+    ----------
+    work : iterable of float
+        The pieces that nobody has begun.
+    threads : int
+        At least 1.
+    begun : sequence of float
+        What is left of the pieces that threads are at now; each holds a thread.
+    """
+    ends = sorted([*begun, *[0.0] * threads], reverse=True)[:threads][::-1]
+    clock = 0.0  # when the last piece was taken
+    for piece in sorted(work, reverse=True):
+        clock = ends[0]
+        heapq.heapreplace(ends, clock + piece)
+    left = sorted(end - clock for end in ends if end > clock)
+    gone = 0.0
+    for number, piece in enumerate(left):
+        clock += (piece - gone) / max(1, threads // (len(left) - number))
+        gone = piece
+    return clock
+
 
 #: How many networks are measured at most, where the recipes are not more than half of that, and for how many seconds in all.
 _NETWORKS, _SECONDS = 12, 1.5

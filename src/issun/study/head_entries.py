@@ -90,28 +90,41 @@ def head_entry(table: HeadTable, families: Sequence[str], seeds: tuple[int, ...]
         raise HeadProblem("head", "(=[]) names no head: give at least one")
     if len(names) > 1 and (table.settings or table.label):
         raise HeadProblem("settings" if table.settings else "label", "is for one head: give several tables, each with its head")
-    if table.network and table.family:
-        raise HeadProblem("network", "and `family` are both given: features come from one of them")
-    family = table.family
-    if not table.network:
-        if not family and len(families) == 1:
-            family = families[0]
-        if family not in families:
-            problem = f"(={family!r}) is no family of this part" if family else "is missing, and so is `network`"
-            raise HeadProblem("family", f"{problem}: its families are {', '.join(families)}")
+    family = _family(table, families)
     for kind in kinds:
         if kind not in WEIGHTS:
             raise HeadProblem("weights", f"(={kind!r}) must be of {', '.join(WEIGHTS)}")
+    _check_network(table.network)
+    return HeadEntry(_wishes(table, names), family, table.network, kinds, table.layer, table.before, table.scaling, seeds, place)
+
+
+def _family(table: HeadTable, families: Sequence[str]) -> str:
+    """Return the family whose networks give the features, "" where the table names a network."""
+    if table.network and table.family:
+        raise HeadProblem("network", "and `family` are both given: features come from one of them")
+    if table.network:
+        return table.family
+    if not table.family and len(families) == 1:
+        return families[0]
+    if table.family not in families:
+        problem = f"(={table.family!r}) is no family of this part" if table.family else "is missing, and so is `network`"
+        raise HeadProblem("family", f"{problem}: its families are {', '.join(families)}")
+    return table.family
+
+
+def _check_network(network: str) -> None:
     try:
-        if table.network:
-            parse(table.network)
+        if network:
+            parse(network)
     except IssunError as error:
         raise HeadProblem("network", str(error)) from None
+
+
+def _wishes(table: HeadTable, names: Sequence[str]) -> tuple[HeadWish, ...]:
     try:
-        wishes = tuple(HeadWish(name, table.settings, table.search, table.search_images, table.refit, table.label) for name in names)
+        return tuple(HeadWish(name, table.settings, table.search, table.search_images, table.refit, table.label) for name in names)
     except IssunError as error:
         raise HeadProblem("settings" if isinstance(error, HeadError) and error.setting else "head", str(error)) from None
-    return HeadEntry(wishes, family, table.network, kinds, table.layer, table.before, table.scaling, seeds, place)
 
 
 class HeadProblem(StudyFileError):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from issun.extraction.comparing import summary
 from issun.numbers import counted
-from issun.study.reading import Readable
+from issun.study.readable import Readable
 from issun.study.statistics import mean_and_deviation, seed_margin
 
 #: What the row of a network's own classifier is called.

@@ -12,10 +12,10 @@ from typing import Any, cast
 from issun.arch.notation import parse_network
 from issun.errors import IssunError, StudyFileError
 from issun.extraction.comparing import Source, parts_of, row_of, trained, untrained
-from issun.extraction.layers import find_row
 from issun.extraction.making import Weights
 from issun.extraction.search import HeadProgress
 from issun.extraction.training import HeadWish, train_head
+from issun.extraction.which_layer import operation_index
 from issun.study.entry import Entry, with_trials
 from issun.study.frontier import most_accurate
 from issun.study.head_entries import HeadEntry
@@ -52,7 +52,7 @@ def check_heads(prepared: PreparedPart) -> None:
             if entry.network:
                 nets = [parse_network(entry.network, prepared.dataset.input, len(prepared.dataset.classes), complete=True)]
             for net in nets:
-                find_row(net, entry.layer, entry.before)
+                operation_index(net, entry.layer, entry.before)
         except IssunError as error:
             raise StudyFileError(f"{entry.place}: {error}") from None
 

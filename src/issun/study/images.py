@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from issun.datasets.common_size import unlike
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import load_as
 from issun.datasets.published import matching
-from issun.datasets.shapes import unlike
 from issun.errors import DataError
-from issun.study.reading import Readable
+from issun.study.readable import Readable
 
 
 def study_images(study: Readable, data: str | Path | Dataset | None = None, data_dir: str | Path | None = None) -> Dataset:

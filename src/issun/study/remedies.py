@@ -19,7 +19,7 @@ from issun.arch.layers.groups import leaves
 from issun.arch.net import Net
 from issun.numbers import seeds_text
 from issun.study.entry import Entry, TrialResult
-from issun.study.reading import Readable
+from issun.study.readable import Readable
 from issun.study.statistics import mean_and_deviation
 
 Verdict = Literal["helped", "hurt", "no difference"]

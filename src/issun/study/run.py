@@ -18,10 +18,10 @@ from issun.datasets.dataset import Dataset
 from issun.engine import threads_available
 from issun.engine.protocol import CancelFlag
 from issun.errors import Cancelled, IssunError, StudyError
+from issun.study.estimate import makespan
 from issun.study.machine import machine
 from issun.study.plan import Plan, Trial
 from issun.study.progress import Progress
-from issun.study.schedule import makespan
 from issun.study.store import Store
 from issun.study.workers import Ended, Job, Workers
 from issun.training import Outcome, train_network

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from issun.study import columns
-from issun.study.checks import check_history, check_rows
 from issun.study.diagnosis import never_left_chance
 from issun.study.entry import Entry, EntryKey, TrialResult
 from issun.study.frontier import marked
 from issun.study.plan import DataFacts
+from issun.study.row_checks import check_history, check_rows
 from issun.study.schema import version_of
 from issun.study.statistics import guessing_limit
 

@@ -21,15 +21,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.datasets.shapes import unlike
+from issun.datasets.common_size import unlike
 from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
 from issun.paths import check_new, resolved
-from issun.study.checks import check_history, check_rows, wrong_row
 from issun.study.lock import WriterLock
-from issun.study.place import Place
+from issun.study.lost_file import Place
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
+from issun.study.row_checks import check_history, check_rows, wrong_row
 from issun.study.schema import (
     APPLICATION_ID,
     SCHEMA,

@@ -30,15 +30,15 @@ from issun.recipe import Recipe
 from issun.study import columns
 from issun.study import frontier as choose
 from issun.study.answer import Answer
-from issun.study.checks import check_history, classes_of, missing_row, scaling_of, weights_of, wrong_row
 from issun.study.diagnosis import Diagnosis
 from issun.study.entry import Entry, EntryKey, TrialResult, networks_frame, trials_frame, with_trials
+from issun.study.entry_diagnosis import diagnosis_of
 from issun.study.notebook import study_html
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.query import Query
-from issun.study.reading import NetworkLike
-from issun.study.remarks import diagnosis_of
+from issun.study.readable import NetworkLike
 from issun.study.remedies import Remedy, remedies
+from issun.study.row_checks import check_history, classes_of, missing_row, scaling_of, weights_of, wrong_row
 from issun.study.schema import check_is_study, check_whole, connect, told
 from issun.study.snapshot import Snapshot, state_of
 

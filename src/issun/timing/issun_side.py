@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import State, scaling_for
-from issun.engine.randomness import shuffled
 from issun.extraction import Extractor
+from issun.randomness import shuffled
 from issun.timing.cases import Case, pixels
 from issun.timing.sides import serve
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from issun.arch.net import Net
-from issun.exporters.torch_source import module_source
+from issun.exporters.torch.source import module_source
 
 
 def torch_model(net: Net) -> nn.Module:

@@ -25,7 +25,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "details": [DETAIL, …],            pages of networks, in the order of what is asked for first
       "images": ALBUM | null,
       "heatmap": HEATMAP | null,
-      "heads": null | see `issun.webpage.heads.heads`,
+      "heads": null | see `issun.webpage.sections.heads`,
       "left_out": [text]}                what the page goes without, and why
 
     NETWORK = {
@@ -49,15 +49,15 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "confusion": [[int]] | null,       rows true, columns predicted
       "per_class": [{"name", "precision", "recall", "f1", "images", "given"}], "confused": [[class, class, images]],
       "mistakes": null (no images) | [{"image": place in the album, "true", "predicted": class numbers, "probability"}], surest first
-      "filters": null | see `issun.webpage.filters.filters`,
-      "projection": null | see `issun.webpage.features.projection`,
+      "filters": null | see `issun.webpage.network_page.filters`,
+      "projection": null | see `issun.webpage.network_page.projection`,
       "weights": null | see `issun.exporters.page.wire`}
 
     ALBUM = {"height", "width", "channels", "data": base64 of uint8 [image][row][column][channel], "labels": [int],
              "index": [int] in the training part, "samples": how many, the first ones, are samples of the classes,
              "reduced": 1 | the factor by which they are smaller than what the networks take (then none runs on them)}
 
-    HEATMAP: see `issun.webpage.heatmap.heatmap`
+    HEATMAP: see `issun.webpage.sections.heatmap`
 """
 
 from __future__ import annotations
@@ -73,13 +73,10 @@ from issun.errors import DataError
 from issun.study import Query, Study
 from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
-from issun.webpage.details import Pages
-from issun.webpage.heads import heads
-from issun.webpage.heatmap import heatmap
-from issun.webpage.limits import Budget
+from issun.webpage.details import Budget, Pages
 from issun.webpage.networks import network_records
-from issun.webpage.protocol import about, data_name
 from issun.webpage.rounding import fraction
+from issun.webpage.sections import about, data_name, heads, heatmap
 
 FORMAT = 1
 

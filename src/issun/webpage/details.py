@@ -1,7 +1,8 @@
 """The pages of single networks: which networks get one, and how much of each a page can carry.
 
 Networks come in the order of what people ask for: the frontier, then whatever another size or bound would choose, then the most accurate.
-When a budget is used up the rest goes without, and it is said.
+A page is mailed and opened on a phone, so that every kind of content has its budget. When one is used up the rest goes without, and it is
+said.
 """
 
 from __future__ import annotations
@@ -21,14 +22,100 @@ from issun.exporters.page import wire
 from issun.model import Model
 from issun.study import Entry, Study
 from issun.study.entry import EntryKey, known
+from issun.study.mistakes import Mistake, surest_mistakes
 from issun.webpage.album import Album, sample_indices
-from issun.webpage.features import MOST_IMAGES, projection
-from issun.webpage.filters import filters
-from issun.webpage.history import MANY_CLASSES, curves, layers, per_class, remarks
-from issun.webpage.limits import FEW_MISTAKES, LARGEST_IN_BROWSER, MOST_MISTAKES, MOST_SAMPLES, Budget, LeftOut
-from issun.webpage.mistakes import Mistake, surest_mistakes
+from issun.webpage.network_page import MANY_CLASSES, MOST_IMAGES, curves, filters, layers, per_class, projection, remarks
 from issun.webpage.networks import choosable
 from issun.webpage.rounding import rounded
+
+#: Networks with more parameters do not travel: a phone would be slow to run them.
+LARGEST_IN_BROWSER = 100_000
+
+#: Mistakes of one network, where something chooses it and elsewhere.
+MOST_MISTAKES, FEW_MISTAKES = 24, 6
+
+#: Projections, and samples of the classes, in all.
+MOST_PROJECTIONS, MOST_SAMPLES = 12, 30
+
+
+@dataclass
+class Budget:
+    """What is left for the pages of networks; several studies share one page.
+
+    Attributes
+    ----------
+    weights : float
+        Numbers of networks, as float32: base64 makes 5.3 characters of each.
+    text : float
+        Characters of JSON, weights and images aside.
+    more_text : float
+        What the frontier may take beyond `text`.
+    pixels : float
+        Bytes of images.
+    projections : float
+    """
+
+    weights: float = 170_000
+    text: float = 800_000
+    more_text: float = 500_000
+    pixels: float = 450_000
+    projections: float = MOST_PROJECTIONS
+
+    @classmethod
+    def part(cls, studies: int) -> Budget:
+        """Return the budget of one of so many studies."""
+        whole = cls()
+        return cls(
+            weights=whole.weights / studies,
+            text=whole.text / studies,
+            more_text=whole.more_text / studies,
+            pixels=whole.pixels / studies,
+            projections=max(1.0, whole.projections / studies),
+        )
+
+
+@dataclass
+class LeftOut:
+    """What a study's part of the page went without, counted.
+
+    Attributes
+    ----------
+    pages : int
+        Networks without a page of their own.
+    weights, large : int
+        Networks of the frontier that do not run in the page: for want of room, and since they are large.
+    images : str
+        Why there are none.
+    reduced : int
+        The factor by which images are shown smaller.
+    """
+
+    pages: int = 0
+    weights: int = 0
+    large: int = 0
+    images: str = ""
+    reduced: int = 1
+
+    def sentences(self) -> list[str]:
+        """Return what is said of it, each without a full stop."""
+        found = []
+        if self.images:
+            found.append(f"mistakes, samples and projections: {self.images}")
+        if self.reduced > 1:
+            found.append(f"images at full size: they are shown reduced by {self.reduced}, so that no network runs on them in the page")
+        if self.large:
+            found.append(
+                f"the weights of {_networks(self.large)} with more than {LARGEST_IN_BROWSER:,} parameters, which do not run in the page"
+            )
+        if self.weights:
+            found.append(f"the weights of {_networks(self.weights)} of the frontier: all together they are too many for one page")
+        if self.pages:
+            found.append(f"the pages of {_networks(self.pages)}, since the study is large; the frontier's come first")
+        return found
+
+
+def _networks(count: int) -> str:
+    return f"{count:,} network" + ("" if count == 1 else "s")
 
 
 @dataclass
@@ -113,7 +200,7 @@ class _Shown:
 
     def mistakes(self, dataset: Dataset) -> list[Mistake]:
         if self._mistakes is None and self.model is not None:
-            self._mistakes = surest_mistakes(self._study.predictions(self._entry), self.model, dataset, MOST_MISTAKES)
+            self._mistakes = surest_mistakes(self._study.predictions(self._entry), self.model, dataset.images, MOST_MISTAKES, threads=1)
         return self._mistakes or []
 
     def projection(self, dataset: Dataset) -> dict[str, Any] | None:

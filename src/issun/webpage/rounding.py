@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 #: Digits after the point of a fraction: a ten-thousandth of a percent, less than one image of any validation part.
 _FRACTION = 6
 
@@ -37,16 +35,3 @@ def fractions(values: Iterable[Any]) -> list[float | None]:
 def significants(values: Iterable[Any], digits: int = 4) -> list[float | None]:
     """Return numbers with so many digits that count."""
     return [significant(value, digits) for value in values]
-
-
-def plain(value: Any) -> Any:
-    """Return a value of JSON: what NumPy made as Python's own, not a number as None, tuples as lists, anything else as text."""
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int) else str(value)

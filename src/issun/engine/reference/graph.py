@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from issun.arch.net import IMAGE, Net
 from issun.arch.ops import Kind, Op, Role
-from issun.engine.randomness import dropped
 from issun.engine.reference import layers
 from issun.engine.reference.channels import (
     activation_backward,
@@ -30,6 +29,7 @@ from issun.engine.reference.channels import (
     statistics,
 )
 from issun.engine.reference.layers import Array
+from issun.randomness import dropped
 
 #: What an operation's input is multiplied by while training (None where it is no dropout), for all of them; None in place of it is
 #: inference.

@@ -60,7 +60,7 @@ class FloatDialect(Dialect):
     def parameters(self, step: Step) -> list[str]:
         other = [] if step.other is None else [f"const {'uint8_t' if step.other == IMAGE else 'float'} *other"]
         weights = ["const float *weights"] if step.kernel_size else []
-        own = [f"const float *{name}" for name, has in (("bias", step.biased), ("slope", step.slope_row is not None)) if has]
+        own = [f"const float *{name}" for name, has in (("bias", step.biased), ("slope", step.slope_operation is not None)) if has]
         return [f"const {self.input(step)} *x", *other, *weights, *own, "float *y"]
 
     def load(self, step: Step, text: str, channel: str, name: str = "x") -> str:
@@ -120,17 +120,17 @@ def tables(steps: Sequence[Step], weights: Sequence[Arrays], scaling: Scaling) -
 def table_names(step: Step) -> dict[str, str]:
     """Return what the constant arrays of a step are called: after the layers that own them, counted as `issun size` does."""
     names: dict[str, str] = {}
-    if step.weights_row is not None:
-        names |= {role: f"{role}_{step.weights_row + 1}" for role in ("weights", "bias")}
-    if step.slope_row is not None:
-        names["slope"] = f"slope_{step.slope_row + 1}"
+    if step.weights_operation is not None:
+        names |= {role: f"{role}_{step.weights_operation + 1}" for role in ("weights", "bias")}
+    if step.slope_operation is not None:
+        names["slope"] = f"slope_{step.slope_operation + 1}"
     return names
 
 
 def arguments(step: Step) -> list[str]:
     """Return the constant arrays that a step's function is called with."""
     names = table_names(step)
-    wanted = [("weights", step.kernel_size > 0), ("bias", step.biased), ("slope", step.slope_row is not None)]
+    wanted = [("weights", step.kernel_size > 0), ("bias", step.biased), ("slope", step.slope_operation is not None)]
     return [names[role] for role, has in wanted if has]
 
 

@@ -38,7 +38,7 @@ _TYPES = {"weights": "int8_t", "table": "int8_t", "shift": "uint8_t", "below_shi
 
 @dataclass(frozen=True)
 class IntegerDialect(Dialect):
-    """Int8 values; `direct` says whether the image is read as pixels, `last` which row gives the scores."""
+    """Int8 values; `direct` says whether the image is read as pixels, `last` which operation gives the scores."""
 
     direct: bool
     last: int
@@ -55,12 +55,12 @@ class IntegerDialect(Dialect):
         return "uint8_t" if tensor == IMAGE and self.direct else "int8_t"
 
     def output(self, step: Step) -> str:
-        return "int32_t" if step.row == self.last else "int8_t"
+        return "int32_t" if step.operation == self.last else "int8_t"
 
     def parameters(self, step: Step) -> list[str]:
         other = [] if step.other is None else [f"const {self._type(step.other)} *other"]
         arrays = [f"const {_TYPES.get(name, 'int32_t')} *{'lookup' if name == 'table' else name}" for name in _arrays_of(step)]
-        own = [f"int32_t {name}" for name in _scalars_of(step, step.row == self.last)]
+        own = [f"int32_t {name}" for name in _scalars_of(step, step.operation == self.last)]
         return [f"const {self.input(step)} *x", *other, *arrays, *own, f"{self.output(step)} *y"]
 
     def load(self, step: Step, text: str, channel: str, name: str = "x") -> str:
@@ -79,7 +79,7 @@ class IntegerDialect(Dialect):
         return self._stored(step, place, value)
 
     def _stored(self, step: Step, place: str, value: str) -> str:
-        return f"{place} = {value};" if step.row == self.last else f"{place} = narrowed({value} + y_zero);"
+        return f"{place} = {value};" if step.operation == self.last else f"{place} = narrowed({value} + y_zero);"
 
     def mean(self, step: Step, place: str, total: str, count: str) -> str:
         if step.kind is Kind.GAP:
@@ -132,9 +132,9 @@ def arguments(whole: IntegerStep) -> list[str]:
 
 def table_name(step: Step, field: str) -> str:
     """Return what a constant array is called: weights after the layer that owns them, all others after the step's last layer."""
-    row = step.weights_row if field == "weights" else step.row
-    assert row is not None
-    return f"{field}_{row + 1}"
+    operation = step.weights_operation if field == "weights" else step.operation
+    assert operation is not None
+    return f"{field}_{operation + 1}"
 
 
 def tables(model: Quantised) -> dict[str, str]:

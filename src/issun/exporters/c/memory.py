@@ -46,19 +46,19 @@ def plan(steps: Sequence[Step], extra: dict[int, int] | None = None, outside: fr
     extra = extra or {}
     reads = [[read for read in (step.source, step.other) if read is not None] for step in steps]
     last = {read: number for number, both in enumerate(reads) for read in both}
-    last[steps[-1].row] = len(steps)  # the answer is read after the last step
+    last[steps[-1].operation] = len(steps)  # the answer is read after the last step
     places = {tensor: _Place(size, -1, last.get(tensor, -1)) for tensor, size in extra.items()}
     for number, step in enumerate(steps):
-        if step.row in outside:
+        if step.operation in outside:
             continue
-        ends = last.get(step.row, number)
+        ends = last.get(step.operation, number)
         free = [read for read in reads[number] if read in places and last[read] == number]
         if step.elementwise and free:  # what is read for the last time becomes the output
             place = places[free[0]]
             place.last = ends
-            places[step.row] = place
+            places[step.operation] = place
         else:
-            places[step.row] = _Place(step.size, number, ends)
+            places[step.operation] = _Place(step.size, number, ends)
     unique = list({id(place): place for place in places.values()}.values())
     orders = [sorted(unique, key=lambda place: (-place.size, place.first)), sorted(unique, key=lambda place: place.first)]
     best = min(orders, key=_arranged)

@@ -74,7 +74,7 @@ def float_source(model: Model, path: Path, *, logits: bool = False) -> Source:
     dialect = c_float.FloatDialect(model.scaling)
     tables = c_float.tables(walk, [arrays(model.net, model.weights, step) for step in walk], model.scaling)
     functions, calls = _calls(walk, dialect, name, [c_float.arguments(step) for step in walk], memory)
-    answer = f"{name}_memory + {memory.offsets[walk[-1].row]}" if memory.offsets[walk[-1].row] else f"{name}_memory"
+    answer = f"{name}_memory + {memory.offsets[walk[-1].operation]}" if memory.offsets[walk[-1].operation] else f"{name}_memory"
     classes, math = model.net.classes, any(step.activation.kind in c_float.WITH_MATH for step in walk)
     public = [
         f"/* Writes {classes} logits: the network's outputs before softmax. */",
@@ -119,8 +119,10 @@ def int8_source(model: Quantised, path: Path) -> Source:
     walk = tuple(whole.step for whole in model.steps)
     last, direct = walk[-1], model.image_table is None
     memory = int8_memory(walk, direct)
-    dialect = c_int8.IntegerDialect(direct, last.row)
-    functions, calls = _calls(walk, dialect, name, [c_int8.arguments(whole) for whole in model.steps], memory, {last.row: f"{name}_scores"})
+    dialect = c_int8.IntegerDialect(direct, last.operation)
+    functions, calls = _calls(
+        walk, dialect, name, [c_int8.arguments(whole) for whole in model.steps], memory, {last.operation: f"{name}_scores"}
+    )
     classes = model.net.classes
     public = [
         "/* Returns the most probable class, from 0, and writes a score for each class unless `scores` is 0.",
@@ -167,7 +169,7 @@ def int8_size(net: Net) -> tuple[int, int]:
 def int8_memory(walk: Sequence[Step], direct: bool) -> Memory:
     """Return where the tensors of an int8 model lie; `direct` says whether the image is read as it is, where the caller has it."""
     height, width, channels = walk[0].input
-    return plan(walk, {} if direct else {IMAGE: height * width * channels}, frozenset({walk[-1].row}))
+    return plan(walk, {} if direct else {IMAGE: height * width * channels}, frozenset({walk[-1].operation}))
 
 
 def _calls(
@@ -197,8 +199,10 @@ def _calls(
             names[text] = f"{kind}_{1 + sum(value.startswith(f'{kind}_') for value in names.values())}"
             functions.append(text.replace("FUNCTION", names[text], 1))
         inputs = [place(step.source), *([] if step.other is None else [place(step.other)])]
-        remark = comment(f"{step.row + 1}: {step.text} -> {shape_text(step.output if step.output[:2] != (1, 1) else step.output[2:])}")
-        calls.append(f"{remark}\n{names[text]}({', '.join([*inputs, *own, place(step.row)])});")
+        remark = comment(
+            f"{step.operation + 1}: {step.text} -> {shape_text(step.output if step.output[:2] != (1, 1) else step.output[2:])}"
+        )
+        calls.append(f"{remark}\n{names[text]}({', '.join([*inputs, *own, place(step.operation)])});")
     return functions, calls
 
 

@@ -33,9 +33,9 @@ class Step:
         Never ``drop`` or ``scale``.
     text : str
         The layer, or layers, that it computes.
-    row : int
+    operation : int
         Index in `Net.ops` of the layer whose output it makes; tensors are known by it, and the image is -1.
-    weights_row, slope_row : int or None
+    weights_operation, slope_operation : int or None
         Rows that own its kernel and bias, and the slopes of its `prelu`; None where it has none. Rows that share tensors have the same.
     source, other : int, int or None
         Tensors that it reads; `other` only for ``add``.
@@ -47,13 +47,13 @@ class Step:
 
     kind: Kind
     text: str
-    row: int
+    operation: int
     source: int
     other: int | None
     input: tuple[int, int, int]
     output: tuple[int, int, int]
-    weights_row: int | None = None
-    slope_row: int | None = None
+    weights_operation: int | None = None
+    slope_operation: int | None = None
     window: Window = _PIXEL
     activation: Activation = LINEAR
     biased: bool = False
@@ -97,7 +97,7 @@ def steps(net: Net) -> tuple[Step, ...]:
         if tensor[op.index] != op.index:
             continue
         source = tensor[op.source]
-        if op.kind is Kind.ACTIVATE and made and made[-1].row == source and readers[source] == 1:
+        if op.kind is Kind.ACTIVATE and made and made[-1].operation == source and readers[source] == 1:
             joined = _joined(made[-1], op)
             if joined is not None:
                 made[-1] = joined
@@ -111,7 +111,7 @@ def _joined(step: Step, op: Op) -> Step | None:
     fits = step.kind in WITH_KERNEL or (step.kind is Kind.ADD and op.activation.cuts)
     if step.activation != LINEAR or not fits:
         return None
-    return replace(step, activation=op.activation, slope_row=_slope_row(op), row=op.index, text=f"{step.text}, {op.text}")
+    return replace(step, activation=op.activation, slope_operation=_slope_operation(op), operation=op.index, text=f"{step.text}, {op.text}")
 
 
 def _step(op: Op, source: int, other: int | None) -> Step:
@@ -121,23 +121,23 @@ def _step(op: Op, source: int, other: int | None) -> Step:
     return STEPS[op.kind](op, step)
 
 
-def _slope_row(op: Op) -> int | None:
+def _slope_operation(op: Op) -> int | None:
     return op.shares if "slope" in op else None
 
 
 def _weighted(op: Op, step: Step) -> Step:
-    return replace(step, activation=op.activation, weights_row=op.shares, slope_row=_slope_row(op), biased=op.biased)
+    return replace(step, activation=op.activation, weights_operation=op.shares, slope_operation=_slope_operation(op), biased=op.biased)
 
 
 def _activate(op: Op, step: Step) -> Step:
     """Return the step of an activation that stands alone; slopes that are learned are those of a depthwise convolution with ones."""
     if "slope" not in op:
         return replace(step, activation=op.activation)
-    return replace(step, kind=Kind.DEPTHWISE, activation=op.activation, weights_row=op.shares, slope_row=op.shares)
+    return replace(step, kind=Kind.DEPTHWISE, activation=op.activation, weights_operation=op.shares, slope_operation=op.shares)
 
 
 def _scale(op: Op, step: Step) -> Step:
-    return replace(step, kind=Kind.DEPTHWISE, weights_row=op.shares, biased=True)
+    return replace(step, kind=Kind.DEPTHWISE, weights_operation=op.shares, biased=True)
 
 
 def _as_it_is(op: Op, step: Step) -> Step:
@@ -174,8 +174,8 @@ class Arrays:
 
 def arrays(net: Net, weights: NDArray[np.float32], step: Step) -> Arrays:
     """Return the weights of a step of `net`."""
-    own = {} if step.weights_row is None else _own(net.ops[step.weights_row], weights)
-    slope = None if step.slope_row is None else _own(net.ops[step.slope_row], weights).get("slope")
+    own = {} if step.weights_operation is None else _own(net.ops[step.weights_operation], weights)
+    slope = None if step.slope_operation is None else _own(net.ops[step.slope_operation], weights).get("slope")
     kernel, bias = own.get("kernel"), own.get("bias")
     height, width, channels = step.input
     if step.kind is Kind.DENSE and kernel is not None:

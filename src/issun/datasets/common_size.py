@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from issun.datasets.remarks import images_text
+from issun.datasets.file_notes import images_text
 from issun.errors import DataError
 
 #: Images that are all of one size and at most this wide and high stay as they are; others become squares of `SIDE` at most.

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.duplicates import Copy, Duplicates, NearPair, duplicates
+from issun.datasets.file_notes import ValidationPart, validation_part
 from issun.datasets.first_sweep import FirstSweep, first_sweep
 from issun.datasets.groups import Tracks, group_facts, tracks
-from issun.datasets.remarks import ValidationPart, validation_part
 from issun.plain import plain
 
 #: Images whose means are computed at a time.

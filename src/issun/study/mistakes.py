@@ -1,4 +1,4 @@
-"""What does a network get wrong? Its surest mistakes on validation."""
+"""The surest mistakes of a network on validation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from issun.datasets.dataset import Dataset
 from issun.model import Model
 
 
@@ -20,7 +20,7 @@ class Mistake(NamedTuple):
     probability: float
 
 
-def surest_mistakes(said: pd.DataFrame, model: Model, dataset: Dataset, most: int) -> list[Mistake]:
+def surest_mistakes(said: pd.DataFrame, model: Model, images: NDArray[np.uint8], most: int, threads: int | None = None) -> list[Mistake]:
     """Return the mistakes that a model is surest of, surest first, at most `most`.
 
     Parameters
@@ -28,13 +28,16 @@ def surest_mistakes(said: pd.DataFrame, model: Model, dataset: Dataset, most: in
     said : DataFrame
         What it said of the validation images, as `Study.predictions` gives it.
     model : Model
-    dataset : Dataset
+    images : ndarray of uint8, shape (N, height, width, channels)
+        Of the training part.
     most : int
+    threads : int, optional
+        As of `Model.predict_proba`.
     """
     wrong = said[said["label"] != said["predicted"]]
     if wrong.empty:
         return []
     indices, labels, predicted = (wrong[name].to_numpy() for name in ("index", "label", "predicted"))
-    sure = model.predict_proba(dataset.images[indices], threads=1)[np.arange(len(wrong)), predicted]
+    sure = model.predict_proba(images[indices], threads)[np.arange(len(wrong)), predicted]
     order = np.argsort(-sure, kind="stable")[:most]
     return [Mistake(int(indices[i]), int(labels[i]), int(predicted[i]), float(sure[i])) for i in order]

@@ -6,7 +6,7 @@ from issun.arch.net import IMAGE, Net
 from issun.errors import NetworkError
 
 
-def find_row(net: Net, layer: int | str | None = None, before: bool = False) -> int:
+def operation_index(net: Net, layer: int | str | None = None, before: bool = False) -> int:
     """Return the index in `Net.ops` of the layer that is asked for; `IMAGE` (-1) for the image itself.
 
     Parameters
@@ -53,10 +53,10 @@ def _listed(net: Net) -> str:
     return ", ".join(shown if len(shown) <= 20 else [*shown[:10], "…", *shown[-5:]])
 
 
-def parameters_up_to(net: Net, row: int, before: bool) -> int:
+def parameters_up_to(net: Net, operation: int, before: bool) -> int:
     """Return how many numbers inference needs for the output of an operation, `norm` folded in."""
-    if row == IMAGE:
+    if operation == IMAGE:
         return 0
-    total = sum(op.parameters for op in net.ops[: row + 1])
-    last = net.ops[row]
+    total = sum(op.parameters for op in net.ops[: operation + 1])
+    last = net.ops[operation]
     return total - sum(tensor.size for tensor in last.own if tensor.role == "slope") if before else total

@@ -16,7 +16,7 @@ from issun.engine.weights import as_tensors
 from issun.exporters.check import probabilities
 from issun.exporters.facts import facts_of
 from issun.exporters.formats import Written
-from issun.exporters.torch_source import module_source, tensor_names
+from issun.exporters.torch.source import module_source, tensor_names
 from issun.model import Model
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from issun.datasets.appearance import Style, boxes, grounds
-from issun.datasets.content import fitted_content
+from issun.datasets.centring import fitted_content
 
 BY_BOX = Style(dark=False, extent=20.0, by_mass=False)
 

@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 from issun.datasets import cifar
 from issun.datasets.appearance import Style, figures
-from issun.datasets.asked import Asked, Listed, is_folder, listed, named, spelled
-from issun.datasets.content import fitted_content
+from issun.datasets.centring import fitted_content
 from issun.datasets.dataset import Dataset
-from issun.datasets.depth import checked_range
-from issun.datasets.doubt import Doubt, doubt_of
-from issun.datasets.files import test_note
 from issun.datasets.gather import PICTURE_ENDINGS
 from issun.datasets.idx import is_idx_folder
 from issun.datasets.named import NAMES, load_as
+from issun.datasets.npz import test_note
 from issun.datasets.pictures import MADE_WHITE, NOTHING_TO_FIT, Changes, inverted, read_images
 from issun.datasets.skipped import PictureError
 from issun.datasets.tree import PARTS
+from issun.datasets.white_level import checked_range
 from issun.errors import DataError, ModelError
 from issun.model import Model, as_batch
 from issun.plain import plain
+from issun.predicting.asked_images import Asked, Listed, is_folder, listed, named, spelled
+from issun.predicting.unlike_images import Doubt, doubt_of
 
 #: Images that are read and answered at a time.
 _BATCH = 512

@@ -7,7 +7,7 @@ from typing import Any
 
 from issun.study.diagnosis import Diagnosis, diagnose, over_seeds
 from issun.study.entry import Entry
-from issun.study.reading import Readable
+from issun.study.readable import Readable
 from issun.study.remedies import used_against_chance, used_against_overfitting
 
 
