@@ -274,6 +274,12 @@ def test_a_sweep_returns_a_study(runner: Issun) -> None:
     assert not list(runner.folder.glob("*.png"))
 
 
+def test_a_sweep_is_zipped_once_more(runner: Issun) -> None:
+    with pytest.warns(DeprecationWarning, match="use `zip`"):
+        found = issun.sweep("small.npz", ["conv a, conv b, dense", "a=1,2", "b=3,4"], zipped=True, dry_run=True)  # type: ignore[call-overload]
+    assert len(found.plan.networks) == 2
+
+
 def test_plot_returns_the_figure_that_its_command_saves(runner: Issun) -> None:
     swept()
     options = ("--macs", "--target", "50%", "-o", "command.svg")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
@@ -59,7 +60,7 @@ def sweep(
     threads: int | None = None,
     plot: bool = False,
     command: str | None = None,
-    on_progress: OnProgress = ignored,
+    on_progress: OnProgress | None = None,
     **options: Unpack[SweepOptions],
 ) -> Forecast: ...
 
@@ -79,7 +80,7 @@ def sweep(
     threads: int | None = None,
     plot: bool = False,
     command: str | None = None,
-    on_progress: OnProgress = ignored,
+    on_progress: OnProgress | None = None,
     **options: Unpack[SweepOptions],
 ) -> SweptStudy: ...
 
@@ -99,7 +100,7 @@ def sweep(
     threads: int | None = None,
     plot: bool = False,
     command: str | None = None,
-    on_progress: OnProgress = ignored,
+    on_progress: OnProgress | None = None,
     **options: Unpack[SweepOptions],
 ) -> SweptStudy | Forecast:
     """Train every network of the families with every seed, and return the study that holds the results.
@@ -157,13 +158,17 @@ def sweep(
     Cancelled
         When it was stopped; what had been trained is kept.
     """
+    tell = ignored if on_progress is None else on_progress
+    if "zipped" in options:
+        warnings.warn("`zipped` will be gone in the next version: use `zip`", DeprecationWarning, stacklevel=2)
+        zip = options.pop("zipped")  # type: ignore[typeddict-item]
     reading, settings, asked = chosen("sweep", options, ReadingOptions, RecipeOptions, QueryOptions)
     query = Query(**asked)
-    dataset = loaded(data, on_progress, **reading)
+    dataset = loaded(data, tell, **reading)
     path = default_path(dataset) if study is None else Path(study)
     if not isinstance(data, Dataset):
         groups = reading.get("groups")
-        dataset = as_begun(dataset, path, groups, lambda pattern: loaded(data, on_progress, **reading | {"groups": pattern}))
+        dataset = as_begun(dataset, path, groups, lambda pattern: loaded(data, tell, **reading | {"groups": pattern}))
     arguments = [families] if isinstance(families, str) else list(families)
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
@@ -173,11 +178,11 @@ def sweep(
         return Forecast.of(plan, dataset, path, threads)
     meant = {name for name, value in settings.items() if value is not None}
     meant |= set(Recipe.model_fields if isinstance(recipe, Recipe) else recipe or {})
-    _tell(plan, dataset, path, meant, on_progress)
+    _tell(plan, dataset, path, meant, tell)
     with Store(path, DataFacts.of(dataset)) as store:
         asked_for = f"issun.sweep({dataset.name!r}, {arguments})" if command is None else command
-        run(plan, dataset, store, threads=threads, on_progress=on_progress, command=asked_for)
-    return _found(plan, path, query, plot, on_progress)
+        run(plan, dataset, store, threads=threads, on_progress=tell, command=asked_for)
+    return _found(plan, path, query, plot, tell)
 
 
 def _tell(plan: Plan, dataset: Dataset, path: Path, meant: set[str], on_progress: OnProgress) -> None:
