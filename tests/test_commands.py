@@ -223,7 +223,7 @@ def steady(value: Any) -> Any:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return all files below a folder, but for the locks and logs of studies."""
+    """Return all files below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
