@@ -11,7 +11,7 @@ import pytest
 
 import issun
 from cli_runner import Issun
-from issun.cli import report_page, run, show, sweep, watch
+from issun.cli import report, run, show, sweep, watch
 from issun.errors import IssunError
 from issun.study import Query, Study
 from issun.study.file import read_study_file
@@ -75,7 +75,7 @@ def test_terminal_and_page_say_what_python_says(study: Study, command: Issun) ->
 
 def test_every_command_that_answers_has_the_same_options() -> None:
     wanted = ["target", *BUDGETS]
-    for function in (sweep.sweep, show.show, run.run, report_page.report, watch.watch):
+    for function in (sweep.sweep, show.show, run.run, report.report, watch.watch):
         assert [name for name in inspect.signature(function).parameters if name in wanted] == wanted, function.__name__
 
 

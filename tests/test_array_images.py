@@ -11,12 +11,12 @@ from PIL import Image
 from cli_runner import Issun
 from folder_of import draw, pixels
 from idx_files import small_idx, write_all
+from issun.api.sweep import sweep
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import load
 from issun.errors import DataError, StudyError
 from issun.study import DataFacts, Store, Study
 from issun.study.images import study_images
-from issun.study.sweep import sweep
 
 #: Where a data set that nobody named would have the shape of one that is: 40 pictures of two classes.
 IMAGES, LABELS = pixels(3, 40, 12, 9, 3), np.arange(40) % 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli_runner import Issun
-from issun.cli.values import accuracy, count, image_shape, seeds
+from issun.api.values import accuracy, count, image_shape, seeds
 from issun.errors import IssunError
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issun.api.sweep import sweep
 from issun.arch.notation import BoundFamily, bind_arguments, parse
 from issun.datasets.dataset import Split
 from issun.errors import DataError, KnobError, NetworkError, RecipeError
 from issun.recipe import Recipe
 from issun.study.estimate import estimate, makespan
 from issun.study.plan import Trial, plan
-from issun.study.sweep import sweep
 from small_study import digits, small_plan
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from cli_runner import Issun
 from folder_of import draw
+from issun.api.sweep import sweep
 from issun.datasets.named import load
 from issun.datasets.pictures import read_image
 from issun.errors import DataError, StudyError
@@ -16,7 +17,6 @@ from issun.model import Model
 from issun.provenance import Provenance
 from issun.study import DataFacts, Store, Study
 from issun.study.images import study_images
-from issun.study.sweep import sweep
 
 SIDE = 8
 

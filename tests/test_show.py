@@ -11,7 +11,8 @@ from rich.console import Console
 from issun.arch.notation import parse_network
 from issun.numbers import bytes_text, counted, duration, label_count, mean_text, percent, short_count
 from issun.plots import sparkline
-from issun.plots.tables import family_letters, layers_table, networks_table, sizes_table
+from issun.plots.sizes import layers_table, sizes_table
+from issun.plots.tables import family_letters, networks_table
 
 NAN = float("nan")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from issun.api.sweep import sweep
 from issun.arch.net import Net
 from issun.errors import KnobError, NetworkError, RecipeError, SelectionError
 from issun.plots.pictures import plot
@@ -20,7 +21,7 @@ from issun.study.progress import Progress
 from issun.study.run import run
 from issun.study.store import Store
 from issun.study.study import Study
-from issun.study.sweep import default_path, make_plan, sweep
+from issun.study.sweep import default_path, make_plan
 from issun.training import train_network
 from small_study import digits, pretend, rows_of, run_small, small_plan
 
@@ -282,8 +283,8 @@ def test_asking_for_what_the_study_does_not_hold(tmp_path: Path) -> None:
 def test_a_study_can_be_drawn(tmp_path: Path) -> None:
     run_small(tmp_path / "a.sqlite", small_plan())
     study = Study(tmp_path / "a.sqlite")
-    plot(study, path=tmp_path / "a.png", target=0.5)
-    plot(study, path=tmp_path / "a.svg")
+    plot(study, output=tmp_path / "a.png", target=0.5)
+    plot(study, output=tmp_path / "a.svg")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (tmp_path / "a.svg").read_text()
     assert "dense 3, dense" in study._repr_html_()

@@ -12,7 +12,11 @@ __version__ = "0.1.0"
 
 #: Where each public name is defined. `__init__.pyi` says the same to type checkers and editors.
 _DEFINED_IN = {
-    "sweep": "issun.study.sweep",
+    "sweep": "issun.api.sweep",
+    "run": "issun.api.run",
+    "show": "issun.api.show",
+    "report": "issun.api.report",
+    "watch": "issun.api.report",
     "Study": "issun.study.study",
     "Query": "issun.study.query",
     "plot": "issun.plots.pictures",
@@ -75,9 +79,13 @@ __all__ = [
     "plot",
     "predict",
     "project",
+    "report",
+    "run",
+    "show",
     "size",
     "sweep",
     "train",
+    "watch",
 ]
 
 

@@ -3,7 +3,12 @@ from issun.api.data import data as data
 from issun.api.export import export as export
 from issun.api.features import features as features
 from issun.api.project import project as project
+from issun.api.report import report as report
+from issun.api.report import watch as watch
+from issun.api.run import run as run
+from issun.api.show import show as show
 from issun.api.size import size as size
+from issun.api.sweep import sweep as sweep
 from issun.api.train import train as train
 from issun.arch.net import Net as Net
 from issun.arch.notation import parse as parse
@@ -24,7 +29,6 @@ from issun.sklearn import ConvFeatures as ConvFeatures
 from issun.sklearn import ConvNetClassifier as ConvNetClassifier
 from issun.study.query import Query as Query
 from issun.study.study import Study as Study
-from issun.study.sweep import sweep as sweep
 from issun.timing.bench import bench as bench
 
 __version__: str

@@ -84,7 +84,7 @@ def main() -> int:
 
 def finish() -> OSError | None:
     """Hand over what is still in the buffers; return why stdout does not take it, None where it did."""
-    from issun.cli.output import silence
+    from issun.streams import silence
 
     problems = []
     for stream in (sys.stdout, sys.stderr):

@@ -29,6 +29,11 @@ def shown(path: str | os.PathLike[str]) -> str:
     return text if len(text) <= _LONGEST else f"{text[:80]}…{text[-60:]}"
 
 
+def from_here(path: Path) -> str:
+    """Return a path as people want to see it: seen from the working folder where it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
 def looked_at(path: str | os.PathLike[str], error: type[IssunError], wish: str = "read") -> os.stat_result | None:
     """Return what the system says of a path, links followed; None where nothing is there. `wish` is what is meant to be done with it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 
 def plain(value: Any) -> Any:
@@ -22,3 +22,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return str(value) if isinstance(value, Path) else value
+
+
+class Result(Protocol):
+    """What a function of issun returns."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, as ``--json`` prints them."""
+        ...

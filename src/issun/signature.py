@@ -1,9 +1,9 @@
-"""`takes`: functions that hand on options by name show them in their signature, so that `help` and completion list them."""
+"""Functions that hand on options by name: `takes` shows them in their signature, `chosen` sorts them."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_type_hints
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -27,3 +27,18 @@ def takes(*options: type) -> Callable[[_Function], _Function]:
         return function
 
     return decorated
+
+
+def chosen(function: str, options: Mapping[str, Any], *groups: type) -> tuple[Any, ...]:
+    """Return the options of each group, a typed dictionary, that are among `options`.
+
+    Raises
+    ------
+    TypeError
+        Where an option belongs to none of them, as Python raises it for a parameter that a function does not have.
+    """
+    known = [name for group in groups for name in get_type_hints(group)]
+    for name in options:
+        if name not in known:
+            raise TypeError(f"{function}() has no option `{name}`; besides its own it takes {', '.join(known)}")
+    return tuple({name: value for name, value in options.items() if name in get_type_hints(group)} for group in groups)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from issun.plain import plain
 from issun.plots.curves import curves_figure
 from issun.plots.style import check_format, save_figure
 from issun.recipe import Recipe, RecipeOptions
-from issun.signature import takes
+from issun.signature import chosen, takes
 from issun.study.diagnosis import Diagnosis, diagnose
 from issun.study.remedies import used_against_chance, used_against_overfitting
 from issun.training import Outcome, TrainingProgress, train_network
@@ -166,7 +166,7 @@ def train(
     >>> trained.model.predict(trained.dataset.test_images[:3])  # doctest: +SKIP
     array([0, 1, 2])
     """
-    reading, settings = _sorted(options)
+    reading, settings = chosen("train", options, ReadingOptions, RecipeOptions)
     for option, path in (("--output", output), ("--curves", curves)):
         if path is not None:
             check_new(path, option=option)
@@ -198,16 +198,3 @@ def train(
     if saved is not None:
         trained.model.save(saved)
     return trained
-
-
-def _sorted(options: TrainOptions) -> tuple[ReadingOptions, RecipeOptions]:
-    """Return the options of reading images, and those of the recipe."""
-    reading, settings = ReadingOptions.__annotations__, RecipeOptions.__annotations__
-    for name in options:
-        if name not in reading and name not in settings:
-            known = ", ".join((*reading, *settings))
-            raise TypeError(f"train() has no option `{name}`; besides its own it takes {known}; other settings go into `recipe`")
-    return (
-        cast(ReadingOptions, {name: value for name, value in options.items() if name in reading}),
-        cast(RecipeOptions, {name: value for name, value in options.items() if name in settings}),
-    )

@@ -5,14 +5,13 @@ Results go to stdout, everything else to stderr. What a command needs is importe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from issun import __version__
-from issun.cli import ablate, bench, data, export, features, plot, predict, project, report_page, run, show, size, sweep, train, watch
+from issun.cli import ablate, bench, data, export, features, plot, predict, project, report, run, show, size, sweep, train, watch
 from issun.errors import Cancelled
 
 
@@ -50,22 +49,7 @@ def issun(
     """How small can the network be, and why? Trains families of small convolutional networks and shows accuracy against size."""
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "sweep": sweep.sweep,
-    "run": run.run,
-    "size": size.size,
-    "train": train.train,
-    "predict": predict.predict,
-    "export": export.export,
-    "show": show.show,
-    "plot": plot.plot,
-    "report": report_page.report,
-    "watch": watch.watch,
-    "features": features.features,
-    "ablate": ablate.ablate,
-    "project": project.project,
-    "data": data.data,
-    "bench": bench.bench,
-}
-for name, command in _COMMANDS.items():
-    app.command(name)(command)
+#: In the order of the help page.
+for module in (sweep, run, size, train, predict, export, show, plot, report, watch, features, ablate, project, data, bench):
+    name = module.__name__.rpartition(".")[2]
+    app.command(name)(getattr(module, name))

@@ -8,16 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from issun.cli import options, values
-
-Draws = Annotated[
-    Any,
-    typer.Option(
-        *("--seeds", "--draws"),
-        parser=options.reads(values.seeds, "--draws"),
-        help="How many draws of weights, and trainings; or which.",
-    ),
-]
+from issun.cli import options
 
 
 @options.taking(options.searched, options.patches, options.reading)
@@ -27,7 +18,7 @@ def ablate(
     head: options.HeadNames = "ridge",
     weights: Annotated[str, typer.Option("--weights", help="Of the untrained convolutions; several with commas.")] = "random,patches,pca",
     layer: options.Layer = None,
-    seeds: Draws = 5,
+    seeds: Annotated[Any, options.seeds("How many draws of weights, and trainings; or which.", "--draws", called="--draws")] = 5,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Draw the bar chart to this file: .png, .svg or .pdf; default: ablation.png.")
     ] = None,
@@ -52,28 +43,18 @@ def ablate(
 
     settings = options.head_settings(given.pop("settings"))
     picture = (output or Path("ablation.png")) if plot else None
-    own: dict[str, Any] = {
-        "head": head,
-        "weights": weights,
-        "layer": layer,
-        "seeds": seeds,
-        "output": picture,
-        "epochs": epochs,
-        "scaling": scaling,
-    }
-    own |= {"augment": augment, "validation": validation, "threads": threads}
+    own: dict[str, Any] = {"head": head, "weights": weights, "layer": layer, "seeds": seeds, "output": picture, "epochs": epochs}
+    own |= {"scaling": scaling, "augment": augment, "validation": validation, "threads": threads}
     with Shown() as show:
         found = ablate(data, network, settings=settings, on_progress=show, **own, **given)
     tell(found, as_json, _print)
 
 
 def _print(console: Console, found: Any) -> None:
-    from issun.cli.output import print_files
-    from issun.plots.heads import best_line, heads_table
+    from issun.cli.output import print_files, print_lines
+    from issun.plots.heads import means_lines
 
     console.print(f"{found.net} on {found.dataset.name}: what each part is worth", soft_wrap=True)
     console.print()
-    console.print(heads_table(found.means))
-    console.print()
-    console.print(best_line(found.means), soft_wrap=True)
+    print_lines(console, means_lines(found.means))
     print_files(console, Picture=found.picture)

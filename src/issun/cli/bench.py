@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from issun.cli import options
 
@@ -25,43 +24,15 @@ def bench(
     as_json: options.Json = False,
 ) -> None:
     """Measure this machine: its peak, issun's share of it, and the ratio to Keras and PyTorch."""
-    from issun.cli.output import results, tell
+    from issun.cli.output import print_lines, results, tell
     from issun.cli.progress import Shown
+    from issun.plots.speed import bench_lines
     from issun.timing.bench import bench
 
     own: dict[str, Any] = {"input": input, "batch_size": batch_size, "images": images, "predict": predict, "layers": layers}
     own |= {"rounds": rounds, "peers": peers, "threads": threads}
     with Shown() as show:
         found = bench(networks, on_progress=show, **own)
-    tell(found, as_json, _print_profiles if layers else _print_comparisons)
+    tell(found, as_json, lambda console, _: print_lines(console, bench_lines(found)))
     if not as_json and not layers and peers and not found.others:
         results().print("Neither Keras with TensorFlow nor PyTorch is installed here: no ratios.")
-
-
-def _print_profiles(console: Console, found: Any) -> None:
-    from issun.plots.speed import profile_table
-
-    for profile in found.profiles:
-        console.print(profile_table(profile.lines(), profile.title(found.peaks[1])))
-        console.print()
-
-
-def _print_comparisons(console: Console, found: Any) -> None:
-    from issun.plots.speed import speed_table
-
-    rows = [
-        {
-            "network": comparison.case.network,
-            "parameters": comparison.parameters,
-            "images_per_second": comparison.case.images / comparison.median,
-            "share": comparison.share,
-            **{name: comparison.ratios(name) if name in comparison.seconds else [] for name in found.others},
-        }
-        for comparison in found.comparisons
-    ]
-    console.print(speed_table(rows, found.others))
-    console.print()
-    both = ", ".join(f"{2e-9 * rate:.0f} on {number} thread{'s' * (number > 1)}" for number, rate in found.peaks.items())
-    console.print(f"{found.machine['processor']}, {found.instruction_set}; peak {both} (GFLOP/s of multiply-adds between registers).")
-    what = "Inference" if found.work == "predict" else "Training"
-    console.print(f"{what} on {found.threads} threads, images of noise; median of {found.rounds}, in turn.", soft_wrap=True)

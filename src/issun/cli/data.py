@@ -30,13 +30,14 @@ def data(
 ) -> None:
     """Print what a data set holds: images of each class, sizes, what could not be read, copies; and a sweep to begin with."""
     from issun.api.data import data as contents_of
-    from issun.cli.output import remark_on, shown, tell
+    from issun.cli.output import remark_on, tell
     from issun.cli.progress import Shown
+    from issun.paths import from_here
 
     with Shown() as show:
         found = contents_of(data, sheet=sheet, augment=augment, on_progress=show, **given)
     if found.sheet is not None:
-        remark_on(f"Sheet  {shown(found.sheet.absolute())}")
+        remark_on(f"Sheet  {from_here(found.sheet.absolute())}")
     tell(found, as_json, _print)
 
 

@@ -46,24 +46,12 @@ def export(
 
 
 def _print(console: Console, done: Any) -> None:
-    from issun.cli.output import shown
-    from issun.exporters import FORMATS
-    from issun.numbers import percent
+    from issun.cli.output import print_lines
+    from issun.paths import from_here
+    from issun.plots.exports import export_lines
 
-    written, agreement = done.written, done.written.agreement
-    console.print(f"{done.net}", soft_wrap=True)
-    console.print(f"{done.net.parameters:,} parameters for {FORMATS[done.format].title}: {written.bytes:,} bytes")
-    for name, fact in written.facts.items():
-        console.print(f"{name}: {fact}", soft_wrap=True)
-    console.print(f"checked on {agreement.images:,} {done.checked_on or 'random images'}", soft_wrap=True)
-    if done.int8:
-        console.print("every score and every class is that of the reference in whole numbers, to the bit")
-    else:
-        ties = f"; {agreement.near_ties} labels of near-ties differ" if agreement.near_ties else "; every label is the same"
-        console.print(f"largest difference of a probability {agreement.difference:.1g}{ties}")
-    if agreement.before is not None and agreement.after is not None:
-        console.print(f"accuracy {percent(agreement.before)} before, {percent(agreement.after)} after")
+    print_lines(console, export_lines(done.net, done.format, done.written, done.checked_on, int8=done.int8))
     if done.wants_finetuning:
         console.print("int8 loses accuracy here: --finetune trains on for it, and keeps what is better on validation", soft_wrap=True)
-    for path in written.files:
-        console.print(f"File  {shown(path.absolute())}", soft_wrap=True)
+    for path in done.written.files:
+        console.print(f"File  {from_here(path.absolute())}", soft_wrap=True)

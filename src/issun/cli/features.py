@@ -8,16 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from issun.cli import options, values
+from issun.cli import options
 
-Draws = Annotated[
-    Any,
-    typer.Option(
-        *("--seeds", "--draws"),
-        parser=options.reads(values.seeds, "--seeds"),
-        help="How many draws, or which: 5 or 0,3. Default: 1.",
-    ),
-]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -35,7 +27,7 @@ def features(
     head: options.HeadNames = "ridge",
     layer: options.Layer = None,
     before: options.Before = False,
-    seeds: Draws = None,
+    seeds: Annotated[Any, options.seeds("How many draws, or which: 5 or 0,3. Default: 1.", "--draws")] = None,
     study: options.StudyAt = None,
     scaling: options.UntrainedScaling = None,
     validation: options.Validation = 0.1,
@@ -56,16 +48,8 @@ def features(
     from issun.cli.progress import Shown
 
     settings = options.head_settings(given.pop("settings"))
-    own: dict[str, Any] = {
-        "weights": weights,
-        "head": head,
-        "layer": layer,
-        "before": before,
-        "seeds": seeds,
-        "study": study,
-        "scaling": scaling,
-    }
-    own |= {"validation": validation, "table": table, "output": output, "threads": threads}
+    own: dict[str, Any] = {"weights": weights, "head": head, "layer": layer, "before": before, "seeds": seeds, "study": study}
+    own |= {"scaling": scaling, "validation": validation, "table": table, "output": output, "threads": threads}
     with Shown() as show:
         found = features(data, network, settings=settings, on_progress=show, **own, **given)
     tell(found, as_json, _print)
@@ -74,15 +58,13 @@ def features(
 
 
 def _print(console: Console, found: Any) -> None:
-    from issun.cli.output import print_files
+    from issun.cli.output import print_files, print_lines
     from issun.numbers import percent
-    from issun.plots.heads import best_line, heads_table
+    from issun.plots.heads import means_lines
 
     console.print(f"{found.dataset.name}: features of layer {found.means['layer'].iloc[0]}", soft_wrap=True)
     console.print()
-    console.print(heads_table(found.means))
-    console.print()
-    console.print(best_line(found.means), soft_wrap=True)
+    print_lines(console, means_lines(found.means))
     print_files(console, Table=found.table)
     if (saved := found.saved) is not None:
         print_files(console, Model=saved.file)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from issun.cli import values
+from issun.api import values
 from issun.errors import IssunError, RecipeError
 
 
@@ -25,6 +25,11 @@ def reads(read: Callable[..., Any], option: str) -> Callable[[Any], Any]:
 
     parser.__name__ = "TEXT"  # what the help page calls it
     return parser
+
+
+def seeds(words: str, *also: str, called: str = "--seeds") -> Any:
+    """Return the option of seeds, or of draws: how many, or which; `called` is its name in messages."""
+    return typer.Option("--seeds", *also, parser=reads(values.seeds, called), help=words)
 
 
 Data = Annotated[
@@ -68,41 +73,35 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="How many to use; default: all cores.")]
 Validation = Annotated[float, typer.Option("--validation", help="Share of the training images that is set aside to choose on.")]
 Zip = Annotated[bool, typer.Option("--zip", help="Pair the values of several knobs instead of combining them.")]
-Target = Annotated[str | None, typer.Option("--target", help="Accuracy to reach, 97% or 0.97; default: within 1 % of the best.")]
-MaxParams = Annotated[str | None, typer.Option("--max-params", help="Most parameters of the best network: 932, 5k, 1.5M.")]
-MaxMacs = Annotated[str | None, typer.Option("--max-macs", help="Most multiply-accumulates for one image: 200k.")]
-MaxBytes = Annotated[str | None, typer.Option("--max-bytes", help="Most bytes of weights as float32: 16k.")]
-MaxMemory = Annotated[str | None, typer.Option("--max-memory", help="Most bytes of working memory for one image, as float32: 32k.")]
-
-_TRAINING = "How to train"
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the training images.", rich_help_panel=_TRAINING)]
-LearningRate = Annotated[float | None, typer.Option("--learning-rate", help="Default: 0.005 for adam.", rich_help_panel=_TRAINING)]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Images of one step.", rich_help_panel=_TRAINING)]
-Optimizer = Annotated[str | None, typer.Option("--optimizer", help="adam, adamw, sgd, rmsprop or adadelta.", rich_help_panel=_TRAINING)]
-Schedule = Annotated[str | None, typer.Option("--schedule", help="cosine, linear, step, one-cycle or constant.", rich_help_panel=_TRAINING)]
-Warmup = Annotated[float | None, typer.Option("--warmup", help="Share of training in which the rate rises.", rich_help_panel=_TRAINING)]
-WeightDecay = Annotated[float | None, typer.Option("--weight-decay", help="Of kernels; adamw: 0.01.", rich_help_panel=_TRAINING)]
-ClipNorm = Annotated[float | None, typer.Option("--clip-norm", help="Longest gradient of a step.", rich_help_panel=_TRAINING)]
-Smoothing = Annotated[
-    float | None, typer.Option("--label-smoothing", help="Share of a target spread over all classes.", rich_help_panel=_TRAINING)
-]
-Average = Annotated[float | None, typer.Option("--average", help="Moving average of the weights: 0.999.", rich_help_panel=_TRAINING)]
-Patience = Annotated[
-    int | None, typer.Option("--patience", help="Stop after so many epochs without a better one.", rich_help_panel=_TRAINING)
-]
-Keep = Annotated[str | None, typer.Option("--keep", help="Weights of the last or the best epoch.", rich_help_panel=_TRAINING)]
-Scaling = Annotated[str | None, typer.Option("--scaling", help="standard, unit or raw. Default: standard.", rich_help_panel=_TRAINING)]
-Initializer = Annotated[str | None, typer.Option("--initializer", help="glorot, he or orthogonal.", rich_help_panel=_TRAINING)]
-
-Others = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any setting of a recipe: drop_every=5. Can be repeated.", rich_help_panel=_TRAINING),
-]
-
-Augment = Annotated[
+Target = Annotated[
     str | None,
-    typer.Option("--augment", help='Change training images in every epoch: "shift 2, flip, rotate 10".', rich_help_panel=_TRAINING),
+    typer.Option(
+        "--target", parser=reads(values.accuracy, "--target"), help="Accuracy to reach, 97% or 0.97; default: within 1 % of the best."
+    ),
 ]
+
+
+def _budget(option: str, words: str) -> Any:
+    return typer.Option(option, parser=reads(values.count, option), help=words)
+
+
+Studies = Annotated[list[Path], typer.Argument(metavar="STUDY…", help="Study files; several are laid over each other.")]
+ImagesAt = Annotated[
+    str | None, typer.Option("--data", metavar="DATA", help="Where the images are, since a study holds none; default: where they were.")
+]
+Title = Annotated[str | None, typer.Option("--title", help="What stands above the page.")]
+Open = Annotated[bool, typer.Option("--open", help="Open it in the browser.")]
+All = Annotated[bool, typer.Option("--all", help="List every network, not only the frontier.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how many trials, how large and about how long; train nothing.")]
+
+
+def _training(option: str, words: str, **more: Any) -> Any:
+    return typer.Option(option, help=words, rich_help_panel="How to train", **more)
+
+
+Epochs = Annotated[int | None, _training("--epochs", "Passes over the training images.")]
+Scaling = Annotated[str | None, _training("--scaling", "standard, unit or raw. Default: standard.")]
+Augment = Annotated[str | None, _training("--augment", 'Change training images in every epoch: "shift 2, flip, rotate 10".')]
 
 OneNetwork = Annotated[str, typer.Argument(metavar="NETWORK", help='A network without knobs: "conv 8, pool, conv 16, pool, dense".')]
 FeatureNetwork = Annotated[
@@ -125,34 +124,11 @@ Layer = Annotated[
 ]
 Before = Annotated[bool, typer.Option("--before", help="Before the layer's activation.")]
 StudyAt = Annotated[Path | None, typer.Option("--study", help="Take the trained networks of this study.")]
-Whitening = Annotated[
-    float | None,
-    typer.Option(
-        "--whitening",
-        help="Of patches and kmeans: what is added to every variance, as a share of their mean. Digits want about 1, photographs little. "
-        "Default: 0.1.",
-    ),
-]
-Threshold = Annotated[
-    float | None,
-    typer.Option(
-        "--threshold",
-        help="Of patches, kmeans and pca: what a response must exceed to pass a ReLU, in deviations. Default: 0.5.",
-    ),
-]
 UntrainedScaling = Annotated[
     str | None, typer.Option("--scaling", help="Of the images, for untrained networks: standard, unit or raw. Default: standard.")
 ]
 HeadNames = Annotated[
     str, typer.Option("--head", help="ridge, logistic, linear-svm, svm, forest, neighbours; several with commas.", show_default=True)
-]
-Grid = Annotated[bool, typer.Option("--grid", help="Search the heads' grids on validation; ridge always does.")]
-Halving = Annotated[bool, typer.Option("--halving", help="The same by successive halving: many settings on few images first.")]
-SearchImages = Annotated[int | None, typer.Option("--search-images", min=1, help="Most images a search learns from; svm: 5000.")]
-Refit = Annotated[bool, typer.Option("--refit", help="Once chosen, learn from training and validation images together.")]
-HeadSet = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="HEAD.NAME=VALUES", help="A setting, or several to choose from: svm.C=1,10. Can be repeated."),
 ]
 
 
@@ -164,41 +140,77 @@ def reading(
 
 def recipe(
     epochs: Epochs = None,
-    learning_rate: LearningRate = None,
-    batch_size: BatchSize = None,
-    optimizer: Optimizer = None,
-    schedule: Schedule = None,
-    warmup: Warmup = None,
-    weight_decay: WeightDecay = None,
-    clip_norm: ClipNorm = None,
-    label_smoothing: Smoothing = None,
-    average: Average = None,
-    patience: Patience = None,
-    keep: Keep = None,
+    learning_rate: Annotated[float | None, _training("--learning-rate", "Default: 0.005 for adam.")] = None,
+    batch_size: Annotated[int | None, _training("--batch-size", "Images of one step.")] = None,
+    optimizer: Annotated[str | None, _training("--optimizer", "adam, adamw, sgd, rmsprop or adadelta.")] = None,
+    schedule: Annotated[str | None, _training("--schedule", "cosine, linear, step, one-cycle or constant.")] = None,
+    warmup: Annotated[float | None, _training("--warmup", "Share of training in which the rate rises.")] = None,
+    weight_decay: Annotated[float | None, _training("--weight-decay", "Of kernels; adamw: 0.01.")] = None,
+    clip_norm: Annotated[float | None, _training("--clip-norm", "Longest gradient of a step.")] = None,
+    label_smoothing: Annotated[float | None, _training("--label-smoothing", "Share of a target spread over all classes.")] = None,
+    average: Annotated[float | None, _training("--average", "Moving average of the weights: 0.999.")] = None,
+    patience: Annotated[int | None, _training("--patience", "Stop after so many epochs without a better one.")] = None,
+    keep: Annotated[str | None, _training("--keep", "Weights of the last or the best epoch.")] = None,
     scaling: Scaling = None,
-    initializer: Initializer = None,
+    initializer: Annotated[str | None, _training("--initializer", "glorot, he or orthogonal.")] = None,
     augment: Augment = None,
-    others: Others = None,
+    others: Annotated[
+        list[str] | None, _training("--set", "Any setting of a recipe: drop_every=5. Can be repeated.", metavar="NAME=VALUE")
+    ] = None,
 ) -> None:
     """How to train: the settings of a recipe."""
 
 
+def asked(
+    target: Target = None,
+    max_params: Annotated[str | None, _budget("--max-params", "Most parameters of the best network: 932, 5k, 1.5M.")] = None,
+    max_macs: Annotated[str | None, _budget("--max-macs", "Most multiply-accumulates for one image: 200k.")] = None,
+    max_bytes: Annotated[str | None, _budget("--max-bytes", "Most bytes of weights as float32: 16k.")] = None,
+    max_memory: Annotated[str | None, _budget("--max-memory", "Most bytes of working memory for one image, as float32: 32k.")] = None,
+) -> None:
+    """What is asked of a study: the parameters of `issun.Query`."""
+
+
 def searched(
-    grid: Grid = False, halving: Halving = False, search_images: SearchImages = None, settings: HeadSet = None, refit: Refit = False
+    grid: Annotated[bool, typer.Option("--grid", help="Search the heads' grids on validation; ridge always does.")] = False,
+    halving: Annotated[bool, typer.Option("--halving", help="The same by successive halving: many settings on few images first.")] = False,
+    search_images: Annotated[
+        int | None, typer.Option("--search-images", min=1, help="Most images a search learns from; svm: 5000.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="HEAD.NAME=VALUES", help="A setting, or several to choose from: svm.C=1,10. Can be repeated."),
+    ] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Once chosen, learn from training and validation images together.")] = False,
 ) -> None:
     """How the settings of heads are found."""
 
 
-def patches(whitening: Whitening = None, threshold: Threshold = None) -> None:
+def patches(
+    whitening: Annotated[
+        float | None,
+        typer.Option(
+            "--whitening",
+            help="Of patches and kmeans: what is added to every variance, as a share of their mean. Digits want about 1, photographs "
+            "little. Default: 0.1.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold", help="Of patches, kmeans and pca: what a response must exceed to pass a ReLU, in deviations. Default: 0.5."
+        ),
+    ] = None,
+) -> None:
     """How filters are taken from patches."""
 
 
-def taking(*groups: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of groups in place of its ``**given``; they stand before ``--json`` in its help."""
+def taking(*groups: Callable[..., None], before: str = "as_json") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of groups in place of its ``**given``; in its help they stand before the parameter that `before` names."""
 
     def with_groups(command: Callable[..., None]) -> Callable[..., None]:
         own = [one for one in _parameters(command) if one.kind is not one.VAR_KEYWORD]
-        place = next((number for number, one in enumerate(own) if one.name == "as_json"), len(own))
+        place = next((number for number, one in enumerate(own) if one.name == before), len(own))
         taken = [parameter for group in groups for parameter in _parameters(group)]
         together = [*own[:place], *taken, *own[place:]]
         command.__signature__ = inspect.Signature(together)  # type: ignore[attr-defined]

@@ -3,58 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from issun.markup import printable
-from issun.plain import plain
-
-
-class Messages:
-    """stderr for progress and remarks: a full disk under a log must not end hours of work. A reader that has gone may end it."""
-
-    def write(self, text: str) -> int:
-        """Write a text, or do without."""
-        with self._without():
-            sys.stderr.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Hand over what was written, or do without."""
-        with self._without():
-            sys.stderr.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(sys.stderr, name)
-
-    @staticmethod
-    @contextlib.contextmanager
-    def _without() -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise
-            silence(sys.stderr)
-
-
-def silence(stream: TextIO) -> None:
-    """Close a stream that takes nothing for good, or Python would complain about it once more at its end."""
-    try:
-        descriptor = stream.fileno()
-    except (OSError, ValueError):  # of a test, or of a notebook
-        return
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, descriptor)
-    os.close(nothing)
+from issun.paths import from_here
+from issun.plain import Result, plain
+from issun.streams import Messages
 
 
 class _Console(Console):
@@ -105,14 +67,6 @@ def print_json(value: Mapping[str, Any]) -> None:
     print(text)
 
 
-class Result(Protocol):
-    """What a function of issun returns."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, as ``--json`` prints them."""
-        ...
-
-
 def tell(result: Result, as_json: bool, show: Callable[[Console, Any], None]) -> None:
     """Print what a function returned, as JSON or as `show` writes it for people."""
     if as_json:
@@ -126,9 +80,46 @@ def print_files(console: Console, **files: Path | None) -> None:
     width = max((len(name) for name, path in files.items() if path is not None), default=0)
     for name, path in files.items():
         if path is not None:
-            console.print(f"{name:<{width}}  {shown(path.absolute())}", soft_wrap=True)
+            console.print(f"{name:<{width}}  {from_here(path.absolute())}", soft_wrap=True)
 
 
-def shown(path: Path) -> str:
-    """Return a path as people want to see it: seen from here where it lies below."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def print_lines(console: Console, lines: Iterable[Any]) -> None:
+    """Print tables and lines of text (`issun.plots.lines.Printable`), each as it wants to be folded."""
+    from issun.plots.lines import Folded, Whole
+
+    for line in lines:
+        if isinstance(line, Whole):
+            console.print(line.text, style=line.style or None, soft_wrap=True)
+        elif isinstance(line, Folded):
+            for folded in line.lines(console.width):
+                console.print(folded, soft_wrap=True)
+        else:
+            console.print(line)
+
+
+def print_findings(console: Console, findings: Any, everything: bool = False, pictures: str = "Picture") -> None:
+    """Print what a study answers, and where the study and the `pictures` beside it are."""
+    from issun.plots.answers import answer_lines
+
+    print_lines(console, answer_lines(findings.answer, everything=everything, diagnosed=findings.diagnosed))
+    console.print()
+    if findings.pictures:
+        console.print(f"{pictures}  {', '.join(from_here(path) for path in findings.pictures)}", soft_wrap=True)
+    console.print(f"{'Study':<{len(pictures)}}  {from_here(findings.answer.study.path)}", soft_wrap=True)
+
+
+def as_typed() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["issun", *sys.argv[1:]])
+
+
+def open_in_browser(address: str) -> None:
+    """Open an address in the browser of this computer; say so where there is none."""
+    import webbrowser
+
+    try:
+        opened = webbrowser.open(address)
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        warn(f"no browser was found: open {address} yourself")

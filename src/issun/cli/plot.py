@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from issun.cli import options, values
-
-Network = Annotated[
-    str | None,
-    typer.Option("--network", help="Which network of the study, by its text; default: the smallest within 1 % of the best."),
-]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Which of its seeds; default: the best on validation.")]
-ImagesAt = Annotated[
-    str | None, typer.Option("--data", metavar="DATA", help="Where the images are, since a study holds none; default: where they were.")
-]
+from issun.cli import options
 
 
 def plot(
@@ -32,8 +23,11 @@ def plot(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to: .png, .svg or .pdf; default: STUDY-KIND.png beside the study.")
     ] = None,
-    network: Network = None,
-    seed: Seed = None,
+    network: Annotated[
+        str | None,
+        typer.Option("--network", help="Which network of the study, by its text; default: the smallest within 1 % of the best."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Which of its seeds; default: the best on validation.")] = None,
     x: Annotated[str | None, typer.Option("--x", help="Knob (or size) to the right, of scatter and heatmap.")] = None,
     y: Annotated[str | None, typer.Option("--y", help="Knob (or size) upwards, of scatter and heatmap.")] = None,
     macs: Annotated[bool, typer.Option("--macs", help="Frontier of accuracy against multiply-accumulates, not parameters.")] = False,
@@ -42,7 +36,7 @@ def plot(
     method: Annotated[str | None, typer.Option("--method", help="Of the projection: pca, tsne or umap.")] = None,
     layer: options.Layer = None,
     before: options.Before = False,
-    data: ImagesAt = None,
+    data: options.ImagesAt = None,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
@@ -50,41 +44,31 @@ def plot(
 
     Example: issun plot digits.sqlite confusion
     """
-    from issun.cli.output import print_json, results, shown
-    from issun.errors import IssunError, SelectionError
-    from issun.paths import check_new
-    from issun.plots.pictures import KINDS
-    from issun.plots.pictures import plot as draw
-    from issun.plots.style import FORMATS
-    from issun.study import Study
+    from issun.cli.output import print_files, print_json, results
 
-    accuracy = values.accuracy(target, "--target")
-    shows = Study(study)
-    path = study.with_name(f"{study.stem}-{kind if kind in KINDS else 'picture'}.png") if output is None else output
-    if path.suffix.lower() not in FORMATS:
-        raise IssunError(f"--output (={path}) must end in {', '.join(FORMATS)}")
-    check_new(path, option="--output")
-    try:
-        draw(
-            shows,
-            kind,
-            path,
-            network=network,
-            seed=seed,
-            x=x,
-            y=y,
-            size="macs" if macs else "parameters",
-            target=accuracy,
-            data=data,
-            data_dir=data_dir,
-            count=count,
-            method=method,
-            layer=layer,
-            before=before,
-        )
-    except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
-        raise IssunError(str(error)) from None
+    own: dict[str, Any] = {"network": network, "seed": seed, "x": x, "y": y, "macs": macs, "target": target, "count": count}
+    own |= {"method": method, "layer": layer, "before": before, "data": data, "data_dir": data_dir}
+    path = _draw(study, kind, output, own)
     if as_json:
         print_json({"study": study, "kind": kind, "picture": path})
     else:
-        results().print(f"Picture  {shown(path.absolute())}", soft_wrap=True)
+        print_files(results(), Picture=path)
+
+
+def _draw(study: Path, kind: str, output: Path | None, own: dict[str, Any]) -> Path:
+    """Draw the picture, by default beside the study, and return where it is."""
+    from issun.errors import IssunError, SelectionError
+    from issun.paths import check_new
+    from issun.plots.pictures import KINDS, plot
+    from issun.plots.style import check_format
+    from issun.study import Study
+
+    read = Study(study)
+    path = study.with_name(f"{study.stem}-{kind if kind in KINDS else 'picture'}.png") if output is None else output
+    check_format(path, "--output")
+    check_new(path, option="--output")
+    try:
+        plot(read, kind, path, **own)
+    except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
+        raise IssunError(str(error)) from None
+    return path

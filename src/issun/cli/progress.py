@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from issun.cli.output import messages, remark_on, warn
-from issun.events import Event, Reading, Remark
+from issun.events import Event, Reading, Remark, ignored
 from issun.extraction.comparing import SourceProgress
-from issun.numbers import duration, percent
-from issun.plots.progress import epoch_line, head_line, head_picture, one_line, training_picture
+from issun.plots.progress import epoch_line, head_line, head_picture, sweep_line, sweep_picture, training_picture
 from issun.study.progress import Progress
 from issun.timing.bench import TimingProgress
 from issun.training import TrainingProgress
-
-#: How many running trials are listed; on machines with many cores the rest is counted.
-SHOWN = 8
 
 #: Seconds without an event after which a log gets a line all the same: large networks take long, and silence looks like a hang.
 PATIENCE = 60.0
@@ -35,9 +29,16 @@ PACE = 2.0
 
 
 class Shown:
-    """Shows whatever is told while a function of issun works: use it as a context, and give it as `on_progress`."""
+    """Shows whatever is told while a function of issun works: use it as a context, and give it as `on_progress`.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    printed : mapping of type to callable, optional
+        What to do with events that are no progress but results.
+    """
+
+    def __init__(self, printed: Mapping[type[Event], Callable[[Any], None]] | None = None) -> None:
+        self._printed = printed or {}
         self._views = ExitStack()
         self._view: Any = None
 
@@ -52,6 +53,10 @@ class Shown:
         if isinstance(event, Remark):
             self._end()
             (warn if event.warning else remark_on)(event.text)
+            return
+        if type(event) not in _VIEWS:
+            self._end()
+            self._printed.get(type(event), ignored)(event)
             return
         view = _VIEWS[type(event)]
         if type(self._view) is not view:
@@ -127,37 +132,6 @@ class SweepView(_View):
             self._console.print(sweep_line(progress), soft_wrap=True)
 
 
-def sweep_line(progress: Progress) -> str:
-    """Return what just happened, or else what is going on, as one plain line."""
-    ended = progress.done + progress.skipped
-    left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f", about {duration(progress.seconds_left)} left"
-    going_on = "; ".join(f"{trial.network}  seed {trial.seed}, epoch {trial.epoch} of {trial.epochs}" for trial in progress.running)
-    return f"[{ended}/{progress.total}{left}] {progress.event or 'in training: ' + going_on}"
-
-
-def sweep_picture(progress: Progress) -> RenderableType:
-    """Return the live view: how far, the best so far, what is in training now."""
-    ended = progress.done + progress.skipped
-    head = Table.grid(padding=(0, 2))
-    head.add_column(width=30)
-    head.add_column(no_wrap=True)
-    left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f"about {duration(progress.seconds_left)} left"
-    facts = [f"{ended} of {progress.total} trials", duration(progress.elapsed), left]
-    facts += [f"{progress.diverged} diverged"] if progress.diverged else []
-    head.add_row(ProgressBar(total=max(1, progress.total), completed=ended, width=30), Text(" · ".join(fact for fact in facts if fact)))
-    lines: list[RenderableType] = [head]
-    if progress.best is not None:
-        network, parameters, accuracy = progress.best
-        lines.append(one_line(f"best so far {percent(accuracy)}, {parameters:,} parameters  {network}"))
-    for trial in progress.running[:SHOWN]:
-        reached = "" if trial.validation_accuracy is None else percent(trial.validation_accuracy)
-        epoch = f"{trial.epoch}/{trial.epochs}"
-        lines.append(one_line(f"{epoch:>9}  {reached:>8}  {trial.parameters:>9,} parameters  seed {trial.seed}  {trial.network}", "dim"))
-    if len(progress.running) > SHOWN:
-        lines.append(one_line(f"{'':>9}  and {len(progress.running) - SHOWN} more", "dim"))
-    return Group(*lines)
-
-
 class TrainingView(_View):
     """Shows each epoch of one training; the last state stays on the screen."""
 
@@ -202,6 +176,7 @@ class TimingView(_View):
 
 _VIEWS: dict[type[Event], Any] = {
     Reading: ReadingView,
+    Progress: SweepView,
     TrainingProgress: TrainingView,
     SourceProgress: HeadView,
     TimingProgress: TimingView,

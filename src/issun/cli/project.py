@@ -41,16 +41,9 @@ def project(
     from issun.cli.output import tell
     from issun.cli.progress import Shown
 
-    own: dict[str, Any] = {
-        "method": method,
-        "weights": weights,
-        "layer": layer,
-        "before": before,
-        "study": study,
-        "part": part,
-        "count": count,
-    }
-    own |= {"thumbnails": thumbnails, "seed": seed, "output": output, "scaling": scaling, "validation": validation, "threads": threads}
+    own: dict[str, Any] = {"method": method, "weights": weights, "layer": layer, "before": before, "study": study, "part": part}
+    own |= {"count": count, "thumbnails": thumbnails, "seed": seed, "output": output, "scaling": scaling}
+    own |= {"validation": validation, "threads": threads}
     with Shown() as show:
         found = project(data, network, on_progress=show, **own, **given)
     tell(found, as_json, _print)

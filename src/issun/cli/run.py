@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
-from issun.cli import options, values
+from issun.cli import options
 
 
+@options.taking(options.asked, before="output")
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A study file (TOML), such as studies/shrink.toml.")],
     part: Annotated[list[str] | None, typer.Option("--part", help="Only this part of it; can be repeated. Default: all.")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="The same on fewer images, epochs, sizes and seeds; says what it left out.")
     ] = False,
-    seeds: Annotated[str | None, typer.Option("--seeds", help="How many seeds in place of the file's, or which: 0,1,7.")] = None,
-    target: options.Target = None,
-    max_params: options.MaxParams = None,
-    max_macs: options.MaxMacs = None,
-    max_bytes: options.MaxBytes = None,
-    max_memory: options.MaxMemory = None,
+    seeds: Annotated[str | None, options.seeds("How many seeds in place of the file's, or which: 0,1,7.")] = None,
     output: Annotated[Path, typer.Option("--output", help="The folder for studies and pictures.")] = Path(),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many trials, how large and about how long; train nothing.")] = False,
+    dry_run: options.DryRun = False,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
     size: options.Size = None,
     gray: options.Gray = None,
-    white: options.Range = None,
-    everything: Annotated[bool, typer.Option("--all", help="List every network, not only the frontier.")] = False,
+    range: options.Range = None,
+    everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
     summary: Annotated[
         Path | None,
         typer.Option("--summary", help="Write what the studies found as plain data into this file (JSON), for a page of your own."),
     ] = None,
     as_json: options.Json = False,
+    **given: Any,
 ) -> None:
     """Run the studies that a file describes: each of its parts becomes a study of its own, FILE-PART.sqlite.
 
@@ -45,28 +41,48 @@ def run(
 
     Example: issun run studies/shrink.toml --part better
     """
-    from issun.cli.loading import loaded
-    from issun.cli.part import describe, train_and_tell
-    from issun.cli.report import query_of
-    from issun.study.file import read_study_file
-    from issun.study.heads import check_heads
-    from issun.study.parts import prepare
+    from issun.api.run import PartBegun, PartEnded, run
+    from issun.cli.output import as_typed, print_findings, print_json, results
+    from issun.cli.progress import Shown
 
-    asked = read_study_file(file)
-    names = list(dict.fromkeys(part or asked.parts))
-    asked.check_parts(names)
-    query = query_of(target, max_params, max_macs, max_bytes, max_memory)
-    chosen = None if seeds is None else values.seeds(seeds, "--seeds")
-    dataset = loaded(asked.data, data_dir, size, gray, False, white=white)
-    # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
-    wanted = range(chosen) if isinstance(chosen, int) else chosen
-    prepared = [prepare(asked, name, dataset, quick=quick, seeds=wanted) for name in names]
-    for one in prepared:
-        check_heads(one)
-    if dry_run:
-        describe(prepared, output, threads, as_json)
-    else:
-        command = shlex.join(["issun", *sys.argv[1:]])
-        train_and_tell(
-            prepared, output, command, query, threads=threads, everything=everything, plot=plot, summary=summary, as_json=as_json
-        )
+    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "threads": threads}
+    own |= {"data_dir": data_dir, "size": size, "gray": gray, "range": range}
+    console = results()
+
+    def print_part(event: Any) -> None:
+        print_findings(console, event.findings, everything, "Pictures")
+        console.print()
+
+    # A part is printed when it has ended: the next one may take hours.
+    printed = {PartBegun: lambda event: _print_head(console, event.part), PartEnded: print_part}
+    with Shown({} if as_json else printed) as show:
+        if dry_run:
+            found: Any = run(file, dry_run=True, on_progress=show, **own, **given)
+        else:
+            found = run(file, plot=plot, summary=summary, command=as_typed(), on_progress=show, **own, **given)
+    if as_json:
+        print_json(found.as_dict())
+    elif dry_run:
+        for forecast in found.parts.values():
+            _print_forecast(console, forecast)
+
+
+def _print_head(console: Console, part: Any) -> None:
+    """Print which part follows, and what `--quick` leaves out of it."""
+    console.print(f"{part.protocol['title']}: {part.part.name}", style="bold", soft_wrap=True)
+    if part.left_out:
+        console.print("Quick: this shows that all of it works; its figures say nothing. Left out:", soft_wrap=True)
+        for line in part.left_out:
+            console.print(f"  {line}", soft_wrap=True)
+    console.print()
+
+
+def _print_forecast(console: Console, found: Any) -> None:
+    from issun.cli.output import print_lines
+    from issun.plots.forecast import forecast_lines
+
+    _print_head(console, found.part)
+    print_lines(console, forecast_lines(found.forecast))
+    if found.heads:
+        console.print(f"then heads on features: {'; '.join(found.heads)}", soft_wrap=True)
+    console.print()

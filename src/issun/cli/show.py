@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from issun.cli import options
 
 
+@options.taking(options.asked, before="everything")
 def show(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="A study's file, as sweep writes it; it may still be growing.")],
-    target: options.Target = None,
-    max_params: options.MaxParams = None,
-    max_macs: options.MaxMacs = None,
-    max_bytes: options.MaxBytes = None,
-    max_memory: options.MaxMemory = None,
-    everything: Annotated[bool, typer.Option("--all", help="List every network, not only the frontier.")] = False,
+    everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = False,
     network: Annotated[
         str | None, typer.Option("--network", help="Only this network: its curves in words, its classes, its mistakes.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="With --network: which seed; default: the best on validation.")] = None,
     as_json: options.Json = False,
+    **given: Any,
 ) -> None:
     """Print the frontier of a study and the networks that meet a target or a budget; or, with --network, everything about one of them."""
-    from issun.cli.one_network import show_network
-    from issun.cli.report import query_of, tell
+    from issun.api.show import show
+    from issun.cli.output import print_findings, print_lines, tell
+    from issun.cli.progress import Shown
     from issun.errors import IssunError, SelectionError
-    from issun.study import Study
+    from issun.plots.one_network import network_lines
 
-    result = Study(study)
-    # A study that was made from a file has wishes of its own.
-    query = query_of(target, max_params, max_macs, max_bytes, max_memory).or_else(result.query)
-    if network is not None:
-        try:
-            show_network(result, network, seed, as_json)
-        except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
-            raise IssunError(str(error)) from None
-        return
-    if seed is not None:
-        raise IssunError(f"--seed (={seed}) is for one network: name it with --network")
-    tell(result.answer(query), as_json=as_json, everything=everything, plot=plot)
+    own: dict[str, Any] = {"network": network, "seed": seed, "plot": plot}
+    try:
+        with Shown() as shows:
+            found = show(study, on_progress=shows, **own, **given)
+    except SelectionError as error:
+        if network is None:
+            raise
+        raise IssunError(str(error)) from None  # the command was wrong, no wish that the study cannot meet
+    if network is None:
+        tell(found, as_json, lambda console, _: print_findings(console, found, everything))
+    else:
+        tell(found, as_json, lambda console, one: print_lines(console, network_lines(one)))

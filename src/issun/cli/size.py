@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from issun.arch.net import Net
 from issun.cli import options
 
 
@@ -41,32 +40,15 @@ def size(
 
 
 def _print(console: Console, found: Any) -> None:
-    from issun.plots.tables import sizes_table
+    from issun.cli.output import print_lines
+    from issun.plots.sizes import family_lines, network_lines
 
     if found.file is not None:
         console.print(f"{found.families[0].family}\n", soft_wrap=True)
     for index, family in enumerate(found.families):
         if index:
             console.print()
-        if not family.knobs:
-            _print_network(console, family.networks[0][1])
-            continue
-        console.print(family.family)
-        console.print(f"parameters: {family.formulas['parameters']}", soft_wrap=True)
-        console.print(f"MACs: {family.formulas['macs']}", soft_wrap=True)
-        console.print()
-        console.print(sizes_table(family.as_dict()["networks"], family.impossible))
-
-
-def _print_network(console: Console, net: Net) -> None:
-    from issun.exporters.c.source import int8_size
-    from issun.numbers import bytes_text
-    from issun.plots.tables import layers_table
-
-    console.print(layers_table(net))
-    console.print()
-    constants, memory = int8_size(net)
-    console.print(f"float32: weights {bytes_text(net.bytes())}, working memory for one image {bytes_text(net.peak_memory())}")
-    console.print(f"int8 in C: constants {bytes_text(constants)}, working memory {bytes_text(memory)}; its code comes on top")
-    if net.stored > net.parameters:
-        console.print("`norm` is counted as a model needs it, folded into its layer: one number a channel")
+        if family.knobs:
+            print_lines(console, family_lines(family.family, family.formulas, family.as_dict()["networks"], family.impossible))
+        else:
+            print_lines(console, network_lines(family.networks[0][1]))

@@ -44,16 +44,9 @@ def train(
 
 
 def _print(console: Console, trained: Any) -> None:
-    from issun.cli.output import print_files
-    from issun.numbers import duration, percent
+    from issun.cli.output import print_files, print_lines
+    from issun.plots.training import training_lines
 
-    outcome, net = trained.outcome, trained.outcome.net
-    epochs = len(outcome.history)
-    console.print(f"{net}", soft_wrap=True)
-    kept = f"; kept is epoch {outcome.kept}" if outcome.kept < epochs else ""
-    took = f"trained for {epochs} epochs in {duration(outcome.seconds)}{kept}"
-    console.print(f"{net.parameters:,} parameters, {net.macs:,} MACs, {took}")
-    console.print(f"validation {percent(outcome.validation_accuracy)}, loss {outcome.validation_loss:.4f}")
-    console.print(f"test       {percent(outcome.test_accuracy)}, loss {outcome.test_loss:.4f}")
+    print_lines(console, training_lines(trained.outcome))
     console.print(str(trained.diagnosis))
     print_files(console, Model=trained.saved)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from issun.cli import options
-from issun.cli.report_page import ImagesAt, Studies, Title, open_in_browser
-
-#: Where nothing else is asked for.
-PORT = 8932
 
 
+@options.taking(options.asked)
 def watch(
-    studies: Studies,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any that is free.")] = PORT,
-    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
-    data: ImagesAt = None,
+    studies: options.Studies,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any that is free.")] = 8932,
+    open_it: options.Open = False,
+    data: options.ImagesAt = None,
     data_dir: options.DataDir = None,
-    title: Title = None,
-    target: options.Target = None,
-    max_params: options.MaxParams = None,
-    max_macs: options.MaxMacs = None,
-    max_bytes: options.MaxBytes = None,
-    max_memory: options.MaxMemory = None,
+    title: options.Title = None,
+    **given: Any,
 ) -> None:
     """Show studies in the browser of this computer while they grow: the page of `issun report`, new each time that a trial ends.
 
@@ -32,14 +25,10 @@ def watch(
 
     Example: issun watch digits.sqlite --open
     """
-    from issun.cli.output import remark_on, results
-    from issun.cli.report import query_of
-    from issun.webpage.live import Live
-    from issun.webpage.serve import Server
+    from issun.api.report import watch
+    from issun.cli.output import open_in_browser, remark_on, results
 
-    query = query_of(target, max_params, max_macs, max_bytes, max_memory)
-    live = Live(studies, query, title=title, data=data, data_dir=data_dir)
-    with Server(live, port) as server:
+    with watch(studies, port=port, data=data, data_dir=data_dir, title=title, **given) as server:
         try:
             results().print(f"Watching {', '.join(map(str, studies))} at {server.url}  (Ctrl-C ends it)", soft_wrap=True)
             if open_it:

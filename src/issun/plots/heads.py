@@ -10,7 +10,15 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from issun.numbers import duration, label_count, mean_text, percent, short_count
+from issun.plots.lines import Printable, Whole
 from issun.plots.tables import plain_table
+
+
+def means_lines(frame: pd.DataFrame) -> Iterator[Printable]:
+    """Yield the table of heads, and which is best."""
+    yield heads_table(frame)
+    yield ""
+    yield Whole(best_line(frame))
 
 
 def heads_table(frame: pd.DataFrame, *, key: bool = True) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ from issun.study.images import study_images
 from issun.study.mistakes import surest_mistakes
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.readable import NetworkLike, Readable
+from issun.study.study import opened
 
 #: The most heads beside softmax; the most images of a projection, which takes long for many.
 _MOST_HEADS, _MOST_IMAGES = 3, 2000
@@ -104,15 +106,15 @@ class _Wanted:
 
 
 def plot(
-    study: Readable,
+    study: Readable | str | os.PathLike[str],
     kind: str = "frontier",
-    path: str | Path | None = None,
+    output: str | os.PathLike[str] | None = None,
     *,
     network: NetworkLike | None = None,
     seed: int | None = None,
     x: str | None = None,
     y: str | None = None,
-    size: Size = "parameters",
+    macs: bool = False,
     target: float | None = None,
     data: str | Path | Dataset | None = None,
     data_dir: str | Path | None = None,
@@ -122,21 +124,22 @@ def plot(
     before: bool = False,
     title: str | None = None,
 ) -> Figure:
-    """Draw a picture of a study; save it where `path` says so (its ending gives the format).
+    """Draw a picture of a study; save it where `output` says so (its ending gives the format).
 
     Parameters
     ----------
-    study : Study
+    study : Study, str or PathLike
+        Or a study's file.
     kind : str
         One of `issun.plots.pictures.KINDS`, which says what each shows: ``frontier``, ``curves``, ``confusion``, …
-    path : str or Path, optional
+    output : str or PathLike, optional
     network, seed : optional
         Which trial, for pictures of one network: by default the smallest network within 0.01 of the best (where nothing beats guessing the
         most accurate), its best seed on validation.
     x, y : str, optional
         Knobs or sizes, for ``scatter`` and ``heatmap``.
-    size : {"parameters", "macs"}
-        What accuracy is drawn against, for ``frontier``.
+    macs : bool
+        Draw accuracy against multiply-accumulates, not parameters, for ``frontier``.
     target : float, optional
         Accuracy to mark, for ``frontier``; a fraction.
     data, data_dir : optional
@@ -163,9 +166,10 @@ def plot(
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, 1, 0.5)
         raise SelectionError(f"there is no picture {kind!r}{f'; did you mean {near[0]}?' if near else '.'} They are {', '.join(KINDS)}")
-    figure = _DRAW[kind](study, _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, before, title))
-    if path is not None:
-        save_figure(figure, path)
+    size: Size = "macs" if macs else "parameters"
+    figure = _DRAW[kind](opened(study), _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, before, title))
+    if output is not None:
+        save_figure(figure, Path(output))
     return figure
 
 

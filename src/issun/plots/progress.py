@@ -1,4 +1,4 @@
-"""What is going on in a training, as lines of a log and as live pictures of a terminal."""
+"""What is going on in a sweep or a training, as lines of a log and as live pictures of a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from issun.engine.fitting import Epoch
 from issun.extraction.search import HeadProgress
 from issun.numbers import duration, percent
 from issun.plots.curves import sparkline
+from issun.study.progress import Progress
 from issun.training import TrainingProgress
+
+#: How many running trials are listed; on machines with many cores the rest is counted.
+_RUNNING = 8
 
 
 def one_line(text: str, style: str = "") -> Text:
@@ -67,3 +71,34 @@ def head_line(about: str, progress: HeadProgress) -> str:
     left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f", about {duration(progress.seconds_left)} left"
     far = f"[{progress.done}/{progress.total}{left}] " if progress.total else ""
     return f"{far}{about}, {progress.head}: {progress.event}"
+
+
+def sweep_line(progress: Progress) -> str:
+    """Return what just happened, or else what is going on, as one plain line."""
+    ended = progress.done + progress.skipped
+    left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f", about {duration(progress.seconds_left)} left"
+    going_on = "; ".join(f"{trial.network}  seed {trial.seed}, epoch {trial.epoch} of {trial.epochs}" for trial in progress.running)
+    return f"[{ended}/{progress.total}{left}] {progress.event or 'in training: ' + going_on}"
+
+
+def sweep_picture(progress: Progress) -> RenderableType:
+    """Return the live view: how far, the best so far, what is in training now."""
+    ended = progress.done + progress.skipped
+    head = Table.grid(padding=(0, 2))
+    head.add_column(width=30)
+    head.add_column(no_wrap=True)
+    left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f"about {duration(progress.seconds_left)} left"
+    facts = [f"{ended} of {progress.total} trials", duration(progress.elapsed), left]
+    facts += [f"{progress.diverged} diverged"] if progress.diverged else []
+    head.add_row(ProgressBar(total=max(1, progress.total), completed=ended, width=30), Text(" · ".join(fact for fact in facts if fact)))
+    lines: list[RenderableType] = [head]
+    if progress.best is not None:
+        network, parameters, accuracy = progress.best
+        lines.append(one_line(f"best so far {percent(accuracy)}, {parameters:,} parameters  {network}"))
+    for trial in progress.running[:_RUNNING]:
+        reached = "" if trial.validation_accuracy is None else percent(trial.validation_accuracy)
+        epoch = f"{trial.epoch}/{trial.epochs}"
+        lines.append(one_line(f"{epoch:>9}  {reached:>8}  {trial.parameters:>9,} parameters  seed {trial.seed}  {trial.network}", "dim"))
+    if len(progress.running) > _RUNNING:
+        lines.append(one_line(f"{'':>9}  and {len(progress.running) - _RUNNING} more", "dim"))
+    return Group(*lines)

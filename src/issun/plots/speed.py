@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from issun.numbers import percent, short_count
+from issun.plots.lines import Printable, Whole
 from issun.plots.tables import plain_table
+from issun.timing.bench import Benchmark
 
 _TITLES = {"keras": "Keras", "torch": "PyTorch"}
+
+
+def bench_lines(found: Benchmark) -> Iterator[Printable]:
+    """Yield what `issun.bench` measured: a table of networks and what the machine is, or where each network's time goes."""
+    for profile in found.profiles:
+        yield profile_table(profile.lines(), profile.title(found.peaks[1]))
+        yield ""
+    if found.profiles:
+        return
+    rows = [
+        {
+            "network": comparison.case.network,
+            "parameters": comparison.parameters,
+            "images_per_second": comparison.case.images / comparison.median,
+            "share": comparison.share,
+            **{name: comparison.ratios(name) if name in comparison.seconds else [] for name in found.others},
+        }
+        for comparison in found.comparisons
+    ]
+    yield speed_table(rows, found.others)
+    yield ""
+    both = ", ".join(f"{2e-9 * rate:.0f} on {number} thread{'s' * (number > 1)}" for number, rate in found.peaks.items())
+    yield f"{found.machine['processor']}, {found.instruction_set}; peak {both} (GFLOP/s of multiply-adds between registers)."
+    what = "Inference" if found.work == "predict" else "Training"
+    yield Whole(f"{what} on {found.threads} threads, images of noise; median of {found.rounds}, in turn.")
 
 
 def speed_table(rows: Sequence[Mapping[str, Any]], others: Sequence[str]) -> RenderableType:

@@ -9,7 +9,7 @@ from issun.study.query import Query
 from issun.study.run import run
 from issun.study.store import Store
 from issun.study.study import Study
-from issun.study.sweep import default_path, make_plan, sweep, trained_before
+from issun.study.sweep import default_path, make_plan, trained_before
 
 __all__ = [
     "Answer",
@@ -28,6 +28,5 @@ __all__ = [
     "make_plan",
     "plan",
     "run",
-    "sweep",
     "trained_before",
 ]

@@ -68,6 +68,11 @@ class Answer:
         """Whether some network was trained to its end: then there is something to tell, even where nothing is chosen."""
         return any(entry.ended_well for entry in self.entries)
 
+    def check(self) -> None:
+        """Raise `SelectionError` where there is nothing to tell of: no trial has ended, or all diverged."""
+        if not self.ended_well:
+            raise SelectionError(self.nothing)
+
     @property
     def frontier(self) -> list[Entry]:
         """The networks that no smaller one beats, smallest first."""

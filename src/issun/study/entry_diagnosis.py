@@ -1,8 +1,8 @@
-"""The diagnosis of a study's network or trial: what its curves say, told what the study knows of its data, network and recipe."""
+"""What a study knows beside figures: what the curves of its networks say, and in which settings their trainings differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from issun.study.diagnosis import Diagnosis, diagnose, over_seeds
@@ -49,3 +49,16 @@ def diagnoses(study: Readable, entries: Iterable[Entry]) -> list[dict[str, Any]]
         diagnosis = diagnosis_of(study, entry)
         found.append({"network": entry.network, "parameters": entry.parameters, "seed": entry.best_seed, **diagnosis.as_dict()})
     return found
+
+
+def trainings(study: Readable, entries: Sequence[Entry]) -> list[str]:
+    """Return for each network how it was trained, in the settings in which the recipes and splits of these networks differ."""
+    splits = study.about["splits"]
+    ways = {(entry.recipe_id, entry.split) for entry in entries}
+    settings = {
+        (recipe, split): {**study.recipe(recipe).model_dump(mode="json"), "validation": splits[split]["fraction"]} for recipe, split in ways
+    }
+    names = sorted({name for found in settings.values() for name in found})
+    differing = [name for name in names if len({str(found[name]) for found in settings.values()}) > 1]
+    said = {way: ", ".join(f"{name.replace('_', ' ')} {found[name]}" for name in differing) for way, found in settings.items()}
+    return [said[entry.recipe_id, entry.split] for entry in entries]

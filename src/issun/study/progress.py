@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from issun.events import Event
+
 
 @dataclass(frozen=True)
 class Running:
@@ -18,7 +20,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Progress(Event):
     """One moment of a run.
 
     Attributes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypedDict
 
 from issun.errors import IssunError
 from issun.study.frontier import BUDGETS
@@ -57,3 +57,13 @@ class Query:
     def of(cls, asked: Mapping[str, Any]) -> Query:
         """Return what a study file asks for, as a study keeps it in its protocol; what is no part of a query is left aside."""
         return cls(**{field.name: asked.get(field.name) for field in fields(cls)})
+
+
+class QueryOptions(TypedDict, total=False):
+    """The parameters of `Query`, for functions that take them by name; left out, or None, where nothing is asked."""
+
+    target: float | None
+    max_params: int | None
+    max_macs: int | None
+    max_bytes: int | None
+    max_memory: int | None

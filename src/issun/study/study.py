@@ -6,12 +6,13 @@ import contextlib
 import copy
 import json
 import math
+import os
 import sqlite3
 import warnings
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,8 @@ from issun.study.remedies import Remedy, remedies
 from issun.study.row_checks import check_history, classes_of, missing_row, scaling_of, weights_of, wrong_row
 from issun.study.schema import check_is_study, check_whole, connect, told
 from issun.study.snapshot import Snapshot, state_of
+
+_Study = TypeVar("_Study")
 
 _HISTORY = f"SELECT {', '.join(columns.HISTORY)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
 
@@ -447,7 +450,8 @@ class Study:
     def picture(self, kind: str, path: str | Path | None = None, **wanted: Any) -> Any:
         """Draw a picture of the study. Deprecated: `issun.plot` does it."""
         warnings.warn("study.picture(kind, …) is now issun.plot(study, kind, …)", DeprecationWarning, stacklevel=2)
-        return issun.plot(self, kind, path, **wanted)
+        macs = wanted.pop("size", "parameters") == "macs"
+        return issun.plot(self, kind, path, macs=macs, **wanted)
 
     def plot(self, path: str | Path | None = None, *, target: float | None = None, title: str | None = None) -> Any:
         """Draw accuracy against parameters. Deprecated: `issun.plot` does it."""
@@ -460,6 +464,11 @@ class Study:
     def _repr_html_(self) -> str:
         """The frontier, for notebooks."""
         return study_html(self.answer(Query()))
+
+
+def opened(study: _Study | str | os.PathLike[str]) -> _Study | Study:
+    """Return a study as it is, or open the one at a path."""
+    return Study(Path(study)) if isinstance(study, str | os.PathLike) else study
 
 
 def _warning(entry: Entry, trial: TrialResult) -> str:

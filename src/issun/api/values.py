@@ -1,4 +1,4 @@
-"""Values as people write them on the command line: `5k`, `97%`, `28x28x1`, `0,1,2`."""
+"""Values as people write them: `5k`, `97%`, `28x28x1`, `0,1,2`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,166 @@
+"""`issun.report` and `issun.watch`: studies as a page, written once or served while they grow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+from issun.datasets.dataset import Dataset
+from issun.errors import IssunError
+from issun.paths import check_new
+from issun.plain import plain
+from issun.signature import chosen, takes
+from issun.study import Query, Study
+from issun.study.query import QueryOptions
+from issun.study.study import opened
+from issun.webpage import content, page, write_page
+from issun.webpage.live import Live
+from issun.webpage.serve import Server
+
+#: Where `watch` serves if nothing else is asked for.
+PORT = 8932
+
+_Studies = str | os.PathLike[str] | Study | Iterable[str | os.PathLike[str] | Study]
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """A page that was written.
+
+    Attributes
+    ----------
+    studies : tuple of Path
+    path : Path
+        The page.
+    bytes : int
+        Its size.
+    left_out : mapping of str to list of str
+        What the page goes without, and why, by the studies' names.
+    problems : mapping of str to str
+        Of which studies nothing can be chosen, and why.
+    ended_well : bool
+        Whether some network of some study was trained to its end.
+    """
+
+    studies: tuple[Path, ...]
+    path: Path
+    bytes: int
+    left_out: Mapping[str, list[str]]
+    problems: Mapping[str, str]
+    ended_well: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what was written, and what the page goes without, as plain values."""
+        values = {"studies": self.studies, "report": self.path, "bytes": self.bytes, "left_out": self.left_out}
+        told: dict[str, Any] = plain(values)
+        return told
+
+
+@takes(QueryOptions)
+def report(
+    studies: _Studies,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    data: str | Path | Dataset | None = None,
+    data_dir: str | Path | None = None,
+    title: str | None = None,
+    **options: Unpack[QueryOptions],
+) -> WrittenReport:
+    """Write studies as one page that opens anywhere: the frontier, every network, images, networks to try. It needs nothing else.
+
+    Parameters
+    ----------
+    studies : str, PathLike or Study, or several
+        Several are laid over each other.
+    output : str or PathLike, optional
+        Where to, ``.html``; default: ``STUDY.html`` beside the study, of several ``report.html``.
+    data, data_dir : optional
+        Where the images are, since a study holds none; default: where they were.
+    title : str, optional
+        What stands above the page.
+    **options
+        What is asked, as of `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
+
+    Raises
+    ------
+    StudyError
+        Where a study cannot be read.
+    IssunError
+        Where the page cannot be written.
+    """
+    (asked,) = chosen("report", options, QueryOptions)
+    query, given = Query(**asked), _each(studies)
+    read = [opened(study) for study in given]
+    places = tuple(study.path if isinstance(study, Study) else Path(study) for study in given)
+    path = Path(output) if output is not None else places[0].with_suffix(".html") if len(places) == 1 else Path("report.html")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise IssunError(f"--output (={path}) must end in .html")
+    check_new(path, option="--output")
+    made = content(read, query, title=title, data=data, data_dir=data_dir)
+    size = write_page(page(made), path)
+    told = made["studies"]
+    return WrittenReport(
+        *(places, path, size),
+        left_out={study["name"]: study["left_out"] for study in told},
+        problems={study["name"]: study["message"] for study in told if study["message"]},
+        # That nothing beats guessing is an answer; where nothing was trained to its end there is none.
+        ended_well=any(network["diverged"] < network["validation"]["n"] for study in told for network in study["networks"]),
+    )
+
+
+@takes(QueryOptions)
+def watch(
+    studies: _Studies,
+    *,
+    port: int = PORT,
+    data: str | Path | Dataset | None = None,
+    data_dir: str | Path | None = None,
+    title: str | None = None,
+    **options: Unpack[QueryOptions],
+) -> Server:
+    """Return a server that shows studies in the browser of this computer while they grow: the page of `report`, always as it is now.
+
+    It only reads, and answers nobody else.
+
+    Parameters
+    ----------
+    studies : str, PathLike or Study, or several
+        Several are laid over each other.
+    port : int
+        0 for any that is free.
+    data, data_dir : optional
+        Where the images are, since a study holds none; default: where they were.
+    title : str, optional
+        What stands above the page.
+    **options
+        What is asked, as of `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
+
+    Returns
+    -------
+    Server
+        ``serve_forever()`` answers until it is interrupted, or another thread calls ``shutdown()``; ``url`` is its address. Use it as a
+        context, or call ``server_close()`` in the end.
+
+    Raises
+    ------
+    StudyError
+        Where a study cannot be read.
+    IssunError
+        Where the port is taken.
+
+    Examples
+    --------
+    >>> with watch("digits.sqlite") as server:  # doctest: +SKIP
+    ...     print(server.url)
+    ...     server.serve_forever()
+    """
+    (asked,) = chosen("watch", options, QueryOptions)
+    paths = [study.path if isinstance(study, Study) else Path(study) for study in _each(studies)]
+    return Server(Live(paths, Query(**asked), title=title, data=data, data_dir=data_dir), port)
+
+
+def _each(studies: _Studies) -> list[str | os.PathLike[str] | Study]:
+    return [studies] if isinstance(studies, str | os.PathLike | Study) else list(studies)

@@ -1,0 +1,271 @@
+"""`issun.run`: what a study file describes, trained part by part."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Unpack, overload
+
+from issun.api.findings import Findings
+from issun.datasets.named import loaded
+from issun.errors import StudyError
+from issun.events import Event, OnProgress, Remark, ignored
+from issun.extraction.comparing import SourceProgress
+from issun.paths import check_new, kind_of
+from issun.signature import chosen, takes
+from issun.study import Query
+from issun.study.entry import with_trials
+from issun.study.file import read_study_file
+from issun.study.forecast import Forecast, plan_text
+from issun.study.heads import check_heads, run_heads
+from issun.study.parts import PreparedPart, prepare, run_part
+from issun.study.query import QueryOptions
+from issun.study.study import Study
+from issun.study.summary import summarize, write_summaries
+
+
+@dataclass(frozen=True, eq=False)
+class PartFindings(Findings):
+    """What was found of a part: its answer, the pictures beside its study, and what `quick` left out."""
+
+    left_out: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return super().as_dict() | {"left_out": list(self.left_out)}
+
+
+@dataclass(frozen=True, eq=False)
+class PartForecast:
+    """What running a part would do."""
+
+    part: PreparedPart
+    forecast: Forecast
+
+    @property
+    def heads(self) -> list[str]:
+        """The heads that would be trained after the networks."""
+        return [wish.title for entry in self.part.part.heads for wish in entry.wishes]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        mark, left_out = self.part.part.mark, list(self.part.left_out)
+        return self.forecast.as_dict() | {"mark": mark, "left_out": left_out, "heads": self.heads}
+
+
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """What came of a study file: its parts by their names."""
+
+    parts: Mapping[str, PartFindings]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all parts as plain values."""
+        return {"parts": {name: part.as_dict() for name, part in self.parts.items()}}
+
+
+@dataclass(frozen=True, eq=False)
+class RunForecast:
+    """What running a study file would do: its parts by their names."""
+
+    parts: Mapping[str, PartForecast]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all parts as plain values."""
+        return {"parts": {name: part.as_dict() for name, part in self.parts.items()}}
+
+
+@dataclass(frozen=True)
+class PartBegun(Event):
+    """A part is to be trained now."""
+
+    part: PreparedPart
+
+
+@dataclass(frozen=True)
+class PartEnded(Event):
+    """A part was trained."""
+
+    part: PreparedPart
+    findings: PartFindings
+
+
+@overload
+def run(
+    file: str | os.PathLike[str],
+    *,
+    dry_run: Literal[True],
+    part: str | Iterable[str] | None = None,
+    quick: bool = False,
+    seeds: int | Sequence[int] | None = None,
+    output: str | os.PathLike[str] = ".",
+    threads: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    range: float | None = None,
+    plot: bool = False,
+    summary: str | os.PathLike[str] | None = None,
+    command: str | None = None,
+    on_progress: OnProgress = ignored,
+    **options: Unpack[QueryOptions],
+) -> RunForecast: ...
+
+
+@overload
+def run(
+    file: str | os.PathLike[str],
+    *,
+    dry_run: Literal[False] = False,
+    part: str | Iterable[str] | None = None,
+    quick: bool = False,
+    seeds: int | Sequence[int] | None = None,
+    output: str | os.PathLike[str] = ".",
+    threads: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    range: float | None = None,
+    plot: bool = False,
+    summary: str | os.PathLike[str] | None = None,
+    command: str | None = None,
+    on_progress: OnProgress = ignored,
+    **options: Unpack[QueryOptions],
+) -> Ran: ...
+
+
+@takes(QueryOptions)
+def run(
+    file: str | os.PathLike[str],
+    *,
+    dry_run: bool = False,
+    part: str | Iterable[str] | None = None,
+    quick: bool = False,
+    seeds: int | Sequence[int] | None = None,
+    output: str | os.PathLike[str] = ".",
+    threads: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    range: float | None = None,
+    plot: bool = False,
+    summary: str | os.PathLike[str] | None = None,
+    command: str | None = None,
+    on_progress: OnProgress = ignored,
+    **options: Unpack[QueryOptions],
+) -> Ran | RunForecast:
+    """Train what a study file describes: each of its parts becomes a study of its own, ``FILE-PART.sqlite``.
+
+    What a study already holds is not trained again: the same call goes on where it was stopped.
+
+    Parameters
+    ----------
+    file : str or PathLike
+        A study file (TOML).
+    dry_run : bool
+        Train nothing: return how many trials each part would be, how large, and about how long they would take.
+    part : str or iterable of str, optional
+        Only these parts; default: all.
+    quick : bool
+        The same on fewer images, epochs, sizes and seeds; ``left_out`` of each part says what is missing.
+    seeds : int or sequence of int, optional
+        How many seeds in place of the file's, or which.
+    output : str or PathLike
+        The folder for studies and pictures.
+    threads : int, optional
+        Networks trained at once; default: all cores.
+    data_dir, size, gray, range : optional
+        How images are read, see `issun.load`.
+    plot : bool
+        Draw the pictures that the file asks for beside the studies.
+    summary : str or PathLike, optional
+        Write what the studies found as plain data into this file (JSON), see `issun.study.summary`.
+    command : str, optional
+        What is kept in the studies as what was asked; default: this call, about.
+    on_progress : callable, optional
+        Called with each `issun.events.Event`: remarks, how far the reading, the training (`Progress`) and the heads (`SourceProgress`)
+        are, and a `PartBegun` and a `PartEnded` for each part.
+    **options
+        What is asked, in place of what the file asks, as of `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
+
+    Returns
+    -------
+    Ran
+        With `dry_run` a `RunForecast`.
+
+    Raises
+    ------
+    StudyFileError
+        Where the file cannot be read, or is wrong: it names line, key and rule.
+    DataError
+        Where the images cannot be used.
+    SelectionError
+        Where no network of a part was trained to its end.
+    StudyError
+        Where the folder or a study cannot be written.
+    Cancelled
+        When it was stopped; what had been trained is kept.
+    """
+    (asked,) = chosen("run", options, QueryOptions)
+    query = Query(**asked)
+    described = read_study_file(Path(file))
+    names = list(dict.fromkeys([part] if isinstance(part, str) else part or described.parts))
+    described.check_parts(names)
+    dataset = loaded(described.data, on_progress, data_dir=data_dir, size=size, gray=gray, range=range)
+    # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
+    wanted = builtins.range(seeds) if isinstance(seeds, int) else seeds
+    prepared = [prepare(described, name, dataset, quick=quick, seeds=wanted) for name in names]
+    for one in prepared:
+        check_heads(one)
+    folder = Path(output)
+    if dry_run:
+        told = {one.part.name: Forecast.of(one.plan, one.dataset, folder / one.file_name, threads, one.labels) for one in prepared}
+        return RunForecast({one.part.name: PartForecast(one, told[one.part.name]) for one in prepared})
+    _make(folder)
+    if summary is not None:
+        check_new(Path(summary), option="--summary")
+    asked_for = f"issun.run({str(file)!r})" if command is None else command
+    found, summaries = {}, {}
+    for one in prepared:
+        on_progress(PartBegun(one))
+        found[one.part.name] = _run(one, folder, query, threads, plot, asked_for, on_progress)
+        if summary is not None:  # anew after each part: what is known is kept where a later one breaks off
+            summaries[one.part.name] = summarize(Study(folder / one.file_name))
+            write_summaries(Path(summary), summaries)
+        on_progress(PartEnded(one, found[one.part.name]))
+    return Ran(found)
+
+
+def _make(folder: Path) -> None:
+    kind_of(folder, StudyError, "made")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"--output (={folder}) cannot be made ({error.strerror}): give another folder") from None
+
+
+def _run(
+    part: PreparedPart, folder: Path, query: Query, threads: int | None, plot: bool, command: str, on_progress: OnProgress
+) -> PartFindings:
+    """Train a part into its study, and return what was found."""
+    for remark in (*part.dataset.notes, *(f"left out: {problem.reason}" for problem in part.plan.infeasible), plan_text(part.plan)):
+        on_progress(Remark(remark))
+    study = run_part(part, folder / part.file_name, threads=threads, on_progress=on_progress, command=command)
+    run_heads(part, study.path, threads=threads, report=lambda about, moment: on_progress(SourceProgress(about, moment)))
+    # Heads were added since. The file may have asked for something else before, into the same study: what is shown is what it asks now.
+    study.refresh()
+    asked = {trial.id for trial in part.plan.trials}
+    held = {entry.label for entry in with_trials(study.entries, asked)}
+    order = [label for label in part.order if label in held]
+    answer = study.answer(query.or_else(part.part.query), trials=asked, families=order)
+    answer.check()
+    pictures: list[Path] = []
+    if plot:
+        from issun.plots.beside import draw_beside  # here, since matplotlib takes longer to import than all of issun
+
+        pictures = draw_beside(answer, part.part.draw, part.dataset, on_progress)
+    # The best network of each family: what its curves say is what one wants to know next.
+    return PartFindings(answer, tuple(pictures), answer.best_of_families, part.left_out)

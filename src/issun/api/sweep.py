@@ -1,0 +1,209 @@
+"""`issun.sweep`: families of networks trained into a study."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Unpack, overload
+
+from issun.api.findings import Findings
+from issun.arch.knobs import LARGEST_COUNT
+from issun.datasets.dataset import Dataset
+from issun.datasets.file_notes import split_notes
+from issun.datasets.named import ReadingOptions, loaded
+from issun.events import OnProgress, Remark, ignored
+from issun.recipe import Recipe, RecipeOptions
+from issun.signature import chosen, takes
+from issun.study import DataFacts, Plan, Query, Store, Study, default_path, make_plan, run, trained_before
+from issun.study.forecast import Forecast, plan_text
+from issun.study.query import QueryOptions
+from issun.study.store import recipe_id
+from issun.study.sweep import as_begun
+
+
+class SweptStudy(Study):
+    """The study that a sweep trained into, and what this sweep found.
+
+    Attributes
+    ----------
+    findings : Findings
+        The answer to what the sweep was asked, among the networks that it trained: an earlier sweep may have trained otherwise, into the
+        same study, and only what was trained alike is compared.
+    """
+
+    findings: Findings
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the sweep found as plain values."""
+        return self.findings.as_dict()
+
+
+class SweepOptions(ReadingOptions, RecipeOptions, QueryOptions, total=False):
+    """How images are read, single settings of the recipe, and what is asked."""
+
+
+@overload
+def sweep(
+    data: str | os.PathLike[str] | Dataset,
+    families: str | Iterable[str],
+    *,
+    dry_run: Literal[True],
+    values: Mapping[str, Sequence[int]] | None = None,
+    seeds: int | Sequence[int] = 3,
+    study: str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    validation: float = 0.1,
+    zip: bool = False,
+    threads: int | None = None,
+    plot: bool = False,
+    command: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[SweepOptions],
+) -> Forecast: ...
+
+
+@overload
+def sweep(
+    data: str | os.PathLike[str] | Dataset,
+    families: str | Iterable[str],
+    *,
+    dry_run: Literal[False] = False,
+    values: Mapping[str, Sequence[int]] | None = None,
+    seeds: int | Sequence[int] = 3,
+    study: str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    validation: float = 0.1,
+    zip: bool = False,
+    threads: int | None = None,
+    plot: bool = False,
+    command: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[SweepOptions],
+) -> SweptStudy: ...
+
+
+@takes(SweepOptions)
+def sweep(
+    data: str | os.PathLike[str] | Dataset,
+    families: str | Iterable[str],
+    *,
+    dry_run: bool = False,
+    values: Mapping[str, Sequence[int]] | None = None,
+    seeds: int | Sequence[int] = 3,
+    study: str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    validation: float = 0.1,
+    zip: bool = False,
+    threads: int | None = None,
+    plot: bool = False,
+    command: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[SweepOptions],
+) -> SweptStudy | Forecast:
+    """Train every network of the families with every seed, and return the study that holds the results.
+
+    What the study already holds is not trained again: the same call goes on where it was stopped, a wider one adds to it.
+
+    Parameters
+    ----------
+    data : str, PathLike or Dataset
+        A name (``digits``, ``mnist``), a path, or images already loaded.
+    families : str or iterable of str
+        Networks with knobs in them, and the values of the knobs after them, as on the command line:
+        ``["conv n, pool, dense", "n=1,2,4"]``.
+    dry_run : bool
+        Train nothing: return how many trials that would be, how large, and about how long they would take.
+    values : mapping of str to sequence of int, optional
+        Values for knobs that have none yet: ``{"n": [1, 2, 4]}``.
+    seeds : int or sequence of int
+        How many seeds (counted from 0), or which.
+    study : str or PathLike, optional
+        The file; default: the data's name with ``.sqlite`` in the working folder.
+    recipe : Recipe or mapping, optional
+        How to train; a mapping changes single settings of the default for as many images.
+    validation : float
+        Share of the training images that is set aside to choose on; a validation part that the data brings is used as it is.
+    zip : bool
+        Pair the values of several knobs instead of combining them.
+    threads : int, optional
+        Networks trained at once; default: all cores.
+    plot : bool
+        Draw the frontier beside the study, as ``.png`` and ``.svg``.
+    command : str, optional
+        What is kept in the study as what was asked; default: this call, about.
+    on_progress : callable, optional
+        Called with each `issun.events.Event`: remarks, how far the reading is, and a `Progress` of the training a few times a second.
+    **options
+        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for images that are loaded already;
+        single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
+        weight_decay, clip_norm, label_smoothing, average, patience, keep, scaling, initializer, augment``); and what is asked, as of
+        `issun.Query` (``target, max_params, max_macs, max_bytes, max_memory``).
+
+    Returns
+    -------
+    SweptStudy
+        A `Study`; its ``findings`` are those of this sweep. With `dry_run` a `Forecast`.
+
+    Raises
+    ------
+    NotationError, KnobError, NetworkError
+        When a family cannot be read, has no values, or gives no network at all.
+    RecipeError, DataError
+        When a setting or the images cannot be used.
+    StudyError
+        When the study cannot be written.
+    Cancelled
+        When it was stopped; what had been trained is kept.
+    """
+    tell = ignored if on_progress is None else on_progress
+    if "zipped" in options:
+        warnings.warn("`zipped` will be gone in the next version: use `zip`", DeprecationWarning, stacklevel=2)
+        zip = options.pop("zipped")  # type: ignore[typeddict-item]
+    reading, settings, asked = chosen("sweep", options, ReadingOptions, RecipeOptions, QueryOptions)
+    query = Query(**asked)
+    dataset = loaded(data, tell, **reading)
+    path = default_path(dataset) if study is None else Path(study)
+    if not isinstance(data, Dataset):
+        groups = reading.get("groups")
+        dataset = as_begun(dataset, path, groups, lambda pattern: loaded(data, tell, **reading | {"groups": pattern}))
+    arguments = [families] if isinstance(families, str) else list(families)
+    # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
+    few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
+    arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
+    plan = make_plan(arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, zip=zip, **settings)
+    if dry_run:
+        return Forecast.of(plan, dataset, path, threads)
+    meant = {name for name, value in settings.items() if value is not None}
+    meant |= set(Recipe.model_fields if isinstance(recipe, Recipe) else recipe or {})
+    _tell(plan, dataset, path, meant, tell)
+    with Store(path, DataFacts.of(dataset)) as store:
+        asked_for = f"issun.sweep({dataset.name!r}, {arguments})" if command is None else command
+        run(plan, dataset, store, threads=threads, on_progress=tell, command=asked_for)
+    return _found(plan, path, query, plot, tell)
+
+
+def _tell(plan: Plan, dataset: Dataset, path: Path, meant: set[str], on_progress: OnProgress) -> None:
+    """Tell what is good to know before the training begins."""
+    left_out = (f"left out: {problem.reason}" for problem in plan.infeasible)
+    for remark in (*dataset.notes, *split_notes(dataset, plan.split), *left_out, plan_text(plan)):
+        on_progress(Remark(remark))
+    if before := trained_before(path, plan, meant):
+        on_progress(Remark(before))
+
+
+def _found(plan: Plan, path: Path, query: Query, plot: bool, on_progress: OnProgress) -> SweptStudy:
+    """Return the study and what it answers."""
+    study = SweptStudy(path)
+    way = recipe_id(plan.trials[0]), plan.split.id
+    alike = {trial.trial_id for entry in study.entries if (entry.recipe_id, entry.split) == way for trial in entry.trials}
+    answer = study.answer(query, trials=alike, families=dict.fromkeys(trial.family for trial in plan.trials))
+    pictures: list[Path] = []
+    if plot and answer.ended_well:
+        from issun.plots.beside import draw_frontier_beside  # here, since matplotlib takes longer to import than all of issun
+
+        pictures = draw_frontier_beside(answer, on_progress)
+    study.findings = Findings(answer, tuple(pictures))
+    return study

@@ -1,0 +1,213 @@
+"""What a study answers, as it stands in a terminal: its frontier, what was chosen, what learning curves say, and heads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+
+from issun.extraction.comparing import summary
+from issun.numbers import counted, knobs_text, mean_text, percent, seeds_text
+from issun.plots.heads import heads_table
+from issun.plots.lines import Folded, Printable, Whole
+from issun.plots.tables import family_letters, networks_table, plain_table
+from issun.study import Answer, Entry
+from issun.study.answer import Choice
+from issun.study.diagnosis import FEWEST_EPOCHS
+from issun.study.entry import networks_frame
+from issun.study.entry_diagnosis import trainings
+from issun.study.frontier import BUDGETS
+from issun.study.head_tables import gains, heads_frame
+from issun.study.readable import Readable
+
+#: What each choice is called in a table.
+_NOTES = {"smallest": "target", "smallest_lower": "bound", "best": "best"}
+
+#: Diagnoses printed for a frontier: of more networks those that matter are its end and evenly spaced ones before.
+_MOST_DIAGNOSES = 8
+
+
+def answer_lines(answer: Answer, *, everything: bool = False, diagnosed: Sequence[Entry] | None = None) -> Iterator[Printable]:
+    """Yield all that a study says: the tables, what was chosen, diagnoses, remedies and heads.
+
+    Parameters
+    ----------
+    answer : Answer
+    everything : bool
+        Every network, not only the frontier and what was chosen.
+    diagnosed : sequence of Entry, optional
+        Whose learning curves are told in words; default: those of the frontier.
+    """
+    yield from _tables(answer, everything)
+    yield from _diagnoses(answer.study, answer.frontier if diagnosed is None else diagnosed)
+    yield from _heads(answer.study)
+
+
+def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:
+    study = answer.study
+    if study.mark:
+        yield Whole(f"{study.mark[0].upper()}{study.mark[1:]}", "bold")
+        yield ""
+    yield _networks(answer, everything)
+    if len(answer.by_family) > 1:
+        yield from _families(answer)
+    yield ""
+    for choice in answer.choices:
+        yield from _choice(answer, choice)
+
+
+def _networks(answer: Answer, everything: bool) -> RenderableType:
+    """Return the frontier, or every network, with test figures beside what was chosen."""
+    chosen: dict[Entry, list[str]] = {}
+    for choice in answer.choices:
+        if choice.entry is not None:
+            chosen.setdefault(choice.entry, []).append(_NOTES[choice.key])
+    listed = [entry for entry in answer.entries if everything or entry.frontier or entry in chosen]
+    # What lies on the frontier was chosen on validation too, so its test figure may stand beside it.
+    nan = float("nan")
+    tests = [answer.test(entry) if entry.frontier or entry in chosen else (nan, nan) for entry in listed]
+    texts = {entry.label: entry.family for entry in answer.entries}
+    trained = trainings(answer.study, listed)
+    if _labels_tell(answer):
+        # Each name stands for one way of training, which is told once, below the table.
+        told = dict(zip((entry.label for entry in answer.entries), trainings(answer.study, answer.entries), strict=True))
+        texts = {label: f"{text}{told[label] and f'; {told[label]}'}" for label, text in texts.items()}
+        trained = [""] * len(listed)
+    rows = networks_frame(listed).assign(
+        test=[mean for mean, _ in tests],
+        test_sd=[deviation for _, deviation in tests],
+        note=[", ".join(chosen.get(entry, [])) for entry in listed],
+        training=trained,
+    )
+    return networks_table(rows, family_letters(answer.families), texts)
+
+
+def _labels_tell(answer: Answer) -> bool:
+    """Whether every family has a name, and each name one recipe and split."""
+    ways: dict[str, set[tuple[str, str]]] = {}
+    for entry in answer.entries:
+        ways.setdefault(entry.label, set()).add((entry.recipe_id, entry.split))
+    return all(entry.label != entry.family for entry in answer.entries) and all(len(found) == 1 for found in ways.values())
+
+
+def _families(answer: Answer) -> Iterator[Printable]:
+    """Yield the smallest network of each family that reaches the target."""
+    if answer.target is None:
+        return
+    yield f"\nSmallest of each family with {percent(answer.target)}:"
+    table = plain_table("", "", "parameters", "validation", "test", left=["", ""])
+    table.show_header = False
+    failures, letters = [], family_letters(answer.families)
+    for family, choice in answer.by_family.items():
+        entry = choice.entry
+        if entry is None:
+            table.add_row(letters[family], "none")
+            continue
+        accuracies = [mean_text(entry.mean, entry.deviation), "test " + mean_text(*answer.test(entry))]
+        if failed := _failed(entry):
+            failures.append(f"{letters[family]} {knobs_text(entry.knobs)}".strip() + f": {failed}")
+        table.add_row(letters[family], knobs_text(entry.knobs), f"{entry.parameters:,}", *accuracies)
+    yield table
+    yield from map(Folded, failures)
+
+
+def _failed(entry: Entry) -> str:
+    return seeds_text(entry.seeds, entry.chance, entry.diverged)
+
+
+def _chosen_for(answer: Answer, choice: Choice) -> str:
+    """Return what a network was chosen for, as the beginning of a line."""
+    target = answer.target
+    if choice.key == "best":
+        limits = " and ".join(f"at most {limit:,} {BUDGETS[name].words}" for name, limit in answer.query.budgets.items())
+        return f"Best with {limits}" if limits else "Best on validation"
+    if target is None:  # nothing beats guessing: there is no best one to measure by
+        return "Smallest" if choice.key == "smallest" else "Smallest by its lower 95 % bound"
+    if choice.key == "smallest_lower":
+        return "Smallest whose lower 95 % bound reaches it"
+    notes = ["mean over seeds"] if any(entry.seeds > 1 for entry in answer.entries) else []
+    notes += ["1 % below the best"] if answer.query.target is None else []
+    return f"Smallest with {percent(target)} on validation" + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _choice(answer: Answer, choice: Choice) -> Iterator[Printable]:
+    entry, words = choice.entry, _chosen_for(answer, choice)
+    if entry is None:
+        if answer.nothing and choice.key == "smallest_lower":
+            return
+        yield Whole(f"{words}: none")
+        if choice.key == "smallest":
+            yield from _why_none(answer)
+        elif choice.key == "best" and not answer.nothing:
+            yield Folded(choice.problem, "  ")
+        return
+    words += f" ({percent(entry.lower)})" if choice.key == "smallest_lower" else ""
+    if any(other.entry == entry for other in answer.choices[: answer.choices.index(choice)]):
+        yield Whole(f"{words}: the same")
+        return
+    yield Whole(f"{words}:")
+    yield Whole(f"  {entry.network}")
+    accuracies = f"validation {mean_text(entry.mean, entry.deviation)}, test {mean_text(*answer.test(entry))}"
+    # The mark stands above the table too, but an answer is read, and quoted, by itself.
+    mark = f" ({answer.study.mark})" if answer.study.mark else ""
+    yield Whole(f"  {entry.parameters:,} parameters, {accuracies}{mark}")
+    if failed := _failed(entry):
+        yield Whole(f"  {failed}")
+
+
+def _why_none(answer: Answer) -> Iterator[Printable]:
+    """Yield why no network is the smallest, how far the nearest is, and what may be tried."""
+    if answer.nothing:
+        yield Folded(f"{answer.nothing[0].upper()}{answer.nothing[1:]}.", "  ")
+    nearest, target = answer.nearest, answer.target
+    if nearest is not None and target is not None:
+        failed = _failed(nearest)
+        mean = mean_text(nearest.mean, nearest.deviation) + (f" ({failed})" if failed else "")
+        far = 100 * (target - nearest.mean)
+        words = f"The nearest is {nearest.network} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points less."
+        yield Folded(words, "  ")
+    rising = answer.still_rising
+    if rising:
+        first = rising[0]
+        epochs = counted(first["epochs"], "epoch")
+        if first["kind"] == "improving":
+            others = f", and those of {counted(len(rising) - 1, 'other network')} of the frontier" if len(rising) > 1 else ""
+            said = f"Curves still rise after {epochs}: those of {first['network']}{others}"
+        else:
+            said = f"After {epochs} it is too early to tell"
+        yield Folded(f"{said}. Give them more, {max(2 * first['epochs'], FEWEST_EPOCHS)} epochs for example.", "  ")
+    elif not answer.nothing:
+        yield Folded("No curve of the frontier still rises: larger networks, or another recipe, may reach it.", "  ")
+
+
+def _diagnoses(study: Readable, entries: Sequence[Entry]) -> Iterator[Printable]:
+    """Yield one short line for each network, with its parameters before it; and what remedies did, where the study can tell."""
+    if len(entries) > _MOST_DIAGNOSES:
+        places = sorted({round(number * (len(entries) - 1) / (_MOST_DIAGNOSES - 1)) for number in range(_MOST_DIAGNOSES)})
+        entries = [entries[place] for place in places]
+    if entries:
+        yield "\nLearning curves of the frontier (figures of the best seed each):"
+    width = max((len(f"{entry.parameters:,}") for entry in entries), default=0)
+    for entry in entries:
+        found = study.diagnosis(entry)
+        # Where training failed, what to try is the answer.
+        advice = f". Next: {found.advice}" if found.kind in ("chance", "diverged", "failed seeds") else ""
+        yield Folded(f"{found.sentence}{advice}", f"  {entry.parameters:>{width},}  ")
+    remedies = study.remedies()
+    if remedies:
+        yield "\nRemedies:"
+    for remedy in remedies:
+        yield Folded(str(remedy), "  ")
+
+
+def _heads(study: Readable) -> Iterator[Printable]:
+    """Yield the heads of a study, if it has any: a table for each layer, and what they gain over softmax."""
+    frame = heads_frame(study)
+    if frame.empty:
+        return
+    yield Whole(f"\nHeads on features{f' ({study.mark})' if study.mark else ''}:")
+    for layer, rows in frame.groupby("layer", sort=False):
+        yield Whole(f"\nLayer {layer}")
+        yield heads_table(summary(rows), key=layer == frame["layer"].iloc[-1])
+    yield ""
+    yield from gains(frame)

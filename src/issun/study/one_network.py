@@ -1,0 +1,81 @@
+"""`OneNetwork`: all that a study says of one network and one of its trials."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from issun.plain import plain
+from issun.study.diagnosis import Diagnosis
+from issun.study.entry import Entry, TrialResult
+from issun.study.entry_diagnosis import diagnoses, trainings
+from issun.study.readable import NetworkLike
+from issun.study.study import Study
+
+
+class OneNetwork:
+    """A network of a study: how it did, what its curves say, its classes and its mistakes.
+
+    Parameters
+    ----------
+    study : Study
+    network : str, Net, Entry or Series
+        As of `Study.network`.
+    seed : int, optional
+        Which trial; default: the best on validation.
+
+    Attributes
+    ----------
+    entry : Entry
+    trial : TrialResult
+    seed : int
+        Of the trial.
+    asked_seed : int or None
+        The one that was asked for.
+
+    Raises
+    ------
+    SelectionError
+        Where the study does not hold the network, or the seed.
+    """
+
+    def __init__(self, study: Study, network: NetworkLike, seed: int | None = None) -> None:
+        self.study, self.asked_seed = study, seed
+        self.entry: Entry = study.network(network)
+        self.seed = self.entry.best_seed if seed is None else seed
+        study.history(self.entry, self.seed)  # where the seed was not trained, that is said
+        trial = self.entry.trial(self.seed)
+        assert trial is not None
+        self.trial: TrialResult = trial
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """What the learning curves say: those of the seed that was asked for, else those of all."""
+        return self.study.diagnosis(self.entry, self.asked_seed)
+
+    @cached_property
+    def ways(self) -> dict[str, Entry]:
+        """Every way in which the network was trained, by the settings in which they differ."""
+        ways = [other for other in self.study.entries if other.network_id == self.entry.network_id]
+        return dict(zip(trainings(self.study, ways), ways, strict=True))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        study, entry, seed, said = self.study, self.entry, self.seed, self.entry.as_dict()
+        kept = ("network", "parameters", "validation", "validation_sd", "seeds", "chance", "diverged", "guessing", "beats_guessing")
+        values: dict[str, Any] = plain(
+            {
+                "study": study.path,
+                **{name: said[name] for name in kept},
+                "seed": seed,
+                "seed_validation": self.trial.validation_accuracy,
+                "diagnosis": self.diagnosis.as_dict(),
+                "kept_epoch": self.trial.kept,
+                "recipe_id": entry.recipe_id,
+                "trained_otherwise": diagnoses(study, [other for other in self.ways.values() if other.key != entry.key]),
+                "history": study.history(entry, seed).to_dict("records"),
+                "classes": study.class_report(entry, seed).to_dict("records"),
+                "confused": study.confused(entry, seed).to_dict("records"),
+            }
+        )
+        return values
