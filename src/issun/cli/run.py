@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,10 +29,7 @@ def run(
     range: options.Range = None,
     everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
-    summary: Annotated[
-        Path | None,
-        typer.Option("--summary", help="Write what the studies found as plain data into this file (JSON), for a page of your own."),
-    ] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", help="Also write what was found to this JSON file, part by part.")] = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
@@ -41,21 +39,14 @@ def run(
 
     Example: issun run studies/shrink.toml --part better
     """
-    from issun.api.run import PartBegun, PartEnded, run
-    from issun.cli.output import as_typed, print_findings, print_json, results
+    from issun.api.run import run
+    from issun.cli.output import as_typed, print_json, results
     from issun.cli.progress import Shown
 
-    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "threads": threads}
-    own |= {"data_dir": data_dir, "size": size, "gray": gray, "range": range}
+    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "threads": threads, "data_dir": data_dir}
+    own |= {"size": size, "gray": gray, "range": range}
     console = results()
-
-    def print_part(event: Any) -> None:
-        print_findings(console, event.findings, everything, "Pictures")
-        console.print()
-
-    # A part is printed when it has ended: the next one may take hours.
-    printed = {PartBegun: lambda event: _print_head(console, event.part), PartEnded: print_part}
-    with Shown({} if as_json else printed) as show:
+    with Shown({} if as_json else _printed(console, everything)) as show:
         if dry_run:
             found: Any = run(file, dry_run=True, on_progress=show, **own, **given)
         else:
@@ -67,21 +58,24 @@ def run(
             _print_forecast(console, forecast)
 
 
-def _print_head(console: Console, part: Any) -> None:
-    """Print which part follows, and what `--quick` leaves out of it."""
-    console.print(f"{part.protocol['title']}: {part.part.name}", style="bold", soft_wrap=True)
-    if part.left_out:
-        console.print("Quick: this shows that all of it works; its figures say nothing. Left out:", soft_wrap=True)
-        for line in part.left_out:
-            console.print(f"  {line}", soft_wrap=True)
-    console.print()
+def _printed(console: Console, everything: bool) -> dict[type, Callable[[Any], None]]:
+    """Return what is printed of a part when it begins and when it ends: the next one may take hours."""
+    from issun.api.run import PartBegun, PartEnded
+    from issun.cli.output import print_findings, print_lines
+    from issun.plots.forecast import part_lines
+
+    def print_ended(event: Any) -> None:
+        print_findings(console, event.findings, everything, "Pictures")
+        console.print()
+
+    return {PartBegun: lambda event: print_lines(console, part_lines(event.part)), PartEnded: print_ended}
 
 
 def _print_forecast(console: Console, found: Any) -> None:
     from issun.cli.output import print_lines
-    from issun.plots.forecast import forecast_lines
+    from issun.plots.forecast import forecast_lines, part_lines
 
-    _print_head(console, found.part)
+    print_lines(console, part_lines(found.part))
     print_lines(console, forecast_lines(found.forecast))
     if found.heads:
         console.print(f"then heads on features: {'; '.join(found.heads)}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a sweep would do, as it stands in a terminal."""
+"""What a sweep or a part of a study file would do, as it stands in a terminal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from rich.text import Text
 
 from issun.numbers import duration, knobs_text, short_count
 from issun.paths import from_here
-from issun.plots.lines import Printable
+from issun.plots.lines import Printable, Whole
 from issun.plots.tables import plain_table
 from issun.study.forecast import Forecast, plan_text
+from issun.study.parts import PreparedPart
 
 
 def forecast_lines(forecast: Forecast) -> Iterator[Printable]:
@@ -29,6 +30,15 @@ def forecast_lines(forecast: Forecast) -> Iterator[Printable]:
     if forecast.missing < trials:
         yield f"{trials - forecast.missing} of them are in {from_here(forecast.path.resolve())} already"
     yield f"about {duration(forecast.seconds)}"
+
+
+def part_lines(part: PreparedPart) -> Iterator[Printable]:
+    """Yield which part of a study file follows, and what `quick` leaves out of it."""
+    yield Whole(f"{part.protocol['title']}: {part.part.name}", "bold")
+    if part.left_out:
+        yield Whole("Quick: this shows that all of it works; its figures say nothing. Left out:")
+        yield from (Whole(f"  {line}") for line in part.left_out)
+    yield ""
 
 
 def _range(counts: list[int]) -> str:
