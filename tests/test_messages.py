@@ -64,3 +64,11 @@ def test_the_test_sees_it(line: str) -> None:
 
 def test_a_message_may_be_handed_on() -> None:
     assert not taken_apart(ast.parse('raise DataError(f"{path}: {error}", str(error)) from None'))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_module_says_what_it_holds(path: Path) -> None:
+    """Its docstring opens with a statement; only the package opens with the question that issun answers."""
+    first = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[:1]
+    assert first, f"{path.relative_to(SOURCE)} has no docstring"
+    assert "?" not in first[0] or path == SOURCE / "__init__.py"

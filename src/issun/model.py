@@ -1,4 +1,4 @@
-"""`Model`: what does a trained network say to images, and how often is it right?"""
+"""`Model`: a trained network that predicts, evaluates, and is saved and loaded."""
 
 from __future__ import annotations
 

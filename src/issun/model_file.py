@@ -1,4 +1,4 @@
-"""How is a trained network kept in a file?
+"""The file of a trained network: safetensors with metadata.
 
 In a safetensors file: the weights by tensor name, and in its metadata the network's text, its input, the class names, the input scaling
 and facts about its making. No code is in it, and nothing of it is believed before it is checked.

@@ -1,4 +1,4 @@
-"""Which paths may be read and written? The one place where paths that people give are looked at, before anything is opened.
+"""Checks of the paths that people give, before anything is opened; files that are written whole or not at all.
 
 What the system answers (no permission, a name that is too long, a pipe that would be waited for) becomes an error of the caller's kind.
 """

@@ -1,4 +1,4 @@
-"""What does a network, or a whole family, cost? The layer table, and counts as exact polynomials in the knobs.
+"""The cost of a network or a whole family: the layer table, and counts as exact polynomials in the knobs.
 
 The polynomials come from the layers' own formulas: a knob's size goes through them as a `Polynomial` where a network has a whole
 number, so the two cannot drift apart. The result is still proved against real networks. Every layer multiplies at most two sizes;

@@ -1,4 +1,4 @@
-"""The grammar of the notation: which layers does a text write, and where exactly is it wrong?
+"""The grammar of the notation: reads the layers of a text, and points at what is wrong in it.
 
     network = items
     items   = item {"," item}

@@ -1,4 +1,4 @@
-"""Knobs: the named sizes of a family. What does a size with a knob come to, and which values does `n=1,2,4` stand for?"""
+"""Knobs, the named sizes of a family: sizes that depend on one, and values such as `n=1,2,4`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options behind a layer's word: which may stand there, what does each set, and which contradict each other?"""
+"""The options behind a layer's word: which are allowed, what each sets, and which contradict each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pieces of the notation: words, numbers, sizes and windows. Where does each stand, and what does it say?"""
+"""The tokens of the notation: words, numbers, sizes and windows, each with its position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the images of a data set look like, in four figures each, and does an image look otherwise?
+"""What the images of a data set look like, in four figures each, so that images unlike them are noticed.
 
 A network answers whatever it is given. Where an image is unlike all that it was trained on (dark digits on white, where it knows white ones
 on black), the answer is worth nothing, and nothing in it says so. Hence a model keeps between which bounds its training images lie.

@@ -1,4 +1,4 @@
-"""Where are decoded images kept, so that a folder of them is decoded once?
+"""The cache of decoded images: a folder of images is decoded once.
 
 One uncompressed ``.npz`` archive for a folder and its options, named by what would change it. It is written beside its place and moved
 there, and its checksums are read: half an archive, or a damaged one, is as good as none.

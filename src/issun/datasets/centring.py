@@ -1,4 +1,4 @@
-"""How is what stands out of a picture centred and scaled as the training images are? As on the drawing pad of the report (drop.js there).
+"""Centring and scaling of what stands out of a picture, as the drawing pad of the report does it (drop.js there).
 
 What differs from the ground (the median along the edge) is content, however bright; it is scaled so that its longer side is as long as that
 of the training images, put into the middle by its box or its centre of mass, as theirs is, and drawn as dark or bright as theirs.

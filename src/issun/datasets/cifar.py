@@ -1,4 +1,4 @@
-"""How is CIFAR-10 read from its binary release, in which nothing has to be unpickled?
+"""Reading of CIFAR-10 from its binary release, in which nothing has to be unpickled.
 
 A record is one byte of label, then 1,024 bytes each of red, green and blue, row by row.
 """

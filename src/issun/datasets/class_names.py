@@ -1,4 +1,4 @@
-"""When are two class names one? Where they differ only in how Unicode writes them.
+"""Class names that differ only in how Unicode writes them are one class.
 
 ``ü`` is one sign, or ``u`` and a sign that puts dots on it: keyboards and Linux write the first (NFC), macOS and its archives often the
 second (NFD). Both look alike, and people mean one class. A name keeps the form that its data has, since fingerprints and stored studies

@@ -1,4 +1,4 @@
-"""Which size and colours do images get that differ from each other?"""
+"""The common size and colours of images that differ from each other."""
 
 from __future__ import annotations
 

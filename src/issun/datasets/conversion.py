@@ -1,4 +1,4 @@
-"""How do images that come as arrays get another size or other colours? By the same arithmetic as images in files."""
+"""Resizing and recolouring of images that come as arrays, by the same arithmetic as images in files."""
 
 from __future__ import annotations
 

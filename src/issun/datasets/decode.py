@@ -1,4 +1,4 @@
-"""How does a picture's file become pixels? The one way that training and predicting share.
+"""Decoding of picture files to pixels: the one way that training and predicting share.
 
 What a file is decides its content, never its name. Pictures stand upright (EXIF), have 8 bits, and no transparent parts: those are white.
 Files of more than 8 bits are "deep": what their numbers mean depends on the number that is white, see `issun.datasets.white_level`.

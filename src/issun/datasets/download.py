@@ -1,4 +1,4 @@
-"""How do the files of a named data set come here: from whichever mirror sends the right bytes?"""
+"""Downloads of named data sets, from whichever mirror sends the right bytes."""
 
 from __future__ import annotations
 

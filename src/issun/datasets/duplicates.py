@@ -1,4 +1,4 @@
-"""Which images are there more than once, equal or nearly so, and which of them would stand on both sides of a split?"""
+"""Duplicate and nearly equal images, and those that would stand on both sides of a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sweep fits a data set? A size, a kind of colour, groups and a family for its kind of images, as a command to start with."""
+"""A sweep to start with for a data set: a size, a kind of colour, groups and a family, as a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a folder of images, whatever is in it, become a data set?"""
+"""Reading of a folder of images, whatever is in it, as a data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do listed image files, from a folder or a table, become a data set? Probe, decide on size and colours, decode, keep."""
+"""Listed image files, from a folder or a table, become a data set: probe, decide on size and colours, decode, keep."""
 
 from __future__ import annotations
 

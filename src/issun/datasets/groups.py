@@ -1,4 +1,4 @@
-"""Which images belong together (frames of one video, photographs of one patient)? What their file names say.
+"""Groups of images that belong together (frames of one video, photographs of one patient), by their file names.
 
 Equal names mean one group within a class: videos are often numbered anew in the folder of each class. Where a name means the same in all
 classes (a patient), the pattern says so with `ACROSS` at its end, a comment of regular expressions that changes nothing else.

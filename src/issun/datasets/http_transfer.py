@@ -1,4 +1,4 @@
-"""How does one file come over HTTP: gone on with where it broke off, refused where it cannot be the file, given up where it trickles?"""
+"""Download of one file over HTTP: resumed where it was interrupted, refused where it cannot be the file, ended where it is too slow."""
 
 from __future__ import annotations
 

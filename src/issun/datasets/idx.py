@@ -1,4 +1,4 @@
-"""How are images and labels read from IDX files, the format of MNIST?
+"""Reading of images and labels from IDX files, the format of MNIST.
 
 A header is believed only after its claim has been compared with the bytes that the file has, or could hold if it is packed.
 """

@@ -1,4 +1,4 @@
-"""How much memory may images take? What the machine has, or less where a container (a control group of Linux) gives less."""
+"""The memory that images may take: that of the machine, or less in a container (a control group of Linux)."""
 
 from __future__ import annotations
 

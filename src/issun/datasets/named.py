@@ -1,4 +1,4 @@
-"""Which data set is meant: a name that issun knows, or a file?"""
+"""`load`: a data set by its name or its path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images are nearly the same: one picture scaled or compressed, two frames of one video?
+"""Images that are nearly the same: one picture scaled or compressed, two frames of one video.
 
 Two images are compared as small grey pictures, without their brightness and contrast. What smoothing, sharpening or moving one of them by
 part of a pixel explains is no difference; the rest of it, as a share of the picture's contrast, is their *distance*, from 0 to 1.

@@ -1,4 +1,4 @@
-"""How is one array of an ``.npz`` archive read, by blocks?
+"""Reading of one array of an ``.npz`` archive, by blocks.
 
 Nothing that a file says of itself is believed before it is checked: the size that an array's header claims is compared with the bytes
 that the archive holds and with the machine's memory before anything is allocated, and pickled objects are never opened.

@@ -1,4 +1,4 @@
-"""How are pictures read as a network's input?"""
+"""Reading of pictures as a network's input."""
 
 from __future__ import annotations
 

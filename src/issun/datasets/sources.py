@@ -1,4 +1,4 @@
-"""Where do the named data sets come from, and what is the right content of their files?"""
+"""The sources of the named data sets, and the checksums of their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Split`: which of the training images are set aside for validation? `StoredSplit`: which were?"""
+"""`Split`: which of the training images are set aside for validation; `StoredSplit`: which were."""
 
 from __future__ import annotations
 

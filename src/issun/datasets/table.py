@@ -1,4 +1,4 @@
-"""How does a table of files and labels (CSV) become a data set?"""
+"""Reading of a table of files and labels (CSV) as a data set."""
 
 from __future__ import annotations
 

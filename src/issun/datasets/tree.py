@@ -1,4 +1,4 @@
-"""Which files of a folder are images of which class and part? Nothing is opened here, and no link or pipe can hold it up."""
+"""The files of a folder with their class and part. Nothing is opened here, and no link or pipe can hold it up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which number is white in images of more than 8 bits? A data set has one answer, and its models keep it.
+"""The number that is white in images of more than 8 bits: one for a data set, which its models keep.
 
 Whole numbers up to 255 in the whole data set stay as they are. Of larger ones, a file of 16 bits says by itself that 65,535 is white;
 other whole numbers, and all floating-point ones, say nothing: the user does (`range`, ``--range``).

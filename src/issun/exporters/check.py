@@ -1,4 +1,4 @@
-"""Does what was written answer as the model does? One check for every format."""
+"""The check that an exported file answers as the model does, the same for every format."""
 
 from __future__ import annotations
 

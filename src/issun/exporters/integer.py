@@ -1,4 +1,4 @@
-"""What is right for int8? Inference in whole numbers in plain NumPy: the definition that the generated C is held against, to the bit."""
+"""Inference in whole numbers in plain NumPy: the definition of int8 that the generated C matches to the bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What values does each tensor of a network hold? Measured on images, for int8 numbers that cover them.
+"""The range of values of each tensor of a network, measured on images, for int8.
 
 The widest values of a tensor are rare, and numbers that cover them are coarse for all others. So the range is narrowed while that makes
 the mean squared error of the rounded values smaller (as Banner, Nahshan & Soudry 2019 and others do; here by trying).

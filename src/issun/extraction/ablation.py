@@ -1,4 +1,4 @@
-"""What is each part of a network worth? Pixels, pooling alone, convolutions with weights of several kinds, all behind the same heads."""
+"""What each part of a network is worth: pixels, pooling alone, convolutions with several kinds of weights, all behind the same heads."""
 
 from __future__ import annotations
 

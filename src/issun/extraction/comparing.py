@@ -1,4 +1,4 @@
-"""What are features worth? `compare`: one row for each extractor, draw and head; `summary`: the mean over draws."""
+"""`compare`: one row for each extractor, draw and head; `summary`: the mean over draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which classifiers can stand behind features? `HEADS`: each with settings to begin with and a grid to search.
+"""`HEADS`, the classifiers that can stand behind features: each with its default settings and a grid to search.
 
 The work is scikit-learn's, but for the two that are quicker here (`issun.extraction.ridge`, `issun.extraction.squared_hinge`), and for the
 kernel machine where scikit-learn-intelex is installed (the extra `intelex`).

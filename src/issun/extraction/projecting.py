@@ -1,4 +1,4 @@
-"""Where do images lie as a layer sees them? Their features, projected onto a plane."""
+"""Projection of features onto a plane."""
 
 from __future__ import annotations
 

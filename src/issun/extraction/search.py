@@ -1,4 +1,4 @@
-"""Which settings of a head are best on validation? A grid, tried whole, or by successive halving."""
+"""The search for a head's settings on validation: a grid, or successive halving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a head make of features? `train_head`: settings chosen on validation, then one training and one look at the test images."""
+"""`train_head`: settings chosen on validation, then one training and one look at the test images."""
 
 from __future__ import annotations
 

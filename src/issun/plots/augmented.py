@@ -1,4 +1,4 @@
-"""What will training see? Images beside several of their augmented draws."""
+"""Images beside several of their augmented versions."""
 
 from __future__ import annotations
 

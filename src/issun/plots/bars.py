@@ -1,4 +1,4 @@
-"""How much is each thing worth? Horizontal bars with their spread, the figure written beside each."""
+"""Horizontal bars with their spread, the figure written beside each."""
 
 from __future__ import annotations
 

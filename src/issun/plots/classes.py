@@ -1,4 +1,4 @@
-"""How well is each class recognised? A table, as a picture and for a terminal, and the pairs most confused."""
+"""How well each class is recognised: a table, as a picture and for a terminal, and the pairs most confused."""
 
 from __future__ import annotations
 

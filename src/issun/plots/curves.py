@@ -1,4 +1,4 @@
-"""Did it learn, and did it overfit? Loss and accuracy by epoch, on the training and on the validation images."""
+"""Learning curves: loss and accuracy by epoch, on the training and on the validation images."""
 
 from __future__ import annotations
 

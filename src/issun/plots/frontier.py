@@ -1,4 +1,4 @@
-"""How does accuracy grow with size? The picture of a study: every network, its spread over seeds, and the frontier."""
+"""Accuracy against size, the picture of a study: every network, its spread over seeds, and the frontier."""
 
 from __future__ import annotations
 

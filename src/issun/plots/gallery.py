@@ -1,4 +1,4 @@
-"""Which images does a network get wrong? Each with its true label and, in another colour, what it was taken for."""
+"""Images that a network gets wrong, each with its true label and, in another colour, the predicted one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do heads on features stand in a terminal? A table of means over draws, and below it what was chosen, and what to know."""
+"""Heads on features in a terminal: a table of means over draws, and below it what was chosen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does accuracy depend on two knobs? A table of shades with the accuracy written into each cell."""
+"""Accuracy against two knobs: a table of shades with the accuracy written into each cell."""
 
 from __future__ import annotations
 

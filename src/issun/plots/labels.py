@@ -1,4 +1,4 @@
-"""Where can labels stand so that they hide nothing? A greedy placement: the most important label first, each at its best free place."""
+"""Placement of labels so that they hide nothing: greedy, the most important label first, each at its best free place."""
 
 from __future__ import annotations
 

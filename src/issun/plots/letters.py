@@ -1,4 +1,4 @@
-"""With which fonts can a text be written? The pictures' own font first, then whichever of those installed has the letters that it lacks."""
+"""Fonts for a text: the pictures' own first, then whichever of those installed has the letters that it lacks."""
 
 from __future__ import annotations
 

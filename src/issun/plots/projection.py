@@ -1,4 +1,4 @@
-"""Where do images lie as a layer sees them? Points on a plane, coloured by class, with class names at their centres and some thumbnails."""
+"""Images on a plane as a layer sees them: points coloured by class, class names at their centres, some thumbnails."""
 
 from __future__ import annotations
 

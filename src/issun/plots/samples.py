@@ -1,4 +1,4 @@
-"""What do the images look like, and are they labelled right? A hundred of them on one sheet."""
+"""A sheet of a hundred images with their labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do values lie on an axis, and which of them are written beside it?
+"""Scales of axes: where values lie, and which of them are written beside it.
 
 Accuracies of small networks run from chance to almost 100 %, and the interesting differences are at the top: from 98 to 99 % half of
 the errors disappear. The accuracy axis is therefore logarithmic in the error rate (100 % minus the accuracy) and written in accuracies.

@@ -1,4 +1,4 @@
-"""Where in the space of two sizes do the accurate networks lie? Networks as points, accuracy as shade."""
+"""Networks as points over two sizes, accuracy as shade."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do the parameters sit, and where the work? Two bars for each layer."""
+"""Parameters and multiply-accumulates of each layer, as two bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do all pictures have in common? Colours, quiet axes, and files that come out the same each time."""
+"""The style that all pictures share: colours, quiet axes, and files that come out the same each time."""
 
 from __future__ import annotations
 

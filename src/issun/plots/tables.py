@@ -1,4 +1,4 @@
-"""How do results stand in a terminal? Tables that stay whole at 80 columns: a network is written as its family's letter and its knobs."""
+"""Tables in a terminal, whole at 80 columns: a network is written as its family's letter and its knobs."""
 
 from __future__ import annotations
 

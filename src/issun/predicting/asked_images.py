@@ -1,4 +1,4 @@
-"""Which pictures does somebody mean who asks a model about a path, and which classes have they?"""
+"""The pictures that a path given to `issun predict` stands for, and their classes where these are known."""
 
 from __future__ import annotations
 

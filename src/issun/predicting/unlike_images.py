@@ -1,4 +1,4 @@
-"""What is to be said of images that are unlike those that a model was trained on?"""
+"""Warnings about images that are unlike those that a model was trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of numbers as images: which shape do they have, and how do they become the uint8 that the engine takes?"""
+"""Rows of numbers as images: their shape, and their conversion to the uint8 that the engine takes."""
 
 from __future__ import annotations
 

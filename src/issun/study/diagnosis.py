@@ -1,4 +1,4 @@
-"""What do learning curves say in words, and what should be tried next? Pure functions of a history; test figures are not in it.
+"""Learning curves in words, and what to try next. Pure functions of a history; test figures are not in it.
 
 The thresholds are stated once, below. Three things keep a diagnosis from being made out of noise: the deviation of each curve around
 its own course (`noise`), the standard error that a validation part of so many images has, √(p (1 − p) / N), and a

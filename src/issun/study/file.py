@@ -1,4 +1,4 @@
-"""What does a study file ask? One TOML text, read and checked: a question, data, and parts, each with families and their recipes.
+"""The study file: one TOML text with a question, data, and parts, each with families and their recipes; read and checked.
 
 Whatever is wrong is told with the file, the line and the key. Networks, knobs and recipes are checked here too, as far as that can be
 done without the images, so that a mistake in the last part does not show after the first has been trained.

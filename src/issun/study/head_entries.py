@@ -1,4 +1,4 @@
-"""What does a part of a study file ask of heads? One table of ``[[part.heads]]``, checked."""
+"""The heads that a part of a study file asks for: one table of ``[[part.heads]]``, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may write? An operating-system lock beside a study that keeps a second writer out and dies with its process.
+"""The lock beside a study that keeps a second writer out; it belongs to the operating system and dies with its process.
 
 The lock lies on a file of its own (``NAME-lock``): locking the study itself would meddle with the locks of SQLite, which POSIX drops
 as soon as any descriptor of the file is closed.

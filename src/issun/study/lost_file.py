@@ -1,4 +1,4 @@
-"""Is the study that is being written still the file under its name? Where it is not, its results are kept and it is said where.
+"""A study whose file is moved or replaced while it is written: its results are kept, and the message says where.
 
 A file that was deleted, moved or replaced goes on being written by whoever has it open, and SQLite says nothing of it. So its name is
 looked up at each write. What the open connection sees is whole all the same, and can be saved.

@@ -1,4 +1,4 @@
-"""Where was a result made? Processor and versions, nothing that names a person or a computer."""
+"""The machine that made a result: processor and versions, nothing that names a person or a computer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which classes are told apart, and which are taken for each other? From true and predicted labels."""
+"""Precision, recall and confusion of classes, from true and predicted labels."""
 
 from __future__ import annotations
 

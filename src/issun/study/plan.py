@@ -1,4 +1,4 @@
-"""Which trials answer the question? Every network of every family, under its recipe, with each seed; all of them on one split."""
+"""The trials of a study: every network of every family, under its recipe, with each seed; all of them on one split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be said of a run while it goes on? `Progress`: a picture of one moment, for whoever shows it."""
+"""`Progress`: the state of a run at one moment, for whoever shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did a remedy do? Networks of a study that differ in one remedy, dropout for example, compared in words.
+"""The effect of a remedy: networks of a study that differ in one, dropout for example, compared in words.
 
 Two networks are the same but for remedies where taking all dropout, l1 and l2 out of both leaves equal layers, and their recipes differ in
 nothing but augmentation, early stopping and epochs.

@@ -1,4 +1,4 @@
-"""Is every row of a study what issun would have written? Looked at once, when the study is opened, so that nothing else has to doubt it.
+"""Checks of every row of a study when it is opened, so that nothing else has to doubt it.
 
 A file that SQLite finds whole may hold anything: text where a number belongs, ids of nothing, JSON of another shape. What a column may
 hold is declared here, as a condition of SQL, which SQLite evaluates far faster than rows can be read; what is in JSON and in arrays is

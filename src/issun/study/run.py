@@ -1,4 +1,4 @@
-"""How are the trials of a plan trained? Longest first, one network a thread, each stored as it ends; stopped, it goes on later.
+"""Training of the trials of a plan: longest first, one network a thread, each stored as it ends; a stopped run resumes.
 
 Workers only train. The calling thread alone writes to the study and reports: it waits for trials that end, and keeps a checkpoint of
 those that run every few seconds.

@@ -1,4 +1,4 @@
-"""What is in a study file? Its tables, its version, and how any problem with such a file is told to a person.
+"""The tables and the version of a study's file, and how problems with such a file are reported.
 
 Every table can be read with any SQLite tool. Arrays are little-endian: weights and moments float32, predictions and labels uint16,
 indices int64. SQLite has no NaN: the loss of a trial that diverged is NULL. Test figures stand in a table of their own,

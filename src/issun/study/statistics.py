@@ -1,4 +1,4 @@
-"""How far below its mean may a network's accuracy truly lie? Bounds from the size of the validation part and the spread over seeds."""
+"""Bounds of a network's accuracy, from the size of the validation part and the spread over seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do results go? `Store`: the one process that writes to a study.
+"""`Store`: the one process that writes to a study.
 
 While it is open, the file is in SQLite's write-ahead mode, so that readers neither wait nor make it wait. What a `with` block or a
 method has written when it returns survives the death of the process. `close` folds the log in: a closed study is one file.

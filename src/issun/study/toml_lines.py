@@ -1,4 +1,4 @@
-"""On which line of a TOML text does each key stand? `tomllib` reads values and forgets where they stood.
+"""The line of a TOML text on which each key stands, which `tomllib` does not keep.
 
 The text must be valid TOML (`tomllib` has read it), so that this needs to follow its structure only: strings and comments may hold
 brackets, arrays may run over lines, tables may come in any order.

@@ -1,4 +1,4 @@
-"""Who does the work? Threads that take the longest job left, train it, and say how it ended.
+"""Threads that take the longest job left, train it, and report how it ended.
 
 Where there are fewer jobs than threads, from the start or towards the end, each gets several: the bits of a result do not depend on how
 many threads worked on it, so a job takes more of them between two epochs. They know nothing of the study.

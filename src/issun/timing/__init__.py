@@ -1,4 +1,4 @@
-"""How fast is this machine, and how much of it does the core use? Cases, the peak, timings, and peers to compare with.
+"""Measuring this machine: cases, its peak, issun's share of it, and peers to compare with.
 
 Nothing here is imported by training; `issun bench` and the scripts in `benchmarks/` are its users.
 """

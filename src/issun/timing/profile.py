@@ -1,4 +1,4 @@
-"""Where does the time of one network go? The core counts ticks at each operator; this gives them names, shares and rates."""
+"""Where the time of one network goes: ticks of the core at each operator, with names, shares and rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a report served to the browsers of this computer, and to nobody else?
+"""The web server of `issun watch`, for the browsers of this computer alone.
 
 Loopback alone is no fence: a page from elsewhere can make its own name mean 127.0.0.1 and then read what is served there (DNS
 rebinding). So only requests that name this server as localhost, 127.0.0.1 or [::1] with its port are answered. Nothing can be changed.

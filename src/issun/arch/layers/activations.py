@@ -1,4 +1,4 @@
-"""The activations: which function follows a layer, and how is it written?"""
+"""The activations: the functions that follow a layer, and their words in the notation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where windows lie on an image: how many positions do they take, and how is the edge padded?"""
+"""Windows on an image: how many positions they take, and how the edge is padded."""
 
 from __future__ import annotations
 

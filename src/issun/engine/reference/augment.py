@@ -1,4 +1,4 @@
-"""Which pixels does training see? Augmentation in plain NumPy and float64: the definition that the native core is held against."""
+"""Augmentation in plain NumPy and float64: the definition that the native core is tested against."""
 
 from __future__ import annotations
 

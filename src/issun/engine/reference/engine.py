@@ -1,4 +1,4 @@
-"""What is right? The engine in plain NumPy and float64: slow, short, and the definition that the native core is held against.
+"""The reference engine in plain NumPy and float64: slow, short, and the definition that the native core is tested against.
 
 The layers themselves are in `issun.engine.reference.layers` and `issun.engine.reference.channels`, the walk through them in
 `issun.engine.reference.graph`. Stored weights and moments are float32, rounded once at the end of each step; everything between is

@@ -1,4 +1,4 @@
-"""Generated C, compiled: what does it answer, and how many bytes does it take?"""
+"""Compiling of generated C: runs it, and measures how many bytes it takes."""
 
 from __future__ import annotations
 

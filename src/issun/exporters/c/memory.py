@@ -1,4 +1,4 @@
-"""Where does each tensor lie in working memory? Planned before anything runs, so that generated C needs one array and no heap.
+"""The place of each tensor in working memory, planned beforehand, so that generated C needs one array and no heap.
 
 A tensor lives from the step that makes it to the last that reads it. Two that live at the same time must not overlap. Finding the
 smallest memory is hard in general (it is dynamic storage allocation); placing the largest first, each at the lowest place that is free

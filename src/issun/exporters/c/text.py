@@ -1,4 +1,4 @@
-"""How is something written in C? Names, strings, comments, numbers and tables."""
+"""How C is written: names, strings, comments, numbers and tables."""
 
 from __future__ import annotations
 
