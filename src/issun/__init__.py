@@ -93,7 +93,7 @@ def __getattr__(name: str) -> Any:
     """Load a public name from the module that defines it (PEP 562)."""
     if name in _OLD_NAMES:
         module, function, instead = _OLD_NAMES[name]
-        warnings.warn(f"issun.{name} will be gone in the next version: use {instead}", DeprecationWarning, stacklevel=2)
+        warnings.warn(f"issun.{name} will be removed in the next version: use {instead}", DeprecationWarning, stacklevel=2)
         return getattr(import_module(module), function)
     if name not in _DEFINED_IN:
         raise AttributeError(f"module 'issun' has no attribute {name!r}")

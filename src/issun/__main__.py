@@ -73,7 +73,7 @@ def main() -> int:
         output.warn(str(error))
         code = 130 if isinstance(error, Cancelled) else 1 if isinstance(error, SelectionError | MismatchError) else 2
     except MemoryError as error:
-        output.warn(f"not enough memory here: {error or 'take fewer images, or a smaller network'}")
+        output.warn(f"not enough memory: {error or 'use fewer images, or a smaller network'}")
         code = 1
     except OSError as error:
         # Files that people name are looked at before: what is left is stdout, and a disk that fails or fills up meanwhile.
@@ -109,7 +109,7 @@ def failed(error: OSError) -> int:
     if error.filename is not None:
         warn(f"{error.filename}: {error.strerror or error}")
     elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF):
-        warn(f"the output could not be written ({error.strerror or error}): make room, or send it elsewhere")
+        warn(f"the output could not be written ({error.strerror or error}): free some space, or redirect it elsewhere")
     else:
         raise error
     return 2

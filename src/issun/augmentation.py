@@ -30,12 +30,12 @@ from issun.errors import NotationError, RecipeError
 _RANGES: dict[str, tuple[float, float, str]] = {
     "shift": (1, 1024, "pixels"),
     "rotate": (0, 180, "degrees"),
-    "zoom": (0, 0.75, "as a share of the size"),
+    "zoom": (0, 0.75, "as a fraction of the size"),
     "shear": (0, 60, "degrees"),
     "crop": (1, 1024, "pixels"),
     "cutout": (1, 1024, "pixels, the side of the square"),
     "mixup": (0.01, 100, "the α of Beta(α, α)"),
-    "fill": (0, 255, "the value that empty places get"),
+    "fill": (0, 255, "the value of pixels without a source"),
 }
 _WHOLE = ("shift", "crop", "cutout", "fill")
 _WORDS = ("shift", "flip", "rotate", "zoom", "shear", "crop", "cutout", "mixup", "fill")
@@ -119,9 +119,9 @@ class Augmentation:
                 raise RecipeError(f"`{name}` (={value!r}) must be {kind} from {low:g} to {high:g} ({what})")
             object.__setattr__(self, name, int(value) if whole else float(value))
         if not any(getattr(self, name) for name in _WORDS if name != "fill"):
-            raise RecipeError(f"an augmentation that changes nothing is none: leave it out, or name what to do, for example `{_EXAMPLE}`")
+            raise RecipeError(f"this augmentation changes nothing: leave it out, or name an augmentation, for example `{_EXAMPLE}`")
         if self.fill and not (self.shift or self.bilinear or self.cutout):
-            raise RecipeError(f"`fill` (={self.fill}) has nothing to fill: it needs shift, rotate, zoom, shear or cutout")
+            raise RecipeError(f"`fill` (={self.fill}) has no effect: it requires shift, rotate, zoom, shear or cutout")
 
     @property
     def bilinear(self) -> bool:
@@ -135,8 +135,8 @@ class Augmentation:
         for name in ("shift", "crop", "cutout"):
             value = getattr(self, name)
             if value >= side:
-                problem = f"`{name}` (={value}) must be smaller than the images, which are {size}"
-                raise RecipeError(f"{problem}: take at most {side - 1}" if side > 1 else f"{problem}: leave it out")
+                problem = f"`{name}` (={value}) must be smaller than the images ({size})"
+                raise RecipeError(f"{problem}: use at most {side - 1}" if side > 1 else f"{problem}: leave it out")
         if self.bilinear and max(shape[:2]) > LARGEST_SIDE:
             raise RecipeError(f"images of {size} are too large to rotate, zoom or shear: at most {LARGEST_SIDE} pixels a side")
 
@@ -192,15 +192,15 @@ class _Reader:
                 self._fail(f"a word is expected after `,`, for example `{_EXAMPLE}`", token)
             if name not in _WORDS:
                 known = f"; did you mean `{_KNOWN_AS[name.lower()]}`?" if name.lower() in _KNOWN_AS else nearest(name, _WORDS)
-                self._fail(f"`{name[:40]}` is no augmentation{known or ': they are ' + ', '.join(_WORDS)}", token)
+                self._fail(f"`{name[:40]}` is not an augmentation{known or '; choose from ' + ', '.join(_WORDS)}", token)
             if name in found:
-                self._fail(f"`{name}` stands twice; it can be said once", token)
+                self._fail(f"`{name}` is given twice; give it once", token)
             found[name] = True if name == "flip" else self._number(name)
             if self.next.kind == "end":
                 break
             if self.next.text != ",":
-                stands = f"`{self.next.text[:40]}` stands"
-                self._fail(f"`,` or the end is expected after `{name}`, where {stands}", self.next)
+                stands = f"`{self.next.text[:40]}` was found"
+                self._fail(f"`,` or the end is expected after `{name}`, but {stands}", self.next)
             self._take()
         return found
 
@@ -208,8 +208,8 @@ class _Reader:
         token = self.next
         low, high, what = _RANGES[name]
         if token.kind != "number":
-            found = "the text ends" if token.kind == "end" else f"`{token.text[:40]}` stands"
-            self._fail(f"`{name}` needs a number ({what}), where {found}", token)
+            found = "the text ends" if token.kind == "end" else f"`{token.text[:40]}` was found"
+            self._fail(f"`{name}` needs a number ({what}), but {found}", token)
         self._take()
         if len(token.text) > LONGEST_NUMBER:
             self._fail(f"a number has at most {LONGEST_NUMBER} characters", token)
@@ -236,15 +236,15 @@ class _Reader:
         if match is None or match.lastgroup is None:
             wrong = self.text[start]
             rule = {
-                "-": "ranges go both ways, without a sign: `rotate 10`",
-                "+": "ranges go both ways, without a sign: `rotate 10`",
-                "%": "shares are written as numbers: `zoom 0.1`",
+                "-": "ranges are symmetric and written without a sign: `rotate 10`",
+                "+": "ranges are symmetric and written without a sign: `rotate 10`",
+                "%": "fractions are written as numbers: `zoom 0.1`",
                 "°": "degrees are written as numbers: `rotate 10`",
                 "=": "numbers follow their word after a space: `shift 2`",
                 ";": "entries are separated by `,`",
             }.get(wrong, f"an augmentation is written with words, numbers and `,`: `{_EXAMPLE}`")
             shown = wrong if wrong.isprintable() else ascii(wrong)[1:-1]
-            raise NotationError(self.text, start, f"`{shown}` cannot be read here; {rule}")
+            raise NotationError(self.text, start, f"`{shown}` is not allowed here; {rule}")
         self.position = match.end()
         return Token(match.lastgroup, match.group(), start)
 

@@ -143,7 +143,9 @@ def export(
     file = None if isinstance(model, Model) else Path(model)
     study = Study(file) if file is not None and is_study(file) else None
     if study is None and (network is not None or seed is not None):
-        raise IssunError(f"--network and --seed are for a study, and {file or 'this'} is none: a saved model is one network")
+        raise IssunError(
+            f"--network and --seed choose from a study, but {file or 'this'} is a saved model with one network: leave them out"
+        )
     loaded = model if isinstance(model, Model) else _loaded(Path(model), study, network, seed)
     if loaded.provenance.warning:
         on_progress(Remark(f"{network or file or 'the model'}: {loaded.provenance.warning}"))
@@ -152,7 +154,7 @@ def export(
     check_places(target, chosen, force)  # before the images are loaded, which may take a while
     part = _part(loaded, study, network, seed, data, data_dir, groups, on_progress)
     if finetune and not int8:
-        raise IssunError("--finetune is for int8: give --int8 as well")
+        raise IssunError("--finetune requires --int8: give both")
     wishes: dict[str, Any] = {"logits": True} if logits else {}
     if int8:
         wishes |= {"int8": True, "calibration": part.train if part else None}
@@ -176,7 +178,7 @@ def _place(file: Path | None, output: str | os.PathLike[str] | None) -> Path:
     if output is not None:
         return Path(output)
     if file is None:
-        raise ExportError("`output` must name the file to write, since the model has no file whose name it could take")
+        raise ExportError("`output` is required, since the model was not loaded from a file: give the path of the file to write")
     return Path(file.with_suffix("").name)
 
 
@@ -197,7 +199,7 @@ def _part(
     except DataError as error:
         if data is not None:
             raise
-        on_progress(Remark(f"The images were not found ({error}); random ones take their place. Say where they are with --data."))
+        on_progress(Remark(f"The images were not found ({error}); random images are used instead. Give their location with --data."))
         return None
     for remark in part.remarks:
         on_progress(Remark(remark))
@@ -206,7 +208,7 @@ def _part(
 
 def _finetuned(model: Model, part: ValidationPart | None, on_progress: OnProgress) -> Finetuned:
     if part is None:
-        raise IssunError("--finetune needs the images and labels that the network was trained on: say where they are with --data")
+        raise IssunError("--finetune needs the training images and labels: give their location with --data")
 
     def tell(epoch: int, accuracy: float) -> None:
         on_progress(Remark(f"fine-tuning, epoch {epoch}: int8 {percent(accuracy)}"))
@@ -216,7 +218,7 @@ def _finetuned(model: Model, part: ValidationPart | None, on_progress: OnProgres
     if done.epoch:
         on_progress(Remark(f"{found}; fine-tuned {percent(done.after)}, after epoch {done.epoch}"))
     elif done.before < done.float_accuracy:
-        on_progress(Remark(f"{found}: not enough for fine-tuning, or no epoch was better"))
+        on_progress(Remark(f"{found}: too few images to fine-tune, or no epoch was better"))
     else:
         on_progress(Remark(f"{found}: nothing to fine-tune"))
     return done

@@ -177,7 +177,7 @@ def features(
         if path is not None:
             check_new(path, option=option)
     if output is not None and not any(wish.head.linear for wish in wishes):
-        raise IssunError(f"--output (={output}) needs a linear head: ask for --head ridge, logistic or linear-svm too")
+        raise IssunError(f"--output (={output}) needs a linear head: add --head ridge, logistic or linear-svm")
     draws = None if seeds is None else draws_of(seeds, "--seeds")
     path = None if study is None else Path(study)
     dataset = read_as_begun(data, path, on_progress, reading)

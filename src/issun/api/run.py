@@ -244,7 +244,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StudyError(f"--output (={folder}) cannot be made ({error.strerror}): give another folder") from None
+        raise StudyError(f"--output (={folder}) cannot be created ({error.strerror}): give another folder") from None
 
 
 def _run(

@@ -88,7 +88,7 @@ def show(
     if network is not None:
         return OneNetwork(read, network, seed)
     if seed is not None:
-        raise IssunError(f"--seed (={seed}) is for one network: name it with --network")
+        raise IssunError(f"--seed (={seed}) requires --network: name the network with it")
     answer = read.answer(query.or_else(read.query))
     answer.check()
     pictures: list[Path] = []

@@ -37,7 +37,7 @@ def words_of(text: str | Sequence[str], option: str) -> list[str]:
     words = text.split(",") if isinstance(text, str) else text
     found = list(dict.fromkeys(word.strip() for word in words if word.strip()))
     if not found:
-        raise IssunError(f"{option} (={text!r}) names nothing: write words with commas between them")
+        raise IssunError(f"{option} (={text!r}) is empty: write words separated by commas")
     return found
 
 
@@ -58,7 +58,7 @@ def heads_of(
         Where there is no such head or setting, or options contradict each other.
     """
     if grid and halving:
-        raise IssunError("--grid and --halving are two ways to search: give one of them")
+        raise IssunError("--grid and --halving cannot be combined: give only one")
     names = [head_named(name).name for name in words_of(head, "--head")]
     given: dict[str, Mapping[str, Any]] = {}
     for asked, values in (settings or {}).items():
@@ -66,7 +66,7 @@ def heads_of(
         if name not in names:
             [setting, value] = next(iter(values.items()), ("", ""))
             text = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
-            raise IssunError(f"--set {asked}.{setting}={text}: the head {name} is not among --head {_text(head)}")
+            raise IssunError(f"--set {asked}.{setting}={text}: the head {name} is not in --head {_text(head)}")
         given[name] = {**given.get(name, {}), **values}
     search: Search = "grid" if grid else "halving" if halving else "none"
     return [HeadWish(name, given.get(name, {}), search, search_images, refit) for name in dict.fromkeys(names)]
@@ -107,8 +107,8 @@ def kinds_of(text: str | Sequence[str]) -> list[Weights]:
     kinds = words_of(text, "--weights")
     for kind in kinds:
         if kind not in WEIGHTS:
-            hint = "; for trained weights give a saved model, or --study" if kind == "trained" else ""
-            raise IssunError(f"--weights (={kind}) must be of {', '.join(WEIGHTS)}{hint}")
+            hint = "; for trained weights, give a saved model or --study" if kind == "trained" else ""
+            raise IssunError(f"--weights (={kind}) must be one of {', '.join(WEIGHTS)}{hint}")
     return cast(list[Weights], kinds)
 
 
@@ -125,7 +125,7 @@ def patches_of(kinds: Sequence[Weights], whitening: float | None, threshold: flo
         ("--threshold", threshold, ("patches", "kmeans", "pca")),
     ):
         if value is not None and not set(kinds) & set(users):
-            raise IssunError(f"{option} (={value:g}) is for --weights {', '.join(users)}: ask for one of them, or leave it out")
+            raise IssunError(f"{option} (={value:g}) applies only to --weights {', '.join(users)}: use one of these, or leave it out")
     own = Patches()
     return Patches(whitening=own.whitening if whitening is None else whitening, threshold=own.threshold if threshold is None else threshold)
 
@@ -157,13 +157,13 @@ def sources_of(
     if study is not None:
         return _of_study(study, network, dataset, draws, layer, before)
     if network is None:
-        raise IssunError('give a NETWORK, such as "conv 32, pool", or --study FILE with networks that are trained')
+        raise IssunError('give a NETWORK, such as "conv 32, pool", or --study FILE with trained networks')
     if saved:
         model = Model.load(network)
         if model.net.input != dataset.input:  # its classes do not matter: a head has its own
             raise IssunError(
-                f"{network} is for images of {_shape(model.net.input)}, but those of {dataset.name} are {_shape(dataset.input)}; where "
-                f"they are files, --size, --gray and --rgb bring them to its shape"
+                f"{network} takes {_shape(model.net.input)} images, but those of {dataset.name} are {_shape(dataset.input)}; for "
+                f"image files, --size, --gray and --rgb convert them"
             )
         operation_index(model.net, layer, before)
         return [trained(model, layer=layer, before=before)]
@@ -205,7 +205,7 @@ def judged(
     """
     saved = network is not None and network.endswith(".safetensors")
     if (study or saved) and weights is not None:
-        raise IssunError(f"--weights (={_text(weights)}) is for a network that is not trained: leave it out for a study or a saved model")
+        raise IssunError(f"--weights (={_text(weights)}) is for untrained networks: leave it out for a study or a saved model")
     if study is not None:
         found = Study(study)
         return images.study_images(found, dataset), found.split(network), ""
@@ -218,9 +218,9 @@ def judged(
     if split is None:
         return (
             *(dataset, Split(validation)),
-            f"{network} does not say which of these images it was trained on: some of those that heads are judged on may be among them",
+            f"{network} does not record which of these images it was trained on: it may have seen some that the heads are evaluated on",
         )
-    return dataset, split, f"heads are judged on the images that {network} was validated on: {dataset.resolved(split)}"
+    return dataset, split, f"heads are evaluated on the validation images of {network}: {dataset.resolved(split)}"
 
 
 def _text(words: str | Sequence[str]) -> str:

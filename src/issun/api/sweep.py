@@ -160,7 +160,7 @@ def sweep(
     """
     tell = ignored if on_progress is None else on_progress
     if "zipped" in options:
-        warnings.warn("`zipped` will be gone in the next version: use `zip`", DeprecationWarning, stacklevel=2)
+        warnings.warn("`zipped` will be removed in the next version: use `zip`", DeprecationWarning, stacklevel=2)
         zip = options.pop("zipped")  # type: ignore[typeddict-item]
     reading, settings, asked = chosen("sweep", options, ReadingOptions, RecipeOptions, QueryOptions)
     query = Query(**asked)

@@ -80,10 +80,10 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
     """
     known = model.provenance.data
     if data is None and known is None:
-        raise DataError("the model does not say which data it was trained on")
+        raise DataError("the model does not record its training data")
     place = data if data is not None else known.name if known else ""
     if data is None and not (place in NAMES or _is_there(place)):  # a model's file may say anything
-        raise DataError(f"the model says that its data is {place!r:.200}, and there is no such file or folder")
+        raise DataError(f"the model's data, {place!r:.200}, does not exist")
     height, width, channels = model.net.input  # images come in the size and kind that the model knows
     dataset = load_as(place, data_dir, (height, width, channels), model.provenance.range, groups=groups)
     remarks = []
@@ -92,9 +92,9 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
     except DataError:
         if data is None:
             raise
-        remarks.append(f"{dataset.name} is not what the model was trained on ({known}); it is checked on these images instead")
+        remarks.append(f"{dataset.name} is not the data that the model was trained on ({known}); the check uses these images instead")
     if not same_names(dataset.classes, model.classes):
-        raise ExportError(f"the classes of {dataset.name} are not those of the model: the model knows {', '.join(model.classes[:10])}")
+        raise ExportError(f"the classes of {dataset.name} do not match the model's classes: {', '.join(model.classes[:10])}")
     split = (None if remarks else _split_of(model, dataset)) or Split()
     _, indices = dataset.parts(split)
     return _part(dataset, indices, tuple(remarks))
@@ -127,8 +127,8 @@ def _split_of(model: Model, dataset: Dataset) -> Split | None:
     found, stored = validation_mark(dataset.parts(split)[1]), provenance.validation_images
     if stored and found != stored:
         raise DataError(
-            f"the split {split.id!r} of {dataset.name} chooses other validation images here ({found}) than those that the model was "
-            f"validated on ({stored:.60}): it would be judged on images that it was trained on; take the study that it comes from instead"
+            f"the split {split.id!r} of {dataset.name} selects different validation images ({found}) from those that the model was "
+            f"validated on ({stored:.60}): it would be evaluated on its training images; use the study that it comes from instead"
         )
     return split
 

@@ -55,8 +55,8 @@ def seeds(text: str, option: str) -> int | tuple[int, ...]:
     """Return ``3`` as how many seeds, ``0,7`` as these seeds."""
     if re.fullmatch(r"\d{1,18}", text.strip()):
         if int(text) > 10_000:
-            raise IssunError(f"{option} (={text}) must be how many seeds, at most 10,000, or which (0,1,7)")
+            raise IssunError(f"{option} (={text}) must be a number of seeds, at most 10,000, or a list of seeds (0,1,7)")
         return int(text)
     if re.fullmatch(r"\s*\d{1,18}(\s*,\s*\d{1,18})*\s*,?\s*", text):
         return tuple(int(part) for part in text.split(",") if part.strip())
-    raise IssunError(f"{option} (={text}) must be how many seeds (3) or which (0,1,7)")
+    raise IssunError(f"{option} (={text}) must be a number of seeds (3) or a list of seeds (0,1,7)")

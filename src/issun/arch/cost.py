@@ -113,9 +113,9 @@ def _proved(family: Family, input: Shape, classes: int, what: Count) -> Polynomi
         try:
             count = getattr(family.bind(values, input, classes), what)
         except NetworkError as error:
-            return NotPolynomial(f"no polynomial holds for all values: {error}")
+            return NotPolynomial(f"no polynomial is exact for all values: {error}")
         if found.at(values) != count:
-            return NotPolynomial(f"{found} is {found.at(values)} where {values_text(values)}, but that network has {count} {what}")
+            return NotPolynomial(f"{found} is {found.at(values)} where {values_text(values)}, but the network has {count} {what}")
     return found
 
 
@@ -169,7 +169,7 @@ class _Walk:
             except NetworkError:
                 after, each = None, 0
             if after != shape:
-                raise _NoPolynomialError(f"`{group}` changes the shape of the image with every repeat, so no exact polynomial is given")
+                raise _NoPolynomialError(f"`{group}` changes the shape of the image with every repeat, so there is no exact polynomial")
             return shape, total + (_symbol(group.count) - 1) * each
         for done in range(group.count):
             after, each = self.through(group.items, shape)
@@ -189,7 +189,7 @@ class _Walk:
             if same and len(entry) == 3:
                 raise _NoPolynomialError(
                     f"`{group}`: where {same} the {what_agrees} agree and its shortcut has no weights, elsewhere it is a 1x1 convolution, "
-                    f"so no exact polynomial is given"
+                    f"so there is no exact polynomial"
                 )
             shortcut = None if same else group.shortcut(entry, end)
             if shortcut is not None:
@@ -201,7 +201,7 @@ class _Walk:
                 total = total * (_symbol(group.times) if isinstance(group.times, Size) else group.times)
         if same:
             raise _NoPolynomialError(
-                f"`{group}` can be only where {same}, so that the {what_agrees} agree: no polynomial holds for all values"
+                f"`{group}` is possible only where {same}, so that the {what_agrees} agree: no polynomial is exact for all values"
             )
         return end, total
 
@@ -216,7 +216,7 @@ def _without_windows(layer: Layer) -> Layer:
             if isinstance(size, Size):
                 raise _NoPolynomialError(
                     f"`{layer}`: the knob `{size.knob}` changes the height and width of the image, which are rounded, "
-                    f"so no exact polynomial is given"
+                    f"so there is no exact polynomial"
                 )
     return layer
 
@@ -260,7 +260,7 @@ class _Degrees:
                 channels = 1
             highest = max(highest, channels)
             if highest > LARGEST_DEGREE:
-                raise _NoPolynomialError(f"the polynomial's degree may be above {LARGEST_DEGREE}, so none is given")
+                raise _NoPolynomialError(f"the polynomial's degree may exceed {LARGEST_DEGREE}, so it is not given")
         self._known[key] = channels, max(2, highest)
         return self._known[key]
 
@@ -276,8 +276,8 @@ def _points(family: Family, degree: int) -> list[dict[str, int]]:
                 break
     if len(points) < count or layers > LARGEST_PROOF:
         raise _NoPolynomialError(
-            f"to be sure of a polynomial of degree {degree}, {count:,} networks of more than {LARGEST_PROOF:,} layers would have to be "
-            f"counted, so none is given; write some of the knobs as numbers"
+            f"to verify a polynomial of degree {degree}, {count:,} networks with more than {LARGEST_PROOF:,} layers would have to be "
+            f"counted, so it is not given; write some of the knobs as numbers"
         )
     return points
 

@@ -66,7 +66,7 @@ class Parser(OptionReader):
         """Read the whole text."""
         items = self.items()
         if self.next.text == ")":
-            self.fail("this `)` closes nothing", self.next)
+            self.fail("this `)` has no matching `(`", self.next)
         if self.next.kind != "end":
             self.comma_expected()
         return items
@@ -86,7 +86,7 @@ class Parser(OptionReader):
         if token.kind in ("number", "scaled") or (token.kind == "name" and after.text == "*" and token.text not in LAYER_WORDS):
             return self.repeat()
         if token.kind != "name":
-            self.fail(f"a layer is expected where {self.found(token)}; the shortest network is `dense`", token)
+            self.fail(f"a layer is expected, but {self.found(token)}; the shortest network is `dense`", token)
         if token.text not in LAYER_WORDS:
             self.misspelt(token)
         self.take()
@@ -123,11 +123,11 @@ class Parser(OptionReader):
         """Read layers in parentheses."""
         opening = self.next
         if opening.text != "(":
-            self.fail(f"`(` is expected after {opener} where {self.found(opening)}: {opener.strip('`')} (conv 8, pool)", opening)
+            self.fail(f"`(` is expected after {opener}, but {self.found(opening)}: {opener.strip('`')} (conv 8, pool)", opening)
         self.take()
         self.depth += 1
         if self.depth > LARGEST_DEPTH:
-            self.fail(f"groups stand in groups at most {LARGEST_DEPTH} deep", opening)
+            self.fail(f"groups may be nested at most {LARGEST_DEPTH} deep", opening)
         items = self.items()
         if self.next.kind == "end":
             self.fail("this `(` is never closed", opening)
@@ -139,7 +139,7 @@ class Parser(OptionReader):
 
     def comma_expected(self) -> NoReturn:
         """Raise the error for something that follows a group without a comma."""
-        self.fail(f"`,` is expected where {self.found(self.next)}", self.next)
+        self.fail(f"`,` is expected, but {self.found(self.next)}", self.next)
 
     def misspelt(self, token: Token) -> NoReturn:
         """Raise the error for a word that is no layer."""
@@ -147,7 +147,7 @@ class Parser(OptionReader):
         if joined:
             self.fail(f"unknown layer `{token.text}`; did you mean `{joined[1]} {joined[2]}`?", token)
         if token.text in OPTION_WORDS:
-            self.fail(f"`{token.text}` is an option: it stands behind its layer, without a comma between", token)
+            self.fail(f"`{token.text}` is an option: write it after its layer, without a comma", token)
         hint = nearest(token.text, LAYER_WORDS)
         self.fail(f"unknown layer `{token.text[:40]}`{hint or '; the layers are ' + ', '.join(LAYER_WORDS)}", token)
 
@@ -197,4 +197,4 @@ class Parser(OptionReader):
     def end_of_layer(self, name: str) -> None:
         """Check that nothing more is said of a layer without options."""
         if self.next.kind != "end" and self.next.text not in (",", ")"):
-            self.fail(f"`,` is expected after `{name}` where {self.found(self.next)}: it has no such option", self.next)
+            self.fail(f"`,` is expected after `{name}`, but {self.found(self.next)}: it takes no such option", self.next)

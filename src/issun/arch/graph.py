@@ -27,9 +27,9 @@ class Graph:
         """Add the operation of a layer that reads `source` (and `other`) and return its index."""
         index = len(self.ops)
         if index == LARGEST_LAYERS:
-            raise NetworkError(f"the network has more than {LARGEST_LAYERS:,} layers when its groups are written out; repeat less")
+            raise NetworkError(f"the network has more than {LARGEST_LAYERS:,} layers when its groups are expanded; use fewer repeats")
         if self.ended:
-            raise NetworkError("`dense` without a number is the classifier and comes last; give it a number here")
+            raise NetworkError("`dense` without a number is the classifier and must be the last layer; give it a number of units here")
         shared = self.ops[index - self._back] if self._back else None
         op = operation(layer, index, source, other, self.shape(source), self._frozen, shared, self._stored)
         if shared is None and op.weights:

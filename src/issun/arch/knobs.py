@@ -40,13 +40,13 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def name_problem(name: str) -> str | None:
     """Return why `name` cannot name a knob, or None where it can."""
     if not name:
-        return "there is no name of a knob before the `=`"
+        return "the name of a knob is missing before `=`"
     if not NAME.fullmatch(name):
-        return f"`{name[:40]}` cannot name a knob: a name is letters, digits and `_`, and does not begin with a digit"
+        return f"`{name[:40]}` is not a valid knob name: use letters, digits and `_`, and do not begin with a digit"
     if name in LAYER_WORDS or name in OPTION_WORDS or name in OTHER_WORDS:
-        return f"`{name}` is a word of the notation and cannot name a knob"
+        return f"`{name}` is a word of the notation: choose another name for the knob"
     if name == "x":
-        return "`x` cannot name a knob, since windows are written with it (`5x5`)"
+        return "`x` is used to write windows (`5x5`): choose another name for the knob"
     return None
 
 
@@ -109,7 +109,7 @@ class KnobValues:
             raise KnobError(problem)
         if not 1 <= len(self.values) <= LARGEST_COUNT:
             raise KnobError(
-                f"the knob `{self.name}` has {len(self.values):,} values; it needs 1 to {LARGEST_COUNT:,}, for example `{self.name}=1,2,4`"
+                f"the knob `{self.name}` has {len(self.values):,} values; give 1 to {LARGEST_COUNT:,}, for example `{self.name}=1,2,4`"
             )
         for value in self.values:
             _in_range(value, str(value), self.name)
@@ -126,7 +126,7 @@ class KnobValues:
         name, equals, rest = (part.strip() for part in text.partition("="))
         if not equals or name_problem(name):
             reason = (equals and name_problem(name)) or f"`{text}` has no `=`"
-            raise KnobError(f'{reason}; values of a knob are an argument of their own, after the family: "conv n, dense" n=1,2,4')
+            raise KnobError(f'{reason}; give the values of a knob as a separate argument after the family: "conv n, dense" n=1,2,4')
         values: list[int] = []
         for part in rest.split(","):
             values += _values_of(part.strip(), name)
@@ -146,7 +146,9 @@ def _values_of(part: str, name: str) -> list[int]:
     last, star, factor = (piece.strip() for piece in rest.partition("*"))
     low, high = _number(first, name), _number(last, name)
     if low > high:
-        raise KnobError(f"the values `{part}` of `{name}` run backwards: write `{name}={high}..{low}`, the smaller end first")
+        raise KnobError(
+            f"the values `{part}` of `{name}` are in descending order: write `{name}={high}..{low}`, with the smaller end first"
+        )
     if not star:
         if high - low >= LARGEST_COUNT:
             raise KnobError(f"the values `{part}` of `{name}` are more than {LARGEST_COUNT:,}; for doubling write `{name}={part}*2`")
@@ -165,8 +167,10 @@ def _number(text: str, name: str) -> int:
     if not re.fullmatch(r"[0-9]+", text):
         # A value in quotes that is thousands of characters long helps nobody.
         shown = text if len(text) <= 20 else f"{text[:20]}…"
-        found = f"`{shown}` is no positive whole number" if text else "there is none"
-        raise KnobError(f"a value of the knob `{name}` is missing or wrong: {found}; write for example `{name}=1,2,4` or `{name}=1..32*2`")
+        found = f"`{shown}` is not a positive whole number" if text else "it is empty"
+        raise KnobError(
+            f"a value of the knob `{name}` is missing or invalid: {found}; write for example `{name}=1,2,4` or `{name}=1..32*2`"
+        )
     # Python refuses to convert thousands of digits; anything this long is out of range anyway.
     return _in_range(int(text) if len(text) <= 20 else LARGEST_SIZE + 1, text[:20], name)
 

@@ -53,7 +53,7 @@ class Net:
             raise NetworkError("a network needs at least one layer: the shortest is `dense`")
         last = self.ops[-1]  # resolves every operation once, and raises where one cannot be
         if last.classifier and last.output != (self.classes,):
-            raise NetworkError(f"the classifier gives {last.output[0]} logits, but there are {self.classes} classes")
+            raise NetworkError(f"the classifier has {last.output[0]} outputs, but there are {self.classes} classes")
         if last.kind is Kind.GAP and last.output != (self.classes,):
             raise NetworkError(
                 f"the network ends with `gap` over {last.output[0]} channels, but there are {self.classes} classes: "

@@ -80,8 +80,8 @@ class Family:
             raise KnobError(self._without_values(missing[0]))
         for name, value in values.items():
             if name not in self.knobs:
-                knobs = f"its knobs are {', '.join(self.knobs)}" if self.knobs else "it has no knobs"
-                raise KnobError(f"there is a value for `{name}`, but no such knob in the family `{self}`: {knobs}")
+                knobs = f"its knobs are {', '.join(self.knobs)}" if self.knobs else "the family has no knobs"
+                raise KnobError(f"a value was given for `{name}`, which is not a knob of the family `{self}`: {knobs}")
             KnobValues(name, (value,))
         try:
             self.check_layers(lambda size: size.at(values))
@@ -96,7 +96,7 @@ class Family:
     def check_layers(self, at: Callable[[Size], int]) -> None:
         """Raise `NetworkError` where there are more than `LARGEST_LAYERS` of them."""
         if self.layers(at) > LARGEST_LAYERS:
-            raise NetworkError(f"`{self}` has more than {LARGEST_LAYERS:,} layers when its repeats are written out; repeat less")
+            raise NetworkError(f"`{self}` has more than {LARGEST_LAYERS:,} layers when its repeats are expanded; use fewer repeats")
 
     def completed(self) -> Family:
         """Return the family with a classifier at its end: itself where `dense` stands there."""
@@ -182,7 +182,7 @@ def parse_network(text: str, input: Shape, classes: int, complete: bool = False)
     family = parse(text)
     if family.knobs:
         knob = family.knobs[0]
-        raise KnobError(f"`{family}` is a family with the knob `{knob}`, and one network is needed: write a number in place of `{knob}`")
+        raise KnobError(f"`{family}` has the knob `{knob}`, but a single network is needed: write a number in place of `{knob}`")
     return (family.completed() if complete else family).bind({}, input, classes)
 
 
@@ -212,7 +212,7 @@ class BoundFamily:
         lengths = {name: len(values) for name, values in self.values}
         if self.zipped and len(set(lengths.values())) > 1:
             counts = ", ".join(f"`{name}` has {count}" for name, count in lengths.items())
-            raise KnobError(f"the values of `{self.family}` go in pairs, so every knob needs as many as the others: {counts}")
+            raise KnobError(f"the values of `{self.family}` are paired, so every knob needs the same number of values: {counts}")
         if self.count > LARGEST_COUNT:
             raise KnobError(
                 f"the knobs of `{self.family}` make {self.count:,} combinations; at most {LARGEST_COUNT:,} are allowed: give fewer values, "
@@ -310,8 +310,8 @@ def bind_arguments(arguments: Sequence[str], zipped: bool = False) -> list[Bound
         having = [index for index, family in enumerate(families) if given.name in family.knobs]
         waiting = [index for index in having if given.name not in bound[index]]
         if not waiting:
-            reason = "every family before them has values for it already" if having else "no family before them has such a knob"
-            message = f"the values `{argument[:60]}` find no knob: {reason}; values stand after the families that they are for"
+            reason = "every family before it has values for this knob already" if having else "no family before it has this knob"
+            message = f"`{argument[:60]}` matches no knob: {reason}; write values after the families that they apply to"
             raise KnobError(message, argument)
         for index in waiting:
             bound[index][given.name] = given.values

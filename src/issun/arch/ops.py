@@ -303,7 +303,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
         Where the layer cannot be, or has no operation.
     """
     if type(layer) not in _PARTS:
-        raise NetworkError(f"`{layer}` is no layer that computes something, so it has no operation")
+        raise NetworkError(f"`{layer}` computes nothing, so it has no operation")
     layer.check()
     output = layer.output_shape(shape)
     kind, window, activation, roles = _PARTS[type(layer)](layer, shape, output)

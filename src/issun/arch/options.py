@@ -53,18 +53,21 @@ class OptionReader(Reader):
             if setting is None:
                 self.unknown_option(name, allowed, token)
             if setting not in allowed:
-                hidden = "; the classifier gives logits: for a hidden layer write its size, as in `dense 64`" if classifier else ""
-                self.fail(f"`{token.text}` is no option of `{name}`{hidden}", token)
+                hidden = "; the classifier returns logits: for a hidden layer, write its size, as in `dense 64`" if classifier else ""
+                self.fail(f"`{token.text}` is not an option of `{name}`{hidden}", token)
             if setting in said:
                 same = said[setting].text == token.text
                 self.fail(
-                    f"`{token.text}` is given twice" if same else f"`{token.text}` contradicts `{said[setting].text}` before it", token
+                    f"`{token.text}` is given twice"
+                    if same
+                    else f"`{token.text}` cannot be combined with `{said[setting].text}` before it",
+                    token,
                 )
             against = CONTRADICTIONS.get(setting)
             if against in said:
-                self.fail(f"`{token.text}` contradicts `{said[against].text}` before it: `norm` stands in place of the bias", token)
+                self.fail(f"`{token.text}` cannot be combined with `{said[against].text}` before it: `norm` replaces the bias", token)
             if setting == "norm" and self.tied:
-                self.fail("`norm` cannot stand in `tied (…)`: its statistics would differ at each pass; `scale` can", token)
+                self.fail("`norm` cannot be used in `tied (…)`: its statistics would differ at each pass; use `scale` instead", token)
             said[setting] = token
             settings[setting] = self.option_value(setting, token)
             self.check_stride(settings, token)
@@ -74,7 +77,7 @@ class OptionReader(Reader):
         """Refuse a stride together with a dilation; with a knob in either, binding decides."""
         stride, dilation = settings.get("stride", (1, 1)), settings.get("dilation", (1, 1))
         if all(isinstance(step, int) for step in (*stride, *dilation)) and stride != (1, 1) and dilation != (1, 1):
-            self.fail("`stride` and `dilation` do not go together: leave one out, or use a second layer", token)
+            self.fail("`stride` and `dilation` cannot be combined: leave one out, or use a second layer", token)
 
     def option_value(self, setting: str, token: Token) -> Any:
         """Return what an option sets, reading the number that belongs to it."""
@@ -105,10 +108,10 @@ class OptionReader(Reader):
         if token.text in LAYER_WORDS:
             self.fail(f"`,` is expected between `{name}` and `{token.text}`", token)
         if token.text in ("(", "*"):
-            self.fail(f"`,` is expected after `{name}` where `{token.text}` stands", token)
+            self.fail(f"`,` is expected after `{name}`, but `{token.text}` was found", token)
         if token.text.isdigit() and "window" in allowed:
             self.fail(
-                f"a number does not stand here; a window is written `{token.text}x{token.text}`, a stride `stride {token.text}`", token
+                f"a number is not allowed here; a window is written `{token.text}x{token.text}`, a stride `stride {token.text}`", token
             )
         if token.kind == "scaled" and "x" in token.text:
             self.fail(WINDOW_RULE, token)

@@ -18,7 +18,7 @@ LARGEST_TEXT = 20_000
 #: How many characters one number may have.
 LONGEST_NUMBER = 30
 
-WINDOW_RULE = "a window is two whole numbers with `x` between, such as `5x5`, without knobs"
+WINDOW_RULE = "a window is two whole numbers separated by `x`, such as `5x5`, without knobs"
 
 TOKEN = re.compile(
     r"(?P<window>[0-9]+x[0-9]+(?![A-Za-z0-9_.]))"
@@ -53,7 +53,7 @@ def nearest(word: str, words: Iterable[str], likeness: float = 0.6) -> str:
 def tokens(text: str) -> list[Token]:
     """Return the pieces of a text; raise `NotationError` where a character belongs to none."""
     if len(text) > LARGEST_TEXT:
-        raise NotationError(text, LARGEST_TEXT, f"the text is {len(text):,} characters long; at most {LARGEST_TEXT:,} are read")
+        raise NotationError(text, LARGEST_TEXT, f"the text is {len(text):,} characters long; the limit is {LARGEST_TEXT:,}")
     found: list[Token] = []
     position = 0
     while position < len(text):
@@ -65,11 +65,11 @@ def tokens(text: str) -> list[Token]:
             wrong = text[position]
             rule = {
                 "-": "sizes have no sign: they are whole numbers from 1 up",
-                "=": 'values of a knob are an argument of their own: "conv n, dense" n=1,2,4',
+                "=": 'give the values of a knob as a separate argument: "conv n, dense" n=1,2,4',
                 "[": "groups are written with `(` and `)`",
                 ";": "layers are separated by `,`",
             }.get(wrong, "a network is written with words, numbers, `,`, `*`, `(` and `)`")
-            raise NotationError(text, position, f"`{wrong if wrong.isprintable() else ascii(wrong)[1:-1]}` cannot be read here; {rule}")
+            raise NotationError(text, position, f"`{wrong if wrong.isprintable() else ascii(wrong)[1:-1]}` is not allowed here; {rule}")
         written = match.group()
         found.append(Token(match.lastgroup, OTHER_WORDS.get(written, written), position, written))
         position = match.end()
@@ -102,7 +102,7 @@ class Reader:
 
     def found(self, token: Token) -> str:
         """Return what stands in the text, as an error names it."""
-        return "the text ends" if token.kind == "end" else f"`{token.text[:40]}` stands"
+        return "the text ends" if token.kind == "end" else f"`{token.text[:40]}` was found"
 
     def size(self, what: str, example: str) -> int | Size:
         """Read a whole number or a knob, with or without a factor."""
@@ -112,7 +112,8 @@ class Reader:
             return self.whole(token.text, token)
         if token.kind not in ("scaled", "name") or token.text in (*LAYER_WORDS, *OPTION_WORDS):
             self.fail(
-                f"{what} is expected where {self.found(token)}, for example `{example}` or, with a knob, `{self.with_knob(example)}`", token
+                f"{what} is expected, but {self.found(token)}; write for example `{example}` or, with a knob, `{self.with_knob(example)}`",
+                token,
             )
         self.take()
         match = re.fullmatch(rf"([0-9.]*)({NAME.pattern})", token.text)
@@ -148,8 +149,8 @@ class Reader:
         """Read a number that may have a fraction, but no knob."""
         token = self.next
         if token.kind != "number":
-            knobs = "; knobs stand for whole numbers only" if token.kind in ("name", "scaled") else ""
-            self.fail(f"{word} needs {what}, where {self.found(token)}{knobs}", token)
+            knobs = "; a knob can only replace a whole number" if token.kind in ("name", "scaled") else ""
+            self.fail(f"{word} needs {what}, but {self.found(token)}{knobs}", token)
         self.take()
         return float(self.short(token.text, token))
 

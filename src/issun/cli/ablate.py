@@ -16,9 +16,11 @@ def ablate(
     data: options.Data,
     network: options.OneNetwork,
     head: options.HeadNames = "ridge",
-    weights: Annotated[str, typer.Option("--weights", help="Of the untrained convolutions; several with commas.")] = "random,patches,pca",
+    weights: Annotated[
+        str, typer.Option("--weights", help="Weights of the untrained convolutions, separated by commas.")
+    ] = "random,patches,pca",
     layer: options.Layer = None,
-    seeds: Annotated[Any, options.seeds("How many draws of weights, and trainings; or which.", "--draws", called="--draws")] = 5,
+    seeds: Annotated[Any, options.seeds("Number of draws and trainings, or a list of seeds.", "--draws", called="--draws")] = 5,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Draw the bar chart to this file: .png, .svg or .pdf; default: ablation.png.")
     ] = None,

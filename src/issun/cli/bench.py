@@ -11,15 +11,15 @@ from issun.cli import options
 
 def bench(
     networks: Annotated[
-        list[str] | None, typer.Argument(metavar="[NETWORK]…", help="Networks without knobs; default: a table of usual ones.")
+        list[str] | None, typer.Argument(metavar="[NETWORK]…", help="Networks without knobs; default: a set of common ones.")
     ] = None,
     input: options.Input = (28, 28, 1),
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images of one step, for the given networks.")] = 128,
-    images: Annotated[int | None, typer.Option("--images", min=1, help="Of one epoch; default: what takes about a second.")] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Batch size for the given networks.")] = 128,
+    images: Annotated[int | None, typer.Option("--images", min=1, help="Images per epoch; default: about a second's work.")] = None,
     predict: Annotated[bool, typer.Option("--predict", help="Time inference instead of training.")] = False,
-    layers: Annotated[bool, typer.Option("--layers", help="Where a network's time goes, layer by layer, on one thread.")] = False,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each network is timed.")] = 5,
-    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Time Keras and PyTorch beside it where they are installed.")] = True,
+    layers: Annotated[bool, typer.Option("--layers", help="Time of each layer, on one thread.")] = False,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of timings of each network.")] = 5,
+    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also time Keras and PyTorch where installed.")] = True,
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -35,4 +35,4 @@ def bench(
         found = bench(networks, on_progress=show, **own)
     tell(found, as_json, lambda console, _: print_lines(console, bench_lines(found)))
     if not as_json and not layers and peers and not found.others:
-        results().print("Neither Keras with TensorFlow nor PyTorch is installed here: no ratios.")
+        results().print("Neither Keras with TensorFlow nor PyTorch is installed: no ratios.")

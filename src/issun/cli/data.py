@@ -21,7 +21,7 @@ def data(
         str | None,
         typer.Option(
             "--augment",
-            help='Draw what training would see with "shift 2, flip, rotate 10", not the sample sheet; to augmented.png '
+            help='Draw images augmented with "shift 2, flip, rotate 10" instead of the sample sheet, to augmented.png '
             "unless --sheet names a file.",
         ),
     ] = None,
@@ -47,6 +47,6 @@ def _print(console: Console, found: Any) -> None:
     for line in contents_text(found):
         console.print(line)
     console.print()
-    console.print("To begin with:", style="bold")
+    console.print("Suggested first sweep:", style="bold")
     for line in found.first_sweep.lines:
         console.print(line, soft_wrap=True)  # a break in the middle of it could not be pasted

@@ -12,20 +12,18 @@ from issun.cli import options
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's file, as train writes it, or a study's file.")],
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="FORMAT", help="onnx, c, keras or torch; default: as the ending of -o says.")
-    ] = None,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, as written by train, or a study file.")],
+    to: Annotated[str | None, typer.Option("--to", metavar="FORMAT", help="onnx, c, keras or torch; default: by the ending of -o.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; default: named as MODEL, in this folder.", show_default=False)
+        Path | None, typer.Option("--output", "-o", help="File to write; default: MODEL's name, in the current folder.", show_default=False)
     ] = None,
-    network: Annotated[str | None, typer.Option("--network", help="Of a study: which; default: what show calls the smallest.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of a study: which seed; default: the best on validation.")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Where the images are; default: where they were when it was trained.")] = None,
-    logits: Annotated[bool, typer.Option("--logits", help="Outputs before softmax instead of probabilities.")] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="C in whole numbers of 8 bits: a quarter of the memory, no floating point.")] = False,
-    finetune: Annotated[bool, typer.Option("--finetune", help="Train on for int8 where that loses more than 0.2 points.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    network: Annotated[str | None, typer.Option("--network", help="Network of a study; default: the smallest, as in show.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of a study; default: the best on validation.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Location of the images; default: as at training.")] = None,
+    logits: Annotated[bool, typer.Option("--logits", help="Write outputs before softmax, not probabilities.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="C with 8-bit integers: a quarter of the memory, no floating point.")] = False,
+    finetune: Annotated[bool, typer.Option("--finetune", help="Fine-tune for int8 where it loses more than 0.2 points.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     data_dir: options.DataDir = None,
     groups: options.Groups = None,
     as_json: options.Json = False,
@@ -52,6 +50,6 @@ def _print(console: Console, done: Any) -> None:
 
     print_lines(console, export_lines(done.net, done.format, done.written, done.checked_on, int8=done.int8))
     if done.wants_finetuning:
-        console.print("int8 loses accuracy here: --finetune trains on for it, and keeps what is better on validation", soft_wrap=True)
+        console.print("int8 loses accuracy: --finetune trains further and keeps the weights that are better on validation", soft_wrap=True)
     for path in done.written.files:
         console.print(f"File  {from_here(path.absolute())}", soft_wrap=True)

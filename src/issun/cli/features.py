@@ -14,7 +14,7 @@ Output = Annotated[
     Path | None,
     typer.Option(
         *("--output", "-o"),
-        help="Save the linear head (ridge, logistic, linear-svm) that is best on validation, with its layers, as a model (.safetensors).",
+        help="Save the best linear head on validation (ridge, logistic, linear-svm), with its layers, as a model file (.safetensors).",
     ),
 ]
 
@@ -27,11 +27,11 @@ def features(
     head: options.HeadNames = "ridge",
     layer: options.Layer = None,
     before: options.Before = False,
-    seeds: Annotated[Any, options.seeds("How many draws, or which: 5 or 0,3. Default: 1.", "--draws")] = None,
+    seeds: Annotated[Any, options.seeds("Number of draws, or a list: 5 or 0,3. Default: 1.", "--draws")] = None,
     study: options.StudyAt = None,
     scaling: options.UntrainedScaling = None,
     validation: options.Validation = 0.1,
-    table: Annotated[Path | None, typer.Option("--table", help="Also write every draw, and all settings, to this .csv file.")] = None,
+    table: Annotated[Path | None, typer.Option("--table", help="Also write all draws and settings to this .csv file.")] = None,
     output: Output = None,
     threads: options.Threads = None,
     as_json: options.Json = False,

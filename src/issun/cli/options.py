@@ -29,7 +29,7 @@ def reads(read: Callable[..., Any], option: str) -> Callable[[Any], Any]:
 
 def seeds(words: str, *also: str, called: str = "--seeds") -> Any:
     """Return the option of seeds, or of draws: how many, or which; `called` is its name in messages."""
-    return typer.Option("--seeds", *also, parser=reads(values.seeds, called), help=words)
+    return typer.Option("--seeds", *also, parser=reads(values.seeds, called), metavar="SEEDS", help=words)
 
 
 Data = Annotated[
@@ -40,38 +40,41 @@ Data = Annotated[
         "files and labels, or an .npz file.",
     ),
 ]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where named data sets are looked for first.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder to search first for named data sets.")]
 _PICTURES = "Images"
 Size = Annotated[
     Any,
-    typer.Option("--size", parser=reads(values.size, "--size"), help="Of the images, height first: 32x32.", rich_help_panel=_PICTURES),
+    typer.Option("--size", parser=reads(values.size, "--size"), metavar="HxW", help="Resize images: 32x32.", rich_help_panel=_PICTURES),
 ]
-Gray = Annotated[bool | None, typer.Option("--gray/--rgb", help="Default: grey where all images are.", rich_help_panel=_PICTURES)]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse unreadable and missing images.", rich_help_panel=_PICTURES)]
+Gray = Annotated[
+    bool | None, typer.Option("--gray/--rgb", help="Read as grey or RGB; default: grey if all are.", rich_help_panel=_PICTURES)
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail on unreadable or missing images.", rich_help_panel=_PICTURES)]
 Groups = Annotated[
     str | None,
     typer.Option(
         "--groups",
-        help="A regular expression for file names: images with equal matches (its first group, else all of it) stay in one part.",
+        help="A regular expression for file names: images with equal matches (of its first group, if it has one) stay in one part.",
         rich_help_panel=_PICTURES,
     ),
 ]
 Range = Annotated[
     float | None,
-    typer.Option("--range", metavar="MAX", help="The number that is white in images of more than 8 bits: 4095.", rich_help_panel=_PICTURES),
+    typer.Option("--range", metavar="MAX", help="White level of images of more than 8 bits: 4095.", rich_help_panel=_PICTURES),
 ]
 Input = Annotated[
     Any,
     typer.Option(
         "--input",
         parser=reads(values.image_shape, "--input"),
+        metavar="HxWxC",
         help="Height x width x channels of one image; default: 28x28x1.",
         show_default=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="How many to use; default: all cores.")]
-Validation = Annotated[float, typer.Option("--validation", help="Share of the training images that is set aside to choose on.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="Number of threads; default: all cores.")]
+Validation = Annotated[float, typer.Option("--validation", help="Fraction of the training images used for validation.")]
 Zip = Annotated[bool, typer.Option("--zip", help="Pair the values of several knobs instead of combining them.")]
 Target = Annotated[
     str | None,
@@ -85,14 +88,14 @@ def _budget(option: str, words: str) -> Any:
     return typer.Option(option, parser=reads(values.count, option), help=words)
 
 
-Studies = Annotated[list[Path], typer.Argument(metavar="STUDY…", help="Study files; several are laid over each other.")]
+Studies = Annotated[list[Path], typer.Argument(metavar="STUDY…", help="Study files; several are shown together.")]
 ImagesAt = Annotated[
-    str | None, typer.Option("--data", metavar="DATA", help="Where the images are, since a study holds none; default: where they were.")
+    str | None, typer.Option("--data", metavar="DATA", help="Location of the images, which a study does not hold; default: as stored.")
 ]
-Title = Annotated[str | None, typer.Option("--title", help="What stands above the page.")]
+Title = Annotated[str | None, typer.Option("--title", help="Title of the page.")]
 Open = Annotated[bool, typer.Option("--open", help="Open it in the browser.")]
 All = Annotated[bool, typer.Option("--all", help="List every network, not only the frontier.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how many trials, how large and about how long; train nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the trials, sizes and estimated time; train nothing.")]
 
 
 def _training(option: str, words: str, **more: Any) -> Any:
@@ -108,48 +111,48 @@ FeatureNetwork = Annotated[
     str | None,
     typer.Argument(
         metavar="[NETWORK]",
-        help='A network ("conv 32, pool"; a classifier at its end may be left out), or a saved model (.safetensors); with --study one of '
+        help='A network ("conv 32, pool"; the classifier may be left out) or a saved model (.safetensors); with --study, one of '
         "its networks.",
     ),
 ]
 Weights = Annotated[
     str | None,
     typer.Option(
-        "--weights", help="random, he, orthogonal, patches, kmeans, pca; several with commas. Default: random. Not for what is trained."
+        "--weights", help="random, he, orthogonal, patches, kmeans, pca, separated by commas. Default: random. Only for untrained networks."
     ),
 ]
 Layer = Annotated[
     str | None,
-    typer.Option("--layer", help="By number or words (conv 16); 0: the image. Default: what enters the classifier."),
+    typer.Option("--layer", help="Number or text (conv 16); 0: the image. Default: the classifier's input."),
 ]
-Before = Annotated[bool, typer.Option("--before", help="Before the layer's activation.")]
-StudyAt = Annotated[Path | None, typer.Option("--study", help="Take the trained networks of this study.")]
+Before = Annotated[bool, typer.Option("--before", help="Take features before the layer's activation.")]
+StudyAt = Annotated[Path | None, typer.Option("--study", help="Use the trained networks of this study.")]
 UntrainedScaling = Annotated[
-    str | None, typer.Option("--scaling", help="Of the images, for untrained networks: standard, unit or raw. Default: standard.")
+    str | None, typer.Option("--scaling", help="Image scaling for untrained networks: standard, unit or raw. Default: standard.")
 ]
 HeadNames = Annotated[
-    str, typer.Option("--head", help="ridge, logistic, linear-svm, svm, forest, neighbours; several with commas.", show_default=True)
+    str, typer.Option("--head", help="ridge, logistic, linear-svm, svm, forest, neighbours, separated by commas.", show_default=True)
 ]
 
 
 def reading(
     data_dir: DataDir = None, size: Size = None, gray: Gray = None, strict: Strict = False, groups: Groups = None, range: Range = None
 ) -> None:
-    """How images are read: the options of `issun.load`."""
+    """Options for reading images: those of `issun.load`."""
 
 
 def recipe(
     epochs: Epochs = None,
     learning_rate: Annotated[float | None, _training("--learning-rate", "Default: 0.005 for adam.")] = None,
-    batch_size: Annotated[int | None, _training("--batch-size", "Images of one step.")] = None,
+    batch_size: Annotated[int | None, _training("--batch-size", "Images per step.")] = None,
     optimizer: Annotated[str | None, _training("--optimizer", "adam, adamw, sgd, rmsprop or adadelta.")] = None,
     schedule: Annotated[str | None, _training("--schedule", "cosine, linear, step, one-cycle or constant.")] = None,
-    warmup: Annotated[float | None, _training("--warmup", "Share of training in which the rate rises.")] = None,
-    weight_decay: Annotated[float | None, _training("--weight-decay", "Of kernels; adamw: 0.01.")] = None,
-    clip_norm: Annotated[float | None, _training("--clip-norm", "Longest gradient of a step.")] = None,
-    label_smoothing: Annotated[float | None, _training("--label-smoothing", "Share of a target spread over all classes.")] = None,
-    average: Annotated[float | None, _training("--average", "Moving average of the weights: 0.999.")] = None,
-    patience: Annotated[int | None, _training("--patience", "Stop after so many epochs without a better one.")] = None,
+    warmup: Annotated[float | None, _training("--warmup", "Fraction of training in which the rate rises.")] = None,
+    weight_decay: Annotated[float | None, _training("--weight-decay", "Applied to kernels; 0.01 for adamw.")] = None,
+    clip_norm: Annotated[float | None, _training("--clip-norm", "Clip the gradient to this norm.")] = None,
+    label_smoothing: Annotated[float | None, _training("--label-smoothing", "Fraction of a target spread over all classes.")] = None,
+    average: Annotated[float | None, _training("--average", "Exponential moving average of the weights: 0.999.")] = None,
+    patience: Annotated[int | None, _training("--patience", "Stop after this many epochs without improvement.")] = None,
     keep: Annotated[str | None, _training("--keep", "Weights of the last or the best epoch.")] = None,
     scaling: Scaling = None,
     initializer: Annotated[str | None, _training("--initializer", "glorot, he or orthogonal.")] = None,
@@ -163,25 +166,23 @@ def recipe(
 
 def asked(
     target: Target = None,
-    max_params: Annotated[str | None, _budget("--max-params", "Most parameters of the best network: 932, 5k, 1.5M.")] = None,
-    max_macs: Annotated[str | None, _budget("--max-macs", "Most multiply-accumulates for one image: 200k.")] = None,
-    max_bytes: Annotated[str | None, _budget("--max-bytes", "Most bytes of weights as float32: 16k.")] = None,
-    max_memory: Annotated[str | None, _budget("--max-memory", "Most bytes of working memory for one image, as float32: 32k.")] = None,
+    max_params: Annotated[str | None, _budget("--max-params", "Maximum parameters of the best network: 932, 5k, 1.5M.")] = None,
+    max_macs: Annotated[str | None, _budget("--max-macs", "Maximum multiply-accumulates for one image: 200k.")] = None,
+    max_bytes: Annotated[str | None, _budget("--max-bytes", "Maximum bytes of weights as float32: 16k.")] = None,
+    max_memory: Annotated[str | None, _budget("--max-memory", "Maximum bytes of working memory for one image, as float32: 32k.")] = None,
 ) -> None:
     """What is asked of a study: the parameters of `issun.Query`."""
 
 
 def searched(
-    grid: Annotated[bool, typer.Option("--grid", help="Search the heads' grids on validation; ridge always does.")] = False,
-    halving: Annotated[bool, typer.Option("--halving", help="The same by successive halving: many settings on few images first.")] = False,
-    search_images: Annotated[
-        int | None, typer.Option("--search-images", min=1, help="Most images a search learns from; svm: 5000.")
-    ] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="Grid search on validation; always on for ridge.")] = False,
+    halving: Annotated[bool, typer.Option("--halving", help="Search by successive halving: many settings on few images first.")] = False,
+    search_images: Annotated[int | None, typer.Option("--search-images", min=1, help="Maximum images for a search; 5000 for svm.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="HEAD.NAME=VALUES", help="A setting, or several to choose from: svm.C=1,10. Can be repeated."),
+        typer.Option("--set", metavar="HEAD.NAME=VALUES", help="A value, or several to search: svm.C=1,10. Can be repeated."),
     ] = None,
-    refit: Annotated[bool, typer.Option("--refit", help="Once chosen, learn from training and validation images together.")] = False,
+    refit: Annotated[bool, typer.Option("--refit", help="Refit the best settings on training and validation images.")] = False,
 ) -> None:
     """How the settings of heads are found."""
 
@@ -191,15 +192,13 @@ def patches(
         float | None,
         typer.Option(
             "--whitening",
-            help="Of patches and kmeans: what is added to every variance, as a share of their mean. Digits want about 1, photographs "
-            "little. Default: 0.1.",
+            help="For patches and kmeans: constant added to every variance, relative to their mean. Use about 1 for digits, less for "
+            "photographs. Default: 0.1.",
         ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(
-            "--threshold", help="Of patches, kmeans and pca: what a response must exceed to pass a ReLU, in deviations. Default: 0.5."
-        ),
+        typer.Option("--threshold", help="For patches, kmeans and pca: threshold before a ReLU, in standard deviations. Default: 0.5."),
     ] = None,
 ) -> None:
     """How filters are taken from patches."""
@@ -244,7 +243,7 @@ def recipe_settings(others: list[str] | None, **settings: Any) -> dict[str, Any]
         name, equals, value = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
-            raise RecipeError(f"--set {text}: write a setting and its value with = between them, as in --set drop_every=5")
+            raise RecipeError(f"--set {text}: write a setting and its value as NAME=VALUE, such as --set drop_every=5")
         if name in given:
             raise RecipeError(f"--set {text}: `{name}` is given twice; give it once")
         given[name] = value_of(value.strip())
@@ -264,7 +263,7 @@ def head_settings(texts: list[str] | None) -> dict[str, dict[str, list[Any]]]:
         place, equals, value = text.partition("=")
         head, dot, setting = place.strip().partition(".")
         if not equals or not dot:
-            raise IssunError(f"--set {text}: write head, setting and values: svm.C=1,10")
+            raise IssunError(f"--set {text}: write HEAD.NAME=VALUES, such as --set svm.C=1,10")
         # A word with a comma in it is several; JSON knows numbers, true and null.
         given.setdefault(head, {})[setting.strip()] = [value_of(part) for part in value.split(",") if part.strip()]
     return given

@@ -122,4 +122,4 @@ def open_in_browser(address: str) -> None:
     except webbrowser.Error:
         opened = False
     if not opened:
-        warn(f"no browser was found: open {address} yourself")
+        warn(f"no browser was found: open {address} manually")

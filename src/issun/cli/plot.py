@@ -11,7 +11,7 @@ from issun.cli import options
 
 
 def plot(
-    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A study's file; it may still be growing.")],
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file; it may still be running.")],
     kind: Annotated[
         str,
         typer.Argument(
@@ -21,19 +21,19 @@ def plot(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to: .png, .svg or .pdf; default: STUDY-KIND.png beside the study.")
+        Path | None, typer.Option("--output", "-o", help="Output file: .png, .svg or .pdf; default: STUDY-KIND.png beside the study.")
     ] = None,
     network: Annotated[
         str | None,
-        typer.Option("--network", help="Which network of the study, by its text; default: the smallest within 1 % of the best."),
+        typer.Option("--network", help="Text of a network of the study; default: the smallest within 1 % of the best."),
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Which of its seeds; default: the best on validation.")] = None,
-    x: Annotated[str | None, typer.Option("--x", help="Knob (or size) to the right, of scatter and heatmap.")] = None,
-    y: Annotated[str | None, typer.Option("--y", help="Knob (or size) upwards, of scatter and heatmap.")] = None,
-    macs: Annotated[bool, typer.Option("--macs", help="Frontier of accuracy against multiply-accumulates, not parameters.")] = False,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the network; default: the best on validation.")] = None,
+    x: Annotated[str | None, typer.Option("--x", help="Knob or size on the x axis of scatter and heatmap.")] = None,
+    y: Annotated[str | None, typer.Option("--y", help="Knob or size on the y axis of scatter and heatmap.")] = None,
+    macs: Annotated[bool, typer.Option("--macs", help="Plot the frontier against multiply-accumulates, not parameters.")] = False,
     target: options.Target = None,
-    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Most images of the gallery.")] = 40,
-    method: Annotated[str | None, typer.Option("--method", help="Of the projection: pca, tsne or umap.")] = None,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Maximum images in the gallery.")] = 40,
+    method: Annotated[str | None, typer.Option("--method", help="Method of the projection: pca, tsne or umap.")] = None,
     layer: options.Layer = None,
     before: options.Before = False,
     data: options.ImagesAt = None,

@@ -11,23 +11,21 @@ from issun.cli import options
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's file, as train writes it.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, as written by train.")],
     images: Annotated[
         list[str],
         typer.Argument(
             metavar="IMAGE…",
-            help="Pictures (PNG, JPEG, GIF, BMP, WebP, TIFF or PPM); a folder of them, or one with a subfolder for each class; a .csv of "
-            "files and labels; an .npz file or a name, of which the test part is asked about.",
+            help="Image files (PNG, JPEG, GIF, BMP, WebP, TIFF or PPM); a folder of images or of class subfolders; a .csv of "
+            "files and labels; an .npz file or the name of a data set, whose test part is used.",
         ),
     ],
-    invert: Annotated[bool, typer.Option("--invert", help="Exchange dark and bright.")] = False,
+    invert: Annotated[bool, typer.Option("--invert", help="Invert brightness.")] = False,
     fit: Annotated[
         bool,
-        typer.Option("--fit", help="Centre and scale what stands out of each picture's ground, as the training images have it."),
+        typer.Option("--fit", help="Centre and scale the foreground of each image, as in the training images."),
     ] = False,
-    top: Annotated[
-        int | None, typer.Option("--top", min=1, help="How many classes to print for each picture; default: 3, in folders 1.")
-    ] = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, help="Classes to print for each image; default: 3, in folders 1.")] = None,
     range: options.Range = None,
     threads: options.Threads = None,
     as_json: options.Json = False,

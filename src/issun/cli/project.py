@@ -20,12 +20,12 @@ def project(
     layer: options.Layer = None,
     before: options.Before = False,
     study: options.StudyAt = None,
-    part: Annotated[str, typer.Option("--part", help="Which images: validation, train or test.")] = "validation",
-    count: Annotated[int, typer.Option("--count", min=5, help="Most images, by class.")] = 2000,
-    thumbnails: Annotated[bool, typer.Option("--thumbnails/--no-thumbnails", help="Draw a few of the images where they lie.")] = True,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of untrained weights and of the projection.")] = 0,
+    part: Annotated[str, typer.Option("--part", help="Images to project: validation, train or test.")] = "validation",
+    count: Annotated[int, typer.Option("--count", min=5, help="Maximum images, balanced by class.")] = 2000,
+    thumbnails: Annotated[bool, typer.Option("--thumbnails/--no-thumbnails", help="Draw some of the images at their positions.")] = True,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of untrained weights and of the projection.")] = 0,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The picture: .png, .svg or .pdf; coordinates go to a .csv beside it.")
+        Path, typer.Option("--output", "-o", help="Picture to write: .png, .svg or .pdf; the coordinates go to a .csv beside it.")
     ] = Path("projection.png"),
     scaling: options.UntrainedScaling = None,
     validation: options.Validation = 0.1,

@@ -15,7 +15,8 @@ from issun.cli import options
 def report(
     studies: options.Studies,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to, .html; default: STUDY.html beside the study, of several report.html.")
+        Path | None,
+        typer.Option("--output", "-o", help="Output file, .html; default: STUDY.html beside the study; for several studies report.html."),
     ] = None,
     data: options.ImagesAt = None,
     data_dir: options.DataDir = None,

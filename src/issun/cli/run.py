@@ -15,12 +15,12 @@ from issun.cli import options
 @options.taking(options.asked, before="output")
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A study file (TOML), such as studies/shrink.toml.")],
-    part: Annotated[list[str] | None, typer.Option("--part", help="Only this part of it; can be repeated. Default: all.")] = None,
+    part: Annotated[list[str] | None, typer.Option("--part", help="Run only this part; can be repeated. Default: all.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="The same on fewer images, epochs, sizes and seeds; says what it left out.")
+        bool, typer.Option("--quick", help="Run with fewer images, epochs, sizes and seeds; prints what is left out.")
     ] = False,
-    seeds: Annotated[str | None, options.seeds("How many seeds in place of the file's, or which: 0,1,7.")] = None,
-    output: Annotated[Path, typer.Option("--output", help="The folder for studies and pictures.")] = Path(),
+    seeds: Annotated[str | None, options.seeds("Number of seeds, or a list (0,1,7), in place of the file's.")] = None,
+    output: Annotated[Path, typer.Option("--output", help="Folder for studies and pictures.")] = Path(),
     dry_run: options.DryRun = False,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
@@ -29,7 +29,7 @@ def run(
     range: options.Range = None,
     everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
-    summary: Annotated[Path | None, typer.Option("--summary", help="Also write what was found to this JSON file, part by part.")] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", help="Also write the results to this JSON file, part by part.")] = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:

@@ -12,13 +12,11 @@ from issun.cli import options
 
 @options.taking(options.asked, before="everything")
 def show(
-    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A study's file, as sweep writes it; it may still be growing.")],
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, as written by sweep; it may still be running.")],
     everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = False,
-    network: Annotated[
-        str | None, typer.Option("--network", help="Only this network: its curves in words, its classes, its mistakes.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="With --network: which seed; default: the best on validation.")] = None,
+    network: Annotated[str | None, typer.Option("--network", help="Show one network: its diagnosis, classes and mistakes.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed, with --network; default: the best on validation.")] = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:

@@ -14,7 +14,7 @@ def size(
     families: Annotated[
         list[str],
         typer.Argument(
-            metavar="FAMILY… n=1,2,4", help="Networks, or families with values of their knobs; or a Keras model: .keras, .json."
+            metavar="FAMILY… n=1,2,4", help="Networks, or families with values of their knobs, or a Keras model: .keras, .json."
         ),
     ],
     input: options.Input = None,

@@ -15,10 +15,10 @@ from issun.cli import options
 def train(
     data: options.Data,
     network: options.OneNetwork,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the model.")] = Path("model.safetensors"),
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, order and dropout.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write.")] = Path("model.safetensors"),
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of weights, order and dropout.")] = 0,
     curves: Annotated[
-        Path | None, typer.Option("--curves", help="Draw loss and accuracy by epoch to this file: .png, .svg or .pdf.")
+        Path | None, typer.Option("--curves", help="Plot loss and accuracy by epoch to this file: .png, .svg or .pdf.")
     ] = None,
     validation: options.Validation = 0.1,
     threads: options.Threads = None,

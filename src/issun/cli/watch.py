@@ -12,7 +12,7 @@ from issun.cli import options
 @options.taking(options.asked)
 def watch(
     studies: options.Studies,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any that is free.")] = 8932,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 for any free one.")] = 8932,
     open_it: options.Open = False,
     data: options.ImagesAt = None,
     data_dir: options.DataDir = None,
@@ -35,4 +35,4 @@ def watch(
                 open_in_browser(server.url)
             server.serve_forever()
         except KeyboardInterrupt:  # how it is meant to end: nothing is lost, and nothing was asked for that did not come
-            remark_on("no longer watched; the study is as it was")
+            remark_on("stopped watching; the study is unchanged")

@@ -89,7 +89,7 @@ def at_least_one(layer: Layer, **sizes: int | tuple[int, int]) -> None:
     """Raise `NetworkError` where one of the named sizes of a layer is below 1."""
     for name, size in sizes.items():
         if min(size if isinstance(size, tuple) else (size,)) < 1:
-            raise NetworkError(f"`{layer}` cannot be: its {name} must be at least 1")
+            raise NetworkError(f"`{layer}` is not valid: its {name} must be at least 1")
 
 
 def check_weights(layer: Weighted) -> None:
@@ -98,7 +98,7 @@ def check_weights(layer: Weighted) -> None:
         if not 0 <= value < math.inf:
             raise NetworkError(f"`{name}` (={value}) of a layer must be a finite number, at least 0")
     if getattr(layer, "norm", False) and not layer.bias:
-        raise NetworkError(f"`{layer}` cannot be: `norm` stands in place of the bias and contradicts `nobias`; leave one out")
+        raise NetworkError(f"`{layer}` is not valid: `norm` replaces the bias, so `nobias` cannot be combined with it; leave one out")
 
 
 def weights_text(layer: Weighted, activation: Activation | None, norm: bool = False) -> str:
@@ -122,7 +122,7 @@ def weights_text(layer: Weighted, activation: Activation | None, norm: bool = Fa
 def image_shape(layer: Layer, shape: Shape) -> tuple[int, int, int]:
     """Return the shape as that of an image; raise `NetworkError` where it is a vector's."""
     if len(shape) != 3:
-        raise NetworkError(f"`{layer}` needs an image, but {shape_text(shape)} features reach it: put it before `dense` and `gap`")
+        raise NetworkError(f"`{layer}` needs an image, but its input is {shape_text(shape)} features: put it before `dense` and `gap`")
     return shape[0], shape[1], shape[2]
 
 

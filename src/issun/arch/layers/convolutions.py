@@ -43,7 +43,7 @@ def _check_convolution(layer: Conv | DepthwiseConv | SeparableConv) -> None:
     at_least_one(layer, window=layer.kernel, stride=layer.stride, dilation=layer.dilation)
     check_weights(layer)
     if layer.stride != (1, 1) and layer.dilation != (1, 1):
-        raise NetworkError(f"`{layer}` cannot be: `stride` and `dilation` do not go together; leave one out, or use a second layer")
+        raise NetworkError(f"`{layer}` is not valid: `stride` and `dilation` cannot be combined; leave one out, or use a second layer")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Group(Layer):
 
     def __post_init__(self) -> None:
         if not self.layers:
-            raise NetworkError(f"`{self.opening} ()` cannot be: such a group needs at least one layer")
+            raise NetworkError(f"`{self.opening} ()` is not valid: a group needs at least one layer")
 
     @property
     @abstractmethod
@@ -85,13 +85,13 @@ class Residual(Group):
             return None
         if len(entry) == len(end) == 1:
             raise NetworkError(
-                f"`{self}` cannot be: {entry[0]} features enter it and {end[0]} leave its layers; "
-                f"a sum needs as many, so end the group with `dense {entry[0]}`"
+                f"`{self}` is not valid: its input has {entry[0]} features and its layers return {end[0]}; "
+                f"a sum needs equal shapes, so end the group with `dense {entry[0]}`"
             )
         if entry[:-1] != end[:-1] or len(entry) != len(end):
             raise NetworkError(
-                f"`{self}` cannot be: {shape_text(entry)} enters it and {shape_text(end)} leaves its layers, but a sum needs the same "
-                f"height and width; use `same` and no stride in it, and pool before or after it"
+                f"`{self}` is not valid: its input is {shape_text(entry)} and its layers return {shape_text(end)}; a sum needs the same "
+                f"height and width; use `same` and no stride inside, and pool before or after the group"
             )
         return Conv(end[2], (1, 1), activation=LINEAR, bias=False)
 
@@ -134,9 +134,7 @@ class Tied(Group):
         at_least_one(self, times=self.times)
         for layer in leaves(self.layers):
             if getattr(layer, "norm", False):
-                raise NetworkError(
-                    f"`{layer}` cannot stand in `tied`: the statistics of `norm` differ at each pass; use `scale` in its place"
-                )
+                raise NetworkError(f"`{layer}` cannot be used in `tied`: the statistics of `norm` differ at each pass; use `scale` instead")
 
     def output_shape(self, shape: Shape) -> Shape:
         end = shape_through(self.layers, shape)
@@ -147,8 +145,8 @@ class Tied(Group):
         """Raise `NetworkError` where what leaves the layers cannot enter them again."""
         if end != entry:
             raise NetworkError(
-                f"`{self}` cannot be: {shape_text(entry)} enters it and {shape_text(end)} leaves it, but the same weights fit "
-                f"the next pass only where both are the same"
+                f"`{self}` is not valid: its input is {shape_text(entry)} and its output {shape_text(end)}, but the next pass uses the "
+                f"same weights, so both shapes must be equal"
             )
 
     def macs(self, shape: Shape) -> int:

@@ -40,8 +40,7 @@ def positions(layer: Layer, shape: Shape, span: Pair, stride: Pair, padding: Pad
     if 0 in (rows, columns):
         dilated = "dilated " if getattr(layer, "dilation", (1, 1)) != (1, 1) else ""
         raise NetworkError(
-            f"`{layer}` cannot be: its {dilated}{window_text(span)} window does not fit the {shape_text(shape[:2])} image that reaches it; "
-            f"{advice}"
+            f"`{layer}` is not valid: its {dilated}{window_text(span)} window is larger than its {shape_text(shape[:2])} input; {advice}"
         )
     return rows, columns
 
