@@ -67,15 +67,15 @@ def load_cifar(path: Path, name: str) -> Dataset:
     try:
         for file, content in _folder(path) if path.is_dir() else _archive(path):
             if file in parts:
-                raise DataError(f"{path} holds {file} twice; get {ARCHIVE} again")
+                raise DataError(f"{path} contains {file} twice; download {ARCHIVE} again")
             parts[file] = content
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged or was cut off ({error}); get {ARCHIVE} again") from None
+        raise DataError(f"{path} is damaged or incomplete ({error}); download {ARCHIVE} again") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     missing = [file for file in (*_TRAIN, _TEST) if file not in parts]
     if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}; get {ARCHIVE} again")
+        raise DataError(f"{path} lacks {', '.join(missing)}; download {ARCHIVE} again")
     classes = _classes(parts.pop(_META, None), path)
     train = [_records(parts.pop(file), f"{path}: {file}", classes) for file in _TRAIN]
     test_images, test_labels = _records(parts.pop(_TEST), f"{path}: {_TEST}", classes)
@@ -85,7 +85,7 @@ def load_cifar(path: Path, name: str) -> Dataset:
 
 def _check_size(size: int, where: str) -> None:
     if size > MOST_RECORDS * RECORD:
-        raise DataError(f"{where} has {size:,} bytes, more than any file of CIFAR-10 ({MOST_RECORDS * RECORD:,}); get {ARCHIVE} again")
+        raise DataError(f"{where} has {size:,} bytes, more than any file of CIFAR-10 ({MOST_RECORDS * RECORD:,}); download {ARCHIVE} again")
 
 
 def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -101,7 +101,7 @@ class _Limited(gzip.GzipFile):
     def read(self, size: int | None = -1) -> bytes:
         block = super().read(size)
         if self.tell() > MOST_UNPACKED:
-            raise DataError(f"{self.name} unpacks to more than {MOST_UNPACKED:,} bytes, which CIFAR-10 does not; get {ARCHIVE} again")
+            raise DataError(f"{self.name} unpacks to more than {MOST_UNPACKED:,} bytes, more than CIFAR-10 has; download {ARCHIVE} again")
         return block
 
 
@@ -125,18 +125,20 @@ def _classes(text: bytes | None, path: Path) -> tuple[str, ...]:
     try:
         names = tuple(line.strip() for line in text.decode().splitlines() if line.strip())
     except UnicodeDecodeError:
-        raise DataError(f"{path}: {_META} is no text; get {ARCHIVE} again") from None
+        raise DataError(f"{path}: {_META} is not a text file; download {ARCHIVE} again") from None
     if len(names) != len(CLASSES):
-        raise DataError(f"{path}: {_META} has {len(names)} class names, not {len(CLASSES)}; get {ARCHIVE} again")
+        raise DataError(f"{path}: {_META} has {len(names)} class names, not {len(CLASSES)}; download {ARCHIVE} again")
     return names
 
 
 def _records(content: bytes, where: str, classes: tuple[str, ...]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     if not content or len(content) % RECORD:
-        raise DataError(f"{where} has {len(content):,} bytes, which is not a whole number of records of {RECORD:,}; get {ARCHIVE} again")
+        raise DataError(
+            f"{where} has {len(content):,} bytes, which is not a whole number of records of {RECORD:,} bytes; download {ARCHIVE} again"
+        )
     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
     labels = records[:, 0].astype(np.int32)
     if labels.max() >= len(classes):
-        raise DataError(f"{where} has the label {labels.max()}; labels are 0 to {len(classes) - 1}; get {ARCHIVE} again")
+        raise DataError(f"{where} has the label {labels.max()}; labels are 0 to {len(classes) - 1}; download {ARCHIVE} again")
     images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(images), labels

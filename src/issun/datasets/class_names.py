@@ -37,7 +37,7 @@ def merged_note(forms: dict[str, str], readable: Callable[[str], str] = str) -> 
     if not merged:
         return []
     shown = ", ".join(readable(name) for name in merged[:5]) + (", …" if len(merged) > 5 else "")
-    return [f"Written in two forms of Unicode (NFC and NFD), and taken as one class each: {shown}."]
+    return [f"Class names written in two forms of Unicode (NFC and NFD) and merged into one class each: {shown}."]
 
 
 def same_names(one: Sequence[str], other: Sequence[str]) -> bool:

@@ -33,7 +33,7 @@ def common_size(sizes: Collection[tuple[int, int]], size: tuple[int, int] | None
     """
     found = set(sizes)
     notes = []
-    hint = "" if size is not None else " (--size changes that)"
+    hint = "" if size is not None else " (use --size for another size)"
     if size is None:
         first = next(iter(found))
         if len(found) == 1 and (keep or max(first) <= KEPT_SIDE):
@@ -63,11 +63,13 @@ def colour_notes(grey: int, count: int, channels: int, seemed: int) -> list[str]
         How many of them come with red, green and blue nevertheless.
     """
     if channels == 3 and grey > 0 and seemed < grey:
-        return [f"{grey:,} of {images_text(count)} are grey; all became RGB."]
+        return [f"{grey:,} of {images_text(count)} are grey; all were converted to RGB."]
     if channels == 1 and grey < count:
-        return [f"{count - grey:,} of {images_text(count)} have colours; all became grey."]
+        return [f"{count - grey:,} of {images_text(count)} have colours; all were converted to grey."]
     if channels == 1 and seemed:
-        return [f"{seemed:,} of {images_text(count)} have equal red, green and blue; all became grey (--rgb keeps three channels)."]
+        return [
+            f"{seemed:,} of {images_text(count)} have equal red, green and blue; all were converted to grey (--rgb keeps three channels)."
+        ]
     return []
 
 
@@ -93,5 +95,5 @@ def unlike(wanted: tuple[int, int, int], now: tuple[int, int, int], white: tuple
         return ""
     for shape, top in zip((wanted, now), white, strict=True):
         colours = {1: " grey", 3: " RGB"}.get(shape[2], f" of {shape[2]} channels")
-        texts.append(f"{shape[0]}x{shape[1]}{colours}" + (f" with {top} as white" if differs else ""))
+        texts.append(f"{shape[0]}x{shape[1]}{colours}" + (f" with white level {top}" if differs else ""))
     return f"its images are {texts[0]}, these are {texts[1]}: add {' '.join(options)}"

@@ -39,7 +39,9 @@ def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None)
     height, width, channels = dataset.input
     if gray is not None and channels not in (1, 3):
         option = "--gray" if gray else "--rgb"
-        raise DataError(f"{option} is for images of 1 channel (grey) or 3 (red, green, blue), but those of {dataset.name} have {channels}")
+        raise DataError(
+            f"{option} requires images of 1 channel (grey) or 3 (red, green, blue), but those of {dataset.name} have {channels}"
+        )
     parts = [dataset.images, dataset.test_images]
     count = sum(map(len, parts))
     (new_height, new_width), notes = common_size([(height, width)], size, keep=True)

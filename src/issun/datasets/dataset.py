@@ -86,9 +86,9 @@ class Dataset:
                 f"{self.name}: {_count(len(self.classes), 'class', 'classes')}; a classifier needs from 2 to {MAXIMUM_CLASSES:,}"
             )
         if len(set(self.classes)) < len(self.classes):
-            raise DataError(f"{self.name}: the class names {self.classes} must differ from each other")
+            raise DataError(f"{self.name}: the class names {self.classes} must be different")
         if len({unicodedata.normalize("NFC", name) for name in self.classes}) < len(self.classes):
-            raise DataError(f"{self.name}: some class names of {self.classes} differ only in how Unicode writes them; make them one")
+            raise DataError(f"{self.name}: some class names of {self.classes} differ only in their Unicode normal form; use one form")
         for part in ("", "test_"):
             images = _checked_images(getattr(self, f"{part}images"), f"{self.name}: `{part}images`")
             labels = _checked_labels(getattr(self, f"{part}labels"), len(images), self.classes, f"{self.name}: `{part}labels`")
@@ -104,13 +104,13 @@ class Dataset:
             )
         if not 0 <= self.given_validation < len(self.images):
             raise DataError(
-                f"{self.name}: `given_validation` (={self.given_validation}) must be at least 0 and leave some of the "
-                f"{_count(len(self.images), 'image', 'images')} to train on"
+                f"{self.name}: `given_validation` (={self.given_validation}) must be at least 0 and less than the "
+                f"{_count(len(self.images), 'image', 'images')}"
             )
         counts = np.bincount(self.labels[: len(self.labels) - self.given_validation], minlength=len(self.classes))
         if not counts.all():
             missing = self.classes[int(np.argmin(counts))]
-            raise DataError(f"{self.name}: no training image has the class {missing!r}; add some, or leave the class out")
+            raise DataError(f"{self.name}: the class {missing!r} has no training images; add some, or leave the class out")
 
     @property
     def about(self) -> dict[str, str]:
@@ -160,8 +160,8 @@ class Dataset:
             return split
         if split.groups not in ("", self.grouping):
             raise DataError(
-                f"{self.name}: the split is for other groups of the images ({split.groups}; now {self.grouping or 'none'}): group them as "
-                f"they were then (`groups`, on the command line --groups)"
+                f"{self.name}: the split was made with other groups ({split.groups}; now {self.grouping or 'none'}): use these "
+                f"groups again (`groups`, on the command line --groups)"
             )
         if self.given_validation:
             return Split(self.given_validation / len(self.images), 0, "given")
@@ -197,8 +197,8 @@ class Dataset:
                 few = np.flatnonzero(np.bincount(self.labels, minlength=len(self.classes)) < 2)
                 if len(few) and not self.given_test and split.how == "stratified":
                     raise DataError(
-                        f"{self.name}: the class {self.classes[few[0]]!r} has 1 image beside its test images, which were set aside, and "
-                        f"needs 2, one to train on and one to validate on; add images of it, or leave the class out"
+                        f"{self.name}: the class {self.classes[few[0]]!r} has 1 image apart from its test images, but "
+                        f"needs 2, one for training and one for validation; add images of this class, or leave it out"
                     )
                 self._chosen[split] = split.indices(self.labels, self.classes, groups)
         train, validation = self._chosen[split]
@@ -232,7 +232,7 @@ def _checked_images(images: object, what: str) -> NDArray[np.uint8]:
     if images.ndim != 4 or 0 in images.shape[1:]:
         raise DataError(f"{what} must have the shape (N, height, width, channels), not {images.shape}")
     if not len(images):
-        raise DataError(f"{what} holds no images; at least one is needed")
+        raise DataError(f"{what} has no images; at least one is needed")
     return np.ascontiguousarray(images)
 
 

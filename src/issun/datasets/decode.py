@@ -209,20 +209,24 @@ def _retold(tile: Any, rawmode: str) -> Any:
 def _check_kind(picture: Image.Image) -> None:
     """Refuse what Pillow opens, but reads wrongly or in another way with each version."""
     if picture.mode == "LAB":
-        raise ValueError("its colours are LAB (mode LAB), which is not read; save it as RGB")
+        raise ValueError("LAB colours (mode LAB) are not supported; save it as RGB")
     if picture.format != "TIFF":
         return
     bits = _tag(picture, _BITS, (1,))
     if _rawmode(picture) in ("P;1R", "P;2R", "P;4R"):
-        raise ValueError(f"its colours (mode P) have {bits[0]} bits in reversed order, which is not read; save it as RGB")
+        raise ValueError(f"its colours (mode P) have {bits[0]} bits in reversed order, which is not supported; save it as RGB")
     if bits[0] == 8 and 2 in _tag(picture, _FORMAT, (1,)):
-        raise ValueError(f"its values are signed numbers of 8 bits (mode {picture.mode}), which no picture has; save it with unsigned ones")
+        raise ValueError(
+            f"its values are signed 8-bit integers (mode {picture.mode}), which are not supported; save it with unsigned integers"
+        )
     if len(bits) > 1 and bits[0] > 8 and _tag(picture, _PLANES, 1) == 2:
-        raise ValueError(f"its colours (mode {picture.mode}) have {bits[0]} bits and lie in separate planes; save it with interleaved ones")
+        raise ValueError(
+            f"its colours (mode {picture.mode}) have {bits[0]} bits in separate planes, which is unsupported; save it with interleaved ones"
+        )
     if _tag(picture, _PHOTOMETRIC, 0) == _YCBCR and _tag(picture, _COMPRESSION, 1) == 1:
         whole = 3 * picture.width * picture.height
         if len(bits) == 3 and sum(_tag(picture, _BYTES, (whole,))) < whole:
-            raise ValueError("its colours (mode YCbCr) are subsampled and not compressed, which is not read; save it as RGB")
+            raise ValueError("its colours (mode YCbCr) are subsampled and not compressed, which is not supported; save it as RGB")
 
 
 def _depth(picture: Image.Image) -> Deep | None:
@@ -296,7 +300,7 @@ def _of_deep(path: str, picture: Image.Image, deep: Deep, white: float | None) -
     _, high = _limits(numbers)
     white = own_white(deep, high) if white is None else white
     if high > white:
-        raise ValueError(f"it holds numbers up to {figure(high)} (mode {picture.mode}), more than the {figure(white)} that is white")
+        raise ValueError(f"it has values up to {figure(high)} (mode {picture.mode}), above the white level {figure(white)}")
     if in_colour and white == NOMINAL:  # as Pillow does
         eight = scaled(numbers / 1.0, white) if picture.format == "PPM" else (numbers >> 8).astype(np.uint8)
     else:
@@ -313,9 +317,9 @@ def _of_deep(path: str, picture: Image.Image, deep: Deep, white: float | None) -
 def _limits(numbers: NDArray[Any]) -> tuple[float, float]:
     low, high = float(numbers.min()), float(numbers.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError("its values are no finite numbers (NaN or infinity; mode F)")
+        raise ValueError("it has values that are not finite (NaN or infinity; mode F)")
     if low < 0:
-        raise ValueError(f"its values are negative numbers, down to {figure(low)}, which no picture has; save it with values from 0 on")
+        raise ValueError(f"it has negative values, down to {figure(low)}; save it with values of at least 0")
     return low, high
 
 
@@ -333,7 +337,7 @@ def _numbers(path: str, picture: Image.Image) -> tuple[NDArray[Any], NDArray[Any
             both = np.asarray(_upright(again)).astype(np.uint16)
         return both[..., 0] << 8 | both[..., 1], both[..., 2] << 8 | both[..., 3]
     if rawmode.startswith("RGBa"):
-        raise ValueError("its colours of 16 bits are multiplied by alpha (mode RGBa); save it with colours that are not")
+        raise ValueError("its 16-bit colours are premultiplied by alpha (mode RGBa); save it without premultiplication")
     # Pillow hands out the upper byte of each number; in the other order of bytes, the lower one.
     other = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}[rawmode[-1]]
     with _opened(path, rawmode[:-1] + other) as again:

@@ -61,7 +61,7 @@ def download(name: str, source: Source, folder: Path) -> list[Path]:
                 problem = _from(mirror, file, md5, folder)
             except OSError as error:
                 raise DataError(
-                    f"{file} of {name} cannot be kept in {folder}: {error.strerror or error}. Make room or mend its permissions, or "
+                    f"{file} of {name} cannot be saved in {folder}: {error.strerror or error}. Free some space, fix its permissions, or "
                     f"name another folder in the environment variable ISSUN_CACHE"
                 ) from None
             if not problem:
@@ -92,7 +92,7 @@ def _from(mirror: str, file: str, md5: str, folder: Path) -> str:
         except BrokenOff:
             attempts += 1
             if attempts >= (RESUMES if transfer.kept else ATTEMPTS):
-                return "broke off in the middle"
+                return "broke off the transfer"
         except TooSlow as error:
             return str(error)
         except requests.RequestException as error:
@@ -110,9 +110,9 @@ def _from(mirror: str, file: str, md5: str, folder: Path) -> str:
 def by_hand(name: str, source: Source) -> str:
     """Return the sentence that says how to do without a network."""
     return (
-        f"Without a network: get {', '.join(source.files)} elsewhere, from {' or '.join(source.mirrors)}, and put it into FOLDER/{name} "
-        f"(or put {name}.npz with x_train, y_train, x_test and y_test into FOLDER), then name the folder with --data-dir FOLDER or in the "
-        f"environment variable ISSUN_DATA. The data set digits needs no download"
+        f"To install it by hand: download {', '.join(source.files)} from {' or '.join(source.mirrors)}, put it into FOLDER/{name} "
+        f"(or put {name}.npz with x_train, y_train, x_test and y_test into FOLDER), then set --data-dir FOLDER or the "
+        f"environment variable ISSUN_DATA to this folder. The data set digits needs no download"
     )
 
 
@@ -121,12 +121,12 @@ def _said(error: Exception) -> str:
     import requests
 
     if isinstance(error, requests.HTTPError):
-        return "answered with an error" if error.response is None else f"answered {error.response.status_code}"
+        return "returned an error" if error.response is None else f"answered {error.response.status_code}"
     if isinstance(error, requests.Timeout) or _timed_out(error):
-        return "did not answer in time"
+        return "timed out"
     if isinstance(error, requests.TooManyRedirects):
-        return "redirected without end"
-    return "cannot be reached" if isinstance(error, requests.ConnectionError) else f"failed ({type(error).__name__})"
+        return "redirected too often"
+    return "could not be reached" if isinstance(error, requests.ConnectionError) else f"failed ({type(error).__name__})"
 
 
 def _timed_out(error: object) -> bool:

@@ -33,11 +33,13 @@ def skipped_notes(skipped: list[Skipped]) -> list[str]:
     unreadable = sum(entry.unreadable for entry in skipped) - missing
     notes = []
     if missing:
-        notes.append(f"{images_text(missing)} that the table names {'is' if missing == 1 else 'are'} not there (issun data names what).")
+        notes.append(f"{images_text(missing)} listed in the table {'does' if missing == 1 else 'do'} not exist (issun data lists them).")
     if unreadable:
-        notes.append(f"{images_text(unreadable)} could not be read, left out (issun data names what).")
+        notes.append(
+            f"{images_text(unreadable)} could not be read and {'was' if unreadable == 1 else 'were'} left out (issun data lists them)."
+        )
     if other := len(skipped) - unreadable - missing:
-        notes.append(f"{other:,} other {'entry was' if other == 1 else 'entries were'} left out (issun data names what).")
+        notes.append(f"{other:,} other {'entry was' if other == 1 else 'entries were'} left out (issun data lists them).")
     return notes
 
 
@@ -50,9 +52,9 @@ def leak_notes(dataset: Dataset) -> list[str]:
         ("validation", found.leaked_validation, dataset.given_validation),
     ):
         if count:
-            notes.append(f"Equal to a training image, pixel by pixel: {count:,} of the {images_text(of)} of the {part} part.")
+            notes.append(f"Duplicates of a training image, pixel by pixel: {count:,} of the {images_text(of)} in the {part} part.")
     if found.contradictory:
-        notes.append(f"In more than one class, pixel by pixel: {images_text(found.contradictory)}.")
+        notes.append(f"Duplicate images in more than one class, pixel by pixel: {images_text(found.contradictory)}.")
     return notes
 
 
@@ -90,6 +92,6 @@ def split_notes(dataset: Dataset, split: Split) -> list[str]:
     part = validation_part(dataset, split)
     if part is None or not part.small:
         return []
-    why = "groups are kept together" if part.grouped else "a share is taken of each class, rounded"
+    why = "groups are kept together" if part.grouped else "the fraction is taken of each class and rounded"
     aside = f"Set aside for validation: {images_text(part.images)} of {part.of:,}"
-    return [f"{aside}; {split.fraction:.3g} of them would be {part.asked:,}, but {why} (a larger --validation sets more aside)."]
+    return [f"{aside}; {split.fraction:.3g} of them would be {part.asked:,}, but {why} (increase --validation for more)."]

@@ -110,13 +110,13 @@ def gathered(
     if dataset is None:
         dataset = _read(listing, path, name, size, gray, pattern, range, on_progress or (lambda what, done, total: None))
         if problem := write_dataset(archive, dataset):
-            advice = f"The decoded images could not be kept in {archive.parent} ({problem}), so the next run decodes them again."
+            advice = f"The decoded images could not be cached in {archive.parent} ({problem}); the next run will decode them again."
             dataset = _with_notes(dataset, advice)
     unreadable = [entry for entry in dataset.skipped if entry.unreadable]
     if strict and unreadable:
         shown = "".join(f"\n  {entry.path} {entry.reason}" for entry in unreadable[:10])
         more = f"\n  … and {len(unreadable) - 10:,} more" if len(unreadable) > 10 else ""
-        raise DataError(f"{name}: {images_text(len(unreadable))} cannot be read; mend or remove, or leave out --strict{shown}{more}")
+        raise DataError(f"{name}: {images_text(len(unreadable))} cannot be read; repair or remove them, or leave out --strict{shown}{more}")
     return dataset if pattern is None else with_groups(dataset, pattern, listing.depth)
 
 
@@ -169,18 +169,16 @@ def _read(
         notes += absent_notes(test.labels, names, "test")
     else:
         if "test" in listing.spelt:
-            notes.append(f"{_spelt(listing, 'test')} has no image of a class that can be read and is not used as test part.")
+            notes.append(f"{_spelt(listing, 'test')} has no readable image of any class and is not used as the test part.")
         train, test = _set_aside(train, names, where, pattern, listing.depth)
         notes.append(test_note(len(test.labels)).replace("fifth", "fifth of the training images" if train.validation else "fifth"))
     if train.validation:
         what = _spelt(listing, "validation")
-        notes.append(
-            f"{what} is the validation part, as it is ({images_text(train.validation)}); none is set aside from the training images."
-        )
+        notes.append(f"{what} is used as the validation part ({images_text(train.validation)}); no training images are set aside.")
         notes += absent_notes(train.labels[-train.validation :], names, "validation")
     elif "validation" in listing.spelt:
         what = _spelt(listing, "validation")
-        notes.append(f"{what} has no image of a class that can be read; some training images are set aside for validation.")
+        notes.append(f"{what} has no readable image of any class; some training images are set aside for validation.")
     notes += shape_notes + skipped_notes(skipped)
     dataset = Dataset(
         name,
@@ -235,12 +233,12 @@ def _white(
             highest[probe.deep] = max(highest.get(probe.deep, (-1, file)), (problem[1], file))
     files, probes = [file for file, _ in kept], [probe for _, probe in kept]
     if not highest:
-        return files, probes, None, [] if range is None else ["No file has more than 8 bits: --range changes nothing."]
+        return files, probes, None, [] if range is None else ["No file has more than 8 bits: --range has no effect."]
     high, file = max(highest.values())
     if range is not None:
         if high > range:
             raise DataError(
-                f"{where}: {readable(file.path)} holds numbers up to {figure(high)}, more than --range {range}: give a larger one"
+                f"{where}: {readable(file.path)} has values up to {figure(high)}, more than --range {range}: give a larger range"
             )
         return files, probes, range, []
     deepest = SIXTEEN if high <= 255 or WHOLE not in highest else WHOLE
@@ -265,10 +263,10 @@ def _classes(listing: Listing, files: list[Found], where: str, skipped: list[Ski
         raise DataError(f"{where} {listing.nothing}{reasons}")
     for folder in sorted(listing.folders.keys() - set(folders), key=natural):
         if broken[folder]:
-            raise DataError(f"{where}: the class {readable(folder)!r} has no image that can be read; {listing.remedy}")
+            raise DataError(f"{where}: the class {readable(folder)!r} has no readable image; {listing.remedy}")
         skipped += [Skipped(readable(place), Reason.EMPTY, False) for place in listing.folders[folder]]
     if len(folders) == 1:
-        raise DataError(f"{where} holds one class, {readable(folders[0])!r}; a classifier needs at least two {listing.alone}")
+        raise DataError(f"{where} has one class, {readable(folders[0])!r}; a classifier needs at least two {listing.alone}")
     return {folder: readable(folder) for folder in folders}
 
 
@@ -315,7 +313,7 @@ def _check_classes(labels: NDArray[np.int32], classes: dict[str, str], where: st
     if not counts.all():
         folder, missing = list(classes.items())[int(np.argmin(counts))]
         of_it = f" ({broken[folder]:,} of its files cannot be read)" if broken[folder] else ""
-        raise DataError(f"{where}: no training image of the class {missing!r} can be read{of_it}; add some, or leave the class out")
+        raise DataError(f"{where}: the class {missing!r} has no readable training image{of_it}; add some, or leave the class out")
 
 
 def _fifth(

@@ -35,7 +35,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
             return re.compile(composed(pattern))  # file names are looked at in this form, too
     except (re.error, RecursionError, OverflowError) as error:
         raise DataError(
-            f"`groups` (={pattern}) is no regular expression: {error}; an example is '^([^_]+)_', which takes what stands before the "
+            f"`groups` (={pattern}) is not a regular expression: {error}; an example is '^([^_]+)_', which matches the text before the "
             f"first _ of a file's name"
         ) from None
 
@@ -93,15 +93,13 @@ def with_groups(dataset: Dataset, pattern: re.Pattern[str], depth: int) -> Datas
     sizes = Counter(name for name in (*train, *test) if name)
     if not sizes:
         raise DataError(
-            f"{dataset.name}: `groups` (={pattern.pattern}) is found in no file name; they are like "
+            f"{dataset.name}: `groups` (={pattern.pattern}) matches no file name; give a pattern for names such as "
             f"{dataset.files[0].split('/', depth)[-1]!r}"
         )
     alone = len(train) + len(test) - sizes.total()
     largest, count = sizes.most_common(1)[0]
     note = f"{len(sizes):,} groups in {sizes.total():,} images, the largest {largest!r} ({count:,}); they stay together in a split."
-    notes = (
-        [note] if count > 1 else [f"Each of the {len(sizes):,} groups has one image: another pattern for --groups would find larger ones."]
-    )
+    notes = [note] if count > 1 else [f"Each of the {len(sizes):,} groups has one image: try another pattern for --groups."]
     if alone:
         notes.append(f"{alone:,} file names do not match --groups; each of these images is a group of its own.")
     if several:
@@ -117,7 +115,7 @@ def with_groups(dataset: Dataset, pattern: re.Pattern[str], depth: int) -> Datas
     for first, second in (("training", "validation"), ("training", "test"), ("validation", "test")):
         if both := sorted((parts[first] & parts[second]) - {""}):
             shown = ", ".join(both[:_SHOWN]) + (", …" if len(both) > _SHOWN else "")
-            notes.append(f"Groups with images in the {first} and in the {second} part, as the data brings them: {len(both):,} ({shown}).")
+            notes.append(f"Groups with images in both the {first} and the {second} part of the data set: {len(both):,} ({shown}).")
     return dataclasses.replace(dataset, groups=train, test_groups=test, notes=(*dataset.notes, *notes))
 
 

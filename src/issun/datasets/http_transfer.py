@@ -112,10 +112,10 @@ class Transfer:
             with output.open("ab" if start else "wb") as stream:
                 while chunk := _next_bytes(response):
                     if not progress.done and chunk.lstrip()[:1] == b"<":
-                        raise Unusable("sent a web page instead of the file")
+                        raise Unusable("returned a web page instead of the file")
                     progress.add(len(chunk))
                     if progress.done > MOST_BYTES:
-                        raise Unusable(f"sent more than {MOST_BYTES:,} bytes, which the file does not have")
+                        raise Unusable(f"sent more than {MOST_BYTES:,} bytes, more than the size of the file")
                     stream.write(chunk)
                     if progress.done != progress.total:  # once all is here, it is no matter how slowly it came
                         pace.add(len(chunk))
@@ -185,7 +185,7 @@ class _Progress:
         self._text = f"downloading {Path(parts.path).name} from {parts.netloc}"
         self._terminal = sys.stderr.isatty()
         if not self._terminal:
-            here = f", {done / 1e6:.1f} MB of them are here" if done else ""
+            here = f", resuming at {done / 1e6:.1f} MB" if done else ""
             size = f" ({total / 1e6:.1f} MB{here})" if total else ""
             print(f"{self._text}{size}", file=sys.stderr, flush=True)
 

@@ -59,7 +59,9 @@ def idx_files(folder: Path) -> dict[str, Path]:
             sets.add(match[1])
             found.setdefault(f"{'train' if match[2].lower() == 'train' else 't10k'}-{match[3].lower()}", folder / name)
     if len(sets) > 1:
-        raise DataError(f"{folder} has IDX files of several data sets ({', '.join(map(repr, sorted(sets)))}); put each into its own folder")
+        raise DataError(
+            f"{folder} has IDX files of several data sets ({', '.join(map(repr, sorted(sets)))}); put each data set into its own folder"
+        )
     return found
 
 
@@ -100,7 +102,7 @@ def load_idx(folder: Path, name: str) -> Dataset:
                 raise DataError(f"{folder} has no file {part}-{kind}-idx{3 if kind == 'images' else 1}-ubyte (with or without .gz); add it")
     raw = [read_idx(files[f"{part}-labels"], 1) for part in parts]
     if not len(raw[0]):
-        raise DataError(f"{files['train-labels']} holds no labels; at least one image is needed")
+        raise DataError(f"{files['train-labels']} has no labels; at least one image is needed")
     labels, classes = numbered(raw, folder)
     images = []
     for part, some in zip(parts, raw, strict=True):
@@ -151,11 +153,11 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
                     return _read(unpacked, path, dimensions, size, packed)
             return _read(plain, path, dimensions, size, packed)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged or was cut off ({error}); get it again") from None
+        raise DataError(f"{path} is damaged or incomplete ({error}); download it again") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except MemoryError:
-        raise DataError(f"{path} needs more memory than is free; use fewer or smaller images") from None
+        raise DataError(f"{path} needs more memory than is available; use fewer or smaller images") from None
 
 
 def _read(stream: IO[bytes] | gzip.GzipFile, path: Path, dimensions: int, size: int, packed: bool) -> NDArray[np.uint8]:
@@ -164,7 +166,7 @@ def _read(stream: IO[bytes] | gzip.GzipFile, path: Path, dimensions: int, size: 
     wanted = bytes((0, 0, 8, dimensions))
     if header[:4] != wanted:
         raise DataError(
-            f"{path} is no IDX file of {'images' if dimensions == 3 else 'labels'}: it starts with the bytes "
+            f"{path} is not an IDX file of {'images' if dimensions == 3 else 'labels'}: it starts with the bytes "
             f"{header[:4].hex(' ') or 'of nothing'}, not {wanted.hex(' ')} (unsigned bytes, {dimensions} dimension{'s'[: dimensions - 1]})"
         )
     if len(header) < length:
@@ -172,13 +174,15 @@ def _read(stream: IO[bytes] | gzip.GzipFile, path: Path, dimensions: int, size: 
     shape = struct.unpack(f">{dimensions}I", header[4:])
     claimed = math.prod(shape)
     if 0 in shape[1:]:
-        raise DataError(f"{path}: its header claims images of {shape[1]}x{shape[2]} pixels, which is none")
+        raise DataError(f"{path}: its header declares images of {shape[1]}x{shape[2]} pixels, which are empty")
     if not packed and claimed != size - length:
-        raise DataError(f"{path}: its header claims {claimed:,} bytes (shape {shape}), but {size - length:,} follow it; get it again")
+        raise DataError(
+            f"{path}: its header declares {claimed:,} bytes (shape {shape}), but the file has {size - length:,}; download it again"
+        )
     if packed and claimed > max(BELIEVED_BYTES, BELIEVED_RATIO * size):
         raise DataError(
-            f"{path}: its header claims {claimed:,} bytes (shape {shape}), more than {BELIEVED_RATIO} times the {size:,} that it has "
-            f"packed, which no real images do; if they are real, unpack it"
+            f"{path}: its header declares {claimed:,} bytes (shape {shape}), over {BELIEVED_RATIO} times its compressed size of {size:,}, "
+            f"which is implausible for images; if it is right, decompress the file first"
         )
     check_memory(str(path), claimed)
     values = np.empty(claimed, np.uint8)
@@ -186,9 +190,9 @@ def _read(stream: IO[bytes] | gzip.GzipFile, path: Path, dimensions: int, size: 
     while filled < claimed:
         block = stream.read(min(2**22, claimed - filled))
         if not block:
-            raise EOFError(f"{filled:,} of {claimed:,} bytes are there")
+            raise EOFError(f"it has {filled:,} of {claimed:,} bytes")
         values[filled : filled + len(block)] = np.frombuffer(block, np.uint8)
         filled += len(block)
     if stream.read(1):  # and where it is packed, this reads on to its checksum
-        raise DataError(f"{path}: its header claims {claimed:,} bytes (shape {shape}), but more follow; get it again")
+        raise DataError(f"{path}: its header declares {claimed:,} bytes (shape {shape}), but the file has more; download it again")
     return values.reshape(shape)

@@ -70,5 +70,5 @@ def check_memory(where: str, values: int) -> None:
     memory = memory_limit()
     if values > memory // 2:
         raise DataError(
-            f"{where} has {values:,} values, more bytes than half of this machine's memory ({memory:,} bytes); use fewer or smaller images"
+            f"{where} has {values:,} values, too many for half of this machine's memory ({memory:,} bytes); use fewer or smaller images"
         )

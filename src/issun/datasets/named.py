@@ -97,7 +97,7 @@ def load(
         Where the name is not known, the file is not found or cannot be used, or nothing can be downloaded.
     """
     if data_dir is not None and kind_of(data_dir, DataError) != "folder":
-        raise DataError(f"--data-dir (={shown(data_dir)}) is no folder")
+        raise DataError(f"--data-dir (={shown(data_dir)}) is not a directory")
     name, path = str(data), Path(data)
     kind = kind_of(path, DataError)
     is_array = name in NAMES or kind != "folder" or is_idx_folder(path) or cifar.is_cifar(path)
@@ -108,9 +108,11 @@ def load(
     is_there = name in NAMES or kind is not None
     range = checked_range(range)
     if is_there and strict:
-        raise DataError(f"--strict is for images that are files (a folder or a .csv table), but {name} is none")
+        raise DataError(f"--strict requires image files (a folder or a .csv table), but {name} has none: leave it out")
     if is_there and groups is not None:
-        raise DataError(f"--groups is for images that are files (a folder or a .csv table), but those of {name} have no file names")
+        raise DataError(
+            f"--groups requires image files (a folder or a .csv table), but the images of {name} have no file names: leave it out"
+        )
     return converted(_array(name, path, data_dir, range), size, gray)
 
 
@@ -128,20 +130,18 @@ def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range
     if dataset is not None:
         if range is None or dataset.range is not None:
             return dataset
-        return dataclasses.replace(dataset, notes=(*dataset.notes, "The images have 8 bits: --range changes nothing."))
+        return dataclasses.replace(dataset, notes=(*dataset.notes, "The images have 8 bits: --range has no effect."))
     kind = kind_of(path, DataError)
     if kind is not None or path.suffix or len(path.parts) > 1 or name.endswith(("/", os.sep)):
         if kind is None:
             raise DataError(
-                f"{path}: there is no such file; give the path of an .npz file, of a folder of IDX files, of a folder of images or of a "
+                f"{path} does not exist; give the path of an .npz file, of a folder of IDX files, of a folder of images or of a "
                 f".csv table of files and labels, or one of the names {', '.join(NAMES)}"
             )
         return load_npz(path, name, range)
     near = difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.5)
     question = f"; did you mean {near[0]}?" if near else "."
-    raise DataError(
-        f"there is no data set {name!r}{question} The names are {', '.join(NAMES)}; anything else is the path of a file or folder"
-    )
+    raise DataError(f"unknown data set {name!r}{question} Choose from {', '.join(NAMES)}, or give the path of a file or folder")
 
 
 def load_as(
@@ -204,7 +204,7 @@ def loaded(data: str | os.PathLike[str] | Dataset, on_progress: OnProgress = ign
         return load(data, **options, on_progress=lambda what, done, total: on_progress(Reading(what, done, total)))
     given = [name for name, value in options.items() if value is not None and not (name == "strict" and not value)]
     if given:
-        raise DataError(f"`{given[0]}` is for data that is loaded now, but {data.name} is loaded already; give it to issun.load")
+        raise DataError(f"`{given[0]}` applies only when data is loaded, but {data.name} is already loaded; pass it to issun.load instead")
     return data
 
 
@@ -272,8 +272,8 @@ def _checked(name: str, path: Path, dataset: Dataset) -> Dataset:
     if dataset.input != known.input or dataset.classes not in (_DIGITS, known.classes):
         held, wanted = ("x".join(map(str, shape)) for shape in (dataset.input, known.input))
         raise DataError(
-            f"{path} is not {name}: it holds {held} images of {len(dataset.classes)} classes, but {name} has {wanted} images, labelled "
-            f"0 to 9; to use it as it is, give its path"
+            f"{path} is not {name}: it has {held} images of {len(dataset.classes)} classes, but {name} has {wanted} images with labels "
+            f"0 to 9; to use the file anyway, give its path"
         )
     return dataclasses.replace(dataset, classes=known.classes)
 

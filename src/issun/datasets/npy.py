@@ -45,11 +45,11 @@ def opened(archive: zipfile.ZipFile, path: Path, key: str) -> Iterator[Array]:
     where = f"{path}: {key}"
     entry = archive.getinfo(f"{key}.npy" if f"{key}.npy" in archive.NameToInfo else key)
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{where} is packed in a way that NumPy does not use; write it again with numpy.savez_compressed")
+        raise DataError(f"{where} uses a compression that NumPy does not support; write it again with numpy.savez_compressed")
     if entry.file_size > max(BELIEVED_BYTES, BELIEVED_RATIO * min(entry.compress_size, path.stat().st_size)):
         raise DataError(
-            f"{where} would unpack from {entry.compress_size:,} to {entry.file_size:,} bytes, more than {BELIEVED_RATIO} times as much, "
-            f"which no real images do; if they are real, write them with numpy.savez (not compressed)"
+            f"{where} would decompress from {entry.compress_size:,} to {entry.file_size:,} bytes, over {BELIEVED_RATIO} times as much, "
+            f"which is implausible for images; if it is right, write them with numpy.savez (not compressed)"
         )
     with archive.open(entry) as stream:
         array = Array(where, *_header(stream, where), stream)
@@ -61,16 +61,16 @@ def _check_size(array: Array, held: int) -> None:
     """Refuse an array that is not of exactly the size that the archive holds, or is too large for this machine."""
     if array.dtype.hasobject:
         raise DataError(
-            f"{array.where} holds pickled objects, which are never opened because they can run code; save plain numbers, or texts made "
+            f"{array.where} holds pickled objects, which are not loaded because they can run code; save numbers, or strings converted "
             f"with .astype(str)"
         )
     if len(array.shape) > 8 or not all(0 <= size < 2**63 for size in array.shape):
-        raise DataError(f"{array.where}: its header claims the shape {str(array.shape)[:100]}, which no array has")
+        raise DataError(f"{array.where}: its header declares the invalid shape {str(array.shape)[:100]}")
     values = math.prod(array.shape)
     claimed = values * array.dtype.itemsize
     if claimed != held or not array.dtype.itemsize:
         raise DataError(
-            f"{array.where}: its header claims {claimed:,} bytes (shape {array.shape}, {array.dtype}), but the archive holds {held:,} of it"
+            f"{array.where}: its header declares {claimed:,} bytes (shape {array.shape}, {array.dtype}), but the archive has {held:,}"
         )
     check_memory(array.where, values)
 
@@ -87,8 +87,8 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dt
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
         raise
     except Exception as error:  # whatever a made-up header makes NumPy's reader raise
-        raise DataError(f"{where} is no NumPy array, or its header is damaged: {first_line(error)}") from None
-    raise DataError(f"{where} is a NumPy file of version {version}, which plain numbers and texts never need; write it again")
+        raise DataError(f"{where} is not a NumPy array, or its header is damaged: {first_line(error)}") from None
+    raise DataError(f"{where} is a NumPy file of version {version}, which is not supported; write it again")
 
 
 def blocks(array: Array) -> Iterator[tuple[int, NDArray[Any]]]:

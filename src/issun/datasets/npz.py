@@ -66,7 +66,7 @@ def spelling(path: Path, keys: set[str]) -> tuple[tuple[str, str], tuple[str, st
         if {x, y} <= keys and len(test) != 1:
             return (x, y), (x_test, y_test) if test else None
     raise DataError(
-        f"{path} must hold the arrays x, y or x_train, y_train, x_test, y_test (or the like: images, labels; train_images, train_labels, "
+        f"{path} must hold the arrays x, y or x_train, y_train, x_test, y_test (or similar: images, labels; train_images, train_labels, "
         f"test_images, test_labels); it holds {listed(keys)}"
     )
 
@@ -118,11 +118,11 @@ def load_npz(path: Path, name: str, range: float | None = None) -> Dataset:
         with zipfile.ZipFile(path) as archive:
             return _read(archive, path, name, range)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as error:  # the last for the names in it
-        raise DataError(f"{path} is no .npz archive, or is damaged ({error}); write it again with numpy.savez_compressed") from None
+        raise DataError(f"{path} is not an .npz archive, or is damaged ({error}); write it again with numpy.savez_compressed") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except MemoryError:
-        raise DataError(f"{path} needs more memory than is free; use fewer or smaller images") from None
+        raise DataError(f"{path} needs more memory than is available; use fewer or smaller images") from None
 
 
 def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None) -> Dataset:
@@ -134,7 +134,7 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None) 
     given = [names for names in (validation, test) if names]
     (labels, *others), classes = numbered([_labels(archive, path, key) for _, key in ((x, y), *given)], path, notes)
     if unread := keys - {x, y}.union(*given):
-        notes.append(f"The archive also holds {listed(unread)}; not read.")
+        notes.append(f"The archive also has {listed(unread)}, which are ignored.")
     aside = np.zeros(len(labels), np.bool_)
     if not test:
         try:
@@ -147,7 +147,7 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None) 
     if validation:
         _fill(archive, path, validation[0], images[len(labels) :], numbers, notes)
         labels = np.concatenate([labels, others[0]])
-        notes.append(f"{validation[0]} is the validation part, as it is ({count:,} images); none is set aside from the training images.")
+        notes.append(f"{validation[0]} is used as the validation part ({count:,} images); no training images are set aside.")
     if test:
         test_labels = others[-1]
         test_images, _ = _images(archive, path, test[0], np.zeros(len(test_labels), np.bool_), numbers, notes)
@@ -197,7 +197,7 @@ def _fill(archive: zipfile.ZipFile, path: Path, key: str, images: NDArray[np.uin
 def _place(array: Array, key: str, aside: NDArray[np.bool_], parts: list[NDArray[np.uint8]], numbers: _Numbers, notes: list[str]) -> None:
     """Read images straight into their places: in the first part where `aside` is False, else in the second."""
     if array.shape[0] != len(aside):
-        raise DataError(f"{array.where} has {array.shape[0]:,} images, but there are {len(aside):,} labels for them; each image needs one")
+        raise DataError(f"{array.where} has {array.shape[0]:,} images, but {len(aside):,} labels; each image needs one")
     kinds = {"u": "whole numbers", "i": "whole numbers", "f": "floats", "b": "truth values"}
     if array.dtype.kind not in kinds:
         raise DataError(f"{array.where} holds {array.dtype}; images are numbers: uint8 from 0 to 255, or floats from 0 to 1")
@@ -252,7 +252,7 @@ class _Numbers:
         first, first_deep = self._first = self._first or (array.where, deep)
         if self.range is not None and deep != first_deep:
             raise DataError(
-                f"{array.where} and {first}: one has 8 bits, the other more, so that --range cannot hold for both; save them alike"
+                f"{array.where} and {first}: one has 8 bits, the other more, so --range cannot apply to both; save both with the same dtype"
             )
         if deep and (self.range is not None or array.dtype.kind != "f"):
             self.white = 255 if self.range is None else self.range
@@ -261,7 +261,7 @@ class _Numbers:
     def notes(self) -> list[str]:
         """What the user must know of numbers of more than 8 bits."""
         if self.range is not None:
-            return [] if self.white is not None else ["The images have 8 bits: --range changes nothing."]
+            return [] if self.white is not None else ["The images have 8 bits: --range has no effect."]
         return [depth_note(self._highest)] if 0 <= self._highest < 128 else []
 
     def as_bytes(self, block: NDArray[Any], where: str) -> NDArray[np.uint8]:
@@ -273,22 +273,22 @@ class _Numbers:
         low, high = block.min(), block.max()
         floats = block.dtype.kind == "f"
         if floats and not (np.isfinite(low) and np.isfinite(high)):
-            raise DataError(f"{where} holds values that are no finite numbers (NaN or infinity); remove those images or mend them")
+            raise DataError(f"{where} has values that are not finite (NaN or infinity); remove or repair these images")
         if self.range is not None and block.dtype.itemsize > 1:
             if low < 0 or high > self.range:
                 found = f"{figure(float(low))} to {figure(float(high))}"
-                raise DataError(f"{where} holds numbers from {found}; with --range {self.range} they must lie between 0 and that")
+                raise DataError(f"{where} has values from {found}; with --range {self.range} they must lie between 0 and {self.range}")
             return scaled(block, self.range)
         if floats:
             if low < 0 or high > 1:
-                hint = "" if low < 0 else f" (or say with --range which number is white: --range {full(high)} or the like)"
+                hint = "" if low < 0 else f" (or give the white level, such as --range {full(high)})"
                 raise DataError(
-                    f"{where} holds floats from {low:g} to {high:g}; floats must lie between 0 and 1. Where they mean 0 to 255, save them "
-                    f"with .astype('uint8'){hint}; where they were standardised, save the images as they were before"
+                    f"{where} holds floats from {low:g} to {high:g}; floats must lie between 0 and 1. If they mean 0 to 255, save them "
+                    f"with .astype('uint8'){hint}; if they were standardised, save the original images"
                 )
             return scaled(block, 1)
         if low < 0 or high > 255:
-            hint = "" if low < 0 else f", or say with --range which number is white: --range {full(float(high))} or the like"
+            hint = "" if low < 0 else f", or give the white level, such as --range {full(float(high))}"
             raise DataError(f"{where} holds whole numbers from {low} to {high}; they must lie between 0 and 255{hint}")
         self._highest = max(self._highest, float(high))
         return block.astype(np.uint8)
@@ -301,13 +301,11 @@ def _labels(archive: zipfile.ZipFile, path: Path, key: str) -> NDArray[Any]:
             advice = "; for one-hot labels use y.argmax(axis=1)" if len(array.shape) == 2 else ""
             raise DataError(f"{array.where} has the shape {array.shape}; labels have the shape (N,) or (N, 1){advice}")
         if array.dtype.kind not in "biuSU":
-            raise DataError(f"{array.where} holds {array.dtype}; labels are whole numbers (use .astype(int)) or texts (use .astype(str))")
+            raise DataError(f"{array.where} holds {array.dtype}; labels are whole numbers (use .astype(int)) or strings (use .astype(str))")
         if not array.shape[0]:
-            raise DataError(
-                f"{array.where} is empty: at least one image is needed in each part (where there is no test part, leave it out)"
-            )
+            raise DataError(f"{array.where} is empty: each part needs at least one image (leave a missing test part out)")
         if array.dtype.kind in "SU" and math.prod(array.shape) * array.dtype.itemsize > BELIEVED_BYTES:
-            raise DataError(f"{array.where} holds texts of {array.dtype.itemsize:,} bytes each; class names must be short")
+            raise DataError(f"{array.where} holds strings of {array.dtype.itemsize:,} bytes each; use shorter class names")
         labels = np.concatenate([block for _, block in blocks(array)]).reshape(-1)
     labels = labels.astype(array.dtype.newbyteorder("="))
     try:
@@ -317,7 +315,7 @@ def _labels(archive: zipfile.ZipFile, path: Path, key: str) -> NDArray[Any]:
         labels = np.char.decode(labels, "utf-8") if array.dtype.kind == "S" else labels
         "".join(np.unique(labels).astype(str)).encode()
     except ValueError:  # halves of surrogate pairs and bytes that are no UTF-8, too
-        raise DataError(f"{array.where} holds texts that are no valid Unicode; save them with .astype(str)") from None
+        raise DataError(f"{array.where} holds strings that are not valid Unicode; save them with .astype(str)") from None
     return labels
 
 
@@ -327,7 +325,7 @@ def numbered(parts: list[NDArray[Any]], path: Path, notes: list[str] | None = No
     Names that differ only in how Unicode writes them are one class; `notes` gets a sentence about them.
     """
     if len({part.dtype.kind == "U" for part in parts}) > 1:
-        raise DataError(f"{path}: training and test labels must both be whole numbers or both be texts")
+        raise DataError(f"{path}: training and test labels must both be whole numbers or both be strings")
     found = [(values.tolist(), inverse) for values, inverse in (np.unique(part, return_inverse=True) for part in parts)]
     if parts[0].dtype.kind == "U":
         forms = one_form(value for values, _ in found for value in values)

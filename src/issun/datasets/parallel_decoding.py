@@ -66,7 +66,7 @@ def decoded(
     try:
         images, grey = np.zeros((len(files), *shape), np.uint8), np.zeros(len(files), np.bool_)
     except MemoryError:
-        raise DataError(f"{len(files):,} images of {height}x{width} need more memory than is free; use a smaller --size") from None
+        raise DataError(f"{len(files):,} images of {height}x{width} need more memory than is available; use a smaller --size") from None
 
     def one(index: int) -> PictureError | None:
         try:

@@ -18,7 +18,7 @@ from issun.datasets.white_level import figure, own_white
 from issun.errors import DataError
 
 MADE_WHITE = "transparent parts were made white"
-NOTHING_TO_FIT = "nothing stands out of its ground, so there was nothing to fit"
+NOTHING_TO_FIT = "it has no foreground, so it was not fitted"
 
 
 class Changes(NamedTuple):
@@ -55,7 +55,7 @@ class Changes(NamedTuple):
         said = []
         if self.numbers is not None:
             high, white = self.numbers
-            said.append(f"its numbers, up to {figure(high)}, were read as 0 (black) to {figure(white)} (white)")
+            said.append(f"its values, up to {figure(high)}, were read as 0 (black) to {figure(white)} (white)")
         said += [MADE_WHITE] if self.transparent else []
         said += [NOTHING_TO_FIT] if self.bare else []
         if self.resized is not None and self.to is not None:
@@ -127,7 +127,7 @@ def read_images(
 def check_channels(shape: tuple[int, int, int]) -> None:
     """Raise DataError where no picture has as many channels."""
     if shape[2] not in PICTURE_MODES:
-        raise DataError(f"pictures have from 1 to 4 channels, but the network takes {shape[2]}")
+        raise DataError(f"images have from 1 to 4 channels, but the network takes {shape[2]}")
 
 
 def inverted(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

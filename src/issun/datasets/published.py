@@ -60,8 +60,8 @@ def matching(dataset: Dataset, fingerprint: str) -> Dataset:
             return published
     published = watched_on_test(dataset)
     raise DataError(
-        f"{dataset.name} has the fingerprint {dataset.fingerprint} ({published.fingerprint} as published), and {fingerprint} is "
-        f"needed: these are other images"
+        f"{dataset.name} has the fingerprint {dataset.fingerprint} ({published.fingerprint} as published), but {fingerprint} is "
+        f"required: the images differ"
     )
 
 

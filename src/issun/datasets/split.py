@@ -59,7 +59,7 @@ class Split:
             Where the fraction is out of range or a class has too few images (or groups) to stand in both parts.
         """
         if not (math.isfinite(self.fraction) and 0 < self.fraction < 1):
-            raise DataError(f"the `fraction` (={self.fraction}) that is set aside must be above 0 and below 1")
+            raise DataError(f"`fraction` (={self.fraction}) must be above 0 and below 1")
         if self.how == "stratified":
             members = _members(labels, classes)
             sizes = [_aside(self.fraction, len(places)) for places in members]
@@ -71,16 +71,16 @@ class Split:
                 kept_together(chosen, labels, classes, groups, sizes, self.seed)
         elif self.how == "last":
             if groups is not None:
-                raise DataError('a split with how="last" knows no groups; leave one of the two out')
+                raise DataError('a split with how="last" cannot keep groups together; leave out `how` or `groups`')
             chosen = np.arange(len(labels)) >= len(labels) - _aside(self.fraction, len(labels))
             left = np.bincount(labels[~chosen], minlength=len(classes))
             if not left.all():
                 raise DataError(
-                    f"the last {_images(int(chosen.sum()))} were to be set aside, but then none of the class "
-                    f"{classes[int(np.argmin(left))]!r} is left to train on; the data is sorted by class, use a stratified split"
+                    f"setting aside the last {_images(int(chosen.sum()))} would leave no training images of the class "
+                    f"{classes[int(np.argmin(left))]!r}: the data is sorted by class, use a stratified split"
                 )
         else:
-            raise DataError(f"the split `how` (={self.how}) is for data that brings a validation part, which this data does not")
+            raise DataError(f"`how` (={self.how}) requires data with a validation part, which this data does not have")
         return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
     @property
@@ -107,7 +107,7 @@ class Split:
                 return cls(float(match[2]), int(match[3] or 0), "last" if match[1] else "stratified", match[4] or "")
         except ValueError:
             pass
-        raise DataError(f"there is no split {name[:60]!r}: a split is called `0.1 seed 0`, `last 0.1` or `given`")
+        raise DataError(f"unknown split {name[:60]!r}: a split is named `0.1 seed 0`, `last 0.1` or `given`")
 
     def __str__(self) -> str:
         if self.how == "given":
@@ -151,8 +151,8 @@ class StoredSplit(Split):
         held = np.array(self.validation, np.int64)
         if not 0 < len(held) < len(labels) or held[0] < 0 or held[-1] >= len(labels) or (np.diff(held) <= 0).any():
             raise DataError(
-                f"the stored split {self.name!r} of {len(held):,} validation images does not belong to {_images(len(labels))}: these are "
-                f"other images than the study's"
+                f"the stored split {self.name!r} of {len(held):,} validation images does not match {_images(len(labels))}: they are not "
+                f"those of the study"
             )
         chosen = np.zeros(len(labels), np.bool_)
         chosen[held] = True
@@ -182,10 +182,10 @@ def _members(labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[NDArra
     counts = np.bincount(labels, minlength=len(classes))
     few = np.flatnonzero(counts < 2)
     if len(few):
-        others = f" (and {len(few) - 1:,} other classes have no more)" if len(few) > 1 else ""
+        others = f" (and {len(few) - 1:,} other classes have too few)" if len(few) > 1 else ""
         raise DataError(
-            f"the class {classes[few[0]]!r} has {_images(int(counts[few[0]]))}, fewer than the split needs: at least 2, one to train on "
-            f"and one to set aside; add images of it, or leave the class out{others}"
+            f"the class {classes[few[0]]!r} has {_images(int(counts[few[0]]))}, but the split needs at least 2, one for training "
+            f"and one for validation; add images of this class, or leave it out{others}"
         )
     return np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
 
@@ -212,8 +212,8 @@ def kept_together(
     for label, own in enumerate(of_class):
         if len(own) < 2:
             raise DataError(
-                f"the class {classes[label]!r} cannot be split: all its images are of one group; a pattern for --groups that makes "
-                f"smaller groups, images of another group, or leaving the class out would help"
+                f"the class {classes[label]!r} cannot be split: all its images are in one group; use a pattern for --groups that makes "
+                f"smaller groups, add images of another group, or leave the class out"
             )
     missing = list(sizes)  # what is to be chosen yet; below 0 where groups overshot
     left = np.bincount(labels, minlength=len(classes)).tolist()  # what there is to train on
@@ -247,7 +247,7 @@ def kept_together(
             if not possible:
                 raise DataError(
                     f"the class {classes[label]!r} cannot be split: its {len(own):,} groups are also groups of other classes, which would "
-                    f"lose all their training images; a pattern for --groups that makes smaller groups would help"
+                    f"lose all their training images; use a pattern for --groups that makes smaller groups"
                 )
             take(min(possible, key=lambda group: (worse(group), place[group])))
     chosen[np.isin(groups, np.array(sorted(taken), np.int64))] = True

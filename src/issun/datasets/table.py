@@ -109,9 +109,9 @@ class Table:
         self.skipped: list[Skipped] = []
         self.broken: Counter[str] = Counter()
         self.depth = 0
-        self.nothing = "names no image that can be read; its paths must be relative to the folder that it is in"
-        self.alone = "(labels that differ)"
-        self.remedy = "mend the paths, or leave the class out"
+        self.nothing = "lists no readable image; its paths must be relative to its own folder"
+        self.alone = "(different labels)"
+        self.remedy = "fix the paths, or leave the class out"
         self._where = readable(str(path))
         self._first: dict[tuple[str, str, str], int] = {}
         lines, delimiters = _lines(path)
@@ -122,7 +122,7 @@ class Table:
             if index or not columns.named:
                 self._add(line, row, columns)
         if not self._first and not self.skipped:
-            raise DataError(f"{self._where} holds no rows; write a file and its label in each")
+            raise DataError(f"{self._where} has no rows; write a file and its label in each row")
         forms = one_form(self.folders)
         self.notes = merged_note(forms, readable)
         if self.notes:
@@ -165,7 +165,7 @@ class Table:
         if best is None:
             if problem is not None:
                 raise problem
-            raise DataError(f"{self._where} has no two columns; write a file and its label in each row, with a comma between them")
+            raise DataError(f"{self._where} has fewer than two columns; write a file and its label in each row, separated by a comma")
         return best[1:]
 
     def _rating(self, rows: list[list[str]]) -> tuple[int, bool, bool]:
@@ -184,7 +184,7 @@ class Table:
             return self._by_place([row for _, row in numbered])
         for what, column, names in (("files", columns.file, FILE_COLUMNS), ("labels", columns.label, LABEL_COLUMNS)):
             if column < 0:
-                raise DataError(f"{self._where} has the columns {', '.join(first)}; call that of the {what} {names[0]}")
+                raise DataError(f"{self._where} has the columns {', '.join(first)}; rename the column of the {what} to {names[0]}")
         return columns
 
     def _by_place(self, rows: list[list[str]]) -> _Columns:
@@ -192,8 +192,7 @@ class Table:
         width = Counter(len(row) for row in rows if len(row) > 1).most_common(1)[0][0]
         if width > 3:
             raise DataError(
-                f"{self._where} has {width} columns and no names for them; write a first row that names the columns of files and "
-                f"labels: file, label"
+                f"{self._where} has {width} columns without names; add a first row that names the columns of files and labels: file, label"
             )
         return _Columns(0, 1, 2 if width == 3 else -1, width, False)
 
@@ -207,8 +206,8 @@ class Table:
             return
         row = readable(", ".join(cell for cell in first if cell))[:100]
         raise DataError(
-            f"{self._where}, line {line}: the first row ({row}) names no columns that issun knows, and no file with a label; if it names "
-            f"the columns, call them {FILE_COLUMNS[0]} and {LABEL_COLUMNS[0]}, else remove it"
+            f"{self._where}, line {line}: the first row ({row}) has neither known column names nor a file with a label; if it has "
+            f"column names, rename them to {FILE_COLUMNS[0]} and {LABEL_COLUMNS[0]}, else remove it"
         )
 
     def _named(self, first: list[str]) -> _Columns | None:
@@ -271,8 +270,8 @@ class Table:
                 self.spelt.setdefault(part, text)
                 return part
         raise DataError(
-            f"{self._where}, line {line}: {text!r} is no part; write train, validation or test, or rename the column if it says something "
-            f"else"
+            f"{self._where}, line {line}: {text!r} is not a part; write train, validation or test, or rename the column if it has another "
+            f"meaning"
         )
 
     def _skip(self, path: str, why: Reason, detail: str = "", line: int = 0, unreadable: bool = True) -> None:

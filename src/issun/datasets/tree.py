@@ -94,10 +94,10 @@ class Tree:
         folders, files = self._entries("")
         self.spelt = self._parts(folders)
         self.depth = 2 if self.spelt else 1
-        self.nothing = "holds no image in a class folder that can be read; make a folder for each class in it, with PNG or JPEG images"
+        self.nothing = "has no readable image in a class folder; create a subfolder for each class, with PNG or JPEG images"
         if tables := [name for name in files if name.lower().endswith((".csv", ".tsv"))]:
-            self.nothing += f" (if {readable(tables[0])} says which image is of which class, give the path of that file)"
-        self.alone = "folders with images in them (name the folder that holds the folders of the classes)"
+            self.nothing += f" (if {readable(tables[0])} lists the images and their classes, give the path of that file)"
+        self.alone = "folders with images in them (give the folder that contains the class folders)"
         self.remedy = "add images, or remove its folder"
         self._skip(files, Reason.OUTSIDE)
         classes = [("train", name, name) for name in folders]
@@ -133,7 +133,7 @@ class Tree:
             return {}
         if not any(self._is_folder(Path(spelt["train"], name)) for name in self._names(spelt["train"])):
             raise DataError(
-                f"{readable(str(self.root / spelt['train']))} holds no folders; make one for each class in it, and move its images there"
+                f"{readable(str(self.root / spelt['train']))} has no subfolders; create one for each class and move its images there"
             )
         return spelt
 

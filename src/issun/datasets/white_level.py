@@ -40,7 +40,7 @@ def checked_range(range: float | None) -> float | None:
     is_number = isinstance(range, (int, float)) and not isinstance(range, bool)
     white = int(range) if is_number and range == range // 1 else range
     if not (is_number and 0 < white <= LARGEST_RANGE):
-        raise DataError(f"`range` (={white}) must be the number that is white, above 0 and at most 2^40: 4095 for 12 bits")
+        raise DataError(f"`range` (={white}) must be the white level, above 0 and at most 2^40: 4095 for 12 bits")
     return white
 
 
@@ -58,14 +58,12 @@ def own_white(deep: Deep, high: float) -> float:
         Where they cannot; the message continues a sentence about a file or an array.
     """
     if deep == FLOATS:
-        raise ValueError("its values are floating-point numbers (mode F): say which is white with --range, or save it with 8 or 16 bits")
+        raise ValueError("its values are floating-point numbers (mode F): give the white level with --range, or save it with 8 or 16 bits")
     if high <= 255:
         return 255
     if deep == SIXTEEN:
         return NOMINAL
-    raise ValueError(
-        f"it holds whole numbers up to {figure(high)} and does not say which is white: say it with --range {full(high)} or the like"
-    )
+    raise ValueError(f"it has whole numbers up to {figure(high)} and no white level: give one, such as --range {full(high)}")
 
 
 def full(high: float) -> int:
@@ -77,11 +75,11 @@ def depth_note(high: float) -> str:
     """Say what was made of numbers up to `high`, where nobody said which is white; mostly nothing."""
     if high <= 255:
         hint = f", which is dark; --range {full(high)} brightens them" if 0 < high < 128 else ""
-        return f"Numbers of more than 8 bits are {figure(high)} at most and stay as they are{hint}."
+        return f"Values of more than 8 bits reach at most {figure(high)} and are not rescaled{hint}."
     if high <= NOMINAL // 2:
         bits = full(high).bit_length()
         return (
-            f"Files of 16 bits use {bits} (numbers up to {figure(high)}) and were read as 0 to 65,535, which is dark; --range {full(high)} "
+            f"16-bit files use {bits} (values up to {figure(high)}) and were read as 0 to 65,535, which is dark; --range {full(high)} "
             f"brightens them."
         )
     return ""
