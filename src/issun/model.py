@@ -113,7 +113,7 @@ class Model:
                 f"{self.weights.shape}"
             )
         if not np.isfinite(self.weights).all():
-            raise ModelError("the weights are no finite numbers: the training diverged; train again with a smaller learning rate")
+            raise ModelError("the weights are not finite: the training diverged; train again with a smaller `learning_rate`")
         if len(self.classes) != self.net.classes or len(set(self.classes)) < len(self.classes):
             raise ModelError(f"`classes` must be {self.net.classes} different names, one for each logit, not {self.classes}")
         if not len(self.scaling.factor) == len(self.scaling.offset) == self.net.input[2]:
@@ -147,9 +147,7 @@ class Model:
         engine = make_engine(self.net, Recipe(), self.scaling, threads=threads_available() if threads is None else threads)
         logits = engine.logits(self.weights, batch, np.arange(len(batch)))
         if not np.isfinite(logits).all():
-            raise ModelError(
-                "the network's outputs are no finite numbers: its weights are too large; train again with a smaller learning rate"
-            )
+            raise ModelError("the network's outputs are not finite: its weights are too large; train again with a smaller `learning_rate`")
         return logits
 
     def predict_proba(self, images: NDArray[np.uint8], threads: int | None = None) -> NDArray[np.float32]:

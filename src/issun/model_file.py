@@ -54,7 +54,7 @@ def write_model(path: Path, parts: ModelParts) -> None:
         Where the file cannot be written, or a class name is no text.
     """
     if broken := [name for name in parts.classes if name != _as_text(name)]:
-        raise ModelError(f"the class name {broken[0]!r:.100} holds half of a sign (a surrogate) and cannot be written; rename the class")
+        raise ModelError(f"the class name {broken[0]!r:.100} has an unpaired surrogate and cannot be written as Unicode; rename the class")
     metadata = {
         "issun.model": str(FORMAT),
         "issun.network": str(parts.net),
@@ -85,7 +85,7 @@ def read_model(path: Path) -> ModelParts:
     ModelError
         Names the file and why it is no model that can be used.
     """
-    check_file(path, ModelError, "give a model's file, as `issun train` writes it")
+    check_file(path, ModelError, "give a model file, as written by `issun train`")
     try:
         return _checked(path)
     except ModelError:
@@ -93,7 +93,7 @@ def read_model(path: Path) -> ModelParts:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     except (IssunError, SafetensorError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is no issun model, or is damaged: {first_line(error, 300)}") from None
+        raise ModelError(f"{path} is not an issun model, or is damaged: {first_line(error, 300)}") from None
 
 
 def _checked(path: Path) -> ModelParts:
@@ -101,23 +101,23 @@ def _checked(path: Path) -> ModelParts:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > size - 8:
-        raise ValueError(f"its first bytes announce a header of {length:,} bytes, but the file has {size:,} (is it cut off?)")
+        raise ValueError(f"its first bytes declare a header of {length:,} bytes, but the file has {size:,} (it may be incomplete)")
     if length > LONGEST_HEADER:
         raise ValueError(f"its header of {length:,} bytes is longer than {LONGEST_HEADER:,}")
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata() or {}
         if "issun.model" not in metadata:
-            raise ValueError("it is a safetensors file, but says nothing of a network; `issun train` writes files that do")
+            raise ValueError("it is a safetensors file without a network; use a file written by `issun train`")
         if metadata["issun.model"] != str(FORMAT):
             version = metadata["issun.model"][:20]
-            raise ModelError(f"{path} has the format {version!r}, this issun reads {FORMAT}: update issun to use it")
+            raise ModelError(f"{path} has format version {version!r}, but this issun reads {FORMAT}: update issun")
         classes, scaling, about = _facts(metadata)
         appearance = Appearance.from_dict(json.loads(kept)) if (kept := metadata.get("issun.appearance")) else None
         net = _network(metadata, len(classes))
         if not len(scaling.factor) == len(scaling.offset) == net.input[2]:
             raise ValueError(f"its scaling must have a factor and an offset for each of its {net.input[2]} channels, not {scaling}")
         if 4 * net.stored != size - 8 - length:
-            raise ValueError(f"its network has {net.stored:,} weights of 4 bytes, but the file holds {size - 8 - length:,} bytes of them")
+            raise ValueError(f"its network has {net.stored:,} weights of 4 bytes, but the file has {size - 8 - length:,} bytes of weights")
         weights = np.empty(net.stored, np.float32)
         expected = {tensor.name: tensor for tensor in net.tensors}
         if set(file.keys()) != set(expected):
@@ -129,7 +129,7 @@ def _checked(path: Path) -> ModelParts:
                 raise ValueError(f"its tensor {name} must be F32 of shape {tensor.shape}, not {found}")
             weights[tensor.slice] = file.get_tensor(name).ravel()
     if not np.isfinite(weights).all():
-        raise ValueError("it holds weights that are no finite numbers")
+        raise ValueError("it has weights that are not finite")
     return ModelParts(net, weights, scaling, classes, Provenance.read(about), appearance)
 
 
@@ -154,17 +154,17 @@ def _facts(metadata: dict[str, str]) -> tuple[tuple[str, ...], Scaling, dict[str
     """Return class names, scaling and the facts about the making, each checked for its form."""
     classes: Any = json.loads(metadata.get("issun.classes", "null"))
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
-        raise ValueError("its class names must be a list of different texts")
+        raise ValueError("its class names must be a list of different strings")
     scaling: Any = json.loads(metadata.get("issun.scaling", "null"))
     about: Any = json.loads(metadata.get("issun.about", "{}"))
     if not isinstance(about, dict) or not all(isinstance(value, str) for value in about.values()):
-        raise ValueError("its facts (issun.about) must be texts by name")
+        raise ValueError("its metadata (issun.about) must be strings by name")
     if not isinstance(scaling, dict) or set(scaling) != {"factor", "offset"}:
         raise ValueError("its scaling must have a factor and an offset")
     for name, values in scaling.items():
         if not isinstance(values, list) or not all(type(value) in (int, float) and abs(value) < 1e30 for value in values):
             raise ValueError(f"the {name} of its scaling must be a list of finite numbers")
     if any(name != _as_text(name) for name in classes):
-        raise ValueError("its class names must be texts, but some hold halves of signs (surrogates), which nothing can print")
+        raise ValueError("its class names must be valid Unicode, but some have unpaired surrogates")
     about = {_as_text(name): _as_text(value) for name, value in about.items()}
     return tuple(classes), Scaling(tuple(map(float, scaling["factor"])), tuple(map(float, scaling["offset"]))), about

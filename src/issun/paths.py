@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal
 from issun.errors import IssunError
 
 #: What is no file and no folder.
-OTHER = "no regular file (but a pipe, a socket or a device)"
+OTHER = "not a regular file (but a pipe, a socket or a device)"
 
 #: The longest path that a message shows whole.
 _LONGEST = 160
@@ -69,7 +69,7 @@ def resolved(path: str | os.PathLike[str], error: type[IssunError]) -> Path:
 
 
 def _no_path(path: str | os.PathLike[str]) -> str:
-    return f"{os.fspath(path)!r:.200} can be no path: it holds signs that no file name has"
+    return f"{os.fspath(path)!r:.200} is not a valid path: it has characters that file names cannot have"
 
 
 def kind_of(path: str | os.PathLike[str], error: type[IssunError], wish: str = "read") -> Literal["file", "folder", "other"] | None:
@@ -120,12 +120,12 @@ def check_new(path: str | os.PathLike[str], error: type[IssunError] = IssunError
     what = f"{option} (={shown(path)})" if option else shown(path)
     kind = kind_of(path, error, "written")
     if kind in ("folder", "other") or not path.name:
-        raise error(f"{what} cannot be written: it is {OTHER if kind == 'other' else 'a folder'}; name a file")
+        raise error(f"{what} cannot be written: it is {OTHER if kind == 'other' else 'a directory'}; name a file")
     parent = path.absolute().parent
     if kind_of(parent, error, "written") != "folder":
-        raise error(f"{what} cannot be written: there is no folder {shown(parent)}; make it first")
+        raise error(f"{what} cannot be written: the folder {shown(parent)} does not exist; create it first")
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise error(f"{what} cannot be written: {os.strerror(errno.EACCES)} for the folder {shown(parent)}; name another one")
+        raise error(f"{what} cannot be written: {os.strerror(errno.EACCES)} for the folder {shown(parent)}; choose another folder")
 
 
 @contextlib.contextmanager
@@ -135,7 +135,7 @@ def writing(path: str | os.PathLike[str], error: type[IssunError] = IssunError) 
         yield
     except OSError as problem:
         reason = problem.strerror or problem
-        raise error(f"{shown(path)} cannot be written ({reason}); name a file in a folder that can be written to") from None
+        raise error(f"{shown(path)} cannot be written ({reason}); choose a file in a writable folder") from None
 
 
 @contextlib.contextmanager
@@ -194,7 +194,7 @@ def read_text(path: str | os.PathLike[str], error: type[IssunError], needed: str
     try:
         size = os.stat(path).st_size  # noqa: PTH116
         if most is not None and size > most:
-            raise error(f"{shown(path)} has {size:,} bytes, and {most:,} is the most that such a file has; {needed}")
+            raise error(f"{shown(path)} has {size:,} bytes, more than the limit of {most:,}; {needed}")
         content = Path(path).read_bytes()
     except OSError as problem:
         raise error(f"{shown(path)} cannot be read: {problem.strerror or problem}; {needed}") from None
@@ -202,5 +202,5 @@ def read_text(path: str | os.PathLike[str], error: type[IssunError], needed: str
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         line = content.count(b"\n", 0, problem.start) + 1
-        kind = "is UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else f"is no UTF-8 text (line {line})"
+        kind = "is UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else f"is not UTF-8 text (line {line})"
         raise error(f"{shown(path)} {kind}: save it in UTF-8") from None

@@ -205,12 +205,12 @@ class Recipe(BaseModel):
             name = str(first["loc"][0]) if first["loc"] else "recipe"
             if first["type"] == "extra_forbidden":
                 known = ", ".join(type(self).model_fields)
-                raise RecipeError(f"`{name}` is no setting of a recipe; the settings are {known}", name) from None
+                raise RecipeError(f"`{name}` is not a setting of a recipe; the settings are {known}", name) from None
             if first["type"] == "value_error" and isinstance(rule := first["ctx"]["error"], _RuleError):
                 raise RecipeError(str(rule), rule.setting) from None
             if name == "class_weights":
                 raise RecipeError(
-                    f"`class_weights` (={settings[name]!r}): must be `balanced` or one number of at least 0 a class", name
+                    f"`class_weights` (={settings[name]!r}): must be `balanced` or one number of at least 0 for each class", name
                 ) from None
             message = first["msg"][0].lower() + first["msg"][1:]
             raise RecipeError(f"`{name}` (={first['input']!r}): {message}", name) from None
@@ -218,10 +218,10 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
         if list(self.drop_at) != sorted(set(self.drop_at)):
-            raise _RuleError("drop_at", f"(={self.drop_at!r}): must be fractions in ascending order, each once")
+            raise _RuleError("drop_at", f"(={self.drop_at!r}): must be different fractions in ascending order")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise _RuleError(
-                "nesterov", f"(=True): needs sgd with a momentum above 0, not {self.optimizer} with {self.momentum:g}; leave it out"
+                "nesterov", f"(=True): requires sgd with a momentum above 0, not {self.optimizer} with {self.momentum:g}; leave it out"
             )
         if isinstance(self.class_weights, tuple) and not any(self.class_weights):
             raise _RuleError("class_weights", f"(={self.class_weights!r}): at least one must be above 0")

@@ -40,5 +40,5 @@ def chosen(function: str, options: Mapping[str, Any], *groups: type) -> tuple[An
     known = [name for group in groups for name in get_type_hints(group)]
     for name in options:
         if name not in known:
-            raise TypeError(f"{function}() has no option `{name}`; besides its own it takes {', '.join(known)}")
+            raise TypeError(f"{function}() has no option `{name}`; its further options are {', '.join(known)}")
     return tuple({name: value for name, value in options.items() if name in get_type_hints(group)} for group in groups)

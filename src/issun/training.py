@@ -94,7 +94,7 @@ class Outcome:
         """
         if self.diverged:
             raise ModelError(
-                f"training diverged in epoch {len(self.history)}, so there is no model of it: train again with a smaller `learning_rate` "
+                f"training diverged in epoch {len(self.history)}, so there is no model: train again with a smaller `learning_rate` "
                 f"(now {self.recipe.learning_rate:g})"
             )
         provenance = Provenance.of_data(
@@ -219,9 +219,9 @@ def _check_fit(net: Net, dataset: Dataset) -> None:
     if net.input != dataset.input:
         raise NetworkError(f"the network takes {shape_text(net.input)} images, but those of {dataset.name} are {shape_text(dataset.input)}")
     if net.classes != len(dataset.classes):
-        raise NetworkError(f"the network tells {net.classes} classes apart, but {dataset.name} has {len(dataset.classes)}")
+        raise NetworkError(f"the network has {net.classes} classes, but {dataset.name} has {len(dataset.classes)}")
     if net.trained == 0:
-        raise NetworkError(f"`{net}` has nothing to train: leave a layer with weights out of `frozen (…)`, as a rule the last `dense`")
+        raise NetworkError(f"`{net}` has nothing to train: move a layer with weights out of `frozen (…)`, usually the last `dense`")
 
 
 def _check_state(state: State, history: list[Epoch], net: Net, recipe: Recipe) -> None:
@@ -229,17 +229,17 @@ def _check_state(state: State, history: list[Epoch], net: Net, recipe: Recipe) -
     weights, moments = (net.stored,), (SLOTS[recipe.optimizer], net.stored)
     if state.weights.shape != weights or state.moments.shape != moments:
         raise ModelError(
-            f"a stored state with weights of shape {state.weights.shape} and moments of shape {state.moments.shape} does not belong to "
-            f"`{net}` trained with {recipe.optimizer}, where they are {weights} and {moments}; begin without it"
+            f"a stored state with weights of shape {state.weights.shape} and moments of shape {state.moments.shape} does not match "
+            f"`{net}` trained with {recipe.optimizer}, which needs {weights} and {moments}; start without it"
         )
     if state.epoch > recipe.epochs or [line.epoch for line in history] != list(range(1, state.epoch + 1)):
         raise ModelError(
-            f"a stored state after epoch {state.epoch} needs a history of {state.epoch} lines and a recipe of as many epochs or more, but "
-            f"there are {len(history)} lines and {recipe.epochs} epochs; begin without it"
+            f"a stored state after epoch {state.epoch} needs a history of {state.epoch} lines and a recipe of at least as many epochs, but "
+            f"there are {len(history)} lines and {recipe.epochs} epochs; start without it"
         )
     best, found = state.best, best_of(history)
     if (best and best.epoch) != (found and found.epoch) or (best and recipe.keep == "best" and best.weights is None):
         raise ModelError(
-            f"a stored state whose best epoch is {best.epoch if best else 'not known'} does not belong to this history, whose best is "
-            f"{found.epoch if found else 'none'}, or lacks the weights of that epoch; begin without it"
+            f"a stored state whose best epoch is {best.epoch if best else 'not known'} does not match this history, whose best epoch is "
+            f"{found.epoch if found else 'none'}, or lacks the weights of that epoch; start without it"
         )

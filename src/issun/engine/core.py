@@ -51,7 +51,7 @@ def make_core(network: _native.Network, threads: int, loss: _native.LossSettings
     if threads < 1:
         raise IssunError(f"`threads` (={threads}) must be at least 1")
     if not network.takes_values and network.channels > MOST_CHANNELS:
-        raise DataError(f"images of {network.channels} channels are more than the core takes ({MOST_CHANNELS})")
+        raise DataError(f"images have {network.channels} channels, more than the limit of {MOST_CHANNELS}")
     try:
         return _native.Engine(network, loss, threads)
     except MemoryError:

@@ -52,7 +52,7 @@ class OperationValues:
         one = sum(math.prod(op.output) for op in ops) * 4
         network = of_images(net, operators, scaling, max(64, min(MOST_IMAGES, MOST_BYTES // one)))
         network.channels_last = True
-        no_memory = f"not enough memory to compute layer {operation + 1} of `{net}`: take a smaller network"
+        no_memory = f"not enough memory to compute layer {operation + 1} of `{net}`: use a smaller network"
         self._core = make_core(network, threads, _native.LossSettings(), no_memory)
 
     @property
@@ -76,4 +76,4 @@ class OperationValues:
             Where `cancel` was set.
         """
         if not self._core.logits(images, indices, weights, out, cancel):
-            raise Cancelled("the computation of features was stopped")
+            raise Cancelled("feature extraction was stopped")

@@ -100,7 +100,7 @@ class NativeEngine:
             loss=_native.LossSettings(
                 smoothing=recipe.label_smoothing, class_weights=[] if class_weights is None else class_weights.tolist()
             ),
-            out_of_memory=f"not enough memory to train `{net}` with batches of {recipe.batch_size}: take smaller batches",
+            out_of_memory=f"not enough memory to train `{net}` with batches of {recipe.batch_size}: use a smaller `batch_size`",
         )
         network = of_images(net, lowered(net.ops), scaling, recipe.batch_size)
         network.augment = _augment(recipe.augment)

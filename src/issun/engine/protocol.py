@@ -136,7 +136,7 @@ def class_weights_for(recipe: Recipe, labels: NDArray[np.int32], indices: NDArra
         return np.divide(len(indices), classes * counts, out=np.zeros(classes), where=counts > 0).astype(np.float32)
     if len(given) != classes:
         raise RecipeError(
-            f"`class_weights` (={given!r}): {len(given)} numbers for {classes} classes; give one for each class", "class_weights"
+            f"`class_weights` (={given!r}) has {len(given)} numbers for {classes} classes; give one for each class", "class_weights"
         )
     return np.array(given, np.float32)
 
@@ -151,17 +151,19 @@ def checked_class_weights(recipe: Recipe, given: NDArray[np.float32] | None, cla
     """
     if given is None:
         if recipe.class_weights == "balanced":
-            raise IssunError("`class_weights` must be given to an engine whose recipe balances them: measure them with `class_weights_for`")
+            raise IssunError("`class_weights` is required when the recipe balances classes: compute it with `class_weights_for`")
         return class_weights_for(recipe, np.zeros(0, np.int32), np.zeros(0, np.int64), classes)
     if given.shape != (classes,) or given.dtype != np.float32:
-        raise IssunError(f"`class_weights` of shape {given.shape} and type {given.dtype} do not fit: ({classes},) float32 is needed")
+        raise IssunError(f"`class_weights` must be float32 of shape ({classes},), not {given.dtype} of shape {given.shape}")
     return given
 
 
 def check_average(recipe: Recipe, average: NDArray[np.float32] | None, count: int) -> None:
     """Raise `IssunError` where the moving average of a state is not that of this network and recipe."""
     if bool(recipe.average) != (average is not None):
-        raise IssunError(f"`average` of a state must {'be there' if recipe.average else 'be None'}: the recipe's is {recipe.average:g}")
+        raise IssunError(
+            f"`average` of a state must {'be an array' if recipe.average else 'be None'}: the recipe's `average` is {recipe.average:g}"
+        )
     if average is not None and (average.shape != (count,) or average.dtype != np.float32 or not average.flags.c_contiguous):
         raise IssunError(f"`average` must be contiguous float32 of shape ({count},), not {average.dtype} {average.shape}")
 
@@ -169,7 +171,7 @@ def check_average(recipe: Recipe, average: NDArray[np.float32] | None, count: in
 def check_weights(net: Net, weights: NDArray[np.floating]) -> None:
     """Raise `IssunError` where weights are not float32 of shape (net.stored,)."""
     if weights.shape != (net.stored,) or weights.dtype != np.float32:
-        raise IssunError(f"weights of shape {weights.shape} and type {weights.dtype} do not fit: ({net.stored},) float32 is needed")
+        raise IssunError(f"weights must be float32 of shape ({net.stored},), not {weights.dtype} of shape {weights.shape}")
 
 
 def check_state(net: Net, recipe: Recipe, state: State) -> None:
@@ -208,19 +210,19 @@ def check_batch(
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != net.input:
         expected = ("N", *net.input)
-        raise DataError(f"images of shape {images.shape} and type {images.dtype} do not fit: {expected} uint8 is needed")
+        raise DataError(f"images must be uint8 of shape {expected}, not {images.dtype} of shape {images.shape}")
     if not images.flags.c_contiguous:
         raise DataError("images must be C-contiguous: pass numpy.ascontiguousarray(images)")
     if indices.dtype != np.int64 or indices.ndim != 1:
-        raise DataError(f"indices of shape {indices.shape} and type {indices.dtype} do not fit: (K,) int64 is needed")
+        raise DataError(f"indices must be int64 of shape (K,), not {indices.dtype} of shape {indices.shape}")
     if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < len(images):
-        raise DataError(f"indices from {indices.min()} to {indices.max()} do not fit {len(images)} images")
+        raise DataError(f"indices must lie between 0 and {len(images) - 1}, not between {indices.min()} and {indices.max()}")
     if labels is None:
         return
     if labels.dtype != np.int32 or labels.shape != (len(images),):
-        raise DataError(f"labels of shape {labels.shape} and type {labels.dtype} do not fit: ({len(images)},) int32 is needed")
+        raise DataError(f"labels must be int32 of shape ({len(images)},), not {labels.dtype} of shape {labels.shape}")
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < net.classes:
-        raise DataError(f"labels from {labels.min()} to {labels.max()} do not fit {net.classes} classes")
+        raise DataError(f"labels must lie between 0 and {net.classes - 1}, not between {labels.min()} and {labels.max()}")
     if most is not None and not 1 <= len(indices) <= most:
         raise DataError(f"`indices` (of length {len(indices)}) must hold from 1 to {most} images, the recipe's batch size")
     if len(indices) == 0:

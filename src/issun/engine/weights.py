@@ -62,7 +62,7 @@ def initialised(net: Net, default: Initializer, seed: int) -> NDArray[np.float32
     if 4 * net.stored > memory * 3 // 4:
         raise NetworkError(
             f"`{net}` has {net.stored:,} weights, which take {4e-9 * net.stored:,.1f} GB: more than three quarters of this machine's "
-            f"memory ({1e-9 * memory:,.1f} GB); take fewer filters or units, or pool more"
+            f"memory ({1e-9 * memory:,.1f} GB); use fewer filters or units, or more pooling"
         )
     flat = np.zeros(net.stored, np.float32)
     for tensor in net.tensors:

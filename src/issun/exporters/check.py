@@ -95,9 +95,9 @@ def agrees(
     drawn = images is None
     given = noise(model) if images is None else np.asarray(images)
     if not len(given):
-        raise ExportError("there are no images to check with: give some, or none at all to check with random ones")
+        raise ExportError("`images` is empty: give images to check with, or leave it out to check with random ones")
     if labels is not None and (drawn or len(labels) != len(given)):
-        raise ExportError(f"`labels` ({len(labels)}) must be one for each of the images ({0 if drawn else len(given)})")
+        raise ExportError(f"`labels` must have one label for each of the {0 if drawn else len(given)} images, not {len(labels)}")
     largest, near_ties, right, right_before = 0.0, 0, 0, 0
     for start in range(0, len(given), _AT_ONCE):
         batch = given[start : start + _AT_ONCE]
@@ -106,20 +106,20 @@ def agrees(
         wanted = own if expected is None else expected(batch)
         found = np.asarray(answers(batch))
         if found.shape != wanted.shape:
-            raise MismatchError(f"{name} answers with the shape {found.shape}, not {wanted.shape}; it was not kept")
+            raise MismatchError(f"{name} returns the shape {found.shape}, not {wanted.shape}; it was not saved")
         off = np.abs(found.astype(np.float64) - wanted.astype(np.float64)).max(axis=1)
         at = int(np.argmax(np.where(np.isfinite(off), off, np.inf)))
         if not off[at] <= tolerance:  # also where it is no number
             raise MismatchError(
-                f"{name} answers otherwise than the model: a probability of image {start + at} is {off[at]:.2g} off, and {tolerance:g} is "
-                f"allowed; it was not kept"
+                f"{name} differs from the model: a probability of image {start + at} is {off[at]:.2g} off, where at most {tolerance:g} is "
+                f"allowed; it was not saved"
             )
         other = found.argmax(axis=1) != wanted.argmax(axis=1)
         top = np.sort(wanted, axis=1)
         tied = top[:, -1] - top[:, -2] < NEAR_TIE
         if (other & ~tied).any():
             at = int(np.argmax(other & ~tied))
-            raise MismatchError(f"{name} gives image {start + at} another label than the model; it was not kept")
+            raise MismatchError(f"{name} predicts another label than the model for image {start + at}; it was not saved")
         largest = max(largest, float(off[at]))
         near_ties += int(other.sum())
         if labels is not None:

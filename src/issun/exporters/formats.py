@@ -106,12 +106,12 @@ def format_for(to: str | None, path: Path | None) -> str:
     known = ", ".join(FORMATS)
     if to is not None:
         if to not in FORMATS:
-            raise ExportError(f"there is no format {to!r}: choose one of {known}")
+            raise ExportError(f"unknown format {to!r}: choose one of {known}")
         return to
     for name, made in FORMATS.items():
         if path is not None and path.suffix in made.suffixes:
             return name
-    raise ExportError(f"which format? Choose one of {known} with --to, or give a file name with its ending")
+    raise ExportError(f"no format was given: choose one of {known} with --to, or give a file name with its ending")
 
 
 FORMATS: dict[str, Format] = {

@@ -246,7 +246,7 @@ def _weighted(making: _Making) -> IntegerStep:
         0 if bias is None else np.abs(bias.astype(np.int64))
     )
     if worst.max() >= 1 << 31:
-        raise ExportError(f"`{step.text}`: {worst.max():,} does not fit into the 32 bits of a sum; use float, or a layer with fewer inputs")
+        raise ExportError(f"`{step.text}`: {worst.max():,} exceeds a 32-bit sum; use float32, or a layer with fewer inputs")
     whole = replace(whole, weights=weights, bias=bias)
     if tabled(step.activation):
         middle = Numbers.over(ranges.middles[step.operation])

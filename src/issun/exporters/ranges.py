@@ -57,7 +57,7 @@ def measured(model: Model, images: NDArray[np.uint8], *, narrowed: bool = True) 
     model = model.folded()
     if not len(images):
         raise ExportError(
-            "int8 needs images to measure what values the layers take, and there are none: give images such as the network was trained on "
+            "int8 needs images to measure the range of each layer's values, but none were given: give images like the training images "
             "(on the command line: --data)"
         )
     if images.dtype != np.uint8 or images.shape[1:] != model.net.input:
@@ -73,7 +73,7 @@ def measured(model: Model, images: NDArray[np.uint8], *, narrowed: bool = True) 
         for step in walk:
             for name, values in (("output", seen[step.operation].out), ("middle", seen[step.operation].z)):
                 if not np.isfinite(values).all():
-                    raise ModelError(f"the values of `{step.text}` are no finite numbers: its weights are too large; train again")
+                    raise ModelError(f"the values of `{step.text}` are not finite: its weights are too large; train again")
                 flat = values.ravel()
                 sample = flat[:: max(1, len(flat) * len(chosen) // 50 // KEPT)]
                 kept.setdefault((name, step.operation), []).append(np.append(sample, [flat.min(), flat.max()]).astype(np.float32))

@@ -76,7 +76,9 @@ def export_model(
     model = model.folded()
     missing = list(dict.fromkeys(exporter.lacking(model.net)))
     if missing:
-        raise ExportError(f"{chosen.title} has no word for {', '.join(f'`{layer}`' for layer in missing)}; choose another format with --to")
+        raise ExportError(
+            f"{chosen.title} does not support {', '.join(f'`{layer}`' for layer in missing)}; choose another format with --to"
+        )
     with writing(target, ExportError), tempfile.TemporaryDirectory(prefix=".issun-export-", dir=target.parent) as folder:
         written = exporter.write(model, Path(folder) / target.name, **options)
         name = written.files[0].name
@@ -96,7 +98,7 @@ def destination(path: str | os.PathLike[str], to: str) -> Path:
     """
     path, suffixes = Path(path), FORMATS[to].suffixes
     if not path.name or kind_of(path, ExportError, "written") == "folder":
-        raise ExportError(f"{path} is a folder: name a file in it, such as {path / ('model' + suffixes[0])}")
+        raise ExportError(f"{path} is a directory: name a file in it, such as {path / ('model' + suffixes[0])}")
     if path.suffix in suffixes:
         return path.with_suffix(suffixes[0])
     others = {suffix: name for name, other in FORMATS.items() for suffix in other.suffixes}
@@ -125,7 +127,7 @@ def check_places(target: Path, to: str, force: bool) -> list[Path]:
     for place in places:
         check_new(place, ExportError)
         if not force and (kind_of(place, ExportError, "written") is not None or place.is_symlink()):
-            raise ExportError(f"{place} is there already: choose another name, or replace it with --force (in Python `force=True`)")
+            raise ExportError(f"{place} already exists: choose another name, or overwrite it with --force (in Python `force=True`)")
     return places
 
 

@@ -34,7 +34,7 @@ def image_part(net: Net) -> int:
     dense = next((op for op in net.ops if op.kind is Kind.DENSE and not op.classifier), None)
     layer = (net.ops[-1].source if dense is None else dense.source) + 1
     if not any(op.kind in (Kind.CONV, Kind.DEPTHWISE) for op in net.ops[:layer]):
-        raise HeadError(f"`{net}` has no convolution before its first dense layer, so there is nothing to take apart; give it one")
+        raise HeadError(f"`{net}` has no convolution before its first dense layer, so there is nothing to ablate; add one")
     return layer
 
 
@@ -106,7 +106,7 @@ def ablation(
 
             outcome = train_network(net, recipe, dataset, split, seed, threads=threads, on_epoch=note)
             if outcome.diverged:
-                raise HeadError(f"training `{net}` with seed {seed} diverged: take a smaller learning rate (now {recipe.learning_rate:g})")
+                raise HeadError(f"training `{net}` with seed {seed} diverged: use a smaller `learning_rate` (now {recipe.learning_rate:g})")
             return trained_extractor(outcome.model(dataset), chosen)
 
         return Source("trained", seed, make)

@@ -68,7 +68,7 @@ def as_model(extractor: Extractor, result: HeadResult, dataset: Dataset, split: 
     linear, unseeing = result.fitted.linear(), result.chosen.linear()
     if linear is None or unseeing is None:
         names = ", ".join(head.name for head in HEADS.values() if head.linear)
-        raise HeadError(f"the head {result.wish.head.name} is not linear and cannot be saved as a network; those that can: {names}")
+        raise HeadError(f"the head {result.wish.head.name} is not linear and cannot be saved as a network; linear heads are {names}")
     _, aside = dataset.parts(split)
     net = _with_classifier(extractor, len(dataset.classes))
     factor = _temperature(extractor, unseeing, dataset, aside)  # by the head that has not learnt from the validation images
@@ -93,7 +93,7 @@ def _with_classifier(extractor: Extractor, classes: int) -> Net:
     kept = layers[: next(counts, 0)]
     if not kept or (extractor.before and not isinstance(kept[-1], _ACTIVATED)):
         raise HeadError(
-            f"layer {operation + 1}, `{net.ops[operation].text}`, is a part of a larger one of `{net}`, which cannot end there: save the "
+            f"layer {operation + 1}, `{net.ops[operation].text}`, is inside a larger layer of `{net}`, where no network can end: save the "
             f"head of another layer"
         )
     if extractor.before:
@@ -158,6 +158,6 @@ class BestLinear:
     def model(self, dataset: Dataset, split: Split) -> Model:
         """Return it as a model; errors as of `as_model`, and where no linear head was trained."""
         if self.best is None:
-            raise HeadError("no linear head was trained, and no other can be saved as a network: ask for ridge, logistic or linear-svm")
+            raise HeadError("only linear heads can be saved as a network, and none was trained: use ridge, logistic or linear-svm")
         source, extractor, result = self.best
         return as_model(extractor, result, dataset, split, source.draw)

@@ -156,7 +156,7 @@ def check_features_fit(images: int, size: int) -> None:
     if needed > memory * 3 // 4:
         raise DataError(
             f"{size:,} features of {images:,} images take {needed / 1e9:,.1f} GB, more than three quarters of this machine's memory "
-            f"({memory / 1e9:,.1f} GB): take fewer images, a layer with fewer features (more pooling), or `Extractor.batches`"
+            f"({memory / 1e9:,.1f} GB): use fewer images, a layer with fewer features (more pooling), or `Extractor.batches`"
         )
 
 

@@ -74,7 +74,7 @@ def head_named(name: str) -> Head:
     """
     found = HEADS.get(OTHER_NAMES.get(name, name))
     if found is None:
-        raise HeadError(f"there is no head {name!r}{nearest(name, (*HEADS, *OTHER_NAMES)) or ';'} the heads are {', '.join(HEADS)}")
+        raise HeadError(f"unknown head {name!r}{nearest(name, (*HEADS, *OTHER_NAMES)) or ';'} the heads are {', '.join(HEADS)}")
     return found
 
 
@@ -130,7 +130,7 @@ def _gamma(value: Any) -> str:
 def _features(value: Any) -> str:
     if value in ("sqrt", "log2"):
         return ""
-    return "" if not _number_above_0(value) and value <= 1 else '"sqrt", "log2" or a share of the features, above 0 and at most 1'
+    return "" if not _number_above_0(value) and value <= 1 else '"sqrt", "log2" or a fraction of the features, above 0 and at most 1'
 
 
 _RULES: dict[str, Callable[[Any], str]] = {
@@ -155,7 +155,7 @@ HEADS: dict[str, Head] = {
     for head in (
         Head(
             "ridge",
-            "ridge regression on the classes, in closed form; its strength is always chosen on validation",
+            "ridge regression on one-hot classes, in closed form; its strength is always chosen on validation",
             {"standardise": True, "strength": 1e-3},
             {},
             None,

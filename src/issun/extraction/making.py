@@ -78,9 +78,7 @@ def make_extractor(
     if weights in _DRAWN:
         return Extractor(net, initialised(net, _DRAWN[weights], seed), scaling, operation, before, weights)
     if not len(images):
-        raise DataError(
-            f"`weights` (={weights}) takes patches from images, but there are none: pass training images, or draw with `random`"
-        )
+        raise DataError(f"`weights` (={weights}) needs training images, but none were given: pass images, or use `random`")
     settings = patches or Patches()
     flat = initialised(net, "glorot", seed)
     batch = as_batch(images, net.input)

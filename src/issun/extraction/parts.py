@@ -43,7 +43,9 @@ class Parts:
             object.__setattr__(self, part, features)
             object.__setattr__(self, f"{part}_labels", checked_labels(getattr(self, f"{part}_labels"), len(features), f"`{part}_labels`"))
             if features.shape[1] != self.train.shape[1]:
-                raise HeadError(f"`{part}` has {features.shape[1]:,} features and `train` {self.train.shape[1]:,}; all parts need the same")
+                raise HeadError(
+                    f"`{part}` has {features.shape[1]:,} features and `train` {self.train.shape[1]:,}; all parts must have the same"
+                )
         check_learnable(self.train, self.train_labels)
 
     @property
@@ -72,8 +74,8 @@ def checked_features(features: object, what: str) -> NDArray[np.float32]:
         if odd.any():
             row, column = np.argwhere(odd)[0]
             raise HeadError(
-                f"{what}: feature {column} of image {start + row} is {features[start + row, column]}, no finite number; the network that "
-                f"made it has weights that are too large, or images were divided by zero"
+                f"{what}: feature {column} of image {start + row} is {features[start + row, column]}, which is not finite; the network that "
+                f"computed it has weights that are too large, or images were divided by zero"
             )
     return features
 
@@ -92,18 +94,18 @@ def checked_labels(labels: object, images: int, what: str) -> NDArray[np.int32]:
             f"{what} must be whole numbers of shape ({images},), one for each image, not {labels.dtype} of shape {labels.shape}"
         )
     if labels.min() < 0:
-        raise HeadError(f"{what}: {labels.min()} is no class index; they begin at 0")
+        raise HeadError(f"{what}: {labels.min()} is not a class index; class indices are at least 0")
     return labels.astype(np.int32)
 
 
 def check_learnable(features: NDArray[np.float32], labels: NDArray[np.int32]) -> None:
     """Raise `HeadError` where there is one class only, or no feature that differs between two images."""
     if len(np.unique(labels)) < 2:
-        raise HeadError(f"all {len(labels):,} training images have the class {labels[0]}; a head needs at least two classes")
+        raise HeadError(f"all {len(labels):,} training images are of class {labels[0]}; a head needs at least two classes")
     if not varying(features).any():
         raise HeadError(
-            f"all {features.shape[1]:,} features are constant: the same for each of the {len(features):,} training images, so that "
-            f"nothing can be learnt; take another layer, or other weights (a layer whose units are all dead gives only zeros)"
+            f"all {features.shape[1]:,} features are constant over all {len(features):,} training images: "
+            f"use another layer or other weights (a layer of dead units returns only zeros)"
         )
 
 

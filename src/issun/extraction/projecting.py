@@ -17,7 +17,7 @@ Method = Literal["pca", "tsne", "umap"]
 METHODS: dict[str, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 
 #: What must be said of every such picture.
-CAUTION = "illustrative: distances and sizes of groups mean little, figures come from heads"
+CAUTION = "illustrative: distances and cluster sizes mean little; see heads for accuracies"
 
 #: Components that t-SNE and UMAP begin with: they take distances from these, which is quicker and less noisy.
 _COMPONENTS = 50
@@ -49,7 +49,7 @@ def project(features: NDArray[np.float32], method: Method | str = "pca", *, seed
     if len(features) < 5:
         raise HeadError(f"a projection needs at least 5 images, not {len(features)}")
     if not varying(features).any():
-        raise HeadError("all features are constant: there is nothing to project; take another layer, or other weights")
+        raise HeadError("all features are constant: there is nothing to project; use another layer or other weights")
     if method == "umap":
         check_umap()
     return run_one(lambda: _projected(features, method, seed))
@@ -60,7 +60,7 @@ def check_umap() -> None:
     import importlib.util
 
     if importlib.util.find_spec("umap") is None:
-        raise HeadError('UMAP needs the package umap-learn: pip install "issun[umap]", or take pca or tsne')
+        raise HeadError('UMAP needs the package umap-learn: pip install "issun[umap]", or use pca or tsne')
 
 
 def _projected(features: NDArray[np.float32], method: str, seed: int) -> NDArray[np.float32]:

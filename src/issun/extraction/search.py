@@ -87,7 +87,7 @@ def grid_of(head: Head, given: Mapping[str, Any], search: Search) -> list[dict[s
     for name, value in given.items():
         several = tuple(value) if isinstance(value, list | tuple) else (value,)
         if not several:
-            raise HeadError(f"`{name}` of the head {head.name} has no value to try; give at least one", name)
+            raise HeadError(f"`{name}` of the head {head.name} has no values; give at least one", name)
         for one in several:
             head.check({name: one})
         values[name] = several

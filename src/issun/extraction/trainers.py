@@ -113,7 +113,7 @@ class _RidgeTrainer:
         self._problems = {}  # as large as the sums themselves
         classes = len(self._sums.counts)
         if labels.max() >= classes:
-            raise HeadError(f"the class {labels.max()} has no training image; a head cannot learn it from validation images alone")
+            raise HeadError(f"the class {labels.max()} has no training images; add some")
         return _RidgeTrainer(self._sums + Sums.of(features, labels, classes, self._sums.shift))
 
 
@@ -128,7 +128,7 @@ class _EstimatorTrainer:
         scaled = _scaled(self._features, scaler)
         estimator = _estimator(self._head, settings, scaled, self._seed, self._threads)
         estimator.fit(scaled, self._labels)
-        problem = "" if (steps := _steps(estimator)) is None else f"not converged in {steps:,} steps"
+        problem = "" if (steps := _steps(estimator)) is None else f"did not converge in {steps:,} steps"
         return Fitted(estimator, scaler, count(estimator) + (0 if scaler is None or _is_linear(estimator) else 2 * len(scaler[0])), problem)
 
     def extended(self, features: NDArray[np.float32], labels: NDArray[np.int32]) -> Trainer:

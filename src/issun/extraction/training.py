@@ -154,13 +154,13 @@ def train_head(
         if report is not None:
             report(HeadProgress(head.name, len(choice.tried), len(choice.tried), None, words))
 
-    tell(f"learning from {len(parts.train):,} images × {parts.size:,} features")
+    tell(f"fitting {len(parts.train):,} images × {parts.size:,} features")
     fitted, said = _done(trainer, choice.settings, parts.validation)
     right = float(np.mean(said == parts.validation_labels))
     images, chosen = len(parts.train), fitted
     if wish.refit:
         images += len(parts.validation)
-        tell(f"learning again, from {images:,} images")
+        tell(f"refitting on {images:,} images")
         trainer = trainer.extended(parts.validation, parts.validation_labels)
         fitted, tested = _done(trainer, choice.settings, parts.test)
     else:

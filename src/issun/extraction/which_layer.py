@@ -27,7 +27,7 @@ def operation_index(net: Net, layer: int | str | None = None, before: bool = Fal
     index = _index(net, layer)
     if before and (index == IMAGE or not net.ops[index].activates):
         what = "the image" if index == IMAGE else f"layer {index + 1}, `{net.ops[index].text}`,"
-        raise NetworkError(f"{what} has no activation of its own, so nothing is before it: leave `before` out or name a layer with one")
+        raise NetworkError(f"{what} has no activation: leave out `before`, or name a layer with an activation")
     return index
 
 
@@ -38,13 +38,15 @@ def _index(net: Net, layer: int | str | None) -> int:
         layer = int(layer)
     if isinstance(layer, int):
         if not 0 <= layer <= len(net.ops):
-            raise NetworkError(f"`layer` (={layer}) must be from 1 to {len(net.ops)}, or 0 for the image: `{net}` has {_listed(net)}")
+            raise NetworkError(
+                f"`layer` (={layer}) must be from 1 to {len(net.ops)}, or 0 for the image: the layers of `{net}` are {_listed(net)}"
+            )
         return layer - 1
     wanted = " ".join(layer.split())
     fits = [op for op in net.ops if f"{op.text} ".startswith(f"{wanted} ")] if wanted else []
     fits = [op for op in fits if not op.classifier] or fits
     if not fits:
-        raise NetworkError(f"no layer of `{net}` begins with `{wanted}`: it has {_listed(net)}")
+        raise NetworkError(f"no layer of `{net}` begins with `{wanted}`: its layers are {_listed(net)}")
     return fits[-1].index
 
 

@@ -71,11 +71,11 @@ def listed(path: Path, classes: Sequence[str]) -> Listed:
         if tree.spelt or known or (tree.folders and not files):
             return _of_listing(tree, name, os.path.join(path, ""))  # noqa: PTH118
         if not files:
-            raise DataError(f"{name} is an empty folder; give pictures, or a folder of pictures")
+            raise DataError(f"{name} is an empty folder; give images, or a folder of images")
         found = Listed([Asked(readable(os.path.join(path, file)), os.path.join(path, file), None) for file in files])  # noqa: PTH118
         if tree.folders:
             folders = ", ".join(map(readable, sorted(tree.folders, key=natural)[:3])) + (", …" if len(tree.folders) > 3 else "")
-            found.notes.append(f"{name}: its folders ({folders}) are called as no class of the model, and were not read.")
+            found.notes.append(f"{name}: its folders ({folders}) match no class of the model and were skipped.")
         return found
     if path.suffix.lower() in ENDINGS:
         return _of_listing(Table(path), name, os.path.join(path.parent, "") if str(path.parent) != "." else "")  # noqa: PTH118
@@ -106,7 +106,7 @@ def _of_listing(listing: Listing, name: str, before: str) -> Listed:
     part = next((part for part in ("test", "validation", "train") if part in parts), "train")
     if listing.spelt:
         found.part = part
-        found.notes.append(f"{name} has parts; asked about {readable(listing.spelt.get(part, part))}.")
+        found.notes.append(f"{name} has parts; using {readable(listing.spelt.get(part, part))}.")
     for file in listing.found:
         if file.part == part:
             found.pictures.append(
@@ -115,9 +115,9 @@ def _of_listing(listing: Listing, name: str, before: str) -> Listed:
     skipped = [entry for entry in listing.skipped if not entry.unreadable]
     found.problems = [(before + entry.path, entry.reason) for entry in listing.skipped if entry.unreadable]
     for entry in skipped[:3]:
-        found.notes.append(f"{before}{entry.path} {entry.reason}; not read.")
+        found.notes.append(f"{before}{entry.path} {entry.reason}; skipped.")
     if len(skipped) > 3:
-        found.notes.append(f"{len(skipped) - 3:,} more entries were not read.")
+        found.notes.append(f"{len(skipped) - 3:,} more entries were skipped.")
     if not found.pictures and not found.problems:
         raise DataError(f"{name} {listing.nothing}")
     return found

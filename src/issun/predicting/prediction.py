@@ -249,7 +249,7 @@ def predict(
         images = images[0]
     top = _usual_top(images) if top is None else top
     if top < 1:
-        raise ModelError(f"`top` (={top}) must be how many classes to keep for each image, at least 1")
+        raise ModelError(f"`top` (={top}) must be the number of classes to return for each image, at least 1")
     range = checked_range(range)
     white = loaded.provenance.range if range is None else range
     style = _style(loaded) if fit else None
@@ -260,7 +260,7 @@ def predict(
     remarks: list[tuple[str, Changes]] = []  # image and what had to be done to it
     progress = on_progress or (lambda done, total: None)
     if labels is not None and not isinstance(images, np.ndarray):
-        raise DataError("`labels` is for images that are an array; folders, tables and data sets bring theirs")
+        raise DataError("`labels` applies only to an array of images; folders, tables and data sets have their own labels")
     arrays = _arrays(images, loaded, labels, white, notes)
     if arrays is not None:
         labelled, batches = arrays.labelled, _of_arrays(arrays, shape, invert, style, remarks)
@@ -313,14 +313,14 @@ def _style(model: Model) -> Style:
     """Return how the content of the training images lies; errors where the model does not say, or it does not lie so."""
     if model.appearance is None:
         raise ModelError(
-            "`fit` (--fit) needs to know what the training images look like, and this model does not say: it was made by an older issun; "
+            "`fit` (--fit) needs statistics of the training images, which this model of an older issun does not hold; "
             "train it again, or leave `fit` out"
         )
     if model.appearance.style is None:
-        kind = "grey images that do not lie on plain ground" if model.net.input[2] == 1 else "images that are not grey"
+        kind = "grey images without a plain background" if model.net.input[2] == 1 else "colour images"
         raise ModelError(
-            f"`fit` (--fit) is for models of grey images on plain ground, and this one was trained on {kind}: leave it out, and cut the "
-            f"pictures as the training images are"
+            f"`fit` (--fit) applies to models of grey images on a plain background, but this one was trained on {kind}: leave it out and crop "
+            f"images like the training images"
         )
     return model.appearance.style
 
@@ -354,9 +354,9 @@ def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: 
         as_batch(part[:1], model.net.input)  # refuses another shape
     parts, numbers = [images.test_images], images.test_labels
     if images.given_test:
-        notes.append(f"{images.name}: asked about its test part.")
+        notes.append(f"{images.name}: using its test part.")
     elif model.provenance.data is not None and images.fingerprint == model.provenance.data.fingerprint:
-        notes.append(f"{images.name}: the model was trained on it; asked about the part that was set aside as test part.")
+        notes.append(f"{images.name}: the model was trained on it; using the part that was set aside for testing.")
     else:
         parts, numbers = [images.images, images.test_images], np.concatenate([images.labels, images.test_labels])
     return _Arrays(parts, [images.classes[number] for number in numbers], True)
@@ -443,8 +443,8 @@ def _of_files(
         if pixels:
             yield batch._replace(pixels=np.stack(pixels))
     if no_pictures:
-        others = f" and {len(no_pictures) - 1:,} more files are" if len(no_pictures) > 1 else " is"
-        notes.append(f"{no_pictures[0]}{others} no picture{'s' if len(no_pictures) > 1 else ''}; not asked about.")
+        others = f" and {len(no_pictures) - 1:,} more files are not images" if len(no_pictures) > 1 else " is not an image"
+        notes.append(f"{no_pictures[0]}{others}; skipped.")
 
 
 def _summary(remarks: list[tuple[str, Changes]], shape: tuple[int, int, int]) -> list[str]:

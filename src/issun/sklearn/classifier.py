@@ -122,7 +122,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         rows, targets = self._rows(X, reset=True, y=_needed(y, self))
         self.classes_, labels = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:
-            raise EstimatorError(f"{type(self).__name__} needs at least two classes, but there is only one class: {self.classes_[0]}")
+            raise EstimatorError(f"{type(self).__name__} needs at least two classes, but y has only one: {self.classes_[0]}")
         with errors_of(self):
             net = self._fitted_net(self.network, self.knobs, len(self.classes_))
             start = None if model is None else self._weights_of(model, known, net)
@@ -136,7 +136,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
                 f"`{net}` for images of {shape_text(net.input)} and the classes {names.tolist()}"
                 for net, names in ((model.net, classes), (net, self.classes_))
             )
-            raise EstimatorError(f"`warm_start` goes on with {known}, but now there is {now}: begin with a clone")
+            raise EstimatorError(f"`warm_start` continues with {known}, but was given {now}: start with a clone")
         return model.weights
 
     def _chosen_recipe(self, images: int) -> Recipe:
@@ -146,7 +146,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         if isinstance(self.recipe, Recipe):
             return Recipe(**self.recipe.model_dump() | own)
         if not isinstance(self.recipe, Mapping | None):
-            raise EstimatorError(f"`recipe` (={self.recipe!r}) must be a Recipe, or its settings by name, such as {{'optimizer': 'sgd'}}")
+            raise EstimatorError(f"`recipe` (={self.recipe!r}) must be a Recipe, or a dict of its settings, such as {{'optimizer': 'sgd'}}")
         return Recipe.for_images(images, **{**(self.recipe or {}), **own})
 
     def _class_weights(self) -> Any:
@@ -155,7 +155,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
             return self.class_weight
         classes = self.classes_.tolist()
         if unknown := [name for name in self.class_weight if name not in classes]:
-            raise EstimatorError(f"`class_weight` names {unknown[:5]}, which y does not have: its classes are {classes}")
+            raise EstimatorError(f"`class_weight` has {unknown[:5]}, which are not in y: its classes are {classes}")
         return tuple(self.class_weight.get(name, 1.0) for name in classes)
 
     def _train(self, net: Net, images: NDArray[np.uint8], labels: NDArray[np.int32], start: NDArray[np.float32] | None) -> None:
@@ -163,7 +163,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         train, aside = self._split(labels, seed)
         recipe = self._chosen_recipe(len(train))
         if not len(aside) and (recipe.patience is not None or recipe.keep == "best"):
-            raise EstimatorError("`patience` and `keep` of the recipe need images to watch: give `validation_fraction`, such as 0.1")
+            raise EstimatorError("`patience` and `keep` of the recipe need validation images: give `validation_fraction`, such as 0.1")
         if net.trained == 0:
             raise EstimatorError(f"`{net}` has nothing to train: use ConvFeatures for an untrained network")
         weights = class_weights_for(recipe, labels, train, len(self.classes_))
@@ -178,7 +178,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         watched = aside if len(aside) else None
         fit(engine, net, recipe, images, labels, train, watched, seed, state, lambda line, _: self.loss_curve_.append(line.train_loss))
         if not np.isfinite(self.loss_curve_[-1]):
-            raise EstimatorError(f"training diverged in epoch {state.epoch}: take a smaller `learning_rate` (now {recipe.learning_rate:g})")
+            raise EstimatorError(f"training diverged in epoch {state.epoch}: use a smaller `learning_rate` (now {recipe.learning_rate:g})")
         kept, epoch = handed_over(recipe, state)
         provenance = Provenance(
             made_by=type(self).__name__, seed=seed, epoch=KeptEpoch(epoch, state.epoch), recipe=recipe.model_dump_json()

@@ -130,9 +130,7 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
         if isinstance(self.weights, Model):
             net = self.weights.net
             if (self._wanted_shape(self.n_features_in_) or net.input) != net.input or int(np.prod(net.input)) != self.n_features_in_:
-                raise EstimatorError(
-                    f"the model takes images of {shape_text(net.input)}, but rows of {self.n_features_in_} values were given"
-                )
+                raise EstimatorError(f"the model takes images of {shape_text(net.input)}, but X has rows of {self.n_features_in_} values")
             self.image_shape_ = net.input
             return trained_extractor(self.weights, self.layer, self.before)
         net = self._fitted_net(self.network, self.knobs, 2, complete=True)

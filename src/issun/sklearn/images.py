@@ -62,7 +62,7 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
             self.range_ = fitted_range(rows)
         elif given is not None and (*given, 1)[:3] != self.image_shape_:
             raise EstimatorError(
-                f"images of {shape_text(given)} were given to a {type(self).__name__} that was fitted to images of "
+                f"X has images of {shape_text(given)}, but this {type(self).__name__} was fitted to images of "
                 f"{shape_text(self.image_shape_)}"
             )
         return checked
@@ -81,7 +81,7 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
         `complete` adds a classifier where the text has none.
         """
         if not isinstance(network, str):
-            raise EstimatorError(f"`network` (={network!r}) must be a text in issun's notation, such as 'conv 8, pool, dense'")
+            raise EstimatorError(f"`network` (={network!r}) must be a string in issun's notation, such as 'conv 8, pool, dense'")
         family = parse(network).completed() if complete else parse(network)
         features = self.n_features_in_
         shape = self._wanted_shape(features)
@@ -100,10 +100,10 @@ class TakesImages(BaseEstimator):  # type: ignore[misc]
         if height * width * channels != features:
             raise EstimatorError(
                 f"`image_shape` (={self.image_shape!r}) has {height * width * channels} values, but rows have {features}: give the shape "
-                f"of your images, or leave it out for the squarest that fits"
+                f"of your images, or leave it out for the nearest to square"
             )
         if self._given_shape is not None and self._given_shape != (height, width, channels):
-            raise EstimatorError(f"`image_shape` (={self.image_shape!r}) is not that of the images, {shape_text(self._given_shape)}")
+            raise EstimatorError(f"`image_shape` (={self.image_shape!r}) is not the shape of the images, {shape_text(self._given_shape)}")
         return height, width, channels
 
     def _seed(self) -> int:
@@ -135,7 +135,7 @@ def _first_that_fits(
         except NetworkError as error:
             first = first or error
     assert first is not None
-    tried = "" if len(shapes) == 1 else f" (nor as any other shape of {prod(shapes[0])} values)"
+    tried = "" if len(shapes) == 1 else f" (or any other shape of {prod(shapes[0])} values)"
     raise EstimatorError(f"`{family}` cannot take images of {shape_text(shapes[0])}{tried}: {first}")
 
 

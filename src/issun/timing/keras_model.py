@@ -44,6 +44,6 @@ def optimizer_of(recipe: Recipe, steps: int) -> Any:
     if recipe.optimizer == "sgd":
         return keras.optimizers.SGD(rate, recipe.momentum)
     if recipe.optimizer not in ("rmsprop", "adadelta"):
-        raise NotImplementedError(f"`{recipe.optimizer}` is not compared with Keras")
+        raise NotImplementedError(f"`{recipe.optimizer}` is not supported in the comparison with Keras")
     kind = keras.optimizers.RMSprop if recipe.optimizer == "rmsprop" else keras.optimizers.Adadelta
     return kind(rate, rho=recipe.rho, epsilon=recipe.epsilon)

@@ -101,14 +101,14 @@ class Side:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise IssunError(f"the side `{self.name}` stopped: run `python -m {SIDES[self.name][0]}` to see why") from None
+            raise IssunError(f"the side `{self.name}` stopped: run `python -m {SIDES[self.name][0]}` for details") from None
         for line in self._process.stdout:
             if line.startswith("{"):  # whatever a framework prints besides is passed over
                 answer: dict[str, Any] = json.loads(line)
                 if "error" in answer:
                     raise IssunError(f"`{self.name}` cannot run this case: {answer['error']}")
                 return answer
-        raise IssunError(f"the side `{self.name}` stopped without an answer: run `python -m {SIDES[self.name][0]}` to see why")
+        raise IssunError(f"the side `{self.name}` stopped without an answer: run `python -m {SIDES[self.name][0]}` for details")
 
 
 def serve(prepare: Callable[[Case, int], Prepared]) -> None:
@@ -124,7 +124,7 @@ def serve(prepare: Callable[[Case, int], Prepared]) -> None:
                 prepared = prepare(Case.from_dict(request["prepare"]), request["threads"])
                 answer = prepared.about
             elif prepared is None:
-                answer = {"error": "nothing is prepared"}
+                answer = {"error": "no case was prepared"}
             else:
                 answer = {"seconds": prepared.epoch()}
         except Exception as error:

@@ -42,9 +42,9 @@ class Training:
         recipe = case.recipe
         trained = [weights for weights in model.parameters() if weights.requires_grad]
         if recipe.optimizer != "adam":
-            raise NotImplementedError("the comparison with PyTorch trains with adam")
+            raise NotImplementedError("the comparison with PyTorch supports only adam")
         if case.work == "features":
-            raise NotImplementedError("features are compared with Keras")
+            raise NotImplementedError("the comparison of features supports only Keras")
         self._optimizer = torch.optim.Adam(
             trained, recipe.learning_rate, (recipe.beta_1, recipe.beta_2), recipe.epsilon, fused=True if trained else None
         )

@@ -72,7 +72,7 @@ class Library:
         self._models = models
         found, folder = compiler(), models[0][1].parent
         if found is None:
-            raise ExportError("no C compiler was found, so it cannot be proved that the C answers as the model does: install gcc or clang")
+            raise ExportError("no C compiler was found to check the generated C against the model: install gcc or clang")
         # A folder of its own for each: who loads a path for a second time gets what was there at the first.
         folder = Path(tempfile.mkdtemp(dir=folder)).absolute()
         drivers = folder / "driver.c"
@@ -83,7 +83,7 @@ class Library:
         command = [found, *STRICT, optimize, *includes, "-shared", "-fPIC", "-o", str(library), *codes, str(drivers), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:
-            raise ExportError(f"the C does not compile with {found}:\n{done.stderr.strip()[:2000]}")
+            raise ExportError(f"the generated C does not compile with {found}:\n{done.stderr.strip()[:2000]}")
         self._library = ctypes.CDLL(str(library))
 
     def answers(self, images: NDArray[np.uint8], model: int = 0) -> tuple[NDArray[Any], NDArray[np.int32]]:

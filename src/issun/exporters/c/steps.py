@@ -116,7 +116,7 @@ def _joined(step: Step, op: Op) -> Step | None:
 
 def _step(op: Op, source: int, other: int | None) -> Step:
     if op.norm:
-        raise NetworkError(f"layer {op.index + 1}: the export to C has no `{op.text}`")
+        raise NetworkError(f"layer {op.index + 1}: the export to C does not support `{op.text}`")
     step = Step(op.kind, op.text, op.index, source, other, image_of(op.input), image_of(op.output), window=op.window)
     return STEPS[op.kind](op, step)
 

@@ -30,7 +30,9 @@ def file_stem(path: Path) -> str:
     """
     stem = path.with_suffix("").name
     if not stem.isprintable() or any(character in stem for character in '"\\?'):
-        raise ExportError(f"{stem!r} cannot be included by C: leave out quotes, backslashes, question marks and control characters")
+        raise ExportError(
+            f"{stem!r} is not a valid name for a C file: leave out quotes, backslashes, question marks and control characters"
+        )
     return stem
 
 

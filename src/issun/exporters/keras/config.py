@@ -38,9 +38,9 @@ def configuration(model: Any) -> dict[str, Any]:
     elif callable(getattr(model, "to_json", None)):
         found = _parsed(model.to_json(), "the model's configuration")
     else:
-        raise ExportError(f"a Keras model, its JSON or a file of it is needed, not {type(model).__name__}")
+        raise ExportError(f"`model` must be a Keras model, its JSON or its file, not {type(model).__name__}")
     if not isinstance(found, dict) or not isinstance(found.get("class_name"), str) or "config" not in found:
-        raise ExportError("this is no configuration of a Keras model: it must be an object with `class_name` and `config`")
+        raise ExportError("this is not the configuration of a Keras model: it must be an object with `class_name` and `config`")
     return found
 
 
@@ -55,7 +55,7 @@ def _from_file(path: Path) -> Any:
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise ExportError(f"{path} is no .keras file, or is damaged: {first_line(error)}") from None
+        raise ExportError(f"{path} is not a .keras file, or is damaged: {first_line(error)}") from None
     return _parsed(content, str(path))
 
 
@@ -72,14 +72,14 @@ def _limited(path: Path) -> bytes:
 
 def _bounded(content: bytes, path: Path) -> bytes:
     if len(content) > LONGEST:
-        raise ExportError(f"{path} holds a configuration of more than {LONGEST:,} bytes: that is no network for issun")
+        raise ExportError(f"{path} has a configuration of more than {LONGEST:,} bytes, which is too large")
     return content
 
 
 def _parsed(text: str | bytes, where: str) -> Any:
     if len(text) > LONGEST:
-        raise ExportError(f"{where} is longer than {LONGEST:,} bytes: that is no network for issun")
+        raise ExportError(f"{where} is longer than {LONGEST:,} bytes, which is too large")
     try:
         return json.loads(text.removeprefix("\ufeff") if isinstance(text, str) else text)
     except (ValueError, RecursionError) as error:
-        raise ExportError(f"{where} is no JSON of a Keras model ({first_line(error)})") from None
+        raise ExportError(f"{where} is not the JSON of a Keras model ({first_line(error)})") from None

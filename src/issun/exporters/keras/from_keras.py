@@ -53,17 +53,18 @@ def read_keras(model: Any, input: tuple[int, int, int] | None = None) -> tuple[N
     reader.read(configuration(model))
     if reader.problems:
         named = "".join(f"\n  {problem}" for problem in reader.problems[:20])
-        raise ExportError(f"the notation has no word for a part of the Keras model{named}\nSupported: {', '.join(LAYERS)}")
+        raise ExportError(f"the Keras model cannot be converted{named}\nSupported: {', '.join(LAYERS)}")
     shape = _image(reader.input, input)
     last = reader.layers[-1] if reader.layers else None
     if isinstance(last, arch.Dense):
         if last.activation != LINEAR:
             raise ExportError(
-                f"the model ends with `{last}`, and issun's classifier gives one logit for each class: end it with softmax, or without "
-                f"activation"
+                f"the model ends with `{last}`, but issun's classifier returns logits: end the model with softmax, or without activation"
             )
         if last.norm:
-            raise ExportError("the model's last layer has a BatchNormalization after it, which issun's classifier cannot have")
+            raise ExportError(
+                "the model's last layer is followed by BatchNormalization, which issun's classifier does not support: remove it"
+            )
         reader.layers[-1] = arch.Classifier(last.units, last.bias, last.initializer, last.l1, last.l2)
         return Net(shape, last.units, reader.grouped()), reader.remarks
     size: Shape = shape
@@ -82,5 +83,5 @@ def _image(found: Any, given: tuple[int, int, int] | None) -> tuple[int, int, in
         return given
     if whole and len(sizes) == 3:
         return sizes[0], sizes[1], sizes[2]
-    said = f"takes {shape_text(tuple(sizes))} features" if whole else "does not say how large its images are"
+    said = f"takes {shape_text(tuple(sizes))} features" if whole else "has no fixed input shape"
     raise ExportError(f"the model {said}: give height, width and channels of an image with --input 28x28x1 (in Python `input=(28, 28, 1)`)")

@@ -35,11 +35,11 @@ class Reader:
     def read(self, config: dict[str, Any], deep: int = 0) -> None:
         """Read a Sequential, or one within another."""
         if config["class_name"] != "Sequential":
-            raise ExportError(f"only Sequential models are read, and this is a {config['class_name']!r:.60} model")
+            raise ExportError(f"only Sequential models are supported, but this is a {config['class_name']!r:.60} model")
         inner = config.get("config")
         entries = inner if isinstance(inner, list) else inner.get("layers") if isinstance(inner, dict) else None
         if not isinstance(entries, list) or deep > _DEEPEST:
-            raise ExportError("this is no configuration of a Sequential model: it must have a list of layers, not too deep")
+            raise ExportError("this is not the configuration of a Sequential model: it must have a list of layers, without deep nesting")
         if isinstance(inner, dict) and self.input is None:
             built = inner.get("build_input_shape")
             if isinstance(built, list | tuple):
@@ -52,7 +52,7 @@ class Reader:
                 continue
             self.count += 1
             if not isinstance(kind, str) or not isinstance(settings, dict):
-                raise ExportError(f"layer {self.count} of the model is no layer of Keras")
+                raise ExportError(f"layer {self.count} of the model is not a Keras layer")
             try:
                 self.one(kind, settings)
             except Unsupported as problem:
@@ -66,9 +66,9 @@ class Reader:
                 self.input = config[key][1:]
                 self.vector = len(self.input) == 1
         if kind not in LAYERS:
-            raise Unsupported("there is no word for it")
+            raise Unsupported("this layer is not supported")
         if self.ended and kind not in ("Activation", "Softmax"):
-            raise Unsupported("it comes after softmax, which ends a network")
+            raise Unsupported("it follows softmax, which must be the last layer")
         if config.get("data_format") == "channels_first":
             raise Unsupported("its images have their channels first; issun's have them last")
         LAYERS[kind](self, config)
@@ -85,10 +85,10 @@ class Reader:
             (*penalties(config.get(f"{prefix}_regularizer")), *initializer(config.get(f"{prefix}_initializer"))) for prefix in prefixes
         ]
         if len(set(found)) > 1:
-            raise Unsupported("its two kernels have different initializers or regularizers, and the notation gives them the same")
+            raise Unsupported("its two kernels must have the same initializer and regularizer")
         for key in ("bias_regularizer", "activity_regularizer", "bias_constraint", *(f"{prefix}_constraint" for prefix in prefixes)):
             if config.get(key) is not None:
-                raise Unsupported(f"the notation has no word for `{key}`")
+                raise Unsupported(f"`{key}` is not supported")
         l1, l2, drawn, remark = found[0]
         if remark:
             self.remarks.append(f"layer {self.count}: {remark}")
@@ -134,7 +134,7 @@ def _window(config: dict[str, Any]) -> dict[str, Any]:
 
 def _conv(reader: Reader, config: dict[str, Any]) -> None:
     if config.get("groups", 1) != 1:
-        raise Unsupported("it has groups; there are `conv` and `dwconv`")
+        raise Unsupported("grouped convolutions are not supported, only Conv2D without groups and DepthwiseConv2D")
     reader.add(arch.Conv(whole(config, "filters"), **_window(config), **reader.weighted(config, "kernel")), config, joins=True)
 
 
@@ -145,14 +145,14 @@ def _depthwise(reader: Reader, config: dict[str, Any]) -> None:
 
 def _separable(reader: Reader, config: dict[str, Any]) -> None:
     if config.get("depth_multiplier", 1) != 1:
-        raise Unsupported("its depth_multiplier is not 1; write it as DepthwiseConv2D and Conv2D")
+        raise Unsupported("its depth_multiplier must be 1; use DepthwiseConv2D and Conv2D instead")
     options = reader.weighted(config, "depthwise", "pointwise")
     reader.add(arch.SeparableConv(whole(config, "filters"), **_window(config), **options), config, joins=True)
 
 
 def _dense(reader: Reader, config: dict[str, Any]) -> None:
     if not reader.vector:
-        raise Unsupported("it acts on each pixel by itself here, as a Conv2D of 1x1 does; put Flatten before it, or write that")
+        raise Unsupported("it is applied to each pixel, like a 1x1 Conv2D; put Flatten before it, or use Conv2D")
     reader.flat = False
     reader.add(arch.Dense(whole(config, "units"), **reader.weighted(config, "kernel")), config, joins=True)
 
@@ -169,14 +169,14 @@ def _pool(kind: str) -> Callable[[Reader, dict[str, Any]], None]:
 
 def _gap(reader: Reader, config: dict[str, Any]) -> None:
     if config.get("keepdims"):
-        raise Unsupported("its keepdims leaves an image; `gap` leaves a vector")
+        raise Unsupported("keepdims=True is not supported: `gap` returns a vector")
     reader.vector = True
     reader.add(arch.GlobalAveragePool(), config)
 
 
 def _dropout(reader: Reader, config: dict[str, Any]) -> None:
     if config.get("noise_shape") is not None:
-        raise Unsupported("the notation has no word for `noise_shape`; there is `drop 0.2 spatial`")
+        raise Unsupported("`noise_shape` is not supported; use SpatialDropout2D")
     reader.add(arch.Dropout(number(config.get("rate"), "rate")), config)
 
 
@@ -188,11 +188,11 @@ def _norm(reader: Reader, config: dict[str, Any]) -> None:
     last = reader.layers[-1] if reader.layers else None
     axis = config.get("axis", -1)
     if (axis[0] if isinstance(axis, list) and len(axis) == 1 else axis) not in (-1, 1 if reader.vector else 3):
-        raise Unsupported("it normalises over another axis than the channels")
+        raise Unsupported("it must normalise over the channel axis")
     if not (reader.open and isinstance(last, Weighted) and last.activation == LINEAR and not last.norm):
         raise Unsupported(
-            "`norm` stands between a layer and its activation: put it right after a convolution or Dense without activation, and the "
-            "activation after it"
+            "it must stand between a layer and its activation: put it right after a convolution or Dense without activation, and the "
+            "activation after that"
         )
     reader.layers[-1] = replace(last, norm=True, bias=True)
 
@@ -226,19 +226,19 @@ def _softmax(reader: Reader, config: dict[str, Any]) -> None:
 
 def _input(reader: Reader, config: dict[str, Any]) -> None:
     if reader.layers:
-        raise Unsupported("it does not stand at the start")
+        raise Unsupported("it must be the first layer")
 
 
 def _rescaling(reader: Reader, config: dict[str, Any]) -> None:
     if reader.layers:
-        raise Unsupported("it does not stand at the start, where it is the recipe's scaling; inside a network there is `scale`")
-    reader.remarks.append(f"layer {reader.count}: Rescaling is left out: how images are scaled is said in the recipe (--scaling)")
+        raise Unsupported("it must be the first layer, where the recipe's scaling replaces it; inside a network use `scale`")
+    reader.remarks.append(f"layer {reader.count}: Rescaling is left out: the recipe sets the image scaling (--scaling)")
 
 
 def _reshape(reader: Reader, config: dict[str, Any]) -> None:
     target = config.get("target_shape")
     if reader.layers or not isinstance(target, list | tuple) or len(target) != 3:
-        raise Unsupported("only at the start may a row of features be made an image; elsewhere there is no word for it")
+        raise Unsupported("reshaping to an image is supported only as the first layer")
     reader.input, reader.vector = target, False
 
 

@@ -79,7 +79,7 @@ def activation(value: Any) -> Activation | None:
     if name == "softmax":
         return None
     if name not in _ACTIVATIONS:
-        raise Unsupported(f"its activation `{name:.60}` has no word in the notation; there are {', '.join(_ACTIVATIONS)}")
+        raise Unsupported(f"its activation `{name:.60}` is not supported; use one of {', '.join(_ACTIVATIONS)}")
     return _ACTIVATIONS[name]
 
 
@@ -88,7 +88,7 @@ def relu(config: dict[str, Any]) -> Activation:
     if config.get("max_value") == 6 and not config.get("threshold") and not config.get("negative_slope"):
         return Activation("relu6")
     if config.get("max_value") is not None or config.get("threshold"):
-        raise Unsupported("the notation has no word for this `max_value` or `threshold`; there is `relu6`")
+        raise Unsupported("its `max_value` or `threshold` is not supported; use relu or relu6")
     slope = number(config.get("negative_slope") or 0.0, "negative_slope")
     return Activation("leaky", slope) if slope else Activation("relu")
 
@@ -109,7 +109,7 @@ def initializer(value: Any) -> tuple[Initializer | None, str]:
             return None, ""
         if way in ((2.0, "fan_in", "normal"), (2.0, "fan_in", "truncated_normal")):
             return "he", ""
-    return None, f"there is no word for the initializer {name:.60}: its kernel is drawn as the recipe says"
+    return None, f"the initializer {name:.60} is not supported: the recipe's initializer is used"
 
 
 def penalties(value: Any) -> tuple[float, float]:
@@ -118,5 +118,5 @@ def penalties(value: Any) -> tuple[float, float]:
         return 0.0, 0.0
     name, config = name_of(value)
     if name.lower() not in ("l1", "l2", "l1l2"):
-        raise Unsupported(f"its regularizer `{name:.60}` has no word in the notation; there are l1 and l2")
+        raise Unsupported(f"its regularizer `{name:.60}` is not supported; use l1 or l2")
     return tuple(number(config.get(key) or 0.0, key) for key in ("l1", "l2"))  # type: ignore[return-value]
