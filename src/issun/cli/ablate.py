@@ -56,7 +56,7 @@ def _print(console: Console, found: Any) -> None:
     from issun.cli.output import print_files, print_lines
     from issun.plots.heads import means_lines
 
-    console.print(f"{found.net} on {found.dataset.name}: what each part is worth", soft_wrap=True)
+    console.print(f"{found.net} on {found.dataset.name}: accuracy of each part", soft_wrap=True)
     console.print()
     print_lines(console, means_lines(found.means))
     print_files(console, Picture=found.picture)

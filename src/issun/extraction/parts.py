@@ -74,8 +74,8 @@ def checked_features(features: object, what: str) -> NDArray[np.float32]:
         if odd.any():
             row, column = np.argwhere(odd)[0]
             raise HeadError(
-                f"{what}: feature {column} of image {start + row} is {features[start + row, column]}, which is not finite; the network that "
-                f"computed it has weights that are too large, or images were divided by zero"
+                f"{what}: feature {column} of image {start + row} is {features[start + row, column]}, not a finite number; the network "
+                f"has weights that are too large, or images were divided by zero"
             )
     return features
 

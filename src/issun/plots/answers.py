@@ -124,7 +124,7 @@ def _chosen_for(answer: Answer, choice: Choice) -> str:
     if target is None:  # nothing beats guessing: there is no best one to measure by
         return "Smallest" if choice.key == "smallest" else "Smallest by its lower 95 % bound"
     if choice.key == "smallest_lower":
-        return "Smallest whose lower 95 % bound reaches it"
+        return "Smallest with a lower 95 % bound that reaches it"
     notes = ["mean over seeds"] if any(entry.seeds > 1 for entry in answer.entries) else []
     notes += ["1 % below the best"] if answer.query.target is None else []
     return f"Smallest with {percent(target)} on validation" + (f" ({'; '.join(notes)})" if notes else "")
@@ -164,20 +164,20 @@ def _why_none(answer: Answer) -> Iterator[Printable]:
         failed = _failed(nearest)
         mean = mean_text(nearest.mean, nearest.deviation) + (f" ({failed})" if failed else "")
         far = 100 * (target - nearest.mean)
-        words = f"The nearest is {nearest.network} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points less."
+        words = f"The nearest is {nearest.network} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points too few."
         yield Folded(words, "  ")
     rising = answer.still_rising
     if rising:
         first = rising[0]
         epochs = counted(first["epochs"], "epoch")
         if first["kind"] == "improving":
-            others = f", and those of {counted(len(rising) - 1, 'other network')} of the frontier" if len(rising) > 1 else ""
-            said = f"Curves still rise after {epochs}: those of {first['network']}{others}"
+            others = f"and {counted(len(rising) - 1, 'other network')} on the frontier" if len(rising) > 1 else ""
+            said = f"The curves of {first['network']}{others} still rise after {epochs}"
         else:
             said = f"After {epochs} it is too early to tell"
-        yield Folded(f"{said}. Give them more, {max(2 * first['epochs'], FEWEST_EPOCHS)} epochs for example.", "  ")
+        yield Folded(f"{said}. Train longer, for example for {max(2 * first['epochs'], FEWEST_EPOCHS)} epochs.", "  ")
     elif not answer.nothing:
-        yield Folded("No curve of the frontier still rises: larger networks, or another recipe, may reach it.", "  ")
+        yield Folded("No curve on the frontier still rises: larger networks or another recipe may reach the target.", "  ")
 
 
 def _diagnoses(study: Readable, entries: Sequence[Entry]) -> Iterator[Printable]:
@@ -186,7 +186,7 @@ def _diagnoses(study: Readable, entries: Sequence[Entry]) -> Iterator[Printable]
         places = sorted({round(number * (len(entries) - 1) / (_MOST_DIAGNOSES - 1)) for number in range(_MOST_DIAGNOSES)})
         entries = [entries[place] for place in places]
     if entries:
-        yield "\nLearning curves of the frontier (figures of the best seed each):"
+        yield "\nLearning curves on the frontier (figures of each network's best seed):"
     width = max((len(f"{entry.parameters:,}") for entry in entries), default=0)
     for entry in entries:
         found = study.diagnosis(entry)

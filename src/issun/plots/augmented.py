@@ -78,7 +78,7 @@ def augmented_figure(dataset: Dataset, augmentation: Augmentation, *, draws: int
     for number, text in enumerate(("as it is", *(f"epoch {epoch + 1}" for epoch in range(draws)))):
         left = _LABEL + number * (_CELL + _GAP) + (0.1 if number else 0)
         figure.text((left + _CELL / 2) / size[0], 1 - 0.68 / size[1], text, fontsize=7.5, color=PALE, va="center", ha="center")
-    note = " (mixed with the row below, the last with the first; its own share below each)" if augmentation.mixup else ""
+    note = " (mixed with the row below, the last with the first; each image's own share is below it)" if augmentation.mixup else ""
     figure.text(0.2 / size[0], 1 - 0.47 / size[1], f"{augmentation}{note}", fontsize=8, color=PALE, va="center")
-    title_above(figure, "What training sees")
+    title_above(figure, "Augmented training images")
     return figure

@@ -36,7 +36,7 @@ def draw_frontier_beside(answer: Answer, on_progress: OnProgress = ignored) -> l
     try:
         return [save_figure(figure, study.path.with_suffix(kind)) for kind in _KINDS]
     except IssunError as error:
-        on_progress(Remark(f"the picture could not be written: {error}; the results are in {study.path}", warning=True))
+        on_progress(Remark(f"the plot could not be written: {error}; the results are in {study.path}", warning=True))
         return []
 
 
@@ -62,7 +62,7 @@ def draw_beside(answer: Answer, kinds: Iterable[str], dataset: Dataset, on_progr
         try:
             saved += draw[kind]() if kind in draw else _of_study(answer, kind, dataset)
         except IssunError as error:
-            problem = f"the picture `{kind}` could not be made: {error}; the results are in {answer.study.path}"
+            problem = f"the plot `{kind}` could not be made: {error}; the results are in {answer.study.path}"
             on_progress(Remark(problem, warning=True))
     return saved
 

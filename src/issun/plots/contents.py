@@ -40,7 +40,7 @@ def contents_text(contents: Contents) -> Iterator[RenderableType]:
     yield table
     if facts["imbalance"] >= 1.5:
         yield f"The largest class has {facts['imbalance']:.1f} times as many training images as the smallest."
-    yield f"mean {_numbers(facts['mean'])}, deviation {_numbers(facts['deviation'])} (training images, 0 to 255)"
+    yield f"mean {_numbers(facts['mean'])}, standard deviation {_numbers(facts['deviation'])} (training images, 0 to 255)"
     for what in ("size", "mode"):
         if entries := facts[f"{what}s"]:
             more = f", {len(entries) - SIZES_SHOWN:,} others" if len(entries) > SIZES_SHOWN else ""
@@ -52,7 +52,7 @@ def contents_text(contents: Contents) -> Iterator[RenderableType]:
     yield from _near(facts["near_copies"], sum(entry[part] for entry in classes for part in ("train", "validation", "test")))
     if found := facts["tracks"]:
         yield ""
-        yield Text("File names look like tracks (frames of one video, photographs of one thing)", style="bold")
+        yield Text("File names suggest groups of related images (frames of one video, photographs of one object)", style="bold")
         yield (
             f"  --groups {shlex.quote(found['pattern'])} keeps them together: {found['groups']:,} groups, the largest of "
             f"{found['largest']:,} images, at least {found['fewest']:,} groups in each class."
@@ -71,14 +71,14 @@ def _skipped(skipped: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
 
 def _duplicates(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     titles = {
-        "across_parts": "In more than one part (figures are too good)",
-        "across_split": "On both sides of the split into training and validation images",
-        "across_classes": "In several classes (a label is wrong)",
-        "within_classes": "More than once in a class and part",
+        "across_parts": "Duplicate images in more than one part (accuracies will be too high)",
+        "across_split": "Duplicate images in both the training and the validation part",
+        "across_classes": "Duplicate images in several classes (some labels are wrong)",
+        "within_classes": "Duplicate images in one class and part",
     }
     kinds = {kind: found[kind] for kind in titles if found[kind]}
     if not kinds:
-        yield "No two images are equal."
+        yield "No duplicate images."
     for kind, groups in kinds.items():
         counted = f"{len(groups):,} {'image' if len(groups) == 1 else 'images'}"
         yield from _list(f"{titles[kind]}: {counted}", [_group_text(group) for group in groups])
@@ -87,23 +87,23 @@ def _duplicates(found: Mapping[str, Any]) -> Iterator[RenderableType]:
 def _near(found: Mapping[str, Any] | None, images: int) -> Iterator[RenderableType]:
     if found is None:
         if images > MOST_IMAGES:
-            yield f"Near copies are not looked for among more than {MOST_IMAGES:,} images."
+            yield f"Near-duplicate images are searched for only among up to {MOST_IMAGES:,} images."
         return
     pairs = found["pairs"]
     if not pairs:
-        yield "No two images are near copies."
+        yield "No near-duplicate images."
         return
     torn = [pair for pair in pairs if len({image["side"] for image in pair["images"]}) > 1]
     apart = [pair for pair in pairs if pair not in torn and not pair["group"]]
     together = len(pairs) - len(torn) - len(apart)
     yield ""
-    yield Text(f"Near copies (the same picture scaled, compressed or a moment later): {_pairs(len(pairs))}", style="bold")
-    yield f"  {found['images']:,} of {images:,} images have one" + (f"; {_pairs(together)} in one group" if together else "")
+    yield Text(f"Near-duplicate images (scaled, compressed or taken a moment later): {_pairs(len(pairs))}", style="bold")
+    yield f"  {found['images']:,} of {images:,} images have a near-duplicate" + (f"; {_pairs(together)} in one group" if together else "")
     if torn:
         sides = Counter("/".join(sorted({image["side"] for image in pair["images"]}, key=_SIDES.index)) for pair in torn)
         counted = ", ".join(f"{sides_of} {count:,}" for sides_of, count in sides.items())
-        yield from _list(f"On both sides of the split (figures are too good): {counted}", [_pair_text(pair) for pair in torn])
-    yield from _list(f"On one side: {_pairs(len(apart))}", [_pair_text(pair) for pair in apart])
+        yield from _list(f"In two parts (accuracies will be too high): {counted}", [_pair_text(pair) for pair in torn])
+    yield from _list(f"In one part: {_pairs(len(apart))}", [_pair_text(pair) for pair in apart])
 
 
 def _pairs(count: int) -> str:

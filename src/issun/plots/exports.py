@@ -32,9 +32,9 @@ def export_lines(net: Net, kind: str, written: Exported, checked_on: str | None,
         yield Whole(f"{name}: {fact}")
     yield Whole(f"checked on {agreement.images:,} {checked_on or 'random images'}")
     if int8:
-        yield "every score and every class is that of the reference in whole numbers, to the bit"
+        yield "all scores and classes equal those of the integer reference, bit for bit"
     else:
-        ties = f"; {agreement.near_ties} labels of near-ties differ" if agreement.near_ties else "; every label is the same"
+        ties = f"; {agreement.near_ties} labels differ in near-ties" if agreement.near_ties else "; all labels agree"
         yield f"largest difference of a probability {agreement.difference:.1g}{ties}"
     if agreement.before is not None and agreement.after is not None:
         yield f"accuracy {percent(agreement.before)} before, {percent(agreement.after)} after"

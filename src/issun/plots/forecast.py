@@ -28,7 +28,7 @@ def forecast_lines(forecast: Forecast) -> Iterator[Printable]:
     yield plan_text(forecast.plan)
     trials = len(forecast.plan.trials)
     if forecast.missing < trials:
-        yield f"{trials - forecast.missing} of them are in {from_here(forecast.path.resolve())} already"
+        yield f"{trials - forecast.missing} of them are already in {from_here(forecast.path.resolve())}"
     yield f"about {duration(forecast.seconds)}"
 
 
@@ -36,7 +36,7 @@ def part_lines(part: PreparedPart) -> Iterator[Printable]:
     """Yield which part of a study file follows, and what `quick` leaves out of it."""
     yield Whole(f"{part.protocol['title']}: {part.part.name}", "bold")
     if part.left_out:
-        yield Whole("Quick: this shows that all of it works; its figures say nothing. Left out:")
+        yield Whole("Quick run: it tests the study file; its figures are not meaningful. Left out:")
         yield from (Whole(f"  {line}") for line in part.left_out)
     yield ""
 

@@ -244,4 +244,4 @@ def failures_caption(networks: pd.DataFrame, most: int = 3) -> str:
         if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
             told.append(f"{knobs_text(row['knobs']) or row['network']} ({failed})")
     more = f" and {len(told) - most} more" if len(told) > most else ""
-    return f"means with failed seeds: {', '.join(told[:most])}{more}" if told else ""
+    return f"means including failed seeds: {', '.join(told[:most])}{more}" if told else ""

@@ -53,7 +53,7 @@ def gallery_figure(
     title_above(figure, title)
     figure.text(0.2 / width, 1 - 0.53 / height, subtitle, fontsize=9.5, color=PALE, va="center")
     if not len(images):
-        figure.text(0.5, 0.4, "no image was taken for another class", ha="center", color=PALE)
+        figure.text(0.5, 0.4, "no image was misclassified", ha="center", color=PALE)
     for place, image in enumerate(images):
         row, column = divmod(place, columns)
         bottom = height - head - row * (picture + _CAPTION) - picture

@@ -47,16 +47,18 @@ def chosen_axes(networks: pd.DataFrame, x: str | None, y: str | None, *, knobs_o
         # Sizes alone compare networks of all families; a knob is one family's.
         return (table[table["family"] == family] if {across, up} & set(knobs) else table), across, up
     if knobs_only:
-        raise SelectionError("no family of the study has two knobs with several values: a heat map needs them; try `scatter` or `frontier`")
+        raise SelectionError(
+            "a heat map needs a family with two knobs of several values, and the study has none; try `scatter` or `frontier`"
+        )
     return table, x or ("parameters" if y != "parameters" else "macs"), y or ("macs" if x != "macs" else "parameters")
 
 
 def _check_axes(x: str | None, y: str | None, allowed: list[str], words: str) -> None:
     for option, name in (("--x", x), ("--y", y)):
         if name is not None and name not in allowed:
-            raise SelectionError(f"{option} (={name}) must be one of the study's {words}: {', '.join(allowed) or 'it has none'}")
+            raise SelectionError(f"{option} (={name}) must be one of the study's {words}: {', '.join(allowed) or 'none'}")
     if x is not None and x == y:
-        raise SelectionError(f"--x and --y are both {x}: name two different ones")
+        raise SelectionError(f"--x and --y are both {x}: give two different ones")
 
 
 def _pair_of(networks: pd.DataFrame, x: str | None, y: str | None) -> tuple[str, str] | None:

@@ -51,23 +51,23 @@ def notes(frame: pd.DataFrame, key: bool = True) -> Iterator[str]:
         yield from _key(frame)
     for _, row in frame.iterrows():
         chosen = settings_text(row["settings"])
-        searched = f", best of {row['tried']} tries" if row["tried"] else ""
+        searched = f", best of {row['tried']} candidates" if row["tried"] else ""
         if row["tried"] and row["search_images"] < row["images"]:
             searched += f" on {row['search_images']:,} of {row['images']:,} images"
         problem = f"; * {row['problem']}" if row["problem"] else ""
-        learnt = f"; learnt from {row['images']:,} images" if row["images"] else ""
+        learnt = f"; fitted on {row['images']:,} images" if row["images"] else ""
         if chosen or problem:
-            yield f"{row['extractor']}, {row['head']}: {chosen or 'own settings'}{searched}{learnt}{problem}"
+            yield f"{row['extractor']}, {row['head']}: {chosen or 'default settings'}{searched}{learnt}{problem}"
 
 
 def _key(frame: pd.DataFrame) -> Iterator[str]:
     """Yield what the columns are."""
     draws = sorted(set(frame["draws"]))
     if max(draws) > 1:
-        yield f"Accuracies in %, means ± deviations over {' or '.join(map(str, draws))} draws; settings are those of the best draw."
+        yield f"Accuracies in %, mean ± standard deviation over {' or '.join(map(str, draws))} draws; settings of the best draw."
     else:
         yield "Accuracies in %."
-    yield "size: parameters of extractor and head together; trained: those of them that were learnt."
+    yield "size: parameters of extractor and head; trained: the trainable parameters among them."
 
 
 def best_line(frame: pd.DataFrame) -> str:

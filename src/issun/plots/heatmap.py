@@ -78,6 +78,6 @@ def _mark_impossible(axes: Axes, values: np.ndarray, impossible: pd.DataFrame | 
     for row, column in np.argwhere(impossible.to_numpy(bool) & ~np.isfinite(values)):
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="#f4f4f4", edgecolor="#9a9a9a", hatch="////", linewidth=0))
     axes.annotate(
-        "hatched: no such network can be", (1, 0), (0, -40), xycoords="axes fraction", textcoords="offset points", ha="right", va="top",
+        "hatched: no valid network", (1, 0), (0, -40), xycoords="axes fraction", textcoords="offset points", ha="right", va="top",
         fontsize=8.5, color=PALE,
     )  # fmt: skip

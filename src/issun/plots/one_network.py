@@ -26,7 +26,7 @@ def network_lines(found: OneNetwork) -> Iterator[Printable]:
     yield ""
     pairs = study.confused(entry, seed)
     if pairs.empty:
-        yield "No validation image was taken for another class."
+        yield "All validation images are classified correctly."
         return
     yield "Most confused:"
     yield pairs_table(pairs)
@@ -41,10 +41,10 @@ def _figures(found: OneNetwork) -> Iterator[Printable]:
     if failed := seeds_text(entry.seeds, entry.chance, entry.diverged):
         yield failed
     if not entry.beats_guessing:
-        yield Folded(f"It does not beat guessing: naming always the most frequent class gives {percent(entry.guessing)}.")
+        yield Folded(f"It does not beat guessing: always predicting the most frequent class gives {percent(entry.guessing)}.")
     best = ", the best" if found.asked_seed is None and entry.seeds > 1 else ""
     of = f"seed {seed}{best} of {entry.seeds}" if entry.seeds > 1 else f"seed {seed}"
-    kept = f", kept is epoch {trial.kept}" if trial.kept != trial.epochs else ""
+    kept = f", weights of epoch {trial.kept}" if trial.kept != trial.epochs else ""
     yield Whole(f"{of}: validation {percent(trial.validation_accuracy)} after {trial.epochs} epochs{kept}\n")
 
 
@@ -55,7 +55,7 @@ def _others(found: OneNetwork) -> Iterator[Printable]:
         return
     own = next(words for words, way in ways.items() if way.key == entry.key)
     yield ""
-    yield Folded(f"This is the most accurate of {len(ways)} ways in which it was trained ({own}). The others:")
+    yield Folded(f"This is the most accurate of {len(ways)} ways of training it ({own}). The others:")
     for words, other in ways.items():
         if other.key != entry.key:
             failed = seeds_text(other.seeds, other.chance, other.diverged)

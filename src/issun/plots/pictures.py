@@ -165,7 +165,7 @@ def plot(
     """
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, 1, 0.5)
-        raise SelectionError(f"there is no picture {kind!r}{f'; did you mean {near[0]}?' if near else '.'} They are {', '.join(KINDS)}")
+        raise SelectionError(f"unknown kind of plot {kind!r}{f'; did you mean {near[0]}?' if near else '.'} Choose from {', '.join(KINDS)}")
     size: Size = "macs" if macs else "parameters"
     figure = _DRAW[kind](opened(study), _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, before, title))
     if output is not None:
@@ -248,21 +248,21 @@ def _matrix(study: Readable, entry: Entry, seed: int) -> tuple[np.ndarray[Any, n
     said = study.predictions(entry, seed)
     matrix = confusion_matrix(said["label"], said["predicted"], len(study.classes))
     wrong = int(matrix.sum() - np.trace(matrix))
-    return matrix, f"{percent(np.trace(matrix) / matrix.sum())} of {matrix.sum():,} validation images right, {wrong:,} wrong"
+    return matrix, f"{percent(np.trace(matrix) / matrix.sum())} of {matrix.sum():,} validation images correct, {wrong:,} wrong"
 
 
 def _confusion(study: Readable, wanted: _Wanted) -> Figure:
     entry, seed, about = _trial(study, wanted)
     matrix, right = _matrix(study, entry, seed)
     pairs = confused_pairs(matrix, study.classes)
-    title = _title(study, wanted, f"{_data_name(study)}: what is taken for what")
+    title = _title(study, wanted, f"{_data_name(study)}: confusion matrix")
     return confusion_figure(matrix, study.classes, pairs, title=title, subtitle=f"{about}  ·  {right}")
 
 
 def _classes(study: Readable, wanted: _Wanted) -> Figure:
     entry, seed, about = _trial(study, wanted)
     matrix, right = _matrix(study, entry, seed)
-    title = _title(study, wanted, f"{_data_name(study)}: class by class")
+    title = _title(study, wanted, f"{_data_name(study)}: figures by class")
     return classes_figure(class_report(matrix, study.classes), title=title, subtitle=f"{about}  ·  {right}")
 
 
@@ -272,7 +272,7 @@ def _gallery(study: Readable, wanted: _Wanted) -> Figure:
     images = study_images(study, wanted.data, wanted.data_dir).images
     total = int((said["label"] != said["predicted"]).sum())
     found = surest_mistakes(said, model, images, wanted.count)
-    shown = f"the {len(found)} surest of " if len(found) < total else ""
+    shown = f"the {len(found)} most confident of " if len(found) < total else ""
     return gallery_figure(
         images[[mistake.image for mistake in found]],
         [mistake.label for mistake in found],
@@ -280,14 +280,14 @@ def _gallery(study: Readable, wanted: _Wanted) -> Figure:
         [mistake.probability for mistake in found],
         study.classes,
         title=_title(study, wanted, f"{_data_name(study)}: {shown}{total:,} mistakes on {len(said):,} validation images"),
-        subtitle="true label in blue; below it, in red, what it was taken for and the probability given to that; surest first",
+        subtitle="true class in blue; below it, in red, the predicted class and its probability; most confident first",
     )
 
 
 def _shares(study: Readable, wanted: _Wanted) -> Figure:
     entry = shown_network(study, wanted.network)
     about = f"{entry.network}  ·  {entry.parameters:,} parameters, {entry.macs:,} MACs"
-    title = "Where the parameters sit" if wanted.title is None else wanted.title
+    title = "Parameters by layer" if wanted.title is None else wanted.title
     return shares_figure(study.net(entry), title=title, subtitle=about)
 
 
@@ -315,15 +315,15 @@ def _projection(study: Readable, wanted: _Wanted) -> Figure:
 #: Each kind of picture, and what it shows.
 KINDS = {
     "frontier": "accuracy against parameters (or MACs) for every network",
-    "curves": "loss and accuracy by epoch of one network, and what they say",
+    "curves": "loss and accuracy by epoch of one network, with a diagnosis",
     "scatter": "networks by two knobs or sizes, shaded by accuracy",
-    "heatmap": "a table of two knobs, the accuracy written into each cell",
-    "confusion": "which classes one network takes for which",
+    "heatmap": "a table of two knobs, with the accuracy in each cell",
+    "confusion": "the confusion matrix of one network",
     "classes": "precision, recall and F1 of each class",
-    "gallery": "the images that one network gets wrong, surest mistakes first",
-    "shares": "where the parameters and the work of one network sit, layer by layer",
+    "gallery": "the images that one network misclassifies, most confident first",
+    "shares": "the shares of parameters and computation by layer of one network",
     "heads": "confusion matrices of a network's softmax and of heads on its features, side by side",
-    "projection": "the images as a layer of one network sees them, on a plane",
+    "projection": "the features of a layer of one network, projected onto a plane",
 }
 
 _DRAW: dict[str, Callable[[Readable, _Wanted], Figure]] = {

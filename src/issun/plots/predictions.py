@@ -26,7 +26,7 @@ def warnings_of(said: Prediction) -> Iterator[str]:
         yield f"… and {len(said.problems) - _IMAGES:,} more that cannot be read"
     if said.unknown:
         names = _listed([f"{name!r} ({counted(count, 'image')})" for name, count in said.unknown.items()])
-        yield f"the model knows no class {names}; its classes are {_listed(said.model.classes)}. What it does not know counts in no figure"
+        yield f"the model has no class {names}; its classes are {_listed(said.model.classes)}. Images of other classes are not counted"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -37,7 +37,7 @@ def _listed(names: Sequence[str]) -> str:
 def prediction_lines(said: Prediction) -> Iterator[Printable]:
     """Yield how often the answers are right, where the classes are known, else the answers."""
     if said.changes:
-        done = {"invert": "dark and bright were exchanged (--invert)", "fit": "what stands out was centred and scaled (--fit)"}
+        done = {"invert": "brightness was inverted (--invert)", "fit": "the foreground was centred and scaled (--fit)"}
         yield Whole(f"In every image {' and '.join(done[change] for change in said.changes)}.")
     if said.accuracy is not None:
         yield from _accuracy(said)
@@ -46,10 +46,10 @@ def prediction_lines(said: Prediction) -> Iterator[Printable]:
         return
     shown = rest if said.accuracy is None else rest[:_IMAGES]
     if said.accuracy is not None:
-        yield "\nImages that count in no figure:"
+        yield "\nImages that are not counted:"
     yield _answers(said, shown)
     if len(shown) < len(rest):
-        yield f"… and {len(rest) - len(shown):,} more; --json has all of them."
+        yield f"… and {len(rest) - len(shown):,} more; use --json for all."
 
 
 def _accuracy(said: Prediction) -> Iterator[Printable]:
@@ -68,10 +68,10 @@ def _accuracy(said: Prediction) -> Iterator[Printable]:
     yield ""
     table = confusion_table(said.confusion, names)
     if table is not None:
-        yield "True class by row, answer by column:"
+        yield "True class by row, predicted class by column:"
         yield table
     elif count > right:
-        yield "Classes taken for each other most often (the whole matrix is in --json):"
+        yield "Most frequent confusions (use --json for the whole matrix):"
         yield pairs_table(confused_pairs(said.confusion, names))
 
 

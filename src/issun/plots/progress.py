@@ -78,7 +78,7 @@ def sweep_line(progress: Progress) -> str:
     ended = progress.done + progress.skipped
     left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f", about {duration(progress.seconds_left)} left"
     going_on = "; ".join(f"{trial.network}  seed {trial.seed}, epoch {trial.epoch} of {trial.epochs}" for trial in progress.running)
-    return f"[{ended}/{progress.total}{left}] {progress.event or 'in training: ' + going_on}"
+    return f"[{ended}/{progress.total}{left}] {progress.event or 'training: ' + going_on}"
 
 
 def sweep_picture(progress: Progress) -> RenderableType:

@@ -24,9 +24,9 @@ def network_lines(net: Net) -> Iterator[Printable]:
     yield ""
     constants, memory = int8_size(net)
     yield f"float32: weights {bytes_text(net.bytes())}, working memory for one image {bytes_text(net.peak_memory())}"
-    yield f"int8 in C: constants {bytes_text(constants)}, working memory {bytes_text(memory)}; its code comes on top"
+    yield f"int8 in C: constants {bytes_text(constants)}, working memory {bytes_text(memory)}, plus its code"
     if net.stored > net.parameters:
-        yield "`norm` is counted as a model needs it, folded into its layer: one number a channel"
+        yield "`norm` is counted as in a saved model, folded into its layer: one number per channel"
 
 
 def family_lines(
@@ -94,5 +94,5 @@ def sizes_table(rows: Sequence[Mapping[str, Any]], impossible: Sequence[tuple[Ma
     for row in rows:
         cells = [knobs_text(row["knobs"]), f"{row['parameters']:,}", *([f"{row['trained']:,}"] if partly else [])]
         table.add_row(*cells, f"{row['macs']:,}", bytes_text(row["bytes"]), bytes_text(row["peak_memory"]))
-    problems = [Text(f"no network with {knobs_text(knobs)}: {reason}") for knobs, reason in impossible]
+    problems = [Text(f"no valid network with {knobs_text(knobs)}: {reason}") for knobs, reason in impossible]
     return Group(*([table] if rows else []), *([Text("")] if rows and problems else []), *problems)

@@ -83,4 +83,4 @@ def profile_table(lines: Sequence[Mapping[str, Any]], title: str) -> RenderableT
     for line in lines:
         times = [f"{line[key]:.3f}" if line[key] else "–" for key in ("forward", "backward", "weights")]
         table.add_row(line["name"], *times, percent(line["share"], 0), "–" if line["rate"] is None else f"{line['rate']:.0f}")
-    return Group(Text(title), Text("microseconds an image: the values, the gradient of the input, that of the weights", style="dim"), table)
+    return Group(Text(title), Text("microseconds per image: forward, gradient of the input, gradient of the weights", style="dim"), table)

@@ -110,6 +110,6 @@ def _failures(frame: pd.DataFrame, names: Sequence[str]) -> RenderableType:
         for name, (_, row) in zip(names, frame.iterrows(), strict=True)
         if row["chance"] + row["diverged"]
     ]
-    lines = ["Seeds that failed are in the means, deviations and bounds:", *(f"  {line}" for line in told[:MOST_FAILURES])]
+    lines = ["Failed seeds are included in the means, deviations and bounds:", *(f"  {line}" for line in told[:MOST_FAILURES])]
     lines += [f"  … and {len(told) - MOST_FAILURES} more networks"] if len(told) > MOST_FAILURES else []
     return Padding(Text("\n".join(lines)), (1, 0, 0, 0))

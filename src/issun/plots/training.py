@@ -13,7 +13,7 @@ def training_lines(outcome: Outcome) -> Iterator[Printable]:
     """Yield the network, its sizes, how long it was trained, and its figures."""
     net, epochs = outcome.net, len(outcome.history)
     yield Whole(str(net))
-    kept = f"; kept is epoch {outcome.kept}" if outcome.kept < epochs else ""
+    kept = f"; weights of epoch {outcome.kept}" if outcome.kept < epochs else ""
     took = f"trained for {epochs} epochs in {duration(outcome.seconds)}{kept}"
     yield f"{net.parameters:,} parameters, {net.macs:,} MACs, {took}"
     yield f"validation {percent(outcome.validation_accuracy)}, loss {outcome.validation_loss:.4f}"

@@ -319,7 +319,7 @@ def _style(model: Model) -> Style:
     if model.appearance.style is None:
         kind = "grey images without a plain background" if model.net.input[2] == 1 else "colour images"
         raise ModelError(
-            f"`fit` (--fit) applies to models of grey images on a plain background, but this one was trained on {kind}: leave it out and crop "
+            f"`fit` (--fit) requires a model of grey images on a plain background, but this one has {kind}: leave it out and crop "
             f"images like the training images"
         )
     return model.appearance.style

@@ -166,7 +166,7 @@ AGAINST_OVERFITTING = {
     "augmentation": "augmentation",
     "dropout": "dropout",
     "l2": "l2 0.001 or so on its dense layers",
-    "early stopping": "stopping early (keep the best epoch)",
+    "early stopping": "early stopping (keep the best epoch)",
 }
 
 #: What may be tried against trainings that never leave chance, by the names that `remedies` has for it.
@@ -292,7 +292,7 @@ def _diverged(validation: Curve, first: int) -> Diagnosis:
     reached = validation[:first]
     finite = reached[np.isfinite(reached)]
     best = int(np.nanargmax(reached)) + 1 if len(finite) else None
-    had = f"; before, validation had reached {_figure(float(finite.max()))} (epoch {best})" if len(finite) else ""
+    had = f"; validation had reached {_figure(float(finite.max()))} before (epoch {best})" if len(finite) else ""
     sentence = f"diverged in epoch {first + 1}: the loss is no longer a finite number{had}"
     advice = "a lower learning rate (a third of it), clip_norm 1, or input scaled to 0..1"
     return Diagnosis("diverged", sentence, advice, first + 1, best, math.nan, math.nan)
@@ -423,9 +423,9 @@ def _improving(curves: Curves, schedule: str | None) -> Diagnosis | None:
         return None
     gain = trend(curves.validation[-count:], 0.0).rise
     sentence = f"still improving: {_ends(curves)}, up {max(gain, 0.0):.3f} over the last {count} epochs"
-    advice = "give it more epochs, twice as many"
+    advice = "twice as many epochs"
     if annealed:
-        advice += f" (the {schedule} schedule stretches; part of the rise is its falling rate)"
+        advice += f" (part of the rise is due to the falling rate of the {schedule} schedule, which will stretch)"
     return _made("improving", sentence, advice, None, curves)
 
 
@@ -486,21 +486,21 @@ def _plateau(curves: Curves, schedule: str | None, used: Collection[str]) -> Dia
     if schedule not in ANNEALED and _unsure(curves):
         jumps = noise(curves.validation)
         sentence = (
-            f"no longer improving as far as can be told: {_ends(curves)}; training still rises, but validation jumps by "
+            f"apparently no longer improving: {_ends(curves)}; training still rises, but validation varies by "
             f"{jumps:.{2 if jumps >= 0.01 else 3}f} from epoch to epoch"
         )
-        advice = "a learning rate that falls towards the end, which stills the jumps; then more epochs"
+        advice = "a learning rate that falls towards the end, to reduce this variation; then more epochs"
         return _made("plateau", sentence, advice, since, curves)
     if schedule in ANNEALED and since > curves.count / 2:  # by then the rate is half of what it was, or less
-        sentence = f"levelled off in epoch {since} of {curves.count}, as the rate of its {schedule} schedule ran out: {_ends(curves)}"
-        first = "twice the epochs once, since only that tells whether it can learn more; then "
+        sentence = f"levelled off in epoch {since} of {curves.count}, when the rate of its {schedule} schedule had decayed: {_ends(curves)}"
+        first = "twice as many epochs once, to see whether it can still learn; then "
     else:
-        sentence = f"as good as it gets for this network and recipe: plateau since epoch {since}: {_ends(curves)}"
+        sentence = f"the limit of this network and recipe: plateau since epoch {since}: {_ends(curves)}"
         first = ""
     if 1 - curves.level(curves.validation) < 2 * LEAST_CHANGE:
-        advice = "a smaller network: there is nothing left to gain"
+        advice = "a smaller network: accuracy cannot improve further"
     elif curves.gap >= max(GAP, 2 * curves.error):
-        advice = "augmentation, or a little more dropout or l2: training is ahead"
+        advice = "augmentation, or a little more dropout or l2: training is ahead of validation"
     else:
         choices = ["a larger network (more filters, one more layer)"]
         choices += [] if schedule in ANNEALED else ["a learning rate that falls towards the end"]

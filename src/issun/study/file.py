@@ -161,7 +161,7 @@ class StudyFile:
         for name in names:
             if name not in self.parts:
                 hint = nearest(name, self.parts) or ";"
-                raise StudyFileError(f"{self.path} has no part `{name}`{hint} its parts are {', '.join(self.parts)}")
+                raise StudyFileError(f"{self.path} has no part `{name}`{hint} the parts are {', '.join(self.parts)}")
 
 
 class _Places:
@@ -208,15 +208,15 @@ def read_study_file(path: str | Path) -> StudyFile:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise StudyFileError(f"{path}: no TOML: {error}") from None
+        raise StudyFileError(f"{path} is not valid TOML: {error}") from None
     places = _Places(path, toml_lines.lines_of(text))
     parts = {name: table for name, table in tables.items() if isinstance(table, dict)}
     head = _checked(_Head, {name: value for name, value in tables.items() if name not in parts}, places, ())
     if not parts:
-        raise StudyFileError(f"{path}: no part: add a table such as [replica] with [[replica.families]]")
+        raise StudyFileError(f"{path} has no part: add a table such as [replica] with [[replica.families]]")
     for name in parts:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise places.error((name,), "the name of a part becomes that of a file: use letters, digits, - and _ only")
+            raise places.error((name,), "the name of a part is used as a file name: use only letters, digits, - and _")
     return StudyFile(path, head.title, head.question, head.data, head.found, {name: _part(name, parts[name], places) for name in parts})
 
 
@@ -232,7 +232,7 @@ def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, p
         if first["type"] == "extra_forbidden":
             known = tuple(_model_at(model, first["loc"][:-1]).model_fields)
             hint = nearest(str(where[-1]), known) or ";"
-            raise places.error(where, f"there is no such key{hint} the keys here are {', '.join(known)}") from None
+            raise places.error(where, f"is not a known key{hint} the keys here are {', '.join(known)}") from None
         if first["type"] == "missing":
             raise places.error(where, "is missing: add it") from None
         message = first["msg"][0].lower() + first["msg"][1:]
@@ -284,7 +284,7 @@ def _heads(read: _Part, watch: str, families: tuple[FamilyEntry, ...], places: _
     for number, table in enumerate(read.heads):
         own = (*place, number)
         if table.refit and watch == "test":
-            raise places.error((*own, "refit"), "would learn from the test part, which this part watches: leave it out")
+            raise places.error((*own, "refit"), "would learn from the test part, which this part validates on: leave it out")
         seeds = None if table.seeds is None else _seeds(table.seeds, places, (*own, "seeds"))
         try:
             found.append(head_entry(table, labels, seeds, places.of(own)))
@@ -327,7 +327,7 @@ def _target(given: str | float | None, places: _Places, place: toml_lines.Path) 
 def _seeds(given: _Seeds, places: _Places, place: toml_lines.Path) -> tuple[int, ...]:
     seeds = tuple(range(given)) if isinstance(given, int) and given <= 10_000 else tuple(given) if isinstance(given, list) else ()
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
-        raise places.error(place, f"(={given!r}) must be how many seeds, from 1 to 10,000, or a list of different ones, at least 0")
+        raise places.error(place, f"(={given!r}) must be a number of seeds, from 1 to 10,000, or a list of different seeds of at least 0")
     return seeds
 
 
@@ -339,7 +339,7 @@ def _check_recipe(
     for name in own or shared:
         if name not in known:
             raise places.error(
-                (*place, name), f"is no setting of a recipe{nearest(name, known) or ';'} the settings are {', '.join(known)}"
+                (*place, name), f"is not a setting of a recipe{nearest(name, known) or ';'} the settings are {', '.join(known)}"
             )
     try:
         Recipe(**{**shared, **own})

@@ -126,7 +126,7 @@ def smallest(entries: Sequence[Entry], accuracy: float | None = None, *, lower: 
         what = "has a lower 95 % bound of" if lower else "has a mean over seeds of"
         raise SelectionError(
             f"no network {what} at least {_percent(target)} on validation; the nearest is `{nearest.network}` with "
-            f"{_percent(getattr(nearest, measure))} ({nearest.parameters:,} parameters): ask for less, or sweep larger networks"
+            f"{_percent(getattr(nearest, measure))} ({nearest.parameters:,} parameters): lower the target, or sweep larger networks"
         )
     return in_order(meeting)[0]
 
@@ -156,7 +156,7 @@ def best(entries: Sequence[Entry], budgets: Mapping[str, int] | None = None) -> 
         has = " and ".join(f"{getattr(nearest, size):,} {words}" for size, words in given)
         guessing = "that beats guessing " if len(usable) < len(_ended_well(entries)) else ""
         raise SelectionError(
-            f"no network {guessing}has {asked}; the nearest is `{nearest.network}` with {has}: allow more, or sweep smaller networks"
+            f"no network {guessing}has {asked}; the nearest is `{nearest.network}` with {has}: raise the limit, or sweep smaller networks"
         )
     return min(fitting, key=lambda entry: (-known(entry.mean), entry.parameters, entry.macs, entry.network))
 
@@ -169,7 +169,7 @@ def most_accurate(entries: Iterable[Entry]) -> Entry:
 def nothing_to_choose(entries: Sequence[Entry]) -> str:
     """Return why no entry can be chosen, whatever is asked for; nothing where one can."""
     if not entries:
-        return "the study holds no finished trial yet: nothing can be chosen; run its sweep to the end"
+        return "the study has no finished trial to choose from: finish its sweep first"
     usable = _ended_well(entries)
     if not usable:
         return f"all {len(entries)} networks diverged with every seed: lower the learning rate, or scale the input"

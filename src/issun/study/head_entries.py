@@ -87,13 +87,13 @@ def head_entry(table: HeadTable, families: Sequence[str], seeds: tuple[int, ...]
     names = [table.head] if isinstance(table.head, str) else table.head
     kinds = (table.weights,) if isinstance(table.weights, str) else tuple(table.weights)
     if not names:
-        raise HeadProblem("head", "(=[]) names no head: give at least one")
+        raise HeadProblem("head", "(=[]) is empty: give at least one head")
     if len(names) > 1 and (table.settings or table.label):
-        raise HeadProblem("settings" if table.settings else "label", "is for one head: give several tables, each with its head")
+        raise HeadProblem("settings" if table.settings else "label", "applies to one head: give a separate table for each head")
     family = _family(table, families)
     for kind in kinds:
         if kind not in WEIGHTS:
-            raise HeadProblem("weights", f"(={kind!r}) must be of {', '.join(WEIGHTS)}")
+            raise HeadProblem("weights", f"(={kind!r}) must be one of {', '.join(WEIGHTS)}")
     _check_network(table.network)
     return HeadEntry(_wishes(table, names), family, table.network, kinds, table.layer, table.before, table.scaling, seeds, place)
 
@@ -101,13 +101,13 @@ def head_entry(table: HeadTable, families: Sequence[str], seeds: tuple[int, ...]
 def _family(table: HeadTable, families: Sequence[str]) -> str:
     """Return the family whose networks give the features, "" where the table names a network."""
     if table.network and table.family:
-        raise HeadProblem("network", "and `family` are both given: features come from one of them")
+        raise HeadProblem("network", "and `family` cannot both be given: leave one out")
     if table.network:
         return table.family
     if not table.family and len(families) == 1:
         return families[0]
     if table.family not in families:
-        problem = f"(={table.family!r}) is no family of this part" if table.family else "is missing, and so is `network`"
+        problem = f"(={table.family!r}) is not a family of this part" if table.family else "is missing, and so is `network`"
         raise HeadProblem("family", f"{problem}: its families are {', '.join(families)}")
     return table.family
 

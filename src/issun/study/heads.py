@@ -158,7 +158,9 @@ def _best(prepared: PreparedPart, study: Study, entry: HeadEntry) -> tuple[Entry
     }
     own = [found for found in with_trials(study.entries, wanted) if found.label == entry.family]
     if not own:
-        raise StudyFileError(f"{entry.place}: no training of the family {entry.family!r} with these seeds ended well: no features to take")
+        raise StudyFileError(
+            f"{entry.place}: all trainings of the family {entry.family!r} with these seeds diverged, so there are no features"
+        )
     best = most_accurate(sorted(own, key=lambda found: found.key))
     whole = next(found for found in study.entries if found.key == best.key)
     return whole, [(trial.seed, trial.trial_id) for trial in best.trials]

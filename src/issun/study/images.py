@@ -40,7 +40,7 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
         if data is not None:
             raise
         raise DataError(
-            f"{study.path.name} holds no images, and those that it is about were not found ({error}): say where they are with --data "
+            f"{study.path.name} does not hold its images, and they were not found ({error}): give their location with --data "
             f"(in Python `data=`)"
         ) from None
     return _checked(study, loaded)
@@ -54,7 +54,9 @@ def _checked(study: Readable, dataset: Dataset) -> Dataset:
             return matching(dataset, about["fingerprint"])
         except DataError:
             pass
-    what = f"{dataset.name} (fingerprint {dataset.fingerprint}) is not what {study.path.name} was trained on"
+    what = f"{dataset.name} (fingerprint {dataset.fingerprint}) is not the data of {study.path.name}"
     if difference := unlike(tuple(about["input"]), dataset.input, (about.get("range"), dataset.range)):
         raise DataError(f"{what}: {difference}")
-    raise DataError(f"{what} ({about['data']}, fingerprint {about['fingerprint']}): give the same images with --data (in Python `data=`)")
+    raise DataError(
+        f"{what} ({about['data']}, fingerprint {about['fingerprint']}): give the original images with --data (in Python `data=`)"
+    )

@@ -60,10 +60,10 @@ class WriterLock:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             os.close(descriptor)
             if error.errno in _NO_LOCKS:
-                raise StudyError(f"`{study}` lies on a file system without locks: keep studies on a local disk") from None
+                raise StudyError(f"`{study}` is on a file system without locks: keep studies on a local disk") from None
             who = f"process {holder}" if holder.isdecimal() else "another process"
             raise StudyBusyError(
-                f"`{study}` is being written by {who}: wait until it ends, stop it, or give another path; reading is possible meanwhile"
+                f"`{study}` is being written by {who}: wait for it, stop it, or give another path; the study can still be read"
             ) from None
         return descriptor
 

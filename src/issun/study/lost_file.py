@@ -52,11 +52,11 @@ class Place:
         """Return what happened to the study, in words that follow its name, or None where it is still there."""
         if self.here():
             gone = [path.name for path, own in self._logs.items() if _identity(path) != own]
-            return f"lost a part of itself (`{gone[0]}` was deleted)" if gone else None
+            return f"lost one of its files (`{gone[0]}` was deleted)" if gone else None
         found = _identity(self.path)
         there = self.moved_to()
         if there is not None:
-            return "was moved" if found is None else "was moved and another file put in its place"
+            return "was moved" if found is None else "was moved and replaced by another file"
         return "was deleted" if found is None else "was replaced by another file"
 
     def moved_to(self) -> Path | None:

@@ -36,6 +36,6 @@ def study_html(answer: Answer) -> str:
     return block(
         *head,
         table(("frontier", "", "parameters", "validation", "lower bound", "seeds"), lines, left=2),
-        paragraph(f"{hidden:,} smaller networks of the frontier are not listed", pale=True) if hidden else "",
+        paragraph(f"{hidden:,} smaller networks on the frontier are not listed", pale=True) if hidden else "",
         paragraph(f"smallest within 1 % of the best: {smallest.network} with {smallest.parameters:,} parameters", pale=True),
     )

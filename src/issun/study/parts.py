@@ -202,7 +202,7 @@ def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:
     heads, remarks = _quick_heads(part.heads)
     left_out += remarks
     if part.target is not None:
-        left_out.append(f"the target of {100 * part.target:g} %, which so little training cannot reach")
+        left_out.append(f"the target of {100 * part.target:g} %, which a quick run cannot reach")
     return small, replace(part, families=tuple(families), heads=heads, target=None), left_out
 
 

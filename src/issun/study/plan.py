@@ -75,7 +75,7 @@ class DataFacts:
         appearance = parts.pop("appearance", None)
         facts = TypeAdapter(cls).validate_json(json.dumps(parts), strict=True)
         if not (len(facts.classes) >= 2 and min(facts.input) >= 1 and facts.images >= 1 and facts.test_images >= 0):
-            raise ValueError("images, classes and sizes must be counts of what is there")
+            raise ValueError("the numbers of images, classes and pixels must be positive")
         if facts.range is not None and facts.range == int(facts.range):
             facts = replace(facts, range=int(facts.range))  # as people type it
         return facts if appearance is None else replace(facts, appearance=Appearance.from_dict(appearance))
@@ -205,7 +205,7 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
     check_trials([(family, seeds) for family in families])
     seeds = tuple(seeds)
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
-        raise RecipeError(f"`seeds` (={list(seeds)}) must be different whole numbers from 0 to 2^63 - 1, at least one")
+        raise RecipeError(f"`seeds` (={list(seeds)}) must be at least one whole number from 0 to 2^63 - 1, without repetitions")
     if recipe.augment:
         recipe.augment.check(dataset.input)
     found: dict[str, tuple[str, Mapping[str, int], Net]] = {}
@@ -216,7 +216,7 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
             if net.trained:
                 found.setdefault(net.id, (str(family.family), dict(knobs), net))
             else:
-                infeasible.append(Infeasible(str(family.family), dict(knobs), "all of it is frozen, there is nothing to train"))
+                infeasible.append(Infeasible(str(family.family), dict(knobs), "all layers are frozen, so there is nothing to train"))
         infeasible += [Infeasible(str(family.family), dict(knobs), str(reason)) for knobs, reason in impossible]
     if not found:
         raise NetworkError(_none_feasible(infeasible))
@@ -236,7 +236,7 @@ def check_trials(asked: Sequence[tuple[BoundFamily, Sequence[int]]]) -> None:
         counts = {_length(seeds) for _, seeds in asked}
         seeds = f" with {counts.pop():,} seeds each" if len(counts) == 1 else " with their seeds"
         raise KnobError(
-            f"{networks:,} {'network' if networks == 1 else 'networks'}{seeds} are {trials:,} trials, and a study takes at most "
+            f"{networks:,} {'network' if networks == 1 else 'networks'}{seeds} are {trials:,} trials, but a study takes at most "
             f"{LARGEST_PLAN:,}: give fewer values of the knobs, for example doubling ones (n=1..64*2), or fewer seeds"
         )
     check_amount([family for family, _ in asked], LARGEST_PLAN, LARGEST_PLAN_LAYERS)
@@ -265,7 +265,7 @@ def joined(plans: Sequence[Plan]) -> Plan:
         if (other.data.fingerprint, other.split) != (first.data.fingerprint, first.split):
             raise StudyError(
                 f"plans on different data or splits ({first.data.name}, {first.split.id}; {other.data.name}, {other.split.id}) cannot be "
-                f"joined: run them into studies of their own"
+                f"joined: run each into its own study"
             )
     trials: dict[str, Trial] = {}
     for each in plans:
@@ -281,8 +281,8 @@ def joined(plans: Sequence[Plan]) -> Plan:
 
 def _none_feasible(infeasible: Sequence[Infeasible]) -> str:
     if not infeasible:
-        return 'there is no network to train: name at least one family, for example "conv 4, pool, dense"'
-    lines = ["no such network can be: use other knob values, or change the family"]
+        return 'there is no network to train: give at least one family, for example "conv 4, pool, dense"'
+    lines = ["none of the networks is valid: use other knob values, or change the family"]
     lines += [f'  "{item.family}" {values_text(item.knobs)}: {item.reason}' for item in infeasible[:_REASONS_SHOWN]]
     if len(infeasible) > _REASONS_SHOWN:
         lines.append(f"  … and {len(infeasible) - _REASONS_SHOWN} more")

@@ -40,7 +40,7 @@ class Query:
             raise IssunError(f"`target` (={self.target}) must be a fraction above 0 and at most 1: 97 % is 0.97")
         for name, limit in self.budgets.items():
             if limit != int(limit) or limit < 1:
-                raise IssunError(f"`{name}` (={limit}) must be a whole number of at least 1: leave it out where there is no limit")
+                raise IssunError(f"`{name}` (={limit}) must be a whole number of at least 1: leave it out for no limit")
 
     @property
     def budgets(self) -> dict[str, int]:

@@ -72,7 +72,7 @@ class Remedy:
         return "no difference" if abs(change) < max(2 * self.error, 1e-9) else "helped" if change > 0 else "hurt"
 
     def __str__(self) -> str:
-        words = {"helped": "it helped", "hurt": "it hurt", "no difference": "no difference that so few images and seeds can tell"}
+        words = {"helped": "it helped", "hurt": "it hurt", "no difference": "no significant difference with so few images and seeds"}
         narrower = self.gap_before - self.gap_after
         gap = "" if abs(narrower) < GAP_CHANGE else ", and overfits less" if narrower > 0 else ", and overfits more"
         before, after = (f" ({failed})" if failed else "" for failed in (self.failed_before, self.failed_after))
@@ -145,7 +145,7 @@ def used_against_overfitting(net: Net, recipe: Mapping[str, Any]) -> dict[str, s
         used["augmentation"] = str(recipe["augment"])
     if recipe.get("patience") is not None or recipe.get("keep") == "best":
         patience = recipe.get("patience")
-        used["early stopping"] = "best epoch kept" if patience is None else f"patience {patience}"
+        used["early stopping"] = "best epoch restored" if patience is None else f"patience {patience}"
     return used
 
 

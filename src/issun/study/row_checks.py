@@ -56,7 +56,7 @@ def _number(name: str, high: float = 1e300, low: float = 0.0) -> _Column:
 
 def _blob(name: str, bytes_each: int, length: str = "") -> _Column:
     right = f"= {bytes_each} * ({length})" if length else f"% {bytes_each} = 0"
-    must = f"be as many bytes as its numbers take ({bytes_each} each)"
+    must = f"be a whole number of values of {bytes_each} bytes each"
     return _Column(name, f"typeof({name}) = 'blob' AND length({name}) {right}", must)
 
 
@@ -364,7 +364,7 @@ class _Contents:
             row = {"id": key}
             # The id was made from the text: whatever else stands there is not the network that was trained.
             if sha256(f"{head}{network}".encode()).hexdigest()[:16] != key:
-                raise wrong_row(self._path, "networks", row, "network", network, "be the network that its id was made from")
+                raise wrong_row(self._path, "networks", row, "network", network, "be the network that its id was computed from")
             knobs = self._json("networks", row, "knobs", text, _knobs)
             if family == network and not knobs:
                 continue
@@ -441,5 +441,5 @@ def weights_of(path: Path, trial: str, content: bytes, stored: int, finite: bool
         raise wrong_row(path, "weights", key, "weights", f"{len(content):,} bytes", f"be {4 * stored:,} bytes, 4 for each number")
     weights = np.frombuffer(content, "<f4").astype(np.float32)
     if finite and not np.isfinite(weights).all():
-        raise wrong_row(path, "weights", key, "weights", float("nan"), "be finite numbers, as the trial is done")
+        raise wrong_row(path, "weights", key, "weights", float("nan"), "be finite numbers, since the trial is done")
     return weights

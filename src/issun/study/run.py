@@ -166,7 +166,7 @@ class _Run:
                 next_checkpoint = time.monotonic() + self._checkpoint_seconds
             self._report(event)
         if self._stop.is_set():
-            self._report("stopping: each network in training ends its batch")
+            self._report("stopping after the current batch of each network")
 
     def _keep_the_rest(self) -> None:
         """When no worker runs any more: store what has ended since, and where the others stand."""
@@ -193,7 +193,7 @@ class _Run:
         self._done += 1
         if outcome.diverged:
             self._diverged += 1
-            return f"diverged: {who}  after {len(outcome.history)} epochs (kept, marked as diverged)"
+            return f"diverged: {who}  after {len(outcome.history)} epochs (recorded as diverged)"
         self._compare(trial, outcome.validation_accuracy)
         return f"done: {who}  validation {100 * outcome.validation_accuracy:.1f} %"
 
@@ -256,10 +256,10 @@ class _Run:
     def _stopped_text(self) -> str:
         total = len(self._plan.trials)
         begun = sum(job.saved_epoch > 0 for job in self._workers.running)
-        kept = f"{self._done + self._skipped} of {total} trials are kept"
+        kept = f"{self._done + self._skipped} of {total} trials are saved"
         if begun:
-            kept += f", {begun} more up to the last whole epoch"
-        return f"stopped: {kept} in `{self._store.path}`; run the same command again to go on"
+            kept += f", {begun} more up to their last complete epoch"
+        return f"stopped: {kept} in `{self._store.path}`; run the same command again to resume"
 
 
 @contextlib.contextmanager

@@ -203,7 +203,9 @@ def told(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         name = str(getattr(error, "sqlite_errorname", ""))
         if name == "SQLITE_FULL":
-            raise StudyError(f"the disk is full: `{path}` cannot grow; make room and run the same command again to go on") from None
+            raise StudyError(
+                f"the disk is full: `{path}` cannot be extended; free some space and run the same command again to resume"
+            ) from None
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise StudyBusyError(f"`{path}` is held by another program: close it there and try again") from None
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
@@ -213,7 +215,7 @@ def told(path: Path) -> Iterator[None]:
         # What Python's own module finds, such as text that is no UTF-8, has no name of SQLite's.
         raise damaged(path, (not name and _undecodable(path)) or str(error)) from None
     except (UnicodeDecodeError, OverflowError):
-        raise damaged(path, "it holds text that is none") from None
+        raise damaged(path, "it has text that is not valid UTF-8") from None
 
 
 def _undecodable(path: Path) -> str | None:
@@ -228,14 +230,14 @@ def _undecodable(path: Path) -> str | None:
                         (value or b"").decode()
                     except UnicodeDecodeError:
                         row = (key or b"")[:40].decode(errors="replace")
-                        return f"table {table}, row {names[0]}={row!r}: {name} must be text, and its bytes are none"
+                        return f"table {table}, row {names[0]}={row!r}: {name} must be valid UTF-8 text"
     return None
 
 
 def damaged(path: Path, detail: str) -> StudyError:
     """Return the error for a study whose content is not what issun wrote."""
     line = " ".join(detail.split())
-    return StudyError(f"`{path}` is damaged ({line}): put a copy back, or start anew with another path")
+    return StudyError(f"`{path}` is damaged ({line}): restore a backup, or start again with another path")
 
 
 def check_is_study(path: Path) -> None:
@@ -247,10 +249,10 @@ def check_is_study(path: Path) -> None:
     """
     kind = kind_of(path, StudyError)
     if kind is None:
-        raise StudyError(f"there is no study at `{shown(path)}`: check the path, or make one with `issun sweep`")
+        raise StudyError(f"the study `{shown(path)}` does not exist: check the path, or create it with `issun sweep`")
     if kind != "file":
-        raise StudyError(f"`{path}` is no file: a study is one SQLite file")
-    no_study = StudyError(f"`{path}` is no issun study; it was left as it is: give another path")
+        raise StudyError(f"`{path}` is not a file: a study is one SQLite file")
+    no_study = StudyError(f"`{path}` is not an issun study, and was not changed: give another path")
     try:
         # Immutable: no lock, no recovery, no helper files, as the file may belong to another program.
         with contextlib.closing(connect(path, "mode=ro&immutable=1")) as connection:
@@ -267,14 +269,14 @@ def check_is_study(path: Path) -> None:
         raise no_study
     if version > SCHEMA_VERSION:
         raise StudyVersionError(
-            f"`{path}` was written by a newer issun (study version {version}, this one reads up to {SCHEMA_VERSION}): upgrade issun"
+            f"`{path}` was written by a newer issun (study version {version}; this one reads up to {SCHEMA_VERSION}): upgrade issun"
         )
 
 
 def check_whole(connection: sqlite3.Connection, path: Path) -> None:
     """Raise `StudyError` where a closed study's file is shorter than it says of itself, or is no study after all."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise damaged(path, "its header is not that of a study")
+        raise damaged(path, "its header is not the header of a study")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("BEGIN")
         size = connection.execute("PRAGMA page_size").fetchone()[0] * connection.execute("PRAGMA page_count").fetchone()[0]

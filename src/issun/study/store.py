@@ -138,9 +138,9 @@ class Store:
         theirs = check_rows(self._connection, self.path)
         if theirs.fingerprint != data.fingerprint:
             if difference := unlike(theirs.input, data.input, (theirs.range, data.range)):
-                raise StudyError(f"`{self.path}` is about other data: {difference}, or give another path")
+                raise StudyError(f"`{self.path}` was made with other data: {difference}, or give another path")
             raise StudyError(
-                f"`{self.path}` is about other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
+                f"`{self.path}` was made with other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
                 f"{data.fingerprint}): a study belongs to one data set, give another path"
             )
         return theirs
@@ -185,8 +185,8 @@ class Store:
             run.execute("INSERT OR IGNORE INTO splits VALUES (?, ?, ?, ?, ?, ?)", (*split, *arrays))
             if run.execute("SELECT indices FROM splits WHERE id = ?", (plan.split.id,)).fetchone()[0] != arrays[0]:
                 raise StudyError(
-                    f"the split {plan.split.id!r} in `{self.path}` has other validation images than the one of that name now: figures of "
-                    f"both cannot be compared, give another path"
+                    f"the split {plan.split.id!r} in `{self.path}` has other validation images than the current split of this name: "
+                    f"figures of the two cannot be compared, give another path"
                 )
             versions = machine["versions"]
             place = {key: value for key, value in machine.items() if key != "versions"}
@@ -247,12 +247,17 @@ class Store:
         for line in lines:
             if None in line:  # a trial that diverged has no checkpoint to go on from
                 raise wrong_row(
-                    self.path, "epochs", {**key, "epoch": line[0]}, "loss or accuracy", None, "be a number, as the trial goes on"
+                    self.path,
+                    "epochs",
+                    {**key, "epoch": line[0]},
+                    "loss or accuracy",
+                    None,
+                    "be a number, since the trial is still running",
                 )
         for name, (blob, times) in arrays.items():
             if (None if blob is None else len(blob)) != (None if times is None else times * size):
                 found = None if blob is None else f"{len(blob):,} bytes"
-                must = "be NULL, as the recipe asks for none" if times is None else f"be {times * size:,} bytes"
+                must = "be NULL, since the recipe does not use it" if times is None else f"be {times * size:,} bytes"
                 raise wrong_row(self.path, "checkpoints", key, name, found, must)
         history = tuple(Epoch(*line) for line in lines)
         best = best_of(history)
@@ -373,7 +378,7 @@ class Store:
 
     def _kept(self, folded: bool) -> str:
         """Return where the results of a study are that was lost while it was written, and what to do."""
-        again = "run the same command again to go on"
+        again = "run the same command again to resume"
         if self._place.here():
             return f"all results so far are in it; {again}"
         try:

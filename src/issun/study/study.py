@@ -261,7 +261,7 @@ class Study:
             found = [entry for entry in entries if entry.network_id == wanted]
         if not found:
             name = network.network if isinstance(network, Entry | pd.Series) else network
-            raise SelectionError(f"the study holds no finished network `{name}`; `networks` lists those that it holds")
+            raise SelectionError(f"the study has no finished network `{name}`; its attribute `networks` lists the finished ones")
         return choose.most_accurate(found)
 
     def _id(self, text: str) -> str:
@@ -422,7 +422,7 @@ class Study:
             seed=trial.seed,
             split=entry.split,
             validation_images=validation_mark(np.array(self.split(entry).validation, np.int64)),
-            chosen=f"best of {entry.seeds} seeds on validation" if seed is None else "seed asked for",
+            chosen=f"best of {entry.seeds} seeds on validation" if seed is None else "requested seed",
             validation_accuracy=trial.validation_accuracy,
             mean_accuracy=entry.mean,
             recipe=self._snapshot.recipes[entry.recipe_id],
@@ -473,7 +473,7 @@ def opened(study: _Study | str | os.PathLike[str]) -> _Study | Study:
 
 def _warning(entry: Entry, trial: TrialResult) -> str:
     """Return what must be said of a network that is handed over although its training failed; mostly nothing."""
-    guess = f"naming always the most frequent class gives {100 * entry.guessing:.2f} % on validation"
+    guess = f"always predicting the most frequent class gives {100 * entry.guessing:.2f} % on validation"
     if trial.chance:
         return f"this training never left chance: {guess}"
     return "" if entry.beats_guessing else f"it does not beat guessing: {guess}"

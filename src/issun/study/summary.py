@@ -79,9 +79,9 @@ def summarize(study: Study) -> Summary:
     """
     protocol = study.about["protocol"]
     if protocol is None:
-        raise SelectionError(f"{study.path.name} was not made by `issun run`: it does not say which question it answers")
+        raise SelectionError(f"{study.path.name} was not made by `issun run`, so it has no question and no parts to summarise")
     if not study.entries:
-        raise SelectionError(f"{study.path.name} holds no finished trial yet")
+        raise SelectionError(f"{study.path.name} has no finished trial yet")
     networks = _networks(study)
     chosen = _chosen(study)
     families = {label: choices for label, choices in chosen.items() if label}

@@ -32,7 +32,7 @@ def make_plan(
     full = Recipe.wanted(recipe, len(dataset.parts(split)[0]), **settings)
     if isinstance(seeds, int):
         if not 1 <= seeds <= 10_000:
-            raise RecipeError(f"`seeds` (={seeds}) must be how many seeds to train with, from 1 to 10,000, or a list of them")
+            raise RecipeError(f"`seeds` (={seeds}) must be a number of seeds, from 1 to 10,000, or a list of seeds")
         seeds = range(seeds)
     return plan(bind_arguments(list(arguments), zipped=zip), dataset, full, split, seeds)
 
@@ -74,8 +74,8 @@ def trained_before(path: Path, plan: Plan, given: Collection[str]) -> str:
             options = " ".join(f"--{name} {value}" for name, value in other.items())
             now = ", ".join(f"{name} {today[name]}" for name in other)
             return (
-                f"{path.name} holds {count:,} trial{'' if count == 1 else 's'} of these networks that an older default trained: add "
-                f"{options} to go on with them. Without it the networks are trained anew, with {now}, and compared apart."
+                f"{path.name} holds {count:,} trial{'' if count == 1 else 's'} of these networks, trained with an older default: add "
+                f"{options} to resume them. Otherwise the networks are trained again with {now} and compared separately."
             )
     return ""
 
@@ -117,5 +117,5 @@ def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[s
         return dataset
     if before.fingerprint != about["fingerprint"] or not any(name.endswith(f"groups {before.grouping}") for name in names):
         return dataset
-    note = f"{path.name} was begun with groups across classes, and goes on with them: --groups now means {groups + ACROSS}."
+    note = f"{path.name} was started with groups across classes, which are kept: --groups now means {groups + ACROSS}."
     return replace(before, notes=(*before.notes, note))

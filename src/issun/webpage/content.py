@@ -194,7 +194,7 @@ def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | P
     except DataError:
         if data is not None:
             raise
-        return f"the images of {data_name(str(study.about['data']))} were not found where they were; say where with --data"
+        return f"the images of {data_name(str(study.about['data']))} were not found; give their location with --data"
 
 
 def _title(studies: Sequence[Study]) -> str:

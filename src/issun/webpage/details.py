@@ -102,15 +102,15 @@ class LeftOut:
         if self.images:
             found.append(f"mistakes, samples and projections: {self.images}")
         if self.reduced > 1:
-            found.append(f"images at full size: they are shown reduced by {self.reduced}, so that no network runs on them in the page")
+            found.append(f"images at full size: they are reduced by {self.reduced}, so networks cannot run on them in the page")
         if self.large:
             found.append(
-                f"the weights of {_networks(self.large)} with more than {LARGEST_IN_BROWSER:,} parameters, which do not run in the page"
+                f"the weights of {_networks(self.large)} with more than {LARGEST_IN_BROWSER:,} parameters, which cannot run in the page"
             )
         if self.weights:
-            found.append(f"the weights of {_networks(self.weights)} of the frontier: all together they are too many for one page")
+            found.append(f"the weights of {_networks(self.weights)} on the frontier, which are too many for one page")
         if self.pages:
-            found.append(f"the pages of {_networks(self.pages)}, since the study is large; the frontier's come first")
+            found.append(f"the pages of {_networks(self.pages)}, since the study is large; networks on the frontier come first")
         return found
 
 

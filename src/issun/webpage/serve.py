@@ -43,19 +43,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         hosts = self.headers.get_all("Host") or []
         if len(hosts) != 1 or hosts[0].strip().lower() not in self.server.names:
-            self._refuse(HTTPStatus.FORBIDDEN, f"this server answers as {self.server.url} only")
+            self._refuse(HTTPStatus.FORBIDDEN, f"this server is only available at {self.server.url}")
             return
         try:
             path = urlsplit(self.path).path
         except ValueError:  # such as http://[::1/
-            self._refuse(HTTPStatus.BAD_REQUEST, "this is no address")
+            self._refuse(HTTPStatus.BAD_REQUEST, "invalid address")
             return
         if path == "/":
             self._send(self.server.live.page())
         elif path == "/content.json":
             self._send(self.server.live.content())
         else:
-            self._refuse(HTTPStatus.NOT_FOUND, "there is only / and /content.json")
+            self._refuse(HTTPStatus.NOT_FOUND, "not found: only / and /content.json exist")
 
     def _send(self, answer: Answer) -> None:
         known = [tag.strip().removeprefix("W/") for tag in self.headers.get("If-None-Match", "").split(",")]
@@ -119,8 +119,10 @@ class Server(ThreadingHTTPServer):
             super().__init__((ADDRESS, port), _Handler)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise IssunError(f"--port (={port}): another program uses it; give another one, or --port 0 for any that is free") from None
-            raise IssunError(f"--port (={port}) cannot be used ({error.strerror}): give another one, or --port 0 for any") from None
+                raise IssunError(f"--port (={port})is used by another program; give another port, or --port 0 for any free one") from None
+            raise IssunError(
+                f"--port (={port}) cannot be used ({error.strerror}): give another port, or --port 0 for any free one"
+            ) from None
 
     @property
     def url(self) -> str:
