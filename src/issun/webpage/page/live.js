@@ -22,10 +22,10 @@ export function startLive() {
         mark = answer.headers.get("ETag");
         takeNew(await answer.json());
       } else if (answer.status !== 304) throw new Error(String(answer.status));
-      node.textContent = state.content.studies.some(({ running }) => running) ? "Live: trials are running" : "Live";
+      node.textContent = state.content.studies.some(({ running }) => running) ? "Live: trials running" : "Live";
       wait = EVERY;
     } catch {
-      node.textContent = "The study is no longer served: this is how it was last";
+      node.textContent = "The study is no longer served; this is its last known state";
       wait = Math.min(2 * wait, SLOWEST);
     }
     setTimeout(ask, wait);

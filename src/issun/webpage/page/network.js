@@ -187,8 +187,8 @@ export function issunNetwork(network) {
   const weights = floatsOf(network.data);
   const size = network.input.reduce((a, b) => a * b, 1);
   for (const row of network.rows) {
-    if (!OPERATORS[row.op]) throw new Error(`this page has no operator "${row.op}"`);
-    if (row.activation && !ACTIVATIONS[row.activation]) throw new Error(`this page has no activation "${row.activation}"`);
+    if (!OPERATORS[row.op]) throw new Error(`this page does not support the operator "${row.op}"`);
+    if (row.activation && !ACTIVATIONS[row.activation]) throw new Error(`this page does not support the activation "${row.activation}"`);
   }
 
   function run(pixels) {

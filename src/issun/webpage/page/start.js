@@ -20,7 +20,7 @@ function told(content) {
   const trials = d3.sum(content.studies.flatMap((study) => study.networks), (network) => network.trials?.length ?? network.validation.n);
   const networks = d3.sum(content.studies, (study) => study.networks.length);
   byId("about-line").textContent = `${data} · ${counted(networks, "network")} · ${counted(trials, "trial")}`;
-  byId("foot").textContent = `Made with issun ${content.issun}. This page holds all it shows and asks the network for nothing.`;
+  byId("foot").textContent = `Made with issun ${content.issun}. This page is self-contained and makes no network requests.`;
   document.title = `${content.title} – issun`;
 }
 

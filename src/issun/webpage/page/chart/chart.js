@@ -148,11 +148,11 @@ function note({ networks }) {
   const failed = networks.filter((network) => network.failed).length;
   const spread = networks.some((network) => network.validation.sd);
   byId("chart-note").textContent = [
-    "The step line is the frontier: no smaller network beats what lies on it.",
+    "The step line is the frontier: no smaller network beats a network on it.",
     spread ? "Bars are ± one standard deviation over seeds." : "",
-    failed ? `Seeds that failed are in the means, of ${counted(failed, "network")}.` : "",
-    "Upwards, equal steps halve the errors.",
-    "Drag the two lines to ask another question.",
+    failed ? `Failed seeds are included in the means of ${counted(failed, "network")}.` : "",
+    "Each equal step upwards halves the error rate.",
+    "Drag the two lines to change the target and the budget.",
   ].filter(Boolean).join(" ");
 }
 

@@ -21,7 +21,7 @@ function entry(series) {
   };
   return element(
     "button",
-    { type: "button", "aria-pressed": String(on), "data-series": series.number, title: on ? "Press to leave it out" : "Press to bring it back", on: { click: toggle } },
+    { type: "button", "aria-pressed": String(on), "data-series": series.number, title: on ? "Press to hide" : "Press to show", on: { click: toggle } },
     markPicture(series),
     element("span", null, name),
   );

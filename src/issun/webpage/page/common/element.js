@@ -72,7 +72,7 @@ export async function copyText(text, button) {
   }
   const before = button.dataset.words ?? button.textContent;
   button.dataset.words = before;
-  button.textContent = done ? "Copied" : "Copying is not allowed here";
+  button.textContent = done ? "Copied" : "Copying is not allowed";
   say(button.textContent);
   clearTimeout(copied);
   copied = setTimeout(() => (button.textContent = before), 1600);

@@ -70,7 +70,7 @@ export const SIZES = {
   },
   macs: {
     ...{ name: "MACs", axis: "multiply-accumulates for one image", full: whole, short: labelCount, words: (count) => counted(count, "MAC") },
-    ...{ lead: "The cheapest network", verb: "needs", largest: "the dearest", limit: "with at most" },
+    ...{ lead: "The cheapest network", verb: "needs", largest: "the most expensive", limit: "with at most" },
   },
   bytes: {
     ...{ name: "Bytes", axis: "bytes of weights, float32", full: bytesText, short: bytesText, words: bytesText },

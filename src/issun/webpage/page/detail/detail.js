@@ -30,7 +30,7 @@ function figures(network) {
     figure("Parameters", whole(network.parameters), network.trained === network.parameters ? "all trained" : `${whole(network.trained)} trained`),
     figure("MACs", whole(network.macs), "for one image"),
     figure("Weights", bytesText(network.bytes), "as float32"),
-    figure("Memory", bytesText(network.peak_memory), "at work, one image"),
+    figure("Memory", bytesText(network.peak_memory), "working memory for one image"),
   );
 }
 
@@ -56,13 +56,13 @@ function head(network) {
     named || knobs ? element("p", { class: "notation" }, named ? network.network : `${network.family}, ${knobs}`) : null,
     state.content.studies.length > 1 ? element("p", { class: "pale" }, `Study: ${network.study.name}`) : null,
     figures(network),
-    network.failed ? element("p", { class: "warning" }, `${network.failed}. Those that failed count in the mean as they are.`) : null,
-    network.beats_guessing === false ? element("p", { class: "warning" }, `It does not beat guessing: naming always the most frequent class gives ${percent(network.guessing)}.`) : null,
+    network.failed ? element("p", { class: "warning" }, `${network.failed}. Failed seeds are included in the mean.`) : null,
+    network.beats_guessing === false ? element("p", { class: "warning" }, `It does not beat guessing: always predicting the most frequent class gives ${percent(network.guessing)}.`) : null,
   );
 }
 
 function tabBar(present, current, show) {
-  const bar = element("div", { class: "tabs", role: "tablist", "aria-label": "Parts of this network's page" });
+  const bar = element("div", { class: "tabs", role: "tablist", "aria-label": "Sections of this network's page" });
   for (const tab of present) {
     const on = tab === current;
     bar.append(
@@ -101,7 +101,7 @@ function draw() {
   };
   fill(aside, head(network), body);
   if (present.length) show(present.find((tab) => tab.name === wanted) ?? present[0], false);
-  else fill(body, element("p", { class: "pale" }, "This network's own page is not in this report: the study is large, and it is none of those that an answer chooses."));
+  else fill(body, element("p", { class: "pale" }, "This network's own page is not in this report: the study is large, and the page covers only networks that an answer can choose."));
 }
 
 /** How many pixels a picture in the panel has from side to side: pictures are drawn that large, so that their text keeps its size. */

@@ -29,9 +29,9 @@ function filters({ filters: given }) {
   });
   const said = `${counted(given.count, "filter")} of ${given.text}, ${rows}x${columns}${count < given.count ? `; the first ${count} are shown` : ""}`;
   return [
-    element("h3", null, "What it looks for first"),
+    element("h3", null, "Filters of the first layer"),
     element("div", { class: "tiles", role: "img", "aria-label": said }, tiles.map((node) => sized(node, rows > 12 ? 44 : 33))),
-    element("p", { class: "note" }, `${said}. `, colour ? "Grey is a weight of 0; colours are what it adds up, or takes away." : "White is 0, orange a weight above it, violet one below."),
+    element("p", { class: "note" }, `${said}. `, colour ? "Grey is a weight of 0; colours are positive or negative weights." : "White is a weight of 0, orange is positive, violet is negative."),
   ];
 }
 
@@ -66,10 +66,10 @@ function activations(network, detail) {
     const shown = detail.weights.rows.map((row, i) => ({ row, i, values: made[i], text: detail.layers[i]?.text ?? row.op })).filter(({ row, values }) => values && row.op !== "drop");
     return fill(
       node,
-      element("h3", null, "An image on its way through"),
+      element("h3", null, "Activations of one image"),
       element("figure", { class: "layer" }, element("figcaption", null, capital(image.words)), sized(pictureOf(image, image.words), 96)),
       shown.map(({ row, i, values, text }) => layer({ values, shape: row.output }, text, i)),
-      element("p", { class: "note" }, "Dark is 0, bright the layer's largest number; where a layer has numbers below 0, white is 0, orange above and violet below. Another image: the tab “Try it”."),
+      element("p", { class: "note" }, "Dark is 0, bright the layer's largest value; where a layer has negative values, white is 0, orange is positive and violet negative. Choose another image in the tab “Try it”."),
     );
   };
   draw();
@@ -101,11 +101,11 @@ function projection(network, { projection: given }, wide) {
   });
   const share = (given.share ?? []).map((part) => percent(part, 0)).join(" and ");
   return [
-    element("h3", null, "How it sees the images"),
+    element("h3", null, "Features of the images"),
     picture,
     legend,
     few ? null : said,
-    element("p", { class: "note" }, `Images by the ${counted(given.features, "feature")} that enter “${given.layer}”, in the plane of their first two principal components (${share} of the variance). Classes that overlap here may lie apart in other directions.`),
+    element("p", { class: "note" }, `Images by the ${counted(given.features, "feature")} at the input of “${given.layer}”, projected onto their first two principal components (${share} of the variance). Classes that overlap here may be separate in other directions.`),
   ];
 }
 
@@ -117,6 +117,6 @@ export const insideTab = {
     filters(detail),
     canRun(network) ? activations(network, detail) : null,
     projection(network, detail, width),
-    canRun(network) ? null : element("p", { class: "note" }, "Its weights are not in this page, so no image can be followed through it here."),
+    canRun(network) ? null : element("p", { class: "note" }, "Its weights are not in this page, so its activations cannot be shown."),
   ],
 };

@@ -27,7 +27,7 @@ const row = (layer, number) =>
     element("th", { scope: "row" }, element("code", null, layer.text), reads(layer, number), layer.frozen && layer.parameters ? element("span", { class: "pale" }, " frozen") : null),
     element("td", { class: "shape" }, layer.shape),
     element("td", { class: "number" }, layer.parameters ? whole(layer.parameters) : ""),
-    element("td", { class: "share-cell" }, share(layer.share, "share of the parameters"), element("span", { class: "number" }, shareText(layer.share))),
+    element("td", { class: "share-cell" }, share(layer.share, "fraction of the parameters"), element("span", { class: "number" }, shareText(layer.share))),
     element("td", { class: "number" }, layer.macs ? shortCount(layer.macs) : ""),
   );
 

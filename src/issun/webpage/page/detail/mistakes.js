@@ -28,8 +28,8 @@ function mistakes(network, detail) {
     );
   };
   return [
-    element("h3", null, "Surest mistakes"),
-    element("p", { class: "note" }, "The true class → what it was taken for, and with how much confidence."),
+    element("h3", null, "Most confident mistakes"),
+    element("p", { class: "note" }, "True class → predicted class, with its probability."),
     element("ul", { class: "mistakes" }, shown.map(card)),
   ];
 }
@@ -55,16 +55,16 @@ function smallMatrix(matrix, classes) {
   return element(
     "table",
     { class: "confusion" },
-    element("thead", null, element("tr", null, element("td", { class: "corner" }, "true \\ said"), classes.map((text) => element("th", { scope: "col", title: text }, name(text))))),
+    element("thead", null, element("tr", null, element("td", { class: "corner" }, "true \\ predicted"), classes.map((text) => element("th", { scope: "col", title: text }, name(text))))),
     element("tbody", null, matrix.map((line, i) => element("tr", null, element("th", { scope: "row", title: classes[i] }, name(classes[i])), line.map((count, j) => cell(count, i, j))))),
   );
 }
 
 function largeMatrix(matrix, classes) {
   const size = classes.length;
-  const picture = tile((i) => Math.sqrt(part(matrix, Math.floor(i / size), i % size)), size, size, { most: 1, words: `Confusion matrix of ${size} classes: rows are true, columns what was said` });
+  const picture = tile((i) => Math.sqrt(part(matrix, Math.floor(i / size), i % size)), size, size, { most: 1, words: `Confusion matrix of ${size} classes: rows are true classes, columns predicted classes` });
   dress(picture, { class: "pixels wide", style: { width: "100%", "aspect-ratio": "1" } });
-  const said = element("p", { class: "note", "aria-hidden": "true" }, "Rows are the true classes, columns what was said; point at a cell.");
+  const said = element("p", { class: "note", "aria-hidden": "true" }, "Rows are true classes, columns predicted classes; point at a cell.");
   picture.addEventListener("pointermove", (event) => {
     const box = picture.getBoundingClientRect();
     const [i, j] = [Math.floor(((event.clientY - box.top) / box.height) * size), Math.floor(((event.clientX - box.left) / box.width) * size)];
@@ -78,7 +78,7 @@ function perClass(lines) {
   return element(
     "table",
     { class: "classes" },
-    element("thead", null, element("tr", null, ["class", "found (recall)", "right when said (precision)", "F1", "images"].map((text, i) => element("th", { scope: "col", class: i > 2 ? "number" : null }, text)))),
+    element("thead", null, element("tr", null, ["class", "recall", "precision", "F1", "images"].map((text, i) => element("th", { scope: "col", class: i > 2 ? "number" : null }, text)))),
     element("tbody", null, lines.map((line) => element("tr", null, element("th", { scope: "row", title: line.name }, element("span", { class: "name" }, line.name)), bar(line.recall), bar(line.precision), element("td", { class: "number" }, percent(line.f1, 1)), element("td", { class: "number" }, whole(line.images))))),
   );
 }
@@ -92,10 +92,10 @@ export const mistakesTab = {
     const matrix = detail.confusion;
     return [
       mistakes(network, detail),
-      matrix ? element("h3", null, "What is taken for what") : null,
+      matrix ? element("h3", null, "Confusion matrix") : null,
       confused(detail),
       matrix ? (classes.length <= MOST_CELLS ? scrollable("Confusion matrix", smallMatrix(matrix, classes)) : largeMatrix(matrix, classes)) : null,
-      detail.per_class?.length ? [element("h3", null, "Class by class"), scrollable("Figures of each class", perClass(detail.per_class))] : null,
+      detail.per_class?.length ? [element("h3", null, "Figures by class"), scrollable("Figures of each class", perClass(detail.per_class))] : null,
       element("p", { class: "note" }, `On the ${onTest(network.study) ? "test part, as published" : "validation part"}, seed ${network.best_seed}.`),
     ];
   },

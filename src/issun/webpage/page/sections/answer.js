@@ -16,7 +16,7 @@ function ofTheLargest(network, networks, size) {
   const ratio = Math.max(...networks.map((other) => other[size])) / network[size];
   if (!Number.isFinite(ratio) || networks.length < 2) return "";
   const { largest } = SIZES[size];
-  return ratio === 1 ? ", the most of all" : `, 1/${ratio >= 10 ? whole(ratio) : +ratio.toFixed(1)} of ${largest}`;
+  return ratio === 1 ? ", the largest of all" : `, 1/${ratio >= 10 ? whole(ratio) : +ratio.toFixed(1)} of ${largest}`;
 }
 
 /** A link that opens the page of a network. */
@@ -54,8 +54,8 @@ function basis(study, networks, value, size) {
   parts.push(
     `On ${onTest(study) ? "the test part, as published" : "validation"}${images ? ` (${counted(images, "image")})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
   );
-  if (found.failed) parts.push(" Seeds that failed are in mean, deviation and bound.");
-  if (found.test && !onTest(study)) parts.push(` On the test images, measured once and chosen by nothing: ${saidMean(found.test)}.`);
+  if (found.failed) parts.push(" Failed seeds are included in mean, deviation and bound.");
+  if (found.test && !onTest(study)) parts.push(` On the test images, measured once and not used to choose: ${saidMean(found.test)}.`);
   const sure = smallestNetwork(networks, value, { size, lower: true });
   const words = SIZES[size].words;
   if (!sure) parts.push(" No network's lower 95 % bound reaches it.");
@@ -65,12 +65,12 @@ function basis(study, networks, value, size) {
 }
 
 function nothing(study) {
-  if (!study.networks.length) return "No trial of this study has ended yet: there is nothing to choose from.";
-  if (!networksOf(study).length) return "Every family is switched off: there is nothing to choose from.";
+  if (!study.networks.length) return "No trial of this study has finished yet, so there is nothing to choose from.";
+  if (!networksOf(study).length) return "Every family is hidden, so there is nothing to choose from.";
   const networks = networksOf(study).filter(isUsable);
   if (networks.length) {
     const [nearest] = networks.sort((first, second) => second.validation.mean - first.validation.mean);
-    return `Nothing beats guessing, so that no network is the smallest: the best mean is ${percent(nearest.validation.mean)}, and naming always the most frequent class gives ${percent(nearest.guessing)}.`;
+    return `No network beats guessing, so none is chosen: the best mean is ${percent(nearest.validation.mean)}, and always predicting the most frequent class gives ${percent(nearest.guessing)}.`;
   }
   return "Every network diverged with every seed: lower the learning rate, or scale the input.";
 }
@@ -88,7 +88,7 @@ function answerOf(study, several) {
     budget === null ? null : element("p", { class: "sentence second" }, budgetSentence(networks, budget, size)),
     basis(study, networks, target.value, size),
     mark ? element("p", { class: "warning" }, `${capital(mark)}.`) : null,
-    study.networks.some((network) => hidden.has(network.series.key)) ? element("p", { class: "basis" }, "Among the families that are switched on.") : null,
+    study.networks.some((network) => hidden.has(network.series.key)) ? element("p", { class: "basis" }, "Among the families shown.") : null,
   ];
 }
 
@@ -102,7 +102,7 @@ function draw() {
     state.content.studies.length > 1 ? picker() : null,
     studies.map((study) => answerOf(study, studies.length > 1)),
     moved()
-      ? element("button", { type: "button", class: "quiet small", on: { click: reset } }, "Back to the question that was asked")
+      ? element("button", { type: "button", class: "quiet small", on: { click: reset } }, "Back to the original question")
       : null,
   );
 }

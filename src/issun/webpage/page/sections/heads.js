@@ -63,7 +63,7 @@ function table(study, several) {
         element("tbody", null, records.map((record) => element("tr", null, names.map((name) => element("td", { class: kind(name) }, cell(record, name, name === measured ? range : null)))))),
       ),
     ),
-    range ? element("p", { class: "note" }, `Dots stand between ${percent(range.low, 1)} and ${percent(range.high, 1)}; lines are ± one standard deviation over draws.`) : null,
+    range ? element("p", { class: "note" }, `Dots range from ${percent(range.low, 1)} to ${percent(range.high, 1)}; lines are ± one standard deviation over draws.`) : null,
   ];
 }
 

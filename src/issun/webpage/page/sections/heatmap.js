@@ -16,13 +16,13 @@ function grid(study, map, several) {
   const cell = (value, i, j) => {
     const network = networkById.get(map.networks?.[i]?.[j]);
     const place = `${map.x}=${map.columns[j]}, ${map.y}=${map.rows[i]}`;
-    if (!isKnown(value)) return element("td", { class: "none", title: `${place}: ${map.impossible?.[i]?.[j] ? "there is no such network" : "not trained"}` }, map.impossible?.[i]?.[j] ? "×" : "");
+    if (!isKnown(value)) return element("td", { class: "none", title: `${place}: ${map.impossible?.[i]?.[j] ? "not a valid network" : "not trained"}` }, map.impossible?.[i]?.[j] ? "×" : "");
     const told = `${place}: ${network ? withFailed(percent(value), network) : percent(value)}`;
     const content = element("button", { type: "button", title: told, "aria-label": told, on: { click: () => network && openNetwork(network, "chart") } }, (100 * value).toFixed(1));
     return element("td", { class: value === best ? "best" : null, style: shaded(amount(value), "--accent") }, content);
   };
   return [
-    element("p", { class: "note" }, several ? `${study.name}: ` : "", element("code", null, map.family), ", mean validation accuracy in per cent; the best is framed.", map.shared ? " Where several networks share a cell it shows the best." : "", study.networks.some((network) => network.failed) ? " Seeds that failed are in the means." : ""),
+    element("p", { class: "note" }, several ? `${study.name}: ` : "", element("code", null, map.family), ", mean validation accuracy in per cent; the best has a frame.", map.shared ? " Where several networks share a cell it shows the best." : "", study.networks.some((network) => network.failed) ? " Failed seeds are included in the means." : ""),
     scrollable(
       `Accuracies by ${map.x} and ${map.y}`,
       element(

@@ -31,8 +31,8 @@ function protocol(study) {
   const { about } = study;
   const seeds = about.seeds ?? [];
   const classes = about.classes?.length ?? 0;
-  const images = `${whole(about.images)} to train and validate on, ${about.test_images ? `${whole(about.test_images)} to test` : "none to test"}`;
-  const splits = (about.splits ?? []).map(({ fraction, seed, images: held }) => `${roundPercent(fraction)} of the training images (${whole(held)}) held back for validation, stratified, drawn with seed ${seed}`);
+  const images = `${whole(about.images)} for training and validation, ${about.test_images ? `${whole(about.test_images)} for testing` : "none for testing"}`;
+  const splits = (about.splits ?? []).map(({ fraction, seed, images: held }) => `${roundPercent(fraction)} of the training images (${whole(held)}) set aside for validation, stratified, with seed ${seed}`);
   return element(
     "dl",
     { class: "protocol" },
@@ -48,11 +48,11 @@ function protocol(study) {
     line("Trials", joined("; ", written(about.trials), about.seconds && `${duration(about.seconds)} of training in all`)),
     line("Machine", joined(", ", written(about.machine), about.threads && `${counted(about.threads, "thread")} used`)),
     line("Versions", written(about.versions)),
-    line("Begun", about.created ? `${about.created.slice(0, 16).replace("T", " ")}${SPACE}UTC` : ""),
+    line("Started", about.created ? `${about.created.slice(0, 16).replace("T", " ")}${SPACE}UTC` : ""),
     line("Fingerprint", about.fingerprint ? element("code", null, about.fingerprint) : ""),
     line("Notes", (about.notes ?? []).map((note) => element("p", null, note))),
-    line("Remedies tried", written(study.remedies)),
-    line("Left out here", (study.left_out ?? []).map((text) => element("p", null, `${capital(text)}.`))),
+    line("Remedies", written(study.remedies)),
+    line("Left out of this page", (study.left_out ?? []).map((text) => element("p", null, `${capital(text)}.`))),
     command(about.command),
   );
 }
@@ -70,7 +70,7 @@ export function startProtocol() {
         { class: "fold", open },
         element("summary", null, element("h2", { id: "protocol-title" }, "Protocol")),
         studies.map((study) => [studies.length > 1 ? element("h3", null, study.name) : null, protocol(study)]),
-        studies.some(onTest) ? null : element("p", { class: "note" }, "Everything is chosen on validation. A test figure is measured once, when a trial ends, and nothing that chooses reads it."),
+        studies.some(onTest) ? null : element("p", { class: "note" }, "All choices are made on validation. Test figures are measured once, when a trial ends, and are never used to choose."),
       ),
     );
   });

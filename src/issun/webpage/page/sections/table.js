@@ -18,7 +18,7 @@ const COLUMNS = [
   { key: "seconds", title: "time", value: (n) => n.seconds, text: duration, name: "seconds to train with one seed" },
   { key: "validation", title: "validation", value: accuracy("validation"), show: (n) => withFailed(meanText(n.validation.mean, n.validation.sd), n), first: "descending" },
   { key: "low", title: "at least", value: accuracy("validation", "low"), text: (v) => percent(v), first: "descending", name: "lower 95 % bound of the validation accuracy" },
-  { key: "test", title: "test", value: (n) => testOf(n)?.mean ?? null, show: (n) => (testOf(n) ? meanText(n.test.mean, n.test.sd) : ""), first: "descending", name: "test accuracy, shown of what an answer can choose" },
+  { key: "test", title: "test", value: (n) => testOf(n)?.mean ?? null, show: (n) => (testOf(n) ? meanText(n.test.mean, n.test.sd) : ""), first: "descending", name: "test accuracy, shown for networks that an answer can choose" },
 ];
 
 // What the table looks like now: kept when the page is drawn again.
@@ -63,7 +63,7 @@ function drawRows() {
   const all = rows();
   const shown = all.slice(0, view.most);
   fill(body, shown.map(row));
-  if (!all.length) fill(body, element("tr", null, element("td", { colspan: COLUMNS.length, class: "pale" }, "No network fits these words.")));
+  if (!all.length) fill(body, element("tr", null, element("td", { colspan: COLUMNS.length, class: "pale" }, "No network matches the filter.")));
   count.textContent = `${counted(all.length, "network")}${shown.length < all.length ? `, the first ${whole(shown.length)} shown` : ""}`;
   more.hidden = shown.length >= all.length;
   for (const { key, head } of heads) dress(head, { "aria-sort": key === view.key ? view.order : "none" });
@@ -109,7 +109,7 @@ export function startTable() {
     byId("networks"),
     element("h2", { id: "networks-title" }, "All networks"),
     element("div", { class: "bar tools" }, element("label", { class: "field" }, "Filter ", words), element("label", { class: "field" }, only, " frontier only"), copy),
-    scrollable("The table, to be scrolled", element("table", { class: "networks" }, element("thead", null, element("tr", null, heads.map(({ head }) => head))), body)),
+    scrollable("Scrollable table of networks", element("table", { class: "networks" }, element("thead", null, element("tr", null, heads.map(({ head }) => head))), body)),
     element("div", { class: "bar" }, count, more),
   );
   listen(["content", "study", "hidden"], drawRows);

@@ -116,4 +116,4 @@ export function imageOfStrokes(strokes, style) {
 
 /** What is done to a drawing, in words. */
 export const styleWords = ({ extent, byMass, height, width }) =>
-  `A drawing is scaled so that its longer side has ${+extent.toFixed(0)} of the ${Math.max(height, width)} pixels, and ${byMass ? "its centre of mass" : "the middle of its box"} comes into the middle, as in the images the networks were trained on.`;
+  `A drawing is scaled so that its longer side has ${+extent.toFixed(0)} of the ${Math.max(height, width)} pixels, and ${byMass ? "its centre of mass" : "the centre of its bounding box"} is moved to the centre, as in the training images.`;

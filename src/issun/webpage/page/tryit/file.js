@@ -65,16 +65,16 @@ export async function imageOfFile(file, study) {
   const [height, width, channels] = study.about.input;
   if (file.size > LARGEST) throw new Error("the file is larger than 50 MB");
   const bitmap = await createImageBitmap(file).catch(() => {
-    throw new Error("this is no image that the browser can read");
+    throw new Error("the browser cannot read this file as an image");
   });
   const whole = { height, width, channels };
   if (bitmap.width === width && bitmap.height === height) {
-    return { ...whole, pixels: pixelsOf(drawnAt(bitmap, width, height, [0, 0, width, height]), channels), how: "Its pixels are taken as they are." };
+    return { ...whole, pixels: pixelsOf(drawnAt(bitmap, width, height, [0, 0, width, height]), channels), how: "Its pixels are used unchanged." };
   }
   const style = channels === 1 && plainGround(study) ? drawingStyle(study) : null;
   const drawing = style && asDrawing(bitmap, style);
-  if (drawing) return { ...whole, pixels: drawing, how: "What stands out from its ground was scaled and centred as a drawing is." };
-  return { ...whole, pixels: pixelsOf(reducedTo(bitmap, width, height), channels), how: `Its middle was resized to ${height}x${width}.` };
+  if (drawing) return { ...whole, pixels: drawing, how: "Its foreground was scaled and centred like a drawing." };
+  return { ...whole, pixels: pixelsOf(reducedTo(bitmap, width, height), channels), how: `It was cropped to its centre and resized to ${height}x${width}.` };
 }
 
 /** Whether the images of a study lie on plain ground, as digits do: then only what stands out matters. */

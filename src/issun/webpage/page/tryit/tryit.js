@@ -25,7 +25,7 @@ function bars(network) {
   const draw = () => {
     const run = runCurrent(network);
     list.hidden = !run;
-    if (!run) return void fill(verdict, "Draw something, and the network says what it sees.");
+    if (!run) return void fill(verdict, "Draw something to see the network's prediction.");
     const probabilities = [...run.probabilities];
     const order = d3.range(classes.length);
     const top = d3.maxIndex(probabilities);
@@ -57,7 +57,7 @@ function pad(network, seen) {
   const style = drawingStyle(study);
   const canvas = element("canvas", {
     ...{ width: PAD, height: PAD, class: `pad${style ? " drawable" : ""}`, role: "img" },
-    "aria-label": style ? "Drawing pad: draw with mouse, finger or pen. By keyboard, pick one of the samples below" : "The image that is being tried",
+    "aria-label": style ? "Drawing pad: draw with mouse, finger or pen. By keyboard, choose one of the samples below" : "The image under test",
   });
   const context = canvas.getContext("2d");
   let strokes = [];
@@ -76,7 +76,7 @@ function pad(network, seen) {
       const [width, height] = [image.width * scale, image.height * scale];
       context.drawImage(pictureOf(image), (PAD - width) / 2, (PAD - height) / 2, width, height);
     }
-    fill(seen, image ? sized(pictureOf(image, "What the network sees"), 64) : null, image ? element("figcaption", null, image.drawn ? "what the network sees" : image.words) : null);
+    fill(seen, image ? sized(pictureOf(image, "What the network receives"), 64) : null, image ? element("figcaption", null, image.drawn ? "what the network receives" : image.words) : null);
   };
   onImage(canvas, () => {
     if (!imageOf(study)?.drawn) strokes = [];
@@ -118,7 +118,7 @@ function samples(network) {
     const words = `Try ${asSample(image, study).words}`;
     return element("button", { type: "button", class: "sample", title: words, "aria-label": words, on: { click: () => setImage(study, asSample(image, study)) } }, sized(pictureOf(image), 32));
   };
-  return element("div", { class: "samples", role: "group", "aria-label": "Samples of the classes, none of them trained on" }, d3.range(most).map(button));
+  return element("div", { class: "samples", role: "group", "aria-label": "Sample images of the classes, not used in training" }, d3.range(most).map(button));
 }
 
 function opener(network, said, node) {
@@ -167,7 +167,7 @@ export const tryTab = {
       element("div", { class: "try-right" }, bars(network)),
     );
     return [
-      element("p", { class: "note" }, style ? "Draw on the square, drop an image on it, or pick a sample. Nothing leaves this page." : "Drop an image on the square, or pick a sample. Nothing leaves this page."),
+      element("p", { class: "note" }, style ? "Draw on the square, drop an image on it, or choose a sample. No data leaves this page." : "Drop an image on the square, or choose a sample. No data leaves this page."),
       node,
       samples(network),
       said,
