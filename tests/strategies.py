@@ -56,7 +56,7 @@ RATES = st.sampled_from([0.0, 0.2, 0.5])
 
 
 def activations(operators: Collection[str]) -> st.SearchStrategy[Activation]:
-    """Activations with and without a number; those of `OPERATORS` where they are asked for."""
+    """Activations with and without a number; those of `OPERATORS` which needs asked for."""
     new = [Activation(kind) for kind in NEW_ACTIVATIONS if kind in operators]
     return st.one_of(
         st.sampled_from([Activation("relu"), Activation("linear"), *new]),

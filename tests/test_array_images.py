@@ -70,7 +70,7 @@ def test_named_data_and_idx_folders(tmp_path: Path) -> None:
     digits = load("digits", size=(4, 6), gray=False)
     assert digits.input == (4, 6, 3)
     assert "The images are 8x8; the middle of each was resized to 4x6." in digits.notes
-    assert "1,797 of 1,797 images are grey; all became RGB." in digits.notes
+    assert "1,797 of 1,797 images are grey; all were converted to RGB." in digits.notes
     folder = write_all(tmp_path / "idx", small_idx())
     assert load(folder, size=(7, 7)).input == (7, 7, 1)
     assert load(folder, gray=True).fingerprint == load(folder).fingerprint
@@ -81,7 +81,7 @@ def test_channels_that_are_no_colours(tmp_path: Path, channels: int) -> None:
     images = pixels(5, 40, 8, 8, channels)
     path = write_archive(tmp_path / "some.npz", images)
     for gray, option in ((True, "--gray"), (False, "--rgb")):
-        with pytest.raises(DataError, match=rf"{option} is for images of 1 channel \(grey\) or 3 .* have {channels}"):
+        with pytest.raises(DataError, match=rf"{option} requires images of 1 channel \(grey\) or 3 .* have {channels}"):
             load(path, gray=gray)
     small = load(path, size=(4, 4))
     band = Image.fromarray(images[0, ..., 1]).resize((4, 4), Image.Resampling.BILINEAR)
@@ -90,7 +90,7 @@ def test_channels_that_are_no_colours(tmp_path: Path, channels: int) -> None:
 
 def test_equal_red_green_and_blue_are_grey(tmp_path: Path) -> None:
     grey = np.repeat(IMAGES[..., :1], 3, axis=3)
-    note = "40 of 40 images have equal red, green and blue; all became grey (--rgb keeps three channels)."
+    note = "40 of 40 images have equal red, green and blue; all were converted to grey (--rgb keeps three channels)."
     almost = grey.copy()
     almost[39, 11, 8, 2] ^= 1  # one value of the last test image
     for kind, write in (("files", as_files), ("some.npz", write_archive)):

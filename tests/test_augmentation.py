@@ -58,16 +58,16 @@ def test_order_and_spaces_do_not_matter_and_the_text_has_one_order() -> None:
         ("rotate 10deg", 7, "`10deg` stands"),
         ("rotate 0", 7, "above 0 and at most 180"),
         ("rotate 181", 7, "at most 180"),
-        ("zoom 10%", 7, "shares are written as numbers"),
+        ("zoom 10%", 7, "fractions are written as numbers"),
         ("zoom 0.8", 5, "at most 0.75"),
         ("mixup 0.001", 6, "from 0.01 to 100"),
         ("flip 2", 5, "`,` or the end is expected after `flip`"),
         ("flip, ", 5, "a word is expected"),
-        ("flip, flip", 6, "stands twice"),
+        ("flip, flip", 6, "is given twice"),
         ("flip; shift 2", 4, "separated by `,`"),
         ("shift=2", 5, "after a space"),
         ("rotate 0." + "1" * 40, 7, "at most 30 characters"),
-        ("(flip)", 0, "`(` is no augmentation"),
+        ("(flip)", 0, "`(` is not an augmentation"),
     ],
 )
 def test_errors_point_at_the_place(text: str, position: int, problem: str) -> None:
@@ -90,7 +90,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     ("settings", "problem"),
     [
         ({}, "changes nothing"),
-        ({"fill": 3, "flip": True}, "`fill` \\(=3\\) has nothing to fill"),
+        ({"fill": 3, "flip": True}, "`fill` \\(=3\\) has no effect"),
         ({"shift": -1}, "`shift` \\(=-1\\) must be 0 or a whole number from 1 to 1024"),
         ({"shift": 1.5}, "whole number"),
         ({"shift": True}, "whole number"),
@@ -109,7 +109,7 @@ def test_settings_outside_their_range_are_refused(settings: dict[str, object], p
 @pytest.mark.parametrize("name", ["shift", "crop", "cutout"])
 def test_what_is_as_large_as_the_image_is_refused(name: str) -> None:
     Augmentation(**{name: 4}).check((5, 9, 1))  # type: ignore[arg-type]
-    with pytest.raises(RecipeError, match=rf"`{name}` \(=5\) must be smaller than the images, which are 9x5: take at most 4"):
+    with pytest.raises(RecipeError, match=rf"`{name}` \(=5\) must be smaller than the images ( 9x5: use at most 4"):
         Augmentation(**{name: 5}).check((9, 5, 3))  # type: ignore[arg-type]
     with pytest.raises(RecipeError, match="leave it out"):
         Augmentation(**{name: 1}).check((1, 1, 1))  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def test_sides_take_turns_and_say_what_they_cannot() -> None:
     assert len(seen[0].seconds["issun"]) == 2
     assert seen[0].share > 0
     with Side("issun", 1) as side:
-        with pytest.raises(IssunError, match="nothing is prepared"):
+        with pytest.raises(IssunError, match="no case was prepared"):
             side.seconds()
         with pytest.raises(IssunError, match="unknown layer"):
             side.prepare(Case("convv 2, dense"))

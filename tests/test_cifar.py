@@ -85,7 +85,7 @@ def test_paths_in_the_archive_are_nowhere_written(tmp_path: Path) -> None:
         ({"test_batch.bin": None}, "lacks test_batch.bin"),
         ({"data_batch_2.bin": None, "data_batch_5.bin": None}, "lacks data_batch_2.bin, data_batch_5.bin"),
         ({"batches.meta.txt": b"cat\ndog\n"}, "has 2 class names, not 10"),
-        ({"batches.meta.txt": b"\xff\xfe"}, "batches.meta.txt is no text"),
+        ({"batches.meta.txt": b"\xff\xfe"}, "batches.meta.txt is not a text file"),
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])

@@ -18,7 +18,7 @@ from issun.datasets.tree import natural
 from issun.errors import DataError
 
 NFC, NFD = "h\u00fcndin", "hu\u0308ndin"
-NOTE = f"Written in two forms of Unicode (NFC and NFD), and taken as one class each: {NFC}."
+NOTE = f"Class names written in two forms of Unicode (NFC and NFD) and merged into one class each: {NFC}."
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def test_a_table_in_two_forms(tmp_path: Path) -> None:
     data = load(tmp_path / "t.csv")
     assert data.classes == (NFC, "katze")
     assert np.bincount(np.concatenate([data.labels, data.test_labels])).tolist() == [6, 6]
-    assert [entry.reason for entry in data.skipped] == ["is named in line 14 as in line 2", "is not there (line 15)"]
+    assert [entry.reason for entry in data.skipped] == ["is listed in line 14 as in line 2", "does not exist (line 15)"]
     assert NOTE in data.notes
 
 
@@ -86,7 +86,7 @@ def dataset(classes: tuple[str, ...], labels: np.ndarray) -> Dataset:
 
 
 def test_a_data_set_cannot_be_made_with_one_name_twice() -> None:
-    with pytest.raises(DataError, match="differ only in how Unicode writes them"):
+    with pytest.raises(DataError, match="differ only in their Unicode normal form"):
         dataset((NFC, NFD), np.arange(12) % 2)
 
 

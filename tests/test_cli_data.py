@@ -76,12 +76,12 @@ def test_a_folder_for_people_at_80_columns(issun: Issun) -> None:
         "sizes of the files: 6x5 (16), 9x9 (1)",
         "modes of the files: RGB (16), L (1)",
         "Could not be read: 1",
-        "train/cat/broken.png is no picture",
-        "train/cat/notes.txt is no picture",
-        "In more than one part (figures are too good): 1 image",
+        "train/cat/broken.png is not an image file",
+        "train/cat/notes.txt is not an image file",
+        "Duplicate images in more than one part (accuracies will be too high): 1 image",
         "train/犬/1.png = test/犬/leak.png",
-        "In several classes (a label is wrong): 1 image",
-        "More than once in a class and part: 1 image",
+        "Duplicate images in several classes (some labels are wrong): 1 image",
+        "Duplicate images in one class and part: 1 image",
         "train/cat/0.png = train/cat/twin.png",
     ):
         assert line in out
@@ -101,7 +101,7 @@ def test_arrays_are_named_by_index(issun: Issun) -> None:
         [{"part": "train", "index": 3, "class": digit}, {"part": "test", "index": 5, "class": digit}]
     ]
     assert f"train 3 ({digit}) = test 5 ({digit})" in issun.succeeds("data", "small.npz")
-    assert "No two images are equal." in issun.succeeds("data", "digits")
+    assert "No duplicate images." in issun.succeeds("data", "digits")
 
 
 def test_many_classes_stay_readable(issun: Issun) -> None:
@@ -144,7 +144,7 @@ def test_the_sheet_shows_each_class_and_its_right_label(tmp_path: Path) -> None:
         (("data", "pets", "--size", "9999x1"), "each from 1 to 4096"),
         (("data", "pets", "--strict"), "1 image cannot be read; mend or remove"),
         (("data", "pets", "--sheet", "sheet.doc"), "--sheet (=sheet.doc) must end in"),
-        (("data", "pets", "--sheet", "none/sheet.png"), "there is no folder"),
+        (("data", "pets", "--sheet", "none/sheet.png"), "create it first"),
         (("data", "digits", "--strict"), "is for images that are files"),
     ],
 )

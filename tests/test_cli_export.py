@@ -36,7 +36,7 @@ def test_a_saved_model(trained: Issun) -> None:
     assert lines[1] == f"{Model.load('net.safetensors').net.parameters:,} parameters for ONNX: {size:,} bytes"
     assert lines[2] == "checked on 20 validation images of few.npz"
     assert lines[3].startswith("largest difference of a probability ")
-    assert lines[3].endswith("; every label is the same")
+    assert lines[3].endswith("; all labels agree")
     assert lines[4].startswith("accuracy ")
     assert lines[5:] == ["File  net.onnx"]
 
@@ -80,7 +80,7 @@ def test_other_images_are_used_and_told(trained: Issun) -> None:
         np.savez("others.npz", **{name: array[::-1] for name, array in arrays.items()})
     done = trained.run("export", "net.safetensors", "--to", "onnx", "--data", "others.npz")
     assert done.code == 0
-    assert "others.npz is not what the model was trained on" in " ".join(done.err.split())
+    assert "others.npz is not the data that the model was trained on" in " ".join(done.err.split())
 
 
 def test_wrong_input(trained: Issun) -> None:
@@ -90,14 +90,14 @@ def test_wrong_input(trained: Issun) -> None:
     (trained.folder / "folder").mkdir()
     for arguments, message in [
         (["none.safetensors", "--to", "onnx"], "none.safetensors cannot be read: No such file"),
-        (["text.safetensors", "--to", "onnx"], "text.safetensors is no issun model, or is damaged"),
-        (["cut.safetensors", "--to", "onnx"], "cut.safetensors is no issun model, or is damaged"),
+        (["text.safetensors", "--to", "onnx"], "text.safetensors is not an issun model, or is damaged"),
+        (["cut.safetensors", "--to", "onnx"], "cut.safetensors is not an issun model, or is damaged"),
         (["folder", "--to", "onnx"], "folder cannot be read"),
-        (["net.safetensors"], "which format? Choose one of onnx, "),
-        (["net.safetensors", "--to", "tflite"], "there is no format 'tflite'"),
-        (["net.safetensors", "--to", "onnx"], "net.onnx is there already"),
+        (["net.safetensors"], "no format was given: choose one of onnx, "),
+        (["net.safetensors", "--to", "tflite"], "unknown format 'tflite'"),
+        (["net.safetensors", "--to", "onnx"], "net.onnx already exists"),
         (["net.safetensors", "--to", "onnx", "-o", "folder"], "folder is a folder: name a file in it"),
-        (["net.safetensors", "--to", "onnx", "-o", "no/such/net.onnx"], "there is no folder"),
+        (["net.safetensors", "--to", "onnx", "-o", "no/such/net.onnx"], "create it first"),
         (["net.safetensors", "--to", "onnx", "-o", "net.pt"], "net.pt has the ending of another format"),
         (["net.safetensors", "-o", "new.onnx", "--network", "dense"], "--network and --seed are for a study"),
     ]:
@@ -132,7 +132,7 @@ def test_what_answers_otherwise_is_not_handed_over(trained: Issun, monkeypatch: 
 
     monkeypatch.setattr(onnx_file, "onnx_model", wrong)
     error = trained.fails("export", "net.safetensors", "--to", "onnx", code=1)
-    assert "net.onnx answers otherwise than the model" in error
+    assert "net.onnx differs from the model" in error
     assert not (trained.folder / "net.onnx").exists()
 
 

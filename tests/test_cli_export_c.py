@@ -26,7 +26,7 @@ def test_int8_is_written_and_told(trained: Issun) -> None:
     assert "checked on 20 validation images of few.npz" in lines
     assert lines[-2:] == ["File  net.c", "File  net.h"]
     assert all(len(line) <= 80 for line in lines)
-    assert "net.c is there already" in trained.fails("export", "net.safetensors", "--to", "c")
+    assert "net.c already exists" in trained.fails("export", "net.safetensors", "--to", "c")
     trained.succeeds("export", "net.safetensors", "--to", "c", "--force")
     assert "float net_memory" in Path("net.c").read_text()
 

@@ -31,7 +31,7 @@ def test_a_table_of_weights_and_heads(issun: Issun) -> None:
     assert "numbers: features of layer 2 pool" in text or "features of layer 2 pool" in text
     assert "best of 2 tries on 90 of 180 images" in text
     assert "Best on validation: " in text
-    assert "means ± deviations over 2 draws" in text
+    assert "mean ± standard deviation over 2 draws" in text
     assert "random (draw 2 of 2), svm: C 10: validation" in done.err
     frame = pd.read_csv(issun.folder / "all.csv")
     assert frame.groupby(["extractor", "head"]).size().to_dict() == {
@@ -113,22 +113,22 @@ def test_a_projection_keeps_its_coordinates(issun: Issun) -> None:
     ("arguments", "words"),
     [
         (["features", "numbers.npz"], "give a NETWORK"),
-        (["features", "numbers.npz", NETWORK, "--head", "tree"], "there is no head 'tree'"),
-        (["features", "numbers.npz", NETWORK, "--head", ","], "--head (=',') names nothing"),
-        (["features", "numbers.npz", NETWORK, "--weights", "trained"], "for trained weights give a saved model, or --study"),
-        (["features", "numbers.npz", NETWORK, "--weights", "glorot"], "--weights (=glorot) must be of random, he"),
+        (["features", "numbers.npz", NETWORK, "--head", "tree"], "unknown head 'tree'"),
+        (["features", "numbers.npz", NETWORK, "--head", ","], "--head (=',') is empty"),
+        (["features", "numbers.npz", NETWORK, "--weights", "trained"], "for trained weights, give a saved model or --study"),
+        (["features", "numbers.npz", NETWORK, "--weights", "glorot"], "--weights (=glorot) must be one of random, he"),
         (["features", "numbers.npz", NETWORK, "--layer", "conv 9"], "no layer of"),
         (["features", "numbers.npz", NETWORK, "--layer", "9"], "`layer` (=9) must be from 1 to 4"),
         (["features", "numbers.npz", NETWORK, "--layer", "pool", "--before"], "has no activation"),
         (["features", "numbers.npz", NETWORK, "--grid", "--halving"], "two ways to search"),
         (["features", "numbers.npz", NETWORK, "--draws", "0"], "must be at least 1"),
-        (["features", "numbers.npz", NETWORK, "--set", "C=1"], "write head, setting and values"),
-        (["features", "numbers.npz", NETWORK, "--set", "svm.C=1"], "the head svm is not among --head ridge"),
+        (["features", "numbers.npz", NETWORK, "--set", "C=1"], "write HEAD.NAME=VALUES"),
+        (["features", "numbers.npz", NETWORK, "--set", "svm.C=1"], "the head svm is not in --head ridge"),
         (["features", "numbers.npz", NETWORK, "--head", "svm", "--set", "svm.C=0"], "`C` (=0) of the head svm must be"),
         (["features", "numbers.npz", NETWORK, "--scaling", "log"], "scaling"),
-        (["features", "numbers.npz", NETWORK, "--table", "no/a.csv"], "there is no folder"),
+        (["features", "numbers.npz", NETWORK, "--table", "no/a.csv"], "create it first"),
         (["features", "numbers.npz", "model.safetensors"], "model.safetensors"),
-        (["features", "numbers.npz", "model.safetensors", "--weights", "pca"], "is for a network that is not trained"),
+        (["features", "numbers.npz", "model.safetensors", "--weights", "pca"], "is for untrained networks"),
         (["features", "numbers.npz", "--study", "no.sqlite"], "there is no study"),
         (["features", "numbers.npz", "conv n, dense"], "n"),
         (["ablate", "numbers.npz", "dense 5, dense"], "has no convolution before its first dense layer"),
@@ -137,7 +137,7 @@ def test_a_projection_keeps_its_coordinates(issun: Issun) -> None:
         (["ablate", "numbers.npz", NETWORK, "--layer", "pool 7"], "no layer of"),
         (["project", "numbers.npz", NETWORK, "--method", "lda"], "--method (=lda) must be one of pca, tsne, umap"),
         (["project", "numbers.npz", NETWORK, "--part", "all"], "--part (=all)"),
-        (["project", "numbers.npz", NETWORK, "-o", "no/a.png"], "there is no folder"),
+        (["project", "numbers.npz", NETWORK, "-o", "no/a.png"], "create it first"),
     ],
 )
 def test_wrong_input_is_told(issun: Issun, arguments: list[str], words: str) -> None:
@@ -173,8 +173,8 @@ def test_how_filters_are_taken_from_patches(issun: Issun) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--weights", "random,pca", "--whitening", "1"), "--whitening (=1) is for --weights patches, kmeans"),
-        (("--threshold", "0"), "--threshold (=0) is for --weights patches, kmeans, pca"),
+        (("--weights", "random,pca", "--whitening", "1"), "--whitening (=1) applies only to --weights patches, kmeans"),
+        (("--threshold", "0"), "--threshold (=0) applies only to --weights patches, kmeans, pca"),
         (("--weights", "kmeans", "--whitening", "0"), "`whitening` (=0) must be a finite number above 0"),
     ],
 )
@@ -198,4 +198,4 @@ def test_a_saved_model_of_other_classes_gives_features(
     assert Model.load("three.safetensors").classes == ("0", "1", "2")
     issun.succeeds("project", "three.npz", "ten.safetensors", "--method", "pca")
     error = issun.fails("features", "larger.npz", "ten.safetensors", "--head", "ridge")
-    assert "is for images of 8x8x1, but those of larger.npz are 9x8x1" in error
+    assert "takes 8x8x1 images, but those of larger.npz are 9x8x1" in error

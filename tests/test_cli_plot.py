@@ -51,17 +51,17 @@ def test_the_default_place_is_beside_the_study(issun: Issun, study: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["curvs"], "there is no picture 'curvs'; did you mean curves? They are frontier, curves, "),
-        (["curves", "--network", "conv 9, dense"], "the study holds no finished network `conv 9, dense`"),
+        (["curvs"], "unknown kind of plot 'curvs'; did you mean curves? They are frontier, curves, "),
+        (["curves", "--network", "conv 9, dense"], "the study has no finished network `conv 9, dense`"),
         (["curves", "--seed", "7"], "`seed` (=7) was not trained"),
         (["heatmap", "--x", "q"], "--x (=q) must be one of the study's knobs: a, d"),
         (["heatmap", "--x", "macs"], "--x (=macs) must be one of the study's knobs: a, d"),
         (["scatter", "--y", "q"], "--y (=q) must be one of the study's knobs and sizes: a, d, parameters"),
         (["scatter", "--x", "a", "--y", "a"], "--x and --y are both a"),
         (["frontier", "-o", "a.gif"], "--output (=a.gif) must end in .png, .svg, .pdf"),
-        (["frontier", "-o", "nowhere/a.png"], "there is no folder"),
-        (["gallery", "--data", "nowhere.npz"], "there is no such file"),
-        (["gallery", "--data", "digits"], "is not what a.sqlite was trained on"),
+        (["frontier", "-o", "nowhere/a.png"], "create it first"),
+        (["gallery", "--data", "nowhere.npz"], "does not exist"),
+        (["gallery", "--data", "digits"], "is not the data of a.sqlite"),
     ],
 )
 def test_what_cannot_be_drawn_is_told(issun: Issun, study: Path, arguments: list[str], words: str) -> None:
@@ -75,7 +75,7 @@ def test_images_that_are_gone_are_asked_for(issun: Issun, study: Path) -> None:
     moved = images.rename(issun.folder / "elsewhere.npz")
     try:
         error = issun.fails("plot", study, "gallery", "-o", "g.png")
-        assert "holds no images, and those that it is about were not found" in error
+        assert "does not hold its images, and they were not found" in error
         assert "--data" in error
         issun.succeeds("plot", study, "gallery", "-o", "g.png", "--data", moved)
         for kind in set(KINDS) - {"gallery", "projection"}:
@@ -104,7 +104,7 @@ def test_the_gallery_shows_the_surest_mistakes_first(study: Path) -> None:
     images = issun.load(study.with_name("numbers.npz")).images[wrong["index"]]
     probabilities = read.model(NETWORK).predict_proba(images)[np.arange(len(wrong)), wrong["predicted"]]
     assert sure[0] == round(100 * float(probabilities.max()))
-    assert f"the 5 surest of {len(wrong)} mistakes" in figure.texts[0].get_text()
+    assert f"the 5 most confident of {len(wrong)} mistakes" in figure.texts[0].get_text()
 
 
 def test_infeasible_sizes_of_the_grid_are_hatched(study: Path) -> None:
@@ -117,7 +117,7 @@ def test_infeasible_sizes_of_the_grid_are_hatched(study: Path) -> None:
 def test_show_says_what_the_curves_mean(issun: Issun, study: Path) -> None:
     text = issun.succeeds("show", study)
     assert all(len(line) <= 80 for line in text.splitlines() if "sqlite" not in line)
-    lines = text.split("Learning curves of the frontier (figures of the best seed each):\n")[1].splitlines()
+    lines = text.split("Learning curves on the frontier (figures of each network's best seed):\n")[1].splitlines()
     frontier = Study(study).frontier()
     assert lines[0].split("  ")[1].strip() == f"{frontier['parameters'].iloc[0]:,}"
     assert all(f"{count:,}  " in text for count in frontier["parameters"])
@@ -144,7 +144,7 @@ def test_one_network_is_shown_whole_at_80_columns(issun: Issun, study: Path) -> 
     [
         (["--network", "conv 9, dense"], "the study holds no finished network"),
         (["--network", NETWORK, "--seed", "9"], "`seed` (=9) was not trained for `conv 2, pool, dense 2, dense`; its seeds are 0, 1"),
-        (["--seed", "1"], "--seed (=1) is for one network: name it with --network"),
+        (["--seed", "1"], "--seed (=1) requires --network: name the network with it"),
     ],
 )
 def test_show_tells_what_it_cannot(issun: Issun, study: Path, arguments: list[str], words: str) -> None:
@@ -172,7 +172,7 @@ def test_a_network_that_was_trained_in_several_ways_is_shown_with_all_of_them(is
             "sweep", "numbers.npz", "dense", "--epochs", epochs, "--seeds", "1", "--threads", "1", "--study", "a.sqlite", "--no-plot"
         )
     text = issun.succeeds("show", "a.sqlite", "--network", "dense")
-    assert "This is the most accurate of 2 ways in which it was trained (epochs " in text
+    assert "This is the most accurate of 2 ways of training it (epochs " in text
     assert all(len(line) <= 80 for line in text.splitlines())
     ways = Study("a.sqlite").networks.sort_values("validation", ascending=False, kind="stable")
     answer = issun.answers("show", "a.sqlite", "--network", "dense")
@@ -185,4 +185,4 @@ def test_a_network_that_was_trained_in_several_ways_is_shown_with_all_of_them(is
 
 def test_a_kind_with_a_slash_is_no_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     run_small(tmp_path / "a.sqlite", small_plan("dense n, dense", "n=1,2", epochs=2))
-    assert "there is no picture 'a/b'" in Issun(tmp_path, monkeypatch, capsys).fails("plot", "a.sqlite", "a/b")
+    assert "unknown kind of plot 'a/b'" in Issun(tmp_path, monkeypatch, capsys).fails("plot", "a.sqlite", "a/b")

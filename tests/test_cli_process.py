@@ -82,7 +82,7 @@ def test_memory_that_runs_out_is_said_without_a_traceback(
         assert "issun: `conv 200000 same" in error
         assert "Traceback" not in error
     monkeypatch.setattr("issun.cli.app", lambda **_: np.zeros(10**15))
-    assert "issun: not enough memory here: Unable to allocate" in issun.fails("data", "digits", code=1)
+    assert "issun: not enough memory: Unable to allocate" in issun.fails("data", "digits", code=1)
 
 
 def test_a_second_sweep_on_one_study_is_turned_away(

@@ -65,7 +65,7 @@ def test_images_that_are_gone_are_said_and_found_elsewhere(issun: Issun, study: 
     (issun.folder / "numbers.npz").rename(issun.folder / "moved.npz")
     done = issun.run("report", "a.sqlite")
     assert done.code == 0
-    assert "left out: mistakes, samples and projections: the images of numbers.npz were not found where they were" in done.err
+    assert "left out: mistakes, samples and projections: the images of numbers.npz were not found" in done.err
     done = issun.run("report", "a.sqlite", "--data", "moved.npz")
     assert (done.code, done.err) == (0, "")
 
@@ -77,7 +77,7 @@ def test_a_study_without_any_result_says_so_and_still_has_a_page(issun: Issun, s
     assert content_of(issun.folder / "a.html")["studies"][0]["message"].startswith("all 2 networks diverged")
     with closing(sqlite3.connect(study)) as connection, connection:
         connection.execute("UPDATE trials SET status = 'running', finished = NULL")
-    assert "a: the study holds no finished trial yet" in issun.fails("report", "a.sqlite", code=1)
+    assert "a: the study has no finished trial yet" in issun.fails("report", "a.sqlite", code=1)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_study_without_any_result_says_so_and_still_has_a_page(issun: Issun, s
         (["nothing.sqlite"], "there is no study at"),
         (["numbers.npz"], "is no issun study"),
         (["a.sqlite", "-o", "a.sqlite"], "--output (=a.sqlite) must end in .html"),
-        (["a.sqlite", "-o", "nowhere/a.html"], "there is no folder"),
+        (["a.sqlite", "-o", "nowhere/a.html"], "create it first"),
         (["a.sqlite", "--target", "970"], "--target"),
         (["a.sqlite", "--data", "gone.npz"], "gone.npz"),
     ],

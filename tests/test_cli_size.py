@@ -74,7 +74,7 @@ def test_json_holds_every_number_of_the_tables(issun: Issun) -> None:
 
 def test_combinations_that_cannot_be_are_listed_and_the_rest_is_shown(issun: Issun) -> None:
     text = issun.succeeds("size", "dense 0.5n, dense", "n=1,2")
-    assert "no network with n=1: " in text
+    assert "no valid network with n=1: " in text
     assert "n=2" in text
     assert issun.run("size", "dense 0.1n, dense", "n=1,2").code == 1
 
@@ -89,8 +89,8 @@ def test_pairs(issun: Issun) -> None:
     [
         (["conv 8, pol, dense"], ["unknown layer `pol`", "did you mean `pool`", "conv 8, pol, dense\n          ^^^"]),
         (["conv 8, pool"], ["has no classifier", "end it with `dense`"]),
-        (["conv 8 40x40, dense"], ["layer 1", "40x40 window does not fit the 28x28 image"]),
-        (["conv n, dense", "k=1,2"], ["`k=1,2`", "no family before them has such a knob"]),
+        (["conv 8 40x40, dense"], ["layer 1", "40x40 window is larger than its 28x28 image"]),
+        (["conv n, dense", "k=1,2"], ["`k=1,2`", "no family before it has this knob"]),
         (["conv n, dense", "conv m, dense", "n=1"], ["knob `m`", "has no values"]),
         (["conv n, dense", "n=0"], ["knob `n`", "0"]),
         (["conv n, dense", "n=-1"], ["knob `n`", "-1"]),

@@ -71,7 +71,7 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_answered(issun: I
     done = issun.run("predict", "model.safetensors", "broken.png", "good.png", "missing.png")
     assert done.code == 1
     assert "good.png" in done.out
-    assert "issun: broken.png is no picture" in done.err
+    assert "issun: broken.png is not an image file" in done.err
     assert "missing.png" in done.err
 
 
@@ -128,7 +128,7 @@ def test_every_setting_of_a_recipe_can_be_given(issun: Issun) -> None:
 
 def test_an_epoch_that_is_not_the_last_is_named(issun: Issun) -> None:
     done = issun.succeeds("train", "small.npz", "dense", "--keep", "best", "--patience", "1", "--learning-rate", "0.5", "--epochs", "30")
-    epochs, kept = re.findall(r"trained for (\d+) epochs in .*; kept is epoch (\d+)", done)[0]
+    epochs, kept = re.findall(r"trained for (\d+) epochs in .*; weights of epoch (\d+)", done)[0]
     assert int(kept) == int(epochs) - 1 < 29
 
 
@@ -136,7 +136,7 @@ def test_an_epoch_that_is_not_the_last_is_named(issun: Issun) -> None:
     ("options", "message"),
     [
         (["--set", "drop_every"], "--set drop_every: write a setting and its value with = between them"),
-        (["--set", "dropout=0.5"], "`dropout` is no setting of a recipe"),
+        (["--set", "dropout=0.5"], "`dropout` is not a setting of a recipe"),
         (["--set", "drop_every=0"], "`drop_every` (=0): input should be greater than or equal to 1"),
         (["--patience", "3", "--set", "patience=4"], "`patience` is given twice"),
         (["--epochs", "3", "--set", "epochs=4"], "`epochs` is given twice"),

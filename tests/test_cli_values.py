@@ -63,7 +63,7 @@ def test_seeds() -> None:
     assert seeds("0, 7", "--seeds") == (0, 7)
     assert seeds("7,", "--seeds") == (7,)
     for text in ("", "-1", "a", "1..3", ",", "0,,1"):
-        with pytest.raises(IssunError, match=r"--seeds \(=.*\) must be how many seeds \(3\) or which \(0,1,7\)"):
+        with pytest.raises(IssunError, match=r"--seeds \(=.*\) must be a number of seeds \(3\) or a list of seeds \(0,1,7\)"):
             seeds(text, "--seeds")
 
 

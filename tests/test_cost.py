@@ -103,8 +103,8 @@ def test_a_family_has_its_exact_polynomial(text: str, parameters: str, macs: str
         ("conv 2n same, res (conv 3m same), dense", MNIST, "where 2n = 3m the channels agree"),
         ("conv n same, res (dwconv k same), dense", MNIST, "where k = 1 the channels agree"),
         ("conv 6 same, res (conv a same, dwconv b same), dense", MNIST, "where ab = 6 the channels agree"),
-        ("dense n, res (dense m), dense", MNIST, "`res (dense m)` can be only where n = m, so that the features agree"),
-        ("tied 2 (conv n same), dense", CIFAR, "`tied 2 (conv n same)` can be only where n = 3, so that the channels agree"),
+        ("dense n, res (dense m), dense", MNIST, "`res (dense m)` is possible only where n = m, so that the features agree"),
+        ("tied 2 (conv n same), dense", CIFAR, "`tied 2 (conv n same)` is possible only where n = 3, so that the channels agree"),
         ("conv 8 dilation n, dense", MNIST, "the knob `n` changes the height and width"),
         ("13 * (dwconv n same), dense", MNIST, "degree may be above 12"),
         (ROUNDED, CIFAR, "`0.6d` is rounded down to a whole number"),
@@ -113,7 +113,7 @@ def test_a_family_has_its_exact_polynomial(text: str, parameters: str, macs: str
         ("conv 8 stride n, dense", MNIST, "the knob `n` changes the height and width"),
         ("n * (conv 8), dense", MNIST, "`n * (conv 8)` changes the shape"),
         ("n * (conv 8 15x15), dense", MNIST, "changes the shape"),
-        ("conv n, gap", MNIST, "no polynomial holds for all values: the network ends with `gap` over 1 channels"),
+        ("conv n, gap", MNIST, "no polynomial is exact for all values: the network ends with `gap` over 1 channels"),
     ],
 )
 def test_where_there_is_no_polynomial_the_reason_is_given(text: str, image: tuple[int, ...], reason: str) -> None:
@@ -133,10 +133,10 @@ def nested(depth: int, inner: str = "conv 8 same") -> str:
     ("text", "says"),
     [
         (nested(3), r"^584k0·k1·k2 \+ 62226$"),
-        (nested(7), r"to be sure of a polynomial of degree 9, 11,440 networks of more than 30,000 layers"),
+        (nested(7), r"to verify a polynomial of degree 9, 11,440 networks with more than 30,000 layers"),
         (nested(50), "degree may be above 12"),
         (nested(40, "tied 2 (conv 1 same)"), "degree may be above 12"),
-        (", ".join(f"dense n{number}" for number in range(1_000)) + ", dense", "counted, so none is given"),
+        (", ".join(f"dense n{number}" for number in range(1_000)) + ", dense", "counted, so it is not given"),
         ("n * (n * (n * (n * (n * (conv 8 same))))), dense", "to be sure|more than 10,000 layers"),
         ("k * (100 * (conv 4 same)), 0.5n * (conv 3 same), dense", "`0.5n` is rounded down"),
     ],
@@ -166,9 +166,9 @@ def test_huge_repeats_by_numbers_are_refused_before_they_are_walked_through() ->
     ("text", "says"),
     [
         ("conv n 30x30, dense", "does not fit the 28x28 image"),
-        ("res (conv n), dense", r"`res \(conv n\)` cannot be: .* needs the same height and width"),
-        ("dense n, res (dense 2n), dense", "n features enter it and 2n leave its layers"),
-        ("conv n, tied 2 (conv 2n same), dense", "26x26xn enters it and 26x26x2n leaves it"),
+        ("res (conv n), dense", r"`res \(conv n\)` is not valid: .* needs the same height and width"),
+        ("dense n, res (dense 2n), dense", "its input has n features and its layers return 2n"),
+        ("conv n, tied 2 (conv 2n same), dense", "its input is 26x26xn and its output 26x26x2n"),
     ],
 )
 def test_a_family_that_no_value_makes_possible_is_an_error(text: str, says: str) -> None:

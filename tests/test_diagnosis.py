@@ -20,7 +20,7 @@ IMAGES = 5000
 
 
 def history(train: Any, validation: Any, train_loss: Any = None, validation_loss: Any = None) -> pd.DataFrame:
-    """Return a history of these accuracies; losses follow from them where they are not given."""
+    """Return a history of these accuracies; losses follow from them which needs not given."""
     train, validation = np.asarray(train, float), np.asarray(validation, float)
     return pd.DataFrame(
         {
@@ -142,7 +142,7 @@ def test_the_penalised_network_is_undertrained_at_epoch_15_and_nearly_through_at
 def test_a_plateau_says_since_when_and_what_next() -> None:
     frame = level(count=60)
     found = diagnose(frame, 10, images=IMAGES)
-    assert found.sentence.startswith("as good as it gets for this network and recipe: plateau since epoch ")
+    assert found.sentence.startswith("the limit of this network and recipe: plateau since epoch ")
     assert found.since is not None
     assert 8 <= found.since <= 14
     assert "larger network" in found.advice
@@ -160,7 +160,7 @@ def test_a_validation_that_jumps_is_no_limit_while_training_rises(seed: int) -> 
     flat = np.full(40, 0.47)
     shaken = diagnose(history(train, flat + jumps), 10, images=IMAGES, schedule="constant")
     assert shaken.kind == "plateau"
-    assert re.search(r"as far as can be told: .*training still rises, but validation jumps by 0\.\d\d from", shaken.sentence)
+    assert re.search(r"apparently no longer improving: .*training still rises, but validation varies by 0\.\d\d from", shaken.sentence)
     assert "a learning rate that falls" in shaken.advice
     # Without the jumps it is seen that validation does not follow; and where training is flat too, jumps change nothing.
     assert "as good as it gets" in diagnose(history(train, flat), 10, images=IMAGES, schedule="constant").sentence
@@ -214,7 +214,7 @@ def test_divergence_names_the_epoch_and_what_had_been_reached() -> None:
     frame.loc[6:, "train_loss"] = [np.nan, np.inf, np.nan, np.nan]
     found = diagnose(frame, 10)
     assert found.kind == "diverged"
-    assert found.sentence.startswith("diverged in epoch 7: the loss is no longer a finite number; before, validation had reached 0.")
+    assert found.sentence.startswith("diverged in epoch 7: the loss is no longer a finite number; validation had reached 0.")
     assert (found.since, found.best_epoch) == (7, 6)
     assert "lower learning rate" in found.advice
     frame.loc[0, "validation_loss"] = np.nan

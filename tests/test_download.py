@@ -152,17 +152,17 @@ def test_the_right_files_are_read_and_kept(
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
-        ("html", "sent a web page instead of the file"),
+        ("html", "returned a web page instead of the file"),
         ("wrong", "sent a file whose checksum is wrong"),
         ("empty", "sent a file whose checksum is wrong"),
         ("404", "answered 404"),
         ("500", "answered 500"),
         ("403", "answered 403"),
-        ("stall", "did not answer in time"),
-        ("halfway", "did not answer in time"),
-        ("cut", "broke off in the middle"),
+        ("stall", "timed out"),
+        ("halfway", "timed out"),
+        ("cut", "broke off the transfer"),
         ("silently-cut", "sent a file whose checksum is wrong"),
-        ("circle", "redirected without end"),
+        ("circle", "redirected too often"),
     ],
 )
 def test_a_bad_mirror_is_given_up_for_the_next(behaviour: str, said: str, server: Server, mirrors: Mirrors, cache: Path) -> None:
@@ -220,7 +220,7 @@ def test_without_a_network_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(DataError) as error:
             load("kmnist", tmp_path / "option")
     text = str(error.value)
-    assert text.count("cannot be reached") == 2
+    assert text.count("could not be reached") == 2
     expected = (*FILES, address, "localhost:", "FOLDER/kmnist", "--data-dir FOLDER", "ISSUN_DATA", "kmnist.npz", "digits needs no download")
     for word in (*expected, str(tmp_path / "option"), str(tmp_path / "environment"), str(tmp_path / "no-keras")):
         assert word in text
@@ -251,7 +251,7 @@ def test_a_file_that_goes_on_for_too_long(monkeypatch: pytest.MonkeyPatch, mirro
 def test_a_cache_that_cannot_be_written(mirrors: Mirrors, cache: Path) -> None:
     cache.write_text("a file where the folder should be")
     mirrors("right")
-    with pytest.raises(DataError, match=r"cannot be kept in .*cache.*mnist: .*ISSUN_CACHE"):
+    with pytest.raises(DataError, match=r"cannot be saved in .*cache.*mnist: .*ISSUN_CACHE"):
         load("mnist")
 
 
@@ -261,7 +261,7 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, mirrors: Mirrors, cache: P
 
     monkeypatch.setattr("issun.datasets.http_transfer._Progress.add", full)
     mirrors("right")
-    with pytest.raises(DataError, match=r"cannot be kept in .*: No space left on device. Make room"):
+    with pytest.raises(DataError, match=r"cannot be saved in .*: No space left on device. Make room"):
         load("mnist")
     assert kept(cache) == {}
 

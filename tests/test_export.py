@@ -89,10 +89,10 @@ def not_a_number(found: NDArray[np.float32]) -> NDArray[np.float32]:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (shifted, "a probability of image 7 is 0.001 off, and 0.0001 is allowed; it was not kept"),
+        (shifted, "a probability of image 7 is 0.001 off, and 0.0001 is allowed; it was not saved"),
         (not_a_number, "a probability of image 3 is nan off"),
-        (lambda found: found[:, :2], r"answers with the shape \(40, 2\), not \(40, 3\)"),
-        (lambda found: found[1:], r"answers with the shape \(39, 3\), not \(40, 3\)"),
+        (lambda found: found[:, :2], r"returns the shape \(40, 2\), not \(40, 3\)"),
+        (lambda found: found[1:], r"returns the shape \(39, 3\), not \(40, 3\)"),
     ],
 )
 def test_a_mismatch_leaves_nothing_behind(plain: Plain, tmp_path: Path, wrong: Any, message: str) -> None:
@@ -121,7 +121,7 @@ def test_a_crash_leaves_nothing_behind(plain: Plain, tmp_path: Path, crash: Base
 
 def test_what_is_there_is_replaced_only_with_force(plain: Plain, tmp_path: Path) -> None:
     (tmp_path / "net.b").write_text("older")
-    with pytest.raises(ExportError, match=r"net.b is there already: choose another name, or replace it with --force"):
+    with pytest.raises(ExportError, match=r"net.b already exists: choose another name, or overwrite it with --force"):
         write(tmp_path)
     assert plain.model is None
     write(tmp_path, force=True)
@@ -132,9 +132,9 @@ def test_places_that_cannot_be(plain: Plain, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "net.b").mkdir()
     for path, message in [
-        (tmp_path / "folder", r"folder is a folder: name a file in it, such as .*model\.a"),
+        (tmp_path / "folder", r"folder is a directory: name a file in it, such as .*model\.a"),
         (tmp_path / "net", r"net.b cannot be written: it is a folder; name a file"),
-        (tmp_path / "none" / "net", "there is no folder .*none; make it first"),
+        (tmp_path / "none" / "net", "the folder .*none does not exist; create it first"),
         (tmp_path / "net.onnx", "has the ending of another format: Plain files end in .a and .b"),
         (tmp_path / "model.safetensors", "has the ending of another format"),
     ]:
@@ -151,13 +151,13 @@ def test_endings(plain: Plain, tmp_path: Path) -> None:
 
 def test_layers_that_a_format_lacks_are_named(plain: Plain, tmp_path: Path) -> None:
     plain.lacks = ["gelu", "scale", "gelu"]
-    with pytest.raises(ExportError, match="Plain has no word for `gelu`, `scale`;"):
+    with pytest.raises(ExportError, match="Plain does not support `gelu`, `scale`;"):
         write(tmp_path)
     assert plain.model is None
 
 
 def test_formats_and_options_that_do_not_exist(plain: Plain, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"there is no format 'tflite': choose one of onnx, .*plain"):
+    with pytest.raises(ExportError, match=r"unknown format 'tflite': choose one of onnx, .*plain"):
         export_model(MODEL, tmp_path / "net", "tflite")
     with pytest.raises(ExportError, match="Plain has no option `quiet`; its options: loud"):
         write(tmp_path, quiet=True)
@@ -182,9 +182,9 @@ def test_images_that_do_not_fit() -> None:
 
     with pytest.raises(ModelError, match="images must have the shape"):
         agrees(MODEL, same, np.zeros((3, 6, 6, 1), np.uint8))
-    with pytest.raises(ExportError, match="there are no images to check with"):
+    with pytest.raises(ExportError, match="`images` is empty"):
         agrees(MODEL, same, np.zeros((0, 6, 5, 1), np.uint8))
-    with pytest.raises(ExportError, match=r"`labels` \(2\) must be one for each of the images \(40\)"):
+    with pytest.raises(ExportError, match=r"`labels` must have one label for each of the 40 images, not 2"):
         agrees(MODEL, same, IMAGES, LABELS[:2])
     assert agrees(MODEL, same, IMAGES[..., 0], LABELS).images == 40
 
@@ -196,7 +196,7 @@ def test_near_ties_may_fall_either_way_and_others_not() -> None:
     wanted = fixed([0.4, 0.39995, 0.20005])
     two = IMAGES[:1]
     assert agrees(MODEL, fixed([0.39995, 0.4, 0.20005]), two, expected=wanted).near_ties == 1
-    with pytest.raises(MismatchError, match="gives image 0 another label"):
+    with pytest.raises(MismatchError, match="predicts another label than the model for image 0"):
         agrees(MODEL, fixed([0.3, 0.5, 0.2]), two, expected=fixed([0.5, 0.3, 0.2]), tolerance=1.0)
     with pytest.raises(MismatchError, match="and 0 is allowed"):
         agrees(MODEL, fixed([0.4, 0.39996, 0.20005]), two, expected=wanted, tolerance=0)

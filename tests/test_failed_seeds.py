@@ -198,7 +198,7 @@ def test_how_failed_seeds_are_told(figures: tuple[int, int, int], words: str) ->
 
 def test_a_caption_names_a_few() -> None:
     rows = pd.DataFrame([{"network": "dense", "knobs": {"n": n}, "seeds": 3, "chance": n % 2, "diverged": 0} for n in range(6)])
-    assert failures_caption(rows, most=1) == f"means with failed seeds: n=1 ({FAILED}) and 2 more"
+    assert failures_caption(rows, most=1) == f"means including failed seeds: n=1 ({FAILED}) and 2 more"
     assert not failures_caption(rows[:1])
 
 
@@ -208,8 +208,8 @@ def test_a_missed_target_is_an_answer_that_says_how_far_it_is_and_what_may_help(
     assert all(len(line) <= 80 for line in text.splitlines() if "sqlite" not in line)
     told = " ".join(text.split())
     assert "Smallest with 90.00 % on validation (mean over seeds): none The nearest is dense 1, dense with " in told
-    assert "it reaches 74.00 ± 1.41 %, 16.00 points less." in told
-    assert "Curves still rise after 8 epochs: those of dense 1, dense. Give them more, 16 epochs for example." in told
+    assert "it reaches 74.00 ± 1.41 %, 16.00 points too few." in told
+    assert "The curves of dense 1, dense still rise after 8 epochs. Train longer, for example for 16 epochs." in told
     answer = issun.answers("show", "a.sqlite", "--target", "90%")
     assert answer["smallest"] is None
     assert answer["still_rising"] == [
@@ -217,4 +217,4 @@ def test_a_missed_target_is_an_answer_that_says_how_far_it_is_and_what_may_help(
     ]
     study(tmp_path / "b.sqlite", {0: LEVEL, 1: LEVEL}, *TWO)
     told = " ".join(issun.succeeds("show", "b.sqlite", "--target", "95%").split())
-    assert "No curve of the frontier still rises: larger networks, or another recipe, may reach it." in told
+    assert "No curve on the frontier still rises: larger networks or another recipe may reach the target." in told

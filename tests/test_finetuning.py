@@ -104,9 +104,9 @@ def test_rounded_weights_are_multiples_of_a_scale(trained: Model) -> None:
 
 def test_wrong_input(trained: Model) -> None:
     images, labels = digits()
-    with pytest.raises(ExportError, match=r"`labels` \(5\) must be one for each of the images \(10\)"):
+    with pytest.raises(ExportError, match=r"`labels` must have one entry for each of the 10 images, at least one, not 5"):
         finetune(trained, images[:10], labels[:5], images[:10], labels[:10])
-    with pytest.raises(ExportError, match=r"`validation_labels` \(0\) must be one for each of the images \(0\), at least one"):
+    with pytest.raises(ExportError, match=r"`validation_labels` must have one entry for each of the 0 images, at least one, not 0"):
         finetune(trained, images[:10], labels[:10], images[:0], labels[:0])
     with pytest.raises(RecipeError, match="epochs"):
         finetune(trained, images[:10], labels[:10], images[:10], labels[:10], epochs=0)

@@ -26,7 +26,7 @@ def issun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def pasted(issun: Issun, *arguments: str) -> list[str]:
     """Return the words of the command that `issun data` prints last, as a shell reads them; it is planned."""
     out = issun.succeeds("data", *arguments)
-    _, command = out.split("To begin with:\n")
+    _, command = out.split("Suggested first sweep:\n")
     assert max(map(len, command.splitlines())) <= 80
     shell = "issun() { printf '%s\\0' issun \"$@\"; }\n" + command
     words = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout.split("\0")[:-1]

@@ -111,5 +111,5 @@ def test_a_network_that_cannot_be_read_means_a_damaged_study(tmp_path: Path) -> 
     run_small(path, small_plan(NORMED, epochs=1, seeds=(0,)))
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE networks SET network = 'conv 2 5x5 nrm, dense'")
-    with pytest.raises(StudyError, match=r"is damaged \(table networks, row id=.*must be the network that its id was made from"):
+    with pytest.raises(StudyError, match=r"is damaged \(table networks, row id=.*must be the network that its id was computed from"):
         Study(path).model()

@@ -65,7 +65,7 @@ def test_parts_that_are_classes_and_parts_beside_other_folders(root: Path, tmp_p
 def test_a_test_part_without_labels_is_not_used(root: Path) -> None:
     draw_classes(root, {"train/a": 5, "train/b": 5, "test": 3})
     dataset = load(root)
-    assert "The part test has no image of a class that can be read and is not used as test part." in dataset.notes
+    assert "The part test has no readable image of any class and is not used as the test part." in dataset.notes
     assert len(dataset.test_images) == 2
     assert {entry.path for entry in dataset.skipped} == {"test/0.png", "test/1.png", "test/2.png"}
 
@@ -122,10 +122,10 @@ def test_grey_and_colour(root: Path) -> None:
     draw(root / "b" / "colour.png", pixels(99, 6, 6, 3))
     mixed = load(root)
     assert mixed.input[2] == 3
-    assert "8 of 9 images are grey; all became RGB." in mixed.notes
+    assert "8 of 9 images are grey; all were converted to RGB." in mixed.notes
     grey = load(root, gray=True)
     assert grey.input[2] == 1
-    assert "1 of 9 images have colours; all became grey." in grey.notes
+    assert "1 of 9 images have colours; all were converted to grey." in grey.notes
 
 
 def test_every_kind_of_file_gives_its_pixels(root: Path) -> None:

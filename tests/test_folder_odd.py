@@ -80,13 +80,13 @@ def test_everything_odd_is_named_and_the_rest_is_right(root: Path) -> None:
     others = {entry.path for entry in dataset.skipped if not entry.unreadable}
     assert others == {f"good/{name}" for name in LEFT_OUT} | {"loose.png", "docs"}
     reasons = {entry.path.removeprefix("good/"): entry.reason for entry in dataset.skipped}
-    assert "has more pixels than a picture may have" in reasons["bomb.png"]
+    assert "has more pixels than the limit" in reasons["bomb.png"]
     assert "truncated" in reasons["truncated.jpg"]
     assert "no regular file" in reasons["pipe.png"]
     assert "No such file" in reasons["nowhere.png"]
     assert "floating-point" in reasons["floats.tif"]
     assert "6 images could not be read, left out (issun data names what)." in dataset.notes
-    with pytest.raises(DataError, match="6 images cannot be read; mend or remove, or leave out --strict\n  good/") as error:
+    with pytest.raises(DataError, match="6 images cannot be read; repair or remove them, or leave out --strict\n  good/") as error:
         load(root, strict=True)
     assert all(f"good/{name} " in str(error.value) for name in UNREADABLE)
 
@@ -163,16 +163,16 @@ def only_test(root: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda root: root.mkdir(), r"holds no image in a class folder that can be read; make a folder for each class"),
-        (texts, r"holds no image in a class folder.*\n  a/text.txt is no picture"),
-        (one_class, r"holds one class, 'a'; a classifier needs at least two"),
-        (broken_class, r"the class 'b' has no image that can be read; add images, or remove its folder"),
-        (broken_pixels, r"no training image of the class 'b' can be read \(2 of its files cannot be read\)"),
-        (unlabelled, r"train holds no folders; make one for each class in it"),
+        (lambda root: root.mkdir(), r"has no readable image in a class folder; create a subfolder for each class"),
+        (texts, r"has no readable image in a class folder.*\n  a/text.txt is not an image file"),
+        (one_class, r"has one class, 'a'; a classifier needs at least two"),
+        (broken_class, r"the class 'b' has no readable image; add images, or remove its folder"),
+        (broken_pixels, r"the class 'b' has no readable training image \(2 of its files cannot be read\)"),
+        (unlabelled, r"train has no subfolders; create one for each class"),
         (twice, r"train.* and train.* both mean the train part; keep one of them"),
-        (only_test, r"no training image of the class 'c' can be read; add some, or leave the class out"),
-        (lambda root: draw_classes(root, {"a": 3, "b": 1}), r"the class 'b' has 1 image, fewer than the split needs"),
-        (lambda root: draw_classes(root, {"a": 1, "b": 1, "c": 1}), r"'a' has 1 image, .* \(and 2 other classes have no more\)"),
+        (only_test, r"the class 'c' has no readable training image; add some, or leave the class out"),
+        (lambda root: draw_classes(root, {"a": 3, "b": 1}), r"the class 'b' has 1 image, but the split needs at least 2"),
+        (lambda root: draw_classes(root, {"a": 1, "b": 1, "c": 1}), r"'a' has 1 image, .* \(and 2 other classes have too few\)"),
     ],
 )
 def test_what_cannot_be_used_is_named(root: Path, make: Any, message: str) -> None:
@@ -224,27 +224,27 @@ def test_twenty_thousand_classes_of_one_image_are_refused_before_anything_is_dec
         (root / str(number)).mkdir()
         (root / str(number) / "a").write_bytes(picture)
     monkeypatch.setattr("issun.datasets.gather.decoded", None)
-    with pytest.raises(DataError, match=r"pictures: the class '0' has 1 image, .* \(and 19,999 other classes have no more\)"):
+    with pytest.raises(DataError, match=r"pictures: the class '0' has 1 image, .* \(and 19,999 other classes have too few\)"):
         load(root)
 
 
 def test_a_class_that_gave_an_image_to_the_test_part_and_has_one_left(root: Path) -> None:
     draw_classes(root, {"a": 5, "b": 2})
-    with pytest.raises(DataError, match=r"the class 'b' has 1 image beside its test images, which were set aside, and needs 2"):
+    with pytest.raises(DataError, match=r"the class 'b' has 1 image apart from its test images, but needs 2"):
         load(root).parts(Split())
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty", "empty holds no image in a class folder that can be read; make a folder for each class in it"),
-        ("texts", "a/text.txt is no picture"),
-        ("one", "one holds one class, 'a'"),
-        ("broken", "broken: the class 'b' has no image that can be read; add images, or remove its folder"),
-        ("nowhere/", "nowhere: there is no such file; give the path"),
-        ("mnsit", "there is no data set 'mnsit'; did you mean mnist?"),
-        ("xyzxyz", "there is no data set 'xyzxyz'. The names are digits"),
-        ("tiny", "`conv 1` cannot be: its 3x3 window does not fit the 1x1 image"),
+        ("empty", "empty has no readable image in a class folder; create a subfolder for each class"),
+        ("texts", "a/text.txt is not an image file"),
+        ("one", "one has one class, 'a'"),
+        ("broken", "broken: the class 'b' has no readable image; add images, or remove its folder"),
+        ("nowhere/", "nowhere does not exist; give the path"),
+        ("mnsit", "unknown data set 'mnsit'; did you mean mnist?"),
+        ("xyzxyz", "unknown data set 'xyzxyz'. Choose from digits"),
+        ("tiny", "`conv 1` is not valid: its 3x3 window is larger than its 1x1 input"),
     ],
 )
 def test_wrong_input_is_one_message_of_every_command(

@@ -180,30 +180,33 @@ def test_what_a_residual_still_reads_stays_in_memory() -> None:
 @pytest.mark.parametrize(
     ("layers", "says"),
     [
-        ((Conv(4, norm=True, bias=False), OUT), "layer 1: `conv 4 norm nobias` cannot be: `norm` stands in place of the bias"),
-        ((Dense(4, norm=True, bias=False), OUT), "contradicts `nobias`"),
-        ((SeparableConv(4, norm=True, bias=False), OUT), "`sepconv 4 norm nobias` cannot be"),
-        ((Conv(4, stride=(2, 2), dilation=(2, 2)), OUT), "`stride` and `dilation` do not go together"),
-        ((DepthwiseConv(stride=(2, 1), dilation=(1, 2)), OUT), "`dwconv stride 2x1 dilation 1x2` cannot be: `stride` and `dilation`"),
+        ((Conv(4, norm=True, bias=False), OUT), "layer 1: `conv 4 norm nobias` is not valid: `norm` replaces the bias"),
+        ((Dense(4, norm=True, bias=False), OUT), "cannot be combined with `nobias`"),
+        ((SeparableConv(4, norm=True, bias=False), OUT), "`sepconv 4 norm nobias` is not valid"),
+        ((Conv(4, stride=(2, 2), dilation=(2, 2)), OUT), "`stride` and `dilation` cannot be combined"),
+        ((DepthwiseConv(stride=(2, 1), dilation=(1, 2)), OUT), "`dwconv stride 2x1 dilation 1x2` is not valid: `stride` and `dilation`"),
         ((Conv(4, dilation=(0, 1)), OUT), "its dilation must be at least 1"),
         ((DepthwiseConv(0), OUT), "its multiplier must be at least 1"),
-        ((SeparableConv(0), OUT), "layer 1: `sepconv 0` cannot be: its filters must be at least 1"),
+        ((SeparableConv(0), OUT), "layer 1: `sepconv 0` is not valid: its filters must be at least 1"),
         ((Tied(0, (Scale(),)), OUT), "its times must be at least 1"),
-        ((Conv(4, dilation=(3, 3)), OUT), "`conv 4 dilation 3` cannot be: its dilated 7x7 window does not fit the 6x5 image"),
-        ((Pool(), SeparableConv(4, (4, 4)), OUT), "layer 2: `sepconv 4 4x4` cannot be: its 4x4 window does not fit the 3x2 image"),
-        ((Dense(4), DepthwiseConv(), OUT), "layer 2: `dwconv` needs an image, but 4 features reach it"),
-        ((Dense(4), Dropout(0.2, True), OUT), "layer 2: `drop 0.2 spatial` needs an image, but 4 features reach it"),
-        ((Residual((Conv(4),)), OUT), "6x5x2 enters it and 4x3x4 leaves its layers, but a sum needs the same height and width"),
-        ((Residual((Pool(),)), OUT), "`res (pool)` cannot be"),
-        ((Residual((Dense(60),)), OUT), "`res (dense 60)` cannot be: 6x5x2 enters it and 60 leaves"),
-        ((Dense(4), Residual((Dense(5),)), OUT), "4 features enter it and 5 leave its layers; a sum needs as many, so end the group with"),
-        ((Tied(3, (Conv(4, padding="same"),)), OUT), "`tied 3 (conv 4 same)` cannot be: 6x5x2 enters it and 6x5x4 leaves it"),
-        ((Tied(1, (Dense(4),)), OUT), "the same weights fit the next pass only where both are the same"),
-        ((Tied(2, (Frozen((Residual((Conv(2, padding="same", norm=True),)),)),)), OUT), "`conv 2 same norm` cannot stand in `tied`"),
+        ((Conv(4, dilation=(3, 3)), OUT), "`conv 4 dilation 3` is not valid: its dilated 7x7 window is larger than its 6x5 input"),
+        ((Pool(), SeparableConv(4, (4, 4)), OUT), "layer 2: `sepconv 4 4x4` is not valid: its 4x4 window is larger than its 3x2 input"),
+        ((Dense(4), DepthwiseConv(), OUT), "layer 2: `dwconv` needs an image, but its input is 4 features"),
+        ((Dense(4), Dropout(0.2, True), OUT), "layer 2: `drop 0.2 spatial` needs an image, but its input is 4 features"),
+        ((Residual((Conv(4),)), OUT), "its input is 6x5x2 and its layers return 4x3x4; a sum needs the same height and width"),
+        ((Residual((Pool(),)), OUT), "`res (pool)` is not valid"),
+        ((Residual((Dense(60),)), OUT), "`res (dense 60)` is not valid: its input is 6x5x2 and its layers return 60"),
+        (
+            (Dense(4), Residual((Dense(5),)), OUT),
+            "its input has 4 features and its layers return 5; a sum needs equal shapes, so end the group with",
+        ),
+        ((Tied(3, (Conv(4, padding="same"),)), OUT), "`tied 3 (conv 4 same)` is not valid: its input is 6x5x2 and its output 6x5x4"),
+        ((Tied(1, (Dense(4),)), OUT), "the same weights fit same weights, so both shapes must be equal"),
+        ((Tied(2, (Frozen((Residual((Conv(2, padding="same", norm=True),)),)),)), OUT), "`conv 2 same norm` cannot be used in `tied`"),
         ((Tied(2, (SeparableConv(2, padding="same", norm=True),)), OUT), "the statistics of `norm` differ at each pass"),
-        ((Residual((OUT,)),), "layer 1: `res (dense)` cannot be"),
+        ((Residual((OUT,)),), "layer 1: `res (dense)` is not valid"),
         ((Residual((Activate(Activation("relu")),)),), "ends with `res (relu)` and has no classifier: end it with `dense`"),
-        ((Tied(10_000, (Scale(), Scale())), OUT), "more than 10,000 layers when its groups are written out"),
+        ((Tied(10_000, (Scale(), Scale())), OUT), "more than 10,000 layers when its groups are expanded"),
     ],
 )
 def test_what_cannot_be_says_which_layer_and_why(layers: tuple[Layer, ...], says: str) -> None:
@@ -216,7 +219,7 @@ def test_what_cannot_be_says_which_layer_and_why(layers: tuple[Layer, ...], says
 def test_no_group_is_empty(kind: type[Residual | Frozen]) -> None:
     with pytest.raises(NetworkError, match="at least one layer"):
         kind(())
-    with pytest.raises(NetworkError, match=r"`tied 2 \(\)` cannot be"):
+    with pytest.raises(NetworkError, match=r"`tied 2 \(\)` is not valid"):
         Tied(2, ())
 
 

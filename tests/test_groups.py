@@ -89,7 +89,9 @@ WRITTEN = [6, 7, 8, 15, 16, 17]
 
 def test_a_class_that_cannot_be_split_is_named() -> None:
     labels = np.array([0, 0, 1, 1, 1], np.int32)
-    with pytest.raises(DataError, match=r"'class 1' cannot be split: all its images are of one group; a pattern for --groups that makes"):
+    with pytest.raises(
+        DataError, match=r"'class 1' cannot be split: all its images are in one group; use a pattern for --groups that makes"
+    ):
         Split().indices(labels, names(2), np.array([0, 1, 2, 2, 2]))
     # Three classes, each of two of the same three groups: whatever is set aside, one class is torn or missing.
     labels, groups = np.array([0, 0, 1, 1, 2, 2], np.int32), np.array([0, 1, 1, 2, 2, 0])
@@ -157,7 +159,7 @@ def test_given_parts_are_not_changed_but_groups_in_two_of_them_are_named(tmp_pat
     draw_videos(tmp_path / "pictures", ("train", "test"))
     data = load(tmp_path / "pictures", groups=r"video\d+")
     assert len(data.images) == len(data.test_images) == 50
-    note = "Groups with images in the training and in the test part, as the data brings them: 16 (video0, video1, video10, …)."
+    note = "Groups with images in both the training and the test part of the data set: 16 (video0, video1, video10, …)."
     assert note in data.notes
     train, validation = data.parts(Split(0.2))
     assert not videos(data, train) & videos(data, validation)
@@ -166,10 +168,10 @@ def test_given_parts_are_not_changed_but_groups_in_two_of_them_are_named(tmp_pat
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("(video", r"`groups` \(=\(video\) is no regular expression: missing \)"),
-        ("*", r"is no regular expression: nothing to repeat"),
-        ("frame", r"`groups` \(=frame\) is found in no file name; they are like 'photo.png'"),
-        (r"[a-z]+", r"pictures: the class 'cat' cannot be split: all its images are of one group"),
+        ("(video", r"`groups` \(=\(video\) is not a regular expression: missing \)"),
+        ("*", r"is not a regular expression: nothing to repeat"),
+        ("frame", r"`groups` \(=frame\) matches no file name; give a pattern for names such as 'photo.png'"),
+        (r"[a-z]+", r"pictures: the class 'cat' cannot be split: all its images are in one group"),
     ],
 )
 def test_patterns_that_cannot_be_used(tmp_path: Path, pattern: str, message: str) -> None:
@@ -182,20 +184,20 @@ def test_patterns_that_cannot_be_used(tmp_path: Path, pattern: str, message: str
 
 
 def test_data_without_file_names_has_no_groups(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"--groups is for images that are files .*, but those of digits have no file names"):
+    with pytest.raises(DataError, match=r"--groups requires image files .*, but the images of digits have no file names"):
         load("digits", groups="a")
 
 
 def test_a_misspelt_folder_is_told_before_its_options(tmp_path: Path) -> None:
     for options in ({"groups": "a"}, {"size": (4, 4)}, {"strict": True}):
-        with pytest.raises(DataError, match=r"there is no data set 'pictores'"):
+        with pytest.raises(DataError, match=r"unknown data set 'pictores'"):
             load("pictores", **options)
 
 
 def test_a_pattern_that_finds_only_groups_of_one_image_is_told(tmp_path: Path) -> None:
     draw_videos(tmp_path / "pictures")
     notes = load(tmp_path / "pictures", groups=r"video\d+_\d").notes
-    assert "Each of the 48 groups has one image: another pattern for --groups would find larger ones." in notes
+    assert "Each of the 48 groups has one image: try another pattern for --groups." in notes
 
 
 def test_on_the_command_line_and_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,7 +222,7 @@ def test_on_the_command_line_and_in_python(tmp_path: Path, monkeypatch: pytest.M
     assert trained.dataset.input == (3, 5, 1)
     assert trained.model.about["validation"].endswith("groups kept together")
     for call in (lambda **given: package.train(data, "dense", **given), lambda **given: package.sweep(data, "dense", **given)):
-        with pytest.raises(DataError, match=r"`groups` is for data that is loaded now, but pictures is loaded already"):
+        with pytest.raises(DataError, match=r"`groups` applies only when data is loaded, but pictures is already loaded"):
             call(groups="a")
 
 
@@ -263,7 +265,7 @@ def test_a_study_begun_with_groups_across_classes_goes_on(
     before = package.Study("signs.sqlite").frame
     done = issun.run("sweep", "signs", *TINY, *common, "--groups", "^([0-9]+)_")
     assert done.code == 0
-    assert "signs.sqlite was begun with groups across classes, and goes on with them" in " ".join(done.err.split())
+    assert "signs.sqlite was started with groups across classes, which are kept" in " ".join(done.err.split())
     assert package.Study("signs.sqlite").frame["trial_id"].tolist() == before["trial_id"].tolist()
     again = package.sweep(
         "signs", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, recipe=LIKE_TINY, groups="^([0-9]+)_", size=(4, 4), gray=True

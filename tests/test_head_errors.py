@@ -25,13 +25,13 @@ def changed(value: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"train": changed(np.nan)}, r"`train`: feature 3 of image 5 is nan, no finite number"),
-        ({"train": changed(np.inf)}, "is inf, no finite number"),
+        ({"train": changed(np.nan)}, r"`train`: feature 3 of image 5 is nan, not a finite number"),
+        ({"train": changed(np.inf)}, "is inf, not a finite number"),
         ({"validation": np.full((80, 64), 1e300)}, "no finite number"),
         ({"train": np.full((160, 64), 0.5)}, "all 64 features are constant"),
-        ({"train_labels": np.zeros(160, np.int32)}, "all 160 training images have the class 0"),
+        ({"train_labels": np.zeros(160, np.int32)}, "all 160 training images are of class 0"),
         ({"train_labels": np.zeros(3, np.int32)}, r"`train_labels` must be whole numbers of shape \(160,\)"),
-        ({"train_labels": np.full(160, -1)}, "-1 is no class index"),
+        ({"train_labels": np.full(160, -1)}, "-1 is not a class index"),
         ({"test": np.zeros((60, 63))}, "`test` has 63 features and `train` 64"),
         ({"test": np.zeros((0, 64))}, "at least one image and one feature"),
         ({"train": np.zeros((160, 8, 8))}, r"must be a NumPy array of numbers of shape \(images, features\), not float64"),
@@ -47,12 +47,12 @@ def test_parts_that_cannot_be(changes: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
-        (("rige",), r"there is no head 'rige'; did you mean `ridge`\?"),
+        (("rige",), r"unknown head 'rige'; did you mean `ridge`\?"),
         (("tree",), "the heads are ridge, logistic, linear-svm, svm, forest, neighbours"),
         (("svm", {"c": 1.0}), r"the head svm has no setting `c`; its settings are|did you mean"),
         (("svm", {"C": -1}), r"`C` \(=-1\) of the head svm must be a number above 0"),
         (("svm", {"C": float("nan")}), "must be a number above 0"),
-        (("svm", {"C": []}), "`C` of the head svm has no value to try"),
+        (("svm", {"C": []}), "`C` of the head svm has no values"),
         (("svm", {"gamma": "wide"}), 'must be "scale"'),
         (("svm", {"gamma": "-2 scale"}), 'must be "scale"'),
         (("forest", {"n_estimators": 1.5}), "must be a whole number of at least 1"),

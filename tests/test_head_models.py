@@ -151,10 +151,10 @@ def test_a_trained_network_keeps_its_layers_as_they_are() -> None:
 def test_what_cannot_be_a_network_is_told() -> None:
     data = digits(240)
     inside = extractor_of("res (conv 4 same, conv 4 same), gap, dense", data, layer=1)
-    with pytest.raises(HeadError, match=r"layer 1, `conv 4 same`, is a part of a larger one of `res"):
+    with pytest.raises(HeadError, match=r"layer 1, `conv 4 same`, is inside a larger layer of `res"):
         as_model(inside, learnt(inside, data), data, SPLIT)
     extractor = extractor_of("conv 4, pool", data)
-    with pytest.raises(HeadError, match=r"forest is not linear .* those that can: ridge, logistic, linear-svm"):
+    with pytest.raises(HeadError, match=r"forest is not linear .* linear heads are ridge, logistic, linear-svm"):
         as_model(extractor, learnt(extractor, data, "forest", n_estimators=3), data, SPLIT)
     with pytest.raises(HeadError, match="no linear head was trained"):
         BestLinear().model(data, SPLIT)
@@ -213,4 +213,4 @@ def test_what_cannot_be_saved_loses_no_table(issun: Issun) -> None:
     assert done.code == 2
     assert "needs a linear head" in done.err
     assert done.out == ""
-    assert "there is no folder" in issun.run("features", "numbers.npz", "conv 4, pool", "-o", "nowhere/best.safetensors").err
+    assert "create it first" in issun.run("features", "numbers.npz", "conv 4, pool", "-o", "nowhere/best.safetensors").err

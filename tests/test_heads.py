@@ -135,7 +135,7 @@ def test_a_head_that_does_not_converge_says_so(name: str, limit: int) -> None:
     if name == "svm" and is_accelerated():
         pytest.skip("scikit-learn-intelex counts steps of its own")
     result = train_head(HeadWish(name, {"max_iter": limit}), parts(), threads=1)
-    assert result.problem == f"not converged in {limit} steps"
+    assert result.problem == f"did not converge in {limit} steps"
 
 
 def test_binary_labels_and_missing_numbers() -> None:

@@ -115,7 +115,7 @@ def test_no_trial_is_added_under_a_split_that_holds_other_images(tmp_path: Path)
     path = tmp_path / "s.sqlite"
     run_small(path, small_plan("dense", epochs=1))
     _other_split(path)
-    with pytest.raises(StudyError, match="has other validation images than the one of that name now"):
+    with pytest.raises(StudyError, match="has other validation images than the current split of this name"):
         run_small(path, small_plan("dense", "pool, dense", epochs=1))
 
 
@@ -146,7 +146,7 @@ def test_heads_on_a_saved_model_are_judged_on_what_it_was_validated_on(issun_: I
     write_small_digits(issun_.folder / "few.npz")
     issun_.succeeds("train", "few.npz", NETWORK, "--epochs", "1", "--validation", "0.3", "-o", "m.safetensors", "--threads", "1")
     done = issun_.run("features", "few.npz", "m.safetensors", "--threads", "1")
-    assert "heads are judged on the images that m.safetensors was validated on: 0.3 of the training images" in " ".join(done.err.split())
+    assert "heads are evaluated on the validation images of m.safetensors: 0.3 of the training images" in " ".join(done.err.split())
     assert len(judged(issun_, monkeypatch, "few.npz", "m.safetensors")) == 60
     # Other images: none of them was trained on, and the split is the usual one.
     write_small_digits(issun_.folder / "more.npz", 240)
@@ -163,9 +163,9 @@ def test_a_model_of_a_study_tells_its_validation_images(issun_: Issun) -> None:
     model.save("m.safetensors")
     honest = Model.load("honest.safetensors")
     assert len(of_model(honest, "few.npz", None, None).images) == 20
-    with pytest.raises(DataError, match=r"chooses other validation images here .* take the study that it comes from instead"):
+    with pytest.raises(DataError, match=r"selects different validation images .* use the study that it comes from instead"):
         of_model(Model.load("m.safetensors"), "few.npz", None, None)
-    assert "chooses other validation images here" in issun_.fails("features", "few.npz", "m.safetensors")
+    assert "selects different validation images" in issun_.fails("features", "few.npz", "m.safetensors")
     # With the study at hand nothing is rebuilt; a model that says nothing is believed.
     part = of_study(Study("s.sqlite"), NETWORK, None, "few.npz", None)
     assert (part.images == load("few.npz").images[sorted(stored)]).all()
@@ -175,5 +175,5 @@ def test_a_model_of_a_study_tells_its_validation_images(issun_: Issun) -> None:
 
 @pytest.mark.parametrize("indices", [(), (5, 3), (3, 3), (-1, 3), (3, 240), tuple(range(240))])
 def test_indices_that_cannot_be_a_split(indices: tuple[int, ...]) -> None:
-    with pytest.raises(DataError, match=r"the stored split '0.1 seed 0' of .* does not belong to 240 images"):
+    with pytest.raises(DataError, match=r"the stored split '0.1 seed 0' of .* does not match 240 images"):
         digits().parts(StoredSplit(0.1, 0, name="0.1 seed 0", validation=indices))

@@ -38,15 +38,15 @@ def test_values_are_lists_ranges_and_doublings(text: str, values: tuple[int, ...
     ("text", "says"),
     [
         ("n=0", "value 0 of the knob `n` must be a whole number from 1"),
-        ("n=-1", "`-1` is no positive whole number"),
-        ("n=abc", "`abc` is no positive whole number"),
-        ("n=1.5", "`1.5` is no positive whole number"),
+        ("n=-1", "`-1` is not a positive whole number"),
+        ("n=abc", "`abc` is not a positive whole number"),
+        ("n=1.5", "`1.5` is not a positive whole number"),
         ("n=", "a value of the knob `n` is missing"),
         ("n=1,,2", "a value of the knob `n` is missing"),
         ("n=1..", "a value of the knob `n` is missing"),
         ("n=1..8*", "a value of the knob `n` is missing"),
         ("n=0..3", "value 0 of the knob"),
-        ("n=5..2", "run backwards: write `n=2..5`"),
+        ("n=5..2", "are in descending order: write `n=2..5`"),
         ("n=1..8*1", "must be at least 2"),
         ("n=1000001", "from 1 to 1,000,000"),
         ("n=" + "9" * 5000, "from 1 to 1,000,000"),
@@ -55,8 +55,8 @@ def test_values_are_lists_ranges_and_doublings(text: str, values: tuple[int, ...
         ("n=²", "no positive whole number"),
         ("=3", "no name of a knob"),
         ("conv=3", "is a word of the notation"),
-        ("x=3", "`x` cannot name a knob"),
-        ("3n=3", "`3n` cannot name a knob"),
+        ("x=3", "`x` is used to write windows"),
+        ("3n=3", "`3n` is not a valid knob name"),
         ("conv n=4, dense", 'after the family: "conv n, dense" n=1,2,4'),
     ],
 )
@@ -91,7 +91,7 @@ def test_values_of_several_knobs_bind_by_name() -> None:
         (["dense nobais, dense"], "did you mean `nobias`?"),
         (["conv a, conv b, dense", "a=1"], "the knob `b`"),
         (["conv n, dense", "n=1", "dense n, dense"], "family `dense n, dense` has no values"),
-        (["dense", "n=1"], "no family before them has such a knob"),
+        (["dense", "n=1"], "no family before it has this knob"),
         (["n=1", "conv n, dense"], "values stand after the families"),
         (["conv n, dense", "n=1", "n=2"], "has values for it already"),
     ],
@@ -135,7 +135,7 @@ def test_a_size_that_comes_to_nothing_costs_only_its_own_combination() -> None:
 def test_a_network_that_shrinks_to_nothing_says_with_which_value() -> None:
     family = parse("n * (conv 4, pool), dense")
     assert len(family.bind({"n": 3}, IMAGE, 10).ops) == 7
-    with pytest.raises(NetworkError, match=r"layer 7: `conv 4`.*3x3 window does not fit the 1x1 image.*\(with n=4\)"):
+    with pytest.raises(NetworkError, match=r"layer 7: `conv 4`.*3x3 window is larger than its 1x1 image.*\(with n=4\)"):
         family.bind({"n": 4}, IMAGE, 10)
 
 

@@ -143,5 +143,5 @@ def test_parts_that_do_not_fit(changes: dict[str, Any], message: str) -> None:
 
 def test_weights_that_are_finite_and_yet_too_large() -> None:
     some = model(weights=np.full(51, 3e38, np.float32))
-    with pytest.raises(ModelError, match="outputs are no finite numbers"):
+    with pytest.raises(ModelError, match="outputs are not finite"):
         some.predict(IMAGES)

@@ -172,9 +172,9 @@ def test_at_80_columns_and_for_programs(issun: Issun) -> None:
         assert names[0].rsplit(" ", 1)[-1] == names[1].rsplit(" ", 1)[-1]
     out = issun.succeeds("data", "photos")
     assert max(len(line) for line in out.splitlines() if not line.startswith("/")) <= 80  # where pytest's folders are
-    assert f"Near copies (the same picture scaled, compressed or a moment later): {len(near['pairs'])} pairs" in out.replace("\n", " ")
-    assert "On both sides of the split (figures are too good): " in out
-    assert "No two images are near copies." in issun.succeeds("data", "digits")
+    assert f"Near-duplicate images (scaled, compressed or taken a moment later): {len(near['pairs'])} pairs" in out.replace("\n", " ")
+    assert "In two parts (accuracies will be too high): " in out
+    assert "No near-duplicate images." in issun.succeeds("data", "digits")
 
 
 def test_one_in_a_thousand_of_mnist_at_most(real_data: Path) -> None:

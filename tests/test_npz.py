@@ -163,8 +163,8 @@ def nan(x: np.ndarray, value: float) -> np.ndarray:
         ({"x": X, "y": np.where(Y, "\ud800", "a")}, r"no valid Unicode"),
         ({"x": X, "y": np.array([0x110000, 97] * 10, np.uint32).view("<U1")}, r"no valid Unicode"),
         ({"x_train": X, "y_train": Y, "x_test": X[:, :3], "y_test": Y}, r"the test images \(3x5x1\) must have the shape"),
-        ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y + 1}, r"no training image has the class '2'"),
-        ({"x": X, "y": np.arange(20) // 19}, r"the class '1' has 1 image, fewer than the split needs"),
+        ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y + 1}, r"the class '2' has no training images"),
+        ({"x": X, "y": np.arange(20) // 19}, r"the class '1' has 1 image, but the split needs at least 2"),
         ({"x": X}, r"must hold the arrays x, y or .*; it holds x$"),
         ({"x_train": X, "y_train": Y, "x_test": X}, r"it holds x_test, x_train, y_train$"),
         ({"images": X, "annotations": Y}, r"it holds annotations, images$"),
@@ -219,13 +219,13 @@ def header(shape: str, kind: str = "|u1", fortran: bool = False) -> bytes:
 )
 def test_a_header_that_claims_more_than_is_there(path: Path, key: str, shape: str) -> None:
     zipped(path, **{"x": npy(X), "y": npy(Y), key: header(shape) + X.tobytes()})
-    with pytest.raises(DataError, match=rf"{key}: its header claims"):
+    with pytest.raises(DataError, match=rf"{key}: its header declares"):
         load(path)
 
 
 def test_values_of_no_size_cannot_be_countless(path: Path) -> None:
     zipped(path, x=npy(X), y=header("(9999999999999,)", "<U0"))
-    with pytest.raises(DataError, match="its header claims 0 bytes"):
+    with pytest.raises(DataError, match="its header declares 0 bytes"):
         load(path)
 
 
@@ -267,7 +267,7 @@ def lying(path: Path, file_size: int) -> Path:
 
 
 def test_an_archive_that_unpacks_to_far_too_much(path: Path) -> None:
-    with pytest.raises(DataError, match=r"x would unpack from \d+ to 3,000,000,000 bytes"):
+    with pytest.raises(DataError, match=r"x would decompress from \d+ to 3,000,000,000 bytes"):
         load(lying(path, 3_000_000_000))
 
 
@@ -278,7 +278,7 @@ def test_an_array_larger_than_half_of_the_memory(path: Path, monkeypatch: pytest
 
 
 def test_a_directory_that_claims_more_than_is_packed(path: Path) -> None:
-    with pytest.raises(DataError, match="labels for them"):
+    with pytest.raises(DataError, match="labels; each image needs one"):
         load(lying(path, 100_000))
 
 
@@ -342,7 +342,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
-    with pytest.raises(DataError, match="cannot be read: it is no regular file"):
+    with pytest.raises(DataError, match="cannot be read: it is not a regular file"):
         load(path)
 
 

@@ -62,14 +62,14 @@ def test_three_arrays_are_refused(tmp_path: Path, keys: tuple[str, ...], missing
 def test_what_is_not_read_is_said(tmp_path: Path) -> None:
     extra = {"extra_images": X, "val_labels": Y}
     np.savez(tmp_path / "a.npz", train_images=X, train_labels=Y, test_images=X, test_labels=Y, **extra)
-    assert load(tmp_path / "a.npz").notes == ("The archive also holds extra_images, val_labels; not read.",)
+    assert load(tmp_path / "a.npz").notes == ("The archive also has extra_images, val_labels, which are ignored.",)
 
 
 def test_a_whole_spelling_comes_before_another(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2], images=X + 1, labels=1 - Y)
     dataset = load(tmp_path / "a.npz")
     assert np.array_equal(dataset.images[..., 0], X)
-    assert dataset.notes == ("The archive also holds images, labels; not read.",)
+    assert dataset.notes == ("The archive also has images, labels, which are ignored.",)
 
 
 def test_names_of_arrays_are_shown_in_one_short_line(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_family_that_is_switched_off_is_no_answer(chromium: Any, digits_report
         assert f"{smallest(rest).parameters:,} parameters" in words(page.locator(".sentence"))
         assert "switched on" in words(page.locator("#answer"))
         page.get_by_role("button", name="conv n, pool, dense d, dense").click()
-        assert "Every family is switched off" in words(page.locator("#answer"))
+        assert "Every family is hidden" in words(page.locator("#answer"))
 
 
 def test_what_was_asked_of_the_command_is_asked_first(chromium: Any, tmp_path: Any) -> None:

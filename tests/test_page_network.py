@@ -174,7 +174,7 @@ def _probabilities(page: Any) -> list[float]:
 
 
 def _open_best(page: Any, report: Report) -> None:
-    """Open the best network of the frontier: one that can be trusted with a drawing."""
+    """Open the best network on the frontier: one that can be trusted with a drawing."""
     best = max((n for n in report.content["studies"][0]["networks"] if n["frontier"]), key=lambda n: n["validation"]["mean"])
     page.locator("#networks tbody button").get_by_text(best["network"], exact=True).click()
 
@@ -228,7 +228,7 @@ def test_an_image_file_is_dropped(chromium: Any, digits_report: Report, tmp_path
         detail = _record(digits_report, words(page.locator("#network h2")))["detail"]
         runs = page.evaluate(RUN)[detail]
         page.locator("#image-file").set_input_files(tmp_path / "small.png")
-        page.locator(".panel").get_by_text("small.png. Its pixels are taken as they are.").wait_for()
+        page.locator(".panel").get_by_text("small.png. Its pixels are used unchanged.").wait_for()
         assert _probabilities(page) == pytest.approx(runs[3], abs=1e-7)
         page.locator("#image-file").set_input_files(tmp_path / "large.jpg")
         page.locator(".panel").get_by_text("What stands out").wait_for()

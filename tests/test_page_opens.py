@@ -79,7 +79,7 @@ def test_on_paper_every_part_is_shown_in_ink(chromium: Any, digits_report: Repor
         page.emulate_media(media="print")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         panel = words(page.locator("#network"))
-        for part in ("Layers", "Training", "Surest mistakes", "Class by class", "What it looks for first"):
+        for part in ("Layers", "Training", "Most confident mistakes", "Figures by class", "Filters of the first layer"):
             assert part in panel
         assert page.locator("dl.protocol").is_visible()
         page.evaluate("dispatchEvent(new Event('afterprint'))")
@@ -104,7 +104,7 @@ def test_what_comes_from_data_is_text(chromium: Any, tmp_path: Path) -> None:
 
 
 def test_a_study_without_a_finished_trial_says_so(chromium: Any, tmp_path: Path) -> None:
-    said = made_up(0, default_target=None, message="the study holds no finished trial yet")
+    said = made_up(0, default_target=None, message="the study has no finished trial yet")
     with opened(chromium, written(said, tmp_path / "empty.html")) as page:
         assert "nothing to choose from" in words(page.locator("#answer"))
         assert "no network has been measured yet" in words(page.locator("#chart"))

@@ -111,7 +111,7 @@ def test_what_stands_below_and_where_the_dots_are(chromium: Any, tmp_path: Path)
     assert rows == ["network 4 pool ridge 4,086 99.00 %", "random 4 pool ridge 4,086 3,930 trained 95.00 ± 1.00 %"]
     assert places == pytest.approx([100 * 5.2 / 5.4, 100 * 1.2 / 5.4], abs=0.01)
     assert widths == pytest.approx([0, 100 * 2 / 5.4], abs=0.01)
-    assert note.startswith("Dots stand between 93.8 % and 99.2 %")
+    assert note.startswith("Dots range from 93.8 % and 99.2 %")
 
 
 def test_the_protocol_and_its_command_are_in_the_fold(chromium: Any, digits_report: Report) -> None:

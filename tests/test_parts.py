@@ -82,11 +82,11 @@ def test_everything_uses_the_given_part() -> None:
 def test_a_given_part_changes_the_fingerprint_and_must_leave_images_to_train_on() -> None:
     assert len({digits().fingerprint, with_validation(60).fingerprint, with_validation(59).fingerprint}) == 3
     for count in (-1, 240):
-        with pytest.raises(DataError, match=rf"`given_validation` \(={count}\) must be at least 0 and leave some of the 240 images"):
+        with pytest.raises(DataError, match=rf"`given_validation` \(={count}\) must be at least 0 and less than the 240 images"):
             with_validation(count)
     labels = digits().labels.copy()
     labels[:180][labels[:180] == 4] = 3
-    with pytest.raises(DataError, match="no training image has the class '4'"):
+    with pytest.raises(DataError, match="the class '4' has no training images"):
         with_validation(labels=labels)
 
 
@@ -95,11 +95,11 @@ def test_the_last_images() -> None:
     names = ("a", "b", "c")
     for fraction, count in ((0.1, 3), (0.2, 6), (0.25, 8), (0.01, 1), (0.99, 30)):
         if count == 30:
-            with pytest.raises(DataError, match=r"the last 29 images were to be set aside, but then none of the class 'b' is left"):
+            with pytest.raises(DataError, match=r"the last 29 images would leave no training images of the class 'b' is left"):
                 Split(fraction, how="last").indices(labels, names)
         else:
             assert Split(fraction, how="last").indices(labels, names)[1].tolist() == list(range(30 - count, 30))
-    with pytest.raises(DataError, match=r"none of the class 'c' is left to train on; the data is sorted by class"):
+    with pytest.raises(DataError, match=r"would leave no training images of the class 'c': the data is sorted by class"):
         Split(0.4, how="last").indices(np.sort(labels), names)
     data = digits()
     assert data.resolved(Split(0.1, 3, "last")) == Split(0.1, 0, "last")  # its seed decides nothing
@@ -122,7 +122,7 @@ def test_ids_of_splits() -> None:
     assert {made.split.id for made in plans.values()} == set(plans)
     assert len({made.trials[0].id for made in plans.values()}) == 5
     assert plan(families, renamed, recipe, Split(), (0,)).trials[0].id == plans[f"0.1 seed 0 groups {grouped.grouping}"].trials[0].id
-    with pytest.raises(DataError, match=r"the split is for other groups of the images"):
+    with pytest.raises(DataError, match=r"the split was made with other groups"):
         digits().parts(grouped.resolved(Split()))
 
 
@@ -147,7 +147,7 @@ def test_folders_for_three_parts(tmp_path: Path, spelt: str) -> None:
         assert (len(data.images), data.given_validation, len(data.test_images), data.given_test) == (8, 3, 2, True)
         assert [data.files[index].split("/")[0] for index in data.parts(Split())[1]] == [spelt] * 3
         assert all(np.array_equal(image, drawn[file]) for image, file in zip(data.images, data.files, strict=True))
-        assert data.notes == (f"The part {spelt} is the validation part, as it is (3 images); none is set aside from the training images.",)
+        assert data.notes == (f"The part {spelt} is used as the validation part (3 images); no training images are set aside.",)
 
 
 def test_a_validation_part_is_never_the_test_part(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_validation_part_with_nothing_in_it_or_not_all_classes(tmp_path: Path)
     (tmp_path / "none" / "val" / "a" / "x.png").write_bytes(b"")
     data = load(tmp_path / "none")
     assert data.given_validation == 0
-    assert "The part val has no image of a class that can be read; some training images are set aside for validation." in data.notes
+    assert "The part val has no readable image of any class; some training images are set aside for validation." in data.notes
     draw_classes(tmp_path / "some", {"train/a": 3, "train/b": 3, "val/a": 2, "test/b": 1})
     notes = load(tmp_path / "some").notes
     assert "1 of the 2 classes have no validation image." in notes
@@ -188,7 +188,7 @@ def test_an_image_in_two_parts_is_reported(tmp_path: Path, monkeypatch: pytest.M
         [("validation", "val/b/0.png"), ("test", "test/b/again.png")],
     ]
     assert (facts["duplicates"]["leaked_validation_images"], facts["duplicates"]["leaked_test_images"]) == (1, 0)
-    assert "Equal to a training image, pixel by pixel: 1 of the 5 images of the validation part." in facts["notes"]
+    assert "Duplicates of a training image, pixel by pixel: 1 of the 5 images of the validation part." in facts["notes"]
     assert facts["given_parts"] == ["train", "validation", "test"]
     assert facts["classes"][0] == {"class": "a", "train": 4, "validation": 3, "test": 2}
 
@@ -201,7 +201,7 @@ def test_given_parts_on_the_command_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert (answer["train_images"], answer["validation_images"]) == (12, 5)
     done = issun.run("sweep", "pictures", "dense n, dense", "n=1", "--seeds", "1", "--epochs", "1", "--no-plot")
     assert done.code == 0
-    assert "The part val is the validation part, as it is (5 images)" in " ".join(done.err.split())
+    assert "The part val is used as the validation part (5 images)" in " ".join(done.err.split())
     answer = issun.answers("train", "pictures", "dense 2, dense", "--epochs", "1")
     assert (answer["split"], answer["validation_fraction"]) == ("given", 5 / 17)
 
@@ -222,14 +222,14 @@ def test_archives_with_a_validation_part(tmp_path: Path, names: tuple[str, str],
     assert (len(train), len(data.test_images), data.given_test) == ((20, 4, True) if test else (16, 4, False))
     held = {image.tobytes() for image in (*data.images[train], *data.test_images)}
     assert held == {image.tobytes() for image in (X[:20] if not test else (*X[:20], *X[26:]))}
-    assert f"{names[0]} is the validation part, as it is (6 images); none is set aside from the training images." in data.notes
+    assert f"{names[0]} is used as the validation part (6 images); no training images are set aside." in data.notes
 
 
 def test_validation_arrays_that_do_not_fit(tmp_path: Path) -> None:
     whole = {"x_train": X, "y_train": Y, "x_val": X[:4], "y_val": Y[:4]}
     for change, message in (
         ({"x_val": X[:4, :2]}, r"x_val has images of the shape \(2, 3, 1\), but the training images have \(4, 3, 1\)"),
-        ({"x_val": X[:3]}, r"x_val has 3 images, but there are 4 labels for them"),
+        ({"x_val": X[:3]}, r"x_val has 3 images, but 4 labels"),
         ({"y_val": np.array(["a", "b", "a", "b"])}, r"must both be whole numbers or both be texts"),
         ({"y_val": np.array([0, 1, 0, 2])}, r"the class '2' has 0 images"),
     ):

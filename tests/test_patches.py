@@ -131,6 +131,6 @@ def test_wrong_words_and_no_images() -> None:
     none = np.zeros((0, 8, 8, 1), np.uint8)
     with pytest.raises(RecipeError, match=r"`weights` \(='patch'\) must be one of random, he"):
         make_extractor(net, "patch", none, unit(net))  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="takes patches from images, but there are none"):
+    with pytest.raises(DataError, match="needs training images, but none were given"):
         make_extractor(net, "kmeans", none, unit(net))
     assert make_extractor(net, "orthogonal", none, unit(net)).features(none).shape == (0, 180)

@@ -76,7 +76,7 @@ def test_files_that_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("å")
     check_file(tmp_path / "a", DataError)
     os.mkfifo(tmp_path / "pipe")
-    for name, reason in (("none", "No such file or directory; a file"), ("", "Is a directory"), ("pipe", "it is no regular file")):
+    for name, reason in (("none", "No such file or directory; a file"), ("", "Is a directory"), ("pipe", "it is not a regular file")):
         with pytest.raises(DataError, match=reason):
             check_file(tmp_path / name, DataError)
 
@@ -85,11 +85,11 @@ def test_text_with_and_without_a_byte_order_mark(tmp_path: Path) -> None:
     for content in ("å\r\n".encode(), "å\r\n".encode("utf-8-sig")):
         (tmp_path / "a").write_bytes(content)
         assert read_text(tmp_path / "a", DataError) == "å\r\n"
-    for content, reason in (("å".encode("utf-16"), "is UTF-16: save it in UTF-8"), (b"a\nb\xff", r"is no UTF-8 text \(line 2\)")):
+    for content, reason in (("å".encode("utf-16"), "is UTF-16: save it in UTF-8"), (b"a\nb\xff", r"is not UTF-8 text \(line 2\)")):
         (tmp_path / "a").write_bytes(content)
         with pytest.raises(DataError, match=reason):
             read_text(tmp_path / "a", DataError)
-    with pytest.raises(DataError, match="4 bytes, and 3 is the most"):
+    with pytest.raises(DataError, match="4 bytes, more than the limit of 3"):
         read_text(tmp_path / "a", DataError, most=3)
 
 
@@ -99,8 +99,8 @@ def test_places_for_new_files(tmp_path: Path, locked: Path, monkeypatch: pytest.
     for place, reason in (
         (tmp_path, "it is a folder; name a file"),
         (Path(), "it is a folder; name a file"),
-        (tmp_path / "pipe", "it is no regular file"),
-        (tmp_path / "none" / "a", "there is no folder .*none; make it first"),
+        (tmp_path / "pipe", "it is not a regular file"),
+        (tmp_path / "none" / "a", "the folder .*none does not exist; create it first"),
         (tmp_path / LONG, "File name too long"),
         (locked / "a", "Permission denied"),
     ):
@@ -194,7 +194,7 @@ def test_sockets_and_devices_are_no_pictures() -> None:
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"{folder}/s")
         for place in (f"{folder}/s", "/dev/zero"):
-            with pytest.raises(DataError, match="cannot be read as a picture: it is no regular file"):
+            with pytest.raises(DataError, match="cannot be read as an image: it is not a regular file"):
                 read_image(place, (8, 8, 1))
 
 

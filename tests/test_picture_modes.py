@@ -125,7 +125,7 @@ def tiffs() -> dict[str, Case]:
             )
             add("signed, 16 bits, negative", -small.astype(np.int16), "negative numbers, down to -255", (16,), kind=2, **usual)
             add("signed, 32 bits", small.astype(np.int32), small, (32,), kind=2, **usual)
-            add("signed, 32 bits, large", twelve.astype(np.int32), "up to 4,095 and does not say which is white", (32,), kind=2, **usual)
+            add("signed, 32 bits, large", twelve.astype(np.int32), "up to 4,095 and no white level", (32,), kind=2, **usual)
             add("signed, 32 bits, with range", twelve.astype(np.int32), twelve * 255.0 // 4095, (32,), kind=2, range=4095, **usual)
             add("floats", small.astype(np.float32), "floating-point numbers (mode F)", (32,), kind=3, **usual)
             halves = np.linspace(0, 0.5, GREY.size, dtype=np.float32).reshape(SIZE)

@@ -82,25 +82,25 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "program.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     for name in ("text.png", "empty.png", "program.eps"):
-        with pytest.raises(DataError, match=rf"{name} is no picture; pictures are PNG, JPEG"):
+        with pytest.raises(DataError, match=rf"{name} is not an image file; supported are PNG, JPEG"):
             read_image(tmp_path / name, (12, 10, 1))
-    with pytest.raises(DataError, match=r"missing.png cannot be read as a picture: No such file"):
+    with pytest.raises(DataError, match=r"missing.png cannot be read as an image: No such file"):
         read_image(tmp_path / "missing.png", (12, 10, 1))
-    with pytest.raises(DataError, match="cannot be read as a picture: Is a directory"):
+    with pytest.raises(DataError, match="cannot be read as an image: Is a directory"):
         read_image(tmp_path, (12, 10, 1))
 
 
 def test_a_truncated_picture(tmp_path: Path) -> None:
     path = saved(tmp_path / "cut.png", COLOUR)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match=r"cut.png cannot be read as a picture"):
+    with pytest.raises(DataError, match=r"cut.png cannot be read as an image"):
         read_image(path, (12, 10, 3))
 
 
 @pytest.mark.parametrize("limit", [100, 40])
 def test_a_picture_of_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)  # beyond twice the limit Pillow raises, below it warns
-    with pytest.raises(DataError, match=rf"has more pixels than a picture may have \({limit}\)"):
+    with pytest.raises(DataError, match=rf"has more pixels than the limit of {limit}"):
         read_image(saved(tmp_path / "large.png", GREY), (12, 10, 1))
 
 

@@ -59,7 +59,7 @@ def test_what_cannot_be_is_listed_and_skipped() -> None:
 
 
 def test_nothing_that_can_be_is_an_error_with_the_reasons() -> None:
-    with pytest.raises(NetworkError, match=r"no such network can be(.|\n)*window does not fit"):
+    with pytest.raises(NetworkError, match=r"none of the networks is valid(.|\n)*window does not fit"):
         small_plan("pool, pool, pool, pool, dense")
     with pytest.raises(NetworkError, match=r"nothing to train"):
         small_plan("frozen (dense)")

@@ -56,7 +56,7 @@ def test_a_folder_gets_a_line_for_each_image(issun: Issun, model: Model) -> None
     lines = [line.split() for line in done.out.splitlines()[2:]]
     assert [line[0] for line in lines] == [f"flat/{place}.png" for place in range(12)]
     assert [line[1] for line in lines] == [model.classes[index] for index in model.predict(IMAGES[:12])]
-    assert "flat/notes.txt is no picture" in done.err
+    assert "flat/notes.txt is not an image file" in done.err
     assert "unlike" not in done.out + done.err
 
 
@@ -66,7 +66,7 @@ def test_a_folder_of_classes_gets_accuracy_and_confusion(issun: Issun, model: Mo
     right = int((model.predict(IMAGES) == LABELS).sum())
     assert f"({right} of 60 images), 95 % interval " in text
     assert max(len(line) for line in text.splitlines()) <= 80
-    assert "True class by row, answer by column:" in text
+    assert "True class by row, predicted class by column:" in text
     found = issun.answers("predict", "m.safetensors", "test")
     evaluation = model.evaluate(IMAGES, LABELS)
     assert found["accuracy"] == pytest.approx(evaluation.accuracy)
@@ -91,9 +91,9 @@ def test_what_is_wrong_with_a_folder_is_named_and_the_rest_goes_on(issun: Issun)
     assert done.code == 1
     assert "issun: odd/1/broken.png " in done.err
     threes = int((LABELS == 3).sum())
-    assert f"the model knows no class 'three' ({threes} images); its classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9." in done.err
-    assert "odd/2/pipe.png is no regular file" in done.err
-    assert "odd/loose.png stands in no class folder" in done.err
+    assert f"the model has no class 'three' ({threes} images); its classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9." in done.err
+    assert "odd/2/pipe.png is not a regular file" in done.err
+    assert "odd/loose.png is not in a class folder" in done.err
     assert "No image of 3, 7." in done.out
     known = 60 - threes - int((LABELS == 7).sum())
     assert f" of {known} images)" in done.out
@@ -107,11 +107,11 @@ def test_what_is_wrong_with_a_folder_is_named_and_the_rest_goes_on(issun: Issun)
 def test_folders_that_are_no_class_at_all_are_answered(issun: Issun) -> None:
     write_flat(issun.folder / "scans" / "monday")
     done = issun.run("predict", "m.safetensors", "scans")
-    assert "the model knows no class 'monday' (12 images)" in done.err
+    assert "the model has no class 'monday' (12 images)" in done.err
     assert done.out.count("scans/monday/") == 12
     draw(issun.folder / "scans" / "one.png", IMAGES[0][..., 0])
     done = issun.run("predict", "m.safetensors", "scans")
-    assert "scans: its folders (monday) are called as no class of the model, and were not read." in done.err
+    assert "scans: its folders (monday) match no class of the model and were skipped." in done.err
     assert [line.split()[0] for line in done.out.splitlines()[2:]] == ["scans/one.png"]
 
 
@@ -119,7 +119,7 @@ def test_of_parts_the_test_part_is_asked_about(issun: Issun) -> None:
     write_classes(issun.folder / "data" / "test")
     write_classes(issun.folder / "data" / "train", negative=True)
     done = issun.run("predict", "m.safetensors", "data")
-    assert "data has parts; asked about test." in done.err
+    assert "data has parts; using test." in done.err
     assert " of 60 images)" in done.out
     assert "unlike" not in done.err
 
@@ -130,14 +130,14 @@ def test_a_table(issun: Issun, model: Model) -> None:
     (issun.folder / "flat" / "t.csv").write_text(f"file,label\n{rows}missing.png,3\n")
     done = issun.run("predict", "m.safetensors", "flat/t.csv")
     assert done.code == 1
-    assert "flat/missing.png is not there" in done.err
+    assert "flat/missing.png does not exist" in done.err
     assert f"({(model.predict(IMAGES[:12]) == LABELS[:12]).sum()} of 12 images)" in done.out
 
 
 def test_archives_and_named_data(issun: Issun, model: Model) -> None:
     np.savez(issun.folder / "a.npz", x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:30], y_test=LABELS[:30])
     done = issun.run("predict", "m.safetensors", "a.npz")
-    assert "a.npz: asked about its test part." in done.err
+    assert "a.npz: using its test part." in done.err
     assert " of 30 images)" in done.out
     np.savez(issun.folder / "b.npz", x=IMAGES, y=LABELS)
     assert " of 60 images)" in issun.succeeds("predict", "m.safetensors", "b.npz")
@@ -148,7 +148,7 @@ def test_archives_and_named_data(issun: Issun, model: Model) -> None:
     own = train("digits", "dense", epochs=1, threads=1)
     said = predict(own.model, "digits")
     assert len(said.images) == len(own.dataset.test_images)
-    assert said.notes[-1].endswith("asked about the part that was set aside as test part.")
+    assert said.notes[-1].endswith("using the part that was set aside for testing.")
     assert said.accuracy == own.outcome.test_accuracy
 
 
@@ -176,7 +176,7 @@ def test_negatives_are_warned_of_and_inverting_helps(issun: Issun) -> None:
     helped = issun.run("predict", "m.safetensors", "negative", "--invert")
     assert "unlike" not in helped.err
     said, figures = helped.out.split("\n", 1)
-    assert said == "In every image dark and bright were exchanged (--invert)."
+    assert said == "In every image brightness was inverted (--invert)."
     assert figures == issun.succeeds("predict", "m.safetensors", "test")
     assert "try it without --invert" in issun.run("predict", "m.safetensors", "test", "--invert").err
 
@@ -228,16 +228,14 @@ def test_fit_finds_a_small_dark_digit_on_a_large_page(issun: Issun, model: Model
     both = predict(model, root, fit=True, invert=True)
     assert (both.probabilities == fit.probabilities).all()
     done = issun.run("predict", "m.safetensors", "pages", "--fit")
-    assert done.out.startswith("In every image what stands out was centred and scaled (--fit).\n")
+    assert done.out.startswith("In every image the foreground was centred and scaled (--fit).\n")
 
 
 def test_where_nothing_stands_out_it_is_said(model: Model, tmp_path: Path) -> None:
     draw(tmp_path / "blank.png", np.full((40, 60), 200, np.uint8))
     said = predict(model, tmp_path / "blank.png", fit=True)
-    assert "blank.png: nothing stands out of its ground, so there was nothing to fit; cropped to its middle" in said.notes[0]
-    assert predict(model, np.full((1, 8, 8, 1), 200, np.uint8), fit=True).notes == (
-        "0: nothing stands out of its ground, so there was nothing to fit",
-    )
+    assert "blank.png: it has no foreground, so it was not fitted; cropped to its middle" in said.notes[0]
+    assert predict(model, np.full((1, 8, 8, 1), 200, np.uint8), fit=True).notes == ("0: it has no foreground, so it was not fitted",)
 
 
 def test_fit_is_refused_where_it_makes_no_sense(issun: Issun, model: Model) -> None:
@@ -262,7 +260,7 @@ def test_arrays_and_their_labels(model: Model) -> None:
     assert predict(model, digits()).accuracy == said.accuracy
     with pytest.raises(DataError, match="60 images"):
         predict(model, IMAGES, labels=names[1:])
-    with pytest.raises(DataError, match="`labels` is for images that are an array"):
+    with pytest.raises(DataError, match="`labels` applies only to an array of images"):
         predict(model, "digits", labels=names)
     with pytest.raises(ModelError, match=r"`top` \(=0\)"):
         predict(model, IMAGES, top=0)
@@ -307,7 +305,7 @@ def test_notes_on_many_images_are_counted(model: Model, tmp_path: Path) -> None:
 def test_a_pipe_is_not_waited_for_and_an_empty_folder_is_an_error(issun: Issun) -> None:
     os.mkfifo(issun.folder / "pipe")
     (issun.folder / "empty").mkdir()
-    assert "it is no regular file" in issun.fails("predict", "m.safetensors", "pipe", code=1)
+    assert "it is not a regular file" in issun.fails("predict", "m.safetensors", "pipe", code=1)
     assert "empty is an empty folder" in issun.fails("predict", "m.safetensors", "empty")
 
 

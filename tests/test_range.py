@@ -56,7 +56,7 @@ def first(dataset: object, index: int) -> np.ndarray:
 def test_whole_numbers_up_to_255_stay_as_they_are(tmp_path: Path, kind: str, ending: str) -> None:
     dataset = load(write(tmp_path / "some", 255, kind, ending))
     assert np.array_equal(first(dataset, 3), numbers(3, 255, kind))
-    assert "Numbers of more than 8 bits are 255 at most and stay as they are." in dataset.notes
+    assert "Values of more than 8 bits reach at most 255 and are not rescaled." in dataset.notes
     assert dataset.range == 255
 
 
@@ -67,7 +67,7 @@ def test_the_whole_data_set_decides(tmp_path: Path) -> None:
     assert dataset.range == 65535
     assert first(dataset, 3).max() == 0  # 200 of 65,535: now it is dark, as the bright one says
     draw(root / "b" / "bright.tif", numbers(0, 60_000, "int32"))
-    with pytest.raises(DataError, match=r"b/bright\.tif cannot be used: it holds whole numbers up to 60,000 .* --range 65535 or the like"):
+    with pytest.raises(DataError, match=r"b/bright\.tif cannot be used: it has whole numbers up to 60,000 .* --range 65535"):
         load(root)
 
 
@@ -75,7 +75,7 @@ def test_files_of_16_bits_that_use_fewer_are_said(tmp_path: Path) -> None:
     root = write(tmp_path / "some", 4095, "uint16")
     dataset = load(root)
     assert np.array_equal(first(dataset, 3), numbers(3, 4095, "uint16") // 257)
-    assert any(note.startswith("Files of 16 bits use 12 (numbers up to 4,095)") and "--range 4095" in note for note in dataset.notes)
+    assert any(note.startswith("16-bit files use 12 (values up to 4,095)") and "--range 4095" in note for note in dataset.notes)
     bright = load(root, range=4095)
     assert np.array_equal(first(bright, 3), numbers(3, 4095, "int64") * 255 // 4095)
     assert bright.range == 4095
@@ -92,10 +92,10 @@ def test_files_that_use_all_of_16_bits_are_as_before(tmp_path: Path) -> None:
 
 def test_larger_numbers_need_a_range(tmp_path: Path) -> None:
     root = write(tmp_path / "some", 4095, "int32")
-    with pytest.raises(DataError, match=r"whole numbers up to 4,095 and does not say which is white: say it with --range 4095"):
+    with pytest.raises(DataError, match=r"whole numbers up to 4,095 and no white level: give one, such as --range 4095"):
         load(root)
     assert np.array_equal(first(load(root, range=4095), 3), numbers(3, 4095, "int64") * 255 // 4095)
-    with pytest.raises(DataError, match=r"\.tif holds numbers up to 4,095, more than --range 4000: give a larger one"):
+    with pytest.raises(DataError, match=r"\.tif has values up to 4,095, more than --range 4000: give a larger range"):
         load(root, range=4000)
 
 
@@ -111,14 +111,14 @@ def test_files_of_8_bits_do_not_change(tmp_path: Path) -> None:
     dataset = load(root, range=4095)
     assert np.array_equal(first(dataset, 3), numbers(3, 200, "uint8"))
     assert dataset.range is None
-    assert "No file has more than 8 bits: --range changes nothing." in dataset.notes
-    assert "The images have 8 bits: --range changes nothing." in load("digits", range=16).notes
+    assert "No file has more than 8 bits: --range has no effect." in dataset.notes
+    assert "The images have 8 bits: --range has no effect." in load("digits", range=16).notes
 
 
 @pytest.mark.parametrize("range", [0, -1, float("nan"), float("inf"), 2**41, True, "4095"])
 def test_ranges_that_are_none(tmp_path: Path, range: object) -> None:
     for data in (write(tmp_path / "some", 255, "int32"), "digits", write_arrays(tmp_path / "some.npz", 255, "int32")):
-        with pytest.raises(DataError, match=r"`range` \(=.*\) must be the number that is white"):
+        with pytest.raises(DataError, match=r"`range` \(=.*\) must be the white level"):
             load(data, range=range)
 
 
@@ -139,13 +139,13 @@ def test_arrays_of_whole_numbers_up_to_255_stay_as_they_are(tmp_path: Path, kind
 @pytest.mark.parametrize("kind", ["int64", "uint16", "float32", "float64"])
 def test_arrays_of_larger_numbers_need_a_range(tmp_path: Path, kind: str) -> None:
     path = write_arrays(tmp_path / "some.npz", 4095, kind)
-    with pytest.raises(DataError, match=r"--range 4095 or the like"):
+    with pytest.raises(DataError, match=r"such as --range 4095"):
         load(path)
     dataset = load(path, range=4095)
     exact = numbers(3, 4095, "int64") * 255 / 4095
     assert np.array_equal(dataset.images[3, ..., 0], np.rint(exact) if kind.startswith("float") else np.floor(exact))
     assert dataset.range == 4095
-    with pytest.raises(DataError, match=r"holds numbers from 0 to 4,095; with --range 4000 they must lie between 0 and that"):
+    with pytest.raises(DataError, match=r"has values from 0 to 4,095; with --range 4000 they must lie between 0 and 4000"):
         load(path, range=4000)
     mixed = write_arrays(tmp_path / "mixed.npz", 255, kind, test="uint8")
     with pytest.raises(DataError, match=r"one has 8 bits, the other more"):
@@ -163,7 +163,7 @@ def test_a_study_keeps_it_and_finds_its_images_again(tmp_path: Path, monkeypatch
         model = study.model()
         model.save(tmp_path / "model.safetensors")
         assert Model.load(tmp_path / "model.safetensors").provenance.range == (range or 65535)
-    with pytest.raises(StudyError, match=r"8x8 grey with 4095 as white, these are 8x8 grey with 5000 as white: add --range 4095"):
+    with pytest.raises(StudyError, match=r"8x8 grey with white level 4095, these are 8x8 grey with white level 5000: add --range 4095"):
         Store(tmp_path / "some.sqlite", DataFacts.of(load(folder, range=5000)))
 
 
@@ -179,7 +179,7 @@ def test_studies_and_models_of_images_of_8_bits_say_nothing(tmp_path: Path, monk
 def test_predict_uses_it(tmp_path: Path, issun: Issun) -> None:
     write(tmp_path / "some", 4095, "int32")
     issun.succeeds("train", "some", "conv 2, gap, dense", "--range", "4095", "--epochs", "1", "-o", "m.safetensors")
-    assert "say it with --range 4095" in " ".join(issun.fails("train", "some", "dense", "--epochs", "1").split())
+    assert "such as --range 4095" in " ".join(issun.fails("train", "some", "dense", "--epochs", "1").split())
     model = Model.load(tmp_path / "m.safetensors")
     assert model.about["range"] == "4095"
     image = load(tmp_path / "some", range=4095).images[:1]
@@ -190,9 +190,9 @@ def test_predict_uses_it(tmp_path: Path, issun: Issun) -> None:
     draw(tmp_path / "bright.tif", numbers(0, 60_000, "uint16"))
     done = issun.run("predict", "m.safetensors", "bright.tif")
     assert done.code == 1
-    assert "numbers up to 60,000 (mode I;16), more than the 4,095 that is white" in " ".join(done.err.split())
+    assert "values up to 60,000 (mode I;16), above the white level 4,095" in " ".join(done.err.split())
     issun.succeeds("predict", "m.safetensors", "bright.tif", "--range", "60000")
-    assert "must be the number that is white" in issun.fails("predict", "m.safetensors", "bright.tif", "--range", "0")
+    assert "must be the white level" in issun.fails("predict", "m.safetensors", "bright.tif", "--range", "0")
     issun.succeeds("export", "m.safetensors", "--to", "c")  # finds its images again
 
 
@@ -201,12 +201,12 @@ def test_predict_says_what_it_made_of_a_file_in_doubt(tmp_path: Path) -> None:
     draw(tmp_path / "small.tif", numbers(1, 200, "uint16"))
     pixels, note = read_image(tmp_path / "small.tif", shape)
     assert np.array_equal(pixels[..., 0], numbers(1, 200, "uint8"))
-    assert str(note) == "its numbers, up to 200, were read as 0 (black) to 255 (white)"
+    assert str(note) == "its values, up to 200, were read as 0 (black) to 255 (white)"
     dark, note = read_image(tmp_path / "small.tif", shape, 65535)
     assert dark.max() == 0
-    assert str(note) == "its numbers, up to 200, were read as 0 (black) to 65,535 (white)"
+    assert str(note) == "its values, up to 200, were read as 0 (black) to 65,535 (white)"
     draw(tmp_path / "large.tif", numbers(1, 4095, "int32"))
-    with pytest.raises(DataError, match=r"large\.tif cannot be read as a picture: it holds whole numbers up to 4,095"):
+    with pytest.raises(DataError, match=r"large\.tif cannot be read as an image: it has whole numbers up to 4,095"):
         read_image(tmp_path / "large.tif", shape)
     draw(tmp_path / "full.png", numbers(1, 65535, "uint16"))
     assert not any(read_image(tmp_path / "full.png", shape)[1])

@@ -89,7 +89,7 @@ def test_adadelta_has_its_own_rho() -> None:
         ("average", 1.0, "less than 1"),
         ("patience", 0, "greater than or equal to 1"),
         ("keep", "first", "'last' or 'best'"),
-        ("nesterov", True, "needs sgd with a momentum above 0, not adam"),
+        ("nesterov", True, "requires sgd with a momentum above 0, not adam"),
         ("scaling", "half", "'unit', 'raw' or 'standard'"),
         ("initializer", "zeros", "'glorot', 'he' or 'orthogonal'"),
     ],
@@ -103,7 +103,7 @@ def test_a_setting_out_of_range_names_itself_its_value_and_the_rule(setting: str
 
 
 def test_an_unknown_setting_is_named_beside_those_that_exist() -> None:
-    with pytest.raises(RecipeError, match=r"`dropout` is no setting of a recipe; the settings are .*learning_rate.*epsilon"):
+    with pytest.raises(RecipeError, match=r"`dropout` is not a setting of a recipe; the settings are .*learning_rate.*epsilon"):
         Recipe(dropout=0.5)
 
 

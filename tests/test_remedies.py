@@ -126,7 +126,7 @@ def test_what_is_used_is_told_by_network_and_recipe() -> None:
         "l1": "l1 0.1",
         "l2": "l2 0.01, 0.001",
         "augmentation": "shift 2",
-        "early stopping": "best epoch kept",
+        "early stopping": "best epoch restored",
     }
     assert used_against_overfitting(parse_network("dense", (8, 8, 1), 10), Recipe().model_dump()) == {}
 

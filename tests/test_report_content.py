@@ -123,7 +123,7 @@ def test_nothing_of_where_the_data_lay_is_in_it(tmp_path: Path) -> None:
 def test_without_images_the_rest_is_there_and_it_is_said(study: Study) -> None:
     found = told(study, data=None, data_dir=study.path.parent)
     (said,) = found["left_out"]
-    assert said.startswith("mistakes, samples and projections: the images of digits were not found where they were; say where with --data")
+    assert said.startswith("mistakes, samples and projections: the images of digits were not found; give their location with --data")
     assert found["images"] is None
     for detail in found["details"]:
         assert detail["mistakes"] is None
@@ -132,7 +132,7 @@ def test_without_images_the_rest_is_there_and_it_is_said(study: Study) -> None:
 
 
 def test_other_images_are_refused(study: Study) -> None:
-    with pytest.raises(DataError, match=r"is not what a\.sqlite was trained on"):
+    with pytest.raises(DataError, match=r"is not the data of a\.sqlite"):
         content([study], data=digits(200))
 
 
@@ -168,7 +168,7 @@ def test_a_study_that_is_being_written_shows_what_has_ended(tmp_path: Path) -> N
     with closing(sqlite3.connect(tmp_path / "a.sqlite")) as connection, connection:
         connection.execute("UPDATE trials SET status = 'running', finished = NULL")
     found = told(Study(tmp_path / "a.sqlite"))
-    assert found["message"].startswith("the study holds no finished trial yet")
+    assert found["message"].startswith("the study has no finished trial yet")
     assert found["networks"] == found["details"] == []
 
 
@@ -222,10 +222,10 @@ def test_what_was_left_out_is_said_in_words() -> None:
     said = LeftOut(pages=2, weights=1, large=3, images="why", reduced=4).sentences()
     assert [line.split(":")[0] for line in said[:1]] == ["mistakes, samples and projections"]
     assert said[1:] == [
-        "images at full size: they are shown reduced by 4, so that no network runs on them in the page",
-        "the weights of 3 networks with more than 100,000 parameters, which do not run in the page",
-        "the weights of 1 network of the frontier: all together they are too many for one page",
-        "the pages of 2 networks, since the study is large; the frontier's come first",
+        "images at full size: they are reduced by 4, so networks cannot run on them in the page",
+        "the weights of 3 networks with more than 100,000 parameters, which cannot run in the page",
+        "the weights of 1 network on the frontier, which are too many for one page",
+        "the pages of 2 networks, since the study is large; networks on the frontier come first",
     ]
 
 

@@ -123,4 +123,4 @@ def test_an_image_of_another_size_is_refused(run: Run) -> None:
 def test_a_network_that_the_page_does_not_know_is_refused(run: Run) -> None:
     network = wire(trained(parse_network("dense", (2, 2, 1), 3), 0))
     network["rows"][0]["op"] = "attention"
-    assert run(network, np.zeros((1, 2, 2, 1), np.uint8)) == {"error": 'this page has no operator "attention"'}
+    assert run(network, np.zeros((1, 2, 2, 1), np.uint8)) == {"error": 'this page does not support the operator "attention"'}

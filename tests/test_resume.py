@@ -118,7 +118,7 @@ def test_ctrl_c_keeps_every_whole_epoch(tmp_path: Path, epochs: int) -> None:
     path = tmp_path / "a.sqlite"
     before = signal.getsignal(signal.SIGINT)
     interrupting = blocking(epochs, lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(Cancelled, match=r"stopped: \d+ of 10 trials are kept.* in .*run the same command again to go on"):
+    with pytest.raises(Cancelled, match=r"stopped: \d+ of 10 trials are saved.* in .*run the same command again to resume"):
         run_small(path, small_plan(), train=interrupting, threads=1)
     assert signal.getsignal(signal.SIGINT) is before
     with Store(path, DataFacts.of(digits())) as store:
@@ -145,7 +145,7 @@ def test_an_interrupt_while_progress_is_shown(tmp_path: Path) -> None:
         if progress.done == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(Cancelled, match="of 10 trials are kept"):
+    with pytest.raises(Cancelled, match="of 10 trials are saved"):
         run_small(tmp_path / "a.sqlite", small_plan(), on_progress=show, train=blocking(10, lambda: None), threads=1)
     assert len(Study(tmp_path / "a.sqlite").frame) == 2
     assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite"]

@@ -85,7 +85,7 @@ def test_sizes_table_says_which_values_give_no_network() -> None:
     row = {"knobs": {"n": 2}, "parameters": 43, "trained": 43, "macs": 30, "bytes": 172, "peak_memory": 3900}
     text = printed(sizes_table([row], [({"n": 1}, "`0.6n` comes to 0")]))
     assert "172 B" in text
-    assert "no network with n=1: `0.6n` comes to 0" in text
+    assert "no valid network with n=1: `0.6n` comes to 0" in text
     assert "trained" not in text
 
 

@@ -50,7 +50,7 @@ def test_the_squarest_shape_that_the_network_can_take() -> None:
     assert ConvFeatures("conv 2 1x20").fit(rows).image_shape_ == (1, 24, 1)
     assert ConvFeatures("conv 2 2x2", image_shape=(2, 4, 3)).fit(rows).image_shape_ == (2, 4, 3)
     assert ConvFeatures().fit(rows[:, :23]).image_shape_ == (1, 23, 1)
-    with pytest.raises(ValueError, match=r"cannot take images of 4x6x1 \(nor as any other shape of 24 values\): layer 1"):
+    with pytest.raises(ValueError, match=r"cannot take images of 4x6x1 \(or any other shape of 24 values\): layer 1"):
         ConvFeatures("conv 2 5x5").fit(rows)
 
 
@@ -114,7 +114,7 @@ def test_a_warm_start_goes_on_where_the_last_fit_ended() -> None:
     before = made.loss_curve_
     made.fit(IMAGES, LABELS)
     assert made.loss_curve_[0] < before[-1] < before[0]
-    with pytest.raises(ValueError, match=r"`warm_start` goes on with .* begin with a clone"):
+    with pytest.raises(ValueError, match=r"`warm_start` continues with .* start with a clone"):
         made.set_params(network="conv 5, pool, dense").fit(IMAGES, LABELS)
 
 
@@ -139,14 +139,14 @@ def test_a_trained_model_gives_features() -> None:
     made = ConvFeatures(weights=model, layer="conv 4", before=True).fit(ROWS)
     assert made.transform(ROWS[:4]).min() < 0
     assert clone(made).fit(IMAGES).transform(ROWS[:4]).tobytes() == made.transform(ROWS[:4]).tobytes()
-    with pytest.raises(ValueError, match="the model takes images of 8x8x1, but rows of 60 values"):
+    with pytest.raises(ValueError, match="the model takes images of 8x8x1, but X has rows of 60 values"):
         ConvFeatures(weights=model).fit(ROWS[:, :60])
 
 
 WRONG = {
     "image_shape (=(7, 9)) has 63 values, but rows have 64": (ConvFeatures(image_shape=(7, 9)), ROWS),
     "image_shape (=(64,)) must be (height, width)": (ConvFeatures(image_shape=(64,)), ROWS),
-    "image_shape (=(4, 16)) is not that of the images, 8x8x1": (ConvFeatures(image_shape=(4, 16)), IMAGES),
+    "image_shape (=(4, 16)) is not the shape of the images, 8x8x1": (ConvFeatures(image_shape=(4, 16)), IMAGES),
     "no layer of conv 4, dense begins with conv 5": (ConvFeatures("conv 4", layer="conv 5"), ROWS),
     "weights (='pathces') must be one of": (ConvFeatures(weights="pathces"), ROWS),  # type: ignore[arg-type]
     "contains NaN": (ConvFeatures(), np.where(ROWS > 200, np.nan, ROWS)),
@@ -172,7 +172,7 @@ def test_wrong_input_is_a_value_error_of_ours(message: str) -> None:
 
 def test_other_images_than_those_of_fit() -> None:
     made = classifier().fit(IMAGES, LABELS)
-    with pytest.raises(ValueError, match=re.escape("images of 4x16 were given to a ConvNetClassifier that was fitted to images of 8x8x1")):
+    with pytest.raises(ValueError, match=re.escape("images of 4x16 , but this ConvNetClassifier was fitted to images of 8x8x1")):
         made.predict(IMAGES.reshape(-1, 4, 16))
     with pytest.raises(ValueError, match="X has 63 features, but ConvNetClassifier is expecting 64"):
         made.predict(ROWS[:, 1:])
@@ -186,7 +186,7 @@ def test_other_images_than_those_of_fit() -> None:
         ({"class_weight": {3: float("nan")}}, "one number of at least 0 a class"),
         ({"class_weight": {3: float("inf")}}, "one number of at least 0 a class"),
         ({"class_weight": {3: "a"}}, "one number of at least 0 a class"),
-        ({"class_weight": {99: 2.0}}, r"`class_weight` names \[99\], which y does not have: its classes are \[0, 1"),
+        ({"class_weight": {99: 2.0}}, r"`class_weight` has \[99\], which are not in y: its classes are \[0, 1"),
         ({"class_weight": "heavy"}, "must be `balanced`"),
         ({"validation_fraction": "a"}, r"`validation_fraction` \(='a'\) must be a number"),
         ({"validation_fraction": float("nan")}, "must be a number of at least 0 and below 1"),

@@ -65,7 +65,7 @@ def test_the_choice_is_written_down() -> None:
 
 def test_a_class_with_too_few_images_is_named() -> None:
     labels = np.array([0, 0, 1, 2, 2], np.int32)
-    with pytest.raises(DataError, match=r"'owl' has 1 image, fewer than the split needs"):
+    with pytest.raises(DataError, match=r"'owl' has 1 image, but the split needs at least 2"):
         Split().indices(labels, ("cat", "owl", "dog"))
 
 

@@ -21,5 +21,5 @@ def test_the_part_that_the_data_brings() -> None:
 
 @pytest.mark.parametrize("name", ["", "0.1", "last", "0.1 seed", "last 0.1 seed 3", "1-2 seed 3", "0.1 seed -1", "given 0.1", "x" * 1000])
 def test_what_is_no_name(name: str) -> None:
-    with pytest.raises(DataError, match="there is no split"):
+    with pytest.raises(DataError, match="unknown split"):
         Split.named(name)

@@ -46,7 +46,7 @@ def test_a_file_that_is_no_study_is_left_as_it_is(tmp_path: Path) -> None:
     before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
     for file in files:
         for use in (lambda path: Store(path, FACTS), Study):
-            with pytest.raises(StudyError, match=r"no issun study; it was left as it is|is damaged"):
+            with pytest.raises(StudyError, match=r"not an issun study, and was not changed|is damaged"):
                 use(file)
     assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in sorted(tmp_path.iterdir())} == before
 
@@ -74,12 +74,12 @@ def test_there_is_no_study(tmp_path: Path) -> None:
 
 
 def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"cannot be written: there is no folder .*missing; make it first"):
+    with pytest.raises(StudyError, match=r"cannot be written: the folder .*missingdoes not exist; create it first"):
         Store(tmp_path / "missing" / "a.sqlite", FACTS)
     with pytest.raises(StudyError, match=r"is a folder"):
         Store(tmp_path, FACTS)
     (tmp_path / "file").touch()
-    with pytest.raises(StudyError, match=r"there is no folder"):
+    with pytest.raises(StudyError, match=r"create it first"):
         Store(tmp_path / "file" / "a.sqlite", FACTS)
     with pytest.raises(StudyError, match=r"cannot be written: File name too long"):
         Store(tmp_path / ("n" * 252), FACTS)

@@ -109,7 +109,7 @@ def test_a_full_disk_under_stdout_is_one_line(tmp_path: Path, command: list[str]
         )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        "issun: the output could not be written (No space left on device): make room, or send it elsewhere"
+        "issun: the output could not be written (No space left on device): free some space, or redirect it elsewhere"
     )
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr

@@ -81,7 +81,7 @@ def test_a_good_file(tmp_path: Path) -> None:
         ("epochs = 3", "nesterov = true", 19, ["`nesterov`", "sgd"]),
         ('label = "perceptron"', 'lable = "perceptron"', 11, ["`replica.families[0].lable`", "did you mean `label`?"]),
         ("dense n, dense", "dnese n, dense", 12, ["`replica.families[0].network`", "did you mean `dense`?", "^^^^^"]),
-        ("n=1,2", "n=2..1", 13, ["`replica.families[0].knobs[0]`", "run backwards"]),
+        ("n=1,2", "n=2..1", 13, ["`replica.families[0].knobs[0]`", "are in descending order"]),
         ("n=1,2", "m=1,2", 13, ["`replica.families[0].knobs`", "no knob"]),
         ("n=1,2", "conv 2, dense", 13, ["`replica.families[0].knobs[0]`", "no `=`"]),
         ('knobs = ["n=1,2"]', "", 12, ["`replica.families[0].network`", "has no values"]),

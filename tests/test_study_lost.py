@@ -66,9 +66,9 @@ CASES: list[tuple[Callable[[Path, Path], None], str, str]] = [
     (moved, r"a.sqlite` was moved while it was being written", "elsewhere/b.sqlite"),
     (folder_moved, r"a.sqlite` was moved while it was being written", "elsewhere/studies/a.sqlite"),
     (replaced, r"a.sqlite` was replaced by another file while it was being written", "studies/a-rescued.sqlite"),
-    (moved_and_replaced, r"a.sqlite` was moved and another file put in its place while", "elsewhere/b.sqlite"),
-    (log_deleted, r"a.sqlite` lost a part of itself \(`a.sqlite-wal` was deleted\) while", "studies/a.sqlite"),
-    (log_and_index_deleted, r"a.sqlite` lost a part of itself \(`a.sqlite-wal` was deleted\) while", "studies/a.sqlite"),
+    (moved_and_replaced, r"a.sqlite` was moved and replaced by another file while", "elsewhere/b.sqlite"),
+    (log_deleted, r"a.sqlite` lost one of its files \(`a.sqlite-wal` was deleted\) while", "studies/a.sqlite"),
+    (log_and_index_deleted, r"a.sqlite` lost one of its files \(`a.sqlite-wal` was deleted\) while", "studies/a.sqlite"),
 ]
 
 

@@ -196,7 +196,7 @@ def test_seeds_in_place_of_those_of_the_file(tmp_path: Path) -> None:
 
 def test_what_the_images_do_not_allow_is_told_with_its_line(tmp_path: Path) -> None:
     text = TEXT.replace('network = "dense n, dense"', 'network = "conv n 9x9, dense"', 1)
-    with pytest.raises(StudyFileError, match=r"small\.toml, line 10: no such network can be"):
+    with pytest.raises(StudyFileError, match=r"small\.toml, line 10: none of the networks is valid"):
         prepared(tmp_path, "replica", text=text)
 
 
@@ -221,7 +221,7 @@ def test_stopped_and_run_again_is_as_if_undisturbed(tmp_path: Path) -> None:
             assert cancel.wait(30)
         return pretend(*arguments, cancel=cancel, **options)
 
-    with pytest.raises(Cancelled, match="4 of 12 trials are kept"):
+    with pytest.raises(Cancelled, match="4 of 12 trials are saved"):
         run_part(part, broken, threads=1, train=four, cancel=stop)
     assert len(Study(broken).frame) == 4
     run_part(part, broken, train=pretend)

@@ -118,7 +118,7 @@ def test_images_are_taken_honest_or_as_published_and_no_others() -> None:
         )
         assert study_images(study, honest).fingerprint == about.fingerprint
         assert len(study_images(study, honest).images) == len(about.images)
-        with pytest.raises(DataError, match=r"is not what a.sqlite was trained on \(digits, fingerprint "):
+        with pytest.raises(DataError, match=r"is not the data of a.sqlite \(digits, fingerprint "):
             study_images(study, digits(200))
 
 

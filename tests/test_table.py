@@ -81,7 +81,7 @@ def test_a_first_row_whose_file_is_missing_is_a_row_like_the_others(write: Calla
     for first in ("gone.png,one", "gone,one", "gone.jpeg,three"):
         more = ["one/0.png,three", "two/0.png,three", "two/1.png,three"] if first.endswith("three") else []
         found = load(write(first, *rows(), *more)).skipped
-        assert (found[0].path, found[0].reason) == (first.split(",")[0], "is not there (line 1)")
+        assert (found[0].path, found[0].reason) == (first.split(",")[0], "does not exist (line 1)")
 
 
 def test_a_table_is_as_the_folder(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_paths_of_all_kinds(write: Callable[..., Path], tmp_path: Path) -> None:
     assert found["with space, and comma.png"] == "two"
     assert found[f"{tmp_path}/pictures/one/2.png"] == "two"
     assert len(found) == 13  # one/3.png is there as both classes, under one name
-    assert "In more than one class, pixel by pixel: 4 images." in data.notes
+    assert "Duplicate images in more than one class, pixel by pixel: 4 images." in data.notes
 
 
 def test_what_cannot_be_read_is_named_counted_and_left_out(
@@ -159,21 +159,21 @@ def test_what_cannot_be_read_is_named_counted_and_left_out(
     data = load(path)
     assert labels(data) == RIGHT
     assert {(entry.path, entry.unreadable): entry.reason for entry in data.skipped if entry.path not in ("broken.png", "notes.txt")} == {
-        ("gone.png", True): "is not there (line 12)",
-        ("gone too.png", True): "is not there (line 13)",
-        ("one", True): "is no regular file (line 16)",
+        ("gone.png", True): "does not exist (line 12)",
+        ("gone too.png", True): "does not exist (line 13)",
+        ("one", True): "is not a regular file (line 16)",
         ("line 17", True): "has 1 cell, not 2",
         ("line 18", True): "has no file (line 18)",
         ("one/1.png", True): "has no label (line 19)",
-        ("nul\\x00.png", True): "is not there (line 20)",
-        ("one/0.png", False): "is named in line 21 as in line 2" if rows()[0].startswith("one/0") else "is named in line 21 as in line 3",
+        ("nul\\x00.png", True): "does not exist (line 20)",
+        ("one/0.png", False): "is listed in line 21 as in line 2" if rows()[0].startswith("one/0") else "is listed in line 21 as in line 3",
     }
     assert {entry.path for entry in data.skipped} >= {"broken.png", "notes.txt"}
-    assert "3 images that the table names are not there (issun data names what)." in data.notes
+    assert "3 images listed in the table do not exist (issun data lists them)." in data.notes
     assert "5 images could not be read, left out (issun data names what)." in data.notes
     issun = Issun(tmp_path, monkeypatch, capsys)
     out = issun.succeeds("data", "pictures/labels.csv")
-    assert "gone.png is not there (line 12)" in out
+    assert "gone.png does not exist (line 12)" in out
     assert "8 images cannot be read; mend or remove" in issun.fails("data", "pictures/labels.csv", "--strict")
     issun.succeeds("sweep", "pictures/labels.csv", *TINY, "--no-plot")
     assert (tmp_path / "labels.sqlite").exists()
@@ -183,33 +183,33 @@ def test_what_cannot_be_read_is_named_counted_and_left_out(
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], r"has no two columns; write a file and its label in each row"),
-        (["", " ", ","], r"has no two columns"),
-        (["file,label"], r"holds no rows; write a file and its label in each"),
-        (["one/0.png", "one/1.png"], r"has no two columns; write a file and its label in each row, with a comma between them"),
+        ([], r"has fewer than two columns; write a file and its label in each row"),
+        (["", " ", ","], r"has fewer than two columns"),
+        (["file,label"], r"has no rows; write a file and its label in each row"),
+        (["one/0.png", "one/1.png"], r"has fewer than two columns; write a file and its label in each row, separated by a comma"),
         (
             ["one/0.png,1,2,3", "one/1.png,1,2,3"],
-            r"has 4 columns and no names for them; write a first row that names the columns .*: file, label",
+            r"has 4 columns without names; add a first row that names the columns .*: file, label",
         ),
-        (["file,kind", *rows()], r"has the columns file, kind; call that of the labels label"),
-        (["foto,label", *rows()], r"has the columns foto, label; call that of the files file"),
+        (["file,kind", *rows()], r"has the columns file, kind; rename the column of the labels label"),
+        (["foto,label", *rows()], r"has the columns foto, label; rename the column of the files file"),
         (["file,path,label", "one/0.png,x,one"], r"the columns file and path mean the same; rename one of them"),
-        (["file,label,split", "one/0.png,one,3"], r"line 2: '3' is no part; write train, validation or test, or rename the column"),
-        (["file,label,split", "one/0.png,one,"], r"line 2: '' is no part"),
+        (["file,label,split", "one/0.png,one,3"], r"line 2: '3' is not a part; write train, validation or test, or rename the column"),
+        (["file,label,split", "one/0.png,one,"], r"line 2: '' is not a part"),
         (["file,label", '"one/0.png,one'], r"line 2: unexpected end of data; a cell with quotes in it is written"),
         (["file,label", '"one/0.png"x,one'], r"line 2: .* expected after"),
         (
             ["file,label", "gone.png,one", "away.png,two"],
-            r"names no image that can be read; its paths must .*\n  gone.png is not there \(line 2\)",
+            r"lists no readable image; its paths must .*\n  gone.png does not exist \(line 2\)",
         ),
         (["a,b,c,d", "one/0.png,1,2,3"], r"line 1: the first row \(a, b, c, d\) names no columns"),
         (["", "# mine", "file,label", *rows()], r"line 2: the first row \(# mine\) names no columns .* else remove it"),
-        (["foto,klasse", "gone.png,one"], r"line 1: .* if it names the columns, call them file and label"),
-        (["id,breed", "gone,one", "away,two"], r"line 1: .* if it names the columns, call them file and label"),
-        (rows(label="same"), r"holds one class, 'same'; a classifier needs at least two \(labels that differ\)"),
-        ([*rows(), "gone.png,three"], r"the class 'three' has no image that can be read; mend the paths, or leave the class out"),
-        ([*rows(), "one/0.png,three"], r"the class 'three' has 1 image, fewer than the split needs"),
-        (["file,label,part", *(f"{row},test" for row in rows())], r"no training image of the class 'one' can be read"),
+        (["foto,klasse", "gone.png,one"], r"line 1: .* if it has column names, rename them to file and label"),
+        (["id,breed", "gone,one", "away,two"], r"line 1: .* if it has column names, rename them to file and label"),
+        (rows(label="same"), r"has one class, 'same'; a classifier needs at least two \(different labels\)"),
+        ([*rows(), "gone.png,three"], r"the class 'three' has no readable image; fix the paths, or leave the class out"),
+        ([*rows(), "one/0.png,three"], r"the class 'three' has 1 image, but the split needs at least 2"),
+        (["file,label,part", *(f"{row},test" for row in rows())], r"the class 'one' has no readable training image"),
         (["file,label", "x" * 200_000 + ",one"], r"line 2: field larger than field limit"),
     ],
 )
@@ -224,13 +224,13 @@ def test_tables_that_are_no_text(write: Callable[..., Path], tmp_path: Path) -> 
         with pytest.raises(DataError, match=rf"labels.csv is {what}: save it in UTF-8"):
             load(write("file,label", "one/0.png,café", encoding=encoding))
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(DataError, match=r"holds no image in a class folder"):
+    with pytest.raises(DataError, match=r"has no readable image in a class folder"):
         load(tmp_path / "folder.csv")
-    with pytest.raises(DataError, match=r"there is no such file"):
+    with pytest.raises(DataError, match=r"does not exist; give the path"):
         load(tmp_path / "none.csv")
     (tmp_path / "flat").mkdir()
     (tmp_path / "flat" / "labels.csv").write_text("a.png,1")
-    with pytest.raises(DataError, match=r"labels.csv says which image is of which class, give the path of that file"):
+    with pytest.raises(DataError, match=r"labels.csv lists the images and their classes, give the path of that file"):
         load(tmp_path / "flat")
 
 
@@ -240,12 +240,12 @@ def test_twenty_thousand_classes(write: Callable[..., Path]) -> None:
     data = load(path, size=(1, 1), gray=True)
     assert data.classes == tuple(map(str, range(20_000)))
     assert data.labels.tolist() == data.test_labels.tolist() == list(range(20_000))
-    with pytest.raises(DataError, match=r"the class '0' has 1 image, .* \(and 19,999 other classes have no more\)"):
+    with pytest.raises(DataError, match=r"the class '0' has 1 image, .* \(and 19,999 other classes have too few\)"):
         data.parts(Split())
 
 
 def test_twenty_thousand_files_that_are_not_there(write: Callable[..., Path]) -> None:
-    with pytest.raises(DataError, match=r"names no image that can be read") as error:
+    with pytest.raises(DataError, match=r"lists no readable image") as error:
         load(write("file,label", *(f"gone {number}.png,{number}" for number in range(20_000))))
     assert len(str(error.value).splitlines()) == 6
 

@@ -162,7 +162,7 @@ def test_a_request_to_stop_is_answered(digits: Dataset, engine: EngineName) -> N
     [
         ((9, 8, 1), 10, "dense", r"the network takes 9x8x1 images, but those of digits are 8x8x1"),
         ((8, 8, 3), 10, "dense", r"the network takes 8x8x3 images"),
-        ((8, 8, 1), 9, "dense", r"the network tells 9 classes apart, but digits has 10"),
+        ((8, 8, 1), 9, "dense", r"the network has 9 classes, but digits has 10"),
         ((8, 8, 1), 10, "frozen (dense)", r"`frozen \(dense\)` has nothing to train: leave a layer"),
         ((8, 8, 1), 10, "frozen (conv 10), gap", r"has nothing to train"),
     ],
@@ -188,9 +188,9 @@ def test_a_state_that_does_not_belong(digits: Dataset) -> None:
         trained(digits, history=outcome.history)
     with pytest.raises(ModelError, match=r"a recipe of as many epochs or more"):
         trained(digits, state=outcome.state, history=outcome.history, recipe=Recipe(epochs=2))
-    with pytest.raises(ModelError, match=r"does not belong to `dense` trained with adam"):
+    with pytest.raises(ModelError, match=r"does not match `dense` trained with adam"):
         trained(digits, "dense", state=outcome.state, history=outcome.history)
-    with pytest.raises(ModelError, match=r"trained with sgd, where they are"):
+    with pytest.raises(ModelError, match=r"trained with sgd, which needs"):
         trained(digits, state=outcome.state, history=outcome.history, recipe=Recipe(epochs=3, optimizer="sgd"))
 
 

@@ -135,7 +135,7 @@ def test_there_is_nothing_else(server: Server, path: str) -> None:
 
 
 def test_a_port_that_is_in_use_is_said(server: Server, study: Path) -> None:
-    with pytest.raises(IssunError, match=rf"--port \(={server.server_port}\): another program uses it; give another one, or --port 0"):
+    with pytest.raises(IssunError, match=rf"--port \(={server.server_port}\): is used by another program; give another port, or --port 0"):
         Server(server.live, server.server_port)
 
 
@@ -155,7 +155,7 @@ def test_ctrl_c_ends_it_well(tmp_path: Path) -> None:
     started.send_signal(signal.SIGINT)
     _, err = started.communicate(timeout=60)
     assert started.returncode == 0, err
-    assert err == "no longer watched; the study is as it was\n"
+    assert err == "stopped watching; the study is unchanged\n"
     assert (tmp_path / "a.sqlite").read_bytes() == before
     assert Study(tmp_path / "a.sqlite").networks["seeds"].tolist() == [2]
 
@@ -170,7 +170,7 @@ def test_what_cannot_be_watched_is_told(tmp_path: Path) -> None:
 def test_an_address_that_is_none_is_answered(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
     for path in ("http://[::1/", "//[/", "http://]/"):
         assert Answer(server, path=path).status in (400, 404)
-    assert Answer(server, path="http://[::1/").body == b"this is no address\n"
+    assert Answer(server, path="http://[::1/").body == b"invalid address\n"
     assert capfd.readouterr().err == ""
 
 

@@ -60,22 +60,22 @@ LARGEST_SIDE = 1024
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images are changed; what is 0 or False is not done. The module says in which order and how.
+    """Random changes of training images; a setting of 0 or False is off. The module's docstring gives their order and formulas.
 
     Parameters
     ----------
     shift : int
-        Moved by up to so many pixels, along rows and columns each; smaller than the image.
+        Largest shift in pixels, along rows and along columns; smaller than the image.
     flip : bool
-        Left and right exchanged, in one draw of two.
+        Flip horizontally with probability 0.5.
     rotate : float
-        Turned by up to so many degrees either way, at most 180.
+        Largest rotation in degrees, in both directions; at most 180.
     zoom : float
         Enlarged or reduced: the factor lies between ``1 - zoom`` and ``1 + zoom``; at most 0.75.
     shear : float
-        Slanted sideways by up to so many degrees either way, at most 60.
+        Largest horizontal shear in degrees, in both directions; at most 60.
     crop : int
-        Padded on every side by so many pixels of its own mirror image (the edge itself is not repeated) and cut back to its size;
+        Pad every side by this many pixels of its mirror image (without repeating the edge) and crop to the original size;
         smaller than the image.
     cutout : int
         Side of the square that is filled, in pixels; smaller than the image.
@@ -84,12 +84,12 @@ class Augmentation:
         batch (after the last comes the first). λ is the larger of the draw and 1 minus the draw, so that an image's own label always
         weighs the most; which of two images comes first is the shuffle's choice, so the mixtures are those of the paper.
     fill : int
-        What empty places get, from 0 to 255, the same for each channel: 0 for images on black, 255 for images on white.
+        Value of pixels without a source, from 0 to 255, the same for each channel: 0 for a black background, 255 for a white one.
 
     Raises
     ------
     RecipeError
-        Names the setting, the rule and the value.
+        Where a setting is invalid; the message names the setting, the rule and the value.
 
     Examples
     --------
@@ -125,11 +125,11 @@ class Augmentation:
 
     @property
     def bilinear(self) -> bool:
-        """Whether pixels are sampled between others: with rotate, zoom or shear."""
+        """Whether pixels are interpolated: with rotate, zoom or shear."""
         return bool(self.rotate or self.zoom or self.shear)
 
     def check(self, shape: Shape) -> None:
-        """Raise `RecipeError` where images of this shape (height, width, channels) cannot be changed so."""
+        """Raise `RecipeError` where the augmentation cannot be applied to images of this shape (height, width, channels)."""
         side = min(shape[:2])
         size = f"{shape[0]}x{shape[1]}"
         for name in ("shift", "crop", "cutout"):

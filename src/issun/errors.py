@@ -27,11 +27,11 @@ from __future__ import annotations
 
 
 class IssunError(Exception):
-    """Base of all errors that issun raises on purpose."""
+    """Base class of all errors that issun raises on purpose."""
 
     @property
     def summary(self) -> str:
-        """The message in one sentence, without the text that it may show below."""
+        """The first sentence of the message, without a quoted text below it."""
         return str(self)
 
 

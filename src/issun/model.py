@@ -77,7 +77,7 @@ def as_batch(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.ui
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network with everything that it needs to answer.
+    """A trained network with everything that prediction needs.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Model:
     provenance : Provenance
         Where it comes from: its data, seed, recipe.
     appearance : Appearance, optional
-        What its training images look like, so that `issun.predict` can tell images that are unlike them.
+        Statistics of its training images, so that `issun.predict` can detect images that differ from them.
 
     Raises
     ------
@@ -121,7 +121,7 @@ class Model:
 
     @property
     def about(self) -> dict[str, str]:
-        """What the model's file says of its making: `provenance` as texts by name."""
+        """The metadata of the model file: `provenance` as strings by name."""
         return self.provenance.as_dict()
 
     def logits(self, images: NDArray[np.uint8], threads: int | None = None) -> NDArray[np.float32]:
@@ -187,9 +187,9 @@ class Model:
         return Evaluation(len(labels), loss, accuracy, np.bincount(pairs, minlength=count * count).reshape(count, count))
 
     def folded(self) -> Model:
-        """Return the model that inference needs: the same answers, with every `norm` folded into the layer before it.
+        """Return the model for inference: the same predictions, with every `norm` folded into the layer before it.
 
-        ``provenance.trained_as`` then says which network was trained. Without `norm` it is this model.
+        ``provenance.trained_as`` then holds the network that was trained. Without `norm` the model itself is returned.
         """
         if self.net.stored == self.net.parameters:
             return self
@@ -214,7 +214,7 @@ class Model:
         Raises
         ------
         ModelError
-            Names the file and why it is no model that can be used.
+            Where the file is not a usable model; the message gives the reason.
         """
         return cls(*read_model(Path(path)))
 

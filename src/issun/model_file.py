@@ -83,7 +83,7 @@ def read_model(path: Path) -> ModelParts:
     Raises
     ------
     ModelError
-        Names the file and why it is no model that can be used.
+        Where the file is not a usable model; the message gives the reason.
     """
     check_file(path, ModelError, "give a model file, as written by `issun train`")
     try:

@@ -116,15 +116,15 @@ class Recipe(BaseModel):
         How uint8 images become float32: divided by 255, as they are, or by the training images' mean and standard deviation per
         channel. `for_images` takes `USUAL_SCALING`.
     initializer : {"glorot", "he", "orthogonal"}
-        For layers that name none themselves. Biases start at zero.
+        Used by layers without an initializer of their own. Biases start at zero.
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adadelta"}
-        The formulas stand at the top of this module.
+        The module's docstring gives the formulas.
     learning_rate : float
         Above 0. Default: 0.005 for adam and adamw, 0.01 for sgd, 0.001 for rmsprop, 1.0 for adadelta.
     schedule : {"cosine", "constant", "linear", "step", "one-cycle"}
         How the rate changes from step to step; `issun.schedules` has the formulas.
     batch_size, epochs : int
-        Images of one step, from 1 to 65,536; passes over the training images, at least 1.
+        Images per step, from 1 to 65,536; passes over the training images, at least 1.
     momentum : float
         Of sgd, 0 <= momentum < 1.
     beta_1, beta_2 : float
@@ -136,36 +136,36 @@ class Recipe(BaseModel):
     nesterov : bool
         Of sgd: look ahead along the momentum.
     weight_decay : float
-        At least 0, of every optimiser, on kernels alone. Default: 0, and 0.01 for adamw.
+        At least 0, with every optimizer, applied to kernels only. Default: 0, and 0.01 for adamw.
     clip_norm : float, optional
-        Above 0: the longest that the whole gradient may be.
+        Above 0: the maximum norm of the whole gradient.
     warmup : float
-        Share of all steps in which the rate rises, 0 <= warmup < 1. Default: 0, and 0.3 for one-cycle; `for_images` begins its own
+        Fraction of all steps in which the rate rises, 0 <= warmup < 1. Default: 0, and 0.3 for one-cycle; `for_images` begins its own
         schedule with `USUAL_WARMUP`.
     drop_at : tuple of float
-        Of the step schedule: fractions of the training, ascending, at which the rate falls.
+        For the step schedule: fractions of the training, ascending, at which the rate falls.
     drop_every : int, optional
-        Of the step schedule: the rate falls after each so many epochs, in place of `drop_at`.
+        For the step schedule: the rate falls each time after this many epochs, in place of `drop_at`.
     drop_factor : float
-        Of the step schedule: what it falls to, as a share; above 0, at most 1.
+        For the step schedule: the factor by which the rate falls; above 0, at most 1.
     label_smoothing : float
-        Share of the target that is spread over all classes, 0 <= label_smoothing < 1.
+        Fraction of the target that is spread over all classes, 0 <= label_smoothing < 1.
     class_weights : "balanced" or tuple of float, optional
-        What an image of each class counts, in the order of the classes.
+        Weight of each class, in the order of the classes.
     average : float
-        Decay of the moving average of the weights, 0 <= average < 1, as a rule 0.99 to 0.9999; 0 averages nothing.
+        Decay of the moving average of the weights, 0 <= average < 1, usually 0.99 to 0.9999; 0 disables it.
     patience : int, optional
-        Training stops after so many epochs in a row without a better one. An epoch is better when its validation accuracy is higher,
-        or as high with a lower validation loss.
+        Stop after this many epochs in a row without improvement. An epoch is better when its validation accuracy is higher,
+        or equal with a lower validation loss.
     keep : {"last", "best"}
-        Which weights are handed over: those after the last epoch, or after the best one, judged as for `patience`.
+        Which weights are returned: those after the last epoch, or after the best one, compared as for `patience`.
     augment : Augmentation or str, optional
-        How the training images are changed, anew in every epoch; see `issun.augmentation`.
+        Random changes of the training images in every epoch; see `issun.augmentation`.
 
     Raises
     ------
     RecipeError
-        Names the setting, the rule and the value.
+        Where a setting is invalid; the message names the setting, the rule and the value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -229,10 +229,10 @@ class Recipe(BaseModel):
 
     @classmethod
     def for_images(cls, images: int, **settings: Any) -> Recipe:
-        """Return the default recipe for a training set of `images` images, with `settings` put in place of the defaults.
+        """Return the default recipe for a training set of `images` images, with `settings` overriding the defaults.
 
         Small sets get small batches and more epochs, so that every network sees a few thousand steps. Images are scaled by the mean and
-        deviation of the training images. The usual schedule begins with a warm-up; whoever names a schedule gets it as it is.
+        deviation of the training images. The default schedule begins with a warm-up; an explicit schedule is used unchanged.
         """
         given = {name: value for name, value in settings.items() if value is not None}
         batch = 32 if images < 5_000 else 64 if images < 20_000 else 128
@@ -264,9 +264,9 @@ class Recipe(BaseModel):
         return rates(self.schedule, self.learning_rate, now, total, warmup=self.warmup, falls=falls, factor=self.drop_factor)
 
     def identity(self) -> dict[str, Any]:
-        """Return what identifies the recipe: its settings as plain values, without those of later versions that have their defaults.
+        """Return the settings that identify the recipe, as plain values, without newer settings that have their defaults.
 
-        So a recipe that an older issun knew has the identity that it had then. ``Recipe(**identity)`` is the recipe again.
+        A recipe of an older issun therefore keeps its identity. ``Recipe(**identity)`` restores the recipe.
         """
         settings = self.model_dump(mode="json")
         first = {name: settings[name] for name in FIRST_SETTINGS}

@@ -143,7 +143,7 @@ def train_network(
         Which of the training images are set aside for validation, where the data brings no validation part; by default a tenth,
         ``Split()``.
     seed : int
-        Of weights, order and dropout. The same arguments give the same outcome to the bit, `threads` and an interruption between two
+        Seed of weights, order and dropout. The same arguments give the same outcome to the bit, `threads` and an interruption between two
         epochs notwithstanding; only the seconds differ.
     threads : int, optional
         How many to use; by default one for each core.

@@ -57,7 +57,7 @@ def test_public_names() -> None:
 
 @pytest.mark.parametrize("name", ["contents", "export_model"])
 def test_a_deprecated_name_works_and_says_what_took_its_place(name: str) -> None:
-    with pytest.warns(DeprecationWarning, match=f"issun.{name} will be gone in the next version: use issun"):
+    with pytest.warns(DeprecationWarning, match=f"issun.{name} will be removed in the next version: use issun"):
         assert callable(getattr(issun, name))
 
 

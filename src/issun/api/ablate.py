@@ -94,7 +94,7 @@ def ablate(
     on_progress: OnProgress = ignored,
     **reading: Unpack[ReadingOptions],
 ) -> Ablation:
-    """Put the same head on a network's parts: pixels only, pooling only, convolutions with untrained weights, with trained ones.
+    """Compare the same head on parts of a network: pixels, pooling only, convolutions with untrained and with trained weights.
 
     The features are those of the last layer before the first dense one. Settings are chosen on validation images.
 
@@ -107,22 +107,22 @@ def ablate(
     head, grid, halving, search_images, settings, refit, whitening, threshold
         As of `issun.features`.
     weights : str or sequence of str
-        Of the untrained convolutions.
+        Weights of the untrained convolutions.
     layer : int or str, optional
-        Whose output the heads get.
+        The layer whose output the heads use.
     seeds : int or sequence of int
-        How many draws of weights, and trainings; or which.
+        Number of draws of weights and of trainings, or a list of seeds.
     output : str or PathLike, optional
         Draw the bar chart to this file: .png, .svg or .pdf; by default it is not drawn.
     epochs, scaling, augment : optional
-        Of the recipe that the trained weights are trained by.
+        Settings of the recipe for the trained weights.
     validation : float
-        Share of the training images that is set aside to choose on.
+        Fraction of the training images used for validation.
     threads : int, optional
     on_progress : callable, optional
-        Called with each `issun.events.Event`: remarks, how far the reading is, and a `SourceProgress` for each moment of a head.
+        Called with each `issun.events.Event`: remarks, the progress of reading, and a `SourceProgress` for each step of a head.
     **reading
-        How images are read, as of `issun.load`: ``data_dir, size, gray, strict, groups, range``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range``.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def ablate(
     DataError, NotationError, NetworkError, RecipeError, HeadError
         Where data, network, settings or heads cannot be used.
     IssunError
-        Where options contradict each other, or the picture cannot be written.
+        Where options cannot be combined, or the picture cannot be written.
     """
     wishes = heads_of(head, settings, grid=grid, halving=halving, search_images=search_images, refit=refit)
     if output is not None:

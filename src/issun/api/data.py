@@ -29,7 +29,7 @@ def data(
     on_progress: OnProgress = ignored,
     **reading: Unpack[ReadingOptions],
 ) -> Contents:
-    """Return what a data set holds: images of each class, sizes, what could not be read, copies, and a sweep to begin with.
+    """Return a summary of a data set: images of each class, sizes, unreadable files, duplicate images, and a suggested first sweep.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def data(
     sheet : str or PathLike, optional
         Draw a hundred images with their labels to this file: .png, .svg or .pdf.
     augment : Augmentation or str, optional
-        Draw what training would see with ``"shift 2, flip, rotate 10"``, not the sample sheet; to ``augmented.png`` unless `sheet` names
+        Draw images augmented with ``"shift 2, flip, rotate 10"`` instead of the sample sheet; to ``augmented.png`` unless `sheet` names
         a file.
     near : bool
-        Look for near copies, which takes longer the more images there are (at most 200,000).
+        Search for near-duplicate images, which takes longer with more images (at most 200,000).
     on_progress : callable, optional
         Called with each `issun.events.Event`.
     **reading
-        How images are read, as of `issun.load`: ``data_dir, size, gray, strict, groups, range``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range``.
 
     Returns
     -------

@@ -96,30 +96,30 @@ def export(
     groups: str | None = None,
     on_progress: OnProgress = ignored,
 ) -> ExportedModel:
-    """Write a model for other programs, and prove that it answers as the model does: on the whole validation part.
+    """Export a model to another format, and check on the whole validation part that it agrees with the model.
 
-    What answers otherwise is not kept. Where the images are not found, random ones take their place, and it is told.
+    A file that disagrees is not saved. Where the images are not found, random images are used instead, with a remark.
 
     Parameters
     ----------
     model : Model, str or PathLike
         A model or its file, or a study's file.
     to : str, optional
-        onnx, c, keras or torch; default: as the ending of `output` says.
+        onnx, c, keras or torch; default: by the ending of `output`.
     output : str or PathLike, optional
-        File to write; default: named as the model's file, in the working folder.
+        File to write; default: the name of the model's file, in the current folder.
     network, seed : optional
-        Of a study: which network, by default the smallest within 1 % of the best; which of its seeds, by default the best on validation.
+        For a study: the network, by default the smallest within 1 % of the best; its seed, by default the best on validation.
     data, data_dir : str or PathLike, optional
-        Where the images are; default: where they were when it was trained. Where named data sets are looked for first.
+        Location of the images; default: as at training. Folder to search first for named data sets.
     logits : bool
-        Outputs before softmax instead of probabilities.
+        Write outputs before softmax instead of probabilities.
     int8 : bool
-        C in whole numbers of 8 bits.
+        Write C with 8-bit integers.
     finetune : bool
-        Train on for int8 where that loses more than 0.2 points.
+        Fine-tune for int8 where it loses more than 0.2 points.
     force : bool
-        Replace files that are there.
+        Overwrite existing files.
     groups : str, optional
         As of `issun.load`.
     on_progress : callable, optional
@@ -136,9 +136,9 @@ def export(
     DataError
         Where `data` is named and cannot be used.
     ExportError
-        Where there is no such format, the format lacks a layer or an option, a package is missing, or a file cannot be written.
+        Where the format is unknown or lacks a layer or an option, a package is missing, or a file cannot be written.
     MismatchError
-        Where what was written answers otherwise than the model.
+        Where the exported file disagrees with the model.
     """
     file = None if isinstance(model, Model) else Path(model)
     study = Study(file) if file is not None and is_study(file) else None

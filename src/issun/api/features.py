@@ -116,7 +116,7 @@ def features(
 ) -> HeadsOnFeatures:
     """Train simple classifiers (heads) on the features of a network's layer, untrained or trained.
 
-    Settings are chosen on validation images; the test figure stands beside.
+    Settings are chosen on validation images; test figures are shown beside.
 
     Parameters
     ----------
@@ -126,40 +126,40 @@ def features(
         A network (``"conv 32, pool"``; a classifier at its end may be left out), or a saved model (``.safetensors``); with `study` one
         of its networks, by default the smallest within 1 % of the best.
     weights : str or sequence of str, optional
-        random, he, orthogonal, patches, kmeans, pca, several in a sequence or with commas. Default: random. Not for what is trained.
+        random, he, orthogonal, patches, kmeans, pca; several as a sequence or separated by commas. Default: random. Only if untrained.
     head : str or sequence of str
         ridge, logistic, linear-svm, svm, forest, neighbours.
     layer : int or str, optional
-        By number or words (``conv 16``); 0: the image. Default: what enters the classifier.
+        Number or text (``conv 16``); 0: the image. Default: the input of the classifier.
     before : bool
         Before the layer's activation.
     seeds : int or sequence of int, optional
-        How many draws, or which. Default: 1; of a study all.
+        Number of draws, or a list of seeds. Default: 1; with `study` all its seeds.
     study : str or PathLike, optional
         Take the trained networks of this study.
     grid, halving : bool
-        Search the heads' grids on validation; by successive halving.
+        Grid search on validation; search by successive halving.
     search_images : int, optional
-        The most images that a search learns from.
+        Maximum images for a search.
     settings : mapping of str to mapping, optional
-        Settings of heads, or several values to choose from: ``{"svm": {"C": [1, 10]}}``.
+        Settings of heads, or several values to search: ``{"svm": {"C": [1, 10]}}``.
     refit : bool
-        Once chosen, learn from training and validation images together.
+        Refit the best settings on training and validation images together.
     whitening, threshold : float, optional
-        Of filters from patches: see `issun.extraction.Patches`.
+        For filters from patches: see `issun.extraction.Patches`.
     scaling : str, optional
-        Of the images, for untrained networks: standard, unit or raw. Default: standard.
+        Image scaling for untrained networks: standard, unit or raw. Default: standard.
     validation : float
-        Share of the training images that is set aside to choose on.
+        Fraction of the training images used for validation.
     table : str or PathLike, optional
-        Also write every draw, and all settings, to this .csv file.
+        Also write all draws and settings to this .csv file.
     output : str or PathLike, optional
         Save the linear head (ridge, logistic, linear-svm) that is best on validation, with its layers, as a model.
     threads : int, optional
     on_progress : callable, optional
-        Called with each `issun.events.Event`: remarks, how far the reading is, and a `SourceProgress` for each moment of a head.
+        Called with each `issun.events.Event`: remarks, the progress of reading, and a `SourceProgress` for each step of a head.
     **reading
-        How images are read, as of `issun.load`: ``data_dir, size, gray, strict, groups, range``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range``.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def features(
     DataError, NotationError, NetworkError, HeadError
         Where data, network or heads cannot be used.
     IssunError
-        Where options contradict each other, or a file cannot be written.
+        Where options cannot be combined, or a file cannot be written.
     """
     wishes = heads_of(head, settings, grid=grid, halving=halving, search_images=search_images, refit=refit)
     for option, path in (("--table", table), ("--output", output)):

@@ -81,7 +81,7 @@ def project(
     on_progress: OnProgress = ignored,
     **reading: Unpack[ReadingOptions],
 ) -> Projection:
-    """Project a layer's features onto a plane. It illustrates; figures come from `issun.features`.
+    """Project a layer's features onto a plane, as an illustration; `issun.features` measures accuracies.
 
     Parameters
     ----------
@@ -92,20 +92,20 @@ def project(
     method : {"pca", "tsne", "umap"}
         The last needs the extra ``umap``.
     part : {"validation", "train", "test"}
-        Which images.
+        The part to project.
     count : int
-        The most images, by class; at least 5.
+        Maximum images, balanced by class; at least 5.
     thumbnails : bool
-        Draw a few of the images where they lie.
+        Draw some of the images at their positions.
     seed : int
-        Of untrained weights and of the projection.
+        Seed of untrained weights and of the projection.
     output : str or PathLike, optional
-        The picture, .png, .svg or .pdf; coordinates go to a .csv beside it. By default nothing is written.
+        Picture to write, .png, .svg or .pdf; the coordinates go to a .csv beside it. By default nothing is written.
     threads : int, optional
     on_progress : callable, optional
         Called with each `issun.events.Event`.
     **reading
-        How images are read, as of `issun.load`: ``data_dir, size, gray, strict, groups, range``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range``.
 
     Returns
     -------
@@ -114,9 +114,9 @@ def project(
     Raises
     ------
     DataError, NotationError, NetworkError, HeadError
-        Where data or network cannot be used, or the features say nothing.
+        Where data or network cannot be used, or the features are constant.
     IssunError
-        Where options contradict each other, or a file cannot be written.
+        Where options cannot be combined, or a file cannot be written.
     """
     if method not in METHODS:
         raise IssunError(f"--method (={method}) must be one of {', '.join(METHODS)}")

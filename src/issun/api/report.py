@@ -69,20 +69,20 @@ def report(
     title: str | None = None,
     **options: Unpack[QueryOptions],
 ) -> WrittenReport:
-    """Write studies as one page that opens anywhere: the frontier, every network, images, networks to try. It needs nothing else.
+    """Write studies as one self-contained HTML page: the frontier, every network, images, and networks to try in the browser.
 
     Parameters
     ----------
     studies : str, PathLike or Study, or several
-        Several are laid over each other.
+        Several are shown together.
     output : str or PathLike, optional
-        Where to, ``.html``; default: ``STUDY.html`` beside the study, of several ``report.html``.
+        Output file, ``.html``; default: ``STUDY.html`` beside the study; for several studies ``report.html``.
     data, data_dir : optional
-        Where the images are, since a study holds none; default: where they were.
+        Location of the images, which a study does not hold; default: as stored.
     title : str, optional
-        What stands above the page.
+        Title of the page.
     **options
-        What is asked, as of `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
+        The query, as in `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
 
     Raises
     ------
@@ -121,22 +121,22 @@ def watch(
     title: str | None = None,
     **options: Unpack[QueryOptions],
 ) -> Server:
-    """Return a server that shows studies in the browser of this computer while they grow: the page of `report`, always as it is now.
+    """Return a server that shows studies in the browser of this computer while they run: the page of `report`, kept up to date.
 
-    It only reads, and answers nobody else.
+    It only reads, and is not accessible from other computers.
 
     Parameters
     ----------
     studies : str, PathLike or Study, or several
-        Several are laid over each other.
+        Several are shown together.
     port : int
-        0 for any that is free.
+        0 for any free port.
     data, data_dir : optional
-        Where the images are, since a study holds none; default: where they were.
+        Location of the images, which a study does not hold; default: as stored.
     title : str, optional
-        What stands above the page.
+        Title of the page.
     **options
-        What is asked, as of `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
+        The query, as in `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def watch(
     StudyError
         Where a study cannot be read.
     IssunError
-        Where the port is taken.
+        Where the port is in use.
 
     Examples
     --------

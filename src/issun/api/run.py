@@ -157,24 +157,24 @@ def run(
     on_progress: OnProgress = ignored,
     **options: Unpack[QueryOptions],
 ) -> Ran | RunForecast:
-    """Train what a study file describes: each of its parts becomes a study of its own, ``FILE-PART.sqlite``.
+    """Run a study file: each of its parts becomes its own study, ``FILE-PART.sqlite``.
 
-    What a study already holds is not trained again: the same call goes on where it was stopped.
+    Finished trials are not trained again: the same call resumes where it was stopped.
 
     Parameters
     ----------
     file : str or PathLike
         A study file (TOML).
     dry_run : bool
-        Train nothing: return how many trials each part would be, how large, and about how long they would take.
+        Train nothing: return the trials of each part, their sizes and the estimated time.
     part : str or iterable of str, optional
         Only these parts; default: all.
     quick : bool
-        The same on fewer images, epochs, sizes and seeds; ``left_out`` of each part says what is missing.
+        Run with fewer images, epochs, sizes and seeds; ``left_out`` of each part lists the differences.
     seeds : int or sequence of int, optional
-        How many seeds in place of the file's, or which.
+        Number of seeds, or a list, in place of the file's.
     output : str or PathLike
-        The folder for studies and pictures.
+        Folder for studies and pictures.
     threads : int, optional
         Networks trained at once; default: all cores.
     data_dir, size, gray, range : optional
@@ -182,14 +182,14 @@ def run(
     plot : bool
         Draw the pictures that the file asks for beside the studies.
     summary : str or PathLike, optional
-        Write what the studies found as plain data into this file (JSON), see `issun.study.summary`.
+        Write the results to this JSON file, see `issun.study.summary`.
     command : str, optional
-        What is kept in the studies as what was asked; default: this call, about.
+        The command to record in the studies; default: one that matches this call.
     on_progress : callable, optional
-        Called with each `issun.events.Event`: remarks, how far the reading, the training (`Progress`) and the heads (`SourceProgress`)
-        are, and a `PartBegun` and a `PartEnded` for each part.
+        Called with each `issun.events.Event`: remarks, the progress of reading, training (`Progress`) and heads (`SourceProgress`),
+        and a `PartBegun` and a `PartEnded` for each part.
     **options
-        What is asked, in place of what the file asks, as of `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
+        The query, in place of the file's, as in `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
 
     Returns
     -------
@@ -199,15 +199,15 @@ def run(
     Raises
     ------
     StudyFileError
-        Where the file cannot be read, or is wrong: it names line, key and rule.
+        Where the file cannot be read or is invalid; the message names line, key and rule.
     DataError
         Where the images cannot be used.
     SelectionError
-        Where no network of a part was trained to its end.
+        Where no network of a part finished training.
     StudyError
         Where the folder or a study cannot be written.
     Cancelled
-        When it was stopped; what had been trained is kept.
+        When it was stopped; finished trials are kept.
     """
     (asked,) = chosen("run", options, QueryOptions)
     query = Query(**asked)

@@ -51,22 +51,22 @@ def show(
     on_progress: OnProgress = ignored,
     **options: Unpack[QueryOptions],
 ) -> Findings | OneNetwork:
-    """Return what a study found: its frontier and the networks that meet a target or a budget; or everything about one network.
+    """Return the results of a study: its frontier and the networks that meet a target or a budget; or all facts about one network.
 
     Parameters
     ----------
     study : str, PathLike or Study
-        It may still be growing.
+        It may still be running.
     network : str, Net, Entry or Series, optional
-        Only this network.
+        Show only this network.
     seed : int, optional
-        Of the network; default: the best on validation.
+        Seed of the network; default: the best on validation.
     plot : bool
         Draw the frontier beside the study, as ``.png`` and ``.svg``.
     on_progress : callable, optional
         Called with a warning where the picture cannot be written.
     **options
-        What is asked, in place of what the study file asks that the study was made from, as of `issun.Query`: ``target, max_params,
+        The query, in place of the one stored with the study, as in `issun.Query`: ``target, max_params,
         max_macs, max_bytes, max_memory``.
 
     Returns
@@ -77,11 +77,11 @@ def show(
     Raises
     ------
     SelectionError
-        Where no network was trained to its end, or the study does not hold the network or the seed.
+        Where no network finished training, or the study does not have the network or the seed.
     StudyError
         Where the study cannot be read.
     IssunError
-        Where a seed is named without its network.
+        Where a seed is given without its network.
     """
     (asked,) = chosen("show", options, QueryOptions)
     query, read = Query(**asked), opened(study)

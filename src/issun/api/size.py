@@ -100,9 +100,9 @@ def size(
     ----------
     families : str, PathLike or sequence of str
         Networks, or families with values of their knobs after them, as on the command line: ``["conv n, pool, dense", "n=1,2,4"]``. A
-        family alone may go without values: its polynomials need none. Or a model's file of Keras: ``.keras``, ``.json``.
+        single family needs no values: its polynomials do not depend on them. Or the file of a Keras model: ``.keras``, ``.json``.
     input : (int, int, int), optional
-        Height, width and channels of one image; default: (28, 28, 1), or what a file of Keras says.
+        Height, width and channels of one image; default: (28, 28, 1), or as in the Keras file.
     classes : int
     zip : bool
         Pair the values of several knobs instead of combining them.
@@ -110,9 +110,9 @@ def size(
     Raises
     ------
     NotationError, KnobError, NetworkError
-        Where a text cannot be read, or gives no network, or there are too many for a table.
+        Where a text cannot be read, has no valid network, or has too many for a table.
     ExportError
-        Where a model of Keras cannot be read.
+        Where a Keras model cannot be read.
 
     Examples
     --------

@@ -105,7 +105,7 @@ def sweep(
 ) -> SweptStudy | Forecast:
     """Train every network of the families with every seed, and return the study that holds the results.
 
-    What the study already holds is not trained again: the same call goes on where it was stopped, a wider one adds to it.
+    Finished trials are not trained again: the same call resumes where it was stopped, and a larger one adds trials.
 
     Parameters
     ----------
@@ -115,17 +115,17 @@ def sweep(
         Networks with knobs in them, and the values of the knobs after them, as on the command line:
         ``["conv n, pool, dense", "n=1,2,4"]``.
     dry_run : bool
-        Train nothing: return how many trials that would be, how large, and about how long they would take.
+        Train nothing: return the trials, their sizes and the estimated time.
     values : mapping of str to sequence of int, optional
-        Values for knobs that have none yet: ``{"n": [1, 2, 4]}``.
+        Values of knobs that have none in `families`: ``{"n": [1, 2, 4]}``.
     seeds : int or sequence of int
-        How many seeds (counted from 0), or which.
+        Number of seeds (counted from 0), or a list of seeds.
     study : str or PathLike, optional
-        The file; default: the data's name with ``.sqlite`` in the working folder.
+        Study file; default: the data's name with ``.sqlite`` in the current folder.
     recipe : Recipe or mapping, optional
-        How to train; a mapping changes single settings of the default for as many images.
+        How to train; a mapping overrides single settings of the default for this number of images.
     validation : float
-        Share of the training images that is set aside to choose on; a validation part that the data brings is used as it is.
+        Fraction of the training images used for validation; the data's own validation part is used unchanged.
     zip : bool
         Pair the values of several knobs instead of combining them.
     threads : int, optional
@@ -133,11 +133,11 @@ def sweep(
     plot : bool
         Draw the frontier beside the study, as ``.png`` and ``.svg``.
     command : str, optional
-        What is kept in the study as what was asked; default: this call, about.
+        The command to record in the study; default: one that matches this call.
     on_progress : callable, optional
-        Called with each `issun.events.Event`: remarks, how far the reading is, and a `Progress` of the training a few times a second.
+        Called with each `issun.events.Event`: remarks, the progress of reading, and a `Progress` of the training a few times a second.
     **options
-        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for images that are loaded already;
+        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for images that are already loaded;
         single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
         weight_decay, clip_norm, label_smoothing, average, patience, keep, scaling, initializer, augment``); and what is asked, as of
         `issun.Query` (``target, max_params, max_macs, max_bytes, max_memory``).
@@ -150,13 +150,13 @@ def sweep(
     Raises
     ------
     NotationError, KnobError, NetworkError
-        When a family cannot be read, has no values, or gives no network at all.
+        When a family cannot be read, has no values, or has no valid network.
     RecipeError, DataError
         When a setting or the images cannot be used.
     StudyError
         When the study cannot be written.
     Cancelled
-        When it was stopped; what had been trained is kept.
+        When it was stopped; finished trials are kept.
     """
     tell = ignored if on_progress is None else on_progress
     if "zipped" in options:

@@ -130,19 +130,19 @@ def train(
     network : str or Net
         The network's text, such as ``"conv 4, pool, conv 8, pool, dense"``.
     output : str or PathLike, optional
-        Where to save the model; by default it is not saved.
+        Model file to write; by default the model is not saved.
     seed : int
-        Of weights, order and dropout.
+        Seed of weights, order and dropout.
     curves : str or PathLike, optional
         Draw loss and accuracy by epoch to this file: .png, .svg or .pdf.
     recipe : Recipe or mapping, optional
-        How to train, or settings to put in place of the defaults; by default `Recipe.for_images` of the number of training images.
+        How to train, or settings that override the defaults; by default `Recipe.for_images` of the number of training images.
     validation : float
-        Share of the training images that is set aside, above 0 and below 1; a validation part that the data brings is used as it is.
+        Fraction of the training images used for validation, above 0 and below 1; the data's own validation part is used unchanged.
     threads, on_epoch
         As of `issun.training.train_network`.
     on_progress : callable, optional
-        Called with each `issun.events.Event`: remarks, how far the reading is, and a `TrainingProgress` at the start and for each epoch.
+        Called with each `issun.events.Event`: remarks, the progress of reading, and a `TrainingProgress` at the start and for each epoch.
     **options
         How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for a data set that is loaded
         already; and single settings of the recipe, in place of its own: ``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
@@ -151,7 +151,7 @@ def train(
     Returns
     -------
     Trained
-        Its `model` predicts and can be saved; its `outcome` has the history. Also where training diverges; there is no model then.
+        Its `model` predicts and can be saved; its `outcome` has the history. Returned even where training diverges, without a model.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class Net:
     Raises
     ------
     NetworkError
-        Where no such network can be; the message says which layer and why.
+        Where the network is not valid; the message names the layer and the reason.
     """
 
     input: Shape
@@ -70,7 +70,7 @@ class Net:
 
     @property
     def rows(self) -> tuple[Op, ...]:
-        """Deprecated, and gone in the next version: `ops`."""
+        """Deprecated, will be removed in the next version: use `ops`."""
         warnings.warn("net.rows is now net.ops", DeprecationWarning, stacklevel=2)
         return self.ops
 
@@ -84,17 +84,17 @@ class Net:
 
     @property
     def parameters(self) -> int:
-        """Every number that inference needs, frozen and random ones too."""
+        """The number of parameters that inference needs, including frozen ones."""
         return sum(op.parameters for op in self.ops)
 
     @property
     def trained(self) -> int:
-        """The parameters that training changes."""
+        """The number of parameters that training changes."""
         return sum(op.trained for op in self.ops)
 
     @property
     def stored(self) -> int:
-        """How many float32 numbers the flat array of weights has while training; more than `parameters` where there is `norm`."""
+        """The length of the flat float32 array of weights during training; more than `parameters` where there is `norm`."""
         return sum(tensor.size for tensor in self.tensors)
 
     @property
@@ -104,20 +104,20 @@ class Net:
 
     @property
     def id(self) -> str:
-        """Sixteen hexadecimal digits that depend on nothing but input, classes and layers."""
+        """Sixteen hexadecimal digits that depend only on input, classes and layers."""
         text = f"{shape_text(self.input)}|{self.classes}|{self}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def bytes(self, number: int = 4) -> int:
-        """Return the bytes of all parameters when one number takes `number` bytes (4 for float32, 1 for int8)."""
+        """Return the bytes of all parameters with `number` bytes each (4 for float32, 1 for int8)."""
         return self.parameters * number
 
     def peak_memory(self, number: int = 4) -> int:
         """Return the bytes of working memory that inference of one image needs, layer by layer.
 
-        At each layer there must exist together what enters it, what leaves it, and every output that a later layer still reads: in
-        `res (…)`, what enters the group waits for its sum. Activations, dropout, `scale` and the sum write where their input was,
-        unless a later layer reads that too. The largest of these amounts is the peak. `number` is the bytes of one value.
+        Each layer needs its input, its output and every earlier output that a later layer still reads: in
+        `res (…)`, the input of the group is kept for its sum. Activations, dropout, `scale` and the sum work in place,
+        unless a later layer reads their input too. The peak is the largest of these sums. `number` is the bytes of one value.
         """
         return max(sum(math.prod(shape) for shape in live) for live in self.live()) * number
 

@@ -160,7 +160,7 @@ def parse(text: str) -> Family:
     Raises
     ------
     NotationError
-        Shows the place, what was expected there and the nearest known word.
+        Where the text is invalid; the message shows the position, what was expected and the nearest known word.
     """
     parser = Parser(text)
     items = parser.network()
@@ -168,7 +168,7 @@ def parse(text: str) -> Family:
 
 
 def parse_network(text: str, input: Shape, classes: int, complete: bool = False) -> Net:
-    """Read the text of one network for images of shape `input`; `complete` adds a classifier where none stands at its end.
+    """Read the text of one network for images of shape `input`; `complete` adds a classifier if there is none.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def parse_network(text: str, input: Shape, classes: int, complete: bool = False)
     KnobError
         Where it has a knob.
     NetworkError
-        Where no such network can be.
+        Where the network is not valid.
     """
     family = parse(text)
     if family.knobs:

@@ -33,7 +33,7 @@ def ablate(
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
-    """Put the same head on a network's parts: pixels only, pooling only, convolutions with untrained weights, with trained ones.
+    """Compare the same head on parts of a network: pixels, pooling only, convolutions with untrained and with trained weights.
 
     The features are those of the last layer before the first dense one. Settings are chosen on validation images.
 

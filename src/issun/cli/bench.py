@@ -23,7 +23,7 @@ def bench(
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Measure this machine: its peak, issun's share of it, and the ratio to Keras and PyTorch."""
+    """Benchmark this machine: its peak, the share that issun reaches, and the ratio to Keras and PyTorch."""
     from issun.cli.output import print_lines, results, tell
     from issun.cli.progress import Shown
     from issun.plots.speed import bench_lines

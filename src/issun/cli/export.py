@@ -28,7 +28,7 @@ def export(
     groups: options.Groups = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write a model for other programs, and prove that it answers as the model does: on the whole validation part.
+    """Export a model to another format, and check on the whole validation part that it agrees with the model.
 
     What answers otherwise is not kept. Where the images are not found, random ones take their place, and it is said.
     """

@@ -39,7 +39,7 @@ def features(
 ) -> None:
     """Train simple classifiers (heads) on the features of a network's layer, untrained or trained.
 
-    Settings are chosen on validation images; the test figure stands beside.
+    Settings are chosen on validation images; test figures are shown beside.
 
     Example: issun features mnist "conv 32 5x5, pool, dense" --weights random,patches --head ridge,svm
     """

@@ -25,7 +25,7 @@ def report(
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
-    """Write studies as one page that opens anywhere: the frontier, every network, images, networks to try. It needs nothing else.
+    """Write studies as one self-contained HTML page: the frontier, every network, images, and networks to try in the browser.
 
     Example: issun report digits.sqlite -o digits.html
     """

@@ -23,12 +23,12 @@ MAXIMUM_CLASSES = 65_536
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with labels, in two parts: training, of which some are for validation (see `parts`), and test.
+    """Images with labels, in two parts: training, part of which is used for validation (see `parts`), and test.
 
     Parameters
     ----------
     name : str
-        What the user called it (``mnist``, a path).
+        The name that the user gave (``mnist``, a path).
     images, test_images : ndarray of uint8, shape (N, height, width, channels)
         At least one in each part. Made C-contiguous; held once, never copied by training.
     labels, test_labels : ndarray of int32, shape (N,)
@@ -36,24 +36,24 @@ class Dataset:
     classes : tuple of str
         The class names in label order, at least 2; each has a training image.
     source : str
-        Where it was read from; notes on what was done to it follow in `notes`.
+        Where it was read from; `notes` describe conversions.
     notes : tuple of str
-        One sentence each, for the user (for example how a test part was made where the data had none).
+        One sentence each, for the user (for example, how a test part was made where the data had none).
     files, test_files : tuple of str
         The file of each image, for data that comes as files, else empty.
     skipped : tuple of Skipped
         Files that were left out, and why.
     sizes, modes : tuple of (str, int)
-        The sizes (``480x640``, height first) and the kinds (``RGB``, ``L``) that the images' files have, and how many, most first.
+        The sizes (``480x640``, height first) and modes (``RGB``, ``L``) of the image files with their counts, most frequent first.
     given_validation : int
-        How many images, the last ones of `images`, are the validation part that the data brings; 0 where it brings none.
+        How many images, the last ones of `images`, are the data's own validation part; 0 where it has none.
     given_test : bool
-        Whether the data brings its test part; False where one was set aside.
+        Whether the data has its own test part; False where one was set aside.
     groups, test_groups : tuple of str
-        The name of each image's group, empty for an image that belongs to none; images of one group stay in one part wherever issun
-        chooses. No names at all where there are no groups.
+        The name of each image's group, empty for an image without one; issun keeps images of one group in one part whenever it
+        splits. Empty where there are no groups.
     range : float or None
-        The number that is white in images of more than 8 bits; None where there are none.
+        The white level of images of more than 8 bits; None where there are none.
 
     Raises
     ------
@@ -114,7 +114,7 @@ class Dataset:
 
     @property
     def about(self) -> dict[str, str]:
-        """Which images these are, as results name them: ``data`` (the name), ``source`` and ``fingerprint``."""
+        """The identity of the data, as results store it: ``data`` (the name), ``source`` and ``fingerprint``."""
         return {"data": self.name, "source": self.source, "fingerprint": self.fingerprint}
 
     @property
@@ -137,17 +137,17 @@ class Dataset:
 
     @cached_property
     def appearance(self) -> Appearance:
-        """What the training images look like, those that a split sets aside for validation among them."""
+        """Statistics of the training images, including those that a split sets aside for validation."""
         kept = len(self.images) - self.given_validation
         return Appearance.of(self.images[:kept], numbers_of(self.groups[:kept]) if self.groups else None)
 
     @cached_property
     def grouping(self) -> str:
-        """Sixteen hexadecimal digits that say which training images belong together, however the groups are called; else empty."""
+        """Sixteen hexadecimal digits that identify the grouping of the training images, whatever the groups' names; else empty."""
         return hashlib.sha256(numbers_of(self.groups).astype("<i8").tobytes()).hexdigest()[:16] if self.groups else ""
 
     def resolved(self, split: Split) -> Split:
-        """Return the split that `parts` uses: "given" where the data brings a validation part, with the groups where there are some.
+        """Return the split that `parts` uses: "given" where the data has a validation part, with the groups where there are some.
 
         A `StoredSplit` stays as it is.
 
@@ -170,9 +170,9 @@ class Dataset:
         return replace(split, groups=self.grouping)
 
     def parts(self, split: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the indices of the images to train on and of those to validate on, both ascending.
+        """Return the indices of the training images and of the validation images, both ascending.
 
-        Whatever trains, chooses, scales or estimates asks here. A validation part that the data brings is used as it is; that of a
+        All training, selection and scaling uses this method. The data's own validation part is used unchanged; that of a
         `StoredSplit` is the stored one.
 
         Parameters

@@ -70,22 +70,22 @@ def load(
     ----------
     data : str or PathLike
         ``digits`` (1,797 handwritten digits of 8x8 pixels that come with scikit-learn); ``mnist``, ``fashion-mnist``, ``kmnist`` or
-        ``cifar10``, taken from `data_dir`, the folder that the environment variable ISSUN_DATA names, or the Keras cache, whichever has it
-        first, else downloaded once into issun's own cache (the folder that ISSUN_CACHE names, or the platform's place); or a path: of a
-        folder with a subfolder of images a class (see `issun.datasets.folder.load_folder`), a ``.csv`` table of files and labels (see
+        ``cifar10``, taken from `data_dir`, the folder of the environment variable ISSUN_DATA, or the Keras cache, whichever has it
+        first, else downloaded once into issun's own cache (the folder ISSUN_CACHE, or the platform's default); or a path: of a
+        folder with a subfolder for each class (see `issun.datasets.folder.load_folder`), a ``.csv`` table of files and labels (see
         `issun.datasets.table.load_table`), an ``.npz`` archive (see `issun.datasets.npz.load_npz`), a folder of IDX files (see
         `issun.datasets.idx.load_idx`) or CIFAR-10's binary release (see `issun.datasets.cifar.load_cifar`).
     data_dir : str or PathLike, optional
-        Where named data sets are looked for first: as ``<name>.npz``, as IDX files in ``<name>/`` (in `data_dir` itself where that is
-        their folder's name, or their checksums tell), as ``cifar-10-binary.tar.gz`` or what that unpacks to.
+        Folder to search first for named data sets: as ``<name>.npz``, as IDX files in ``<name>/`` (in `data_dir` itself where that is
+        their folder's name, or their checksums match), as ``cifar-10-binary.tar.gz`` or its unpacked files.
     size, gray : optional
-        Height and width, and whether images are grey (True) or RGB (False): see `issun.datasets.folder.load_folder`. Images that are no
-        files change by the same arithmetic; by default they stay as they are, except that they become grey where red, green and blue
+        Height and width, and whether images are grey (True) or RGB (False): see `issun.datasets.folder.load_folder`. Images without
+        files are converted in the same way; by default they are unchanged, except that they become grey where red, green and blue
         are equal throughout.
     strict, groups, on_progress : optional
-        For images that are files: see `issun.datasets.folder.load_folder`.
+        For image files: see `issun.datasets.folder.load_folder`.
     range : float, optional
-        The number that is white in images of more than 8 bits: see `issun.datasets.folder.load_folder`, `issun.datasets.npz.load_npz`.
+        The white level of images of more than 8 bits: see `issun.datasets.folder.load_folder`, `issun.datasets.npz.load_npz`.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def load(
     Raises
     ------
     DataError
-        Where the name is not known, the file is not found or cannot be used, or nothing can be downloaded.
+        Where the name is unknown, the file is missing or cannot be used, or the download fails.
     """
     if data_dir is not None and kind_of(data_dir, DataError) != "folder":
         raise DataError(f"--data-dir (={shown(data_dir)}) is not a directory")

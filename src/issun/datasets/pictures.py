@@ -84,7 +84,7 @@ def read_image(
         The number that is white in a file of more than 8 bits; a model keeps that of its training images (`Provenance.range`).
         Default: whole numbers up to 255 stay as they are, and in a file of 16 bits with larger ones 65535 is white.
     invert : bool
-        Exchange dark and bright.
+        Invert brightness.
     style : Style, optional
         For 1 channel: find what stands out of the picture's ground, and put it into the frame as the training images have it; it is then
         as dark or bright as theirs, and `invert` changes nothing.

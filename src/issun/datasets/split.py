@@ -19,19 +19,19 @@ from issun.randomness import draws64, stream
 class Split:
     """A choice of validation images from the training part.
 
-    Data that brings a validation part of its own is not split: `Dataset.parts` uses that part as it is, whatever is asked for here.
+    Data with its own validation part is not split: `Dataset.parts` uses that part unchanged and ignores this split.
 
     Parameters
     ----------
     fraction : float
-        Share that is set aside, above 0 and below 1: of each class, or with "last" of all.
+        Fraction that is set aside, above 0 and below 1: of each class, or with "last" of all images.
     seed : int
         The same seed chooses the same images.
     how : {"stratified", "last", "given"}
         By class and seeded; or the last images in the order in which the data stores them, whatever their classes (as Keras's
-        ``validation_split``; for replicas of published protocols); or the part that the data brings.
+        ``validation_split``; for replicas of published protocols); or the data's own validation part.
     groups : str
-        The name of a grouping of the images (`Dataset.grouping`), no group of which stands on both sides; empty where there is none.
+        The name of a grouping of the images (`Dataset.grouping`), whose groups are never divided; empty where there is none.
     """
 
     fraction: float = 0.1
@@ -44,7 +44,7 @@ class Split:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the indices of the training and of the validation images, both ascending.
 
-        `Dataset.parts` calls this for data without a validation part; everything that trains calls that.
+        `Dataset.parts` calls this for data without a validation part; use that method to get the parts of a data set.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class Split:
 
     @property
     def id(self) -> str:
-        """The name of the split in a study: all that decides which images are chosen."""
+        """The name of the split in a study, from everything that determines the chosen images."""
         if self.how != "stratified":
             return self.how if self.how == "given" else f"last {self.fraction!r}"
         return f"{self.fraction!r} seed {self.seed}" + (f" groups {self.groups}" if self.groups else "")
@@ -97,7 +97,7 @@ class Split:
         Raises
         ------
         DataError
-            Where that is no split's name.
+            Where this is not the name of a split.
         """
         if name == "given":
             return cls(how="given")

@@ -137,7 +137,7 @@ def contents(dataset: Dataset, *, options: Sequence[str] = (), near: bool = True
     options : sequence of str
         Options of the command line with which it was read; they stand in the command that is suggested.
     near : bool
-        Look for near copies, which takes longer the more images there are (at most 200,000).
+        Search for near-duplicate images, which takes longer with more images (at most 200,000).
     """
     mean, deviation = _moments(dataset.images[: len(dataset.images) - dataset.given_validation])
     return Contents(

@@ -125,7 +125,7 @@ def fit(
     validation : ndarray of int64, shape (K,), or None
         Where None, and there is no `measure`, no epoch is measured, and none is the best.
     seed : int
-        Of weights, order and dropout.
+        Seed of weights, order and dropout.
     state : State, optional
         Where to go on from (changed in place); None starts with fresh weights.
     on_epoch : callable, optional

@@ -67,13 +67,13 @@ def finetune(
     tolerated: float = TOLERATED,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> Finetuned:
-    """Train a model further as int8 sees it, and keep the epoch that is best in int8 on validation.
+    """Fine-tune a model with simulated int8 rounding, and keep the epoch with the best int8 accuracy on validation.
 
     Parameters
     ----------
     model : Model
     images, validation_images : ndarray of uint8, shape (N, height, width, channels)
-        To learn from and measure ranges on, and to choose by.
+        To train on and measure ranges with, and to choose the epoch with.
     labels, validation_labels : ndarray of int, shape (N,)
         Class indices.
     epochs : int
@@ -84,7 +84,7 @@ def finetune(
     seed : int
         Of the order.
     tolerated : float
-        Nothing is trained where int8 loses no more than this fraction.
+        Skip training where int8 loses no more than this fraction.
     on_epoch : callable, optional
         Called with the epoch, from 1, and the accuracy of int8 after it.
 

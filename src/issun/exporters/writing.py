@@ -65,7 +65,7 @@ def export_model(
     ExportError
         Where there is no such format or option, the format lacks a layer, a package is missing, or the place cannot be written to.
     MismatchError
-        Where what was written answers otherwise than the model.
+        Where the exported file disagrees with the model.
     ModelError
         Where the images do not fit the model.
     """

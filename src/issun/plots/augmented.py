@@ -29,7 +29,7 @@ def augmented_figure(dataset: Dataset, augmentation: Augmentation, *, draws: int
     rows : int
         How many classes at most, evenly spaced over all.
     seed : int
-        That of training.
+        The seed of training.
 
     Returns
     -------

@@ -124,17 +124,17 @@ def plot(
     before: bool = False,
     title: str | None = None,
 ) -> Figure:
-    """Draw a picture of a study; save it where `output` says so (its ending gives the format).
+    """Plot a study, and save the figure to `output` if given (its ending gives the format).
 
     Parameters
     ----------
     study : Study, str or PathLike
         Or a study's file.
     kind : str
-        One of `issun.plots.pictures.KINDS`, which says what each shows: ``frontier``, ``curves``, ``confusion``, …
+        One of `issun.plots.pictures.KINDS`, which describes each: ``frontier``, ``curves``, ``confusion``, …
     output : str or PathLike, optional
     network, seed : optional
-        Which trial, for pictures of one network: by default the smallest network within 0.01 of the best (where nothing beats guessing the
+        The trial, for plots of one network: by default the smallest network within 0.01 of the best (where none beats guessing, the
         most accurate), its best seed on validation.
     x, y : str, optional
         Knobs or sizes, for ``scatter`` and ``heatmap``.
@@ -143,25 +143,25 @@ def plot(
     target : float, optional
         Accuracy to mark, for ``frontier``; a fraction.
     data, data_dir : optional
-        Where the images are, for ``gallery`` and ``projection``: they are not in a study.
+        Location of the images, for ``gallery`` and ``projection``: a study does not hold them.
     count : int
-        Most images of the gallery.
+        Maximum images of the gallery.
     method, layer, before : optional
-        Of the ``projection``: pca, tsne (the default) or umap; which layer's values, and whether those before its activation.
+        For ``projection``: pca, tsne (the default) or umap; the layer, and whether to use its values before the activation.
     title : str, optional
-        In place of the picture's own.
+        Replaces the default title.
 
     Returns
     -------
     Figure
-        Of matplotlib, bound to no window.
+        A matplotlib figure without a window.
 
     Raises
     ------
     SelectionError
-        Where there is no such kind, network, seed or knob.
+        Where the kind, network, seed or knob does not exist.
     DataError
-        Where the images are not found, or are others.
+        Where the images are not found, or differ from the study's.
     """
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, 1, 0.5)

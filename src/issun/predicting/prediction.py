@@ -199,32 +199,32 @@ def predict(
     threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Prediction:
-    """Ask a model about images; say whether they are such as it was trained on, and how often it is right where their classes are known.
+    """Classify images with a model, check whether they resemble its training images, and report accuracy where their classes are known.
 
     Parameters
     ----------
     model : Model, str or PathLike
         A model or its file.
     images : str, PathLike, sequence of them, ndarray or Dataset
-        Pictures; a folder of pictures; a folder with a subfolder for each class; a ``.csv`` of files and labels; an ``.npz`` archive, a
+        Image files; a folder of images; a folder with a subfolder for each class; a ``.csv`` of files and labels; an ``.npz`` archive, a
         folder of IDX files or a named data set; or uint8 images of shape (N, height, width, channels). Pictures are read in batches. Of
         what has parts, it is the test part that is asked about; an archive without one is asked about as a whole, unless the model was
         trained on it: then about the part that was set aside.
     invert : bool
-        Exchange dark and bright.
+        Invert brightness.
     fit : bool
-        Find what stands out of each image's ground, and centre and scale it as the training images have it. It is then as dark or bright
-        as theirs, so that `invert` changes nothing. For models of grey images on plain ground.
+        Find the foreground of each image, and centre and scale it as in the training images. Its brightness then matches theirs, so
+        `invert` has no effect. For models of grey images on a plain background.
     top : int, optional
-        How many classes to keep for each image, at least 1; default: 3, and 1 where folders of them are asked about.
+        Number of classes to return for each image, at least 1; default: 3, and 1 for folders.
     range : float, optional
-        The number that is white in images of more than 8 bits; by default that of the model's training images.
+        The white level of images of more than 8 bits; by default that of the model's training images.
     labels : sequence of str, optional
-        The true class of each image, for `images` that are an array.
+        The true class of each image, where `images` is an array.
     threads : int, optional
         How many to use; by default one for each core.
     on_progress : callable, optional
-        Called with how many pictures are done, and of how many.
+        Called with the number of images done and their total.
 
     Returns
     -------
@@ -234,7 +234,7 @@ def predict(
     Raises
     ------
     ModelError
-        Where the model cannot be read or used, the images do not fit it, or it does not know how to `fit`.
+        Where the model cannot be read or used, the images do not fit it, or it does not support `fit`.
     DataError
         Where a folder, a table or an archive cannot be read.
 

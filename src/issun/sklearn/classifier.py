@@ -35,26 +35,26 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
     recipe : Recipe or mapping, optional
         How to train, or settings in place of the defaults, `Recipe.for_images` of the number of images.
     epochs, batch_size, learning_rate : optional
-        In place of the recipe's; here so that a search can reach them.
+        Override the recipe's settings; parameters here so that a grid search can set them.
     class_weight : "balanced" or mapping of class to float, optional
-        What an image of each class counts, in place of the recipe's `class_weights`; a class that the mapping leaves out counts 1.
+        Weight of each class, in place of the recipe's `class_weights`; a class that is not in the mapping has weight 1.
     validation_fraction : float
-        Share of the images that is set aside, by class, to watch every epoch on; needed by a recipe with `patience` or
-        ``keep="best"``. By default nothing is, as in cross-validation the folds do that.
+        Fraction of the images set aside, by class, to validate on after every epoch; required by a recipe with `patience` or
+        ``keep="best"``. By default none, since in cross-validation the folds serve this purpose.
     image_shape : tuple of int, optional
         As of `ConvFeatures`.
     warm_start : bool
-        Whether a further `fit` begins with the weights of the last one, where network and classes are the same.
+        Whether `fit` starts from the weights of the previous call, where network and classes are the same.
     random_state : int, RandomState or None
     threads : int, optional
-        By default one for each core; the result is the same to the bit.
+        By default one for each core; the result does not depend on it, bit for bit.
 
     Attributes
     ----------
     classes_ : ndarray
         Class labels of any type.
     model_ : Model
-        The trained network; ``model_.save`` writes it to a file that holds numbers and no code, which a pickle cannot promise.
+        The trained network; ``model_.save`` writes it to a file of numbers without code, which is safer than a pickle.
     loss_curve_ : list of float
         Training loss of each epoch.
     image_shape_, range_
@@ -216,7 +216,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `model_` to a safetensors file: numbers and text, no code, readable by later versions; see `Model.save`.
 
-        A file takes uint8 images, as the network does; `range_` tells what was done to other values before.
+        The saved network takes uint8 images; `range_` describes how other values were converted.
         """
         check_is_fitted(self)
         self.model_.save(path)

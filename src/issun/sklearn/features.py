@@ -21,7 +21,7 @@ from issun.sklearn.images import TakesImages, errors_of
 
 
 class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImages):  # type: ignore[misc]
-    """Features of images from a convolutional network whose weights are not trained here.
+    """Features of images from a convolutional network, whose weights `fit` does not train.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
         In issun's notation; a classifier at its end may be left out.
     weights : {"patches", "kmeans", "pca", "random", "he", "orthogonal"} or Model
         Where the weights come from, see `issun.extraction.make_extractor`. A trained `Model` (from a file, or a study's `Study.model`)
-        brings its own network, and `network` is not looked at. Labels are never used.
+        has its own network, and `network` is ignored. Labels are never used.
     layer : int or str, optional
-        Which layer gives the features: its number, or the beginning of its text; by default what enters the classifier.
+        The layer whose output is used: its number, or the beginning of its text; by default the input of the classifier.
     before : bool
-        Whether they are taken before the layer's activation.
+        Whether to take features before the layer's activation.
     knobs : mapping of str to int, optional
         Values of the knobs where `network` is a family.
     whitening, threshold, centred, two_sided : float, float, bool, bool
@@ -41,11 +41,11 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
     scaling : {"unit", "raw", "standard"}
         How pixels from 0 to 255 become the network's input, see `Recipe`; a `Model` has its own.
     image_shape : tuple of int, optional
-        ``(height, width)`` or ``(height, width, channels)`` of rows that are flattened images. By default the squarest shape of one
-        channel that the network can take, at the least one row of pixels.
+        ``(height, width)`` or ``(height, width, channels)`` of flattened images. By default the nearest shape to a square with one
+        channel that the network accepts, if need be a single row of pixels.
     random_state : int, RandomState or None
     threads : int, optional
-        By default one for each core. The features are the same to the bit.
+        By default one for each core. The features do not depend on it, bit for bit.
 
     Attributes
     ----------
@@ -53,15 +53,15 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
     image_shape_ : tuple of int
         ``(height, width, channels)``.
     range_ : tuple of float
-        The values that become 0 and 255. The engine takes uint8: those, and whole numbers from 0 to 255, stay what they are; values
-        from 0 to 1 become 255 times themselves, rounded; anything else goes from the least to the largest value of `fit`, and later
-        values outside are cut off.
+        The values that become 0 and 255. The engine takes uint8: uint8 and whole numbers from 0 to 255 are unchanged; values
+        from 0 to 1 are multiplied by 255 and rounded; any other range is scaled from the minimum and maximum seen in `fit`, and
+        later values outside are clipped.
     n_features_in_, feature_names_in_
-        As everywhere in scikit-learn; pixels are counted flat.
+        As in scikit-learn; pixels are counted flattened.
 
     Notes
     -----
-    All features of the images that are given are in memory at once; where they would not fit, an error says how much they take.
+    All features are held in memory at once; where they would not fit, an error reports their size.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
         Parameters
         ----------
         X : array-like, shape (N, height, width), (N, height, width, channels) or (N, values)
-            Images; for random weights only their shape and range count.
+            Images; random weights depend only on their shape and range.
         y : ignored
 
         Raises

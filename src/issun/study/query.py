@@ -12,16 +12,16 @@ from issun.study.frontier import BUDGETS
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked of a study's networks.
+    """Criteria for choosing networks of a study.
 
     Parameters
     ----------
     target : float, optional
         Validation accuracy to reach, a fraction above 0 and at most 1; default: 0.01 below the best mean.
     max_params, max_macs : int, optional
-        Most parameters; most multiply-accumulates for one image. At least 1, as all budgets.
+        Maximum parameters; maximum multiply-accumulates for one image. All budgets are at least 1.
     max_bytes, max_memory : int, optional
-        Most bytes of weights; most bytes of working memory for one image. Both as float32.
+        Maximum bytes of weights; maximum bytes of working memory for one image. Both as float32.
 
     Raises
     ------
@@ -49,13 +49,13 @@ class Query:
         return {name: limit for name, limit in given.items() if limit is not None}
 
     def or_else(self, other: Query) -> Query:
-        """Return what is asked here and, where nothing is, what another query asks."""
+        """Return this query, with missing values taken from another one."""
         names = [field.name for field in fields(self)]
         return Query(**{name: getattr(other if getattr(self, name) is None else self, name) for name in names})
 
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> Query:
-        """Return what a study file asks for, as a study keeps it in its protocol; what is no part of a query is left aside."""
+        """Return the query of a study's protocol, ignoring its other keys."""
         return cls(**{field.name: asked.get(field.name) for field in fields(cls)})
 
 

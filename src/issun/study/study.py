@@ -51,12 +51,12 @@ _HISTORY = f"SELECT {', '.join(columns.HISTORY)} FROM epochs WHERE trial_id = ? 
 class Study:
     """A study, open for reading.
 
-    It is read once, when it is opened: a study that is being written grows, and `refresh` reads it anew. Until then all figures are those
-    of one moment and agree with each other. Predictions, weights, histories and test figures are read when they are asked for; they belong
-    to trials that ended, which never change.
+    It is read once, when it is opened; `refresh` reads it again while it grows. Between two reads all figures belong to one
+    moment and agree with each other. Predictions, weights, histories and test figures are read on demand; they belong
+    to finished trials, which never change.
 
-    Whatever chooses (`entries`, `frontier`, `smallest`, `best`, `answer`, `model`) reads validation figures only; test figures come from
-    `test`, `with_test` and ``trials(test=True)``, for what was chosen.
+    Selection (`entries`, `frontier`, `smallest`, `best`, `answer`, `model`) reads only validation figures; test figures come from
+    `test`, `with_test` and ``trials(test=True)``, for networks that were chosen.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Study:
     StudyVersionError
         When it was written by a newer issun.
     StudyError
-        When there is no file, or it is no study, or damaged.
+        When the file does not exist, is not a study, or is damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -76,7 +76,7 @@ class Study:
         self.refresh()
 
     def refresh(self) -> bool:
-        """Read what was written since; return whether anything changed. Where that fails, the study stays as it was last read.
+        """Read changes since the last read; return whether there were any. On failure the study keeps its last state.
 
         Raises
         ------
@@ -114,11 +114,11 @@ class Study:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What the results rest on.
+        """The data, protocol, recipes, splits and runs of the study.
 
         ``data, source, fingerprint, input, classes, images, test_images, notes`` of the data set; ``created``; ``protocol`` (None, or of
         a study that was made from a file: ``title, question, found, part, quick, as_published, watch, target, max_params, max_macs, draw``,
-        where they were given ``max_bytes`` and ``max_memory``, and ``mark``, what tables must say of it, or nothing); ``recipes`` and
+        where they were given ``max_bytes`` and ``max_memory``, and ``mark``, a remark that tables must show, or nothing); ``recipes`` and
         ``splits`` by their ids; ``trials`` (how many of each status); ``runs``: each with ``started, ended, command, threads, versions,
         machine``, the last one's ``command, versions, machine, threads`` also by themselves.
         """
@@ -146,12 +146,12 @@ class Study:
 
     @property
     def mark(self) -> str:
-        """What must stand beside every figure of the study (``as published: watched on the test part``); mostly nothing."""
+        """A remark to show beside every figure of the study (``as published: watched on the test part``); usually empty."""
         return str(self._protocol.get("mark", ""))
 
     @property
     def query(self) -> Query:
-        """What the study file that it was made from asks for; without one, nothing."""
+        """The query of the study file that it was made from; without one, an empty query."""
         return Query.of(self._protocol)
 
     @property
@@ -161,24 +161,24 @@ class Study:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """What was trained: every network, by every recipe and on every split, each with the trials that ended. Smallest first."""
+        """Every trained network, by recipe and split, each with its finished trials. Smallest first."""
         return self._entries
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row for each trial that ended, smallest network first; no test figures.
+        """One row for each finished trial, smallest network first; no test figures.
 
-        Columns: ``trial_id, network_id, family, label`` (what the family is called; without a name its text)``, network, knobs,
+        Columns: ``trial_id, network_id, family, label`` (the family's name, or else its text)``, network, knobs,
         parameters, trained, macs, bytes, peak_memory, recipe_id, split, seed,
         status, diverged, chance`` (whether it never left chance, as a diagnosis says it)``, validation_loss, validation_accuracy,
-        validation_images, guessing`` (the share of their most frequent class: what guessing reaches)``, epochs`` (that were trained)``,
+        validation_images, guessing`` (the accuracy of always predicting the most frequent class)``, epochs`` (that were trained)``,
         kept`` (the epoch, from 1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights
         changed)``, seconds, finished``. Accuracies are fractions.
         """
         return trials_frame(self.entries)
 
     def trials(self, *, test: bool = False) -> pd.DataFrame:
-        """Return `frame`, with ``test_loss`` and ``test_accuracy`` beside it where `test` asks for them (to show, not to choose)."""
+        """Return `frame`, with the columns ``test_loss`` and ``test_accuracy`` if `test` is true (to show, not to choose)."""
         frame = self.frame
         if test:
             results = self.test_results()
@@ -188,7 +188,7 @@ class Study:
         return frame
 
     def test_results(self) -> dict[str, tuple[float, float]]:
-        """Return loss and accuracy on the test part by the ids of trials: to stand beside what was chosen, never to choose."""
+        """Return loss and accuracy on the test part by trial id: to show for chosen networks, never to choose."""
         rows = self._rows("SELECT trial_id, loss, accuracy FROM test_results")
         return {row["trial_id"]: (math.nan if row["loss"] is None else row["loss"], row["accuracy"]) for row in rows}
 
@@ -202,7 +202,7 @@ class Study:
         return networks_frame(choose.frontier(self.entries))
 
     def smallest(self, accuracy: float | None = None, *, lower: bool = False) -> Entry:
-        """Return the network with the fewest parameters that meets `accuracy` (a fraction; default: 0.01 below the best mean).
+        """Return the network with the fewest parameters that reaches `accuracy` (a fraction; default: 0.01 below the best mean).
 
         See `issun.study.frontier.smallest`, also for the `SelectionError` where there is none.
         """
@@ -220,16 +220,16 @@ class Study:
         return choose.best(self.entries, Query(None, max_params, max_macs, max_bytes, max_memory).budgets)
 
     def answer(self, query: Query | None = None, *, trials: Collection[str] | None = None, families: Iterable[str] = ()) -> Answer:
-        """Return what the study says to a query: its frontier, the smallest network that is good enough, the best that is small enough.
+        """Return the answer to a query: the frontier, the smallest network that reaches the target, and the best within the budgets.
 
         Parameters
         ----------
         query : Query, optional
             Default: `query`, what its study file asks for.
         trials : collection of str, optional
-            Ids of the trials that are looked at; default: all.
+            Ids of the trials to use; default: all.
         families : iterable of str
-            Labels of families that are named first.
+            Labels of families to list first.
         """
         entries = self.entries if trials is None else choose.marked(with_trials(self.entries, trials))
         return Answer(self, self.query if query is None else query, entries, families)
@@ -240,13 +240,13 @@ class Study:
         Parameters
         ----------
         network : str, Net, Entry or Series, optional
-            Its text (however it is written), its id, the network, an entry, or a row of `networks`. Default: the only one there is, or
-            what `smallest()` returns.
+            Its text (in any spelling), its id, the network, an entry, or a row of `networks`. Default: the only one, or else
+            the result of `smallest()`.
 
         Raises
         ------
         SelectionError
-            When the study does not hold it.
+            When the study does not have it.
         """
         entries = self.entries
         if network is None:
@@ -285,7 +285,7 @@ class Study:
         """Return a trial's history, one row an epoch; `network` as in `network()`, `seed` by default the best on validation.
 
         Columns: ``epoch`` (from 1)``, train_loss, train_accuracy, validation_loss, validation_accuracy, seconds, kept`` (whether the
-        trial's weights are those after it).
+        trial's weights are from this epoch).
         """
         _, trial = self._trial(network, seed)
         with self._reading() as connection:
@@ -295,7 +295,7 @@ class Study:
         return frame.astype(dict.fromkeys(columns.HISTORY[1:], float)).assign(kept=frame["epoch"] == trial.kept)
 
     def weights(self, network: NetworkLike | None = None, seed: int | None = None) -> tuple[NDArray[np.float32], Scaling]:
-        """Return the weights that a trial handed over, flat float32 (net.stored,), and the scaling of the input that they expect."""
+        """Return the weights of a trial, flat float32 (net.stored,), and the input scaling that they expect."""
         entry, trial = self._trial(network, seed)
         row = self._row("weights", "trial_id", trial.trial_id)
         scaling = scaling_of(self.path, trial.trial_id, row["scaling"], self._facts.input[2])
@@ -303,7 +303,7 @@ class Study:
         return weights_of(self.path, trial.trial_id, row["weights"], stored, finite=not trial.diverged), scaling
 
     def predictions(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
-        """Return what a trial said of the validation images, one row an image: ``index`` (in the training part of the data)``, label,
+        """Return a trial's predictions for the validation images, one row per image: ``index`` (in the training part of the data)``, label,
         predicted``."""
         entry, trial = self._trial(network, seed)
         split = self._row("splits", "id", entry.split)
@@ -324,20 +324,20 @@ class Study:
         return confused_pairs(confusion_matrix(said["label"], said["predicted"], len(self.classes)), self.classes, most)
 
     def diagnosis(self, network: NetworkLike | None = None, seed: int | None = None) -> Diagnosis:
-        """Return what the learning curves of a network, or of one of its trials, say, and what to try next.
+        """Return the diagnosis of the learning curves of a network, or of one of its trials, and a suggestion.
 
         See `issun.study.diagnosis.diagnose`.
         """
         return diagnosis_of(self, self.network(network), seed)
 
     def remedies(self) -> list[Remedy]:
-        """Return what dropout, l1, l2, augmentation, early stopping and more epochs did, for networks held with them and without."""
+        """Return the effects of dropout, l1, l2, augmentation, early stopping and more epochs, where trained with and without them."""
         return remedies(self)
 
     def split(self, network: NetworkLike | None = None) -> StoredSplit:
         """Return the split that a network was trained with: its validation images are those that the study stores.
 
-        A split that is made anew from its name may be another one, where the images were loaded in another way (without their groups, for
+        A split recreated from its name may differ where the images were loaded in another way (for example without their groups).
         example). Whatever is judged on a network's validation images asks here, or takes the ``index`` of `predictions`.
 
         Parameters
@@ -380,9 +380,9 @@ class Study:
         return classes_of(self.path, "heads", {"id": head_id}, row["classes"], len(self.classes))
 
     def test(self, network: NetworkLike | None = None) -> tuple[float, float]:
-        """Return mean and standard deviation (NaN for one seed) of a network's test accuracy over its seeds, fractions.
+        """Return the mean and standard deviation (NaN for one seed) of a network's test accuracy over its seeds, as fractions.
 
-        For what has been chosen, to stand beside its validation figure.
+        For chosen networks, to show beside their validation figures.
         """
         return self.answer(Query()).test(self.network(network))
 
@@ -400,19 +400,19 @@ class Study:
         network : str, Net, Entry or Series, optional
             As in `network()`; default: the smallest within 0.01 of the best.
         seed : int, optional
-            Default: the best one on validation. ``Model.provenance`` says which it is and how it was chosen.
+            Default: the best one on validation. ``Model.provenance`` records which it is and how it was chosen.
 
         Raises
         ------
         SelectionError
-            When the study does not hold it.
+            When the study does not have it.
         ModelError
-            When that trial diverged: its weights are no numbers.
+            When that trial diverged: its weights are not finite.
 
         Notes
         -----
-        Where nothing beats guessing there is no default: a network must be named, and ``Model.provenance.warning`` then says so, as it does
-        of a seed that never left chance.
+        Where no network beats guessing there is no default: a network must be named, and ``Model.provenance.warning`` says so, as
+        for a seed that never left chance.
         """
         entry, trial = self._trial(network, seed)
         weights, scaling = self.weights(entry, trial.seed)
@@ -444,7 +444,7 @@ class Study:
             raise wrong_row(self.path, "networks", {"id": entry.network_id}, "network", entry.network, must) from None
 
     def recipe(self, recipe_id: str) -> Recipe:
-        """Return a recipe of the study. Settings that it does not store, since they came with a later issun, have their defaults."""
+        """Return a recipe of the study. Settings of later versions of issun, which it does not store, have their defaults."""
         return Recipe(**json.loads(self._snapshot.recipes[recipe_id]))
 
     def picture(self, kind: str, path: str | Path | None = None, **wanted: Any) -> Any:

@@ -81,7 +81,7 @@ def bench(
     threads: int | None = None,
     on_progress: OnProgress = ignored,
 ) -> Benchmark:
-    """Measure this machine: its peak, issun's share of it, and the ratio to Keras and PyTorch.
+    """Benchmark this machine: its peak, the share that issun reaches, and the ratio to Keras and PyTorch.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def bench(
     input : (int, int, int)
         Height, width and channels of the images of the given networks.
     batch_size : int
-        Images of one step, for the given networks.
+        Images per step, for the given networks.
     images : int, optional
         Of one epoch; default: what takes about a second.
     predict : bool

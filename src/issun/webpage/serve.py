@@ -101,7 +101,7 @@ class Server(ThreadingHTTPServer):
     ----------
     live : Live
     port : int
-        0 for any that is free.
+        0 for any free port.
 
     Raises
     ------

@@ -54,16 +54,16 @@ def seen(images: NDArray[np.uint8], augmentation: Augmentation, draws: Draws) ->
 
 
 def augmented(images: NDArray[np.uint8], augmentation: Augmentation | str, *, seed: int = 0, epoch: int = 0) -> NDArray[np.float32]:
-    """Return images as training sees them in one epoch, before their values are scaled.
+    """Return images augmented as in one training epoch, before their values are scaled.
 
     Parameters
     ----------
     images : ndarray of uint8, shape (N, height, width, channels)
-        Those of a data set, in its order: what is drawn for an image depends on its index, on `seed` and on `epoch`.
+        Images of a data set, in its order: the random changes of an image depend on its index, on `seed` and on `epoch`.
     augmentation : Augmentation or str
-        What is done: ``"shift 2, flip, rotate 10"``.
+        Such as ``"shift 2, flip, rotate 10"``.
     seed : int
-        That of training.
+        The seed of training.
     epoch : int
         Counted from 0.
 
@@ -76,7 +76,7 @@ def augmented(images: NDArray[np.uint8], augmentation: Augmentation | str, *, se
     Raises
     ------
     DataError
-        Where the images are no such array.
+        Where the images are not such an array.
     NotationError, RecipeError
         Where the augmentation cannot be read or used on images of this size.
 

@@ -17,29 +17,29 @@ from issun.exporters.keras.reader import LAYERS, Reader
 def from_keras(model: Any, input: tuple[int, int, int] | None = None) -> Net:
     """Return the network of a Keras ``Sequential`` model.
 
-    Its configuration is read, and nothing of it is executed; Keras need not be installed for JSON and files. ``str(net)`` is the
+    Its configuration is read without executing any of it; JSON and files do not need Keras. ``str(net)`` is the
     notation, which `issun.sweep` and `issun.train` take. Weights are not read.
 
     Parameters
     ----------
     model : keras.Model, str, PathLike or dict
-        A model; what its ``to_json()`` gives; or a ``.json`` or ``.keras`` file.
+        A model, the result of its ``to_json()``, or a ``.json`` or ``.keras`` file.
     input : tuple of int, optional
-        Height, width and channels of an image, where the model does not say, or takes them as one row of features.
+        Height, width and channels of an image, where the model does not fix them or takes flattened images.
 
     Returns
     -------
     Net
         A ``Dense`` with softmax or without activation at the end is the classifier. ``BatchNormalization`` between a layer and its
         activation is `norm`, in place of the bias; its settings are issun's. A ``Rescaling`` at the start is left out, since that is the
-        recipe's scaling. Warnings tell what was left out.
+        recipe's scaling. Warnings list what was left out.
 
     Raises
     ------
     ExportError
-        Where the model cannot be read, or has layers that the notation has no word for: all of them are named.
+        Where the model cannot be read, or has unsupported layers: the message lists all of them.
     NetworkError
-        Where no such network can be.
+        Where the network is not valid.
     """
     net, remarks = read_keras(model, input)
     for remark in remarks:
