@@ -118,7 +118,7 @@ def test_a_file_that_is_there_twice(tmp_path: Path) -> None:
             member = tarfile.TarInfo(f"{top}/test_batch.bin")
             member.size = len(FILES["test_batch.bin"])
             tar.addfile(member, io.BytesIO(FILES["test_batch.bin"]))
-    with pytest.raises(DataError, match=r"holds test_batch\.bin twice"):
+    with pytest.raises(DataError, match=r"contains test_batch\.bin twice"):
         load(tmp_path / ARCHIVE)
 
 

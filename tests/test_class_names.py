@@ -101,7 +101,7 @@ def test_a_study_knows_the_same_images_in_the_other_form() -> None:
         assert matching(mine, theirs.fingerprint).classes == other
         assert matching(mine, theirs.fingerprint).labels.tolist() == theirs.labels.tolist()
         assert matching(mine, watched_on_test(theirs).fingerprint).given_validation == 6
-    with pytest.raises(DataError, match="other images"):
+    with pytest.raises(DataError, match="the images differ"):
         matching(dataset(names[0], labels), "0" * 16)
     assert list(other_forms(dataset(("a", "b"), labels), natural)) == []
 

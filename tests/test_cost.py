@@ -106,7 +106,7 @@ def test_a_family_has_its_exact_polynomial(text: str, parameters: str, macs: str
         ("dense n, res (dense m), dense", MNIST, "`res (dense m)` is possible only where n = m, so that the features agree"),
         ("tied 2 (conv n same), dense", CIFAR, "`tied 2 (conv n same)` is possible only where n = 3, so that the channels agree"),
         ("conv 8 dilation n, dense", MNIST, "the knob `n` changes the height and width"),
-        ("13 * (dwconv n same), dense", MNIST, "degree may be above 12"),
+        ("13 * (dwconv n same), dense", MNIST, "degree may exceed 12"),
         (ROUNDED, CIFAR, "`0.6d` is rounded down to a whole number"),
         ("dense 0.5d, dense", MNIST, "`0.5d` is rounded down"),
         ("pool n, dense", MNIST, "`pool n`: the knob `n` changes the height and width"),
@@ -134,10 +134,10 @@ def nested(depth: int, inner: str = "conv 8 same") -> str:
     [
         (nested(3), r"^584k0·k1·k2 \+ 62226$"),
         (nested(7), r"to verify a polynomial of degree 9, 11,440 networks with more than 30,000 layers"),
-        (nested(50), "degree may be above 12"),
-        (nested(40, "tied 2 (conv 1 same)"), "degree may be above 12"),
+        (nested(50), "degree may exceed 12"),
+        (nested(40, "tied 2 (conv 1 same)"), "degree may exceed 12"),
         (", ".join(f"dense n{number}" for number in range(1_000)) + ", dense", "counted, so it is not given"),
-        ("n * (n * (n * (n * (n * (conv 8 same))))), dense", "to be sure|more than 10,000 layers"),
+        ("n * (n * (n * (n * (n * (conv 8 same))))), dense", "to verify|more than 10,000 layers"),
         ("k * (100 * (conv 4 same)), 0.5n * (conv 3 same), dense", "`0.5n` is rounded down"),
     ],
 )
@@ -165,7 +165,7 @@ def test_huge_repeats_by_numbers_are_refused_before_they_are_walked_through() ->
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("conv n 30x30, dense", "does not fit the 28x28 image"),
+        ("conv n 30x30, dense", "is larger than its 28x28 input"),
         ("res (conv n), dense", r"`res \(conv n\)` is not valid: .* needs the same height and width"),
         ("dense n, res (dense 2n), dense", "its input has n features and its layers return 2n"),
         ("conv n, tied 2 (conv 2n same), dense", "its input is 26x26xn and its output 26x26x2n"),

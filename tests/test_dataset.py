@@ -60,7 +60,7 @@ def test_strided_images_and_wide_labels_are_converted() -> None:
         ({"labels": np.array([0, 1, 2, 0, 1, 3])}, r"the label 3 is outside 0 to 2"),
         ({"test_labels": np.array([0, -1, 2])}, r"`test_labels`: the label -1 is outside 0 to 2"),
         ({"labels": np.array([0, 1, 0, 0, 1, 1])}, r"the class 'cat' has no training images"),
-        ({"classes": ("ant", "bee", "ant")}, r"must differ"),
+        ({"classes": ("ant", "bee", "ant")}, r"must be different"),
         ({"classes": ("ant",)}, r"1 class; a classifier needs from 2"),
         ({"classes": ()}, r"0 classes"),
     ],

@@ -261,7 +261,7 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, mirrors: Mirrors, cache: P
 
     monkeypatch.setattr("issun.datasets.http_transfer._Progress.add", full)
     mirrors("right")
-    with pytest.raises(DataError, match=r"cannot be saved in .*: No space left on device. Make room"):
+    with pytest.raises(DataError, match=r"cannot be saved in .*: No space left on device. Free some space"):
         load("mnist")
     assert kept(cache) == {}
 

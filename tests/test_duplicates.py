@@ -49,5 +49,5 @@ def test_files_are_named_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     held = load(root)
     (group,) = duplicates(held).across_parts
     assert [copy.file for copy in group] == ["train/a/0.png", "test/b/copy.png"]
-    assert "Duplicates of a training image, pixel by pixel: 1 of the 5 images of the test part." in held.notes
+    assert "Duplicates of a training image, pixel by pixel: 1 of the 5 images in the test part." in held.notes
     assert "Duplicate images in more than one class, pixel by pixel: 2 images." in held.notes

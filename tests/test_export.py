@@ -133,7 +133,7 @@ def test_places_that_cannot_be(plain: Plain, tmp_path: Path) -> None:
     (tmp_path / "net.b").mkdir()
     for path, message in [
         (tmp_path / "folder", r"folder is a directory: name a file in it, such as .*model\.a"),
-        (tmp_path / "net", r"net.b cannot be written: it is a folder; name a file"),
+        (tmp_path / "net", r"net.b cannot be written: it is a directory; name a file"),
         (tmp_path / "none" / "net", "the folder .*none does not exist; create it first"),
         (tmp_path / "net.onnx", "has the ending of another format: Plain files end in .a and .b"),
         (tmp_path / "model.safetensors", "has the ending of another format"),

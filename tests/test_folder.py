@@ -173,7 +173,7 @@ def test_a_turned_photograph_counts_as_it_stands(root: Path) -> None:
 
 def test_options_are_for_folders(root: Path) -> None:
     draw_classes(root, {"a": 3, "b": 3})
-    with pytest.raises(DataError, match=r"--strict is for images that are files"):
+    with pytest.raises(DataError, match=r"--strict requires image files"):
         load("digits", strict=True)
     with pytest.raises(DataError, match=r"`size` \(=0x4\) must be height x width, each from 1 to 4096"):
         load(root, size=(0, 4))

@@ -82,10 +82,10 @@ def test_everything_odd_is_named_and_the_rest_is_right(root: Path) -> None:
     reasons = {entry.path.removeprefix("good/"): entry.reason for entry in dataset.skipped}
     assert "has more pixels than the limit" in reasons["bomb.png"]
     assert "truncated" in reasons["truncated.jpg"]
-    assert "no regular file" in reasons["pipe.png"]
+    assert "not a regular file" in reasons["pipe.png"]
     assert "No such file" in reasons["nowhere.png"]
     assert "floating-point" in reasons["floats.tif"]
-    assert "6 images could not be read, left out (issun data names what)." in dataset.notes
+    assert "6 images could not be read and were left out (issun data lists them)." in dataset.notes
     with pytest.raises(DataError, match="6 images cannot be read; repair or remove them, or leave out --strict\n  good/") as error:
         load(root, strict=True)
     assert all(f"good/{name} " in str(error.value) for name in UNREADABLE)
@@ -193,7 +193,7 @@ def test_no_permission(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "scandir", refusing)
     refused = "/c"
-    with pytest.raises(DataError, match=r"the class 'c' has no image that can be read"):
+    with pytest.raises(DataError, match=r"the class 'c' has no readable image"):
         load(root)
     (root / "a" / "c").mkdir()
     (root / "c").rename(root / "d")
@@ -316,7 +316,7 @@ def test_a_full_disk_while_keeping_is_no_failure(root: Path, tmp_path: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(np.lib.format, "write_array", full)
         dataset = load(root)
-    assert "could not be kept" in dataset.notes[-1]
+    assert "could not be cached" in dataset.notes[-1]
     assert "No space left on device" in dataset.notes[-1]
     assert archives(tmp_path) == []
     whole = load(root)
@@ -327,7 +327,7 @@ def test_a_full_disk_while_keeping_is_no_failure(root: Path, tmp_path: Path, mon
 def test_a_cache_that_is_no_folder(root: Path, tmp_path: Path) -> None:
     draw_classes(root, {"a": 5, "b": 5})
     (tmp_path / "cache").write_text("in the way")
-    assert "could not be kept" in load(root).notes[-1]
+    assert "could not be cached" in load(root).notes[-1]
 
 
 def test_damaged_pictures_give_an_image_or_a_name(root: Path) -> None:

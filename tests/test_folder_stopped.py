@@ -123,7 +123,7 @@ def test_a_full_disk_is_said_and_nothing_else(tmp_path: Path, cache: Path) -> No
     out, err = started.communicate(timeout=60)
     assert started.returncode == 0, err
     said = json.loads(out)
-    (note,) = (note for note in said["notes"] if "could not be kept" in note)
+    (note,) = (note for note in said["notes"] if "could not be cached" in note)
     assert "File too large" in note
     assert kept(cache) == []
     whole = next_run(tmp_path)

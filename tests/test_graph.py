@@ -181,7 +181,7 @@ def test_what_a_residual_still_reads_stays_in_memory() -> None:
     ("layers", "says"),
     [
         ((Conv(4, norm=True, bias=False), OUT), "layer 1: `conv 4 norm nobias` is not valid: `norm` replaces the bias"),
-        ((Dense(4, norm=True, bias=False), OUT), "cannot be combined with `nobias`"),
+        ((Dense(4, norm=True, bias=False), OUT), "`nobias` cannot be combined with it"),
         ((SeparableConv(4, norm=True, bias=False), OUT), "`sepconv 4 norm nobias` is not valid"),
         ((Conv(4, stride=(2, 2), dilation=(2, 2)), OUT), "`stride` and `dilation` cannot be combined"),
         ((DepthwiseConv(stride=(2, 1), dilation=(1, 2)), OUT), "`dwconv stride 2x1 dilation 1x2` is not valid: `stride` and `dilation`"),
@@ -201,7 +201,7 @@ def test_what_a_residual_still_reads_stays_in_memory() -> None:
             "its input has 4 features and its layers return 5; a sum needs equal shapes, so end the group with",
         ),
         ((Tied(3, (Conv(4, padding="same"),)), OUT), "`tied 3 (conv 4 same)` is not valid: its input is 6x5x2 and its output 6x5x4"),
-        ((Tied(1, (Dense(4),)), OUT), "the same weights fit same weights, so both shapes must be equal"),
+        ((Tied(1, (Dense(4),)), OUT), "the next pass uses the same weights, so both shapes must be equal"),
         ((Tied(2, (Frozen((Residual((Conv(2, padding="same", norm=True),)),)),)), OUT), "`conv 2 same norm` cannot be used in `tied`"),
         ((Tied(2, (SeparableConv(2, padding="same", norm=True),)), OUT), "the statistics of `norm` differ at each pass"),
         ((Residual((OUT,)),), "layer 1: `res (dense)` is not valid"),

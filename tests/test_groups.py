@@ -97,7 +97,7 @@ def test_a_class_that_cannot_be_split_is_named() -> None:
     labels, groups = np.array([0, 0, 1, 1, 2, 2], np.int32), np.array([0, 1, 1, 2, 2, 0])
     with pytest.raises(DataError, match=r"its 2 groups are also groups of other classes"):
         Split().indices(labels, names(3), groups)
-    with pytest.raises(DataError, match=r"a split with how=\"last\" knows no groups"):
+    with pytest.raises(DataError, match=r"a split with how=\"last\" cannot keep groups together"):
         Split(how="last").indices(labels, names(3), groups)
 
 

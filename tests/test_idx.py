@@ -125,7 +125,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, content: bytes, message: s
 
 def test_no_labels_at_all(tmp_path: Path) -> None:
     empty = {"train-images-idx3-ubyte": idx(np.zeros((0, 5, 5), np.uint8)), "train-labels-idx1-ubyte": idx(np.zeros(0, np.uint8))}
-    with pytest.raises(DataError, match="holds no labels"):
+    with pytest.raises(DataError, match="has no labels"):
         load(write_all(tmp_path, FILES | empty))
     with pytest.raises(DataError, match=r"has no labels|has no images"):
         load(write_all(tmp_path, FILES | {name.replace("train", "t10k"): content for name, content in empty.items()}))
@@ -149,7 +149,7 @@ def test_a_packed_file_with_a_wrong_checksum(tmp_path: Path) -> None:
 def test_more_than_half_of_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_all(tmp_path, FILES) / "train-images-idx3-ubyte"
     monkeypatch.setattr("issun.datasets.memory.memory_limit", lambda: 1400)
-    with pytest.raises(DataError, match=r"750 values, more bytes than half of this machine's memory"):
+    with pytest.raises(DataError, match=r"750 values, too many for half of this machine's memory"):
         read_idx(path, 3)
 
 

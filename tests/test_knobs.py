@@ -52,8 +52,8 @@ def test_values_are_lists_ranges_and_doublings(text: str, values: tuple[int, ...
         ("n=" + "9" * 5000, "from 1 to 1,000,000"),
         ("n=1..1000000", "more than 100,000"),
         ("n=1..60000,1..60000", "more than 100,000"),
-        ("n=²", "no positive whole number"),
-        ("=3", "no name of a knob"),
+        ("n=²", "not a positive whole number"),
+        ("=3", "name of a knob is missing"),
         ("conv=3", "is a word of the notation"),
         ("x=3", "`x` is used to write windows"),
         ("3n=3", "`3n` is not a valid knob name"),
@@ -92,8 +92,8 @@ def test_values_of_several_knobs_bind_by_name() -> None:
         (["conv a, conv b, dense", "a=1"], "the knob `b`"),
         (["conv n, dense", "n=1", "dense n, dense"], "family `dense n, dense` has no values"),
         (["dense", "n=1"], "no family before it has this knob"),
-        (["n=1", "conv n, dense"], "values stand after the families"),
-        (["conv n, dense", "n=1", "n=2"], "has values for it already"),
+        (["n=1", "conv n, dense"], "write values after the families"),
+        (["conv n, dense", "n=1", "n=2"], "has values for this knob already"),
     ],
 )
 def test_knobs_without_values_and_values_without_knobs_are_refused(arguments: list[str], says: str) -> None:
@@ -135,7 +135,7 @@ def test_a_size_that_comes_to_nothing_costs_only_its_own_combination() -> None:
 def test_a_network_that_shrinks_to_nothing_says_with_which_value() -> None:
     family = parse("n * (conv 4, pool), dense")
     assert len(family.bind({"n": 3}, IMAGE, 10).ops) == 7
-    with pytest.raises(NetworkError, match=r"layer 7: `conv 4`.*3x3 window is larger than its 1x1 image.*\(with n=4\)"):
+    with pytest.raises(NetworkError, match=r"layer 7: `conv 4`.*3x3 window is larger than its 1x1 input.*\(with n=4\)"):
         family.bind({"n": 4}, IMAGE, 10)
 
 

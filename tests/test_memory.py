@@ -70,7 +70,7 @@ def test_a_system_without_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_readers_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("issun.datasets.memory.memory_limit", lambda: 1400)
     check_memory("these", 700)
-    with pytest.raises(DataError, match=r"these has 701 values, more bytes than half of this machine's memory \(1,400 bytes\)"):
+    with pytest.raises(DataError, match=r"these has 701 values, too many for half of this machine's memory \(1,400 bytes\)"):
         check_memory("these", 701)
     path = write_all(tmp_path, {"images": idx(np.zeros((30, 5, 5), np.uint8))}) / "images"
     with pytest.raises(DataError, match="750 values, more bytes than half"):

@@ -115,7 +115,7 @@ def test_a_misspelt_name_gets_the_nearest(name: str, nearest: str) -> None:
 
 
 def test_an_unknown_name_gets_the_list() -> None:
-    with pytest.raises(DataError, match=r"unknown data set 'zebra'. Choose from digits, mnist, .*cifar10; anything else is the path"):
+    with pytest.raises(DataError, match=r"unknown data set 'zebra'. Choose from digits, mnist, .*cifar10, or give the path"):
         load("zebra")
 
 

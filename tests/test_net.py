@@ -32,7 +32,7 @@ OUT = Classifier(10)
         ((Conv(4, (1, 5)), OUT), "layer 1: `conv 4 1x5` is not valid: its 1x5 window is larger than its 4x4 input"),
         ((Pool(), Pool((3, 3), (3, 3)), OUT), "layer 2: `pool 3` is not valid: its 3x3 window is larger than its 2x2 input"),
         ((Conv(9), GlobalAveragePool()), "ends with `gap` over 9 channels, but there are 10 classes"),
-        ((Classifier(7),), "gives 7 outputs, but there are 10 classes"),
+        ((Classifier(7),), "has 7 outputs, but there are 10 classes"),
         ((Conv(0), OUT), "layer 1: `conv 0` is not valid: its filters must be at least 1"),
         ((Conv(4, (0, 3)), OUT), "its window must be at least 1"),
         ((Conv(4, stride=(1, 0)), OUT), "its stride must be at least 1"),

@@ -41,17 +41,17 @@ from issun.errors import NotationError
         ("conv 8 l1, dense", ",", "a penalty"),
         ("conv 8 l1 9999999, dense", "9999999", "at most 1,000,000"),
         ("conv 8 leaky 3, dense", "3", "from 0 to 1"),
-        ("pool relu, dense", "relu", "no option of `pool`"),
-        ("dense 8 same, dense", "same", "no option of `dense`"),
-        ("dense relu", "relu", "for a hidden layer write its size"),
+        ("pool relu, dense", "relu", "not an option of `pool`"),
+        ("dense 8 same, dense", "same", "not an option of `dense`"),
+        ("dense relu", "relu", "for a hidden layer, write its size"),
         ("dense dense", "dense", "`,` is expected between"),
         ("conv 8 pool, dense", "pool", "`,` is expected between"),
         ("gap 3, dense", "3", "no such option"),
         ("drop 1, dense", "1", "below 1"),
-        ("drop n, dense", "n", "whole numbers only"),
+        ("drop n, dense", "n", "only replace a whole number"),
         ("same, dense", "same", "is an option"),
         ("conv 8,, dense", ",", "a layer is expected"),
-        ("conv 8, dense)", ")", "closes nothing"),
+        ("conv 8, dense)", ")", "has no matching `(`"),
         ("frozen (conv 8, dense", "(", "never closed"),
         ("frozen conv 8, dense", "conv", "`(` is expected after `frozen`"),
         ("frozen (), dense", ")", "a layer is expected"),
@@ -72,12 +72,12 @@ from issun.errors import NotationError
         ("dwconv dilation 2x1 stride 2, dense", "stride", "`stride` and `dilation` cannot be combined"),
         ("conv 8 dilation, dense", ",", "a dilation is expected"),
         ("conv 8 dilation 0, dense", "0", "from 1 to 1,000,000"),
-        ("pool dilation 2, dense", "dilation", "no option of `pool`"),
-        ("dense norm", "norm", "for a hidden layer write its size"),
+        ("pool dilation 2, dense", "dilation", "not an option of `pool`"),
+        ("dense norm", "norm", "for a hidden layer, write its size"),
         ("sepconv, dense", ",", "a number of filters is expected"),
         ("dwconv 2 2, dense", "2,", "a window is written `2x2`"),
-        ("tied 3 (conv 8 same norm), dense", "norm", "cannot stand in `tied (…)`"),
-        ("tied 3 (res (frozen (conv 8 norm same))), dense", "norm", "cannot stand in `tied (…)`"),
+        ("tied 3 (conv 8 same norm), dense", "norm", "cannot be used in `tied (…)`"),
+        ("tied 3 (res (frozen (conv 8 norm same))), dense", "norm", "cannot be used in `tied (…)`"),
         ("tied (conv 8 same), dense", "(", "a number of times is expected"),
         ("tied 10001 (relu), dense", "10001", "at most 10,000 times"),
         ("tied 3 conv 8 same, dense", "conv", "`(` is expected after `tied 3`"),
@@ -86,7 +86,7 @@ from issun.errors import NotationError
         ("gelu 0.2, dense", "0.2", "no such option"),
         ("drop 0.2 spatial spatial, dense", "spatial, dense", "no such option"),
         ("conv 8 spatial, dense", "spatial", "unknown option `spatial`"),
-        ("conv n=4, dense", "=", "an argument of their own"),
+        ("conv n=4, dense", "=", "a separate argument"),
         ("conv 8; dense", ";", "separated by `,`"),
         ("conv 8 \x00, dense", "\x00", r"`\x00` is not allowed here"),
         ("conv " + "1" * 5000 + ", dense", "1" * 5000, "at most 30 characters"),
@@ -123,7 +123,7 @@ def test_an_option_given_twice_is_marked_where_it_stands_the_second_time() -> No
 def test_depth_and_length_have_bounds() -> None:
     with pytest.raises(NotationError, match="at most 50 deep"):
         parse("frozen (" * 2000 + "dense")
-    with pytest.raises(NotationError, match="at most 20,000"):
+    with pytest.raises(NotationError, match="the limit is 20,000"):
         parse("pool, " * 10_000 + "dense")
     deep = "frozen (" * 50 + "conv 2" + ")" * 50 + ", dense"
     assert str(parse(deep)) == deep

@@ -51,7 +51,7 @@ def test_without_a_given_part_the_split_decides() -> None:
             assert np.array_equal(first, second)
     data.parts(Split())[0][:] = 0  # what one user does to the answer, the next does not see
     assert np.array_equal(data.parts(Split())[0], Split().indices(data.labels, data.classes)[0])
-    with pytest.raises(DataError, match=r"`how` \(=given\) is for data that brings a validation part"):
+    with pytest.raises(DataError, match=r"`how` \(=given\) requires data with a validation part"):
         data.parts(Split(how="given"))
 
 
@@ -95,7 +95,7 @@ def test_the_last_images() -> None:
     names = ("a", "b", "c")
     for fraction, count in ((0.1, 3), (0.2, 6), (0.25, 8), (0.01, 1), (0.99, 30)):
         if count == 30:
-            with pytest.raises(DataError, match=r"the last 29 images would leave no training images of the class 'b' is left"):
+            with pytest.raises(DataError, match=r"the last 29 images would leave no training images of the class 'b'"):
                 Split(fraction, how="last").indices(labels, names)
         else:
             assert Split(fraction, how="last").indices(labels, names)[1].tolist() == list(range(30 - count, 30))
@@ -188,7 +188,7 @@ def test_an_image_in_two_parts_is_reported(tmp_path: Path, monkeypatch: pytest.M
         [("validation", "val/b/0.png"), ("test", "test/b/again.png")],
     ]
     assert (facts["duplicates"]["leaked_validation_images"], facts["duplicates"]["leaked_test_images"]) == (1, 0)
-    assert "Duplicates of a training image, pixel by pixel: 1 of the 5 images of the validation part." in facts["notes"]
+    assert "Duplicates of a training image, pixel by pixel: 1 of the 5 images in the validation part." in facts["notes"]
     assert facts["given_parts"] == ["train", "validation", "test"]
     assert facts["classes"][0] == {"class": "a", "train": 4, "validation": 3, "test": 2}
 
@@ -230,7 +230,7 @@ def test_validation_arrays_that_do_not_fit(tmp_path: Path) -> None:
     for change, message in (
         ({"x_val": X[:4, :2]}, r"x_val has images of the shape \(2, 3, 1\), but the training images have \(4, 3, 1\)"),
         ({"x_val": X[:3]}, r"x_val has 3 images, but 4 labels"),
-        ({"y_val": np.array(["a", "b", "a", "b"])}, r"must both be whole numbers or both be texts"),
+        ({"y_val": np.array(["a", "b", "a", "b"])}, r"must both be whole numbers or both be strings"),
         ({"y_val": np.array([0, 1, 0, 2])}, r"the class '2' has 0 images"),
     ):
         np.savez(tmp_path / "a.npz", **whole | change)

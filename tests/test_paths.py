@@ -61,7 +61,7 @@ def test_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to("circle")
     kinds = {name: kind_of(tmp_path / name, DataError) for name in ("file", "", "pipe", "none", "file/below")}
     assert kinds == {"file": "file", "": "folder", "pipe": "other", "none": None, "file/below": None}
-    for name, reason in (("circle", "Too many levels"), (LONG, "File name too long"), ("a\0b", "signs that no file name has")):
+    for name, reason in (("circle", "Too many levels"), (LONG, "File name too long"), ("a\0b", "characters that file names cannot have")):
         with pytest.raises(DataError, match=reason) as error:
             kind_of(tmp_path / name, DataError)
         assert len(str(error.value)) < 350 + len(str(tmp_path))
@@ -170,7 +170,7 @@ def test_commands_refuse_pipes_and_names_that_cannot_be(issun: Issun, command: l
         assert "Traceback" not in error
         assert error.splitlines()[-1].startswith("issun: ")
         if name == "pipe":
-            assert "no regular file" in error or "no file" in error or "is no folder" in error or "is a folder" in error, error
+            assert "not a regular file" in error or "not a file" in error or "not a directory" in error or "is a directory" in error, error
 
 
 @pytest.mark.parametrize("command", READING + WRITING, ids=" ".join)

@@ -97,7 +97,7 @@ def tiffs() -> dict[str, Case]:
             usual = {"order": order, "deflate": deflate}
             add("grey of 8 bits", GREY, GREY, (8,), **usual)
             add("white is 0, 8 bits", GREY, 255 - GREY, (8,), 0, **usual)
-            add("signed, 8 bits", (GREY // 2).astype(np.int8), "signed numbers of 8 bits (mode L)", (8,), kind=2, **usual)
+            add("signed, 8 bits", (GREY // 2).astype(np.int8), "signed 8-bit integers (mode L)", (8,), kind=2, **usual)
             add("palette of 8 bits", GREY, PALETTE[GREY], (8,), 3, palette=PALETTE, **usual)
             add("palette of greys", GREY, GREYS[GREY][..., 0], (8,), 3, palette=GREYS, **usual)
             with_alpha = np.dstack([GREY, ALPHA])
@@ -115,7 +115,7 @@ def tiffs() -> dict[str, Case]:
             add("RGB with something", rgba, COLOUR, (8, 8, 8, 8), 2, extra=[0], **usual)
             add("CMYK of 8 bits", cmyk, of_cmyk(cmyk), (8,) * 4, 5, off=1, **usual)
             add("CMYK of 16 bits", cmyk.astype(np.uint16) * 257, of_cmyk(cmyk), (16,) * 4, 5, off=1, **usual)
-            add("LAB", COLOUR, "LAB (mode LAB)", (8, 8, 8), 8, **usual)
+            add("LAB", COLOUR, "LAB colours (mode LAB)", (8, 8, 8), 8, **usual)
             add("16 bits", DEEP, DEEP // 257, (16,), **usual)
             add("16 bits up to 255", small, small, (16,), **usual)
             add("16 bits, 12 used", twelve, twelve * 255.0 // 4095, (16,), range=4095, **usual)
@@ -123,7 +123,7 @@ def tiffs() -> dict[str, Case]:
             add(
                 "signed, 16 bits, with range", (DEEP // 2).astype(np.int16), DEEP // 2 * 255.0 // 32767, (16,), kind=2, range=32767, **usual
             )
-            add("signed, 16 bits, negative", -small.astype(np.int16), "negative numbers, down to -255", (16,), kind=2, **usual)
+            add("signed, 16 bits, negative", -small.astype(np.int16), "negative values, down to -255", (16,), kind=2, **usual)
             add("signed, 32 bits", small.astype(np.int32), small, (32,), kind=2, **usual)
             add("signed, 32 bits, large", twelve.astype(np.int32), "up to 4,095 and no white level", (32,), kind=2, **usual)
             add("signed, 32 bits, with range", twelve.astype(np.int32), twelve * 255.0 // 4095, (32,), kind=2, range=4095, **usual)
@@ -131,7 +131,7 @@ def tiffs() -> dict[str, Case]:
             halves = np.linspace(0, 0.5, GREY.size, dtype=np.float32).reshape(SIZE)
             add("floats with range", halves, np.rint(halves * 510.0), (32,), kind=3, range=0.5, **usual)
             add("floats, white is 0", halves, 255 - np.rint(halves * 510.0), (32,), 0, kind=3, range=0.5, **usual)
-            add("floats that are none", halves * np.nan, "no finite numbers", (32,), kind=3, range=1, **usual)
+            add("floats that are none", halves * np.nan, "not finite", (32,), kind=3, range=1, **usual)
             add("RGB of 16 bits", DEEP_COLOUR, DEEP_COLOUR >> 8, (16,) * 3, 2, **usual)
             add("RGB of 16 bits up to 255", small_colour, small_colour, (16,) * 3, 2, **usual)
             add("RGB of 16 bits, 12 used", twelve_colour, twelve_colour * 255.0 // 4095, (16,) * 3, 2, range=4095, **usual)
@@ -142,11 +142,11 @@ def tiffs() -> dict[str, Case]:
             add("RGB of 16 bits up to 255 with alpha", small_alpha, on_white(small_colour, ALPHA), (16,) * 4, 2, extra=[2], **usual)
             add("RGB of 16 bits multiplied by alpha", deep_alpha, "multiplied by alpha (mode RGBa)", (16,) * 4, 2, extra=[1], **usual)
             add("RGB of 16 bits with something", deep_alpha, DEEP_COLOUR >> 8, (16,) * 4, 2, extra=[0], **usual)
-            add("RGB of floats", COLOUR.astype(np.float32), "of a kind that is not read", (32,) * 3, 2, kind=3, **usual)
-            add("floats of 64 bits", small.astype(np.float64), "of a kind that is not read", (64,), kind=3, **usual)
+            add("RGB of floats", COLOUR.astype(np.float32), "of an unsupported kind", (32,) * 3, 2, kind=3, **usual)
+            add("floats of 64 bits", small.astype(np.float64), "of an unsupported kind", (64,), kind=3, **usual)
             if order == ">":  # of these Pillow opens those of the other order
-                add("16 bits, white is 0", DEEP, "of a kind that is not read", (16,), 0, **usual)
-                add("unsigned, 32 bits", small.astype(np.uint32), "of a kind that is not read", (32,), kind=1, **usual)
+                add("16 bits, white is 0", DEEP, "of an unsupported kind", (16,), 0, **usual)
+                add("unsigned, 32 bits", small.astype(np.uint32), "of an unsupported kind", (32,), kind=1, **usual)
             else:
                 add("16 bits, white is 0", DEEP, 255 - DEEP // 257, (16,), 0, **usual)
                 add("16 bits up to 255, white is 0", small, 255 - small, (16,), 0, **usual)

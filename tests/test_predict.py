@@ -56,7 +56,7 @@ def test_a_folder_gets_a_line_for_each_image(issun: Issun, model: Model) -> None
     lines = [line.split() for line in done.out.splitlines()[2:]]
     assert [line[0] for line in lines] == [f"flat/{place}.png" for place in range(12)]
     assert [line[1] for line in lines] == [model.classes[index] for index in model.predict(IMAGES[:12])]
-    assert "flat/notes.txt is not an image file" in done.err
+    assert "flat/notes.txt is not an image; skipped" in done.err
     assert "unlike" not in done.out + done.err
 
 
@@ -244,7 +244,7 @@ def test_fit_is_refused_where_it_makes_no_sense(issun: Issun, model: Model) -> N
     assert appearance is not None
     replace(model, appearance=replace(appearance, style=None)).save(issun.folder / "photos.safetensors")
     error = issun.fails("predict", "photos.safetensors", "a.png", "--fit")
-    assert "`fit` (--fit) is for models of grey images on plain ground" in error
+    assert "`fit` (--fit) requires a model of grey images on a plain background" in error
 
 
 def test_arrays_and_their_labels(model: Model) -> None:

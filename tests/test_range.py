@@ -101,7 +101,7 @@ def test_larger_numbers_need_a_range(tmp_path: Path) -> None:
 
 def test_floats_in_files_need_a_range(tmp_path: Path) -> None:
     root = write(tmp_path / "some", 1, "float32")
-    with pytest.raises(DataError, match=r"floating-point numbers \(mode F\): say which is white with --range"):
+    with pytest.raises(DataError, match=r"floating-point numbers \(mode F\): give the white level with --range"):
         load(root)
     assert np.array_equal(first(load(root, range=1), 3), numbers(3, 1, "uint8") * 255)
 

@@ -146,7 +146,7 @@ def test_the_test_part_is_watched() -> None:
     assert any("as published" in note for note in published.notes)
     assert matching(plain, plain.fingerprint) is plain
     assert matching(plain, published.fingerprint).fingerprint == published.fingerprint
-    with pytest.raises(DataError, match="other images"):
+    with pytest.raises(DataError, match="the images differ"):
         matching(plain, "0" * 16)
 
 

@@ -170,7 +170,7 @@ def test_what_cannot_be_read_is_named_counted_and_left_out(
     }
     assert {entry.path for entry in data.skipped} >= {"broken.png", "notes.txt"}
     assert "3 images listed in the table do not exist (issun data lists them)." in data.notes
-    assert "5 images could not be read, left out (issun data names what)." in data.notes
+    assert "5 images could not be read and were left out (issun data lists them)." in data.notes
     issun = Issun(tmp_path, monkeypatch, capsys)
     out = issun.succeeds("data", "pictures/labels.csv")
     assert "gone.png does not exist (line 12)" in out
@@ -191,8 +191,8 @@ def test_what_cannot_be_read_is_named_counted_and_left_out(
             ["one/0.png,1,2,3", "one/1.png,1,2,3"],
             r"has 4 columns without names; add a first row that names the columns .*: file, label",
         ),
-        (["file,kind", *rows()], r"has the columns file, kind; rename the column of the labels label"),
-        (["foto,label", *rows()], r"has the columns foto, label; rename the column of the files file"),
+        (["file,kind", *rows()], r"has the columns file, kind; rename the column of the labels to label"),
+        (["foto,label", *rows()], r"has the columns foto, label; rename the column of the files to file"),
         (["file,path,label", "one/0.png,x,one"], r"the columns file and path mean the same; rename one of them"),
         (["file,label,split", "one/0.png,one,3"], r"line 2: '3' is not a part; write train, validation or test, or rename the column"),
         (["file,label,split", "one/0.png,one,"], r"line 2: '' is not a part"),
@@ -202,8 +202,8 @@ def test_what_cannot_be_read_is_named_counted_and_left_out(
             ["file,label", "gone.png,one", "away.png,two"],
             r"lists no readable image; its paths must .*\n  gone.png does not exist \(line 2\)",
         ),
-        (["a,b,c,d", "one/0.png,1,2,3"], r"line 1: the first row \(a, b, c, d\) names no columns"),
-        (["", "# mine", "file,label", *rows()], r"line 2: the first row \(# mine\) names no columns .* else remove it"),
+        (["a,b,c,d", "one/0.png,1,2,3"], r"line 1: the first row \(a, b, c, d\) has neither known column names"),
+        (["", "# mine", "file,label", *rows()], r"line 2: the first row \(# mine\) has neither known column names .* else remove it"),
         (["foto,klasse", "gone.png,one"], r"line 1: .* if it has column names, rename them to file and label"),
         (["id,breed", "gone,one", "away,two"], r"line 1: .* if it has column names, rename them to file and label"),
         (rows(label="same"), r"has one class, 'same'; a classifier needs at least two \(different labels\)"),
@@ -220,7 +220,7 @@ def test_tables_that_cannot_be_used(write: Callable[..., Path], lines: list[str]
 
 
 def test_tables_that_are_no_text(write: Callable[..., Path], tmp_path: Path) -> None:
-    for encoding, what in (("latin-1", r"no UTF-8 text \(line 2\)"), ("utf-16", "UTF-16")):
+    for encoding, what in (("latin-1", r"not UTF-8 text \(line 2\)"), ("utf-16", "UTF-16")):
         with pytest.raises(DataError, match=rf"labels.csv is {what}: save it in UTF-8"):
             load(write("file,label", "one/0.png,café", encoding=encoding))
     (tmp_path / "folder.csv").mkdir()
