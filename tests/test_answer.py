@@ -109,7 +109,7 @@ def test_fewer_trials_are_another_answer(study: Study) -> None:
     entry = answer.entries[0]
     tests = study.trials(test=True).set_index("trial_id")["test_accuracy"]
     assert answer.test(entry)[0] == pytest.approx(tests[[trial.trial_id for trial in entry.trials]].mean())
-    assert study.answer(Query(), trials=()).nothing.startswith("the study has no finished trial yet")
+    assert study.answer(Query(), trials=()).nothing.startswith("the study has no finished trial to choose from")
 
 
 def test_a_network_is_named_by_entry_and_by_row(study: Study) -> None:

@@ -59,7 +59,7 @@ def test_a_network_of_a_study(issun: Issun) -> None:
     shown = issun.answers("show", "s.sqlite", "--network", "conv 2, pool, dense", "--seed", "1")
     assert answer["check"]["accuracy_after"] == pytest.approx(shown["seed_validation"])
     assert issun.answers("export", "s.sqlite", "-o", "smallest.onnx")["network"].startswith("conv ")
-    assert "holds no finished network `conv 9" in issun.fails("export", "s.sqlite", "--to", "onnx", "--network", "conv 9, dense")
+    assert "has no finished network `conv 9" in issun.fails("export", "s.sqlite", "--to", "onnx", "--network", "conv 9, dense")
 
 
 def test_without_the_images_it_says_so(trained: Issun) -> None:
@@ -96,7 +96,7 @@ def test_wrong_input(trained: Issun) -> None:
         (["net.safetensors"], "no format was given: choose one of onnx, "),
         (["net.safetensors", "--to", "tflite"], "unknown format 'tflite'"),
         (["net.safetensors", "--to", "onnx"], "net.onnx already exists"),
-        (["net.safetensors", "--to", "onnx", "-o", "folder"], "folder is a folder: name a file in it"),
+        (["net.safetensors", "--to", "onnx", "-o", "folder"], "folder is a directory: name a file in it"),
         (["net.safetensors", "--to", "onnx", "-o", "no/such/net.onnx"], "create it first"),
         (["net.safetensors", "--to", "onnx", "-o", "net.pt"], "net.pt has the ending of another format"),
         (["net.safetensors", "-o", "new.onnx", "--network", "dense"], "--network and --seed are for a study"),
@@ -118,7 +118,7 @@ def test_a_model_that_names_strange_data(trained: Issun, place: str) -> None:
     Model(whole.net, whole.weights, whole.scaling, whole.classes, Provenance.read(about)).save("strange.safetensors")
     done = trained.run("export", "strange.safetensors", "--to", "onnx")
     assert done.code == 0
-    assert "no such file or folder" in " ".join(done.err.split())
+    assert "does not exist" in " ".join(done.err.split())
     assert "500 random images" in done.out
 
 

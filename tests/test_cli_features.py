@@ -29,7 +29,7 @@ def test_a_table_of_weights_and_heads(issun: Issun) -> None:
     assert all(len(line) <= 80 for line in done.out.splitlines())
     text = " ".join(done.out.split())
     assert "numbers: features of layer 2 pool" in text or "features of layer 2 pool" in text
-    assert "best of 2 tries on 90 of 180 images" in text
+    assert "best of 2 candidates on 90 of 180 images" in text
     assert "Best on validation: " in text
     assert "mean ± standard deviation over 2 draws" in text
     assert "random (draw 2 of 2), svm: C 10: validation" in done.err
@@ -120,7 +120,7 @@ def test_a_projection_keeps_its_coordinates(issun: Issun) -> None:
         (["features", "numbers.npz", NETWORK, "--layer", "conv 9"], "no layer of"),
         (["features", "numbers.npz", NETWORK, "--layer", "9"], "`layer` (=9) must be from 1 to 4"),
         (["features", "numbers.npz", NETWORK, "--layer", "pool", "--before"], "has no activation"),
-        (["features", "numbers.npz", NETWORK, "--grid", "--halving"], "two ways to search"),
+        (["features", "numbers.npz", NETWORK, "--grid", "--halving"], "--grid and --halving cannot be combined"),
         (["features", "numbers.npz", NETWORK, "--draws", "0"], "must be at least 1"),
         (["features", "numbers.npz", NETWORK, "--set", "C=1"], "write HEAD.NAME=VALUES"),
         (["features", "numbers.npz", NETWORK, "--set", "svm.C=1"], "the head svm is not in --head ridge"),
@@ -129,7 +129,7 @@ def test_a_projection_keeps_its_coordinates(issun: Issun) -> None:
         (["features", "numbers.npz", NETWORK, "--table", "no/a.csv"], "create it first"),
         (["features", "numbers.npz", "model.safetensors"], "model.safetensors"),
         (["features", "numbers.npz", "model.safetensors", "--weights", "pca"], "is for untrained networks"),
-        (["features", "numbers.npz", "--study", "no.sqlite"], "there is no study"),
+        (["features", "numbers.npz", "--study", "no.sqlite"], "does not exist: check the path"),
         (["features", "numbers.npz", "conv n, dense"], "n"),
         (["ablate", "numbers.npz", "dense 5, dense"], "has no convolution before its first dense layer"),
         (["ablate", "numbers.npz", NETWORK, "-o", "a.gif"], "must end in .png"),

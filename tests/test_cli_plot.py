@@ -51,7 +51,7 @@ def test_the_default_place_is_beside_the_study(issun: Issun, study: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["curvs"], "unknown kind of plot 'curvs'; did you mean curves? They are frontier, curves, "),
+        (["curvs"], "unknown kind of plot 'curvs'; did you mean curves? Choose from frontier, curves, "),
         (["curves", "--network", "conv 9, dense"], "the study has no finished network `conv 9, dense`"),
         (["curves", "--seed", "7"], "`seed` (=7) was not trained"),
         (["heatmap", "--x", "q"], "--x (=q) must be one of the study's knobs: a, d"),
@@ -142,7 +142,7 @@ def test_one_network_is_shown_whole_at_80_columns(issun: Issun, study: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--network", "conv 9, dense"], "the study holds no finished network"),
+        (["--network", "conv 9, dense"], "the study has no finished network"),
         (["--network", NETWORK, "--seed", "9"], "`seed` (=9) was not trained for `conv 2, pool, dense 2, dense`; its seeds are 0, 1"),
         (["--seed", "1"], "--seed (=1) requires --network: name the network with it"),
     ],

@@ -77,14 +77,14 @@ def test_a_study_without_any_result_says_so_and_still_has_a_page(issun: Issun, s
     assert content_of(issun.folder / "a.html")["studies"][0]["message"].startswith("all 2 networks diverged")
     with closing(sqlite3.connect(study)) as connection, connection:
         connection.execute("UPDATE trials SET status = 'running', finished = NULL")
-    assert "a: the study has no finished trial yet" in issun.fails("report", "a.sqlite", code=1)
+    assert "a: the study has no finished trial to choose from" in issun.fails("report", "a.sqlite", code=1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nothing.sqlite"], "there is no study at"),
-        (["numbers.npz"], "is no issun study"),
+        (["nothing.sqlite"], "does not exist: check the path"),
+        (["numbers.npz"], "is not an issun study"),
         (["a.sqlite", "-o", "a.sqlite"], "--output (=a.sqlite) must end in .html"),
         (["a.sqlite", "-o", "nowhere/a.html"], "create it first"),
         (["a.sqlite", "--target", "970"], "--target"),

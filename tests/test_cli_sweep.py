@@ -75,7 +75,7 @@ def test_a_target_that_none_meets_is_an_answer(issun: Issun) -> None:
     text = issun.succeeds("sweep", "small.npz", *TINY, "--target", "100%")
     assert "conv n, pool, dense" in text
     assert "Smallest with 100.00 % on validation (mean over seeds): none\n  The nearest is conv " in text
-    assert "After 2 epochs it is too early to tell. Train longer, for example for 5 epochs." in text
+    assert "After 2 epochs it is too early to tell. Train longer, for example for 5 epochs." in " ".join(text.split())
     assert "Picture  small.png" in text
     assert issun.answers("show", "small.sqlite", "--target", "100%")["smallest"] is None
 
@@ -153,8 +153,8 @@ def test_a_picture_that_cannot_be_written_loses_no_result(issun: Issun) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nothing", "dense"], ["no data set 'nothing'", "digits"]),
-        (["nothing.npz", "dense"], ["nothing.npz", "no such file"]),
+        (["nothing", "dense"], ["unknown data set 'nothing'", "digits"]),
+        (["nothing.npz", "dense"], ["nothing.npz", "does not exist"]),
         (["small.npz", "dense", "--target", "97"], ["--target (=97)", "97%"]),
         (["small.npz", "dense", "--max-params", "few"], ["--max-params (=few)"]),
         (["small.npz", "dense", "--epochs", "0"], ["`epochs` (=0)"]),
@@ -164,7 +164,7 @@ def test_a_picture_that_cannot_be_written_loses_no_result(issun: Issun) -> None:
         (["small.npz", "dense", "--learning-rate", "nan"], ["`learning_rate`", "finite"]),
         (["small.npz", "dense", "--validation", "1.5"], ["1.5"]),
         (["small.npz", "dense n, dense"], ["knob `n`", "no values"]),
-        (["small.npz", "conv 3 9x9, dense"], ["9x9 window is larger than its 8x8 image"]),
+        (["small.npz", "conv 3 9x9, dense"], ["9x9 window is larger than its 8x8 input"]),
         (["small.npz", "dense", "--study", "nowhere/study.sqlite"], ["nowhere"]),
         (["small.npz", "dense", "--study", "small.npz"], ["small.npz"]),
         (["small.npz", "dense", "--data-dir", "nowhere"], ["--data-dir (=nowhere)"]),

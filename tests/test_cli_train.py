@@ -84,14 +84,14 @@ def test_a_picture_of_another_size_is_said_to_be_resized(issun: Issun) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "small.npz", "conv n, dense"], ["family with the knob `n`"]),
+        (["train", "small.npz", "conv n, dense"], ["has the knob `n`"]),
         (["train", "small.npz", "frozen (dense)"], ["dense"]),
-        (["train", "small.npz", "dense", "-o", "nowhere/model.safetensors"], ["nowhere", "no folder"]),
+        (["train", "small.npz", "dense", "-o", "nowhere/model.safetensors"], ["nowhere", "create it first"]),
         (["train", "small.npz", "dense", "--curves", "curves.bmp"], ["--curves (=curves.bmp)", ".png"]),
         (["train", "small.npz", "dense", "--batch-size", "0"], ["`batch_size` (=0)"]),
         (["predict", "small.npz", "x.png"], ["small.npz"]),
         (["predict", "missing.safetensors", "x.png"], ["missing.safetensors"]),
-        (["data", "missing.npz"], ["missing.npz", "no such file"]),
+        (["data", "missing.npz"], ["missing.npz", "does not exist"]),
     ],
 )
 def test_wrong_input_is_named(issun: Issun, arguments: list[str], words: list[str]) -> None:
@@ -135,7 +135,7 @@ def test_an_epoch_that_is_not_the_last_is_named(issun: Issun) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--set", "drop_every"], "--set drop_every: write a setting and its value with = between them"),
+        (["--set", "drop_every"], "--set drop_every: write a setting and its value as NAME=VALUE"),
         (["--set", "dropout=0.5"], "`dropout` is not a setting of a recipe"),
         (["--set", "drop_every=0"], "`drop_every` (=0): input should be greater than or equal to 1"),
         (["--patience", "3", "--set", "patience=4"], "`patience` is given twice"),

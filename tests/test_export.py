@@ -89,7 +89,7 @@ def not_a_number(found: NDArray[np.float32]) -> NDArray[np.float32]:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (shifted, "a probability of image 7 is 0.001 off, and 0.0001 is allowed; it was not saved"),
+        (shifted, "a probability of image 7 is 0.001 off, where at most 0.0001 is allowed; it was not saved"),
         (not_a_number, "a probability of image 3 is nan off"),
         (lambda found: found[:, :2], r"returns the shape \(40, 2\), not \(40, 3\)"),
         (lambda found: found[1:], r"returns the shape \(39, 3\), not \(40, 3\)"),
@@ -198,5 +198,5 @@ def test_near_ties_may_fall_either_way_and_others_not() -> None:
     assert agrees(MODEL, fixed([0.39995, 0.4, 0.20005]), two, expected=wanted).near_ties == 1
     with pytest.raises(MismatchError, match="predicts another label than the model for image 0"):
         agrees(MODEL, fixed([0.3, 0.5, 0.2]), two, expected=fixed([0.5, 0.3, 0.2]), tolerance=1.0)
-    with pytest.raises(MismatchError, match="and 0 is allowed"):
+    with pytest.raises(MismatchError, match="where at most 0 is allowed"):
         agrees(MODEL, fixed([0.4, 0.39996, 0.20005]), two, expected=wanted, tolerance=0)

@@ -27,7 +27,7 @@ def changed(value: float) -> np.ndarray:
     [
         ({"train": changed(np.nan)}, r"`train`: feature 3 of image 5 is nan, not a finite number"),
         ({"train": changed(np.inf)}, "is inf, not a finite number"),
-        ({"validation": np.full((80, 64), 1e300)}, "no finite number"),
+        ({"validation": np.full((80, 64), 1e300)}, "not a finite number"),
         ({"train": np.full((160, 64), 0.5)}, "all 64 features are constant"),
         ({"train_labels": np.zeros(160, np.int32)}, "all 160 training images are of class 0"),
         ({"train_labels": np.zeros(3, np.int32)}, r"`train_labels` must be whole numbers of shape \(160,\)"),
@@ -56,7 +56,7 @@ def test_parts_that_cannot_be(changes: dict[str, Any], words: str) -> None:
         (("svm", {"gamma": "wide"}), 'must be "scale"'),
         (("svm", {"gamma": "-2 scale"}), 'must be "scale"'),
         (("forest", {"n_estimators": 1.5}), "must be a whole number of at least 1"),
-        (("forest", {"max_features": 2.0}), "a share of the features"),
+        (("forest", {"max_features": 2.0}), "a fraction of the features"),
         (("neighbours", {"weights": "near"}), "must be one of uniform, distance"),
         (("logistic", {"max_iter": None}), "must be a whole number"),
         (("ridge", {"standardise": 1}), "must be true or false"),
@@ -94,7 +94,7 @@ def test_half_of_the_features_may_be_constant() -> None:
     [
         (np.zeros((10, 3)), "pca", "all features are constant"),
         (np.eye(4), "pca", "at least 5 images, not 4"),
-        (np.full((9, 2), np.nan), "tsne", "no finite number"),
+        (np.full((9, 2), np.nan), "tsne", "not a finite number"),
         (np.eye(9), "lda", r"`method` \(='lda'\) must be one of pca, tsne, umap"),
     ],
 )

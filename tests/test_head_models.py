@@ -156,7 +156,7 @@ def test_what_cannot_be_a_network_is_told() -> None:
     extractor = extractor_of("conv 4, pool", data)
     with pytest.raises(HeadError, match=r"forest is not linear .* linear heads are ridge, logistic, linear-svm"):
         as_model(extractor, learnt(extractor, data, "forest", n_estimators=3), data, SPLIT)
-    with pytest.raises(HeadError, match="no linear head was trained"):
+    with pytest.raises(HeadError, match="only linear heads can be saved"):
         BestLinear().model(data, SPLIT)
 
 
@@ -207,7 +207,7 @@ def test_what_cannot_be_saved_loses_no_table(issun: Issun) -> None:
     done = issun.run("features", "numbers.npz", "res (conv 4 same, relu), pool", "--layer", "1", "-o", "best.safetensors")
     assert done.code == 2
     assert "Best on validation: random, ridge" in done.out
-    assert "is a part of a larger one" in done.err
+    assert "is inside a larger layer" in done.err
     assert not (issun.folder / "best.safetensors").exists()
     done = issun.run("features", "numbers.npz", "conv 4, pool", "--head", "svm", "-o", "best.safetensors")
     assert done.code == 2

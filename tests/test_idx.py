@@ -101,18 +101,18 @@ IMAGES, LABELS = FILES["train-images-idx3-ubyte"], FILES["train-labels-idx1-ubyt
     [
         (b"", "starts with the bytes of nothing"),
         (IMAGES[:3], "starts with the bytes 00 00 08, not 00 00 08 03"),
-        (IMAGES[:10], "was cut off"),
-        (IMAGES[:-1], "was cut off|claims 750 bytes .* but 749 follow"),
-        (IMAGES[:16], "was cut off|claims 750 bytes .* but 0 follow"),
-        (IMAGES + b"\0", r"claims 750 bytes \(shape \(30, 5, 5\)\), but (more|751) follow"),
-        (LABELS, "no IDX file of images: it starts with the bytes 00 00 08 01"),
+        (IMAGES[:10], "damaged or incomplete"),
+        (IMAGES[:-1], "damaged or incomplete|declares 750 bytes .* but the file has 749"),
+        (IMAGES[:16], "damaged or incomplete|declares 750 bytes .* but the file has 0"),
+        (IMAGES + b"\0", r"declares 750 bytes \(shape \(30, 5, 5\)\), but the file has (more|751)"),
+        (LABELS, "not an IDX file of images: it starts with the bytes 00 00 08 01"),
         (b"\0\0\x0d\x03" + IMAGES[4:], "00 00 0d 03, not 00 00 08 03"),
-        (b"<html><body>Log in</body></html>", "no IDX file of images"),
+        (b"<html><body>Log in</body></html>", "not an IDX file of images"),
         (idx(np.zeros((29, 5, 5), np.uint8)), "has 29 images, but .* has 30 labels"),
         (idx(np.zeros((0, 5, 5), np.uint8)), "has 0 images, but .* has 30 labels"),
-        (idx(np.zeros((30, 0, 5), np.uint8)), "claims images of 0x5 pixels"),
-        (b"\0\0\x08\x03" + struct.pack(">3I", 2**32 - 1, 2**32 - 1, 2**32 - 1) + b"\0" * 99, "header claims 79,228,162,458,924,105,"),
-        (b"\0\0\x08\x03" + struct.pack(">3I", 2**20, 28, 28) + b"\0" * 99, "header claims 822,083,584 bytes"),
+        (idx(np.zeros((30, 0, 5), np.uint8)), "declares images of 0x5 pixels"),
+        (b"\0\0\x08\x03" + struct.pack(">3I", 2**32 - 1, 2**32 - 1, 2**32 - 1) + b"\0" * 99, "header declares 79,228,162,458,924,105,"),
+        (b"\0\0\x08\x03" + struct.pack(">3I", 2**20, 28, 28) + b"\0" * 99, "header declares 822,083,584 bytes"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, content: bytes, message: str, gzipped: bool) -> None:
@@ -134,7 +134,7 @@ def test_no_labels_at_all(tmp_path: Path) -> None:
 def test_a_packed_file_that_unpacks_without_end_is_not_unpacked(tmp_path: Path) -> None:
     bomb = gzip.compress(idx(np.zeros((3, 5, 5), np.uint8)) + bytes(20_000_000))
     path = write_all(tmp_path, {"train-images-idx3-ubyte": bomb}) / "train-images-idx3-ubyte"
-    with pytest.raises(DataError, match="but more follow"):
+    with pytest.raises(DataError, match="but the file has more"):
         read_idx(path, 3)
 
 

@@ -104,7 +104,7 @@ def test_what_comes_from_data_is_text(chromium: Any, tmp_path: Path) -> None:
 
 
 def test_a_study_without_a_finished_trial_says_so(chromium: Any, tmp_path: Path) -> None:
-    said = made_up(0, default_target=None, message="the study has no finished trial yet")
+    said = made_up(0, default_target=None, message="the study has no finished trial to choose from")
     with opened(chromium, written(said, tmp_path / "empty.html")) as page:
         assert "nothing to choose from" in words(page.locator("#answer"))
         assert "no network has been measured yet" in words(page.locator("#chart"))

@@ -168,7 +168,7 @@ def test_a_study_that_is_being_written_shows_what_has_ended(tmp_path: Path) -> N
     with closing(sqlite3.connect(tmp_path / "a.sqlite")) as connection, connection:
         connection.execute("UPDATE trials SET status = 'running', finished = NULL")
     found = told(Study(tmp_path / "a.sqlite"))
-    assert found["message"].startswith("the study has no finished trial yet")
+    assert found["message"].startswith("the study has no finished trial to choose from")
     assert found["networks"] == found["details"] == []
 
 

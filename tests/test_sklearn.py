@@ -122,7 +122,7 @@ def test_images_are_set_aside_where_a_recipe_watches() -> None:
     recipe = Recipe(epochs=30, patience=1, keep="best", learning_rate=0.05)
     made = classifier(recipe=recipe, epochs=None, validation_fraction=0.3).fit(IMAGES, LABELS)
     assert len(made.loss_curve_) < 30
-    with pytest.raises(ValueError, match="need images to watch: give `validation_fraction`"):
+    with pytest.raises(ValueError, match="need validation images: give `validation_fraction`"):
         classifier(recipe=recipe).fit(IMAGES, LABELS)
     with pytest.raises(ValueError, match=r"`validation_fraction` \(=1\.5\)"):
         classifier(validation_fraction=1.5).fit(IMAGES, LABELS)
@@ -152,7 +152,7 @@ WRONG = {
     "contains NaN": (ConvFeatures(), np.where(ROWS > 200, np.nan, ROWS)),
     "the knob n of the family conv n, dense has no values": (ConvFeatures("conv n"), ROWS),
     "unknown option poll of conv": (ConvFeatures("conv 4 poll"), ROWS),
-    "only one class: 1": (classifier(), ROWS[LABELS == 1]),
+    "y has only one: 1": (classifier(), ROWS[LABELS == 1]),
     "has nothing to train: use ConvFeatures": (classifier(network="frozen (conv 4, dense)"), ROWS),
     "epochs (=0): input should be": (classifier(epochs=0), ROWS),
     "training diverged in epoch 1": (classifier(learning_rate=1e30), ROWS),
@@ -172,7 +172,7 @@ def test_wrong_input_is_a_value_error_of_ours(message: str) -> None:
 
 def test_other_images_than_those_of_fit() -> None:
     made = classifier().fit(IMAGES, LABELS)
-    with pytest.raises(ValueError, match=re.escape("images of 4x16 , but this ConvNetClassifier was fitted to images of 8x8x1")):
+    with pytest.raises(ValueError, match=re.escape("images of 4x16, but this ConvNetClassifier was fitted to images of 8x8x1")):
         made.predict(IMAGES.reshape(-1, 4, 16))
     with pytest.raises(ValueError, match="X has 63 features, but ConvNetClassifier is expecting 64"):
         made.predict(ROWS[:, 1:])
@@ -181,11 +181,11 @@ def test_other_images_than_those_of_fit() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"class_weight": dict.fromkeys(range(10), 1.0) | {3: -5.0}}, r"`class_weights` .* one number of at least 0 a class"),
+        ({"class_weight": dict.fromkeys(range(10), 1.0) | {3: -5.0}}, r"`class_weights` .* one number of at least 0 for each class"),
         ({"class_weight": dict.fromkeys(range(10), 0.0)}, "at least one must be above 0"),
-        ({"class_weight": {3: float("nan")}}, "one number of at least 0 a class"),
-        ({"class_weight": {3: float("inf")}}, "one number of at least 0 a class"),
-        ({"class_weight": {3: "a"}}, "one number of at least 0 a class"),
+        ({"class_weight": {3: float("nan")}}, "one number of at least 0 for each class"),
+        ({"class_weight": {3: float("inf")}}, "one number of at least 0 for each class"),
+        ({"class_weight": {3: "a"}}, "one number of at least 0 for each class"),
         ({"class_weight": {99: 2.0}}, r"`class_weight` has \[99\], which are not in y: its classes are \[0, 1"),
         ({"class_weight": "heavy"}, "must be `balanced`"),
         ({"validation_fraction": "a"}, r"`validation_fraction` \(='a'\) must be a number"),
@@ -196,7 +196,7 @@ def test_other_images_than_those_of_fit() -> None:
         ({"threads": "2"}, r"`threads` \(='2'\) must be a whole number"),
         ({"threads": 0}, r"`threads` \(=0\) must be a whole number"),
         ({"image_shape": 8}, r"`image_shape` \(=8\) must be"),
-        ({"network": None}, r"`network` \(=None\) must be a text"),
+        ({"network": None}, r"`network` \(=None\) must be a string"),
         ({"random_state": "a"}, "`random_state`: 'a' cannot be used to seed"),
     ],
     ids=str,
@@ -234,5 +234,5 @@ def test_weights_of_classes_by_either_way_are_the_same() -> None:
 
 def test_a_warm_start_on_another_shape_says_so() -> None:
     warm = classifier(warm_start=True, epochs=1).fit(ROWS[:200], LABELS[:200])
-    with pytest.raises(EstimatorError, match=r"for images of 8x8x1 and the classes \[0, 1, .* now there is .* for images of 4x16x1"):
+    with pytest.raises(EstimatorError, match=r"for images of 8x8x1 and the classes \[0, 1, .* but was given .* for images of 4x16x1"):
         warm.fit(IMAGES[:200].reshape(-1, 4, 16), LABELS[:200])

@@ -136,7 +136,7 @@ def test_readers_read_while_it_is_written(tmp_path: Path) -> None:
         assert not study.refresh()
     assert study.refresh()  # the run has ended
     path.unlink()
-    with pytest.raises(StudyError, match="there is no study"):
+    with pytest.raises(StudyError, match="does not exist: check the path"):
         study.refresh()
     assert len(study.frame) == 2
 

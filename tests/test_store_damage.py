@@ -64,7 +64,7 @@ def test_a_newer_study_asks_for_an_upgrade(tmp_path: Path, whole: Path) -> None:
 
 
 def test_there_is_no_study(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"there is no study at"):
+    with pytest.raises(StudyError, match=r"does not exist: check the path"):
         Study(tmp_path / "none.sqlite")
     with pytest.raises(StudyError, match=r"is no file"):
         Study(tmp_path)
@@ -74,7 +74,7 @@ def test_there_is_no_study(tmp_path: Path) -> None:
 
 
 def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"cannot be written: the folder .*missingdoes not exist; create it first"):
+    with pytest.raises(StudyError, match=r"cannot be written: the folder .*missing does not exist; create it first"):
         Store(tmp_path / "missing" / "a.sqlite", FACTS)
     with pytest.raises(StudyError, match=r"is a folder"):
         Store(tmp_path, FACTS)

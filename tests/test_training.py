@@ -163,7 +163,7 @@ def test_a_request_to_stop_is_answered(digits: Dataset, engine: EngineName) -> N
         ((9, 8, 1), 10, "dense", r"the network takes 9x8x1 images, but those of digits are 8x8x1"),
         ((8, 8, 3), 10, "dense", r"the network takes 8x8x3 images"),
         ((8, 8, 1), 9, "dense", r"the network has 9 classes, but digits has 10"),
-        ((8, 8, 1), 10, "frozen (dense)", r"`frozen \(dense\)` has nothing to train: leave a layer"),
+        ((8, 8, 1), 10, "frozen (dense)", r"`frozen \(dense\)` has nothing to train: move a layer"),
         ((8, 8, 1), 10, "frozen (conv 10), gap", r"has nothing to train"),
     ],
 )
@@ -176,7 +176,7 @@ def test_a_class_with_too_few_images(digits: Dataset) -> None:
     first = np.flatnonzero(digits.labels == 3)[0]
     keep = (digits.labels != 3) | (np.arange(len(digits.labels)) == first)
     few = dataclasses.replace(digits, images=digits.images[keep], labels=digits.labels[keep])
-    with pytest.raises(DataError, match="'3' has 1 image beside its test images, which were set aside"):
+    with pytest.raises(DataError, match="'3' has 1 image apart from its test images"):
         trained(few)
 
 
@@ -186,7 +186,7 @@ def test_a_state_that_does_not_belong(digits: Dataset) -> None:
         trained(digits, state=outcome.state, history=outcome.history[:2])
     with pytest.raises(ModelError, match=r"needs a history of 0 lines"):
         trained(digits, history=outcome.history)
-    with pytest.raises(ModelError, match=r"a recipe of as many epochs or more"):
+    with pytest.raises(ModelError, match=r"a recipe of at least as many epochs"):
         trained(digits, state=outcome.state, history=outcome.history, recipe=Recipe(epochs=2))
     with pytest.raises(ModelError, match=r"does not match `dense` trained with adam"):
         trained(digits, "dense", state=outcome.state, history=outcome.history)
@@ -232,7 +232,7 @@ def test_train_takes_settings_a_recipe_a_net_and_a_path(digits: Dataset, tmp_pat
         ({"network": "cnov 4, dense"}, NotationError, "conv"),
         ({"network": "conv 4, pool, conv 4, pool, dense"}, NetworkError, "layer 4"),
         ({"epochs": 0}, RecipeError, r"`epochs` \(=0\)"),
-        ({"recipe": {"rate": 1}}, RecipeError, "`rate` is no setting"),
+        ({"recipe": {"rate": 1}}, RecipeError, "`rate` is not a setting"),
         ({"validation": 1.5}, DataError, r"`fraction` \(=1.5\)"),
     ],
 )

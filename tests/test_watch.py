@@ -164,7 +164,7 @@ def test_what_cannot_be_watched_is_told(tmp_path: Path) -> None:
     started = process("watch", "nothing.sqlite", folder=tmp_path)
     _, err = started.communicate(timeout=60)
     assert started.returncode == 2
-    assert err.startswith("issun: there is no study at")
+    assert err.startswith("issun: the study `")
 
 
 def test_an_address_that_is_none_is_answered(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
