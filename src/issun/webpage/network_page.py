@@ -14,6 +14,7 @@ from issun.arch.net import Net
 from issun.arch.ops import WITH_KERNEL
 from issun.engine.reference.engine import ReferenceEngine
 from issun.exporters.page import encoded
+from issun.extraction.projecting import principal_components
 from issun.model import Model
 from issun.recipe import Recipe
 from issun.study import Entry, Study
@@ -138,7 +139,7 @@ MOST_IMAGES, BATCH, MOST_FEATURES = 300, 25, 20_000
 def projection(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> dict[str, Any] | None:
     """Return where images lie by the first two principal components of the features that reach the last layer.
 
-    A picture, no proof: classes that overlap here may lie apart in other directions.
+    A picture, no proof: classes that overlap here may lie apart in other directions. Signs are those of `principal_components`.
 
     Parameters
     ----------
@@ -162,22 +163,17 @@ def projection(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int32
         for start in range(0, len(images), BATCH)
     ]
     features = np.concatenate([part.reshape(len(part), -1) for part in parts])
-    features = features - features.mean(axis=0)
-    if not np.isfinite(features).all():
+    if not np.isfinite(features).all() or not np.ptp(features, axis=0).any():
         return None
-    left, values, _ = np.linalg.svd(features, full_matrices=False)
-    if values[1] <= 1e-9 * values[0] or values[0] == 0:
+    plane, share = principal_components(features, 2)
+    if not share[1] > 1e-18:
         return None
-    plane = left[:, :2] * values[:2]
-    # The sign of a component is arbitrary: the point that is farthest out lies on its positive side.
-    plane *= np.where(plane[np.abs(plane).argmax(axis=0), [0, 1]] < 0, -1, 1)
-    plane /= np.abs(plane).max()
-    share = values**2 / (values**2).sum()
+    plane = plane / np.abs(plane).max()
     return {
         "method": "PCA",
         "layer": net.ops[-1].text,
         "features": features.shape[1],
-        "share": [rounded(part, 3) for part in share[:2]],
+        "share": [rounded(part, 3) for part in share],
         "x": [rounded(value, 3) for value in plane[:, 0]],
         "y": [rounded(value, 3) for value in plane[:, 1]],
         "label": [int(label) for label in labels],
