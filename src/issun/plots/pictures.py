@@ -200,7 +200,7 @@ def _trial(study: Readable, wanted: _Wanted) -> tuple[Entry, int, str]:
 
 
 def _data_name(study: Readable) -> str:
-    return Path(str(study.about["data"])).stem
+    return Path(study.facts.data.name).stem
 
 
 def _frontier(study: Readable, wanted: _Wanted) -> Figure:
@@ -238,7 +238,7 @@ def _scatter(study: Readable, wanted: _Wanted) -> Figure:
 def _heatmap(study: Readable, wanted: _Wanted) -> Figure:
     networks, x, y = chosen_axes(networks_frame(study.entries), wanted.x, wanted.y, knobs_only=True)
     table, shared = grid(networks, x, y)
-    flags = impossible(networks, table, tuple(study.about["input"]), len(study.classes))
+    flags = impossible(networks, table, study.facts.data.input, len(study.classes))
     subtitle = f"{networks['family'].iloc[0]}  ·  validation accuracy in %" + (", the highest for each pair of values" if shared else "")
     subtitle += _failed(networks)
     return heatmap_figure(table, flags, title=_title(study, wanted, f"{_data_name(study)}: accuracy by {x} and {y}"), subtitle=subtitle)

@@ -53,10 +53,10 @@ def diagnoses(study: Readable, entries: Iterable[Entry]) -> list[dict[str, Any]]
 
 def trainings(study: Readable, entries: Sequence[Entry]) -> list[str]:
     """Return for each network how it was trained, in the settings in which the recipes and splits of these networks differ."""
-    splits = study.about["splits"]
+    splits = study.facts.splits
     ways = {(entry.recipe_id, entry.split) for entry in entries}
     settings = {
-        (recipe, split): {**study.recipe(recipe).model_dump(mode="json"), "validation": splits[split]["fraction"]} for recipe, split in ways
+        (recipe, split): {**study.recipe(recipe).model_dump(mode="json"), "validation": splits[split].fraction} for recipe, split in ways
     }
     names = sorted({name for found in settings.values() for name in found})
     differing = [name for name in names if len({str(found[name]) for found in settings.values()}) > 1]

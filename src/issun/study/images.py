@@ -28,14 +28,13 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
     DataError
         Where no images are found, or others than the study's; the message says what to do.
     """
-    about = study.about
+    facts = study.facts.data
     if isinstance(data, Dataset):
         return _checked(study, data)
-    place = str(about["data"]) if data is None else str(data)
-    height, width, channels = about["input"]
+    place = facts.name if data is None else str(data)
     try:
         # Images are brought to one size and kind as the sweep was told; the study knows to which.
-        loaded = load_as(place, data_dir, (height, width, channels), about.get("range"))
+        loaded = load_as(place, data_dir, facts.input, facts.range)
     except DataError as error:
         if data is not None:
             raise
@@ -48,13 +47,13 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
 
 def _checked(study: Readable, dataset: Dataset) -> Dataset:
     """Return the images as the study has them, honest or as published."""
-    about = study.about
-    if dataset.input == tuple(about["input"]):
+    facts = study.facts.data
+    if dataset.input == facts.input:
         try:
-            return matching(dataset, about["fingerprint"])
+            return matching(dataset, facts.fingerprint)
         except DataError:
             pass
     what = f"{dataset.name} (fingerprint {dataset.fingerprint}) is not what {study.path.name} was trained on"
-    if difference := unlike(tuple(about["input"]), dataset.input, (about.get("range"), dataset.range)):
+    if difference := unlike(facts.input, dataset.input, (facts.range, dataset.range)):
         raise DataError(f"{what}: {difference}")
-    raise DataError(f"{what} ({about['data']}, fingerprint {about['fingerprint']}): give the same images with --data (in Python `data=`)")
+    raise DataError(f"{what} ({facts.name}, fingerprint {facts.fingerprint}): give the same images with --data (in Python `data=`)")

@@ -19,9 +19,8 @@ def study_html(answer: Answer) -> str:
         To the query that asks for nothing.
     """
     study = answer.study
-    about = study.about
-    trials = counted(sum(about["trials"].values()), "trial")
-    head = [paragraph(f"{study.path.name}: {trials} on {about['data']}")] + ([paragraph(study.mark)] if study.mark else [])
+    trials = counted(sum(study.facts.trials.values()), "trial")
+    head = [paragraph(f"{study.path.name}: {trials} on {study.facts.data.name}")] + ([paragraph(study.mark)] if study.mark else [])
     smallest = answer.smallest.entry
     if smallest is None:
         return block(*head, paragraph(answer.smallest.problem, pale=True))

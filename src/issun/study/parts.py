@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from issun.study.file import FamilyEntry, Part, StudyFile
 from issun.study.head_entries import HeadEntry
 from issun.study.plan import LARGEST_PLAN, DataFacts, Plan, check_trials, joined, plan
 from issun.study.progress import Progress
+from issun.study.protocol import Protocol
 from issun.study.run import run
 from issun.study.store import Store, recipe_id
 from issun.study.study import Study
@@ -43,7 +44,7 @@ class PreparedPart:
         The images as the part uses them: with the test part as the validation part where that is watched.
     labels : mapping of (str, str) to str
         Ids of network and recipe: the label of the family, where it has one.
-    protocol : dict
+    protocol : Protocol
         What the study keeps of the part.
     left_out : tuple of str
         What `quick` leaves out, one line each.
@@ -53,14 +54,13 @@ class PreparedPart:
     plan: Plan
     dataset: Dataset
     labels: Mapping[tuple[str, str], str]
-    protocol: Mapping[str, Any]
+    protocol: Protocol
     left_out: tuple[str, ...]
 
     @property
     def file_name(self) -> str:
         """What the part's study is called: ``shrink-replica.sqlite``."""
-        stem = Path(str(self.protocol["file"])).stem
-        return f"{stem}-{self.part.name}{'-quick' if self.protocol['quick'] else ''}.sqlite"
+        return f"{Path(self.protocol.file).stem}-{self.part.name}{'-quick' if self.protocol.quick else ''}.sqlite"
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -165,24 +165,26 @@ def run_part(
     return Study(path)
 
 
-def _protocol(file: StudyFile, part: Part, quick: bool) -> dict[str, Any]:
-    kept = ("as_published", "watch", "target", "max_params", "max_macs", "draw")
+def _protocol(file: StudyFile, part: Part, quick: bool) -> Protocol:
     # What came later stands there only where it is asked for, so that older files make the same protocol.
     later = {name: limit for name in ("max_bytes", "max_memory") if (limit := getattr(part, name)) is not None}
-    return {
-        "file": file.path.name,
-        **{name: getattr(file, name) for name in ("title", "question", "found")},
-        "part": part.name,
-        "quick": quick,
-        **{name: value for name, value in _plain(part).items() if name in kept},
+    return Protocol(
+        file=file.path.name.encode("utf-8", "backslashreplace").decode(),  # a name of other bytes is no text of JSON
+        title=file.title,
+        question=file.question,
+        found=file.found,
+        part=part.name,
+        quick=quick,
+        watch=part.watch,
+        as_published=part.as_published,
+        target=part.target,
+        max_params=part.max_params,
+        max_macs=part.max_macs,
+        draw=part.draw,
+        watched=part.watched,
+        mark=part.mark,
         **later,
-        "watched": part.watched,
-        "mark": part.mark,
-    }
-
-
-def _plain(part: Part) -> dict[str, Any]:
-    return {**asdict(replace(part, families=(), heads=())), "draw": list(part.draw)}
+    )
 
 
 def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:

@@ -15,6 +15,7 @@ from issun.model import Model
 from issun.recipe import Recipe
 from issun.study.diagnosis import Diagnosis
 from issun.study.entry import Entry
+from issun.study.facts import Facts
 
 #: A network: its text, its id, the network itself, an entry of a study, or a row of `Study.networks`.
 NetworkLike = str | Net | Entry | pd.Series
@@ -27,6 +28,9 @@ class Readable(Protocol):
 
     @property
     def about(self) -> dict[str, Any]: ...
+
+    @property
+    def facts(self) -> Facts: ...
 
     @property
     def mark(self) -> str: ...

@@ -161,7 +161,7 @@ class _Part:
     def record(self, budget: Budget) -> dict[str, Any]:
         """Return what is said of the study; the budget is used up on the way."""
         study = self.study
-        facts = study.about
+        facts = study.facts
         query = self._query.or_else(study.query)
         answer = study.answer(query)
         records, pages = network_records(answer), self._pages.details(budget)
@@ -169,14 +169,14 @@ class _Part:
             record["detail"] = pages.places.get(entry.key)
         return {
             "name": study.path.stem,
-            "data": data_name(str(facts["data"])),
+            "data": data_name(facts.data.name),
             "about": about(study),
             "message": answer.nothing or None,
-            "running": bool(facts["trials"].get("running")),
+            "running": bool(facts.trials.get("running")),
             "target": None if query.target is None else fraction(query.target),
             "default_target": None if answer.default_target is None else fraction(answer.default_target),
             **{name: getattr(query, name) for name in BUDGETS},
-            "draw": list((facts["protocol"] or {}).get("draw") or []),
+            "draw": list(facts.protocol.draw),
             "remedies": [str(remedy) for remedy in study.remedies()],
             "networks": records,
             "details": pages.records,
@@ -194,12 +194,12 @@ def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | P
     except DataError:
         if data is not None:
             raise
-        return f"the images of {data_name(str(study.about['data']))} were not found where they were; say where with --data"
+        return f"the images of {data_name(study.facts.data.name)} were not found where they were; say where with --data"
 
 
 def _title(studies: Sequence[Study]) -> str:
-    titles = list(dict.fromkeys(str((study.about["protocol"] or {}).get("title") or "") for study in studies))
+    titles = list(dict.fromkeys(study.facts.protocol.title for study in studies))
     if len(titles) == 1 and titles[0]:
         return titles[0]
-    names = list(dict.fromkeys(Path(data_name(str(study.about["data"]))).stem for study in studies))
+    names = list(dict.fromkeys(Path(data_name(study.facts.data.name)).stem for study in studies))
     return f"How small can a network for {' and '.join(names)} be?"

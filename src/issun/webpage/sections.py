@@ -38,8 +38,7 @@ def heatmap(study: Study) -> dict[str, Any] | None:
     table, shared = grid(rows, x, y)
     best = rows.sort_values("validation", ascending=False, kind="stable").drop_duplicates([y, x])
     ids = {(int(up), int(across)): str(entries[place].key) for place, up, across in zip(best.index, best[y], best[x], strict=True)}
-    height, width, channels = study.about["input"]
-    flags = impossible(rows, table, (height, width, channels), len(study.classes))
+    flags = impossible(rows, table, study.facts.data.input, len(study.classes))
     return {
         "family": str(rows["family"].iloc[0]),
         "x": x,
@@ -87,7 +86,7 @@ def about(study: Study) -> dict[str, Any]:
     The page may be mailed: where the data lay on this machine is not in it, but for what the command says itself.
     """
     facts = study.about
-    asked = facts["protocol"] or {}
+    protocol = study.facts.protocol
     machine = facts.get("machine", {})
     trials = [trial for entry in study.entries for trial in entry.trials]
     record = {
@@ -101,11 +100,11 @@ def about(study: Study) -> dict[str, Any]:
         "threads": facts.get("threads"),
         "seconds": significant(sum(trial.seconds for trial in trials), 4),
         "command": facts.get("command", ""),
-        **{name: asked.get(name, "") for name in ("mark", "title", "question", "found", "part", "watched")},
-        "quick": bool(asked.get("quick")),
-        "as_published": bool(asked.get("as_published")),
+        **{name: getattr(protocol, name) for name in ("mark", "title", "question", "found", "part", "watched")},
+        "quick": protocol.quick,
+        "as_published": protocol.as_published,
     }
-    return {"data": data_name(str(facts["data"])), **plain(record)}
+    return {"data": data_name(study.facts.data.name), **plain(record)}
 
 
 def data_name(name: str) -> str:
