@@ -10,7 +10,7 @@ from issun.engine.protocol import Scaling
 from issun.engine.weights import initialised
 from issun.extraction.projecting import principal_components, project
 from issun.model import Model
-from issun.webpage.network_page import projection
+from issun.webpage.networks import projection
 
 
 def features(images: int, size: int) -> np.ndarray:
