@@ -20,8 +20,8 @@ from issun.datasets.published import matching, smaller, watched_on_test
 from issun.errors import Cancelled, DataError, StudyError, StudyFileError
 from issun.plots.pictures import plot
 from issun.recipe import Recipe
-from issun.study.estimate import estimate
 from issun.study.file import read_study_file
+from issun.study.forecast import estimate
 from issun.study.parts import PreparedPart, prepare, run_part
 from issun.study.plan import joined
 from issun.study.study import Study

@@ -32,9 +32,7 @@ def test_the_diagnosis_of_a_trial_is_that_of_its_history(study: Study, monkeypat
     history = study.history(network, 1)
     assert (found.train, found.validation) == tuple(history.iloc[-1][["train_accuracy", "validation_accuracy"]])
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        "issun.study.entry_diagnosis.diagnose", lambda history, classes, **known: asked.append({"classes": classes, **known})
-    )
+    monkeypatch.setattr("issun.study.diagnosis.diagnose", lambda history, classes, **known: asked.append({"classes": classes, **known}))
     study.diagnosis(network, 1)
     labels = study.predictions(network, 1)["label"]
     chance = labels.value_counts(normalize=True).max()

@@ -33,10 +33,10 @@ from issun.plots.projection import projection_figure
 from issun.plots.scatter import scatter_figure
 from issun.plots.shares import shares_figure
 from issun.plots.style import save_figure
+from issun.study.diagnosis import diagnosis_of
 from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate
-from issun.study.images import study_images
-from issun.study.mistakes import surest_mistakes
+from issun.study.images import study_images, surest_mistakes
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.readable import NetworkLike, Readable
 from issun.study.study import opened
@@ -215,7 +215,7 @@ def _frontier(study: Readable, wanted: _Wanted) -> Figure:
 
 def _curves(study: Readable, wanted: _Wanted) -> Figure:
     entry, seed, _ = _trial(study, wanted)
-    found = study.diagnosis(entry, seed)
+    found = diagnosis_of(study, entry, seed)
     title = _title(study, wanted, shortened(f"{entry.network} on {_data_name(study)}, seed {seed}", 90))
     turned = found.since if found.kind == "overfits" else None
     return curves_figure(study.history(entry, seed), title=title, diagnosis=str(found), turned=turned)

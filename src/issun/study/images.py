@@ -1,14 +1,22 @@
-"""The images of a study: they are not in it; what needs them finds them by the data's name, or is told where they are."""
+"""The images of a study, which are not in it: what needs them finds them by the data's name, or is told where they are. And the
+mistakes that a network is surest of.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from issun.datasets.common_size import unlike
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import load_as
 from issun.datasets.published import matching
 from issun.errors import DataError
+from issun.model import Model
 from issun.study.readable import Readable
 
 
@@ -57,3 +65,35 @@ def _checked(study: Readable, dataset: Dataset) -> Dataset:
     if difference := unlike(facts.input, dataset.input, (facts.range, dataset.range)):
         raise DataError(f"{what}: {difference}")
     raise DataError(f"{what} ({facts.name}, fingerprint {facts.fingerprint}): give the same images with --data (in Python `data=`)")
+
+
+class Mistake(NamedTuple):
+    """An image of the training part, its class, the class that it was given, and the probability of that."""
+
+    image: int
+    label: int
+    predicted: int
+    probability: float
+
+
+def surest_mistakes(said: pd.DataFrame, model: Model, images: NDArray[np.uint8], most: int, threads: int | None = None) -> list[Mistake]:
+    """Return the mistakes that a model is surest of, surest first, at most `most`.
+
+    Parameters
+    ----------
+    said : DataFrame
+        What it said of the validation images, as `Study.predictions` gives it.
+    model : Model
+    images : ndarray of uint8, shape (N, height, width, channels)
+        Of the training part.
+    most : int
+    threads : int, optional
+        As of `Model.predict_proba`.
+    """
+    wrong = said[said["label"] != said["predicted"]]
+    if wrong.empty:
+        return []
+    indices, labels, predicted = (wrong[name].to_numpy() for name in ("index", "label", "predicted"))
+    sure = model.predict_proba(images[indices], threads)[np.arange(len(wrong)), predicted]
+    order = np.argsort(-sure, kind="stable")[:most]
+    return [Mistake(int(indices[i]), int(labels[i]), int(predicted[i]), float(sure[i])) for i in order]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.model import Model
 from issun.recipe import Recipe
-from issun.study.diagnosis import Diagnosis
 from issun.study.entry import Entry
 from issun.study.facts import Facts
 
@@ -50,8 +49,6 @@ class Readable(Protocol):
     def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
 
     def predictions(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
-
-    def diagnosis(self, network: NetworkLike | None = None, seed: int | None = None) -> Diagnosis: ...
 
     def remedies(self) -> Sequence[object]: ...
 

@@ -28,12 +28,10 @@ from issun.provenance import DataSource, Provenance
 from issun.recipe import Recipe
 from issun.study import columns
 from issun.study import frontier as choose
-from issun.study.answer import Answer
-from issun.study.diagnosis import Diagnosis
+from issun.study.answer import Answer, study_html
+from issun.study.diagnosis import Diagnosis, diagnosis_of
 from issun.study.entry import Entry, EntryKey, TrialResult, networks_frame, trials_frame, with_trials
-from issun.study.entry_diagnosis import diagnosis_of
 from issun.study.facts import Facts
-from issun.study.notebook import study_html
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.query import Query
 from issun.study.readable import NetworkLike

@@ -19,9 +19,8 @@ from issun.errors import SelectionError
 from issun.extraction import comparing
 from issun.paths import write_whole
 from issun.plain import plain
-from issun.study.answer import Answer, Choice
+from issun.study.answer import Answer, Choice, gains, heads_frame
 from issun.study.entry import Entry
-from issun.study.head_tables import gains, heads_frame
 from issun.study.study import Study
 
 #: What is said of each network.

@@ -22,7 +22,7 @@ from issun.exporters.page import wire
 from issun.model import Model
 from issun.study import Entry, Study
 from issun.study.entry import EntryKey, known
-from issun.study.mistakes import Mistake, surest_mistakes
+from issun.study.images import Mistake, surest_mistakes
 from issun.webpage.album import Album, sample_indices
 from issun.webpage.network_page import MANY_CLASSES, MOST_IMAGES, curves, filters, layers, per_class, projection, remarks
 from issun.webpage.networks import choosable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -13,8 +15,8 @@ from issun.plain import plain
 from issun.plots.grids import chosen_axes, grid, impossible
 from issun.recipe import Recipe
 from issun.study import Study
+from issun.study.answer import heads_frame
 from issun.study.entry import networks_frame
-from issun.study.head_tables import heads_frame
 from issun.webpage.rounding import fraction, significant
 
 
@@ -85,26 +87,25 @@ def about(study: Study) -> dict[str, Any]:
 
     The page may be mailed: where the data lay on this machine is not in it, but for what the command says itself.
     """
-    facts = study.about
-    protocol = study.facts.protocol
-    machine = facts.get("machine", {})
+    facts, data, protocol = study.facts, study.facts.data, study.facts.protocol
+    last = facts.runs[-1] if facts.runs else None
+    machine = {} if last is None else last.machine
     trials = [trial for entry in study.entries for trial in entry.trials]
     record = {
-        **{name: facts[name] for name in ("input", "classes", "images", "test_images", "notes", "fingerprint", "created")},
-        "splits": [{"id": key, **split} for key, split in facts["splits"].items()],
+        **{name: getattr(data, name) for name in ("input", "classes", "images", "test_images", "notes", "fingerprint")},
+        "created": facts.created,
+        "splits": [{"id": key, "fraction": one.fraction, "seed": one.seed, "images": one.images} for key, one in facts.splits.items()],
         "seeds": sorted({trial.seed for trial in trials}),
-        "recipes": [recipe_record(key, settings, facts["recipes"]) for key, settings in facts["recipes"].items()],
-        "trials": facts["trials"],
+        "recipes": recipe_records({key: study.recipe(key) for key in facts.recipes}),
+        "trials": facts.trials,
         "machine": {name: machine.get(name) for name in ("processor", "cores", "system")},
-        "versions": {**machine.get("versions", {}), **facts.get("versions", {})},
-        "threads": facts.get("threads"),
+        "versions": {**machine.get("versions", {}), **({} if last is None else last.versions)},
+        "threads": None if last is None else last.threads,
         "seconds": significant(sum(trial.seconds for trial in trials), 4),
-        "command": facts.get("command", ""),
-        **{name: getattr(protocol, name) for name in ("mark", "title", "question", "found", "part", "watched")},
-        "quick": protocol.quick,
-        "as_published": protocol.as_published,
+        "command": "" if last is None else last.command,
+        **{name: getattr(protocol, name) for name in ("mark", "title", "question", "found", "part", "watched", "quick", "as_published")},
     }
-    return {"data": data_name(study.facts.data.name), **plain(record)}
+    return {"data": data_name(data.name), **plain(record)}
 
 
 def data_name(name: str) -> str:
@@ -114,30 +115,26 @@ def data_name(name: str) -> str:
     return name
 
 
-def recipe_record(key: str, settings: dict[str, Any], all_recipes: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return a recipe: its id, in words, and every setting."""
-    whole = Recipe(**settings).model_dump(mode="json")
-    others = [Recipe(**other).model_dump(mode="json") for other in all_recipes.values()]
-    differing = [name for name, value in whole.items() if any(other[name] != value for other in others)]
-    return {"id": key, "text": recipe_in_words(whole), "differs": {name: whole[name] for name in differing}, "settings": whole}
+def recipe_records(recipes: Mapping[str, Recipe]) -> list[dict[str, Any]]:
+    """Return each recipe: its id, in words, the settings in which the recipes differ, and every setting."""
+    settings = {key: recipe.model_dump(mode="json") for key, recipe in recipes.items()}
+    differing = [name for name in Recipe.model_fields if any(one[name] != other[name] for one, other in pairwise(settings.values()))]
+    return [
+        {"id": key, "text": recipe_in_words(recipes[key]), "differs": {name: whole[name] for name in differing}, "settings": whole}
+        for key, whole in settings.items()
+    ]
 
 
-def recipe_in_words(settings: dict[str, Any]) -> str:
-    """Return a recipe in words: ``adam 0.005, cosine, batch 128, 12 epochs``, and what is not as usual.
-
-    Parameters
-    ----------
-    settings : dict
-        All settings, as plain values.
-    """
-    optimizer = str(settings["optimizer"])
+def recipe_in_words(recipe: Recipe) -> str:
+    """Return a recipe in words: ``adam 0.005, cosine, batch 128, 12 epochs``, and what is not as usual."""
+    settings = recipe.model_dump(mode="json")
     told = ("optimizer", "learning_rate", "schedule", "batch_size", "epochs")
     usual = Recipe(**{name: settings[name] for name in told}).model_dump(mode="json")
     words = [
-        f"{optimizer} {settings['learning_rate']:g}",
-        str(settings["schedule"]),
-        f"batch {settings['batch_size']}",
-        f"{settings['epochs']} epochs" if settings["epochs"] != 1 else "1 epoch",
+        f"{recipe.optimizer} {recipe.learning_rate:g}",
+        recipe.schedule,
+        f"batch {recipe.batch_size}",
+        f"{recipe.epochs} epochs" if recipe.epochs != 1 else "1 epoch",
     ]
     words += [f"{name.replace('_', ' ')} {_value(value)}" for name, value in settings.items() if name not in told and value != usual[name]]
     return ", ".join(words)
