@@ -42,7 +42,7 @@ _FACTS = ("classes", "notes", "files", "test_files", "skipped", "sizes", "modes"
 
 def read_dataset(path: Path, name: str, source: str) -> Dataset | None:
     """Return the data set of an archive, or None where there is none that can be used."""
-    held = _read(path)
+    held = _read_kept(path)
     if held is None:
         return None
     arrays, facts = held
@@ -77,7 +77,7 @@ def write_dataset(path: Path, dataset: Dataset) -> str | None:
     return _write(path, arrays, facts)
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+def _read_kept(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
     """Return the arrays and the facts of an archive, or None where there is none that can be read."""
     try:
         with zipfile.ZipFile(path) as archive:
