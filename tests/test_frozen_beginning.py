@@ -7,8 +7,7 @@ import pytest
 
 from issun.arch.notation import parse_network
 from issun.engine import NativeEngine, Scaling, State
-from issun.engine import frozen as frozen_module
-from issun.engine.frozen import cut_after
+from issun.engine.native import cut_after
 from issun.recipe import Recipe
 
 CASES = (
