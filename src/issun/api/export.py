@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from issun.api.validation_part import ValidationPart, is_study, of_model, of_study
+from issun.api.sources import ValidationPart, is_study, of_model, of_study
 from issun.arch.net import Net
 from issun.errors import DataError, ExportError, IssunError, SelectionError
 from issun.events import OnProgress, Remark, ignored
