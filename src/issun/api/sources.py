@@ -18,8 +18,7 @@ from issun.arch.notation import parse_network
 from issun.datasets.class_names import same_names
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import NAMES, ReadingOptions, load_as, loaded
-from issun.datasets.published import matching
-from issun.datasets.split import validation_mark
+from issun.datasets.split import matching, validation_mark
 from issun.errors import DataError, ExportError, IssunError
 from issun.events import OnProgress, Remark
 from issun.extraction.comparing import Source, trained, untrained
