@@ -10,9 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from issun.plots.letters import families_for, letters_of, shortened, writable
 from issun.plots.samples import shown
-from issun.plots.style import PALE, title_above
+from issun.plots.style import PALE, families_for, letters_of, shortened, title_above, writable
 
 #: Blue for what is true and red for what was said: told apart with any colour vision, the blue being the darker one and standing first.
 TRUE, SAID = "#0050A0", "#C8370A"

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset
-from issun.plots.letters import families_for, letters_of, shortened, writable
-from issun.plots.style import INK, title_above
+from issun.plots.style import INK, families_for, letters_of, shortened, title_above, writable
 
 #: Letters of a label that fit below an image.
 _LETTERS = 13
