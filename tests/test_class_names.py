@@ -13,7 +13,7 @@ from folder_of import draw_classes
 from issun.datasets import load
 from issun.datasets.class_names import one_form, other_forms, same_names
 from issun.datasets.dataset import Dataset
-from issun.datasets.split import matching, watched_on_test
+from issun.datasets.published import matching, watched_on_test
 from issun.datasets.tree import natural
 from issun.errors import DataError
 

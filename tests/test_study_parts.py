@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
-from issun.datasets.split import matching, smaller, watched_on_test
+from issun.datasets.published import matching, smaller, watched_on_test
 from issun.errors import Cancelled, DataError, StudyError, StudyFileError
 from issun.plots.pictures import plot
 from issun.recipe import Recipe

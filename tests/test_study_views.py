@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from issun.datasets.split import watched_on_test
+from issun.datasets.published import watched_on_test
 from issun.errors import DataError, SelectionError
 from issun.plots.grids import chosen_axes, grid, impossible, varying, with_knobs
 from issun.study.images import study_images

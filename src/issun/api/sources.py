@@ -1,6 +1,6 @@
 """What features and heads a command asks for: of a network with a kind of weights, a saved model, or the trials of a study.
 
-The images that a model is checked on before it is handed over: the whole validation part of the data that it was trained on.
+A model is checked before it is handed over on the whole validation part of the data that it was trained on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from issun.arch.notation import parse_network
 from issun.datasets.class_names import same_names
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import NAMES, ReadingOptions, load_as, loaded
-from issun.datasets.split import matching, validation_mark
+from issun.datasets.published import matching
+from issun.datasets.split import validation_mark
 from issun.errors import DataError, ExportError, IssunError
 from issun.events import OnProgress, Remark
 from issun.extraction.comparing import Source, trained, untrained

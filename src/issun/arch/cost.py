@@ -6,8 +6,6 @@ each group around it that is repeated or tied by a knob multiplies once more, an
 a knob, for the channels that it leaves: this bounds the total degree of the count. A polynomial of total degree at most d is determined
 by its values at the points 1 + e, e whole numbers of at least 0 that add up to at most d (the principal lattice, Chung & Yao 1977), and
 the count of real networks is compared at every one of them.
-
-Exact polynomials in knobs: sums, products, and how people write them.
 """
 
 from __future__ import annotations

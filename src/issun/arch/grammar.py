@@ -9,7 +9,7 @@
 What is read becomes the records of `issun.arch.layers`, with a `Size` wherever a knob stands instead of a whole number, so a family
 prints itself with the layers' own words. `issun.arch.notation` binds the knobs.
 
-The options behind a layer's word: which are allowed, what each sets, and which contradict each other.
+Each layer's word has its options: which are allowed, what each sets, and which contradict each other.
 """
 
 from __future__ import annotations

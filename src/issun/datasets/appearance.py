@@ -1,17 +1,17 @@
 """What the images of a data set look like, in four figures each, so that images unlike them are noticed.
 
-A network answers whatever it is given. Where an image is unlike all that it was trained on (dark digits on white, where it knows white ones
-on black), the answer is worth nothing, and nothing in it says so. Hence a model keeps between which bounds its training images lie.
+A network answers whatever it is given. Where an image is unlike all that it was trained on (dark digits on white, where it knows white
+ones on black), the answer is worth nothing, and nothing in it says so. Hence a model keeps between which bounds its training images lie.
 
 An image's four figures: its mean, how far that lies above the median along the edge (the ground), how much of the frame is filled by what
 stands out of the ground, and how far off the centre that lies. For each the bounds are the quantiles 0.1 % and 99.9 % of the training
 images, widened by as much as it takes for at most one image in 400 to lie outside those of a tenth fold that it was left out of (a fold
-takes whole groups, where there are groups), and by a little more the fewer images there are. So they follow from the training images alone.
+takes whole groups, where there are groups), and by a little more the fewer images there are. So they follow from the training images
+alone.
 
-Centring and scaling of what stands out of a picture, as the drawing pad of the report does it (drop.js there).
-
-What differs from the ground (the median along the edge) is content, however bright; it is scaled so that its longer side is as long as that
-of the training images, put into the middle by its box or its centre of mass, as theirs is, and drawn as dark or bright as theirs.
+A picture can be centred and scaled to look like them, as the drawing pad of the report does it (drop.js there). What differs from the
+ground (the median along the edge) is content, however bright; it is scaled so that its longer side is as long as that of the training
+images, put into the middle by its box or its centre of mass, as theirs is, and drawn as dark or bright as theirs.
 """
 
 from __future__ import annotations

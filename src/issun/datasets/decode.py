@@ -2,8 +2,7 @@
 
 What a file is decides its content, never its name. Pictures stand upright (EXIF), have 8 bits, and no transparent parts: those are white.
 Files of more than 8 bits are "deep": what their numbers mean depends on the number that is white, see `issun.datasets.white_level`.
-
-Decoding on all cores: Pillow lets other threads run while it decodes.
+Many are decoded on all cores: Pillow lets other threads run while it decodes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Listed image files, from a folder or a table, become a data set: probe, decide on size and colours, decode, keep.
 
-The cache of decoded images: a folder of images is decoded once.
-
-One uncompressed ``.npz`` archive for a folder and its options, named by what would change it. It is written beside its place and moved
-there, and its checksums are read: half an archive, or a damaged one, is as good as none.
+A folder of images is decoded once. The cache is one uncompressed ``.npz`` archive for a folder and its options, named by what would change
+it. It is written beside its place and moved there, and its checksums are read: half an archive, or a damaged one, is as good as none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""`load`: a data set by its name or its path, a folder of images among them, in the size and colours asked for."""
+"""`load`: a data set by its name or its path, a folder of any images among them.
+
+Images that come as arrays are resized and recoloured by the same arithmetic as images in files.
+"""
 
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
 `NativeEngine` has `issun.engine.lowering` write the network as operators, checks what it is given, and hands arrays over. The core
 releases the interpreter lock; it polls for Ctrl-C and for `cancel` twenty times a second.
 
-A network that begins with frozen layers: what they make of each image is computed once, not once an epoch.
-
-`cut_after` finds the beginning; `Beginning` computes its values on the compiled core and trains the rest on them. The arithmetic is that
+Where a network begins with frozen layers, what they make of each image is computed once, not once an epoch: `cut_after` finds the
+beginning; `Beginning` computes its values on the compiled core and trains the rest on them. The arithmetic is that
 of the whole network, to the bit: it only is not repeated.
 """
 
@@ -31,7 +30,7 @@ from issun.errors import Cancelled
 from issun.recipe import Recipe
 
 #: Values of all images that take more bytes than this are computed anew in every epoch.
-LARGEST = 1 << 30
+LARGEST_BEGINNING = 1 << 30
 
 
 def cut_after(net: Net) -> int:
@@ -99,7 +98,7 @@ class Beginning:
 
     def fits(self, images: NDArray[np.uint8]) -> bool:
         """Whether the values of so many images may be held."""
-        return len(images) * self.size * 4 <= LARGEST
+        return len(images) * self.size * 4 <= LARGEST_BEGINNING
 
     def holds(self, images: NDArray[np.uint8], weights: NDArray[np.float32]) -> bool:
         """Whether the values of exactly these images under these weights are there already."""

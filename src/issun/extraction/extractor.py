@@ -1,7 +1,4 @@
-"""`Extractor`: a layer of a network as a function of images, computed by the compiled core.
-
-What one operation of a network makes of images, computed on the compiled core, without anything that training needs.
-"""
+"""`Extractor`: a layer of a network as a function of images, computed by the compiled core without anything that training needs."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from issun.datasets.memory import memory_limit
 from issun.engine import Scaling, threads_available
 from issun.engine.core import make_core, of_images
 from issun.engine.lowering import lowered
-from issun.engine.protocol import CancelFlag, Scaling
+from issun.engine.protocol import CancelFlag
 from issun.errors import Cancelled, DataError, ModelError
 from issun.extraction.which_layer import operation_index, parameters_up_to
 from issun.model import Model, as_batch

@@ -7,7 +7,7 @@ All that it needs of the images are sums: their number, the features' means, pro
 One eigendecomposition of the products then gives the weights for every α (Hastie, Tibshirani & Friedman 2009, section 3.4.1). Beyond some
 thousand features a Cholesky factorisation for each α is cheaper than that.
 
-`LinearWeights`: the answer of every linear head.
+`LinearWeights` is the answer of every linear head, however it was fitted.
 """
 
 from __future__ import annotations

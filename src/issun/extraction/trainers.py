@@ -1,9 +1,8 @@
 """Features and settings become a fitted head. One trainer keeps what several settings on the same images have in common.
 
-A linear support vector machine for dense features: one class against the rest, squared hinge, by L-BFGS.
-
-liblinear, behind scikit-learn's `LinearSVC`, copies dense features into lists of pairs (four times their memory) and uses one thread. The
-squared hinge is smooth, so that two matrix products for each step do the same work.
+The linear support vector machine is issun's own: one class against the rest, squared hinge, by L-BFGS. liblinear, behind scikit-learn's
+`LinearSVC`, copies dense features into lists of pairs (four times their memory) and uses one thread. The squared hinge is smooth, so that
+two matrix products for each step do the same work.
 """
 
 from __future__ import annotations

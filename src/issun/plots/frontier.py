@@ -1,6 +1,6 @@
 """Accuracy against size, the picture of a study: every network, its spread over seeds, and the frontier.
 
-Placement of labels so that they hide nothing: greedy, the most important label first, each at its best free place.
+Labels are placed so that they hide nothing: greedy, the most important label first, each at its best free place.
 """
 
 from __future__ import annotations

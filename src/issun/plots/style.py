@@ -1,8 +1,7 @@
-"""The style that all pictures share: colours, quiet axes, and files that come out the same each time.
+"""The style that all pictures share: colours, quiet axes, fonts, and files that come out the same each time.
 
-Fonts for a text: the pictures' own first, then whichever of those installed has the letters that it lacks.
-
-A figure with one pair of axes, sized by what is drawn into it, and values as shades with letters that can be read on them.
+A text's fonts are the pictures' own first, then whichever of those installed has the letters that it lacks. A figure with one pair of axes
+is sized by what is drawn into it, and letters on a shade can be read.
 """
 
 from __future__ import annotations

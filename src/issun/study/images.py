@@ -7,7 +7,7 @@ from pathlib import Path
 from issun.datasets.common_size import unlike
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import load_as
-from issun.datasets.split import matching
+from issun.datasets.published import matching
 from issun.errors import DataError
 from issun.study.readable import Readable
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from issun.arch.notation import BoundFamily
 from issun.datasets.dataset import Dataset, Split
-from issun.datasets.split import smaller, watched_on_test
+from issun.datasets.published import smaller, watched_on_test
 from issun.engine.protocol import CancelFlag
 from issun.errors import KnobError, NetworkError, RecipeError, StudyFileError
 from issun.recipe import Recipe

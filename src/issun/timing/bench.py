@@ -1,8 +1,7 @@
 """`issun.bench`: how fast this machine trains, how much of it is used, and how Keras and PyTorch compare here.
 
-Cases are timed on all sides, in turn; the scripts in `benchmarks/` print and keep the same.
-
-Where the time of one network goes: ticks of the core at each operator, with names, shares and rates.
+Cases are timed on all sides, in turn; the scripts in `benchmarks/` print and keep the same. A profile says where the time of one network
+goes: ticks of the core at each operator, with names, shares and rates.
 """
 
 from __future__ import annotations

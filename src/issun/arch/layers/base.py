@@ -1,7 +1,4 @@
-"""What every layer can tell about itself, and what layers share: shapes, options of weights, checks.
-
-Windows on an image: how many positions they take, and how the edge is padded.
-"""
+"""What every layer can tell about itself, and what layers share: shapes, windows and their padding, options of weights, checks."""
 
 from __future__ import annotations
 

@@ -4,9 +4,7 @@ The layers themselves are in `issun.engine.reference.layers` and `issun.engine.r
 `issun.engine.reference.graph`. Stored weights and moments are float32, rounded once at the end of each step; everything between is
 float64.
 
-One step of each optimiser, by the formulas at the top of `issun.recipe`, in NumPy and float64.
-
-Only the weights that training changes are seen here: the caller leaves the frozen ones out.
+The step of each optimiser follows the formulas at the top of `issun.recipe`. It sees only the weights that training changes.
 """
 
 from __future__ import annotations
@@ -24,8 +22,6 @@ from issun.engine.reference.layers import Array, cross_entropy
 from issun.engine.weights import penalty
 from issun.errors import Cancelled
 from issun.recipe import Recipe
-
-Array = NDArray[np.float64]
 
 
 def clipped(recipe: Recipe, gradient: Array) -> Array:

@@ -1,14 +1,13 @@
-"""A network as a list of plain steps, which generated C computes one after the other.
+"""A network as a list of plain steps, which generated C computes one after the other, and the place of each tensor in working memory.
 
 A step is one of `Net.ops` that does something in inference. Dropout is gone, an activation that stands alone is a part of the step
 before it where nobody else reads that, and `scale` is a depthwise 1x1 convolution. Images lie as (row, column, channel), a vector is an
 image of one pixel, and kernels are turned to match: (row, column, channel, filter), the filter last.
 
-The place of each tensor in working memory, planned beforehand, so that generated C needs one array and no heap.
-
-A tensor lives from the step that makes it to the last that reads it. Two that live at the same time must not overlap. Finding the
-smallest memory is hard in general (it is dynamic storage allocation); placing the largest first, each at the lowest place that is free
-while it lives, comes close (Pisarchyk & Lee 2020, "greedy by size"), and so does placing them as they come; the better of both is taken.
+Memory is planned beforehand, so that generated C needs one array and no heap. A tensor lives from the step that makes it to the last that
+reads it. Two that live at the same time must not overlap. Finding the smallest memory is hard in general (it is dynamic storage
+allocation); placing the largest first, each at the lowest place that is free while it lives, comes close (Pisarchyk & Lee 2020, "greedy by
+size"), and so does placing them as they come; the better of both is taken.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A network as the source of a PyTorch module that people can read: the one way in which issun writes a network in PyTorch.
 
-PyTorch: a state that loads with ``weights_only=True``, and beside it a module's source that people can read.
+Beside it lies a state that loads with ``weights_only=True``.
 """
 
 from __future__ import annotations

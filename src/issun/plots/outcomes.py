@@ -1,11 +1,4 @@
-"""What a sweep or a part of a study file would do, as it stands in a terminal.
-
-What came of one training, as it stands in a terminal.
-
-What was written for another program, as it stands in a terminal.
-
-One network of a study, as it stands in a terminal: how it did, its curves in words, its classes and its mistakes.
-"""
+"""What a command did or would do, as it stands in a terminal: a training, an export, the forecast of a sweep, one network of a study."""
 
 from __future__ import annotations
 
