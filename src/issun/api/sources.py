@@ -23,12 +23,12 @@ from issun.datasets.split import validation_mark
 from issun.errors import DataError, ExportError, IssunError
 from issun.events import OnProgress, Remark
 from issun.extraction.comparing import Source, trained, untrained
+from issun.extraction.extractor import operation_index
 from issun.extraction.head_kinds import head_named
 from issun.extraction.making import WEIGHTS, Weights
 from issun.extraction.patches import Patches
 from issun.extraction.search import Search
 from issun.extraction.training import HeadWish
-from issun.extraction.which_layer import operation_index
 from issun.model import Model
 from issun.paths import kind_of
 from issun.recipe import USUAL_SCALING

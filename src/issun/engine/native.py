@@ -23,8 +23,7 @@ from issun.arch.net import Net
 from issun.arch.ops import Kind
 from issun.augmentation import Augmentation
 from issun.engine.augmenting import draw
-from issun.engine.core import make_core, of_images
-from issun.engine.lowering import lowered
+from issun.engine.lowering import lowered, make_core, of_images
 from issun.engine.protocol import CancelFlag, EpochSums, Scaling, State, check_batch, check_state, check_weights, checked_class_weights
 from issun.errors import Cancelled
 from issun.recipe import Recipe

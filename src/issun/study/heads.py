@@ -12,10 +12,10 @@ from typing import Any, cast
 from issun.arch.notation import parse_network
 from issun.errors import IssunError, StudyFileError
 from issun.extraction.comparing import Source, parts_of, row_of, trained, untrained
+from issun.extraction.extractor import operation_index
 from issun.extraction.making import Weights
 from issun.extraction.search import HeadProgress
 from issun.extraction.training import HeadWish, train_head
-from issun.extraction.which_layer import operation_index
 from issun.study.entry import Entry, with_trials
 from issun.study.frontier import most_accurate
 from issun.study.head_entries import HeadEntry
