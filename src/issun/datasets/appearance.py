@@ -30,7 +30,7 @@ _WORK, _FINE = 256, 8
 
 #: What differs from the ground by less is nothing, in levels of 255; of the largest difference, up to which share ink is 0, and from which
 #: on (that and this share more) it is full; what is more than this is in the box.
-_LEAST, _NOTHING, _RISE, _INK = 40, 0.15, 0.7, 0.2
+_LEAST_CONTENT, _NOTHING, _RISE, _INK_IN_BOX = 40, 0.15, 0.7, 0.2
 
 
 def fitted_content(grey: NDArray[np.uint8], style: Style, height: int, width: int) -> NDArray[np.uint8] | None:
@@ -55,10 +55,10 @@ def fitted_content(grey: NDArray[np.uint8], style: Style, height: int, width: in
         small = small.resize(size, Image.Resampling.BILINEAR)
     values = np.asarray(small, np.float64)
     beyond = np.abs(values - grounds(values[None])[0])
-    if (most := beyond.max()) < _LEAST:
+    if (most := beyond.max()) < _LEAST_CONTENT:
         return None
     ink = (255 * (beyond / most - _NOTHING) / _RISE).clip(0, 255).astype(np.uint8)
-    found, some = boxes(ink[None] > 255 * _INK)
+    found, some = boxes(ink[None] > 255 * _INK_IN_BOX)
     if not some[0]:
         return None
     above, below, left, right = map(int, found[0])

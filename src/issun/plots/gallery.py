@@ -1,4 +1,4 @@
-"""Sheets of images with their labels: a hundred of a data set, or those that a network gets wrong, with the predicted label in another colour."""
+"""Sheets of images with their labels: a hundred of a data set, or those that a network gets wrong, each with what it took them for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from issun.datasets.dataset import Dataset
 from issun.plots.style import INK, PALE, families_for, letters_of, shortened, title_above, writable
 
 #: Letters of a label that fit below an image.
-_LETTERS = 13
+_SHEET_LETTERS = 13
 
 
 def samples_figure(dataset: Dataset, count: int = 100) -> Figure:
@@ -79,7 +79,9 @@ def names_below(dataset: Dataset, chosen: Sequence[int]) -> tuple[dict[int, str]
     families = families_for(dataset.classes[number] for number in numbers)
     known = letters_of(families)
     names = {number: dataset.classes[number] for number in numbers}
-    return {number: shortened(name, _LETTERS) if writable(name, known) else f"class {number}" for number, name in names.items()}, families
+    return {
+        number: shortened(name, _SHEET_LETTERS) if writable(name, known) else f"class {number}" for number, name in names.items()
+    }, families
 
 
 #: Blue for what is true and red for what was said: told apart with any colour vision, the blue being the darker one and standing first.
