@@ -127,7 +127,7 @@ FORMATS: dict[str, Format] = {
     "onnx": Format("ONNX", (".onnx",), "issun.exporters.onnx_file", ("logits",), '"issun[onnx]"'),
     "keras": Format("Keras", (".keras",), "issun.exporters.keras.file", ("logits",), "keras and a backend of it, such as tensorflow"),
     "c": Format("C", (".c", ".h"), "issun.exporters.c.files", ("logits", "int8", "calibration")),
-    "torch": Format("PyTorch", (".pt", ".py"), "issun.exporters.torch.source", ("logits",), "torch"),
+    "torch": Format("PyTorch", (".pt", ".py"), "issun.exporters.torch.file", ("logits",), "torch"),
 }
 
 
