@@ -21,6 +21,7 @@ from issun.extraction.extractor import Extractor, trained_extractor
 from issun.extraction.parts import spread_out
 from issun.extraction.projecting import CAUTION, METHODS, project
 from issun.numbers import percent
+from issun.plots.bars import shares_figure
 from issun.plots.classes import classes_figure
 from issun.plots.confusion import confusion_figure, confusions_figure
 from issun.plots.curves import curves_figure
@@ -28,11 +29,9 @@ from issun.plots.frontier import Size, failures_caption, frontier_figure
 from issun.plots.gallery import gallery_figure
 from issun.plots.grids import chosen_axes, grid, impossible
 from issun.plots.heatmap import heatmap_figure
-from issun.plots.letters import shortened
 from issun.plots.projection import projection_figure
 from issun.plots.scatter import scatter_figure
-from issun.plots.shares import shares_figure
-from issun.plots.style import save_figure
+from issun.plots.style import save_figure, shortened
 from issun.study.diagnosis import diagnosis_of
 from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate
