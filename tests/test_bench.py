@@ -11,9 +11,8 @@ from cli_runner import Issun
 from issun.arch.notation import parse_network
 from issun.engine.native import measured_peak
 from issun.errors import IssunError
+from issun.timing.bench import Comparison, compare, profiled
 from issun.timing.cases import STANDARD, Case, multiply_adds, pixels
-from issun.timing.compare import Comparison, compare
-from issun.timing.profile import profiled
 from issun.timing.sides import Side, installed
 
 SMALL = Case("conv 2 norm, res (dwconv same, conv 2 1x1 linear), pool, dense", images=256)
@@ -72,7 +71,7 @@ def test_sides_take_turns_and_say_what_they_cannot() -> None:
 def test_the_pytorch_side_has_the_same_network() -> None:
     import torch
 
-    from issun.timing.torch_model import torch_model
+    from issun.timing.torch_side import torch_model
 
     for text in (
         SMALL.network,

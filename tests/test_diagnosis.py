@@ -164,7 +164,9 @@ def test_a_validation_that_jumps_is_no_limit_while_training_rises(seed: int) -> 
     assert "a learning rate that falls" in shaken.advice
     # Without the jumps it is seen that validation does not follow; and where training is flat too, jumps change nothing.
     assert "the limit of this network" in diagnose(history(train, flat), 10, images=IMAGES, schedule="constant").sentence
-    assert "the limit of this network" in diagnose(history(np.full(40, 0.49), flat + jumps), 10, images=IMAGES, schedule="constant").sentence
+    assert (
+        "the limit of this network" in diagnose(history(np.full(40, 0.49), flat + jumps), 10, images=IMAGES, schedule="constant").sentence
+    )
 
 
 def test_a_flat_end_of_a_schedule_is_no_plateau_yet() -> None:
