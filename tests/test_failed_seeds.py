@@ -67,9 +67,7 @@ def test_no_network_is_named_where_nothing_beats_guessing(tmp_path: Path, issun:
     ):
         with pytest.raises(SelectionError, match=r"nothing beats guessing: the best mean of 2 networks is 10\.50 % on validation"):
             choose()
-    assert (
-        made.model("dense 1, dense").about["warning"].startswith("this training never left chance: naming always the most frequent class")
-    )
+    assert made.model("dense 1, dense").about["warning"].startswith("this training never left chance: always predicting the most frequent")
     text = issun.succeeds("show", "a.sqlite")
     assert all(len(line) <= 80 for line in text.splitlines() if "sqlite" not in line)
     assert "Smallest: none\n  Nothing beats guessing: the best mean of 2 networks is 10.50 % on" in text

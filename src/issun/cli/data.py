@@ -28,7 +28,7 @@ def data(
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
-    """Print what a data set holds: images of each class, sizes, what could not be read, copies; and a sweep to begin with."""
+    """Print a summary of a data set: images of each class, sizes, unreadable files, duplicate images, and a suggested first sweep."""
     from issun.api.data import data as contents_of
     from issun.cli.output import remark_on, tell
     from issun.cli.progress import Shown

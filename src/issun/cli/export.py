@@ -30,7 +30,7 @@ def export(
 ) -> None:
     """Export a model to another format, and check on the whole validation part that it agrees with the model.
 
-    What answers otherwise is not kept. Where the images are not found, random ones take their place, and it is said.
+    A file that disagrees is not saved. Where the images are not found, random images are used, with a remark.
     """
     from issun.api.export import export
     from issun.cli.output import tell

@@ -73,7 +73,7 @@ Input = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="Number of threads; default: all cores.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="Number of threads; default: all cores.")]
 Validation = Annotated[float, typer.Option("--validation", help="Fraction of the training images used for validation.")]
 Zip = Annotated[bool, typer.Option("--zip", help="Pair the values of several knobs instead of combining them.")]
 Target = Annotated[
@@ -177,7 +177,9 @@ def asked(
 def searched(
     grid: Annotated[bool, typer.Option("--grid", help="Grid search on validation; always on for ridge.")] = False,
     halving: Annotated[bool, typer.Option("--halving", help="Search by successive halving: many settings on few images first.")] = False,
-    search_images: Annotated[int | None, typer.Option("--search-images", min=1, help="Maximum images for a search; 5000 for svm.")] = None,
+    search_images: Annotated[
+        int | None, typer.Option("--search-images", min=1, metavar="N", help="Maximum images for a search; 5000 for svm.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="HEAD.NAME=VALUES", help="A value, or several to search: svm.C=1,10. Can be repeated."),

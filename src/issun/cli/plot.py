@@ -40,7 +40,7 @@ def plot(
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
-    """Draw a picture of a study.
+    """Plot a study.
 
     Example: issun plot digits.sqlite confusion
     """

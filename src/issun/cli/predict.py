@@ -30,9 +30,9 @@ def predict(
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print the most probable classes of pictures, and of a folder with a subfolder for each class how often they are right.
+    """Print the most probable classes of images, and the accuracy where their classes are known.
 
-    Pictures that cannot be read are named; those that are unlike what the model was trained on are warned of.
+    Unreadable images are listed, and a warning is printed for images that differ from the training images.
     """
     from issun.cli.output import print_lines, remark_on, tell, warn
     from issun.cli.progress import Shown

@@ -33,7 +33,7 @@ def project(
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
-    """Project a layer's features onto a plane and draw them, coloured by class. It illustrates; figures come from `issun features`.
+    """Project a layer's features onto a plane and plot them, coloured by class, as an illustration; `issun features` measures accuracies.
 
     Example: issun project mnist "conv 32 5x5, pool, dense" --weights patches --method tsne -o mnist.png
     """

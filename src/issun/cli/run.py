@@ -33,9 +33,9 @@ def run(
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
-    """Run the studies that a file describes: each of its parts becomes a study of its own, FILE-PART.sqlite.
+    """Run a study file: each of its parts becomes its own study, FILE-PART.sqlite.
 
-    What a study already holds is not trained again: the same command goes on where it was stopped.
+    Finished trials are not trained again: the same command resumes where it was stopped.
 
     Example: issun run studies/shrink.toml --part better
     """

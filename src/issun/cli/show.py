@@ -20,7 +20,7 @@ def show(
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
-    """Print the frontier of a study and the networks that meet a target or a budget; or, with --network, everything about one of them."""
+    """Print the frontier of a study and the networks that meet a target or a budget; or, with --network, all facts about one network."""
     from issun.api.show import show
     from issun.cli.output import print_findings, print_lines, tell
     from issun.cli.progress import Shown

@@ -24,9 +24,9 @@ def size(
 ) -> None:
     """Print parameters, multiply-accumulates, bytes and working memory; nothing is trained.
 
-    For a family: the table over its knobs' values and the number of parameters as a polynomial in the knobs, also without values.
-    With --json, `reads` and `shares` of a layer are places in `layers`, from 0: whose output it reads (-1: the image), whose weights
-    it uses.
+    For a family: a table over its knobs' values, and the number of parameters as a polynomial in the knobs, even without values.
+    With --json, `reads` and `shares` of a layer are indices into `layers`: the layer whose output it reads (-1: the image) and the
+    layer whose weights it uses.
     """
     from issun.api.size import size
     from issun.cli.output import remark_on, tell

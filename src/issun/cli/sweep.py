@@ -34,7 +34,7 @@ def sweep(
 ) -> None:
     """Train families of networks and show accuracy against size.
 
-    What the study already holds is not trained again: the same command goes on where it was stopped, a wider one adds to it.
+    Finished trials are not trained again: the same command resumes where it was stopped, and a larger one adds trials.
 
     Example: issun sweep digits "conv n, pool, dense" n=1..16*2
     """

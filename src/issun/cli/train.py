@@ -25,7 +25,7 @@ def train(
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
-    """Train one network, print how good it is, and save it."""
+    """Train one network, print its accuracy, and save it."""
     from issun.api.train import train
     from issun.cli.output import tell, warn
     from issun.cli.progress import Shown

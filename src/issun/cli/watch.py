@@ -19,9 +19,9 @@ def watch(
     title: options.Title = None,
     **given: Any,
 ) -> None:
-    """Show studies in the browser of this computer while they grow: the page of `issun report`, new each time that a trial ends.
+    """Show studies in the browser of this computer while they run: the page of `issun report`, updated when a trial ends.
 
-    Only reads, and answers nobody else. Ctrl-C ends it; the sweep goes on.
+    It only reads, and is not accessible from other computers. Ctrl-C stops it; the sweep continues.
 
     Example: issun watch digits.sqlite --open
     """

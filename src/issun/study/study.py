@@ -242,7 +242,7 @@ class Study:
             found = [entry for entry in entries if entry.network_id == wanted]
         if not found:
             name = network.network if isinstance(network, Entry | pd.Series) else network
-            raise SelectionError(f"the study has no finished network `{name}`; its attribute `networks` lists the finished ones")
+            raise SelectionError(f"the study has no finished network `{name}`; list them with `issun show --all` (in Python `networks`)")
         return choose.most_accurate(found)
 
     def _id(self, text: str) -> str:
