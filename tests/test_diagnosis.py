@@ -180,7 +180,7 @@ def test_a_flat_end_of_a_schedule_is_no_plateau_yet() -> None:
     found = diagnose(history(late, late - 0.01), 10, images=IMAGES, schedule="cosine")
     assert found.kind == "plateau"
     assert "had decayed" in found.sentence
-    assert "twice the epochs" in found.advice
+    assert "twice as many epochs" in found.advice
 
 
 def test_dropout_or_augmentation_alone_is_no_overfitting_and_no_underfitting() -> None:

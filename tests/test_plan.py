@@ -56,11 +56,11 @@ def test_what_cannot_be_is_listed_and_skipped() -> None:
     found = small_plan("conv 2, pool, conv n, pool, pool, dense", "n=1,2", "dense", seeds=(0,))
     assert [str(trial.net) for trial in found.trials] == ["dense"]
     assert [item.knobs for item in found.infeasible] == [{"n": 1}, {"n": 2}]
-    assert all("window does not fit" in item.reason for item in found.infeasible)
+    assert all("window is larger than" in item.reason for item in found.infeasible)
 
 
 def test_nothing_that_can_be_is_an_error_with_the_reasons() -> None:
-    with pytest.raises(NetworkError, match=r"none of the networks is valid(.|\n)*window does not fit"):
+    with pytest.raises(NetworkError, match=r"none of the networks is valid(.|\n)*window is larger than"):
         small_plan("pool, pool, pool, pool, dense")
     with pytest.raises(NetworkError, match=r"nothing to train"):
         small_plan("frozen (dense)")
