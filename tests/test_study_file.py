@@ -90,7 +90,7 @@ def test_a_good_file(tmp_path: Path) -> None:
         ('network = "dense"', 'knobs = ["n=1"]', 22, ["`better.families[0].network`", "is missing"]),
         ('[[better.families]]\nnetwork = "dense"', "", 20, ["`better.families`", "is missing"]),
         ('watch = "last 20 %"', 'draw = ["frontiers"]', 21, ["`better.draw[0]`", "'frontiers'"]),
-        ("[better]", "[better", 20, ["no TOML"]),
+        ("[better]", "[better", 20, ["not valid TOML"]),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, old: str, new: str, line: int, words: list[str]) -> None:
@@ -114,7 +114,7 @@ def test_no_file_no_parts_no_text(tmp_path: Path) -> None:
 
 
 def test_names_of_parts(tmp_path: Path) -> None:
-    with pytest.raises(StudyFileError, match="becomes that of a file"):
+    with pytest.raises(StudyFileError, match="is used as a file name"):
         read(tmp_path, GOOD.replace("better", '"../better"'))
     path = tmp_path / "small.toml"
     path.write_text(GOOD)
