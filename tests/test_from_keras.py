@@ -160,7 +160,7 @@ def test_networks_that_cannot_be() -> None:
         read(CONV)
     with pytest.raises(NetworkError, match="window is larger than"):
         read(layer("Conv2D", filters=8, kernel_size=40), FLAT, SOFTMAX)
-    with pytest.raises(ExportError, match="the model ends with `dense 10`, and issun's classifier gives one logit"):
+    with pytest.raises(ExportError, match="the model ends with `dense 10`, but issun's classifier returns logits"):
         read(FLAT, layer("Dense", units=10, activation="relu"))
 
 

@@ -194,7 +194,7 @@ def test_pickled_objects_are_never_opened(path: Path, tmp_path: Path, key: str) 
     with pytest.raises(DataError, match="pickled objects, which are not loaded"):
         load(npz(path, **{"x": X, "y": Y, key: objects}))
     zipped(path, **{"x": npy(X), "y": npy(Y), key: pickle.dumps(objects)})
-    with pytest.raises(DataError, match="no NumPy array"):
+    with pytest.raises(DataError, match="not a NumPy array"):
         load(path)
     assert not (tmp_path / "fired").exists()
 

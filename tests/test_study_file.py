@@ -85,7 +85,7 @@ def test_a_good_file(tmp_path: Path) -> None:
         ("n=1,2", "m=1,2", 13, ["`replica.families[0].knobs`", "no knob"]),
         ("n=1,2", "conv 2, dense", 13, ["`replica.families[0].knobs[0]`", "no `=`"]),
         ('knobs = ["n=1,2"]', "", 12, ["`replica.families[0].network`", "has no values"]),
-        ('"b=3,4"', '"b=3,4,5"', 16, ["`replica.families[1].knobs`", "pairs"]),
+        ('"b=3,4"', '"b=3,4,5"', 16, ["`replica.families[1].knobs`", "are paired"]),
         ("zip = true", 'zip = "yes"', 17, ["`replica.families[1].zip`"]),
         ('network = "dense"', 'knobs = ["n=1"]', 22, ["`better.families[0].network`", "is missing"]),
         ('[[better.families]]\nnetwork = "dense"', "", 20, ["`better.families`", "is missing"]),
