@@ -109,7 +109,7 @@ def test_settings_outside_their_range_are_refused(settings: dict[str, object], p
 @pytest.mark.parametrize("name", ["shift", "crop", "cutout"])
 def test_what_is_as_large_as_the_image_is_refused(name: str) -> None:
     Augmentation(**{name: 4}).check((5, 9, 1))  # type: ignore[arg-type]
-    with pytest.raises(RecipeError, match=rf"`{name}` \(=5\) must be smaller than the images ( 9x5: use at most 4"):
+    with pytest.raises(RecipeError, match=rf"`{name}` \(=5\) must be smaller than the images \(9x5\): use at most 4"):
         Augmentation(**{name: 5}).check((9, 5, 3))  # type: ignore[arg-type]
     with pytest.raises(RecipeError, match="leave it out"):
         Augmentation(**{name: 1}).check((1, 1, 1))  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ def test_the_sheet_shows_each_class_as_training_sees_it(issun: Issun) -> None:
 def test_texts_that_cannot_be_read_are_refused(issun: Issun) -> None:
     for command in (["data", "small.npz"], ["train", "small.npz", "dense"], ["sweep", "small.npz", "dense"]):
         assert "did you mean `shift`" in issun.fails(*command, "--augment", "shft 2")
-        assert "must be smaller than the images ( 8x8" in issun.fails(*command, "--augment", "shift 8")
+        assert "must be smaller than the images (8x8" in issun.fails(*command, "--augment", "shift 8")
 
 
 def test_training_and_sweeps_tell_of_it(issun: Issun) -> None:

@@ -89,7 +89,7 @@ def test_pairs(issun: Issun) -> None:
     [
         (["conv 8, pol, dense"], ["unknown layer `pol`", "did you mean `pool`", "conv 8, pol, dense\n          ^^^"]),
         (["conv 8, pool"], ["has no classifier", "end it with `dense`"]),
-        (["conv 8 40x40, dense"], ["layer 1", "40x40 window is larger than its 28x28 image"]),
+        (["conv 8 40x40, dense"], ["layer 1", "40x40 window is larger than its 28x28 input"]),
         (["conv n, dense", "k=1,2"], ["`k=1,2`", "no family before it has this knob"]),
         (["conv n, dense", "conv m, dense", "n=1"], ["knob `m`", "has no values"]),
         (["conv n, dense", "n=0"], ["knob `n`", "0"]),

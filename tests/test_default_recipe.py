@@ -63,6 +63,6 @@ def test_a_study_of_an_older_default_says_how_to_go_on_with_it(
     sweep = ("sweep", "digits", "conv 1, pool, dense", "--epochs", "1", "--seeds", "2", "--no-plot", "--study", "old.sqlite")
     issun.succeeds(*sweep, "--scaling", "unit")
     told = " ".join(issun.run(*sweep).err.split())
-    assert "old.sqlite holds 2 trials of these networks, trained with an older default: add --scaling unit to go on with them" in told
+    assert "old.sqlite holds 2 trials of these networks, trained with an older default: add --scaling unit to resume them" in told
     for asked in ("standard", "unit"):  # what is asked for is meant
         assert "older default" not in issun.run(*sweep, "--scaling", asked).err

@@ -174,7 +174,7 @@ def test_inference_sees_images_as_they_are(name: type[NativeEngine] | type[Refer
 @pytest.mark.parametrize("name", [NativeEngine, ReferenceEngine])
 def test_images_that_are_too_small_are_refused(name: type[NativeEngine] | type[ReferenceEngine]) -> None:
     net = parse_network("dense", (8, 4, 1), 10)
-    with pytest.raises(RecipeError, match=r"`shift` \(=4\) must be smaller than the images ( 8x4"):
+    with pytest.raises(RecipeError, match=r"`shift` \(=4\) must be smaller than the images \(8x4"):
         name(net, Recipe(augment="shift 4"), unit(net))
 
 

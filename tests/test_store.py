@@ -162,7 +162,7 @@ def test_a_second_writer_is_turned_away_at_once(tmp_path: Path) -> None:
     with Store(path, FACTS):
         link.symlink_to(path)
         for name in (path, link, tmp_path / "." / "a.sqlite"):
-            with pytest.raises(StudyBusyError, match=f"process {os.getpid()}.*wait until it ends"):
+            with pytest.raises(StudyBusyError, match=f"process {os.getpid()}.*wait for it"):
                 Store(name, FACTS)
     Store(link, FACTS).close()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.sqlite", "link.sqlite"]
@@ -196,7 +196,7 @@ def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
 def test_a_study_belongs_to_one_data_set(tmp_path: Path) -> None:
     run_small(tmp_path / "a.sqlite", small_plan("dense 2, dense"))
     before = (tmp_path / "a.sqlite").read_bytes()
-    with pytest.raises(StudyError, match=r"is about other data .*give another path"):
+    with pytest.raises(StudyError, match=r"was made with other data .*give another path"):
         Store(tmp_path / "a.sqlite", dataclasses.replace(FACTS, name="mnist", fingerprint="f" * 16))
     assert rows_of(tmp_path / "a.sqlite")["trials"]
     assert len((tmp_path / "a.sqlite").read_bytes()) == len(before)

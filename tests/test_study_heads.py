@@ -152,7 +152,7 @@ def test_quick_and_dry_run(issun: Issun) -> None:
             r"line 26, `better.heads\[2\].weights`: \(='trained'\) must be one of random",
         ),
         ('network = "conv 3, pool, dense"', 'network = "conf 3, dense"', r"line 25, `better.heads\[2\].network`: .*"),
-        ('network = "conv 3, pool, dense"', 'network = "dense"\nfamily = "net"', "are both given"),
+        ('network = "conv 3, pool, dense"', 'network = "dense"\nfamily = "net"', "cannot be given together with"),
         ('head = ["ridge", "knn"]', "head = []", r"line 20, `better.heads\[1\].head`: \(=\[\]\) is empty"),
         ('head = ["ridge", "knn"]', 'head = ["ridge", "knn"]\nlabel = "x"', "applies to one head"),
         ("seeds = 2\n", "seeds = 0\n", "must be a number of seeds"),

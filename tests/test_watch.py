@@ -135,7 +135,7 @@ def test_there_is_nothing_else(server: Server, path: str) -> None:
 
 
 def test_a_port_that_is_in_use_is_said(server: Server, study: Path) -> None:
-    with pytest.raises(IssunError, match=rf"--port \(={server.server_port}\): is used by another program; give another port, or --port 0"):
+    with pytest.raises(IssunError, match=rf"--port \(={server.server_port}\) is used by another program; give another port, or --port 0"):
         Server(server.live, server.server_port)
 
 

@@ -101,7 +101,7 @@ def head_entry(table: HeadTable, families: Sequence[str], seeds: tuple[int, ...]
 def _family(table: HeadTable, families: Sequence[str]) -> str:
     """Return the family whose networks give the features, "" where the table names a network."""
     if table.network and table.family:
-        raise HeadProblem("network", "and `family` cannot both be given: leave one out")
+        raise HeadProblem("network", "cannot be given together with `family`: leave one out")
     if table.network:
         return table.family
     if not table.family and len(families) == 1:

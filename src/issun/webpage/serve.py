@@ -119,7 +119,7 @@ class Server(ThreadingHTTPServer):
             super().__init__((ADDRESS, port), _Handler)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise IssunError(f"--port (={port})is used by another program; give another port, or --port 0 for any free one") from None
+                raise IssunError(f"--port (={port}) is used by another program; give another port, or --port 0 for any free one") from None
             raise IssunError(
                 f"--port (={port}) cannot be used ({error.strerror}): give another port, or --port 0 for any free one"
             ) from None
