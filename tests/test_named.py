@@ -163,7 +163,7 @@ def test_a_path_that_leads_nowhere(tmp_path: Path, place: str) -> None:
 
 
 def test_a_folder_with_nothing_in_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no image"):
+    with pytest.raises(DataError, match="has no readable image"):
         load(tmp_path)
 
 

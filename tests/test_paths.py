@@ -97,8 +97,8 @@ def test_places_for_new_files(tmp_path: Path, locked: Path, monkeypatch: pytest.
     check_new(tmp_path / "new")
     os.mkfifo(tmp_path / "pipe")
     for place, reason in (
-        (tmp_path, "it is a folder; name a file"),
-        (Path(), "it is a folder; name a file"),
+        (tmp_path, "it is a directory; name a file"),
+        (Path(), "it is a directory; name a file"),
         (tmp_path / "pipe", "it is not a regular file"),
         (tmp_path / "none" / "a", "the folder .*none does not exist; create it first"),
         (tmp_path / LONG, "File name too long"),

@@ -66,17 +66,17 @@ def test_a_newer_study_asks_for_an_upgrade(tmp_path: Path, whole: Path) -> None:
 def test_there_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"does not exist: check the path"):
         Study(tmp_path / "none.sqlite")
-    with pytest.raises(StudyError, match=r"is no file"):
+    with pytest.raises(StudyError, match=r"is not a file"):
         Study(tmp_path)
     (tmp_path / "empty.sqlite").touch()
-    with pytest.raises(StudyError, match=r"no issun study"):
+    with pytest.raises(StudyError, match=r"not an issun study"):
         Study(tmp_path / "empty.sqlite")
 
 
 def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"cannot be written: the folder .*missing does not exist; create it first"):
         Store(tmp_path / "missing" / "a.sqlite", FACTS)
-    with pytest.raises(StudyError, match=r"is a folder"):
+    with pytest.raises(StudyError, match=r"is a directory"):
         Store(tmp_path, FACTS)
     (tmp_path / "file").touch()
     with pytest.raises(StudyError, match=r"create it first"):
