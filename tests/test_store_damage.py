@@ -110,7 +110,7 @@ def test_a_truncated_study_says_so(tmp_path: Path, whole: Path, share: float) ->
     path.write_bytes(content[: max(1, int(share * len(content)))])
     before = path.read_bytes()
     for use in (lambda path: Store(path, FACTS), lambda path: Study(path).networks):
-        with pytest.raises(StudyError, match=r"is damaged|no issun study"):
+        with pytest.raises(StudyError, match=r"is damaged|not an issun study"):
             use(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["cut.sqlite"]
