@@ -29,7 +29,7 @@ question = "How small?"
 data = "digits"
 [part]
 seeds = 2
-recipe = { batch_size = 256, epochs = 2, keep = "best" }
+recipe = { batch_size = 256, epochs = 2, restore_best_weights = true }
 [[part.families]]
 network = "dense n, dense"
 knobs = ["n=2,3"]
@@ -192,10 +192,10 @@ def read_all(path: Path) -> None:
     """Read what commands read, of every trial."""
     read = Study(path)
     assert read.about["data"]
-    read.trials(test=True)
+    read.trials_dataframe(test=True)
     read.head_results(test=True)
     for _, row in read.networks.iterrows():
-        for seed in read.frame[read.frame["network_id"] == row["network_id"]]["seed"]:
+        for seed in read.trials_dataframe()[read.trials_dataframe()["network_id"] == row["network_id"]]["seed"]:
             read.history(row, int(seed))
             read.predictions(row, int(seed))
             read.weights(row, int(seed))
@@ -232,7 +232,7 @@ def test_a_history_to_go_on_from_says_which_row(study: Path, tmp_path: Path) -> 
 
 def test_the_message_is_one_line_for_people(study: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
-    assert change(study, path, Change("trials", "validation_accuracy", "abc"))
-    with pytest.raises(StudyError, match=r"a.sqlite` is damaged \(table trials, row id='\w{32}': validation_accuracy \(='abc'\) must be a "
+    assert change(study, path, Change("trials", "val_accuracy", "abc"))
+    with pytest.raises(StudyError, match=r"a.sqlite` is damaged \(table trials, row id='\w{32}': val_accuracy \(='abc'\) must be a "
                        r"number from 0 to 1, or NULL\): put a copy back"):  # fmt: skip
         Study(path)

@@ -122,7 +122,7 @@ Layer = Annotated[
     str | None,
     typer.Option("--layer", help="By number or words (conv 16); 0: the image. Default: what enters the classifier."),
 ]
-Before = Annotated[bool, typer.Option("--before", help="Before the layer's activation.")]
+PreActivation = Annotated[bool, typer.Option("--pre-activation", help="Before the layer's activation.")]
 StudyAt = Annotated[Path | None, typer.Option("--study", help="Take the trained networks of this study.")]
 UntrainedScaling = Annotated[
     str | None, typer.Option("--scaling", help="Of the images, for untrained networks: standard, unit or raw. Default: standard.")
@@ -148,14 +148,14 @@ def recipe(
     weight_decay: Annotated[float | None, _training("--weight-decay", "Of kernels; adamw: 0.01.")] = None,
     clip_norm: Annotated[float | None, _training("--clip-norm", "Longest gradient of a step.")] = None,
     label_smoothing: Annotated[float | None, _training("--label-smoothing", "Share of a target spread over all classes.")] = None,
-    average: Annotated[float | None, _training("--average", "Moving average of the weights: 0.999.")] = None,
+    ema_decay: Annotated[float | None, _training("--ema-decay", "Moving average of the weights: 0.999.")] = None,
     patience: Annotated[int | None, _training("--patience", "Stop after so many epochs without a better one.")] = None,
-    keep: Annotated[str | None, _training("--keep", "Weights of the last or the best epoch.")] = None,
+    restore_best_weights: Annotated[bool | None, _training("--restore-best-weights", "Weights of the best epoch.")] = None,
     scaling: Scaling = None,
     initializer: Annotated[str | None, _training("--initializer", "glorot, he or orthogonal.")] = None,
     augment: Augment = None,
     others: Annotated[
-        list[str] | None, _training("--set", "Any setting of a recipe: drop_every=5. Can be repeated.", metavar="NAME=VALUE")
+        list[str] | None, _training("--set", "Any setting of a recipe: reduce_every=5. Can be repeated.", metavar="NAME=VALUE")
     ] = None,
 ) -> None:
     """How to train: the settings of a recipe."""
@@ -244,7 +244,7 @@ def recipe_settings(others: list[str] | None, **settings: Any) -> dict[str, Any]
         name, equals, value = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
-            raise RecipeError(f"--set {text}: write a setting and its value with = between them, as in --set drop_every=5")
+            raise RecipeError(f"--set {text}: write a setting and its value with = between them, as in --set reduce_every=5")
         if name in given:
             raise RecipeError(f"--set {text}: `{name}` is given twice; give it once")
         given[name] = value_of(value.strip())

@@ -28,7 +28,7 @@ class OperationValues:
     net : Net
     operation : int
         Index in `net.ops`.
-    before : bool
+    pre_activation : bool
         Whether the values are taken before its activation (and after its `norm`).
     scaling : Scaling
         How uint8 images become the input.
@@ -43,9 +43,9 @@ class OperationValues:
         Where memory does not suffice, or `threads` is below 1.
     """
 
-    def __init__(self, net: Net, operation: int, before: bool, scaling: Scaling, threads: int = 1) -> None:
+    def __init__(self, net: Net, operation: int, pre_activation: bool, scaling: Scaling, threads: int = 1) -> None:
         ops = [op.at_rest() for op in net.ops[: operation + 1]]
-        if before:
+        if pre_activation:
             ops[-1] = ops[-1].linear()
         operators = lowered(ops)
         self.size = math.prod(ops[-1].output)

@@ -31,7 +31,7 @@ def cut_after(net: Net) -> int:
     best = 0
     macs = 0
     for count, op in enumerate(net.ops, 1):
-        if op.trained or op.kind is Kind.DROP or any(tensor.l1 or tensor.l2 for tensor in op.weights):
+        if op.trainable_params or op.kind is Kind.DROP or any(tensor.l1 or tensor.l2 for tensor in op.weights):
             break  # a penalty of what is frozen is part of the loss, and stays with the whole network
         macs += op.macs
         rest = net.ops[count:]

@@ -58,7 +58,7 @@ def _optimizer(recipe: Recipe) -> _native.OptimizerSettings:
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
         clip_norm=recipe.clip_norm or 0.0,
-        average=recipe.average,
+        average=recipe.ema_decay,
     )
 
 
@@ -125,7 +125,7 @@ class NativeEngine:
         """Return what the processor's counter ran through at each operator since the last call; begin to count, or stop.
 
         Three numbers for each operator of `issun.engine.lowering.lowered` (values, gradient of the input, gradient of the weights), then
-        those of entering images, the loss, adding gradients up, the optimiser and packing weights. Empty where nothing was counted.
+        those of entering images, the loss, adding gradients up, the optimizer and packing weights. Empty where nothing was counted.
         """
         return list(self._core.ticks(count))
 

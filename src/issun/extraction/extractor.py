@@ -16,6 +16,7 @@ from issun.engine.extracting import OperationValues
 from issun.errors import DataError, ModelError
 from issun.extraction.which_layer import operation_index, parameters_up_to
 from issun.model import Model, as_batch
+from issun.old_names import old_attribute, old_keywords
 
 #: Called with how many images are done, and how many there are.
 Progress = Callable[[int, int], None]
@@ -37,7 +38,7 @@ class Extractor:
         How uint8 values become the network's input, per channel.
     operation : int
         Which of `net.ops` gives the features; -1 is the image, scaled.
-    before : bool
+    pre_activation : bool
         Whether they are taken before its activation.
     source : str
         Where the weights come from: one of `issun.extraction.WEIGHTS`, or ``trained``.
@@ -47,8 +48,11 @@ class Extractor:
     weights: NDArray[np.float32]
     scaling: Scaling
     operation: int
-    before: bool = False
+    pre_activation: bool = False
     source: str = ""
+
+    before = old_attribute("before", "pre_activation")
+    trained = old_attribute("trained", "trainable_params")
 
     def __post_init__(self) -> None:
         if self.weights.dtype != np.float32 or self.weights.shape != (self.net.stored,):
@@ -56,7 +60,7 @@ class Extractor:
                 f"`weights` must be float32 of shape ({self.net.stored},) for `{self.net}`, not {self.weights.dtype} of shape "
                 f"{self.weights.shape}"
             )
-        operation_index(self.net, self.operation + 1, self.before)
+        operation_index(self.net, self.operation + 1, self.pre_activation)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -72,14 +76,14 @@ class Extractor:
     @property
     def parameters(self) -> int:
         """The numbers that the features need, those of layers behind them left out; `norm` is counted as folded into its layer."""
-        return parameters_up_to(self.net, self.operation, self.before)
+        return parameters_up_to(self.net, self.operation, self.pre_activation)
 
     @property
-    def trained(self) -> int:
+    def trainable_params(self) -> int:
         """Those of `parameters` that training changed: none where the weights were drawn or taken from patches."""
         if self.source != "trained" or self.operation == IMAGE:
             return 0
-        return min(self.parameters, sum(op.trained for op in self.net.ops[: self.operation + 1]))
+        return min(self.parameters, sum(op.trainable_params for op in self.net.ops[: self.operation + 1]))
 
     def features(self, images: NDArray[np.uint8], threads: int | None = None, progress: Progress | None = None) -> NDArray[np.float32]:
         """Return the features of images.
@@ -140,7 +144,9 @@ class Extractor:
     def _values(self, threads: int | None) -> OperationValues | None:
         if self.operation == IMAGE:
             return None
-        return OperationValues(self.net, self.operation, self.before, self.scaling, threads_available() if threads is None else threads)
+        return OperationValues(
+            self.net, self.operation, self.pre_activation, self.scaling, threads_available() if threads is None else threads
+        )
 
     def _compute(self, values: OperationValues | None, batch: NDArray[np.uint8], part: slice, out: NDArray[np.float32]) -> None:
         if values is not None:
@@ -160,14 +166,15 @@ def check_features_fit(images: int, size: int) -> None:
         )
 
 
-def trained_extractor(model: Model, layer: int | str | None = None, before: bool = False) -> Extractor:
+@old_keywords(before="pre_activation")
+def trained_extractor(model: Model, layer: int | str | None = None, pre_activation: bool = False) -> Extractor:
     """Return a layer of a trained network as an extractor.
 
     Parameters
     ----------
     model : Model
         From `issun.train`, `Model.load`, or a study's `Study.model`.
-    layer, before
+    layer, pre_activation
         As of `issun.extraction.operation_index`; by default what enters the classifier.
 
     Raises
@@ -175,4 +182,4 @@ def trained_extractor(model: Model, layer: int | str | None = None, before: bool
     NetworkError
         Where the network has no such layer, or it has no activation to be before of.
     """
-    return Extractor(model.net, model.weights, model.scaling, operation_index(model.net, layer, before), before, "trained")
+    return Extractor(model.net, model.weights, model.scaling, operation_index(model.net, layer, pre_activation), pre_activation, "trained")

@@ -17,6 +17,7 @@ from issun.extraction.extractor import Extractor
 from issun.extraction.patches import Filters, Floats, Patches, learned
 from issun.extraction.which_layer import operation_index
 from issun.model import as_batch
+from issun.old_names import old_keywords
 from issun.randomness import stream
 
 #: Where weights come from: drawn (`random` is Glorot's), or taken from patches of the images.
@@ -31,6 +32,7 @@ _PATCHES = 101
 _MOST_NUMBERS = 1 << 25
 
 
+@old_keywords(before="pre_activation")
 def make_extractor(
     net: Net,
     weights: Weights,
@@ -39,7 +41,7 @@ def make_extractor(
     *,
     seed: int = 0,
     layer: int | str | None = None,
-    before: bool = False,
+    pre_activation: bool = False,
     patches: Patches | None = None,
 ) -> Extractor:
     """Return a layer of an untrained network as an extractor. No labels are used.
@@ -58,7 +60,7 @@ def make_extractor(
         How uint8 images become the input, as `issun.engine.scaling_for` gives it.
     seed : int
         Of all draws.
-    layer, before
+    layer, pre_activation
         As of `issun.extraction.operation_index`; by default what enters the classifier.
     patches : Patches, optional
         How filters are taken from patches.
@@ -74,9 +76,9 @@ def make_extractor(
     """
     if weights not in WEIGHTS:
         raise RecipeError(f"`weights` (={weights!r}) must be one of {', '.join(WEIGHTS)}")
-    operation = operation_index(net, layer, before)
+    operation = operation_index(net, layer, pre_activation)
     if weights in _DRAWN:
-        return Extractor(net, initialised(net, _DRAWN[weights], seed), scaling, operation, before, weights)
+        return Extractor(net, initialised(net, _DRAWN[weights], seed), scaling, operation, pre_activation, weights)
     if not len(images):
         raise DataError(
             f"`weights` (={weights}) takes patches from images, but there are none: pass training images, or draw with `random`"
@@ -90,7 +92,7 @@ def make_extractor(
             drawn = _patches(net, flat, scaling, op, batch, settings, random)
             blocks = [learned(block, count, weights, settings, random) for block, count in _blocks(op, drawn)]
             _put(flat, op, blocks, settings)
-    return Extractor(net, flat, scaling, operation, before, weights)
+    return Extractor(net, flat, scaling, operation, pre_activation, weights)
 
 
 def _patches(

@@ -6,7 +6,7 @@ from issun.arch.net import IMAGE, Net
 from issun.errors import NetworkError
 
 
-def operation_index(net: Net, layer: int | str | None = None, before: bool = False) -> int:
+def operation_index(net: Net, layer: int | str | None = None, pre_activation: bool = False) -> int:
     """Return the index in `Net.ops` of the layer that is asked for; `IMAGE` (-1) for the image itself.
 
     Parameters
@@ -16,7 +16,7 @@ def operation_index(net: Net, layer: int | str | None = None, before: bool = Fal
         A number as the layer table of `issun size` counts, from 1 (0 is the image); or a layer's text or the beginning of it, such as
         ``conv 16``, ``dense 512`` or ``pool``: the last layer that it fits, and the classifier only where no other does. By default what
         enters the classifier.
-    before : bool
+    pre_activation : bool
         Whether the values before the layer's activation are meant.
 
     Raises
@@ -25,9 +25,11 @@ def operation_index(net: Net, layer: int | str | None = None, before: bool = Fal
         Where the network has no such layer, or it has no activation to be before of.
     """
     index = _index(net, layer)
-    if before and (index == IMAGE or not net.ops[index].activates):
+    if pre_activation and (index == IMAGE or not net.ops[index].activates):
         what = "the image" if index == IMAGE else f"layer {index + 1}, `{net.ops[index].text}`,"
-        raise NetworkError(f"{what} has no activation of its own, so nothing is before it: leave `before` out or name a layer with one")
+        raise NetworkError(
+            f"{what} has no activation of its own, so nothing is before it: leave `pre_activation` out, or name another layer"
+        )
     return index
 
 
@@ -53,10 +55,10 @@ def _listed(net: Net) -> str:
     return ", ".join(shown if len(shown) <= 20 else [*shown[:10], "…", *shown[-5:]])
 
 
-def parameters_up_to(net: Net, operation: int, before: bool) -> int:
+def parameters_up_to(net: Net, operation: int, pre_activation: bool) -> int:
     """Return how many numbers inference needs for the output of an operation, `norm` folded in."""
     if operation == IMAGE:
         return 0
     total = sum(op.parameters for op in net.ops[: operation + 1])
     last = net.ops[operation]
-    return total - sum(tensor.size for tensor in last.own if tensor.role == "slope") if before else total
+    return total - sum(tensor.size for tensor in last.own if tensor.role == "slope") if pre_activation else total

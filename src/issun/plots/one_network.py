@@ -16,7 +16,7 @@ def network_lines(found: OneNetwork) -> Iterator[Printable]:
     study, entry, seed = found.study, found.entry, found.seed
     yield from _figures(found)
     history = study.history(entry, seed)
-    accuracies = [history["train_accuracy"].tolist(), history["validation_accuracy"].tolist()]
+    accuracies = [history["train_accuracy"].tolist(), history["val_accuracy"].tolist()]
     for name, values in zip(("train", "validation"), accuracies, strict=True):
         yield f"{name:<11} {sparkline(values, 60, limits=[*accuracies[0], *accuracies[1]])}"
     yield Folded(str(found.diagnosis))
@@ -35,7 +35,7 @@ def network_lines(found: OneNetwork) -> Iterator[Printable]:
 def _figures(found: OneNetwork) -> Iterator[Printable]:
     study, entry, seed, trial = found.study, found.entry, found.seed, found.trial
     yield Whole(entry.network)
-    means = f"validation {mean_text(entry.mean, entry.deviation)}, test {mean_text(*study.test(entry))}"
+    means = f"validation {mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)}, test {mean_text(*study.test(entry))}"
     mark = f" ({study.mark})" if study.mark else ""
     yield Whole(f"{entry.parameters:,} parameters, {entry.macs:,} MACs; {means}{mark}")
     if failed := seeds_text(entry.seeds, entry.chance, entry.diverged):
@@ -45,7 +45,7 @@ def _figures(found: OneNetwork) -> Iterator[Printable]:
     best = ", the best" if found.asked_seed is None and entry.seeds > 1 else ""
     of = f"seed {seed}{best} of {entry.seeds}" if entry.seeds > 1 else f"seed {seed}"
     kept = f", kept is epoch {trial.kept}" if trial.kept != trial.epochs else ""
-    yield Whole(f"{of}: validation {percent(trial.validation_accuracy)} after {trial.epochs} epochs{kept}\n")
+    yield Whole(f"{of}: validation {percent(trial.val_accuracy)} after {trial.epochs} epochs{kept}\n")
 
 
 def _others(found: OneNetwork) -> Iterator[Printable]:
@@ -59,5 +59,5 @@ def _others(found: OneNetwork) -> Iterator[Printable]:
     for words, other in ways.items():
         if other.key != entry.key:
             failed = seeds_text(other.seeds, other.chance, other.diverged)
-            mean = mean_text(other.mean, other.deviation) + (f" ({failed})" if failed else "")
+            mean = mean_text(other.val_accuracy_mean, other.val_accuracy_std) + (f" ({failed})" if failed else "")
             yield Folded(f"{words}: validation {mean}; {found.study.diagnosis(other).sentence}", "  ")

@@ -16,5 +16,5 @@ def training_lines(outcome: Outcome) -> Iterator[Printable]:
     kept = f"; kept is epoch {outcome.kept}" if outcome.kept < epochs else ""
     took = f"trained for {epochs} epochs in {duration(outcome.seconds)}{kept}"
     yield f"{net.parameters:,} parameters, {net.macs:,} MACs, {took}"
-    yield f"validation {percent(outcome.validation_accuracy)}, loss {outcome.validation_loss:.4f}"
+    yield f"validation {percent(outcome.val_accuracy)}, loss {outcome.val_loss:.4f}"
     yield f"test       {percent(outcome.test_accuracy)}, loss {outcome.test_loss:.4f}"

@@ -155,7 +155,7 @@ class Answer:
         if self.smallest.entry is not None:
             return []
         found = []
-        for entry in sorted(self.frontier, key=lambda entry: -entry.mean):
+        for entry in sorted(self.frontier, key=lambda entry: -entry.val_accuracy_mean):
             kinds = diagnosis_of(self.study, entry).seeds
             rising = [seed for seed, kind in kinds.items() if kind in ("improving", "too short")]
             if rising:
@@ -206,4 +206,4 @@ class Answer:
         """Return what is said of a choice in JSON: the network and its test figure."""
         if choice.entry is None:
             return None
-        return choice.entry.as_dict() | dict(zip((columns.TEST, columns.TEST_DEVIATION), self.test(choice.entry), strict=True))
+        return choice.entry.as_dict() | dict(zip((columns.TEST_MEAN, columns.TEST_STD), self.test(choice.entry), strict=True))

@@ -28,7 +28,7 @@ from issun.study.study import Study
 _VERSION = 1
 
 _KEPT = (
-    *("layer", "draw", "head", "features", "parameters", "trained"),
+    *("layer", "draw", "head", "features", "parameters"),
     *("images", "tried", "search_images", "seconds", "problem"),
 )
 
@@ -52,7 +52,7 @@ def check_heads(prepared: PreparedPart) -> None:
             if entry.network:
                 nets = [parse_network(entry.network, prepared.dataset.input, len(prepared.dataset.classes), complete=True)]
             for net in nets:
-                operation_index(net, entry.layer, entry.before)
+                operation_index(net, entry.layer, entry.pre_activation)
         except IssunError as error:
             raise StudyFileError(f"{entry.place}: {error}") from None
 
@@ -110,7 +110,11 @@ def run_heads(
                 row = row_of(job.source, extractor, result)
                 values = {name: row[name] for name in _KEPT} | {"settings": json.dumps(row["settings"])}
                 values |= {"id": key, "label": job.label, "network": job.network, "trial_id": job.trial_id}
-                values |= {"validation_accuracy": result.validation, "classes": result.validation_predictions}
+                values |= {
+                    "trained": row["trainable_params"],
+                    "validation_accuracy": row["val_accuracy"],
+                    "classes": result.validation_predictions,
+                }
                 store.finish_head(values, (result.test, result.test_predictions))
                 store.check_place()
                 done.add(key)
@@ -126,14 +130,16 @@ def _jobs(prepared: PreparedPart, study: Study) -> Iterator[_Job]:
             net = parse_network(entry.network, dataset.input, len(dataset.classes), complete=True)
             kinds = cast(list[Weights], list(entry.weights))
             draws = entry.seeds or (0,)
-            found = untrained(net, kinds, dataset, split, draws=draws, layer=entry.layer, before=entry.before, scaling=entry.scaling)
+            found = untrained(
+                net, kinds, dataset, split, draws=draws, layer=entry.layer, pre_activation=entry.pre_activation, scaling=entry.scaling
+            )
             for source in found:
                 whose = [str(net), source.label, entry.scaling, split.id]
                 yield _Job(source, source.label, str(net), None, _wishes(entry, whose, source.draw))
             continue
         best, trials = _best(prepared, study, entry)
         for seed, trial_id in trials:
-            source = trained(study.model(best, seed), seed, layer=entry.layer, before=entry.before, label=entry.family)
+            source = trained(study.model(best, seed), seed, layer=entry.layer, pre_activation=entry.pre_activation, label=entry.family)
             yield _Job(source, entry.family, best.network, trial_id, _wishes(entry, [trial_id], seed))
 
 
@@ -141,7 +147,18 @@ def _wishes(entry: HeadEntry, whose: list[str], draw: int) -> dict[str, HeadWish
     """Return the entry's heads by ids that name all that decides what comes out."""
     found = {}
     for wish in entry.wishes:
-        asked = [_VERSION, *whose, entry.layer, entry.before, draw, wish.title, wish.head.name, wish.search, wish.search_images, wish.refit]
+        asked = [
+            _VERSION,
+            *whose,
+            entry.layer,
+            entry.pre_activation,
+            draw,
+            wish.title,
+            wish.head.name,
+            wish.search,
+            wish.search_images,
+            wish.refit,
+        ]
         text = json.dumps([*asked, sorted(wish.settings.items())])
         found[hashlib.sha256(text.encode()).hexdigest()[:16]] = wish
     return found

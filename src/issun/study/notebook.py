@@ -27,8 +27,8 @@ def study_html(answer: Answer) -> str:
         return block(*head, paragraph(answer.smallest.problem, pale=True))
     lines = [
         (
-            *(entry.network, knobs_text(entry.knobs), f"{entry.parameters:,}", mean_text(entry.mean, entry.deviation)),
-            *(percent(entry.lower), seeds_text(entry.seeds, entry.chance, entry.diverged) or entry.seeds),
+            *(entry.network, knobs_text(entry.knobs), f"{entry.parameters:,}", mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)),
+            *(percent(entry.val_accuracy_lower95), seeds_text(entry.seeds, entry.chance, entry.diverged) or entry.seeds),
         )
         for entry in answer.frontier[-MOST:]
     ]

@@ -27,7 +27,7 @@ Verdict = Literal["helped", "hurt", "no difference"]
 #: A gap between training and validation accuracy changes where it does so by this much.
 GAP_CHANGE = 0.02
 
-_EARLY = ("patience", "keep")
+_EARLY = ("patience", "restore_best_weights")
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class _Trained:
 
     @property
     def accuracies(self) -> list[float]:
-        return [trial.validation_accuracy for trial in self.trials]
+        return [trial.val_accuracy for trial in self.trials]
 
     @property
     def validation(self) -> float:
@@ -100,7 +100,7 @@ class _Trained:
 
     @property
     def gap(self) -> float:
-        return float(np.mean([trial.train_accuracy - trial.validation_accuracy for trial in self.trials]))
+        return float(np.mean([trial.train_accuracy - trial.val_accuracy for trial in self.trials]))
 
 
 def remedies(study: Readable) -> list[Remedy]:
@@ -143,7 +143,7 @@ def used_against_overfitting(net: Net, recipe: Mapping[str, Any]) -> dict[str, s
             used[name] = f"{name} {', '.join(penalties)}"
     if recipe.get("augment"):
         used["augmentation"] = str(recipe["augment"])
-    if recipe.get("patience") is not None or recipe.get("keep") == "best":
+    if recipe.get("patience") is not None or recipe.get("restore_best_weights"):
         patience = recipe.get("patience")
         used["early stopping"] = "best epoch kept" if patience is None else f"patience {patience}"
     return used

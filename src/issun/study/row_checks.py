@@ -318,7 +318,7 @@ class _Contents:
             self._json("runs", {"id": number}, "versions", versions, TypeAdapter(dict[str, str]).validate_python)
             self._json("runs", {"id": number}, "machine", machine, lambda value: _Machine(**value))
         for key, settings in self._rows("SELECT id, settings FROM recipes"):
-            self._json("recipes", {"id": key}, "settings", settings, lambda value: Recipe(**value))
+            self._json("recipes", {"id": key}, "settings", settings, Recipe.of_stored)
         self._splits(facts)
         self._networks(facts)
         if version_of(self._connection) > 2:

@@ -194,8 +194,8 @@ class _Run:
         if outcome.diverged:
             self._diverged += 1
             return f"diverged: {who}  after {len(outcome.history)} epochs (kept, marked as diverged)"
-        self._compare(trial, outcome.validation_accuracy)
-        return f"done: {who}  validation {100 * outcome.validation_accuracy:.1f} %"
+        self._compare(trial, outcome.val_accuracy)
+        return f"done: {who}  validation {100 * outcome.val_accuracy:.1f} %"
 
     def _leave(self, job: Job) -> None:
         self._note_time()

@@ -58,7 +58,7 @@ class Job:
     def shown(self) -> Running:
         """What a person is told of it while it runs."""
         net, last = self.trial.net, self.history[-1] if self.history else None
-        accuracy = None if last is None else last.validation_accuracy
+        accuracy = None if last is None else last.val_accuracy
         return Running(str(net), net.parameters, self.trial.seed, len(self.history), self.trial.recipe.epochs, accuracy)
 
 

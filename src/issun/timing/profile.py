@@ -16,7 +16,7 @@ from issun.engine.native import NativeEngine
 from issun.engine.protocol import State, scaling_for
 from issun.timing.cases import Case, pixels
 
-_REST = ("images enter", "loss", "gradients added up", "optimiser", "weights packed")
+_REST = ("images enter", "loss", "gradients added up", "optimizer", "weights packed")
 #: What is said of operators that are a part of their layer.
 _PARTS = {Kind.norm: "batch normalisation", Kind.activate: "activation"}
 

@@ -30,21 +30,21 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
 
     NETWORK = {
       "id": text, "label": what the family is called, "family", "network", "knobs": {name: int},
-      "parameters", "trained", "macs", "bytes", "peak_memory", "seconds": mean of a trial, "recipe": id, "split": id,
+      "parameters", "trainable_params", "macs", "bytes", "peak_memory", "seconds": mean of a trial, "recipe": id, "split": id,
       "validation": {"mean", "sd": null for one seed, "low", "high": bounds of 95 %, "n": seeds, "images"},
       "test": {"mean", "sd"} | null,     only of networks that some target or budget can choose: on the frontier by parameters, MACs,
                                          bytes, working memory or seconds, by mean or lower bound. To stand beside what was chosen.
       "diverged": how many seeds, "chance": how many others never left chance, "failed": that in words, empty where none failed,
       "guessing": the share of the most frequent class, "beats_guessing": whether some seed is clearly above it, "best_seed",
       "frontier": bool,
-      "trials": [{"seed", "validation", "train", "epochs", "kept", "seconds", "status": "done" | "diverged",
+      "trials": [{"seed", "val_accuracy", "train_accuracy", "epochs", "kept", "seconds", "status": "done" | "diverged",
                   "chance": whether it never left chance}],
       "detail": index in details | null}
 
     DETAIL = {                           of the best seed on validation, but for the diagnosis, which is of all
-      "layers": [{"text", "frozen", "input", "shape": "26x26x8", "parameters", "trained", "share": of the parameters, "macs",
+      "layers": [{"text", "frozen", "input", "shape": "26x26x8", "parameters", "trainable_params", "share": of the parameters, "macs",
                   "mac_share", "source": index of the layer that it reads (-1 the image), "other": null | of a sum, the second}],
-      "curves": {"epoch": [int], "train_loss", "train_accuracy", "validation_loss", "validation_accuracy": [number], "kept": epoch},
+      "curves": {"epoch": [int], "train_loss", "train_accuracy", "val_loss", "val_accuracy": [number], "kept": epoch},
       "diagnosis": text, "remedy": text, "kind": of the diagnosis, "since": null | epoch,
       "confusion": [[int]] | null,       rows true, columns predicted
       "per_class": [{"name", "precision", "recall", "f1", "images", "given"}], "confused": [[class, class, images]],

@@ -36,7 +36,7 @@ def layers(net: Net) -> list[dict[str, Any]]:
             "input": shape_text(line.input),
             "shape": shape_text(line.output),
             "parameters": line.parameters,
-            "trained": line.trained,
+            "trainable_params": line.trainable_params,
             "share": rounded(line.parameter_share, 4),
             "macs": line.macs,
             "mac_share": rounded(line.mac_share, 4),
@@ -57,8 +57,8 @@ def curves(study: Study, entry: Entry) -> dict[str, Any]:
         "epoch": [int(epoch) for epoch in shown["epoch"]],
         "train_loss": significants(shown["train_loss"]),
         "train_accuracy": fractions(shown["train_accuracy"]),
-        "validation_loss": significants(shown["validation_loss"]),
-        "validation_accuracy": fractions(shown["validation_accuracy"]),
+        "val_loss": significants(shown["val_loss"]),
+        "val_accuracy": fractions(shown["val_accuracy"]),
         "kept": int(kept.iloc[0]) if len(kept) else None,
     }
 

@@ -16,7 +16,7 @@ from issun.webpage.rounding import fraction, significant
 #: The sizes that the page draws accuracy against. Whatever is on the frontier by one of them can become an answer.
 _DRAWN = ("parameters", "macs", "bytes", "peak_memory", "seconds")
 
-_MEASURES: tuple[Measure, ...] = ("mean", "lower")
+_MEASURES: tuple[Measure, ...] = ("val_accuracy_mean", "val_accuracy_lower95")
 
 
 def choosable(entries: Sequence[Entry]) -> set[EntryKey]:
@@ -51,9 +51,9 @@ def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
         "recipe": entry.recipe_id,
         "split": entry.split,
         "validation": {
-            "mean": fraction(entry.mean),
-            "sd": fraction(entry.deviation),
-            "low": fraction(entry.lower),
+            "mean": fraction(entry.val_accuracy_mean),
+            "sd": fraction(entry.val_accuracy_std),
+            "low": fraction(entry.val_accuracy_lower95),
             "high": fraction(high),
             "n": entry.seeds,
             "images": entry.validation_images,
@@ -74,8 +74,8 @@ def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
 def _trial(trial: TrialResult) -> dict[str, Any]:
     return {
         "seed": trial.seed,
-        "validation": fraction(trial.validation_accuracy),
-        "train": fraction(trial.train_accuracy),
+        "val_accuracy": fraction(trial.val_accuracy),
+        "train_accuracy": fraction(trial.train_accuracy),
         "epochs": trial.epochs,
         "kept": trial.kept,
         "seconds": significant(trial.seconds, 3),

@@ -36,7 +36,7 @@ def heatmap(study: Study) -> dict[str, Any] | None:
     except SelectionError:
         return None
     table, shared = grid(rows, x, y)
-    best = rows.sort_values("validation", ascending=False, kind="stable").drop_duplicates([y, x])
+    best = rows.sort_values("val_accuracy_mean", ascending=False, kind="stable").drop_duplicates([y, x])
     ids = {(int(up), int(across)): str(entries[place].key) for place, up, across in zip(best.index, best[y], best[x], strict=True)}
     height, width, channels = study.about["input"]
     flags = impossible(rows, table, (height, width, channels), len(study.classes))
@@ -60,21 +60,23 @@ def _ids(table: pd.DataFrame, ids: dict[tuple[int, int], str]) -> list[list[str 
 def heads(study: Study) -> list[dict[str, Any]] | None:
     """Return one record for each extractor, layer and head, means over draws; None where the study has no heads.
 
-    ``extractor, layer, head, draws, features, parameters, trained, validation, test`` (``{"mean", "sd"}``; the test figure of the head
-    with the best validation of its extractor, else None)``, seconds, problem``. The network's own softmax stands among them.
+    ``extractor, layer, head, draws, features, parameters, trainable_params, validation, test`` (``{"mean", "sd"}``; the test figure of
+    the head with the best validation of its extractor, else None)``, seconds, problem``. The network's own softmax stands among them.
     """
     frame = heads_frame(study)
     if frame.empty:
         return None
     table = summary(frame)
-    best = set(table.groupby(["extractor", "layer"], sort=False)["validation"].idxmax())
+    best = set(table.groupby(["extractor", "layer"], sort=False)["val_accuracy_mean"].idxmax())
     records = []
     for place, row in table.iterrows():
-        figures = {name: {"mean": fraction(row[name]), "sd": fraction(row[f"{name}_sd"])} for name in ("validation", "test")}
+        figures = {
+            name: {"mean": fraction(row[f"{name}_mean"]), "sd": fraction(row[f"{name}_std"])} for name in ("val_accuracy", "test_accuracy")
+        }
         records.append(
             {name: str(row[name]) for name in ("extractor", "layer", "head")}
-            | {name: int(row[name]) for name in ("draws", "features", "parameters", "trained")}
-            | {"validation": figures["validation"], "test": figures["test"] if place in best else None}
+            | {name: int(row[name]) for name in ("draws", "features", "parameters", "trainable_params")}
+            | {"validation": figures["val_accuracy"], "test": figures["test_accuracy"] if place in best else None}
             | {"seconds": round(float(row["seconds"]), 1)}
             | ({"problem": str(row["problem"])} if row["problem"] else {})
         )
@@ -140,8 +142,14 @@ def recipe_in_words(settings: dict[str, Any]) -> str:
         f"batch {settings['batch_size']}",
         f"{settings['epochs']} epochs" if settings["epochs"] != 1 else "1 epoch",
     ]
-    words += [f"{name.replace('_', ' ')} {_value(value)}" for name, value in settings.items() if name not in told and value != usual[name]]
+    words += [_setting(name, value) for name, value in settings.items() if name not in told and value != usual[name]]
     return ", ".join(words)
+
+
+def _setting(name: str, value: Any) -> str:
+    """Return a setting in words; of one that is switched on its name."""
+    words = name.replace("_", " ")
+    return words if value is True else f"{words} {_value(value)}"
 
 
 def _value(value: Any) -> str:

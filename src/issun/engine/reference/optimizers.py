@@ -1,4 +1,4 @@
-"""One step of each optimiser, by the formulas at the top of `issun.recipe`, in NumPy and float64.
+"""One step of each optimizer, by the formulas at the top of `issun.recipe`, in NumPy and float64.
 
 Only the weights that training changes are seen here: the caller leaves the frozen ones out.
 """
