@@ -23,6 +23,7 @@ import argparse
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,9 +35,13 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import keras
 import sklearn
-import tensorflow as tf
+
+try:
+    import keras
+    import tensorflow as tf
+except ImportError as error:
+    sys.exit(f"{Path(__file__).name} needs Keras and TensorFlow ({error}): pip install -r benchmarks/requirements-peers.txt")
 
 from issun import load, parse_network
 from issun.datasets.dataset import Dataset

@@ -22,7 +22,11 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
-import tensorflow as tf
+
+try:
+    import tensorflow as tf
+except ImportError as error:
+    sys.exit(f"{Path(__file__).name} needs Keras and TensorFlow ({error}): pip install -r benchmarks/requirements-peers.txt")
 
 from issun import load
 from issun.arch.notation import parse_network

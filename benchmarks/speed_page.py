@@ -5,6 +5,7 @@ Reads `benchmarks/results/`, those files that are there; what each script writes
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 from pathlib import Path
@@ -210,4 +211,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()  # it has no options but --help
     print(page())

@@ -147,6 +147,11 @@ class Sums:
     """What ridge regression needs of standardised features: their products with each other and with the classes, batch by batch.
 
     The products are sums in float32. Where a penalty is smaller than what rounding leaves of them, there is no answer with it.
+
+    They are not those of the library (`issun.extraction.ridge.Sums`), which are float64, of all products and made anew for each addition:
+    with the 12,800 features of the largest draw here, four times the arithmetic and 1.3 GB a batch, while what is asked is an answer
+    within minutes. The library also divides by the deviations over all images, which are not known while batches come. Given features
+    that are standardised as here, both name the same classes.
     """
 
     def __init__(self, first: Floats, classes: int) -> None:

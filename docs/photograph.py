@@ -11,9 +11,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+try:
+    from playwright.sync_api import sync_playwright
+except ImportError as error:
+    sys.exit(f"photograph.py needs Playwright ({error}): pip install playwright")
 
-from issun import Study
+from issun import IssunError, Study
 from issun.webpage import content, write_page
 from issun.webpage import page as page_of
 
@@ -34,20 +37,25 @@ def main() -> int:
     if found is None:
         print("photograph.py: no Chromium here", file=sys.stderr)
         return 1
+    try:
+        studies = [Study(path) for path in arguments.studies]
+    except IssunError as error:
+        print(f"photograph.py: {error}", file=sys.stderr)
+        return 1
     arguments.output.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         scheme = "dark" if arguments.dark else "light"
-        for study in arguments.studies:
-            place = study.with_suffix(".html")
-            size = write_page(page_of(content([Study(study)])), place)
+        for path, study in zip(arguments.studies, studies, strict=True):
+            place = path.with_suffix(".html")
+            size = write_page(page_of(content([study])), place)
             window = browser.new_context(
                 viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE, color_scheme=scheme, reduced_motion="reduce"
             )
             page = window.new_page()
             page.goto(place.resolve().as_uri())
             page.wait_for_timeout(1500)  # the network runs on its first sample
-            picture = arguments.output / f"{study.stem}-report.png"
+            picture = arguments.output / f"{path.stem}-report.png"
             page.screenshot(path=picture)
             window.close()
             print(f"{place.name} ({size / 1e6:.2f} MB), {picture.name}")

@@ -99,10 +99,10 @@ def keep(place: Path, folder: Path) -> list[Path]:
     Raises
     ------
     IssunError
-        Where a part was made with --quick.
+        Where the file is no summary, or a part was made with --quick.
     """
     places = []
-    for part in json.loads(place.read_text())["parts"].values():
+    for part in _parts(place):
         name = Path(part.pop("study")).stem
         if part["protocol"]["quick"]:
             raise IssunError(f"{name} was made with --quick: its figures say nothing; run it without")
@@ -125,6 +125,20 @@ def keep(place: Path, folder: Path) -> list[Path]:
         del facts["gains"]
         places[-1].write_text(json.dumps(_short(facts), indent=1, ensure_ascii=False) + "\n")
     return places
+
+
+def _parts(place: Path) -> list[dict[str, Any]]:
+    """Return the parts of a summary; each is told by the facts that `keep` takes out of it."""
+    wrong = f"{place} is not a summary: give a file that `issun run --summary` wrote"
+    try:
+        parts: list[dict[str, Any]] = list(json.loads(place.read_text())["parts"].values())
+        if all({"study", "protocol", "networks", "histories", "heads", "gains"} <= part.keys() for part in parts):
+            return parts
+    except OSError as error:
+        raise IssunError(f"{place} cannot be read: {error.strerror}; give a file that `issun run --summary` wrote") from None
+    except (ValueError, LookupError, TypeError, AttributeError):  # no JSON, or JSON of another form
+        raise IssunError(wrong) from None
+    raise IssunError(wrong)
 
 
 def _short(value: Any) -> Any:
@@ -700,7 +714,8 @@ def main() -> int:
         for summary in arguments.summaries:
             print(*(place.name for place in keep(summary, arguments.results)))
     except IssunError as error:
-        parser.error(str(error))
+        print(f"page.py: {error}", file=sys.stderr)
+        return 1
     text = page(arguments.results, arguments.experiments, arguments.words)
     if arguments.text:
         sys.stdout.write(text)

@@ -44,7 +44,6 @@ def test_what_is_left_open_is_taken_from_elsewhere() -> None:
     assert Query(0.9, max_macs=7).or_else(ASKED) == Query(0.9, 500, 7, 5_000, 100_000)
     assert Query().or_else(ASKED) == ASKED
     assert ASKED.or_else(Query(0.1)) == ASKED
-    assert Query.of({"target": 0.3, "max_bytes": 12, "draw": ["frontier"]}) == Query(0.3, max_bytes=12)
 
 
 def test_an_answer_is_what_the_study_chooses(study: Study) -> None:

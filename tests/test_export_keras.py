@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -75,6 +77,19 @@ def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
     assert tuple(said["classes"]) == WILD_NAMES
     assert (said["network"], said["accuracy"]) == ("conv 3, pool, dense", "0.93")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    """Keras writes places in memory, which differ from one process to another."""
+    model = model_of(parse_network("conv 4 norm, tied 2 (conv 4 same), pool, dense", (8, 8, 1), 3))
+    model.save(tmp_path / "model.safetensors")
+    here = export_model(Model.load(tmp_path / "model.safetensors"), tmp_path / "here", "keras").files[0]
+    script = (
+        "import sys; from issun.exporters import export_model; from issun.model import Model\n"
+        "export_model(Model.load(sys.argv[1]), sys.argv[2], 'keras')"
+    )
+    subprocess.run([sys.executable, "-c", script, tmp_path / "model.safetensors", tmp_path / "there"], check=True, capture_output=True)
+    assert (tmp_path / "there.keras").read_bytes() == here.read_bytes()
 
 
 CHAINS = [operator for operator in OPERATORS if operator not in ("res", "tied", "scale")]

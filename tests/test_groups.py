@@ -45,7 +45,7 @@ def grouped(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
     return np.array(labels, np.int32)[order], np.array(groups, np.int64)[order], classes
 
 
-@given(grouped(), st.floats(0.01, 0.99), st.integers(0, 2**64 - 1))
+@given(grouped(), st.floats(0.01, 0.99), st.integers(0, 2**63 - 1))
 def test_groups_stay_together_and_classes_are_in_both_parts(case: tuple[np.ndarray, np.ndarray, int], fraction: float, seed: int) -> None:
     labels, groups, classes = case
     train, validation = Split(fraction, seed).indices(labels, names(classes), groups)

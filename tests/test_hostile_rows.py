@@ -19,8 +19,7 @@ from cli_runner import Issun
 from issun.datasets.named import load
 from issun.errors import StudyError
 from issun.study.file import read_study_file
-from issun.study.heads import run_heads
-from issun.study.parts import prepare, run_part
+from issun.study.parts import prepare, run_heads, run_part
 from issun.study.study import Study
 
 FILE = """\

@@ -14,8 +14,9 @@ from issun.arch.notation import BoundFamily, bind_arguments, parse
 from issun.datasets.dataset import Split
 from issun.errors import DataError, KnobError, NetworkError, RecipeError
 from issun.recipe import Recipe
-from issun.study.estimate import estimate, makespan
+from issun.study.forecast import estimate
 from issun.study.plan import Trial, plan
+from issun.study.progress import makespan
 from small_study import digits, small_plan
 
 

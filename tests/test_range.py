@@ -223,4 +223,7 @@ def test_data_says_it(tmp_path: Path, issun: Issun) -> None:
     write(tmp_path / "some", 4095, "uint16")
     assert "--range 4095 brightens them" in " ".join(issun.succeeds("data", "some").split())
     assert "mean" in issun.succeeds("data", "some", "--range", "4095")
+    assert issun.answers("data", "some", "--range", "4095")["sweep"]["words"][-2:] == ["--range", "4095"]
+    assert issun.answers("data", "some", "--range", "5000.5")["sweep"]["words"][-2:] == ["--range", "5000.5"]
+    assert "--range" not in issun.answers("data", "some")["sweep"]["words"]
     assert "`range` (=0)" in issun.fails("data", "some", "--range", "0")

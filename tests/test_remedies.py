@@ -121,14 +121,14 @@ def test_dropout_inside_groups_counts_and_frozen_layers_are_not_thawed() -> None
 
 def test_what_is_used_is_told_by_network_and_recipe() -> None:
     net = parse_network("conv 4 l2 0.01, drop 0.2 spatial, dense 8 l1 0.1 l2 0.001, dense", (8, 8, 1), 10)
-    assert used_against_overfitting(net, {"augment": "shift 2", "restore_best_weights": True}) == {
+    assert used_against_overfitting(net, Recipe(augment="shift 2", restore_best_weights=True)) == {
         "dropout": "drop 0.2 spatial",
         "l1": "l1 0.1",
         "l2": "l2 0.01, 0.001",
         "augmentation": "shift 2",
         "early stopping": "best epoch kept",
     }
-    assert used_against_overfitting(parse_network("dense", (8, 8, 1), 10), Recipe().model_dump()) == {}
+    assert used_against_overfitting(parse_network("dense", (8, 8, 1), 10), Recipe()) == {}
 
 
 def test_a_stored_study_is_compared(tmp_path: Any) -> None:

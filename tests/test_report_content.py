@@ -19,8 +19,7 @@ from issun.errors import DataError
 from issun.study import Study
 from issun.training import Outcome
 from issun.webpage import content
-from issun.webpage.album import Album
-from issun.webpage.details import Budget, LeftOut
+from issun.webpage.details import Album, Budget, LeftOut
 from issun.webpage.networks import choosable
 from small_study import digits, pretend, run_small, small_plan
 

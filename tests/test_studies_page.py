@@ -249,6 +249,18 @@ def test_quick_and_other_studies_are_left_out(
         summarize(Study(made / "plain.sqlite"))
 
 
+@pytest.mark.parametrize("text", [None, "", "{}", "[]", "not JSON", '{"parts": {"a": {"study": "a"}}}', '{"parts": {"a": 1}}'])
+def test_what_is_no_summary_is_told_in_a_sentence(tmp_path: Path, text: str | None) -> None:
+    place = tmp_path / "found.json"
+    if text is not None:
+        place.write_text(text)
+    done = subprocess.run([sys.executable, STUDIES / "page.py", place], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"page.py: {place} ")
+    assert done.stderr.endswith("give a file that `issun run --summary` wrote\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_the_page_is_what_its_command_makes() -> None:
     made = subprocess.run([sys.executable, STUDIES / "page.py", "--text"], capture_output=True, text=True, check=True)
     assert (ROOT / "docs" / "studies.md").read_text() == made.stdout

@@ -13,8 +13,8 @@ import pytest
 
 from cli_runner import Issun, write_small_digits
 from issun.errors import StudyFileError
+from issun.study.answer import gains, heads_frame
 from issun.study.file import read_study_file
-from issun.study.head_tables import gains, heads_frame
 from issun.study.study import Study
 from issun.webpage import content
 

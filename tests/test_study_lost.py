@@ -16,6 +16,7 @@ import pytest
 
 from issun.errors import StudyError
 from issun.study.progress import Progress
+from issun.study.protocol import Protocol
 from issun.study.store import Store
 from issun.study.study import Study
 from small_study import pretend, rows_of, run_small, small_plan
@@ -111,10 +112,10 @@ def test_the_sweep_stops_at_once_and_says_where_its_results_are(
 
 
 def test_a_study_whose_path_cannot_be_told_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.study.lost_file._NAMING", None)  # as on systems other than Linux
+    monkeypatch.setattr("issun.study.guard._NAMING", None)  # as on systems other than Linux
     (tmp_path / "a-rescued.sqlite").write_text("somebody's")
     store = Store(tmp_path / "a.sqlite", small_plan().data)
-    store.describe({}, {"title": "kept"})
+    store.describe({}, Protocol(title="kept"))
     (tmp_path / "a.sqlite").rename(tmp_path / "b.sqlite")
     with pytest.raises(StudyError, match=r"was deleted while it was being written, .* are in `.*a-rescued-1.sqlite`; give that file"):
         store.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,8 @@ from issun.datasets.published import matching, smaller, watched_on_test
 from issun.errors import Cancelled, DataError, StudyError, StudyFileError
 from issun.plots.pictures import plot
 from issun.recipe import Recipe
-from issun.study.estimate import estimate
 from issun.study.file import read_study_file
+from issun.study.forecast import estimate
 from issun.study.parts import PreparedPart, prepare, run_part
 from issun.study.plan import joined
 from issun.study.study import Study
@@ -109,6 +112,27 @@ def test_what_a_study_keeps_of_its_part(tmp_path: Path) -> None:
     assert frame.groupby("label")["epochs"].unique().map(list).to_dict() == {"perceptron": [2], "longer": [4]}
     assert set(study.networks["label"]) == {"perceptron", "longer"}
     assert set(frame["family"]) == {"dense n, dense"}
+
+
+def test_a_protocol_is_stored_as_ever_and_keeps_what_a_newer_issun_says(tmp_path: Path) -> None:
+    part = prepared(tmp_path, "replica")
+    path = tmp_path / "a.sqlite"
+    run_part(part, path, train=pretend)
+    query = "SELECT value FROM meta WHERE key = 'protocol'"
+    with closing(sqlite3.connect(path)) as connection:
+        ((text,),) = connection.execute(query).fetchall()
+    kept = json.loads(text)
+    names = "file title question found part quick watch as_published target max_params max_macs draw watched mark"  # no others: none asked
+    assert list(kept) == names.split()
+    study = Study(path)
+    assert study.facts.protocol == part.protocol
+    assert (json.dumps(study.about["protocol"]), study.query) == (text, part.part.query)
+    newer = kept | {"max_bytes": 9, "later": {"some": [1, 2.5, None]}, "stored": "x"}
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'protocol'", (json.dumps(newer),))
+    study = Study(path)
+    assert study.about["protocol"] == newer
+    assert (study.query.max_bytes, study.facts.protocol.stored()) == (9, newer)
 
 
 def test_names_are_added_and_renamed_by_later_runs(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from issun.datasets.published import watched_on_test
 from issun.errors import DataError, SelectionError
 from issun.plots.grids import chosen_axes, grid, impossible, varying, with_knobs
 from issun.study.images import study_images
+from issun.study.plan import DataFacts
 from issun.study.study import Study
 from small_study import digits, run_small, small_plan
 
@@ -30,9 +32,7 @@ def test_the_diagnosis_of_a_trial_is_that_of_its_history(study: Study, monkeypat
     history = study.history(network, 1)
     assert (found.train, found.validation) == tuple(history.iloc[-1][["train_accuracy", "val_accuracy"]])
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        "issun.study.entry_diagnosis.diagnose", lambda history, classes, **known: asked.append({"classes": classes, **known})
-    )
+    monkeypatch.setattr("issun.study.diagnosis.diagnose", lambda history, classes, **known: asked.append({"classes": classes, **known}))
     study.diagnosis(network, 1)
     labels = study.predictions(network, 1)["label"]
     chance = labels.value_counts(normalize=True).max()
@@ -113,9 +113,8 @@ def test_impossible_cells_are_told_from_those_that_were_not_trained() -> None:
 def test_images_are_taken_honest_or_as_published_and_no_others() -> None:
     honest, published = digits(), watched_on_test(digits())
     for about in (honest, published):
-        study: Any = SimpleNamespace(
-            about={"fingerprint": about.fingerprint, "input": about.input, "data": "digits"}, path=Path("a.sqlite")
-        )
+        data = replace(DataFacts.of(about), name="digits")
+        study: Any = SimpleNamespace(facts=SimpleNamespace(data=data), path=Path("a.sqlite"))
         assert study_images(study, honest).fingerprint == about.fingerprint
         assert len(study_images(study, honest).images) == len(about.images)
         with pytest.raises(DataError, match=r"is not what a.sqlite was trained on \(digits, fingerprint "):
@@ -129,7 +128,6 @@ def test_pictures_in_a_folder_come_in_the_size_of_the_study(tmp_path: Path) -> N
     for number in range(20):
         draw(tmp_path / "pictures" / ["owl", "hawk"][number % 2] / f"{number}.png", pixels(number, 10, 10, 3))
     wanted = load(tmp_path / "pictures", size=(6, 6), gray=True)
-    study: Any = SimpleNamespace(
-        about={"fingerprint": wanted.fingerprint, "input": (6, 6, 1), "data": str(tmp_path / "pictures")}, path=Path("a.sqlite")
-    )
+    data = replace(DataFacts.of(wanted), name=str(tmp_path / "pictures"))
+    study: Any = SimpleNamespace(facts=SimpleNamespace(data=data), path=Path("a.sqlite"))
     assert study_images(study).fingerprint == wanted.fingerprint

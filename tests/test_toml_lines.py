@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issun.study.toml_lines import lines_of
+from issun.study.file import lines_of
 from places import ROOT
 
 HARD = '''# [not a table]

@@ -234,6 +234,8 @@ def test_train_takes_settings_a_recipe_a_net_and_a_path(digits: Dataset, tmp_pat
         ({"epochs": 0}, RecipeError, r"`epochs` \(=0\)"),
         ({"recipe": {"rate": 1}}, RecipeError, "`rate` is no setting"),
         ({"validation": 1.5}, DataError, r"`fraction` \(=1.5\)"),
+        ({"seed": -1}, RecipeError, r"`seed` \(=-1\)"),
+        ({"seed": 2**63}, RecipeError, "from 0 to 2"),
     ],
 )
 def test_train_names_what_is_wrong(keywords: dict[str, Any], error: type[Exception], message: str) -> None:

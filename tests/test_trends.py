@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issun.study.diagnosis import Curves, noise, reached_since, smoothed, trend
+from issun.study.diagnosis import Curves
+from issun.study.statistics import noise, reached_since, smoothed, trend
 
 VALUES = st.lists(st.floats(-5, 5), min_size=1, max_size=40)
 

@@ -16,7 +16,7 @@ from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, f
 from issun.engine.fitting import best_of, loss_and_accuracy
 from issun.engine.protocol import SLOTS, CancelFlag, check_average
 from issun.engine.weights import penalty
-from issun.errors import ModelError, NetworkError
+from issun.errors import ModelError, NetworkError, RecipeError
 from issun.events import Event
 from issun.model import Model
 from issun.old_names import old_attribute
@@ -170,12 +170,16 @@ def train_network(
         Where the network does not fit the data, or has nothing to train.
     DataError
         Where a class has too few images to be split.
+    RecipeError
+        Where the seed is out of range.
     ModelError
         Where `state` and `history` do not belong to each other, the network or the recipe.
     Cancelled
         Where `cancel` was set.
     """
     split = Split() if split is None else split
+    if not 0 <= seed < 2**63:
+        raise RecipeError(f"`seed` (={seed}) must be a whole number from 0 to 2^63 - 1")
     _check_fit(net, dataset)
     lines = list(history)
     state = State.start(net, recipe, seed) if state is None else state.copy()

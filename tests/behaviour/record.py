@@ -1,7 +1,8 @@
-"""Record new wording of error messages: python tests/behaviour/record.py errors
+"""Record new wording of error messages: python tests/behaviour/record.py errors [CASE…]
 
-It prints the lines that change as a diff and writes them. Exit codes and kinds of errors must stay, and nothing else can be recorded this
-way: ids, hashes, keys and figures are golden.
+It prints the lines that change as a diff and writes them. Exit codes and kinds of errors must stay, but in the cases that are named
+("python: Split fraction"): those may become errors where wrong input was accepted. Nothing else can be recorded this way: ids, hashes, keys
+and figures are golden.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from behaviour_tools import read, worker, write
 
 def main(argv: list[str]) -> int:
     """Record the first lines of error messages; refuse where more than wording differs."""
-    if argv != ["errors"]:
+    if argv[:1] != ["errors"]:
         print(__doc__, file=sys.stderr)
         return 2
     recorded = read("errors.json")
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
     refused = 0
     for case, new in found.items():
         old = recorded.get(case)
-        if old is not None and {**old, "first_line": ""} != {**new, "first_line": ""}:
+        if old is not None and case not in argv and {**old, "first_line": ""} != {**new, "first_line": ""}:
             print(f"! {case}: more than its wording changed: {old} became {new}")
             refused += 1
         elif old != new:

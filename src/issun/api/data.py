@@ -74,11 +74,12 @@ def data(
 
 def _words(reading: ReadingOptions) -> list[str]:
     """Return how the images are read as it stands on a command line."""
-    size, gray = reading.get("size"), reading.get("gray")
+    size, gray, white = reading.get("size"), reading.get("gray"), reading.get("range")
     words = []
     words += [] if (folder := reading.get("data_dir")) is None else ["--data-dir", str(folder)]
     words += [] if size is None else ["--size", f"{size[0]}x{size[1]}" if size[0] != size[1] else str(size[0])]
     words += [] if gray is None else ["--gray" if gray else "--rgb"]
     words += ["--strict"] if reading.get("strict") else []
     words += [] if (groups := reading.get("groups")) is None else ["--groups", groups]
+    words += [] if white is None else ["--range", repr(white).removesuffix(".0")]
     return words

@@ -20,8 +20,7 @@ from issun.study import Query
 from issun.study.entry import with_trials
 from issun.study.file import read_study_file
 from issun.study.forecast import Forecast, plan_text
-from issun.study.heads import check_heads, run_heads
-from issun.study.parts import PreparedPart, prepare, run_part
+from issun.study.parts import PreparedPart, check_heads, prepare, run_heads, run_part
 from issun.study.query import QueryOptions
 from issun.study.study import Study
 from issun.study.summary import summarize, write_summaries

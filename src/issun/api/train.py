@@ -64,14 +64,14 @@ class Trained:
     @cached_property
     def diagnosis(self) -> Diagnosis:
         """What the learning curve says, and what to try."""
-        outcome, settings = self.outcome, self.outcome.recipe.model_dump(mode="json")
+        outcome, recipe = self.outcome, self.outcome.recipe
         held = self.dataset.labels[self.dataset.parts(outcome.split)[1]]
         return diagnose(
             *(self.history, len(self.dataset.classes)),
             images=len(held),
             chance=float(np.bincount(held).max() / len(held)),
-            schedule=outcome.recipe.schedule,
-            used={*used_against_overfitting(outcome.net, settings), *used_against_chance(outcome.net, settings)},
+            schedule=recipe.schedule,
+            used={*used_against_overfitting(outcome.net, recipe), *used_against_chance(outcome.net, recipe)},
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,7 +67,7 @@ class Size:
         NetworkError
             Where that is 0 or above `LARGEST_SIZE`.
         """
-        size = math.floor(self.factor * int(values[self.knob]))
+        size = self.factor.numerator * int(values[self.knob]) // self.factor.denominator  # exact, and quicker than a product of fractions
         if not 1 <= size <= LARGEST_SIZE:
             rule = "at least 1" if size < 1 else f"at most {LARGEST_SIZE:,}"
             raise NetworkError(f"`{self}` comes to {size}; a size must be {rule}")

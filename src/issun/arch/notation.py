@@ -24,15 +24,15 @@ from issun.errors import KnobError, NetworkError
 def substituted(layer: Layer, size: Callable[[Size], Any], classes: int) -> Layer:
     """Return the layer with `size` of each knob's size in its place, and a classifier for `classes` classes."""
 
-    def value(given: Any) -> Any:
-        if type(given) is tuple and Size in map(type, given):
-            return tuple(value(part) for part in given)
-        return size(given) if type(given) is Size else given
-
-    # Most layers of a plan of many networks have no knob: they are handed on as they are.
-    changes = {name: new for name, given in vars(layer).items() if (new := value(given)) is not given}
+    changes: dict[str, Any] = {}
+    for name, given in vars(layer).items():
+        if type(given) is Size:
+            changes[name] = size(given)
+        elif type(given) is tuple and Size in map(type, given):
+            changes[name] = tuple(size(part) if type(part) is Size else part for part in given)
     if isinstance(layer, Classifier):
         changes["classes"] = classes
+    # Most layers of a plan of many networks have no knob: they are handed on as they are.
     return replace(layer, **changes) if changes else layer
 
 

@@ -64,8 +64,7 @@ Role = Literal["kernel", "bias", "factor", "shift", "mean", "variance", "slope"]
 STATISTICS: tuple[Role, ...] = ("mean", "variance")
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """The windows of a convolution or a pooling.
 
     Attributes
@@ -309,7 +308,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
     output = layer.output_shape(shape)
     kind, window, activation, roles = _PARTS[type(layer)](layer, shape, output)
     parameters = 0 if shared else layer.parameters(shape)
-    rate, spatial = (layer.rate, layer.spatial) if isinstance(layer, Dropout) else (0.0, False)
+    rate, spatial = (layer.rate, layer.spatial) if type(layer) is Dropout else (0.0, False)
     return Op(
         index=index,
         kind=kind,

@@ -32,12 +32,23 @@ class Split:
         ``validation_split``; for replicas of published protocols); or the part that the data brings.
     groups : str
         The name of a grouping of the images (`Dataset.grouping`), no group of which stands on both sides; empty where there is none.
+
+    Raises
+    ------
+    DataError
+        Where the fraction or the seed is out of range.
     """
 
     fraction: float = 0.1
     seed: int = 0
     how: Literal["stratified", "last", "given"] = "stratified"
     groups: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction < 1:
+            raise DataError(f"the `fraction` (={self.fraction}) that is set aside must be above 0 and below 1")
+        if not 0 <= self.seed < 2**63:
+            raise DataError(f"`seed` (={self.seed}) of a split must be a whole number from 0 to 2^63 - 1")
 
     def indices(
         self, labels: NDArray[np.int32], classes: tuple[str, ...], groups: NDArray[np.int64] | None = None
@@ -56,10 +67,8 @@ class Split:
         Raises
         ------
         DataError
-            Where the fraction is out of range or a class has too few images (or groups) to stand in both parts.
+            Where a class has too few images (or groups) to stand in both parts.
         """
-        if not (math.isfinite(self.fraction) and 0 < self.fraction < 1):
-            raise DataError(f"the `fraction` (={self.fraction}) that is set aside must be above 0 and below 1")
         if self.how == "stratified":
             members = _members(labels, classes)
             sizes = [_aside(self.fraction, len(places)) for places in members]
@@ -105,7 +114,7 @@ class Split:
         try:
             if match and bool(match[1]) != bool(match[3]):
                 return cls(float(match[2]), int(match[3] or 0), "last" if match[1] else "stratified", match[4] or "")
-        except ValueError:
+        except (ValueError, DataError):
             pass
         raise DataError(f"there is no split {name[:60]!r}: a split is called `0.1 seed 0`, `last 0.1` or `given`")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,42 @@ def project(features: NDArray[np.float32], method: Method | str = "pca", *, seed
     return run_one(lambda: _projected(features, method, seed))
 
 
+class Components(NamedTuple):
+    """Principal components of features.
+
+    Attributes
+    ----------
+    values : ndarray of float, shape (images, components)
+        Where each image lies along each component; of the features' dtype.
+    share : ndarray of float, shape (components,)
+        The part of the features' variance that each component has.
+    """
+
+    values: NDArray[np.floating]
+    share: NDArray[np.floating]
+
+
+def principal_components(features: NDArray[np.floating], count: int, *, seed: int = 0) -> Components:
+    """Return the first principal components, at most `count`, no more than there are images and features.
+
+    The sign of a component is arbitrary. Here, as in scikit-learn (`svd_flip`), the feature that weighs most in it has a positive weight.
+
+    Parameters
+    ----------
+    features : ndarray of float, shape (images, features)
+        Finite; some feature differs between images.
+    count : int
+    seed : int
+        Of the randomized solver, which is used where few of many components are asked for.
+    """
+    from sklearn.decomposition import PCA
+
+    count = min(count, *features.shape)
+    solver = "randomized" if count < 0.8 * min(features.shape) else "full"
+    found = PCA(count, svd_solver=solver, random_state=seed)
+    return Components(found.fit_transform(features), found.explained_variance_ratio_)
+
+
 def check_umap() -> None:
     """Raise `HeadError` where umap-learn is missing."""
     import importlib.util
@@ -64,12 +100,8 @@ def check_umap() -> None:
 
 
 def _projected(features: NDArray[np.float32], method: str, seed: int) -> NDArray[np.float32]:
-    from sklearn.decomposition import PCA
-
-    count = 2 if method == "pca" else _COMPONENTS
-    count = min(count, *features.shape)
-    found = PCA(count, svd_solver="randomized" if count < 0.8 * min(features.shape) else "full", random_state=seed).fit_transform(features)
-    if count == 1:  # one feature lies on a line, which both methods take as a plane
+    found = principal_components(features, 2 if method == "pca" else _COMPONENTS, seed=seed).values
+    if found.shape[1] == 1:  # one feature lies on a line, which both methods take as a plane
         found = np.column_stack([found, np.zeros_like(found)])
     if method != "pca":
         found = _tool(method, len(features), seed).fit_transform(found)

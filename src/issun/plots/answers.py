@@ -12,12 +12,11 @@ from issun.plots.heads import heads_table
 from issun.plots.lines import Folded, Printable, Whole
 from issun.plots.tables import family_letters, networks_table, plain_table
 from issun.study import Answer, Entry
-from issun.study.answer import Choice
-from issun.study.diagnosis import FEWEST_EPOCHS
+from issun.study.answer import Choice, gains, heads_frame
+from issun.study.diagnosis import FEWEST_EPOCHS, diagnosis_of
 from issun.study.entry import networks_frame
-from issun.study.entry_diagnosis import trainings
 from issun.study.frontier import BUDGETS
-from issun.study.head_tables import gains, heads_frame
+from issun.study.one_network import trainings
 from issun.study.readable import Readable
 
 #: What each choice is called in a table.
@@ -169,13 +168,13 @@ def _why_none(answer: Answer) -> Iterator[Printable]:
     rising = answer.still_rising
     if rising:
         first = rising[0]
-        epochs = counted(first["epochs"], "epoch")
-        if first["kind"] == "improving":
+        epochs = counted(first.epochs, "epoch")
+        if first.kind == "improving":
             others = f", and those of {counted(len(rising) - 1, 'other network')} of the frontier" if len(rising) > 1 else ""
-            said = f"Curves still rise after {epochs}: those of {first['network']}{others}"
+            said = f"Curves still rise after {epochs}: those of {first.network}{others}"
         else:
             said = f"After {epochs} it is too early to tell"
-        yield Folded(f"{said}. Give them more, {max(2 * first['epochs'], FEWEST_EPOCHS)} epochs for example.", "  ")
+        yield Folded(f"{said}. Give them more, {max(2 * first.epochs, FEWEST_EPOCHS)} epochs for example.", "  ")
     elif not answer.nothing:
         yield Folded("No curve of the frontier still rises: larger networks, or another recipe, may reach it.", "  ")
 
@@ -189,7 +188,7 @@ def _diagnoses(study: Readable, entries: Sequence[Entry]) -> Iterator[Printable]
         yield "\nLearning curves of the frontier (figures of the best seed each):"
     width = max((len(f"{entry.parameters:,}") for entry in entries), default=0)
     for entry in entries:
-        found = study.diagnosis(entry)
+        found = diagnosis_of(study, entry)
         # Where training failed, what to try is the answer.
         advice = f". Next: {found.advice}" if found.kind in ("chance", "diverged", "failed seeds") else ""
         yield Folded(f"{found.sentence}{advice}", f"  {entry.parameters:>{width},}  ")

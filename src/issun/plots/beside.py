@@ -27,8 +27,7 @@ _KINDS = (".png", ".svg")
 def draw_frontier_beside(answer: Answer, on_progress: OnProgress = ignored) -> list[Path]:
     """Draw the frontier of an answer beside its study and return the files; tell, and return none, where that cannot be."""
     study = answer.study
-    about = study.about
-    title = (about["protocol"] or {}).get("title") or f"How small can a network for {Path(about['data']).stem} be?"
+    title = study.facts.protocol.title or f"How small can a network for {Path(study.facts.data.name).stem} be?"
     title += f" ({study.mark})" if study.mark else ""
     entries = sorted(answer.entries, key=lambda entry: answer.families.index(entry.label))
     legend = [entry.family if entry.label == entry.family else f"{entry.label}: {entry.family}" for entry in entries]

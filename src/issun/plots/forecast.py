@@ -34,7 +34,7 @@ def forecast_lines(forecast: Forecast) -> Iterator[Printable]:
 
 def part_lines(part: PreparedPart) -> Iterator[Printable]:
     """Yield which part of a study file follows, and what `quick` leaves out of it."""
-    yield Whole(f"{part.protocol['title']}: {part.part.name}", "bold")
+    yield Whole(f"{part.protocol.title}: {part.part.name}", "bold")
     if part.left_out:
         yield Whole("Quick: this shows that all of it works; its figures say nothing. Left out:")
         yield from (Whole(f"  {line}") for line in part.left_out)

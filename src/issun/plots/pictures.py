@@ -34,10 +34,10 @@ from issun.plots.projection import projection_figure
 from issun.plots.scatter import scatter_figure
 from issun.plots.shares import shares_figure
 from issun.plots.style import save_figure
+from issun.study.diagnosis import diagnosis_of
 from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate
-from issun.study.images import study_images
-from issun.study.mistakes import surest_mistakes
+from issun.study.images import study_images, surest_mistakes
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.readable import NetworkLike, Readable
 from issun.study.study import opened
@@ -204,7 +204,7 @@ def _trial(study: Readable, wanted: _Wanted) -> tuple[Entry, int, str]:
 
 
 def _data_name(study: Readable) -> str:
-    return Path(str(study.about["data"])).stem
+    return Path(study.facts.data.name).stem
 
 
 def _frontier(study: Readable, wanted: _Wanted) -> Figure:
@@ -219,7 +219,7 @@ def _frontier(study: Readable, wanted: _Wanted) -> Figure:
 
 def _curves(study: Readable, wanted: _Wanted) -> Figure:
     entry, seed, _ = _trial(study, wanted)
-    found = study.diagnosis(entry, seed)
+    found = diagnosis_of(study, entry, seed)
     title = _title(study, wanted, shortened(f"{entry.network} on {_data_name(study)}, seed {seed}", 90))
     turned = found.since if found.kind == "overfits" else None
     return curves_figure(study.history(entry, seed), title=title, diagnosis=str(found), turned=turned)
@@ -242,7 +242,7 @@ def _scatter(study: Readable, wanted: _Wanted) -> Figure:
 def _heatmap(study: Readable, wanted: _Wanted) -> Figure:
     networks, x, y = chosen_axes(networks_frame(study.entries), wanted.x, wanted.y, knobs_only=True)
     table, shared = grid(networks, x, y)
-    flags = impossible(networks, table, tuple(study.about["input"]), len(study.classes))
+    flags = impossible(networks, table, study.facts.data.input, len(study.classes))
     subtitle = f"{networks['family'].iloc[0]}  ·  validation accuracy in %" + (", the highest for each pair of values" if shared else "")
     subtitle += _failed(networks)
     return heatmap_figure(table, flags, title=_title(study, wanted, f"{_data_name(study)}: accuracy by {x} and {y}"), subtitle=subtitle)

@@ -2,7 +2,7 @@
 
 from issun.study.answer import Answer
 from issun.study.entry import Entry
-from issun.study.estimate import estimate
+from issun.study.forecast import estimate
 from issun.study.plan import DataFacts, Infeasible, Plan, Trial, plan
 from issun.study.progress import Progress, Running
 from issun.study.query import Query

@@ -1,22 +1,32 @@
-"""`Answer`: what a study says to a `Query`; the terminal and the report's page both tell it from here."""
+"""`Answer`: what a study says to a `Query`; terminal, page and notebooks tell it from here. And what it says of heads on its features."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import pandas as pd
+
 from issun.errors import SelectionError
+from issun.extraction.comparing import summary
+from issun.markup import block, paragraph, table
+from issun.numbers import counted, knobs_text, mean_text, percent, seeds_text
 from issun.study import columns
+from issun.study.diagnosis import Kind, diagnoses, diagnosis_of
 from issun.study.entry import Entry
-from issun.study.entry_diagnosis import diagnoses, diagnosis_of
 from issun.study.frontier import best, default_target, most_accurate, nothing_to_choose, smallest
-from issun.study.head_tables import head_means
 from issun.study.query import Query
 from issun.study.readable import Readable
-from issun.study.statistics import mean_and_deviation
+from issun.study.statistics import mean_and_deviation, seed_margin
+
+#: What the row of a network's own classifier is called.
+SOFTMAX = "softmax"
+
+#: Networks of a frontier that a notebook lists; of more the largest.
+_LISTED = 30
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,29 @@ class Choice:
     key: str
     entry: Entry | None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class StillRising:
+    """A network that more epochs may lift.
+
+    Attributes
+    ----------
+    network : str
+    parameters : int
+    epochs : int
+        That it was trained for.
+    seeds : list of int
+        Those that still improve, or are too short to tell.
+    kind : {"improving", "too short"}
+        Of the first of these seeds.
+    """
+
+    network: str
+    parameters: int
+    epochs: int
+    seeds: list[int]
+    kind: Kind
 
 
 class Answer:
@@ -146,12 +179,9 @@ class Answer:
         return best(self.entries)
 
     @cached_property
-    def still_rising(self) -> list[dict[str, Any]]:
-        """The networks that more epochs may lift where a target was missed, or nothing beats guessing; the nearest one first.
-
-        Each as ``network, parameters, epochs`` (that it was trained for)``, seeds`` (those that still improve, or are too short to
-        tell)``, kind`` (of the first of these seeds). Looked for among the networks of the frontier.
-        """
+    def still_rising(self) -> list[StillRising]:
+        """The networks of the frontier that more epochs may lift where a target was missed, or nothing beats guessing; the nearest one
+        first."""
         if self.smallest.entry is not None:
             return []
         found = []
@@ -160,8 +190,7 @@ class Answer:
             rising = [seed for seed, kind in kinds.items() if kind in ("improving", "too short")]
             if rising:
                 epochs = len(self.study.history(entry, rising[0]))
-                about = {"network": entry.network, "parameters": entry.parameters, "epochs": epochs}
-                found.append(about | {"seeds": rising, "kind": kinds[rising[0]]})
+                found.append(StillRising(entry.network, entry.parameters, epochs, rising, kinds[rising[0]]))
         return found
 
     @property
@@ -196,7 +225,7 @@ class Answer:
             **{choice.key: self._said(choice) for choice in self.choices},
             "smallest_by_family": {family: self._said(choice) for family, choice in self.by_family.items()},
             "problem": self.problem,
-            "still_rising": self.still_rising,
+            "still_rising": [asdict(rising) for rising in self.still_rising],
             "networks": [entry.as_dict() for entry in self.entries],
             "diagnoses": diagnoses(self.study, self.frontier if diagnosed is None else diagnosed),
             "heads": head_means(self.study),
@@ -207,3 +236,86 @@ class Answer:
         if choice.entry is None:
             return None
         return choice.entry.as_dict() | dict(zip((columns.TEST_MEAN, columns.TEST_STD), self.test(choice.entry), strict=True))
+
+
+def study_html(answer: Answer) -> str:
+    """Return a study's frontier as HTML; a study in which nothing can be chosen says so.
+
+    Parameters
+    ----------
+    answer : Answer
+        To the query that asks for nothing.
+    """
+    study = answer.study
+    trials = counted(sum(study.facts.trials.values()), "trial")
+    head = [paragraph(f"{study.path.name}: {trials} on {study.facts.data.name}")] + ([paragraph(study.mark)] if study.mark else [])
+    smallest = answer.smallest.entry
+    if smallest is None:
+        return block(*head, paragraph(answer.smallest.problem, pale=True))
+    lines = [
+        (
+            *(entry.network, knobs_text(entry.knobs), f"{entry.parameters:,}", mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)),
+            *(percent(entry.val_accuracy_lower95), seeds_text(entry.seeds, entry.chance, entry.diverged) or entry.seeds),
+        )
+        for entry in answer.frontier[-_LISTED:]
+    ]
+    hidden = len(answer.frontier) - len(lines)
+    return block(
+        *head,
+        table(("frontier", "", "parameters", "validation", "lower bound", "seeds"), lines, left=2),
+        paragraph(f"{hidden:,} smaller networks of the frontier are not listed", pale=True) if hidden else "",
+        paragraph(f"smallest within 1 % of the best: {smallest.network} with {smallest.parameters:,} parameters", pale=True),
+    )
+
+
+def heads_frame(study: Readable, *, test: bool = True) -> pd.DataFrame:
+    """Return the study's heads as `issun.extraction.comparing.compare` gives them, and before those of trained networks their softmax."""
+    found = study.head_results(test=test).rename(columns={"label": "extractor"})
+    if found.empty:
+        return found
+    trials = {trial.trial_id: (entry, trial) for entry in study.entries for trial in entry.trials}
+    tests = study.test_results() if test else {}
+    rows: list[dict[str, Any]] = []
+    seen: set[tuple[str, str]] = set()
+    for _, row in found.iterrows():
+        if isinstance(row["trial_id"], str) and (row["layer"], row["trial_id"]) not in seen:
+            seen.add((row["layer"], row["trial_id"]))
+            entry, trial = trials[row["trial_id"]]
+            own = {name: row[name] for name in ("extractor", "layer", "draw", "trial_id", "network", "features")}
+            own |= {"head": SOFTMAX, "settings": {}, "parameters": entry.parameters, "trainable_params": entry.trainable_params}
+            own |= {"val_accuracy": trial.val_accuracy, "seconds": trial.seconds, "images": 0, "tried": 0, "search_images": 0}
+            rows.append(own | {"problem": ""} | ({"test_accuracy": tests[trial.trial_id][1]} if test else {}))
+        rows.append({str(name): value for name, value in row.items()})
+    frame = pd.DataFrame(rows)
+    # Softmax first, then the heads in the order in which the file asks for them.
+    places = {name: place for place, name in enumerate(dict.fromkeys([*found["extractor"], SOFTMAX, *found["head"]]))}
+    ranks = frame[["extractor", "head"]].map(lambda name: places[name])
+    return frame.loc[ranks.sort_values(["extractor", "head"], kind="stable").index]
+
+
+def head_means(study: Readable) -> list[dict[str, Any]]:
+    """Return the means of a study's heads over draws, as plain values."""
+    frame = heads_frame(study)
+    return [] if frame.empty else summary(frame).to_dict("records")  # type: ignore[return-value]
+
+
+def gains(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield for each head on a trained network what it gains over the network's own softmax, seed by seed, on validation and test."""
+    for (extractor, _), rows in frame.groupby(["extractor", "layer"], sort=False):
+        softmax = rows[rows["head"] == SOFTMAX].set_index("draw")
+        for head, own in rows[rows["head"] != SOFTMAX].groupby("head", sort=False):
+            seeds = [draw for draw in own["draw"] if draw in softmax.index]
+            if not seeds:
+                continue
+            mine, words = own.set_index("draw"), []
+            for part, column in (("validation", "val_accuracy"), ("test", "test_accuracy")):
+                mean, deviation = mean_and_deviation([100 * (mine[column][seed] - softmax[column][seed]) for seed in seeds])
+                words.append(f"{part} {mean:+.2f}" + ("" if len(seeds) < 2 else f" ± {deviation:.2f}"))
+                if part == "validation":
+                    # One seed says nothing of the spread; with several the gain must lie beyond its one-sided 95 % margin.
+                    clear = abs(mean) > seed_margin(deviation, len(seeds))
+                    if len(seeds) < 2:
+                        verdict = "one seed, no verdict"
+                    else:
+                        verdict = ("a gain" if mean > 0 else "a loss") if clear else "no clear gain"
+            yield f"{extractor}, {head} against softmax: {', '.join(words)} points ({counted(len(seeds), 'seed')}): {verdict}"

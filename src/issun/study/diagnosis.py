@@ -1,4 +1,4 @@
-"""Learning curves in words, and what to try next. Pure functions of a history; test figures are not in it.
+"""Learning curves in words, and what to try next: those of one training, or of a network with all its seeds; no test figures.
 
 The thresholds are stated once, below. Three things keep a diagnosis from being made out of noise: the deviation of each curve around
 its own course (`noise`), the standard error that a validation part of so many images has, √(p (1 − p) / N), and a
@@ -21,69 +21,20 @@ diverged and others did not.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from issun.study.statistics import guessing_limit
-
-Curve = NDArray[np.float64]
+from issun.study.entry import Entry
+from issun.study.readable import Readable
+from issun.study.remedies import used_against_chance, used_against_overfitting
+from issun.study.statistics import Curve, Trend, guessing_limit, noise, reached_since, smoothed, trend
 
 #: The least change of an accuracy that counts: this part of the errors that are left, but never less or more than these.
 LEAST_PART, LEAST_CHANGE, MOST_CHANGE = 0.1, 0.001, 0.005
-
-
-def smoothed(values: Curve, half: int) -> Curve:
-    """Return the mean over the epochs from `half` before to `half` after each; at the ends over as many as there are on both sides.
-
-    The window shrinks evenly at the ends, so that a straight line stays one.
-    """
-    count = len(values)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    places = np.arange(count)
-    reach = np.minimum(half, np.minimum(places, count - 1 - places))
-    return np.asarray((sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1))
-
-
-def noise(values: Curve) -> float:
-    """Return the standard deviation of a curve around its own course, 0 for fewer than four epochs.
-
-    Measured on second differences, which a straight course does not change and whose deviation is √6 times that of independent
-    noise, by their median, which single jumps do not change (von Neumann 1941; Gasser, Sroka & Jennen-Steinmetz 1986).
-    """
-    if len(values) < 4:
-        return 0.0
-    return float(np.median(np.abs(np.diff(values, 2))) / 0.6745 / math.sqrt(6))
-
-
-@dataclass(frozen=True)
-class Trend:
-    """How far a straight line through a part of a curve rises over that part, and the standard error of that."""
-
-    rise: float
-    error: float
-
-    def rises(self, least: float) -> bool:
-        """Whether it rises by at least `least`, and by more than chance explains (two standard errors)."""
-        return self.rise >= max(least, 2 * self.error)
-
-
-def trend(values: Curve, deviation: float) -> Trend:
-    """Return the least-squares trend of at least two values, each with noise of standard deviation `deviation`."""
-    places = np.arange(len(values)) - (len(values) - 1) / 2
-    squares = float((places**2).sum())
-    steps = len(values) - 1
-    return Trend(float((places * values).sum()) / squares * steps, deviation / math.sqrt(squares) * steps)
-
-
-def reached_since(values: Curve, level: float, tolerance: float) -> int:
-    """Return the index from which on a curve is never more than `tolerance` below `level`; its length where even the end is."""
-    below = np.flatnonzero(values < level - tolerance)
-    return int(below[-1]) + 1 if len(below) else 0
 
 
 @dataclass(frozen=True)
@@ -505,3 +456,43 @@ def _plateau(curves: Curves, schedule: str | None, used: Collection[str]) -> Dia
         choices += ["less regularisation"] if used else []
         advice = _or(choices)
     return _made("plateau", sentence, first + advice, since, curves)
+
+
+def diagnosis_of(study: Readable, entry: Entry, seed: int | None = None) -> Diagnosis:
+    """Return what the curves of a network say, with all its seeds; or those of one trial.
+
+    Parameters
+    ----------
+    study : Readable
+        A `Study`.
+    entry : Entry
+        Of its entries.
+    seed : int, optional
+        Which trial; default: all seeds of the network, see `issun.study.diagnosis.over_seeds`.
+    """
+    recipe = study.recipe(entry.recipe_id)
+    net = study.net(entry)
+    used = {*used_against_overfitting(net, recipe), *used_against_chance(net, recipe)}
+
+    def of_trial(number: int) -> Diagnosis:
+        return diagnose(
+            study.history(entry, number),
+            len(study.classes),
+            images=entry.validation_images,
+            chance=entry.guessing,
+            schedule=recipe.schedule,
+            used=used,
+        )
+
+    if seed is not None:
+        return of_trial(seed)
+    return over_seeds({trial.seed: of_trial(trial.seed) for trial in entry.trials}, entry.best_seed, used)
+
+
+def diagnoses(study: Readable, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """Return what the curves of each network say, as plain values, in the order of the entries."""
+    found = []
+    for entry in entries:
+        diagnosis = diagnosis_of(study, entry)
+        found.append({"network": entry.network, "parameters": entry.parameters, "seed": entry.best_seed, **diagnosis.as_dict()})
+    return found

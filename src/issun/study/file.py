@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -21,7 +21,6 @@ from issun.arch.tokens import nearest
 from issun.errors import IssunError, KnobError, RecipeError, StudyFileError
 from issun.paths import read_text
 from issun.recipe import STORED_NAMES, Recipe, named_settings
-from issun.study import toml_lines
 from issun.study.frontier import BUDGETS
 from issun.study.head_entries import HeadEntry, HeadProblem, HeadTable, head_entry
 from issun.study.query import Query
@@ -34,6 +33,9 @@ Drawing = Literal["frontier", "curves", "scatter", "heatmap", "confusion", "gall
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 #: The largest study file in bytes; a long one has some thousands.
 _MOST_BYTES = 16 * 2**20
+
+#: Names and places in arrays on the way from the top to a value: ``("replica", "families", 0, "network")``.
+_Place = tuple[str | int, ...]
 
 _Seeds = int | list[int]
 _Record = TypeVar("_Record", bound=BaseModel)
@@ -167,15 +169,15 @@ class StudyFile:
 class _Places:
     """Says where in the file something is wrong."""
 
-    def __init__(self, path: Path, lines: Mapping[toml_lines.Path, int]) -> None:
+    def __init__(self, path: Path, lines: Mapping[_Place, int]) -> None:
         self.path, self._lines = path, lines
 
-    def error(self, place: toml_lines.Path, problem: str, *, key: bool = True) -> StudyFileError:
+    def error(self, place: _Place, problem: str, *, key: bool = True) -> StudyFileError:
         """Return the error for what stands at `place`, or for the table around it where it is missing."""
         name = _dotted(place) if key else ""
         return StudyFileError(f"{self.of(place)}{f', `{name}`' if name else ''}: {problem}")
 
-    def of(self, place: toml_lines.Path) -> str:
+    def of(self, place: _Place) -> str:
         """Return the file and the line in words."""
         around = place
         while around and around not in self._lines:
@@ -183,7 +185,7 @@ class _Places:
         return f"{self.path}, line {self._lines[around]}" if around else str(self.path)
 
 
-def _dotted(place: toml_lines.Path) -> str:
+def _dotted(place: _Place) -> str:
     """Return ``replica.families[0].recipe``: places in arrays are counted from 0."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
     return text.removeprefix(".")
@@ -209,7 +211,7 @@ def read_study_file(path: str | Path) -> StudyFile:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise StudyFileError(f"{path}: no TOML: {error}") from None
-    places = _Places(path, toml_lines.lines_of(text))
+    places = _Places(path, lines_of(text))
     parts = {name: table for name, table in tables.items() if isinstance(table, dict)}
     head = _checked(_Head, {name: value for name, value in tables.items() if name not in parts}, places, ())
     if not parts:
@@ -220,7 +222,7 @@ def read_study_file(path: str | Path) -> StudyFile:
     return StudyFile(path, head.title, head.question, head.data, head.found, {name: _part(name, parts[name], places) for name in parts})
 
 
-def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, place: toml_lines.Path) -> _Record:
+def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, place: _Place) -> _Record:
     """Return the values as a record; tell the first thing that is wrong."""
     try:
         return model(**values)
@@ -244,7 +246,7 @@ def _model_at(model: type[BaseModel], steps: Sequence[str | int]) -> type[BaseMo
 
 
 def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
-    place: toml_lines.Path = (name,)
+    place: _Place = (name,)
     read = _checked(_Part, table, places, place)
     watch, share = _watch(read.watch, places, (*place, "watch"))
     if watch == "test" and not read.as_published:
@@ -279,7 +281,7 @@ def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
     return Part(name, watch, share, read.as_published, target, **budgets, draw=draw, families=tuple(families), heads=heads)
 
 
-def _heads(read: _Part, watch: str, families: tuple[FamilyEntry, ...], places: _Places, place: toml_lines.Path) -> tuple[HeadEntry, ...]:
+def _heads(read: _Part, watch: str, families: tuple[FamilyEntry, ...], places: _Places, place: _Place) -> tuple[HeadEntry, ...]:
     """Return what the part asks of heads."""
     labels = list(dict.fromkeys(family.label or str(family.bound.family) for family in families))
     found = []
@@ -302,7 +304,7 @@ def _guilty(family: _Family, error: IssunError) -> str:
     return "network"
 
 
-def _watch(text: str, places: _Places, place: toml_lines.Path) -> tuple[Literal["validation", "last", "test"], float]:
+def _watch(text: str, places: _Places, place: _Place) -> tuple[Literal["validation", "last", "test"], float]:
     if text == "test":
         return "test", 0.0
     match = re.fullmatch(r"(validation|last)(?:\s+(\d+(?:\.\d+)?)\s*%)?", text.strip())
@@ -316,7 +318,7 @@ def _watch(text: str, places: _Places, place: toml_lines.Path) -> tuple[Literal[
     return ("last" if match[1] == "last" else "validation"), share
 
 
-def _target(given: str | float | None, places: _Places, place: toml_lines.Path) -> float | None:
+def _target(given: str | float | None, places: _Places, place: _Place) -> float | None:
     if given is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", str(given).strip())
@@ -326,16 +328,14 @@ def _target(given: str | float | None, places: _Places, place: toml_lines.Path) 
     return value
 
 
-def _seeds(given: _Seeds, places: _Places, place: toml_lines.Path) -> tuple[int, ...]:
+def _seeds(given: _Seeds, places: _Places, place: _Place) -> tuple[int, ...]:
     seeds = tuple(range(given)) if isinstance(given, int) and given <= 10_000 else tuple(given) if isinstance(given, list) else ()
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
         raise places.error(place, f"(={given!r}) must be how many seeds, from 1 to 10,000, or a list of different ones, at least 0")
     return seeds
 
 
-def _check_recipe(
-    shared: Mapping[str, Any], own: Mapping[str, Any], places: _Places, shared_place: toml_lines.Path, place: toml_lines.Path
-) -> None:
+def _check_recipe(shared: Mapping[str, Any], own: Mapping[str, Any], places: _Places, shared_place: _Place, place: _Place) -> None:
     """Check that the settings make a recipe; say which line a wrong one is on."""
     known = tuple(Recipe.model_fields)
     for name in own or shared:
@@ -349,3 +349,125 @@ def _check_recipe(
         name = error.setting if isinstance(error, RecipeError) else ""
         table = place if name in own or name not in shared else shared_place
         raise places.error((*table, name) if name else table, str(error), key=False) from None
+
+
+_SPACE = re.compile(r"(?:[ \t]|\r?\n|#[^\n]*)*")
+_BLANK = re.compile(r"[ \t]*")
+_STRINGS = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'', re.DOTALL)
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_SCALAR = re.compile(r"[^,\]}#\n]+")
+
+
+def lines_of(text: str) -> dict[_Place, int]:
+    """Return the line, counted from 1, of every table, key and element of an array, by its place; `tomllib` does not keep it.
+
+    A table that is written with dotted keys or in several headers stands where it is named first.
+
+    Parameters
+    ----------
+    text : str
+        Valid TOML.
+    """
+    return _TomlLines(text).scan()
+
+
+class _TomlLines:
+    """Goes through a valid text once, from value to value: it needs to follow the structure only. Strings and comments may hold brackets,
+    arrays may run over lines, tables may come in any order."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
+        self._lines: dict[_Place, int] = {}
+        self._counts: dict[_Place, int] = {}  # how many tables an array of tables has so far
+
+    def scan(self) -> dict[_Place, int]:
+        table: _Place = ()
+        while True:
+            self._skip(_SPACE)
+            if self._at >= len(self._text):
+                return self._lines
+            if self._text[self._at] == "[":
+                table = self._header()
+            else:
+                self._entry(table)
+
+    def _skip(self, what: re.Pattern[str]) -> str:
+        match = what.match(self._text, self._at)
+        if match is None:
+            return ""
+        self._at = match.end()
+        return match[0]
+
+    def _note(self, path: _Place, at: int) -> None:
+        self._lines.setdefault(path, self._text.count("\n", 0, at) + 1)
+
+    def _header(self) -> _Place:
+        """Read ``[a.b]`` or ``[[a.b]]`` and return the table that follows."""
+        start = self._at
+        double = self._text.startswith("[[", start)
+        self._at += 2 if double else 1
+        names = self._dotted()
+        self._at += 2 if double else 1
+        path: _Place = ()
+        for number, name in enumerate(names):
+            path = (*path, name)
+            if double and number == len(names) - 1:
+                self._note(path, start)
+                self._counts[path] = self._counts.get(path, 0) + 1
+            self._note(path, start)
+            # A name of an array of tables means its last table.
+            if path in self._counts:
+                path = (*path, self._counts[path] - 1)
+                self._note(path, start)
+        return path
+
+    def _dotted(self) -> list[str]:
+        """Read ``a."b c".d``."""
+        names = []
+        while True:
+            self._skip(_BLANK)
+            quoted = self._skip(_STRINGS)
+            names.append(str(tomllib.loads(f"x = {quoted}")["x"]) if quoted else self._skip(_KEY))
+            self._skip(_BLANK)
+            if not self._text.startswith(".", self._at):
+                return names
+            self._at += 1
+
+    def _entry(self, table: _Place) -> None:
+        """Read ``a.b = value``."""
+        start = self._at
+        path = table
+        for name in self._dotted():
+            path = (*path, name)
+            self._note(path, start)
+        self._at += 1  # the equals sign
+        self._skip(_BLANK)
+        self._value(path)
+
+    def _value(self, path: _Place) -> None:
+        opening = self._text[self._at]
+        if opening == "[":
+            self._listed("]", lambda number: self._element((*path, number)))
+        elif opening == "{":
+            self._listed("}", lambda number: self._entry(path))
+        elif not self._skip(_STRINGS):
+            self._skip(_SCALAR)
+
+    def _element(self, path: _Place) -> None:
+        self._note(path, self._at)
+        self._value(path)
+
+    def _listed(self, closing: str, read: Callable[[int], None]) -> None:
+        """Read what stands between brackets or braces, with commas between."""
+        self._at += 1
+        number = 0
+        while True:
+            self._skip(_SPACE)
+            if self._text.startswith(closing, self._at):
+                self._at += 1
+                return
+            if self._text.startswith(",", self._at):
+                self._at += 1
+                continue
+            read(number)
+            number += 1

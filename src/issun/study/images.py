@@ -1,14 +1,22 @@
-"""The images of a study: they are not in it; what needs them finds them by the data's name, or is told where they are."""
+"""The images of a study, which are not in it: what needs them finds them by the data's name, or is told where they are. And the
+mistakes that a network is surest of.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from issun.datasets.common_size import unlike
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import load_as
 from issun.datasets.published import matching
 from issun.errors import DataError
+from issun.model import Model
 from issun.study.readable import Readable
 
 
@@ -28,14 +36,13 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
     DataError
         Where no images are found, or others than the study's; the message says what to do.
     """
-    about = study.about
+    facts = study.facts.data
     if isinstance(data, Dataset):
         return _checked(study, data)
-    place = str(about["data"]) if data is None else str(data)
-    height, width, channels = about["input"]
+    place = facts.name if data is None else str(data)
     try:
         # Images are brought to one size and kind as the sweep was told; the study knows to which.
-        loaded = load_as(place, data_dir, (height, width, channels), about.get("range"))
+        loaded = load_as(place, data_dir, facts.input, facts.range)
     except DataError as error:
         if data is not None:
             raise
@@ -48,13 +55,45 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
 
 def _checked(study: Readable, dataset: Dataset) -> Dataset:
     """Return the images as the study has them, honest or as published."""
-    about = study.about
-    if dataset.input == tuple(about["input"]):
+    facts = study.facts.data
+    if dataset.input == facts.input:
         try:
-            return matching(dataset, about["fingerprint"])
+            return matching(dataset, facts.fingerprint)
         except DataError:
             pass
     what = f"{dataset.name} (fingerprint {dataset.fingerprint}) is not what {study.path.name} was trained on"
-    if difference := unlike(tuple(about["input"]), dataset.input, (about.get("range"), dataset.range)):
+    if difference := unlike(facts.input, dataset.input, (facts.range, dataset.range)):
         raise DataError(f"{what}: {difference}")
-    raise DataError(f"{what} ({about['data']}, fingerprint {about['fingerprint']}): give the same images with --data (in Python `data=`)")
+    raise DataError(f"{what} ({facts.name}, fingerprint {facts.fingerprint}): give the same images with --data (in Python `data=`)")
+
+
+class Mistake(NamedTuple):
+    """An image of the training part, its class, the class that it was given, and the probability of that."""
+
+    image: int
+    label: int
+    predicted: int
+    probability: float
+
+
+def surest_mistakes(said: pd.DataFrame, model: Model, images: NDArray[np.uint8], most: int, threads: int | None = None) -> list[Mistake]:
+    """Return the mistakes that a model is surest of, surest first, at most `most`.
+
+    Parameters
+    ----------
+    said : DataFrame
+        What it said of the validation images, as `Study.predictions` gives it.
+    model : Model
+    images : ndarray of uint8, shape (N, height, width, channels)
+        Of the training part.
+    most : int
+    threads : int, optional
+        As of `Model.predict_proba`.
+    """
+    wrong = said[said["label"] != said["predicted"]]
+    if wrong.empty:
+        return []
+    indices, labels, predicted = (wrong[name].to_numpy() for name in ("index", "label", "predicted"))
+    sure = model.predict_proba(images[indices], threads)[np.arange(len(wrong)), predicted]
+    order = np.argsort(-sure, kind="stable")[:most]
+    return [Mistake(int(indices[i]), int(labels[i]), int(predicted[i]), float(sure[i])) for i in order]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from issun.plain import plain
-from issun.study.diagnosis import Diagnosis
+from issun.study.diagnosis import Diagnosis, diagnoses
 from issun.study.entry import Entry, TrialResult
-from issun.study.entry_diagnosis import diagnoses, trainings
-from issun.study.readable import NetworkLike
+from issun.study.readable import NetworkLike, Readable
 from issun.study.study import Study
 
 
@@ -89,3 +89,16 @@ class OneNetwork:
             }
         )
         return values
+
+
+def trainings(study: Readable, entries: Sequence[Entry]) -> list[str]:
+    """Return for each network how it was trained, in the settings in which the recipes and splits of these networks differ."""
+    splits = study.facts.splits
+    ways = {(entry.recipe_id, entry.split) for entry in entries}
+    settings = {
+        (recipe, split): {**study.recipe(recipe).model_dump(mode="json"), "validation": splits[split].fraction} for recipe, split in ways
+    }
+    names = sorted({name for found in settings.values() for name in found})
+    differing = [name for name in names if len({str(found[name]) for found in settings.values()}) > 1]
+    said = {way: ", ".join(f"{name.replace('_', ' ')} {found[name]}" for name in differing) for way, found in settings.items()}
+    return [said[entry.recipe_id, entry.split] for entry in entries]

@@ -2,32 +2,53 @@
 
 Each family is planned under its own recipe and seeds; all of them are one plan, so that they are trained longest first, in one run,
 into one study.
+
+The heads that a part asks for are trained afterwards, on features of its trials, and kept beside them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from issun.arch.notation import BoundFamily
+from issun.arch.notation import BoundFamily, parse_network
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.published import smaller, watched_on_test
 from issun.engine.protocol import CancelFlag
-from issun.errors import KnobError, NetworkError, RecipeError, StudyFileError
+from issun.errors import IssunError, KnobError, NetworkError, RecipeError, StudyFileError
+from issun.extraction.comparing import Source, parts_of, row_of, trained, untrained
+from issun.extraction.making import Weights
+from issun.extraction.search import HeadProgress
+from issun.extraction.training import HeadWish, train_head
+from issun.extraction.which_layer import operation_index
 from issun.recipe import Recipe
+from issun.study.entry import Entry, with_trials
 from issun.study.file import FamilyEntry, Part, StudyFile
+from issun.study.frontier import most_accurate
 from issun.study.head_entries import HeadEntry
 from issun.study.plan import LARGEST_PLAN, DataFacts, Plan, check_trials, joined, plan
 from issun.study.progress import Progress
+from issun.study.protocol import Protocol
 from issun.study.run import run
 from issun.study.store import Store, recipe_id
 from issun.study.study import Study
 
 #: What `quick` leaves: epochs, training images, test images; of the seeds the first, of each knob its smallest and its largest value.
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 2, 2000, 1000
+
+#: Changes when the same head would come out otherwise; part of every head's id.
+_HEAD_VERSION = 1
+
+#: What a study keeps of a head, beside its ids and figures.
+_HEAD_KEPT = (
+    *("layer", "draw", "head", "features", "parameters"),
+    *("images", "tried", "search_images", "seconds", "problem"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +64,7 @@ class PreparedPart:
         The images as the part uses them: with the test part as the validation part where that is watched.
     labels : mapping of (str, str) to str
         Ids of network and recipe: the label of the family, where it has one.
-    protocol : dict
+    protocol : Protocol
         What the study keeps of the part.
     left_out : tuple of str
         What `quick` leaves out, one line each.
@@ -53,14 +74,13 @@ class PreparedPart:
     plan: Plan
     dataset: Dataset
     labels: Mapping[tuple[str, str], str]
-    protocol: Mapping[str, Any]
+    protocol: Protocol
     left_out: tuple[str, ...]
 
     @property
     def file_name(self) -> str:
         """What the part's study is called: ``shrink-replica.sqlite``."""
-        stem = Path(str(self.protocol["file"])).stem
-        return f"{stem}-{self.part.name}{'-quick' if self.protocol['quick'] else ''}.sqlite"
+        return f"{Path(self.protocol.file).stem}-{self.part.name}{'-quick' if self.protocol.quick else ''}.sqlite"
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -165,24 +185,26 @@ def run_part(
     return Study(path)
 
 
-def _protocol(file: StudyFile, part: Part, quick: bool) -> dict[str, Any]:
-    kept = ("as_published", "watch", "target", "max_params", "max_macs", "draw")
+def _protocol(file: StudyFile, part: Part, quick: bool) -> Protocol:
     # What came later stands there only where it is asked for, so that older files make the same protocol.
     later = {name: limit for name in ("max_bytes", "max_memory") if (limit := getattr(part, name)) is not None}
-    return {
-        "file": file.path.name,
-        **{name: getattr(file, name) for name in ("title", "question", "found")},
-        "part": part.name,
-        "quick": quick,
-        **{name: value for name, value in _plain(part).items() if name in kept},
+    return Protocol(
+        file=file.path.name.encode("utf-8", "backslashreplace").decode(),  # a name of other bytes is no text of JSON
+        title=file.title,
+        question=file.question,
+        found=file.found,
+        part=part.name,
+        quick=quick,
+        watch=part.watch,
+        as_published=part.as_published,
+        target=part.target,
+        max_params=part.max_params,
+        max_macs=part.max_macs,
+        draw=part.draw,
+        watched=part.watched,
+        mark=part.mark,
         **later,
-        "watched": part.watched,
-        "mark": part.mark,
-    }
-
-
-def _plain(part: Part) -> dict[str, Any]:
-    return {**asdict(replace(part, families=(), heads=())), "draw": list(part.draw)}
+    )
 
 
 def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:
@@ -235,3 +257,136 @@ def _quick_family(family: FamilyEntry, images: int) -> tuple[FamilyEntry, list[s
     name = family.label or str(family.bound.family)
     shorter = replace(family, bound=bound, seeds=family.seeds[:1], settings=settings)
     return shorter, [f"{name}: {', '.join(remarks)}"] if remarks else []
+
+
+@dataclass(frozen=True)
+class _HeadJob:
+    """One draw of features and the heads that are to be trained on them, by their ids."""
+
+    source: Source
+    label: str
+    network: str
+    trial_id: str | None
+    wishes: dict[str, HeadWish]
+
+
+def check_heads(prepared: PreparedPart) -> None:
+    """Raise `StudyFileError` where the images allow no such network, or it has no such layer."""
+    for entry in prepared.part.heads:
+        nets = [trial.net for trial in prepared.plan.trials if prepared.labels.get(_key(trial), trial.family) == entry.family]
+        try:
+            if entry.network:
+                nets = [parse_network(entry.network, prepared.dataset.input, len(prepared.dataset.classes), complete=True)]
+            for net in nets:
+                operation_index(net, entry.layer, entry.pre_activation)
+        except IssunError as error:
+            raise StudyFileError(f"{entry.place}: {error}") from None
+
+
+def _key(trial: Any) -> tuple[str, str]:
+    return trial.net.id, recipe_id(trial)
+
+
+def run_heads(
+    prepared: PreparedPart,
+    path: str | Path,
+    *,
+    threads: int | None = None,
+    report: Callable[[str, HeadProgress], None] | None = None,
+) -> int:
+    """Train the heads that a part asks for and its study does not hold yet; return how many those were.
+
+    Parameters
+    ----------
+    prepared : PreparedPart
+        Its trials have been run.
+    path : str or Path
+        The study.
+    threads : int, optional
+    report : callable, optional
+        Called with whose features, and a `HeadProgress`, whenever there is something to tell.
+
+    Raises
+    ------
+    HeadError, StudyFileError, StudyError
+        Where features say nothing, a family has no network that was trained to the end, or the study cannot be written.
+    """
+    if not prepared.part.heads:
+        return 0
+    new = 0
+    with Store(path, DataFacts.of(prepared.dataset)) as store:
+        done = store.finished_heads()
+        for job in _head_jobs(prepared, Study(path)):
+            missing = {key: wish for key, wish in job.wishes.items() if key not in done}
+            if not missing:
+                continue
+            about = f"{job.label}, seed {job.source.draw}"
+
+            def tell(progress: HeadProgress, about: str = about) -> None:
+                if report is not None:
+                    report(about, progress)
+
+            tell(HeadProgress("features", 0, 0, None, "extracting features"))
+            extractor = job.source.make()
+            parts = parts_of(extractor, prepared.dataset, prepared.plan.split, threads, tell)
+            for key, wish in missing.items():
+                result = train_head(wish, parts, seed=job.source.draw, threads=threads, report=tell)
+                row = row_of(job.source, extractor, result)
+                values = {name: row[name] for name in _HEAD_KEPT} | {"settings": json.dumps(row["settings"])}
+                values |= {"id": key, "label": job.label, "network": job.network, "trial_id": job.trial_id}
+                values |= {"trained": row["trainable_params"], "validation_accuracy": row["val_accuracy"]}
+                values |= {"classes": result.validation_predictions}
+                store.finish_head(values, (result.test, result.test_predictions))
+                store.check_place()
+                done.add(key)
+                new += 1
+    return new
+
+
+def _head_jobs(prepared: PreparedPart, study: Study) -> Iterator[_HeadJob]:
+    """Yield the draws of features that the part asks for, with all heads on each."""
+    split, dataset = prepared.plan.split, prepared.dataset
+    for entry in prepared.part.heads:
+        if entry.network:
+            net = parse_network(entry.network, dataset.input, len(dataset.classes), complete=True)
+            kinds = cast(list[Weights], list(entry.weights))
+            draws = entry.seeds or (0,)
+            found = untrained(
+                net, kinds, dataset, split, draws=draws, layer=entry.layer, pre_activation=entry.pre_activation, scaling=entry.scaling
+            )
+            for source in found:
+                whose = [str(net), source.label, entry.scaling, split.id]
+                yield _HeadJob(source, source.label, str(net), None, _wishes_by_id(entry, whose, source.draw))
+            continue
+        best, trials = _best_of_family(prepared, study, entry)
+        for seed, trial_id in trials:
+            source = trained(study.model(best, seed), seed, layer=entry.layer, pre_activation=entry.pre_activation, label=entry.family)
+            yield _HeadJob(source, entry.family, best.network, trial_id, _wishes_by_id(entry, [trial_id], seed))
+
+
+def _wishes_by_id(entry: HeadEntry, whose: list[str], draw: int) -> dict[str, HeadWish]:
+    """Return the entry's heads by ids that name all that decides what comes out."""
+    found = {}
+    for wish in entry.wishes:
+        asked = [_HEAD_VERSION, *whose, entry.layer, entry.pre_activation, draw, wish.title, wish.head.name]
+        asked += [wish.search, wish.search_images, wish.refit]
+        text = json.dumps([*asked, sorted(wish.settings.items())])
+        found[hashlib.sha256(text.encode()).hexdigest()[:16]] = wish
+    return found
+
+
+def _best_of_family(prepared: PreparedPart, study: Study, entry: HeadEntry) -> tuple[Entry, list[tuple[int, str]]]:
+    """Return the family's best network on validation, and seed and id of its trials."""
+    asked = {trial.id for trial in prepared.plan.trials}
+    wanted = {
+        trial.trial_id
+        for found in study.entries
+        for trial in found.trials
+        if trial.trial_id in asked and not trial.diverged and (entry.seeds is None or trial.seed in entry.seeds)
+    }
+    own = [found for found in with_trials(study.entries, wanted) if found.label == entry.family]
+    if not own:
+        raise StudyFileError(f"{entry.place}: no training of the family {entry.family!r} with these seeds ended well: no features to take")
+    best = most_accurate(sorted(own, key=lambda found: found.key))
+    whole = next(found for found in study.entries if found.key == best.key)
+    return whole, [(trial.seed, trial.trial_id) for trial in best.trials]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from issun.errors import IssunError
 from issun.study.frontier import BUDGETS
@@ -52,11 +51,6 @@ class Query:
         """Return what is asked here and, where nothing is, what another query asks."""
         names = [field.name for field in fields(self)]
         return Query(**{name: getattr(other if getattr(self, name) is None else self, name) for name in names})
-
-    @classmethod
-    def of(cls, asked: Mapping[str, Any]) -> Query:
-        """Return what a study file asks for, as a study keeps it in its protocol; what is no part of a query is left aside."""
-        return cls(**{field.name: asked.get(field.name) for field in fields(cls)})
 
 
 class QueryOptions(TypedDict, total=False):

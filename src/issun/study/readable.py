@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.model import Model
 from issun.recipe import Recipe
-from issun.study.diagnosis import Diagnosis
 from issun.study.entry import Entry
+from issun.study.facts import Facts
 
 #: A network: its text, its id, the network itself, an entry of a study, or a row of `Study.networks`.
 NetworkLike = str | Net | Entry | pd.Series
@@ -27,6 +27,9 @@ class Readable(Protocol):
 
     @property
     def about(self) -> dict[str, Any]: ...
+
+    @property
+    def facts(self) -> Facts: ...
 
     @property
     def mark(self) -> str: ...
@@ -46,8 +49,6 @@ class Readable(Protocol):
     def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
 
     def predictions(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame: ...
-
-    def diagnosis(self, network: NetworkLike | None = None, seed: int | None = None) -> Diagnosis: ...
 
     def remedies(self) -> Sequence[object]: ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from issun.arch.layers import Dropout, Group, Layer
 from issun.arch.layers.groups import leaves
 from issun.arch.net import Net
 from issun.numbers import seeds_text
+from issun.recipe import Recipe
 from issun.study.entry import Entry, TrialResult
 from issun.study.readable import Readable
 from issun.study.statistics import mean_and_deviation
@@ -131,8 +132,8 @@ def remedies(study: Readable) -> list[Remedy]:
     return found
 
 
-def used_against_overfitting(net: Net, recipe: Mapping[str, Any]) -> dict[str, str]:
-    """Return which remedies a network and its recipe (plain values) have, each with its setting."""
+def used_against_overfitting(net: Net, recipe: Recipe) -> dict[str, str]:
+    """Return which remedies a network and its recipe have, each with its setting."""
     used: dict[str, str] = {}
     drops = list(dict.fromkeys(str(layer) for layer in leaves(net.layers) if isinstance(layer, Dropout)))
     if drops:
@@ -141,18 +142,17 @@ def used_against_overfitting(net: Net, recipe: Mapping[str, Any]) -> dict[str, s
         penalties = list(dict.fromkeys(f"{getattr(layer, name):g}" for layer in leaves(net.layers) if getattr(layer, name, 0)))
         if penalties:
             used[name] = f"{name} {', '.join(penalties)}"
-    if recipe.get("augment"):
-        used["augmentation"] = str(recipe["augment"])
-    if recipe.get("patience") is not None or recipe.get("restore_best_weights"):
-        patience = recipe.get("patience")
-        used["early stopping"] = "best epoch kept" if patience is None else f"patience {patience}"
+    if recipe.augment is not None:
+        used["augmentation"] = str(recipe.augment)
+    if recipe.patience is not None or recipe.restore_best_weights:
+        used["early stopping"] = "best epoch kept" if recipe.patience is None else f"patience {recipe.patience}"
     return used
 
 
-def used_against_chance(net: Net, recipe: Mapping[str, Any]) -> set[str]:
-    """Return which keys of `issun.study.diagnosis.AGAINST_CHANCE` a network and its recipe (plain values) have already."""
+def used_against_chance(net: Net, recipe: Recipe) -> set[str]:
+    """Return which keys of `issun.study.diagnosis.AGAINST_CHANCE` a network and its recipe have already."""
     used = {"norm"} if any(getattr(layer, "norm", False) for layer in leaves(net.layers)) else set()
-    return used | ({"scaling"} if recipe.get("scaling") == "standard" else set())
+    return used | ({"scaling"} if recipe.scaling == "standard" else set())
 
 
 def _trained(study: Readable) -> list[_Trained]:
@@ -161,10 +161,10 @@ def _trained(study: Readable) -> list[_Trained]:
         trials = [trial for trial in entry.trials if not trial.diverged]
         if not trials:
             continue
-        net, recipe = study.net(entry), study.recipe(entry.recipe_id).model_dump(mode="json")
-        rest = {name: value for name, value in recipe.items() if name not in (*_EARLY, "augment", "epochs")}
+        net, recipe = study.net(entry), study.recipe(entry.recipe_id)
+        rest = {name: value for name, value in recipe.model_dump(mode="json").items() if name not in (*_EARLY, "augment", "epochs")}
         key = ("\n".join(map(str, _stripped(net.layers))), str(sorted(rest.items())), entry.split)
-        found.append(_Trained(key, used_against_overfitting(net, recipe), int(recipe["epochs"]), entry, trials))
+        found.append(_Trained(key, used_against_overfitting(net, recipe), recipe.epochs, entry, trials))
     return found
 
 

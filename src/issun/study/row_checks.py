@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from issun.arch.knobs import LARGEST_SIZE
 from issun.arch.layers import shape_text
@@ -26,7 +26,9 @@ from issun.arch.notation import parse
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, StudyError, first_line
 from issun.recipe import Recipe
+from issun.study.facts import Facts, RunFacts, SplitFacts
 from issun.study.plan import DataFacts
+from issun.study.protocol import Protocol
 from issun.study.schema import damaged, version_of
 
 
@@ -165,28 +167,6 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[_Column, ...]]] = {
 }
 
 
-class _Protocol(BaseModel):
-    """What a study says of the study file that it was made from."""
-
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
-    file: str = ""
-    title: str = ""
-    question: str = ""
-    found: str = ""
-    part: str = ""
-    quick: bool = False
-    as_published: bool = False
-    watch: str = ""
-    watched: str = ""
-    mark: str = ""
-    target: float | None = Field(None, gt=0, le=1)
-    max_params: int | None = Field(None, ge=1)
-    max_macs: int | None = Field(None, ge=1)
-    max_bytes: int | None = Field(None, ge=1)
-    max_memory: int | None = Field(None, ge=1)
-    draw: list[str] = []
-
-
 class _Machine(BaseModel):
     """What a study says of the machine."""
 
@@ -194,16 +174,13 @@ class _Machine(BaseModel):
     versions: dict[str, str] = {}
 
 
-_Shape = Callable[[Any], object]
-_META: dict[str, _Shape] = {
-    "created": TypeAdapter(str).validate_python,
-    "labels": TypeAdapter(dict[str, str]).validate_python,
-    "protocol": lambda value: _Protocol(**value),
-}
+_Read = TypeVar("_Read")
+
+_TEXT, _TEXTS, _SETTINGS = TypeAdapter(str), TypeAdapter(dict[str, str]), TypeAdapter(dict[str, Any])
 
 
-def check_rows(connection: sqlite3.Connection, path: Path) -> DataFacts:
-    """Return what a study says of its data; raise where any of its rows is not what issun writes.
+def check_rows(connection: sqlite3.Connection, path: Path) -> Facts:
+    """Return what a study's results rest on; raise where any of its rows is not what issun writes.
 
     Raises
     ------
@@ -220,7 +197,7 @@ def check_rows(connection: sqlite3.Connection, path: Path) -> DataFacts:
             # What lacks is told of where it is read. Histories are by far the most rows: all but their last wait until one is read.
             if table in there and table != "epochs":
                 _check_table(connection, path, table, key, [column for column in columns if column.since <= version])
-        return _Contents(connection, path).check()
+        return _Contents(connection, path).checked()
     finally:
         if not within:
             connection.execute("ROLLBACK")
@@ -230,6 +207,11 @@ def check_history(connection: sqlite3.Connection, path: Path, trial: str | None 
     """Raise where a row of a trial's history (default: of all) is not what issun writes; otherwise as `check_rows`."""
     key, columns = _TABLES["epochs"]
     _check_table(connection, path, "epochs", key, columns, None if trial is None else ("trial_id", trial))
+
+
+def statuses(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return how many trials of a study have each status."""
+    return dict(map(tuple, connection.execute("SELECT status, COUNT(*) FROM trials GROUP BY status ORDER BY status")))
 
 
 def _check_table(
@@ -311,54 +293,58 @@ class _Contents:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection, self._path = connection, path
 
-    def check(self) -> DataFacts:
-        """Return what the study says of its data; raise where anything is not what issun writes."""
-        facts = self._meta()
-        for number, versions, machine in self._rows("SELECT id, versions, machine FROM runs"):
-            self._json("runs", {"id": number}, "versions", versions, TypeAdapter(dict[str, str]).validate_python)
-            self._json("runs", {"id": number}, "machine", machine, lambda value: _Machine(**value))
-        for key, settings in self._rows("SELECT id, settings FROM recipes"):
-            self._json("recipes", {"id": key}, "settings", settings, Recipe.of_stored)
-        self._splits(facts)
-        self._networks(facts)
-        if version_of(self._connection) > 2:
-            for key, settings in self._rows("SELECT id, settings FROM heads"):
-                self._json("heads", {"id": key}, "settings", settings, TypeAdapter(dict[str, Any]).validate_python)
-        return facts
-
-    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        return (tuple(row) for row in self._connection.execute(query))
-
-    def _json(self, table: str, key: Mapping[str, object], column: str, text: str, shape: _Shape) -> Any:
-        try:
-            value = read_json(text)
-            shape(value)
-        except (IssunError, ValueError, TypeError) as error:
-            raise wrong_row(self._path, table, key, column, text, f"be what issun writes ({_reason(error)})") from None
-        return value
-
-    def _meta(self) -> DataFacts:
+    def checked(self) -> Facts:
+        """Return what the study's results rest on; raise where anything is not what issun writes."""
         texts = dict(self._rows("SELECT key, value FROM meta"))
         for key in ("data", "created"):
             if key not in texts:
                 raise missing_row(self._path, "meta", {"key": key})
-        for key, shape in _META.items():
-            if key in texts:
-                self._json("meta", {"key": key}, "value", texts[key], shape)
-        self._json("meta", {"key": "data"}, "value", texts["data"], lambda value: DataFacts.from_json(json.dumps(value)))
-        return DataFacts.from_json(texts["data"])
+        created = self._meta(texts, "created", _TEXT.validate_python)
+        labels = self._meta(texts, "labels", _TEXTS.validate_python) if "labels" in texts else {}
+        protocol = self._meta(texts, "protocol", lambda value: Protocol(**value)) if "protocol" in texts else Protocol()
+        data = self._meta(texts, "data", lambda value: DataFacts.from_json(json.dumps(value)))
+        runs = tuple(self._runs())
+        recipes = dict(self._rows("SELECT id, settings FROM recipes ORDER BY id"))
+        for key, settings in recipes.items():
+            self._json("recipes", {"id": key}, "settings", settings, Recipe.of_stored)
+        splits = dict(self._splits(data))
+        self._networks(data)
+        if version_of(self._connection) > 2:
+            for key, settings in self._rows("SELECT id, settings FROM heads"):
+                self._json("heads", {"id": key}, "settings", settings, _SETTINGS.validate_python)
+        return Facts(data, created, labels, protocol, recipes, splits, statuses(self._connection), runs)
 
-    def _splits(self, facts: DataFacts) -> None:
-        for key, indices, labels in self._rows("SELECT id, indices, labels FROM splits"):
-            arrays = {"indices": np.frombuffer(indices, "<i8"), "labels": np.frombuffer(labels, "<u2")}
-            for column, limit in (("indices", facts.images), ("labels", len(facts.classes))):
-                array = arrays[column]
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        return (tuple(row) for row in self._connection.execute(query))
+
+    def _json(self, table: str, key: Mapping[str, object], column: str, text: str, shape: Callable[[Any], _Read]) -> _Read:
+        try:
+            return shape(read_json(text))
+        except (IssunError, ValueError, TypeError) as error:
+            raise wrong_row(self._path, table, key, column, text, f"be what issun writes ({_reason(error)})") from None
+
+    def _meta(self, texts: Mapping[str, str], key: str, shape: Callable[[Any], _Read]) -> _Read:
+        return self._json("meta", {"key": key}, "value", texts[key], shape)
+
+    def _runs(self) -> Iterator[RunFacts]:
+        columns = "id, started, ended, command, threads, versions, machine"
+        for number, started, ended, command, threads, versions, machine in self._rows(f"SELECT {columns} FROM runs ORDER BY id"):
+            row = {"id": number}
+            read = self._json("runs", row, "versions", versions, _TEXTS.validate_python)
+            yield RunFacts(started, ended, command, threads, read, self._json("runs", row, "machine", machine, _machine))
+
+    def _splits(self, data: DataFacts) -> Iterator[tuple[str, SplitFacts]]:
+        for key, fraction, seed, images, *blobs in self._rows("SELECT id, fraction, seed, images, indices, labels FROM splits ORDER BY id"):
+            indices, labels = np.frombuffer(blobs[0], "<i8"), np.frombuffer(blobs[1], "<u2")
+            for column, array, limit in (("indices", indices, data.images), ("labels", labels, len(data.classes))):
                 if array.min() < 0 or array.max() >= limit:
                     value = int(array.min()) if array.min() < 0 else int(array.max())
                     raise wrong_row(self._path, "splits", {"id": key}, column, value, f"be numbers from 0 to {limit - 1:,}")
+            # The share of the most frequent class is the accuracy of guessing.
+            yield key, SplitFacts(fraction, seed, images, float(np.bincount(labels).max() / len(labels)))
 
-    def _networks(self, facts: DataFacts) -> None:
-        head = f"{shape_text(facts.input)}|{len(facts.classes)}|"
+    def _networks(self, data: DataFacts) -> None:
+        head = f"{shape_text(data.input)}|{len(data.classes)}|"
         families: dict[str, tuple[str, ...]] = {}
         for key, network, family, text in self._rows("SELECT id, network, family, knobs FROM networks"):
             row = {"id": key}
@@ -379,9 +365,15 @@ class _Contents:
                 raise wrong_row(self._path, "networks", row, "knobs", text, must)
 
 
-def _knobs(value: Any) -> None:
+def _knobs(value: Any) -> dict[str, int]:
     if not isinstance(value, dict) or not all(type(size) is int and 1 <= size <= LARGEST_SIZE for size in value.values()):
         raise ValueError(f"values of knobs are whole numbers from 1 to {LARGEST_SIZE:,}")
+    return value
+
+
+def _machine(value: Any) -> dict[str, Any]:
+    _Machine(**value)
+    return dict(value)
 
 
 def _reason(error: Exception) -> str:

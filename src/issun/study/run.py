@@ -11,19 +11,20 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from types import FrameType
 
 from issun.datasets.dataset import Dataset
 from issun.engine import threads_available
-from issun.engine.protocol import CancelFlag
+from issun.engine.fitting import Epoch
+from issun.engine.protocol import CancelFlag, State
 from issun.errors import Cancelled, IssunError, StudyError
-from issun.study.estimate import makespan
 from issun.study.machine import machine
 from issun.study.plan import Plan, Trial
-from issun.study.progress import Progress
+from issun.study.progress import Progress, Running, makespan
 from issun.study.store import Store
-from issun.study.workers import Ended, Job, Workers
 from issun.training import Outcome, train_network
 
 #: Seconds between two looks at the workers when nothing happens.
@@ -117,16 +118,16 @@ class _Run:
         missing = [trial for trial in plan.trials if trial.id not in ended]
         jobs = sorted((self._job(trial) for trial in missing), key=lambda job: job.work_left, reverse=True)
         self._unfinished = len(jobs)
-        self._workers = Workers(jobs, dataset, threads, train, stop)
+        self._workers = _Workers(jobs, dataset, threads, train, stop)
         self._began = self._looked = time.monotonic()
         self._busy = self._work_of_ended = 0.0
 
-    def _job(self, trial: Trial) -> Job:
+    def _job(self, trial: Trial) -> _Job:
         kept = self._store.checkpoint(trial)
         if kept is None:
-            return Job(trial)
+            return _Job(trial)
         state, history = kept
-        return Job(trial, state, list(history), None, state.epoch, state.epoch)
+        return _Job(trial, state, list(history), None, state.epoch, state.epoch)
 
     def run(self) -> Progress:
         try:
@@ -175,7 +176,7 @@ class _Run:
                 self._end(self._workers.ends.get_nowait())
         self._save_checkpoints()
 
-    def _end(self, ended: Ended) -> str | None:
+    def _end(self, ended: _Ended) -> str | None:
         """Store what a worker brings; return one line about it."""
         trial, outcome = ended.job.trial, ended.outcome
         who = f"{trial.net}  seed {trial.seed}"
@@ -197,7 +198,7 @@ class _Run:
         self._compare(trial, outcome.val_accuracy)
         return f"done: {who}  validation {100 * outcome.val_accuracy:.1f} %"
 
-    def _leave(self, job: Job) -> None:
+    def _leave(self, job: _Job) -> None:
         self._note_time()
         self._work_of_ended += job.work_done
         self._unfinished -= 1
@@ -281,3 +282,168 @@ def _interrupt_sets(stop: threading.Event) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@dataclass(eq=False)
+class _Job:
+    """A trial that is to be trained in this run.
+
+    `latest` is what a checkpoint would keep: a state at the end of an epoch that nobody changes any more, and how many lines of
+    `history` belong to it. It is replaced as a whole, so that it can be read while the trial runs. `first_epoch` are the epochs that
+    an earlier run had done, `saved_epoch` those that the study holds.
+    """
+
+    trial: Trial
+    start: State | None = None
+    history: list[Epoch] = field(default_factory=list)
+    latest: tuple[State, int] | None = None
+    saved_epoch: int = 0
+    first_epoch: int = 0
+
+    def keep(self, line: Epoch, state: State) -> None:
+        """Take note of an epoch. A state that diverged is no place to go on from."""
+        self.history.append(line)
+        if not line.diverged:
+            self.latest = (state.copy(), len(self.history))
+
+    @property
+    def work_done(self) -> float:
+        """Of this run alone."""
+        return self.trial.work * (len(self.history) - self.first_epoch) / self.trial.recipe.epochs
+
+    @property
+    def work_left(self) -> float:
+        """Until its last epoch."""
+        return self.trial.work * (1 - len(self.history) / self.trial.recipe.epochs)
+
+    @property
+    def shown(self) -> Running:
+        """What a person is told of it while it runs."""
+        net, last = self.trial.net, self.history[-1] if self.history else None
+        accuracy = None if last is None else last.val_accuracy
+        return Running(str(net), net.parameters, self.trial.seed, len(self.history), self.trial.recipe.epochs, accuracy)
+
+
+class _Widened(Exception):
+    """More threads are free for a job: out of its training, and on with more of them."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What a worker says when it is through with a job: an outcome, an error, or neither where it was stopped."""
+
+    job: _Job
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+
+
+class _Workers:
+    """Threads that take the longest job left, train it, and report how it ended. They know nothing of the study.
+
+    Where there are fewer jobs than threads, from the start or towards the end, each gets several: the bits of a result do not depend on
+    how many threads worked on it, so a job takes more of them between two epochs. A worker leaves a copy of its state at the end of each
+    epoch where the calling thread can take it.
+
+    Parameters
+    ----------
+    jobs : sequence of _Job
+        In the order in which they are to begin.
+    dataset : Dataset
+    threads : int
+        How many jobs at once. Where fewer jobs are left, each gets several threads.
+    train : callable
+        What trains one network.
+    stop : Event
+        Set it to end all work soon.
+
+    Attributes
+    ----------
+    ends : SimpleQueue of _Ended
+        Each job that was begun comes out here once.
+    """
+
+    def __init__(self, jobs: Sequence[_Job], dataset: Dataset, threads: int, train: Callable[..., Outcome], stop: threading.Event) -> None:
+        self.ends: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
+        self._stop = stop
+        self._counting = threading.Lock()
+        self.count = max(1, min(threads, len(jobs)))
+        self._all = threads
+        self._dataset, self._train = dataset, train
+        self._waiting = deque(jobs)
+        self._running: dict[str, _Job] = {}
+        self._left = len(jobs)  # that are not trained yet
+        self._threads = [threading.Thread(target=self._work, name=f"issun-{number}") for number in range(self.count)]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Wait until no thread runs any more."""
+        for thread in self._threads:
+            if thread.ident is not None:  # started
+                thread.join()
+
+    @property
+    def running(self) -> list[_Job]:
+        """The jobs that were begun and not yet left, oldest first."""
+        return list(self._running.values())
+
+    @property
+    def waiting(self) -> list[_Job]:
+        """The jobs that nobody has begun."""
+        return list(self._waiting)
+
+    @property
+    def each(self) -> int:
+        """How many threads work on one job, as soon as it is between two epochs."""
+        return max(1, self._all // max(1, self._left))
+
+    def leave(self, job: _Job) -> None:
+        """Count a job that came out of `ends` as running no more."""
+        del self._running[job.trial.id]
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                job = self._waiting.popleft()
+            except IndexError:
+                return
+            self._running[job.trial.id] = job
+            try:
+                ended = _Ended(job, self._trained(job))
+            except Cancelled as error:
+                ended = _Ended(job, error=None if self._stop.is_set() else error)
+            except BaseException as error:  # whatever it is must reach the calling thread, or it would wait for ever
+                ended = _Ended(job, error=error)
+            with self._counting:
+                self._left -= 1
+            self.ends.put(ended)
+
+    def _trained(self, job: _Job) -> Outcome:
+        trial, start = job.trial, job.start
+        while True:
+            threads = self.each
+            lines = tuple(job.history)
+
+            def keep(line: Epoch, state: State, threads: int = threads) -> None:
+                job.keep(line, state)
+                if self.each > threads and not line.diverged and line.epoch < trial.recipe.epochs:
+                    raise _Widened
+
+            try:
+                return self._train(
+                    trial.net,
+                    trial.recipe,
+                    self._dataset,
+                    trial.split,
+                    trial.seed,
+                    threads=threads,
+                    state=start,
+                    history=lines,
+                    on_epoch=keep,
+                    cancel=self._stop,
+                )
+            except _Widened:
+                start = job.latest[0] if job.latest else job.start

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from issun.study import columns
 from issun.study.diagnosis import never_left_chance
 from issun.study.entry import Entry, EntryKey, TrialResult
+from issun.study.facts import Facts, SplitFacts
 from issun.study.frontier import marked
-from issun.study.plan import DataFacts
-from issun.study.row_checks import check_history, check_rows
+from issun.study.row_checks import check_history, check_rows, statuses
 from issun.study.schema import version_of
 from issun.study.statistics import guessing_limit
 
@@ -46,28 +45,13 @@ class Snapshot:
 
     Attributes
     ----------
-    facts : DataFacts
-        What it says of its data.
-    meta : mapping of str
-        What it says of itself, JSON read.
-    runs : sequence of dict
-        Each time that somebody worked on it.
-    statuses : mapping of str to int
-        How many trials have each status.
-    recipes : mapping of str to str
-        JSON, by id.
-    splits : mapping of str to dict
-        ``fraction, seed, images, guessing`` by id.
+    facts : Facts
+        What its results rest on.
     trials, heads : sequence of dict
         Those that ended.
     """
 
-    facts: DataFacts
-    meta: Mapping[str, Any]
-    runs: Sequence[dict[str, Any]]
-    statuses: Mapping[str, int]
-    recipes: Mapping[str, str]
-    splits: Mapping[str, dict[str, Any]]
+    facts: Facts
     trials: Sequence[_Row]
     heads: Sequence[_Row]
 
@@ -76,18 +60,12 @@ class Snapshot:
         """Read a study within a transaction; raise `StudyError` where a row of it is not what issun writes."""
         facts = check_rows(connection, path)
         version = version_of(connection)
-        runs = _rows(connection, "SELECT started, ended, command, threads, versions, machine FROM runs ORDER BY id")
         kept = "t.kept" if version > 1 else "NULL"
         heads = f"SELECT {', '.join(columns.HEADS.values())} FROM heads ORDER BY finished, id"
         sizes, figures = columns.selected(columns.SIZES, "n."), columns.selected(("val_loss", "val_accuracy"), "t.")
         trials = _TRIALS.format(kept=kept, sizes=sizes, figures=figures)
         return cls(
             facts,
-            {row["key"]: json.loads(row["value"]) for row in _rows(connection, "SELECT key, value FROM meta")},
-            [run | {"versions": json.loads(run["versions"]), "machine": json.loads(run["machine"])} for run in runs],
-            _statuses(connection),
-            {row["id"]: row["settings"] for row in _rows(connection, "SELECT id, settings FROM recipes ORDER BY id")},
-            {row["id"]: _split(row) for row in _rows(connection, "SELECT id, fraction, seed, images, labels FROM splits ORDER BY id")},
             _rows(connection, trials),
             _rows(connection, heads) if version > 2 else [],
         )
@@ -100,25 +78,23 @@ class Snapshot:
         StudyError
             Where such a history is not what issun writes.
         """
-        names: Mapping[str, str] = self.meta.get("labels") or {}
         grouped: dict[EntryKey, list[_Row]] = {}
         for row in self.trials:
             grouped.setdefault(EntryKey(row["network_id"], row["recipe_id"], row["split_id"]), []).append(row)
         found = []
         for key, rows in grouped.items():
-            first, split = rows[0], self.splits[key.split]
-            images, guessing = split["images"], split["guessing"]
-            trials = [_result(row, _at_chance(connection, path, row, guessing, images)) for row in rows]
+            first, split = rows[0], self.facts.splits[key.split]
+            trials = [_result(row, _at_chance(connection, path, row, split)) for row in rows]
             found.append(
                 Entry(
                     key=key,
                     family=first["family"],
-                    label=names.get(f"{key.network_id} {key.recipe_id}", first["family"]),
+                    label=self.facts.labels.get(f"{key.network_id} {key.recipe_id}", first["family"]),
                     network=first["network"],
                     knobs=json.loads(first["knobs"]),
                     **{size: first[size] for size in columns.SIZES},
-                    validation_images=images,
-                    guessing=guessing,
+                    validation_images=split.images,
+                    guessing=split.guessing,
                     trials=tuple(trials),
                 )
             )
@@ -129,23 +105,11 @@ def state_of(connection: sqlite3.Connection) -> object:
     """Return what changes when a trial or a head ends, or somebody begins or stops to work on the study."""
     heads = "SELECT COUNT(*) FROM heads" if version_of(connection) > 2 else "SELECT 0"
     queries = ("SELECT key, value FROM meta ORDER BY key", "SELECT id, started, ended FROM runs ORDER BY id", heads)
-    return _statuses(connection), [[tuple(row) for row in connection.execute(query)] for query in queries]
+    return statuses(connection), [[tuple(row) for row in connection.execute(query)] for query in queries]
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query)]
-
-
-def _statuses(connection: sqlite3.Connection) -> dict[str, int]:
-    rows = _rows(connection, "SELECT status, COUNT(*) AS trials FROM trials GROUP BY status ORDER BY status")
-    return {row["status"]: row["trials"] for row in rows}
-
-
-def _split(row: _Row) -> dict[str, Any]:
-    labels = np.frombuffer(row["labels"], "<u2")
-    # The share of the most frequent class is the accuracy of guessing.
-    guessing = float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
-    return {"fraction": row["fraction"], "seed": row["seed"], "images": row["images"], "guessing": guessing}
 
 
 def _result(row: _Row, chance: bool) -> TrialResult:
@@ -154,9 +118,9 @@ def _result(row: _Row, chance: bool) -> TrialResult:
     return TrialResult(chance=chance, **figures, **others)
 
 
-def _at_chance(connection: sqlite3.Connection, path: Path, row: _Row, guessing: float, images: int) -> bool:
+def _at_chance(connection: sqlite3.Connection, path: Path, row: _Row, split: SplitFacts) -> bool:
     """Return whether a trial never left chance; only where its accuracy is not far from it the whole history must be read."""
-    accuracy = row["val_accuracy"]
+    accuracy, guessing, images = row["val_accuracy"], split.guessing, split.images
     if row["status"] == "diverged" or accuracy > guessing + 3 * (guessing_limit(guessing, images) - guessing):
         return False
     check_history(connection, path, row["trial_id"])

@@ -1,11 +1,16 @@
-"""Bounds of a network's accuracy, from the size of the validation part and the spread over seeds."""
+"""Bounds of a network's accuracy, from the size of the validation part and the spread over seeds; course, noise and trend of curves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
+
+Curve = NDArray[np.float64]
 
 #: How sure a lower bound is: one-sided, 95 %.
 CONFIDENCE = 0.95
@@ -117,3 +122,52 @@ def lower_bound(accuracies: Sequence[float], images: int) -> float:
     images_part = mean - wilson_lower(min(1.0, max(0.0, mean)), images)
     seeds_part = seed_margin(deviation, len(accuracies))
     return max(0.0, mean - math.hypot(images_part, seeds_part))
+
+
+def smoothed(values: Curve, half: int) -> Curve:
+    """Return the mean over the epochs from `half` before to `half` after each; at the ends over as many as there are on both sides.
+
+    The window shrinks evenly at the ends, so that a straight line stays one.
+    """
+    count = len(values)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(count)
+    reach = np.minimum(half, np.minimum(places, count - 1 - places))
+    return np.asarray((sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1))
+
+
+def noise(values: Curve) -> float:
+    """Return the standard deviation of a curve around its own course, 0 for fewer than four epochs.
+
+    Measured on second differences, which a straight course does not change and whose deviation is √6 times that of independent
+    noise, by their median, which single jumps do not change (von Neumann 1941; Gasser, Sroka & Jennen-Steinmetz 1986).
+    """
+    if len(values) < 4:
+        return 0.0
+    return float(np.median(np.abs(np.diff(values, 2))) / 0.6745 / math.sqrt(6))
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How far a straight line through a part of a curve rises over that part, and the standard error of that."""
+
+    rise: float
+    error: float
+
+    def rises(self, least: float) -> bool:
+        """Whether it rises by at least `least`, and by more than chance explains (two standard errors)."""
+        return self.rise >= max(least, 2 * self.error)
+
+
+def trend(values: Curve, deviation: float) -> Trend:
+    """Return the least-squares trend of at least two values, each with noise of standard deviation `deviation`."""
+    places = np.arange(len(values)) - (len(values) - 1) / 2
+    squares = float((places**2).sum())
+    steps = len(values) - 1
+    return Trend(float((places * values).sum()) / squares * steps, deviation / math.sqrt(squares) * steps)
+
+
+def reached_since(values: Curve, level: float, tolerance: float) -> int:
+    """Return the index from which on a curve is never more than `tolerance` below `level`; its length where even the end is."""
+    below = np.flatnonzero(values < level - tolerance)
+    return int(below[-1]) + 1 if len(below) else 0

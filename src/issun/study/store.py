@@ -26,9 +26,9 @@ from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
 from issun.paths import check_new, resolved
-from issun.study.lock import WriterLock
-from issun.study.lost_file import Place
+from issun.study.guard import Place, WriterLock
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
+from issun.study.protocol import Protocol
 from issun.study.row_checks import check_history, check_rows, wrong_row
 from issun.study.schema import (
     APPLICATION_ID,
@@ -135,7 +135,7 @@ class Store:
         verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(self.path, verdict.splitlines()[-1])
-        theirs = check_rows(self._connection, self.path)
+        theirs = check_rows(self._connection, self.path).data
         if theirs.fingerprint != data.fingerprint:
             if difference := unlike(theirs.input, data.input, (theirs.range, data.range)):
                 raise StudyError(f"`{self.path}` is about other data: {difference}, or give another path")
@@ -196,21 +196,20 @@ class Store:
             )
             self._run = cursor.lastrowid
 
-    def describe(self, labels: Mapping[tuple[str, str], str], protocol: Mapping[str, Any]) -> None:
+    def describe(self, labels: Mapping[tuple[str, str], str], protocol: Protocol) -> None:
         """Keep what the study's families are called, and by which protocol it was made.
 
         Parameters
         ----------
         labels : mapping of (str, str) to str
             Id of a network and of the recipe under which the name holds: the name. Those of earlier runs stay, unless they are renamed.
-        protocol : mapping of str
-            As `Study.about` gives it; plain values.
+        protocol : Protocol
         """
         with self._transaction() as run:
             row = run.execute("SELECT value FROM meta WHERE key = 'labels'").fetchone()
             names = {} if row is None else json.loads(row[0])
             names |= {f"{network} {recipe}": label for (network, recipe), label in labels.items()}
-            for key, value in (("labels", names), ("protocol", dict(protocol))):
+            for key, value in (("labels", names), ("protocol", protocol.stored() or {})):
                 run.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
 
     def finished(self) -> dict[str, tuple[str, float]]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import math
 import os
 import sqlite3
 import warnings
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,14 +26,13 @@ from issun.model import Model
 from issun.old_names import old_attribute, warn_of
 from issun.paths import resolved
 from issun.provenance import DataSource, Provenance
-from issun.recipe import Recipe, named_settings
+from issun.recipe import Recipe
 from issun.study import columns
 from issun.study import frontier as choose
-from issun.study.answer import Answer
-from issun.study.diagnosis import Diagnosis
+from issun.study.answer import Answer, study_html
+from issun.study.diagnosis import Diagnosis, diagnosis_of
 from issun.study.entry import Entry, EntryKey, TrialResult, networks_frame, trials_frame, with_trials
-from issun.study.entry_diagnosis import diagnosis_of
-from issun.study.notebook import study_html
+from issun.study.facts import Facts
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.query import Query
 from issun.study.readable import NetworkLike
@@ -93,7 +90,6 @@ class Study:
             snapshot = Snapshot.read(connection, self.path)
             entries, state = snapshot.entries(connection, self.path), state_of(connection)
         self._snapshot, self._entries, self._state = snapshot, entries, state
-        self._facts = snapshot.facts
         self._by_key = {entry.key: entry for entry in entries}
         return True
 
@@ -123,42 +119,27 @@ class Study:
         ``splits`` by their ids; ``trials`` (how many of each status); ``runs``: each with ``started, ended, command, threads, versions,
         machine``, the last one's ``command, versions, machine, threads`` also by themselves.
         """
-        facts, said = asdict(self._facts), self._snapshot
-        del facts["appearance"]  # for predicting, not for reading
-        runs = copy.deepcopy(list(said.runs))
-        last = {key: runs[-1][key] for key in ("command", "versions", "machine", "threads")} if runs else {}
-        return {
-            "path": str(self.path),
-            "data": facts.pop("name"),
-            **facts,
-            "created": said.meta.get("created"),
-            "protocol": copy.deepcopy(said.meta.get("protocol")),
-            "recipes": {key: named_settings(json.loads(settings)) for key, settings in said.recipes.items()},
-            "splits": {key: {name: split[name] for name in ("fraction", "seed", "images")} for key, split in said.splits.items()},
-            "trials": dict(said.statuses),
-            **last,
-            "runs": runs,
-        }
+        return {"path": str(self.path), **self.facts.as_dict()}
 
     @property
-    def _protocol(self) -> dict[str, Any]:
-        """What the study keeps of the study file that it was made from; empty where there is none."""
-        return self._snapshot.meta.get("protocol") or {}
+    def facts(self) -> Facts:
+        """What the results rest on, as a record; `about` is the same in plain values."""
+        return self._snapshot.facts
 
     @property
     def mark(self) -> str:
         """What must stand beside every figure of the study (``as published: watched on the test part``); mostly nothing."""
-        return str(self._protocol.get("mark", ""))
+        return self.facts.protocol.mark
 
     @property
     def query(self) -> Query:
         """What the study file that it was made from asks for; without one, nothing."""
-        return Query.of(self._protocol)
+        return self.facts.protocol.query
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names in label order."""
-        return self._facts.classes
+        return self.facts.data.classes
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -270,7 +251,7 @@ class Study:
 
     def _id(self, text: str) -> str:
         try:
-            return str(parse_network(text, self._facts.input, len(self._facts.classes)).id)
+            return str(parse_network(text, self.facts.data.input, len(self.facts.data.classes)).id)
         except (NotationError, NetworkError):
             return text
 
@@ -302,7 +283,7 @@ class Study:
         """Return the weights that a trial handed over, flat float32 (net.stored,), and the scaling of the input that they expect."""
         entry, trial = self._trial(network, seed)
         row = self._row("weights", "trial_id", trial.trial_id)
-        scaling = scaling_of(self.path, trial.trial_id, row["scaling"], self._facts.input[2])
+        scaling = scaling_of(self.path, trial.trial_id, row["scaling"], self.facts.data.input[2])
         stored = self.net(entry).stored
         return weights_of(self.path, trial.trial_id, row["weights"], stored, finite=not trial.diverged), scaling
 
@@ -422,19 +403,19 @@ class Study:
         weights, scaling = self.weights(entry, trial.seed)
         provenance = Provenance(
             study=self.path.name,
-            data=DataSource(self._facts.name, self._facts.fingerprint),
+            data=DataSource(self.facts.data.name, self.facts.data.fingerprint),
             seed=trial.seed,
             split=entry.split,
             validation_images=validation_mark(np.array(self.split(entry).validation, np.int64)),
             chosen=f"best of {entry.seeds} seeds on validation" if seed is None else "seed asked for",
             val_accuracy=trial.val_accuracy,
             val_accuracy_mean=entry.val_accuracy_mean,
-            recipe=self._snapshot.recipes[entry.recipe_id],
+            recipe=self.facts.recipes[entry.recipe_id],
             mark=self.mark,
-            range=self._facts.range,
+            range=self.facts.data.range,
             warning=_warning(entry, trial),
         )
-        return Model(self.net(entry), weights, scaling, self.classes, provenance, self._facts.appearance)
+        return Model(self.net(entry), weights, scaling, self.classes, provenance, self.facts.data.appearance)
 
     def net(self, network: NetworkLike) -> Net:
         """Return the network itself, with its layers."""
@@ -442,14 +423,14 @@ class Study:
             return network
         entry = self.network(network)
         try:
-            return parse_network(entry.network, self._facts.input, len(self._facts.classes))
+            return parse_network(entry.network, self.facts.data.input, len(self.facts.data.classes))
         except IssunError as error:
             must = f"be a network that this issun can read ({error.summary})"
             raise wrong_row(self.path, "networks", {"id": entry.network_id}, "network", entry.network, must) from None
 
     def recipe(self, recipe_id: str) -> Recipe:
         """Return a recipe of the study. Settings that it does not store, since they came with a later issun, have their defaults."""
-        return Recipe.of_stored(json.loads(self._snapshot.recipes[recipe_id]))
+        return Recipe.of_stored(json.loads(self.facts.recipes[recipe_id]))
 
     def picture(self, kind: str, path: str | Path | None = None, **wanted: Any) -> Any:
         """Draw a picture of the study. Deprecated: `issun.plot` does it."""

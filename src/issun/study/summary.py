@@ -19,9 +19,8 @@ from issun.errors import SelectionError
 from issun.extraction import comparing
 from issun.paths import write_whole
 from issun.plain import plain
-from issun.study.answer import Answer, Choice
+from issun.study.answer import Answer, Choice, gains, heads_frame
 from issun.study.entry import Entry
-from issun.study.head_tables import gains, heads_frame
 from issun.study.study import Study
 
 #: What is said of each network.
@@ -78,8 +77,8 @@ def summarize(study: Study) -> Summary:
     SelectionError
         Where the study was not made by `issun run`, or holds no finished trial yet.
     """
-    protocol = study.about["protocol"]
-    if protocol is None:
+    protocol = study.facts.protocol
+    if protocol.stored() is None:
         raise SelectionError(f"{study.path.name} was not made by `issun run`: it does not say which question it answers")
     if not study.entries:
         raise SelectionError(f"{study.path.name} holds no finished trial yet")
@@ -102,7 +101,7 @@ def summarize(study: Study) -> Summary:
         "kinds": dict(Counter(kinds).most_common()),
         "correlations": correlations(learned),
         "families": _families(study, families),
-        "confusions": None if best is None or "confusion" not in protocol["draw"] else _confusions(study, best),
+        "confusions": None if best is None or "confusion" not in protocol.draw else _confusions(study, best),
         "chosen": {**told(chosen[""]), "families": {label: told(choices) for label, choices in families.items()}},
         "gains": [] if heads.empty else list(gains(heads)),
     }
@@ -123,17 +122,17 @@ def write_summaries(path: str | Path, parts: Mapping[str, Summary]) -> None:
 
 def _rests_on(study: Study, networks: pd.DataFrame) -> dict[str, Any]:
     """Return data, protocol, recipes, machine, versions and time; no places on this machine."""
-    about = study.about
-    runs = [run for run in about["runs"] if run["ended"]]
-    spans = [(datetime.fromisoformat(run["ended"]) - datetime.fromisoformat(run["started"])).total_seconds() for run in runs]
+    about, runs = study.about, study.facts.runs
+    ended = [(run.started, run.ended) for run in runs if run.ended]
+    spans = [(datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in ended]
     kept = ("data", "fingerprint", "input", "images", "test_images", "notes", "protocol", "recipes", "splits", "trials")
     return {
         "study": study.path.name,
         **{name: about[name] for name in kept},
         "mark": study.mark,
         **{name: about[name] for name in ("machine", "versions", "threads")},
-        "finished": max((run["ended"] for run in runs), default=None),
-        "wall_seconds": sum(spans) if len(runs) == len(about["runs"]) else None,  # a run that was killed has no end
+        "finished": max((end for _, end in ended), default=None),
+        "wall_seconds": sum(spans) if len(ended) == len(runs) else None,  # a run that was killed has no end
         "training_seconds": float((networks["seconds"] * networks["seeds"]).sum()),
         "epochs": int(networks["epochs"].sum()),
         "numbers": len(networks),
@@ -192,7 +191,7 @@ def correlations(networks: pd.DataFrame) -> dict[str, dict[str, float]]:
 def _families(study: Study, families: dict[str, dict[str, Choice]]) -> dict[str, dict[str, Any]]:
     """Return of each family its text, its number of parameters as a polynomial, and the layers of its smallest sufficient network (where
     none is sufficient, of its best one)."""
-    shape, classes, found = study.about["input"], len(study.classes), {}
+    shape, classes, found = study.facts.data.input, len(study.classes), {}
     texts = {entry.label: entry.family for entry in reversed(study.entries)}
     for label, choices in families.items():
         entry = choices["smallest"].entry or choices["best"].entry

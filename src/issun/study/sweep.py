@@ -59,7 +59,7 @@ def trained_before(path: Path, plan: Plan, given: Collection[str]) -> str:
     study = Study(path)
     today = plan.recipe.model_dump()
     older = {}
-    for key in study.about["recipes"]:
+    for key in study.facts.recipes:
         theirs = study.recipe(key).model_dump()
         other = {name: theirs[name] for name in today if theirs[name] != today[name]}
         if other and set(other) <= set(CHANGED_DEFAULTS) - set(given):
@@ -108,14 +108,14 @@ def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[s
     if groups is None or groups.endswith(ACROSS) or not path.is_file():
         return dataset
     try:
-        about = Study(path).about
-        names = list(about["splits"])
-        if about["fingerprint"] == dataset.fingerprint and (not names or any(name.endswith(dataset.grouping) for name in names)):
+        facts = Study(path).facts
+        names = list(facts.splits)
+        if facts.data.fingerprint == dataset.fingerprint and (not names or any(name.endswith(dataset.grouping) for name in names)):
             return dataset
         before = load(groups + ACROSS)
     except IssunError:  # what is wrong with the study is told where it is opened to be written
         return dataset
-    if before.fingerprint != about["fingerprint"] or not any(name.endswith(f"groups {before.grouping}") for name in names):
+    if before.fingerprint != facts.data.fingerprint or not any(name.endswith(f"groups {before.grouping}") for name in names):
         return dataset
     note = f"{path.name} was begun with groups across classes, and goes on with them: --groups now means {groups + ACROSS}."
     return replace(before, notes=(*before.notes, note))

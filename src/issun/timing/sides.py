@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from issun.errors import IssunError
@@ -43,14 +43,24 @@ def installed(side: str) -> bool:
 class Side:
     """A running side.
 
+    Parameters
+    ----------
+    name : str
+        A key of `SIDES`.
+    threads : int
+        How many it may use.
+    command : sequence of str, optional
+        The program; default: the side's module in this Python.
+
     Raises
     ------
     IssunError
         Where it stops before it answers.
     """
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, command: Sequence[str] | None = None) -> None:
         self.name = name
+        self._command = tuple(command or (sys.executable, "-m", SIDES[name][0]))
         self.threads = threads
         environment = dict(os.environ) | {
             "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -60,7 +70,7 @@ class Side:
             "TF_NUM_INTEROP_THREADS": str(threads),
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", SIDES[name][0]],
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if name != "issun" else None,
@@ -101,14 +111,14 @@ class Side:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise IssunError(f"the side `{self.name}` stopped: run `python -m {SIDES[self.name][0]}` to see why") from None
+            raise IssunError(f"the side `{self.name}` stopped: run `{' '.join(self._command)}` to see why") from None
         for line in self._process.stdout:
             if line.startswith("{"):  # whatever a framework prints besides is passed over
                 answer: dict[str, Any] = json.loads(line)
                 if "error" in answer:
                     raise IssunError(f"`{self.name}` cannot run this case: {answer['error']}")
                 return answer
-        raise IssunError(f"the side `{self.name}` stopped without an answer: run `python -m {SIDES[self.name][0]}` to see why")
+        raise IssunError(f"the side `{self.name}` stopped without an answer: run `{' '.join(self._command)}` to see why")
 
 
 def serve(prepare: Callable[[Case, int], Prepared]) -> None:

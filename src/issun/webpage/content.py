@@ -25,7 +25,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "details": [DETAIL, …],            pages of networks, in the order of what is asked for first
       "images": ALBUM | null,
       "heatmap": HEATMAP | null,
-      "heads": null | see `issun.webpage.sections.heads`,
+      "heads": null | see `heads`,
       "left_out": [text]}                what the page goes without, and why
 
     NETWORK = {
@@ -49,34 +49,42 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "confusion": [[int]] | null,       rows true, columns predicted
       "per_class": [{"name", "precision", "recall", "f1", "images", "given"}], "confused": [[class, class, images]],
       "mistakes": null (no images) | [{"image": place in the album, "true", "predicted": class numbers, "probability"}], surest first
-      "filters": null | see `issun.webpage.network_page.filters`,
-      "projection": null | see `issun.webpage.network_page.projection`,
+      "filters": null | see `issun.webpage.networks.filters`,
+      "projection": null | see `issun.webpage.networks.projection`,
       "weights": null | see `issun.exporters.page.wire`}
 
     ALBUM = {"height", "width", "channels", "data": base64 of uint8 [image][row][column][channel], "labels": [int],
              "index": [int] in the training part, "samples": how many, the first ones, are samples of the classes,
              "reduced": 1 | the factor by which they are smaller than what the networks take (then none runs on them)}
 
-    HEATMAP: see `issun.webpage.sections.heatmap`
+    HEATMAP: see `heatmap`
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
+from itertools import pairwise
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
+
+import pandas as pd
 
 from issun import __version__
 from issun.datasets.dataset import Dataset
-from issun.errors import DataError
+from issun.errors import DataError, SelectionError
+from issun.extraction.comparing import summary
+from issun.plain import plain
+from issun.plots.grids import chosen_axes, grid, impossible
+from issun.recipe import Recipe
 from issun.study import Query, Study
+from issun.study.answer import heads_frame
+from issun.study.entry import networks_frame
 from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
 from issun.webpage.details import Budget, Pages
 from issun.webpage.networks import network_records
-from issun.webpage.rounding import fraction
-from issun.webpage.sections import about, data_name, heads, heatmap
+from issun.webpage.rounding import fraction, significant
 
 FORMAT = 1
 
@@ -161,7 +169,7 @@ class _Part:
     def record(self, budget: Budget) -> dict[str, Any]:
         """Return what is said of the study; the budget is used up on the way."""
         study = self.study
-        facts = study.about
+        facts = study.facts
         query = self._query.or_else(study.query)
         answer = study.answer(query)
         records, pages = network_records(answer), self._pages.details(budget)
@@ -169,14 +177,14 @@ class _Part:
             record["detail"] = pages.places.get(entry.key)
         return {
             "name": study.path.stem,
-            "data": data_name(str(facts["data"])),
+            "data": data_name(facts.data.name),
             "about": about(study),
             "message": answer.nothing or None,
-            "running": bool(facts["trials"].get("running")),
+            "running": bool(facts.trials.get("running")),
             "target": None if query.target is None else fraction(query.target),
             "default_target": None if answer.default_target is None else fraction(answer.default_target),
             **{name: getattr(query, name) for name in BUDGETS},
-            "draw": list((facts["protocol"] or {}).get("draw") or []),
+            "draw": list(facts.protocol.draw),
             "remedies": [str(remedy) for remedy in study.remedies()],
             "networks": records,
             "details": pages.records,
@@ -194,12 +202,146 @@ def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | P
     except DataError:
         if data is not None:
             raise
-        return f"the images of {data_name(str(study.about['data']))} were not found where they were; say where with --data"
+        return f"the images of {data_name(study.facts.data.name)} were not found where they were; say where with --data"
 
 
 def _title(studies: Sequence[Study]) -> str:
-    titles = list(dict.fromkeys(str((study.about["protocol"] or {}).get("title") or "") for study in studies))
+    titles = list(dict.fromkeys(study.facts.protocol.title for study in studies))
     if len(titles) == 1 and titles[0]:
         return titles[0]
-    names = list(dict.fromkeys(Path(data_name(str(study.about["data"]))).stem for study in studies))
+    names = list(dict.fromkeys(Path(data_name(study.facts.data.name)).stem for study in studies))
     return f"How small can a network for {' and '.join(names)} be?"
+
+
+def heatmap(study: Study) -> dict[str, Any] | None:
+    """Return the grid of the family with most networks that has two knobs with several values, None where there is none.
+
+    Returns
+    -------
+    dict or None
+        ``family``; ``x, y``: the knobs; ``columns, rows``: their values, ascending; ``validation``: a row for each value of `y`, the
+        highest mean of each cell, None where none was trained; ``networks``: the id of that network; ``impossible``: whether no network
+        can be there; ``shared``: whether several networks share a cell.
+    """
+    entries = study.entries
+    if not entries:
+        return None
+    try:
+        rows, x, y = chosen_axes(networks_frame(entries), None, None, knobs_only=True)
+    except SelectionError:
+        return None
+    table, shared = grid(rows, x, y)
+    best = rows.sort_values("val_accuracy_mean", ascending=False, kind="stable").drop_duplicates([y, x])
+    ids = {(int(up), int(across)): str(entries[place].key) for place, up, across in zip(best.index, best[y], best[x], strict=True)}
+    flags = impossible(rows, table, study.facts.data.input, len(study.classes))
+    return {
+        "family": str(rows["family"].iloc[0]),
+        "x": x,
+        "y": y,
+        "columns": [int(value) for value in table.columns],
+        "rows": [int(value) for value in table.index],
+        "validation": [[fraction(value) for value in line] for line in table.to_numpy()],
+        "networks": _ids(table, ids),
+        "impossible": flags.to_numpy().tolist(),
+        "shared": shared,
+    }
+
+
+def _ids(table: pd.DataFrame, ids: dict[tuple[int, int], str]) -> list[list[str | None]]:
+    return [[ids.get((int(row), int(column))) for column in table.columns] for row in table.index]
+
+
+def heads(study: Study) -> list[dict[str, Any]] | None:
+    """Return one record for each extractor, layer and head, means over draws; None where the study has no heads.
+
+    ``extractor, layer, head, draws, features, parameters, trainable_params, validation, test`` (``{"mean", "sd"}``; the test figure of
+    the head with the best validation of its extractor, else None)``, seconds, problem``. The network's own softmax stands among them.
+    """
+    frame = heads_frame(study)
+    if frame.empty:
+        return None
+    table = summary(frame)
+    best = set(table.groupby(["extractor", "layer"], sort=False)["val_accuracy_mean"].idxmax())
+    records = []
+    for place, row in table.iterrows():
+        figures = {
+            name: {"mean": fraction(row[f"{name}_mean"]), "sd": fraction(row[f"{name}_std"])} for name in ("val_accuracy", "test_accuracy")
+        }
+        records.append(
+            {name: str(row[name]) for name in ("extractor", "layer", "head")}
+            | {name: int(row[name]) for name in ("draws", "features", "parameters", "trainable_params")}
+            | {"validation": figures["val_accuracy"], "test": figures["test_accuracy"] if place in best else None}
+            | {"seconds": round(float(row["seconds"]), 1)}
+            | ({"problem": str(row["problem"])} if row["problem"] else {})
+        )
+    return records
+
+
+def about(study: Study) -> dict[str, Any]:
+    """Return the protocol of a study; see `issun.webpage.content`.
+
+    The page may be mailed: where the data lay on this machine is not in it, but for what the command says itself.
+    """
+    facts, data, protocol = study.facts, study.facts.data, study.facts.protocol
+    last = facts.runs[-1] if facts.runs else None
+    machine = {} if last is None else last.machine
+    trials = [trial for entry in study.entries for trial in entry.trials]
+    record = {
+        **{name: getattr(data, name) for name in ("input", "classes", "images", "test_images", "notes", "fingerprint")},
+        "created": facts.created,
+        "splits": [{"id": key, "fraction": one.fraction, "seed": one.seed, "images": one.images} for key, one in facts.splits.items()],
+        "seeds": sorted({trial.seed for trial in trials}),
+        "recipes": recipe_records({key: study.recipe(key) for key in facts.recipes}),
+        "trials": facts.trials,
+        "machine": {name: machine.get(name) for name in ("processor", "cores", "system")},
+        "versions": {**machine.get("versions", {}), **({} if last is None else last.versions)},
+        "threads": None if last is None else last.threads,
+        "seconds": significant(sum(trial.seconds for trial in trials), 4),
+        "command": "" if last is None else last.command,
+        **{name: getattr(protocol, name) for name in ("mark", "title", "question", "found", "part", "watched", "quick", "as_published")},
+    }
+    return {"data": data_name(data.name), **plain(record)}
+
+
+def data_name(name: str) -> str:
+    """Return the name of data: of a path its last part."""
+    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute():
+        return Path(name).name
+    return name
+
+
+def recipe_records(recipes: Mapping[str, Recipe]) -> list[dict[str, Any]]:
+    """Return each recipe: its id, in words, the settings in which the recipes differ, and every setting."""
+    settings = {key: recipe.model_dump(mode="json") for key, recipe in recipes.items()}
+    differing = [name for name in Recipe.model_fields if any(one[name] != other[name] for one, other in pairwise(settings.values()))]
+    return [
+        {"id": key, "text": recipe_in_words(recipes[key]), "differs": {name: whole[name] for name in differing}, "settings": whole}
+        for key, whole in settings.items()
+    ]
+
+
+def recipe_in_words(recipe: Recipe) -> str:
+    """Return a recipe in words: ``adam 0.005, cosine, batch 128, 12 epochs``, and what is not as usual."""
+    settings = recipe.model_dump(mode="json")
+    told = ("optimizer", "learning_rate", "schedule", "batch_size", "epochs")
+    usual = Recipe(**{name: settings[name] for name in told}).model_dump(mode="json")
+    words = [
+        f"{recipe.optimizer} {recipe.learning_rate:g}",
+        recipe.schedule,
+        f"batch {recipe.batch_size}",
+        f"{recipe.epochs} epochs" if recipe.epochs != 1 else "1 epoch",
+    ]
+    words += [_setting(name, value) for name, value in settings.items() if name not in told and value != usual[name]]
+    return ", ".join(words)
+
+
+def _setting(name: str, value: Any) -> str:
+    """Return a setting in words; of one that is switched on its name."""
+    words = name.replace("_", " ")
+    return words if value is True else f"{words} {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(_value(entry) for entry in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

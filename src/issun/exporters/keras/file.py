@@ -41,7 +41,7 @@ def write(model: Model, target: Path, logits: bool = False) -> Written:
     """Write a model as Keras does, and return how the file is loaded and run; see `issun.exporters.formats.Exporter`.
 
     It takes ``images``, uint8 (N, height, width, channels), and gives probabilities (N, classes), or logits. Equal models give equal
-    bytes. Class names and facts stand in the archive's ``metadata.json``, under ``issun``.
+    bytes, with the same version of Keras. Class names and facts stand in the archive's ``metadata.json``, under ``issun``.
     """
     with _quiet():
         keras_model(model, logits).save(target)
@@ -77,12 +77,23 @@ def _quiet() -> Iterator[None]:
 
 
 def _retold(path: Path, facts: dict[str, Any]) -> None:
-    """Write the archive anew: facts in its metadata, and no times, which would make two files of one model differ."""
+    """Write the archive anew: facts in its metadata, and nothing that would make two files of one model differ.
+
+    That are the time, and the places in memory by which Keras tells that layers are the same: they are numbered instead.
+    """
     with zipfile.ZipFile(path) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     metadata = json.loads(entries["metadata.json"])
     metadata.pop("date_saved", None)
     entries["metadata.json"] = json.dumps({**metadata, "issun": facts}).encode()
+    numbers: dict[int, int] = {}
+
+    def numbered(config: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(place := config.get("shared_object_id"), int):
+            config["shared_object_id"] = numbers.setdefault(place, len(numbers) + 1)
+        return config
+
+    entries["config.json"] = json.dumps(json.loads(entries["config.json"], object_hook=numbered)).encode()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(entries):
             archive.writestr(zipfile.ZipInfo(name), entries[name], zipfile.ZIP_DEFLATED)

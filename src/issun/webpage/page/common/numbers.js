@@ -4,15 +4,22 @@ export const SPACE = "\u00a0";
 
 export const isKnown = (value) => typeof value === "number" && Number.isFinite(value);
 
+/** So many digits after the point. Of what lies exactly between two numbers the even one, as Python writes it: 97.25 % is 97.2 %. */
+function fixed(value, digits) {
+  const scaled = value * 10 ** digits;
+  const tie = Number.isInteger(value * 2 ** (digits + 1)) && Math.abs(scaled % 1) === 0.5;
+  return tie ? ((2 * Math.round(scaled / 2)) / 10 ** digits).toFixed(digits) : value.toFixed(digits);
+}
+
 /** 1,200 */
-export const whole = (count) => (isKnown(count) ? Math.round(count).toLocaleString("en-US") : "–");
+export const whole = (count) => (isKnown(count) ? Number(fixed(count, 0)).toLocaleString("en-US") : "–");
 
 /** 932, 4.8k, 1.2M */
 export function shortCount(count) {
   for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (count >= size * 0.9995) return (count / size).toFixed(1).replace(/\.0$/, "") + unit;
+    if (count >= size * 0.9995) return fixed(count / size, 1).replace(/\.0$/, "") + unit;
   }
-  return count < 10 && count % 1 ? String(+count.toPrecision(2)) : count.toFixed(0);
+  return count < 10 && count % 1 ? String(+count.toPrecision(2)) : fixed(count, 0);
 }
 
 /** Exactly where that is short (4,802), else rounded (669.7k). */
@@ -27,7 +34,7 @@ export function bytesText(count) {
 }
 
 /** 97.31 % of a fraction; an en dash where there is none. */
-export const percent = (fraction, digits = 2) => (isKnown(fraction) ? `${(100 * fraction).toFixed(digits)}${SPACE}%` : "–");
+export const percent = (fraction, digits = 2) => (isKnown(fraction) ? `${fixed(100 * fraction, digits)}${SPACE}%` : "–");
 
 /** 97 %, 97.5 %: no more digits than it has. */
 export const roundPercent = (fraction) => `${+(100 * fraction).toFixed(2)}${SPACE}%`;
@@ -35,7 +42,7 @@ export const roundPercent = (fraction) => `${+(100 * fraction).toFixed(2)}${SPAC
 /** 97.31 ± 0.12 %; without the spread where there is none. */
 export function meanText(mean, sd, digits = 2) {
   if (!isKnown(mean) || !isKnown(sd)) return percent(mean, digits);
-  return `${(100 * mean).toFixed(digits)}${SPACE}±${SPACE}${(100 * sd).toFixed(digits)}${SPACE}%`;
+  return `${fixed(100 * mean, digits)}${SPACE}±${SPACE}${fixed(100 * sd, digits)}${SPACE}%`;
 }
 
 /** For a sentence: one digit, or two where one would write a spread of 0.0. */
@@ -45,8 +52,8 @@ export const saidMean = ({ mean, sd }) => meanText(mean, sd, isKnown(sd) && sd >
 export function duration(seconds) {
   if (!isKnown(seconds)) return "–";
   if (seconds < 0.095) return `${+seconds.toPrecision(1)}${SPACE}s`;
-  if (seconds < 9.95) return `${seconds.toFixed(1)}${SPACE}s`;
-  const whole = Math.round(seconds);
+  if (seconds < 9.95) return `${fixed(seconds, 1)}${SPACE}s`;
+  const whole = Number(fixed(seconds, 0));
   const two = (number) => String(number).padStart(2, "0");
   if (whole < 60) return `${whole}${SPACE}s`;
   if (whole < 3600) return `${Math.floor(whole / 60)}${SPACE}min${SPACE}${two(whole % 60)}${SPACE}s`;

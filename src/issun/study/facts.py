@@ -1,0 +1,86 @@
+"""`Facts`: what the results of a study rest on: its data, protocol, recipes, splits and the runs that made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from issun.recipe import named_settings
+from issun.study.plan import DataFacts
+from issun.study.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """A split: the share of the training images that is set aside, its seed, how many images those are, and what guessing reaches there
+    (the share of their most frequent class)."""
+
+    fraction: float
+    seed: int
+    images: int
+    guessing: float
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """One time that somebody worked on a study: from when to when (None where it runs, or was killed), by which command, on how many
+    threads, with which versions, on which machine (see `issun.study.machine.machine`)."""
+
+    started: str
+    ended: str | None
+    command: str
+    threads: int
+    versions: Mapping[str, str]
+    machine: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the results of a study rest on.
+
+    Attributes
+    ----------
+    data : DataFacts
+    created : str
+        When.
+    labels : mapping of str to str
+        What families are called, by the ids of a network and of a recipe with a blank between.
+    protocol : Protocol
+        Empty where the study was made from no file.
+    recipes : mapping of str to str
+        JSON, by id.
+    splits : mapping of str to SplitFacts
+        By id.
+    trials : mapping of str to int
+        How many trials have each status.
+    runs : tuple of RunFacts
+        In their order.
+    """
+
+    data: DataFacts
+    created: str
+    labels: Mapping[str, str]
+    protocol: Protocol
+    recipes: Mapping[str, str]
+    splits: Mapping[str, SplitFacts]
+    trials: Mapping[str, int]
+    runs: tuple[RunFacts, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as `Study.about` gives it, in plain values of its own."""
+        data, runs = asdict(self.data), [asdict(run) for run in self.runs]
+        del data["appearance"]  # for predicting, not for reading
+        last = {key: runs[-1][key] for key in ("command", "versions", "machine", "threads")} if runs else {}
+        return {
+            "data": data.pop("name"),
+            **data,
+            "created": self.created,
+            "protocol": self.protocol.stored(),
+            "recipes": {key: named_settings(json.loads(settings)) for key, settings in self.recipes.items()},
+            "splits": {key: {"fraction": one.fraction, "seed": one.seed, "images": one.images} for key, one in self.splits.items()},
+            "trials": dict(self.trials),
+            **last,
+            "runs": runs,
+        }
