@@ -46,7 +46,7 @@ def test_networks_are_those_of_the_study(study: Study) -> None:
     assert [record["network"] for record in found["networks"]] == networks["network"].tolist()
     assert [record["frontier"] for record in found["networks"]] == networks["frontier"].tolist()
     for record, (_, row) in zip(found["networks"], networks.iterrows(), strict=True):
-        assert record["validation"]["mean"] == pytest.approx(row["validation"], abs=1e-6)
+        assert record["validation"]["mean"] == pytest.approx(row["val_accuracy_mean"], abs=1e-6)
         assert record["validation"]["low"] == pytest.approx(row["val_accuracy_lower95"], abs=1e-6)
         assert record["validation"]["low"] <= record["validation"]["mean"] <= record["validation"]["high"] <= 1
         assert [trial["seed"] for trial in record["trials"]] == [0, 1]
