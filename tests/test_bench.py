@@ -72,7 +72,7 @@ def test_sides_take_turns_and_say_what_they_cannot() -> None:
 def test_the_pytorch_side_has_the_same_network() -> None:
     import torch
 
-    from issun.timing.torch_model import torch_model
+    from issun.timing.torch_side import torch_model
 
     for text in (
         SMALL.network,

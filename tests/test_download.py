@@ -106,7 +106,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "no-keras"))
     monkeypatch.setenv("ISSUN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr("issun.datasets.http_transfer.TIMEOUT", (5.0, 0.3))
+    monkeypatch.setattr("issun.datasets.download.TIMEOUT", (5.0, 0.3))
     return tmp_path / "cache"
 
 
@@ -241,7 +241,7 @@ def test_many_at_once(server: Server, mirrors: Mirrors, cache: Path) -> None:
 
 
 def test_a_file_that_goes_on_for_too_long(monkeypatch: pytest.MonkeyPatch, mirrors: Mirrors, cache: Path) -> None:
-    monkeypatch.setattr("issun.datasets.http_transfer.MOST_BYTES", 1000)
+    monkeypatch.setattr("issun.datasets.download.MOST_BYTES", 1000)
     mirrors("right")
     with pytest.raises(DataError, match="sent more than 1,000 bytes"):
         load("mnist")
@@ -259,7 +259,7 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, mirrors: Mirrors, cache: P
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("issun.datasets.http_transfer._Progress.add", full)
+    monkeypatch.setattr("issun.datasets.download._Progress.add", full)
     mirrors("right")
     with pytest.raises(DataError, match=r"cannot be kept in .*: No space left on device. Make room"):
         load("mnist")

@@ -157,7 +157,7 @@ def test_the_next_run_goes_on_too(server: Server, tmp_path: Path, monkeypatch: p
 
 
 def test_a_server_that_goes_silent_is_left_and_gone_on_with_later(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.datasets.http_transfer.TIMEOUT", (5.0, 0.3))
+    monkeypatch.setattr("issun.datasets.download.TIMEOUT", (5.0, 0.3))
     with pytest.raises(DownloadError, match="did not answer in time"):
         fetch(server, tmp_path, "tag,ranges,stall")
     monkeypatch.setattr(Handler, "_send", lambda self, content, *_: self.wfile.write(content))
@@ -206,7 +206,7 @@ def test_ctrl_c_keeps_what_came(server: Server, tmp_path: Path, monkeypatch: pyt
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("issun.datasets.http_transfer._Pace.add", interrupted)
+        patch.setattr("issun.datasets.download._Pace.add", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch(server, tmp_path, "tag,ranges")
     assert fetch(server, tmp_path, "tag,ranges") == [FILE]
@@ -217,10 +217,10 @@ def test_ctrl_c_keeps_what_came(server: Server, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_server_that_trickles_is_given_up(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.datasets.http_transfer.PATIENCE", 0.2)
-    monkeypatch.setattr("issun.datasets.http_transfer.SLOWEST", 500_000)
+    monkeypatch.setattr("issun.datasets.download.PATIENCE", 0.2)
+    monkeypatch.setattr("issun.datasets.download.SLOWEST", 500_000)
     with pytest.raises(DownloadError, match=r"sent less than 500 kB a second for 0\.2 s"):
         fetch(server, tmp_path, "trickle")
-    monkeypatch.setattr("issun.datasets.http_transfer.SLOWEST", 50_000)
+    monkeypatch.setattr("issun.datasets.download.SLOWEST", 50_000)
     assert fetch(server, tmp_path, "trickle", "plain") == [FILE]
     assert len(server.parts("trickle")) == 2

@@ -14,7 +14,7 @@ from cli_runner import Issun, write_small_digits
 from folder_of import draw_classes
 from issun.arch.notation import bind_arguments
 from issun.datasets.dataset import Dataset
-from issun.datasets.first_sweep import first_sweep
+from issun.datasets.summary import first_sweep
 
 
 @pytest.fixture

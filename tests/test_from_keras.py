@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import issun
 from cli_runner import Issun
 from issun.errors import ExportError, IssunError, NetworkError
-from issun.exporters.keras.config import configuration
+from issun.exporters.keras.from_keras import configuration
 
 
 def layer(kind: str, **config: Any) -> dict[str, Any]:

@@ -1,16 +1,210 @@
-"""Downloads of named data sets, from whichever mirror sends the right bytes."""
+"""Downloads of named data sets over HTTP, from whichever mirror sends the right bytes: an interrupted download resumes."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import sys
+import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from issun.datasets.http_transfer import BrokenOff, TooSlow, Transfer, Unusable
 from issun.datasets.sources import Source
 from issun.errors import DataError, DownloadError
+
+#: Seconds to wait for a connection, and for the next bytes of an answer, before a server is given up.
+TIMEOUT = (10.0, 20.0)
+
+#: A server that sends fewer bytes a second than this, over so many seconds, is given up.
+SLOWEST, PATIENCE = 10_000, 30.0
+
+#: A file that goes on beyond this is none of ours (the largest has 170 MB).
+MOST_BYTES = 2**30
+
+CHUNK = 2**16
+
+
+class Unusable(ValueError):
+    """What a server sent is not the file."""
+
+
+class BrokenOff(Exception):
+    """The answer ended in the middle of the file."""
+
+
+class TooSlow(Exception):
+    """The answer came at less than `SLOWEST` bytes a second."""
+
+
+class Transfer:
+    """One attempt to get one file from one server, as a downloader for pooch.
+
+    What came before an answer broke off is kept beside the file where the server gave it a mark (an ETag or a date) by which it can tell
+    later whether the rest still belongs to it (RFC 9110, If-Range); the next attempt asks for the rest alone.
+
+    Parameters
+    ----------
+    unfinished : Path
+        Where that is kept, and found; its mark is in a file of the same name that ends in ``.mark``.
+    resume : bool
+        Whether to go on with what is there; else it is removed.
+
+    Attributes
+    ----------
+    resumed : bool
+        Whether this attempt went on with what an earlier one had left.
+    kept : bool
+        Whether this attempt left something to go on with.
+    """
+
+    def __init__(self, unfinished: Path, resume: bool = True) -> None:
+        self._unfinished, self._mark_file, self._resume = unfinished, unfinished.with_name(f"{unfinished.name}.mark"), resume
+        self._mark = ""
+        self.resumed = self.kept = False
+
+    def __call__(self, url: str, output_file: Any, _pooch: Any, check_only: bool = False) -> None:
+        """Download `url` to a path that pooch made for it, showing progress.
+
+        Raises
+        ------
+        Unusable, BrokenOff, TooSlow
+            Where the answer was wrong, ended too early, or trickled.
+        requests.RequestException
+            Where there was no answer.
+        OSError
+            Where the file cannot be written.
+        """
+        import requests
+
+        output = Path(output_file)
+        here = self._take(output)
+        try:
+            with self._answer(url, here) as response:
+                self._receive(response, url, output, here)
+        except (requests.RequestException, BrokenOff, TooSlow, KeyboardInterrupt):
+            self._keep(output)
+            raise
+
+    def _answer(self, url: str, here: int) -> Any:
+        """Return the server's answer, asked for the part beyond `here` bytes; `resumed` says whether it is that part."""
+        import requests
+
+        headers = {"Accept-Encoding": "identity", "User-Agent": "issun"}
+        part = {"Range": f"bytes={here}-", "If-Range": self._mark} if here else {}
+        response = requests.get(url, stream=True, timeout=TIMEOUT, headers=headers | part)
+        if here:
+            starts = response.headers.get("Content-Range", "").startswith(f"bytes {here}-")
+            self.resumed = response.status_code == 206 and starts
+            if response.status_code == 416 or (response.status_code == 206 and not starts):  # no such part, or another one
+                response.close()
+                response = requests.get(url, stream=True, timeout=TIMEOUT, headers=headers)
+        return response
+
+    def _receive(self, response: Any, url: str, output: Path, here: int) -> None:
+        """Write what comes to the file, behind what is there where the answer is the rest of it."""
+        response.raise_for_status()
+        start = here if self.resumed else 0
+        tag = response.headers.get("ETag", "")
+        # A weak tag may stand for several contents.
+        self._mark = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+        length = response.headers.get("Content-Length", "")
+        total = start + int(length) if length.isascii() and length.isdigit() else 0
+        progress, pace = _Progress(url, start, total), _Pace()
+        try:
+            with output.open("ab" if start else "wb") as stream:
+                while chunk := _next_bytes(response):
+                    if not progress.done and chunk.lstrip()[:1] == b"<":
+                        raise Unusable("sent a web page instead of the file")
+                    progress.add(len(chunk))
+                    if progress.done > MOST_BYTES:
+                        raise Unusable(f"sent more than {MOST_BYTES:,} bytes, which the file does not have")
+                    stream.write(chunk)
+                    if progress.done != progress.total:  # once all is here, it is no matter how slowly it came
+                        pace.add(len(chunk))
+        finally:
+            progress.close()
+        if progress.done < progress.total:
+            raise BrokenOff
+
+    def _take(self, output: Path) -> int:
+        """Move what an earlier attempt left to `output`, so that no other process takes it too; return its size, 0 where there is none."""
+        with contextlib.suppress(OSError):
+            self._mark = self._mark_file.read_text("latin-1") if self._resume else ""
+            if self._mark:
+                os.replace(self._unfinished, output)  # noqa: PTH105
+                return output.stat().st_size
+        self._mark = ""
+        for path in (self._unfinished, self._mark_file):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        return 0
+
+    def _keep(self, output: Path) -> None:
+        """Keep what came, where the server can say later whether it still holds."""
+        with contextlib.suppress(OSError):
+            if self._mark and output.stat().st_size:
+                self._mark_file.write_text(self._mark, "latin-1")
+                os.replace(output, self._unfinished)  # noqa: PTH105
+                self.kept = True
+
+
+def _next_bytes(response: Any) -> bytes:
+    """Return what has come of the answer, as it was sent, and nothing at its end; what goes wrong is named as requests names it."""
+    import requests
+    import urllib3
+
+    try:
+        # As it was sent: some servers call a .gz file a text that they packed for the way, and unpacked its checksum would be wrong.
+        return bytes(response.raw.read1(CHUNK, decode_content=False))
+    except urllib3.exceptions.ReadTimeoutError:
+        raise requests.ReadTimeout from None
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise BrokenOff(str(error)) from None
+
+
+class _Pace:
+    """Whether bytes come fast enough."""
+
+    def __init__(self) -> None:
+        self._since, self._count = time.monotonic(), 0
+
+    def add(self, count: int) -> None:
+        """Count bytes that came; raise `TooSlow` where too few came within `PATIENCE` seconds."""
+        self._count += count
+        now = time.monotonic()
+        if now - self._since >= PATIENCE:
+            if self._count < SLOWEST * (now - self._since):
+                raise TooSlow(f"sent less than {SLOWEST / 1000:g} kB a second for {PATIENCE:g} s")
+            self._since, self._count = now, 0
+
+
+class _Progress:
+    """One download on stderr: a line that is written over on a terminal, a single line elsewhere."""
+
+    def __init__(self, url: str, done: int, total: int) -> None:
+        self.total, self.done, self._shown = total, done, -1
+        parts = urlsplit(url)
+        self._text = f"downloading {Path(parts.path).name} from {parts.netloc}"
+        self._terminal = sys.stderr.isatty()
+        if not self._terminal:
+            here = f", {done / 1e6:.1f} MB of them are here" if done else ""
+            size = f" ({total / 1e6:.1f} MB{here})" if total else ""
+            print(f"{self._text}{size}", file=sys.stderr, flush=True)
+
+    def add(self, count: int) -> None:
+        self.done += count
+        tenths = self.done // 100_000
+        if self._terminal and (tenths > self._shown or self.done == self.total):
+            self._shown = tenths
+            of = f" of {self.total / 1e6:.1f} MB, {100 * self.done // self.total} %" if self.total else " MB"
+            print(f"\r{self._text}: {self.done / 1e6:.1f}{of} ", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self._terminal:
+            print(file=sys.stderr, flush=True)
+
 
 #: How often a mirror that breaks off in the middle of a file is asked for it: each time for all of it, or for the rest.
 ATTEMPTS, RESUMES = 2, 10

@@ -1,4 +1,4 @@
-"""`load`: a data set by its name or its path."""
+"""`load`: a data set by its name or its path, in the size and the colours that are wanted."""
 
 from __future__ import annotations
 
@@ -12,21 +12,153 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from issun.datasets import cifar
-from issun.datasets.conversion import converted
+from issun.datasets.common_size import check_size, colour_notes, common_size
 from issun.datasets.dataset import Dataset
+from issun.datasets.decode import fitted
 from issun.datasets.download import by_hand, cache_folder, download
-from issun.datasets.folder import load_folder
+from issun.datasets.gather import gathered
 from issun.datasets.idx import idx_files, is_idx_folder, load_idx
+from issun.datasets.memory import check_memory
 from issun.datasets.npz import TEST_PART, load_npz, test_note
 from issun.datasets.sources import MNIST_UNPACKED, SOURCES
 from issun.datasets.table import ENDINGS, load_table
-from issun.datasets.tree import readable
+from issun.datasets.tree import Tree, readable
 from issun.datasets.white_level import NOMINAL, checked_range
 from issun.errors import DataError, DownloadError
 from issun.events import OnProgress, Reading, ignored
 from issun.paths import kind_of, shown
+
+#: Images that are looked at together.
+_BLOCK = 1024
+
+
+def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None) -> Dataset:
+    """Return a data set with images of another size, or with other channels, as `issun.datasets.named.load_folder` reads files.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    size : (int, int), optional
+        Height and width; default: as the images are.
+    gray : bool, optional
+        True for one channel, False for three; default: grey where red, green and blue are equal in all pixels of all images, else as the
+        images are.
+
+    Raises
+    ------
+    DataError
+        Where channels are neither grey nor red, green and blue, and `gray` is given; where there is not enough memory.
+    """
+    check_size(size)
+    height, width, channels = dataset.input
+    if gray is not None and channels not in (1, 3):
+        option = "--gray" if gray else "--rgb"
+        raise DataError(f"{option} is for images of 1 channel (grey) or 3 (red, green, blue), but those of {dataset.name} have {channels}")
+    parts = [dataset.images, dataset.test_images]
+    count = sum(map(len, parts))
+    (new_height, new_width), notes = common_size([(height, width)], size, keep=True)
+    wanted = channels if gray is None else 1 if gray else 3
+    if (channels == 3 and wanted != 3) or (channels == 3 and gray is None and all(map(_all_grey, parts))):
+        wanted = 1
+        grey = count if gray is None else sum(map(_count_grey, parts))
+        notes += colour_notes(grey, count, 1, grey)
+    elif channels == 1 and wanted == 3:
+        notes += colour_notes(count, count, 3, 0)
+    if (new_height, new_width, wanted) == dataset.input:
+        return dataset
+    check_memory(f"{dataset.name}, at {new_height}x{new_width},", count * new_height * new_width * wanted)
+    images, test_images = (_converted(part, (new_height, new_width, wanted)) for part in parts)
+    return dataclasses.replace(dataset, images=images, test_images=test_images, notes=(*dataset.notes, *notes))
+
+
+def _converted(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    height, width, channels = shape
+    changed = np.empty((len(images), height, width, channels), np.uint8)
+    for image, place in zip(images, changed, strict=True):
+        bands = [Image.fromarray(image[..., band]) for band in range(image.shape[2])]
+        if len(bands) == 3 and channels == 1:
+            bands = [Image.merge("RGB", bands).convert("L")]  # before it is resized, as a file's
+        for band, picture in enumerate(bands):
+            place[..., band] = np.asarray(fitted(picture, height, width))
+        place[..., len(bands) :] = place[..., :1]
+    return changed
+
+
+def _grey(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return for each image whether red, green and blue are equal throughout."""
+    return np.asarray((images[..., 1:] == images[..., :1]).all(axis=(1, 2, 3)))
+
+
+def _count_grey(images: NDArray[np.uint8]) -> int:
+    return sum(int(np.count_nonzero(_grey(images[start : start + _BLOCK]))) for start in range(0, len(images), _BLOCK))
+
+
+def _all_grey(images: NDArray[np.uint8]) -> bool:
+    few = images[:8]  # most images with colours show them at once
+    return bool(_grey(few).all()) and all(bool(_grey(images[start : start + _BLOCK]).all()) for start in range(0, len(images), _BLOCK))
+
+
+def load_folder(
+    path: Path,
+    name: str,
+    *,
+    size: tuple[int, int] | None = None,
+    gray: bool | None = None,
+    strict: bool = False,
+    groups: str | None = None,
+    range: float | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Dataset:
+    """Read a folder that has a subfolder of images for each class, or such folders for training and test in it.
+
+    Files are told by their content: PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and PGM. Images are turned upright, transparent parts become
+    white, more than 8 bits are scaled to 8, animations give their first frame. Where sizes differ, the middle of each image, in the
+    shape that is wanted, is resized (bilinear, with antialiasing). Classes are in the natural order of their names.
+
+    Parameters
+    ----------
+    path : Path
+        Subfolders of a class's folder belong to the class. Parts that are there (``train``, ``val``, ``test`` and other usual names) are
+        used as what they are called: a validation part is what is chosen on, never the test part. Where there is no test part, a fixed
+        stratified fifth of the training images becomes one.
+    name : str
+        What the data set is called.
+    size : (int, int), optional
+        Height and width; default: as the images are, where all are of one size of at most 64x64, else a square of their middle
+        (median) shorter side, at most 32x32.
+    gray : bool, optional
+        True for one channel, False for RGB; default: grey where all files are, those with equal red, green and blue
+        throughout among them.
+    strict : bool
+        Refuse a folder with images that cannot be read, instead of leaving them out.
+    groups : str, optional
+        A regular expression that is searched in each file's path below the folder of its class; what its first group finds (all that it
+        finds, where it has no groups) names the group that the image belongs to, in whatever class. Images of one group are never on
+        both sides of a split that issun makes; one without a match is a group of its own. Parts that are there are not changed.
+    range : float, optional
+        The number that is white in files of more than 8 bits (4095 for 12 bits). By default whole numbers up to 255 in the whole data set
+        stay as they are; of larger ones, 65535 is white in files of 16 bits without a sign, and others are refused, as are
+        floating-point numbers.
+    on_progress : callable, optional
+        Called from time to time with what is done (``reading`` or ``decoding``), how many files are done, and of how many.
+
+    Returns
+    -------
+    Dataset
+        With `files`, `test_files`, `skipped`, `sizes`, `modes`, and with groups where they are asked for. Decoded images are kept in the
+        folder that ISSUN_CACHE names, or the platform's cache, until a file or an option changes.
+
+    Raises
+    ------
+    DataError
+        Where the folder, or a class in it, holds no images that can be read, or the groups cannot be told or kept together.
+    """
+    check_size(size)
+    return gathered(Tree(path), path, name, size=size, gray=gray, strict=strict, groups=groups, range=range, on_progress=on_progress)
 
 
 @dataclass(frozen=True)
@@ -72,20 +204,20 @@ def load(
         ``digits`` (1,797 handwritten digits of 8x8 pixels that come with scikit-learn); ``mnist``, ``fashion-mnist``, ``kmnist`` or
         ``cifar10``, taken from `data_dir`, the folder that the environment variable ISSUN_DATA names, or the Keras cache, whichever has it
         first, else downloaded once into issun's own cache (the folder that ISSUN_CACHE names, or the platform's place); or a path: of a
-        folder with a subfolder of images a class (see `issun.datasets.folder.load_folder`), a ``.csv`` table of files and labels (see
+        folder with a subfolder of images a class (see `issun.datasets.named.load_folder`), a ``.csv`` table of files and labels (see
         `issun.datasets.table.load_table`), an ``.npz`` archive (see `issun.datasets.npz.load_npz`), a folder of IDX files (see
         `issun.datasets.idx.load_idx`) or CIFAR-10's binary release (see `issun.datasets.cifar.load_cifar`).
     data_dir : str or PathLike, optional
         Where named data sets are looked for first: as ``<name>.npz``, as IDX files in ``<name>/`` (in `data_dir` itself where that is
         their folder's name, or their checksums tell), as ``cifar-10-binary.tar.gz`` or what that unpacks to.
     size, gray : optional
-        Height and width, and whether images are grey (True) or RGB (False): see `issun.datasets.folder.load_folder`. Images that are no
+        Height and width, and whether images are grey (True) or RGB (False): see `issun.datasets.named.load_folder`. Images that are no
         files change by the same arithmetic; by default they stay as they are, except that they become grey where red, green and blue
         are equal throughout.
     strict, groups, on_progress : optional
-        For images that are files: see `issun.datasets.folder.load_folder`.
+        For images that are files: see `issun.datasets.named.load_folder`.
     range : float, optional
-        The number that is white in images of more than 8 bits: see `issun.datasets.folder.load_folder`, `issun.datasets.npz.load_npz`.
+        The number that is white in images of more than 8 bits: see `issun.datasets.named.load_folder`, `issun.datasets.npz.load_npz`.
 
     Returns
     -------

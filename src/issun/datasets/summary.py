@@ -1,7 +1,8 @@
-"""What a data set holds, as one object: all that `issun data` says."""
+"""What a data set holds, as one object, with a sweep to start with: all that `issun data` says."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,157 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.datasets.common_size import KEPT_SIDE
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.duplicates import Copy, Duplicates, NearPair, duplicates
 from issun.datasets.file_notes import ValidationPart, validation_part
-from issun.datasets.first_sweep import FirstSweep, first_sweep
 from issun.datasets.groups import Tracks, group_facts, tracks
 from issun.plain import plain
+
+#: Photographs get this shorter side, where theirs is not smaller; a longer side gets at most `_LONGEST`.
+_SHORTER, _LONGEST = 48, 128
+
+#: Share of the files whose shape (height to width) must be within 5 % of the middle one for the images to keep it.
+_ALIKE = 0.9
+
+#: Colours that differ from grey by less than this share of the contrast say next to nothing.
+_TINT = 0.05
+
+#: How many images are looked at for colours.
+_SAMPLE = 500
+
+#: Kinds of files without colours, as Pillow calls them.
+_GREY_MODES = {"1", "L", "LA", "La", "I", "F"}
+
+
+@dataclass(frozen=True)
+class FirstSweep:
+    """A sweep that fits a data set.
+
+    Attributes
+    ----------
+    data : str
+        What the data set is called on the command line.
+    family, values : str
+        The networks, and the values of their knobs.
+    options : tuple of str
+        Options and their values, as given and as they fit.
+    input : (int, int, int)
+        Height, width and channels that the images will have.
+    """
+
+    data: str
+    family: str
+    values: str
+    options: tuple[str, ...]
+    input: tuple[int, int, int]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the command, as a program is started with them."""
+        data = f"./{self.data}" if self.data.startswith("-") else self.data
+        return ("issun", "sweep", data, self.family, self.values, *self.options)
+
+    @property
+    def command(self) -> str:
+        """The command in one line, quoted for a POSIX shell."""
+        return shlex.join(self.words)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The command in lines, a backslash at the end of all but the last, so that it can be pasted as it is."""
+        parts = [shlex.join(self.words[:3]), shlex.quote(self.family), shlex.quote(self.values)]
+        for word in self.options:
+            if word.startswith("--"):
+                parts.append(word)
+            else:
+                parts[-1] += f" {shlex.quote(word)}"
+        lines = [parts[0]]
+        for part in parts[1:]:
+            if len(lines[-1]) + len(part) + 3 <= 80:
+                lines[-1] += f" {part}"
+            else:
+                lines[-1] += " \\"
+                lines.append(f"  {part}")
+        return tuple(lines)
+
+
+def first_sweep(dataset: Dataset, options: Sequence[str] = ()) -> FirstSweep:
+    """Return the sweep to start with.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    options : sequence of str
+        Those with which the data set was read, ``("--size", "32x32", "--gray")``; nothing else is suggested in their place.
+
+    Returns
+    -------
+    FirstSweep
+        Its networks can be for images of every size.
+    """
+    height, width, channels = dataset.input
+    words = list(options)
+    if dataset.files and "--size" not in options and (size := _size(dataset)):
+        height, width = size
+        words += ["--size", f"{height}x{width}"]
+    if dataset.files and channels == 3 and not {"--gray", "--rgb"} & set(options) and _is_grey(dataset):
+        channels = 1
+        words.append("--gray")
+    if not dataset.groups and "--groups" not in options and (found := tracks(dataset)):
+        words += ["--groups", found.pattern]
+    family, values = _family(height, width, channels)
+    return FirstSweep(dataset.name, family, values, tuple(words), (height, width, channels))
+
+
+def _size(dataset: Dataset) -> tuple[int, int] | None:
+    """Return the size for images that are large or of several sizes; None where they stay as they are."""
+    files = [(*map(int, size.split("x")), count) for size, count in dataset.sizes]
+    if not files or (len(files) == 1 and max(files[0][:2]) <= KEPT_SIDE):
+        return None
+    heights, widths = (np.repeat([entry[axis] for entry in files], [entry[2] for entry in files]) for axis in (0, 1))
+    shorter = max(1, min(_SHORTER, int(np.median(np.minimum(heights, widths)))))
+    shapes = heights / widths
+    middle = float(np.median(shapes))
+    if np.mean(np.abs(shapes / middle - 1) <= 0.05) < _ALIKE or not 1 / 3 <= middle <= 3:
+        return shorter, shorter  # the middle of each
+    longer = min(_LONGEST, round(shorter * max(middle, 1 / middle)))
+    return (longer, shorter) if middle > 1 else (shorter, longer)
+
+
+def _is_grey(dataset: Dataset) -> bool:
+    """Return whether most files are grey, or their colours say next to nothing."""
+    files = sum(count for _, count in dataset.modes)
+    grey = sum(count for mode, count in dataset.modes if mode.split(";")[0] in _GREY_MODES)
+    if 2 * grey > files:
+        return True
+    some = dataset.images[:: max(1, len(dataset.images) // _SAMPLE)].astype(np.float32)
+    light = some.mean(3)
+    tint = np.sqrt(np.square(some - light[..., None]).mean((1, 2, 3)))
+    contrast = light.std((1, 2))
+    return bool(np.quantile(tint, 0.95) <= _TINT * np.median(contrast))
+
+
+def _family(height: int, width: int, channels: int) -> tuple[str, str]:
+    """Return a family that can be for images of this shape, and values for its knob."""
+    side = min(height, width)
+    if side < 4:
+        return "dense n, dense", "n=4..64*2"
+    if side < 8:
+        return "conv n, pool, dense", "n=1..16*2"
+    if side < 16:
+        return "conv n, pool, conv 2n, dense", "n=1..16*2"
+    if side < 40 and max(height, width) <= KEPT_SIDE:
+        if channels == 1:
+            return "conv n, conv n, pool, conv 2n, conv 2n, pool, dense", "n=1..16*2"
+        return "conv n, conv n, pool, conv 2n, conv 2n, pool, conv 4n same, gap, dense", "n=2..32*2"
+    # Photographs: pooled until so little is left of the shorter side that `gap` sees large parts; wider from pool to pool, up to 8n.
+    layers, factor = [], 1
+    while side > 14:
+        layers.append(f"conv {factor if factor > 1 else ''}n, pool")
+        side, factor = (side - 2) // 2, min(8, 2 * factor)
+    return ", ".join([*layers, f"conv {factor if factor > 1 else ''}n, gap, dense"]), "n=2..16*2"
+
 
 #: Images whose means are computed at a time.
 _BLOCK = 4096

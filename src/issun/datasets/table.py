@@ -57,9 +57,9 @@ def load_table(
         the part; a first row that is neither is refused. A line ``sep=;`` before all others, for Excel, names the delimiter. Paths are
         relative to the table's folder. Labels are any text; the classes are in their natural order.
     name, size, gray, strict, range, on_progress
-        As of `issun.datasets.folder.load_folder`; files that are missing count as images that cannot be read.
+        As of `issun.datasets.named.load_folder`; files that are missing count as images that cannot be read.
     groups : str, optional
-        As of `issun.datasets.folder.load_folder`, searched in the paths as the table has them.
+        As of `issun.datasets.named.load_folder`, searched in the paths as the table has them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The check that an exported file answers as the model does, the same for every format."""
+"""The check that an exported file answers as the model does, and the facts about the model that it carries: the same for every format."""
 
 from __future__ import annotations
 
@@ -8,8 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.arch.layers import shape_text
 from issun.errors import ExportError, MismatchError
 from issun.model import Model
+
+#: Those of `Provenance.as_dict` that are told, and what they are called there.
+_TOLD = {
+    "data": "data",
+    "accuracy": "validation accuracy",
+    "validation": "validation",
+    "seed": "seed",
+    "trained_as": "trained_as",
+    "mark": "mark",
+    "issun": "issun",
+}
+
+
+def facts_of(model: Model) -> dict[str, str]:
+    """Return the model's network, input and parameters, and of its making what it knows: data with its fingerprint, accuracy, seed."""
+    facts = {"network": str(model.net), "input": shape_text(model.net.input), "parameters": str(model.net.parameters)}
+    known = model.provenance.as_dict()
+    return facts | {name: known[key] for name, key in _TOLD.items() if key in known}
+
 
 #: Something that answers: images, uint8 (N, height, width, channels), become probabilities, float32 (N, classes).
 Answers = Callable[[NDArray[np.uint8]], NDArray[np.float32]]

@@ -18,8 +18,7 @@ from issun.arch.layers import ActivationKind
 from issun.arch.net import Net
 from issun.arch.ops import Kind, Op, Role
 from issun.engine.weights import as_tensors
-from issun.exporters.check import probabilities
-from issun.exporters.facts import facts_of
+from issun.exporters.check import facts_of, probabilities
 from issun.exporters.formats import Written
 from issun.model import Model
 

@@ -1,6 +1,6 @@
 """`HEADS`, the classifiers that can stand behind features: each with its default settings and a grid to search.
 
-The work is scikit-learn's, but for the two that are quicker here (`issun.extraction.ridge`, `issun.extraction.squared_hinge`), and for the
+The work is scikit-learn's, but for the two that are quicker here (`issun.extraction.ridge`, `issun.extraction.trainers`), and for the
 kernel machine where scikit-learn-intelex is installed (the extra `intelex`).
 """
 

@@ -3,7 +3,7 @@
 A function ``draw_…`` draws on the Axes that it is given and returns them; the function ``…_figure`` beside it makes a figure around that.
 """
 
-from issun.plots.bars import bars_figure, draw_bars
+from issun.plots.bars import bars_figure, draw_bars, draw_shares, shares_figure
 from issun.plots.classes import classes_figure, draw_classes
 from issun.plots.confusion import confusion_figure, confusions_figure, draw_confusion, draw_pairs
 from issun.plots.curves import curves_figure, draw_curves, sparkline
@@ -12,7 +12,6 @@ from issun.plots.gallery import draw_miss, gallery_figure
 from issun.plots.heatmap import draw_heatmap, heatmap_figure
 from issun.plots.projection import draw_projection, projection_figure
 from issun.plots.scatter import draw_scatter, scatter_figure
-from issun.plots.shares import draw_shares, shares_figure
 from issun.plots.style import save_figure
 
 __all__ = [

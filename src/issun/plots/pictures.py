@@ -22,6 +22,7 @@ from issun.extraction.parts import spread_out
 from issun.extraction.projecting import CAUTION, METHODS, project
 from issun.numbers import percent
 from issun.old_names import old_keywords
+from issun.plots.bars import shares_figure
 from issun.plots.classes import classes_figure
 from issun.plots.confusion import confusion_figure, confusions_figure
 from issun.plots.curves import curves_figure
@@ -32,7 +33,6 @@ from issun.plots.heatmap import heatmap_figure
 from issun.plots.letters import shortened
 from issun.plots.projection import projection_figure
 from issun.plots.scatter import scatter_figure
-from issun.plots.shares import shares_figure
 from issun.plots.style import save_figure
 from issun.study.diagnosis import diagnosis_of
 from issun.study.entry import Entry, networks_frame

@@ -1,4 +1,4 @@
-"""PyTorch's side: the same network as a careful user would train it, in its fastest form."""
+"""PyTorch's side: the network as its exporter writes it, trained as a careful user would, in its fastest form."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 
+from issun.arch.net import Net
+from issun.exporters.torch.source import module_source
 from issun.timing.cases import Case, pixels
 from issun.timing.sides import serve
-from issun.timing.torch_model import torch_model
+
+
+def torch_model(net: Net) -> nn.Module:
+    """Return a network as a module of float32 images (N, channels, height, width), giving logits; untrained."""
+    made: dict[str, Any] = {}
+    exec(compile(module_source(net), f"<{net}>", "exec"), made)
+    return type("Scaled", (made["Network"],), {"forward": made["Network"].compute})()
 
 
 @dataclass(frozen=True)

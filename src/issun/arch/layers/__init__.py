@@ -17,9 +17,9 @@ from issun.arch.layers.activations import (
 )
 from issun.arch.layers.base import Initializer, Layer, Shape, Wiring, shape_text
 from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
+from issun.arch.layers.dense import Classifier, Dense
 from issun.arch.layers.groups import Frozen, Group, Residual, Tied
 from issun.arch.layers.small import Activate, Add, Dropout, GlobalAveragePool, Pool, Scale
-from issun.arch.layers.vectors import Classifier, Dense
 from issun.arch.layers.windows import Padding, same_padding, spanned, window_positions
 
 __all__ = [

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.arch.ops import Kind
 from issun.engine.weights import as_tensors
-from issun.exporters.check import probabilities
-from issun.exporters.facts import facts_of
+from issun.exporters.check import facts_of, probabilities
 from issun.exporters.formats import Written
 from issun.exporters.torch.source import module_source, tensor_names
 from issun.model import Model
