@@ -231,7 +231,7 @@ def test_a_history_to_go_on_from_says_which_row(study: Path, tmp_path: Path) -> 
 
 def test_the_message_is_one_line_for_people(study: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
-    assert change(study, path, Change("trials", "val_accuracy", "abc"))
-    with pytest.raises(StudyError, match=r"a.sqlite` is damaged \(table trials, row id='\w{32}': val_accuracy \(='abc'\) must be a "
+    assert change(study, path, Change("trials", "validation_accuracy", "abc"))
+    with pytest.raises(StudyError, match=r"a.sqlite` is damaged \(table trials, row id='\w{32}': validation_accuracy \(='abc'\) must be a "
                        r"number from 0 to 1, or NULL\): put a copy back"):  # fmt: skip
         Study(path)

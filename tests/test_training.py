@@ -199,7 +199,7 @@ def test_the_model_knows_where_it_comes_from(digits: Dataset) -> None:
     about = outcome.model(digits).about
     assert about["data"] == f"digits ({digits.fingerprint})"
     assert about["seed"] == "3"
-    assert Recipe(**json.loads(about["recipe"])) == outcome.recipe
+    assert Recipe.of_stored(json.loads(about["recipe"])) == outcome.recipe
     assert float(about["validation accuracy"]) == pytest.approx(outcome.val_accuracy, abs=1e-4)
 
 
