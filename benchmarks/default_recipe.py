@@ -35,7 +35,7 @@ from issun.arch.net import Net
 from issun.arch.notation import bind_arguments
 from issun.datasets.dataset import Dataset, Split
 from issun.engine import Scaling, State, scaling_for
-from issun.engine.extracting import OperationValues
+from issun.extraction.extractor import OperationValues
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts, plan
 from issun.study.run import run

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from issun.engine.native import available_sets, measured_peak, threads_available
 from issun.study.machine import machine
+from issun.timing.bench import Comparison, compare
 from issun.timing.cases import Case
-from issun.timing.compare import Comparison, compare
 
 #: Networks, and how many times Keras's time of issun's it is to reach: at least, and better.
 TARGETS = {"conv 32, pool, conv 64, pool, dense": (2, 3), "conv 4, pool, conv 8, pool, dense": (8, 15)}

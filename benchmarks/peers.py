@@ -27,8 +27,8 @@ from typing import Any
 
 from issun.engine.native import available_sets, measured_peak, threads_available
 from issun.study.machine import machine
+from issun.timing.bench import Comparison, compare
 from issun.timing.cases import STANDARD, Case, multiply_adds
-from issun.timing.compare import Comparison, compare
 from issun.timing.sides import SIDES, installed
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ _NAMES = {"keras": "Keras", "torch": "PyTorch"}
 
 
 def read(name: str) -> dict[str, Any] | None:
-    """Return one file of results, None where it is not there."""
+    """Return one file of results, None if it does not exist."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def machine(about: dict[str, Any]) -> str:
-    """Return on what and with what something was measured, in one sentence."""
+    """Return the machine and the versions of a measurement, in one sentence."""
     peers = "; ".join(f"{_NAMES[side]} {version}" for side, version in about.get("peers", {}).items())
     extra = [about[key] for key in ("instruction_set", "peer") if about.get(key)] + ([peers] if peers else [])
     versions = f"issun {about['versions']['issun']}, Python {about['versions']['python']}"
@@ -37,13 +38,13 @@ def spread(ratios: list[float]) -> str:
 
 
 def peers_section(measured: dict[str, Any]) -> list[str]:
-    """Return the table of one epoch's time beside the peers."""
+    """Return the table of the time of one epoch, compared with the peers."""
     about = measured["about"]
     sides = list(about["peers"])
     titles = [f"{_NAMES[side]} / issun" for side in sides]
     lines = [
-        f"| network | batch | parameters | issun, µs an image | of the peak | {' | '.join(titles)} | Keras / issun asked, aim |",
-        f"|---|---:|---:|---:|---:|{'---:|' * len(sides)}---:|",
+        f"| network | batch | parameters | issun, µs per image | share of the peak | {' | '.join(titles)} |",
+        f"|---|---:|---:|---:|---:|{'---:|' * len(sides)}",
     ]
     for row in measured["cases"]:
         case, ours = row["case"], row["seconds"]["issun"]
@@ -53,72 +54,76 @@ def peers_section(measured: dict[str, Any]) -> list[str]:
         ]
         size, each = "x".join(map(str, case["input"])), 1e6 * statistics.median(ours) / case["images"]
         cells = [f"`{case['network']}` ({size})", str(case["batch"]), f"{row['parameters']:,}", f"{each:.2f}"]
-        cells += [f"{100 * row['share_of_peak']:.0f} %", *ratios, f"{row['least']:g}, {row['aim']:g}"]
+        cells += [f"{100 * row['share_of_peak']:.0f} %", *ratios]
         lines.append(f"| {' | '.join(cells)} |")
     peak = 2e-9 * about["multiply_adds_a_second"]
     text = (
-        f"One epoch of training on {about['threads']} threads each, Adam, medians of {about['rounds']} rounds in turn, the range beside "
-        f"them. The peak is {peak:.0f} GFLOP/s of multiply-adds between registers, measured just before; the share counts the "
-        "multiply-adds that training needs and nothing else. Keras and PyTorch ran in the fastest of their setups."
+        f"Time of one epoch of training with Adam, {about['threads']} threads for each library: the median of {about['rounds']} "
+        "alternating rounds, with the range in brackets. A ratio of 2 means that the other library takes twice as long. The peak is "
+        f"{peak:.0f} GFLOP/s of multiply-adds between registers, measured just before; the share counts only the multiply-adds that "
+        "training needs. Keras and PyTorch ran in their fastest configuration."
     )
     return [text, "", *lines, "", machine(about)]
 
 
 def sets_section(measured: dict[str, Any]) -> list[str]:
-    """Return how the builds for other processors compare with Keras, which uses whatever the machine has."""
-    lines = ["| network | issun's instruction set | issun, µs an image | Keras / issun |", "|---|---|---:|---:|"]
+    """Return how the builds for other processors compare with Keras, which uses every instruction set of the machine."""
+    lines = ["| network | issun's instruction set | issun, µs per image | Keras / issun |", "|---|---|---:|---:|"]
     for name, part in measured.items():
         for row in part["cases"]:
             ours, theirs = row["seconds"]["issun"], row["seconds"]["keras"]
             each = 1e6 * statistics.median(ours) / row["case"]["images"]
             ratio = spread([b / a for a, b in zip(ours, theirs, strict=True)])
             lines.append(f"| `{row['case']['network']}` | {name} | {each:.2f} | {ratio} |")
-    text = "The builds for older processors on the same machine, Keras with all that the machine has:"
+    text = "issun restricted to the instruction sets of older processors, on one machine. Keras uses every instruction set of the machine."
     return [text, "", *lines, "", machine(next(iter(measured.values()))["about"])]
 
 
 def features_section(measured: dict[str, Any]) -> list[str]:
-    """Return what extracting features takes beside Keras's `predict`."""
-    lines = ["| network, without its classifier | issun, s | Keras, s | Keras / issun | at least |", "|---|---:|---:|---:|---:|"]
+    """Return the time of extracting features, compared with Keras's `predict`."""
+    lines = ["| network, without its classifier | issun, s | Keras, s | Keras / issun |", "|---|---:|---:|---:|"]
     for row in measured["cases"]:
         ours, theirs = row["seconds"]["issun"], row["seconds"]["keras"]
         ratio = spread([b / a for a, b in zip(ours, theirs, strict=True)])
         lines.append(
             f"| `{row['case']['network'].removesuffix(', dense')}` | {statistics.median(ours):.3f} | {statistics.median(theirs):.3f} "
-            f"| {ratio} | {row['least']:g} |"
+            f"| {ratio} |"
         )
     images, threads = measured["cases"][0]["case"]["images"], measured["about"]["threads"]
-    text = f"The features of {images:,} images of 28x28, {threads} threads each; Keras's `predict` in the fastest of four batch sizes."
+    text = (
+        f"Time to extract the features of {images:,} images of 28x28, {threads} threads for each library. Keras's `predict` uses the "
+        "fastest of four batch sizes."
+    )
     return [text, "", *lines, "", machine(measured["about"])]
 
 
 def growth_section(measured: dict[str, Any]) -> list[str]:
-    """Return how the time grows with the work."""
+    """Return how the time scales with the work."""
     text = (
-        "One epoch of `conv 2, conv 2, pool, conv 4, conv 4, pool, dense` over more and more images; of the same network with more "
-        "and more filters; more and more trials of it. Where the time grows as the work does, the slope of a line is 1; few filters fill "
-        "the registers badly, so that the multiply-adds of larger networks are cheaper."
+        "The time of one epoch of `conv 2, conv 2, pool, conv 4, conv 4, pool, dense` against the number of images, the number of filters "
+        "and the number of trials. A slope of 1 means that the time is proportional to the work. A few filters do not fill the registers, "
+        "so a multiply-add costs less in larger networks."
     )
     return [text, "", "![Seconds against images, multiply-adds and trials](images/growth.png)", "", machine(measured["about"])]
 
 
 def export_section(measured: dict[str, Any]) -> list[str]:
-    """Return what one image takes in the C that is exported."""
-    lines = ["| network | side | µs an image |", "|---|---|---:|"]
+    """Return the time of one image in exported C."""
+    lines = ["| network | program | µs per image |", "|---|---|---:|"]
     for row in measured["results"]:
         times = row["microseconds"]
         each = f"{statistics.median(times):.1f} ({min(times):.1f} to {max(times):.1f})"
         lines.append(f"| `{row['network']}` | {row['side']} | {each} |")
     where = measured["machine"]
     text = (
-        "Inference, one image at a time, on one core: the C that `issun export` writes beside onnxruntime, called from Python; what such a "
-        "call takes by itself stands beside it. Medians of nine rounds, and their range."
+        'Inference, one image at a time, on one core: the C that `issun export` writes, and onnxruntime called from Python. "A call of '
+        'onnxruntime" is the overhead of such a call alone. Medians of nine rounds, with the range in brackets.'
     )
     return [text, "", *lines, "", f"{machine(where)[:-1]}; {where['compiler']}; onnxruntime {where['onnxruntime']}."]
 
 
 def quantized_section(measured: dict[str, Any]) -> list[str]:
-    """Return what int8 costs, and the bytes of compiled objects."""
+    """Return the accuracy that int8 costs, and the bytes of the compiled objects."""
     lines = ["| network | seeds | float32 | int8 | int8, fine-tuned |", "|---|---:|---:|---:|---:|"]
     networks: dict[str, list[dict[str, Any]]] = {}
     for row in measured["results"]:
@@ -129,15 +134,15 @@ def quantized_section(measured: dict[str, Any]) -> list[str]:
             change = points([row[kind] - row["float32"] for row in rows], "+")
             cells.append(f"{points([row[kind] for row in rows])} ({change})")
         lines.append(f"| `{network}` | {len(rows)} | {' | '.join(cells)} |")
-    lines += ["", "| network | processor | number | flash, bytes | RAM, bytes |", "|---|---|---|---:|---:|"]
+    lines += ["", "| network | processor | number format | flash, bytes | RAM, bytes |", "|---|---|---|---:|---:|"]
     for network, (row, *_) in networks.items():
         for number in ("float32", "int8"):
             for target, found in row[f"bytes {number}"].items():
                 if isinstance(found, dict):
                     lines.append(f"| `{network}` | {target} | {number} | {found['flash']:,} | {found['ram']:,} |")
     text = (
-        "MNIST test accuracy in per cent, mean ± standard deviation over seeds, in brackets the change from the same weights in float32; "
-        "fine-tuning chose its epoch on validation. Bytes are those of the compiled objects."
+        "MNIST test accuracy in per cent, mean ± standard deviation over seeds. In brackets: the change from the same weights in float32. "
+        "Fine-tuning chooses its epoch on validation. Flash and RAM are those of the compiled objects."
     )
     return [text, "", *lines, "", machine(measured["machine"])]
 
@@ -148,24 +153,27 @@ def points(values: list[float], sign: str = "") -> str:
 
 
 def sweep_section(measured: dict[str, Any]) -> list[str]:
-    """Return what a whole sweep takes."""
+    """Return the time of a whole sweep."""
     about = measured["about"]
     threads = about["threads"]
     ours, theirs, one = (statistics.median(measured[key]) for key in ("issun", "torch", "issun_one_thread"))
     ratios = [b / a for a, b in zip(measured["issun"], measured["torch"], strict=True)]
     work = 24 * about["epochs"]
     text = (
-        "`conv a, conv a, pool, conv b, conv b, pool, dense`, a = 1..4, b = 1..6: 24 networks over "
-        f"{about['images']:,} images, {about['epochs']} epoch each. issun: {work / ours:.1f} networks x epochs a second; PyTorch, a pool "
-        f"of {threads} processes of one thread: {work / theirs:.1f}; the ratio is {spread(ratios)}. On {threads} threads issun takes "
-        f"{ours / one:.2f} of its time on one."
+        "The sweep trains `conv a, conv a, pool, conv b, conv b, pool, dense` with a = 1..4, b = 1..6: 24 networks on "
+        f"{about['images']:,} images, {about['epochs']} epoch each. issun trains {work / ours:.1f} networks × epochs per second. PyTorch, "
+        f"in a pool of {threads} single-threaded processes, trains {work / theirs:.1f}. The ratio is {spread(ratios)}. On {threads} "
+        f"threads issun takes {ours / one:.2f} times as long as on one."
     )
     return [text, "", machine(about)]
 
 
 def parity_section(measured: dict[str, Any]) -> list[str]:
     """Return the comparison of accuracies."""
-    lines = ["| data | network | epochs | seeds | issun | Keras | apart, points | allowed |", "|---|---|---:|---:|---:|---:|---:|---:|"]
+    lines = [
+        "| data | network | epochs | seeds | issun | Keras | difference, points | tolerance, points |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
     runs = [measured, *(run for name in ("parity-textbook", "parity-cifar") if (run := read(name)))]
     for row in (row for run in runs for row in run["cases"]):
         sides = [
@@ -177,7 +185,7 @@ def parity_section(measured: dict[str, Any]) -> list[str]:
             f"| {100 * row['apart']:+.2f} | {100 * row['allowed']:.2f} |"
         )
     where = list(dict.fromkeys(machine(run["about"]) for run in runs))
-    return ["Test accuracy with the same recipe, mean ± standard error over seeds.", "", *lines, "", "  \n".join(where)]
+    return ["Test accuracy with the same recipe in both libraries, mean ± standard error over seeds.", "", *lines, "", "  \n".join(where)]
 
 
 def _sets() -> dict[str, Any]:
@@ -188,26 +196,50 @@ def _sets() -> dict[str, Any]:
 def page() -> str:
     """Return the whole page."""
     lines = [
-        "# How fast, and as good?",
+        "# Speed and accuracy compared with Keras and PyTorch",
         "",
-        "Made from `benchmarks/results/` by `python benchmarks/speed_page.py`; how it was measured, and how to repeat it on your machine,",
-        "stands in `benchmarks/README.md`. `issun bench` measures your own machine.",
+        "This page compares the speed of issun, and the accuracy of its networks, with Keras, PyTorch and onnxruntime.",
+        "",
+        "Measure your own machine; Keras and PyTorch are compared if they are installed:",
+        "",
+        "```console",
+        'issun bench "conv 2, pool, dense" --rounds 1 --images 1000',
+        "```",
+        "",
+        "It prints the machine's peak, the time per image, the share of the peak that training reaches, and the ratios. In Python:",
+        "",
+        "```python",
+        "import issun",
+        "",
+        'measured = issun.bench(["conv 2, pool, dense"], images=1000, rounds=1, peers=False)',
+        'print(measured.instruction_set, measured.as_dict()["cases"])',
+        "```",
+        "",
+        "All tables below come from `benchmarks/results/`; `python benchmarks/speed_page.py` writes this page. `benchmarks/README.md`",
+        "explains each measurement and how to repeat it.",
     ]
     sections = (
-        ("Training time beside Keras and PyTorch", "peers", peers_section),
-        ("The same on another machine, before the last changes to the core", "peers-epyc", peers_section),
+        ("Training time compared with Keras and PyTorch", "peers", peers_section),
+        ("Training time on another machine, with an earlier version of the core", "peers-epyc", peers_section),
         ("Older processors", "sets", sets_section),
-        ("A whole sweep", "sweep", sweep_section),
-        ("Growth", "growth", growth_section),
-        ("Accuracy beside Keras", "parity", parity_section),
-        ("Features", "features", features_section),
-        ("Handed over: the C that is exported", "export", export_section),
-        ("Handed over: eight bits", "quantized", quantized_section),
+        ("A complete sweep", "sweep", sweep_section),
+        ("Scaling", "growth", growth_section),
+        ("Accuracy compared with Keras", "parity", parity_section),
+        ("Feature extraction", "features", features_section),
+        ("Exported C: time", "export", export_section),
+        ("Exported C: int8", "quantized", quantized_section),
     )
     for title, name, section in sections:
         if measured := _sets() if name == "sets" else read(name):
             lines += ["", f"## {title}", "", *section(measured)]
-    return "\n".join(lines)
+    return "\n".join(part for line in lines for part in _wrapped(line))
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a paragraph in lines of at most 140 characters; all else stays as it is."""
+    if len(line) <= 140 or line.startswith("|"):
+        return [line]
+    return textwrap.wrap(line, 140, break_long_words=False, break_on_hyphens=False)
 
 
 if __name__ == "__main__":

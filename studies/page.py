@@ -25,6 +25,7 @@ import math
 import shutil
 import statistics
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -51,9 +52,7 @@ ORDER = ("shrink", "mnist-convnet", "random-features", "capacity", "cnn-svm")
 #: Pictures that need more than the tables that are kept: predictions, images.
 PICTURES = ("scatter", "heatmap", "confusion", "gallery", "heads", "projection")
 
-_WISHES = {"at_least": "at least", "at_most": "at most"}
-
-#: The questions of `untrained.py`, in words.
+#: The tasks of `untrained.py`, in words.
 UNTRAINED = {
     "mnist-small": "MNIST, at most 4,086 parameters",
     "mnist": "MNIST, any size, ridge in closed form",
@@ -77,7 +76,7 @@ ALL_ROWS, MOST_ROWS = 20, 12
 #: What accuracy is drawn against, and how the names of the pictures end.
 FRONTIERS: tuple[tuple[Literal["parameters", "macs"], str], ...] = (("parameters", ""), ("macs", "-macs"))
 
-#: Accuracies at which the smallest network of each family is told, where a study asks how small it can be.
+#: Accuracies for which the page lists the smallest network of each family, in studies of how small a network can be.
 LEVELS = {"shrink": (0.97, 0.98, 0.99)}
 
 #: The columns of whole numbers, and those of fractions, which may be missing.
@@ -273,30 +272,21 @@ def _figure(measure: str, value: float) -> str:
 
 
 def _cell(entry: dict[str, Any], side: dict[str, Any], result: Result | None) -> str:
-    """Return one figure with what was asked of it, in words."""
-    asked = [f"{words} {_figure(entry['measure'], side[name])}" for name, words in _WISHES.items() if name in side]
-    asked += [f"within {100 * side['within']:g} {'point' if side['within'] == 0.01 else 'points'}"] if "within" in side else []
-    wish = f" (asked: {asked[0]})" if asked else ""
+    """Return one figure; a replica's that is too far from the original's is marked."""
     if result is None:
-        return f"not run yet{wish}"
+        return "not run yet"
     value = measured(result, entry["measure"], side["label"])
-    told = "none" if value is None else _figure(entry["measure"], value)
-    verdict = "" if not asked else wish[:-1] + ", reached)" if _reached(entry, side, value) else f"{wish}: **not reached**"
-    return f"{told}{verdict}"
+    text = "none" if value is None else _figure(entry["measure"], value)
+    return text if _reproduced(entry, side, value) else f"{text} (not reproduced)"
 
 
-def _reached(entry: dict[str, Any], side: dict[str, Any], value: float | None) -> bool:
-    """Return whether a figure is what was asked for; one that there is not is none."""
-    return (
-        value is not None
-        and abs(value - entry["original"]) <= side.get("within", math.inf) + 1e-9
-        and value >= side.get("at_least", -math.inf) - 1e-9
-        and value <= side.get("at_most", math.inf)
-    )
+def _reproduced(entry: dict[str, Any], side: dict[str, Any], value: float | None) -> bool:
+    """Return whether a figure is within the tolerance of the original's, if it has one."""
+    return "within" not in side or (value is not None and abs(value - entry["original"]) <= side["within"] + 1e-9)
 
 
 def at_a_glance(originals: dict[str, list[dict[str, Any]]], results: dict[tuple[str, str], Result]) -> Iterator[str]:
-    """Yield every figure of all studies in one table, each study linked to what is said of it below."""
+    """Yield the figures of all studies in one table, each study linked to its section."""
     yield from ("## At a glance", "", "| study | figure | original | as published | better |", "|---|---|---:|---:|---:|")
     for study in ORDER:
         title = tomllib.loads((STUDIES / f"{study}.toml").read_text())["title"]
@@ -305,11 +295,9 @@ def at_a_glance(originals: dict[str, list[dict[str, Any]]], results: dict[tuple[
             cells = [_figure(entry["measure"], entry["original"])]
             for side in ("replica", "better"):
                 result = results.get((study, entry[side]["part"])) if side in entry else None
-                value = None if result is None else measured(result, entry["measure"], entry[side]["label"])
-                told = "" if value is None else _figure(entry["measure"], value)
-                cells.append(told if result is None or _reached(entry, entry[side], value) else f"{told} (not reached)".strip())
+                cells.append("" if result is None else _cell(entry, entry[side], result))
             yield f"| {'' if number else f'[{title}](#{place})'} | {entry['figure']} | {' | '.join(cells)} |"
-    yield from ("", "*Not reached* is less than was asked of a figure; each study below says what was asked, and what was tried.", "")
+    yield from ("", "*Not reproduced*: the figure is further from the original than expected. The section of the study explains why.", "")
 
 
 def networks_table(result: Result) -> Iterator[str]:
@@ -331,12 +319,12 @@ def networks_table(result: Result) -> Iterator[str]:
     if len(shown) < len(result.networks):
         left = len(result.networks) - len(shown)
         yield ""
-        yield f"{left:,} of {len(result.networks):,} networks are not listed; `studies/results/{result.name}-networks.csv` has all."
+        yield f"The table leaves out {left:,} of {len(result.networks):,} networks; `studies/results/{result.name}-networks.csv` lists all."
 
 
 def heads_table(result: Result) -> Iterator[str]:
     """Yield the heads on features, with what they gain over softmax where the network was trained."""
-    yield from ("", "Heads on features; parameters are those of extractor and head together:", "")
+    yield from ("", "Heads (classifiers on features). The parameters are those of extractor and head together:", "")
     yield "| features of | layer | head | features | parameters | trained | draws | validation | test |"
     yield "|---|---|---|---:|---:|---:|---:|---:|---:|"
     for row in result.heads:
@@ -354,10 +342,11 @@ def place_and_time(result: Result) -> str:
     """Return where, with what and how long, in one paragraph."""
     facts = result.facts
     machine, versions = facts["machine"], facts["versions"]
-    wall = f"{duration(facts['wall_seconds'])} by the clock, " if facts["wall_seconds"] else ""
+    wall = f"{duration(facts['wall_seconds'])} of wall-clock time, " if facts["wall_seconds"] else ""
     trials = sum(facts["trials"].values())
     return (
-        f"{facts['data']} (fingerprint {facts['fingerprint']}), {trials:,} trials, {facts['epochs']:,} epochs: {wall}"
+        f"{facts['data']} (fingerprint {facts['fingerprint']}), {trials:,} {'trial' if trials == 1 else 'trials'}, "
+        f"{facts['epochs']:,} epochs: {wall}"
         f"{duration(facts['training_seconds'])} of training on {facts['threads']} threads ({machine['processor']}; issun "
         f"{versions['issun']}, NumPy {versions['numpy']}, Python {versions['python']}; {str(facts['finished'])[:10]})."
     )
@@ -365,7 +354,7 @@ def place_and_time(result: Result) -> str:
 
 def smallest_table(result: Result, levels: tuple[float, ...]) -> Iterator[str]:
     """Yield the smallest network of each family at some accuracies, and the family's number of parameters as a polynomial."""
-    yield from ("", "The smallest network of each family whose mean accuracy reaches", "")
+    yield from ("", "The smallest network of each family with at least this mean accuracy:", "")
     yield f"| family | {' | '.join(f'{100 * level:g} %' for level in levels)} | parameters of the family |"
     yield f"|---|{'---:|' * len(levels)}---|"
     for label, family in result.facts["families"].items():
@@ -380,7 +369,11 @@ def smallest_table(result: Result, levels: tuple[float, ...]) -> Iterator[str]:
 
 def where_they_sit(result: Result) -> Iterator[str]:
     """Yield where the parameters of each family's smallest sufficient network are."""
-    yield from ("", "Where their parameters sit, in the smallest network of each family that reaches the target (else its best):", "")
+    yield from (
+        "",
+        "Parameters by layer, in the smallest network of each family that reaches the target (otherwise in its best network):",
+        "",
+    )
     for label, family in result.facts["families"].items():
         if family["layers"]:
             shares = ", ".join(f"`{layer}` {count:,} ({100 * share:.0f} %)" for layer, count, share in family["layers"])
@@ -391,7 +384,7 @@ def confusions(result: Result) -> Iterator[str]:
     """Yield which classes the best network takes for which, and its figures for each."""
     found = result.facts["confusions"]
     pairs = ", ".join(f"{first} and {second} ({count}: {one} and {other})" for first, second, count, one, other in found["pairs"])
-    yield from ("", f"Most often confused on the images it was chosen on, by {found['label']}, seed {found['seed']}: {pairs}.", "")
+    yield from ("", f"Classes most often confused on the validation images by {found['label']}, seed {found['seed']}: {pairs}.", "")
     yield f"| class | {' | '.join(str(row[0]) for row in found['classes'])} |"
     yield f"|---|{'---:|' * len(found['classes'])}"
     for place, name in ((1, "precision"), (2, "recall"), (3, "F1")):
@@ -402,24 +395,24 @@ def confusions(result: Result) -> Iterator[str]:
 def curves_in_words(result: Result) -> Iterator[str]:
     """Yield what the learning curves say, and what remedies did."""
     if "curves" in result.facts["protocol"]["draw"]:
-        yield from ("", "What the learning curves of the best network of each family say (its best seed):", "")
+        yield from ("", "Diagnosis of the learning curves, for the best network of each family (its best seed):", "")
         for label, said in result.facts["diagnoses"].items():
-            yield f"- {label}: {said['sentence']}. To try next: {said['advice']}."
+            yield f"- {label}: {said['sentence']}. Try next: {said['advice']}."
     kinds = result.facts["kinds"]
     if sum(kinds.values()) > len(result.facts["diagnoses"]):
         counts = ", ".join(f"{'all ' if len(kinds) == 1 else ''}{count} {KINDS[kind]}" for kind, count in kinds.items())
-        yield from ("", f"And those of all networks: {counts}.")
+        yield from ("", f"Diagnoses of all networks: {counts}.")
     for label, ranks in result.facts["correlations"].items():
         told = ", ".join(f"{value:.2f} with {knob}" for knob, value in ranks.items())
-        among = ", of those that learned anything" if kinds.keys() & {"chance", "diverged"} else ""
-        yield from ("", f"Rank correlation (Spearman's) of the validation accuracy in {label}{among}: {told}.")
+        among = " (without networks at chance)" if kinds.keys() & {"chance", "diverged"} else ""
+        yield from ("", f"Spearman rank correlation of the validation accuracy in {label}{among}: {told}.")
     if result.facts["remedies"]:
-        yield from ("", "What each remedy did, all else the same:", "")
+        yield from ("", "Effect of each remedy, everything else unchanged:", "")
         yield from (f"- {line}." for line in result.facts["remedies"])
 
 
 def times(results: dict[tuple[str, str], Result], keras: dict[str, Any]) -> Iterator[str]:
-    """Yield what the studies cost here, and in Keras; the sum is that of the parts that repeat what was published."""
+    """Yield how long the studies take in issun and in Keras; the sum is that of the parts that repeat what was published."""
     rows, mine, heads, theirs = [], 0.0, 0.0, 0.0
     published: list[bool] = []
     places: list[str] = []
@@ -439,21 +432,22 @@ def times(results: dict[tuple[str, str], Result], keras: dict[str, Any]) -> Iter
             mine, heads, theirs = mine + seconds, heads + of_heads, theirs + (elsewhere or 0.0)
     if not rows:
         return
-    yield from ("## What they cost", "")
-    yield "Training and validation by the clock, without pictures; heads are classifiers on features, training and search. Keras for the"
-    yield "same epochs: extrapolated from those of up to three networks of each family by multiply-accumulates, `model.fit` as the"
-    yield f"originals called it, without validation ({keras.get('about', 'not measured yet')}; `python benchmarks/keras_epochs.py`)."
+    yield from ("## Time", "")
+    yield "The times of issun are wall-clock times of training and validation, without pictures. Those of heads (classifiers on features)"
+    yield "include the search. The times of Keras are for the same epochs of `model.fit` as the originals called it, without validation:"
+    yield "up to three networks of each family were timed, and the others estimated from their multiply-accumulates"
+    yield f"({keras.get('about', 'not measured yet')}; `python benchmarks/keras_epochs.py`)."
     yield from ("", "| study | part | trials | issun | heads | Keras |", "|---|---|---:|---:|---:|---:|", *rows)
     if published and all(published):
         sums = " | ".join(f"**{duration(seconds)}**" for seconds in (mine, heads, theirs))
-        yield f"| those as published, together | | | {sums} |"
+        yield f"| all parts as published | | | {sums} |"
     yield ""
     for letter, place in zip("abcdef", places, strict=False):
         yield from (f"({letter}) Keras on {place}.", "")
 
 
 def second_opinion(study: str, found: dict[str, Any], results: Path) -> Iterator[str]:
-    """Yield what Keras did of a study's replica, as a paragraph a question; nothing where it was not asked.
+    """Yield Keras's results for a study's replica, one paragraph for each question; nothing if Keras was not run.
 
     Parameters
     ----------
@@ -474,7 +468,7 @@ def second_opinion(study: str, found: dict[str, Any], results: Path) -> Iterator
         said.append(_machines(found["machines"]))
     if said:
         yield from ("", "### The same in Keras", "")
-        yield f"As published, with {found['about'].split(' threads, ')[1]} (`python benchmarks/keras_replicas.py`)."
+        yield f"The published experiment in {found['about'].split(' threads, ')[1]} (`python benchmarks/keras_replicas.py`)."
         for paragraph in said:
             yield from ("", paragraph)
 
@@ -483,18 +477,18 @@ def _networks_at_chance(found: dict[str, Any]) -> str:
     networks, chance = found["networks"].values(), found["chance"]
     lost = {side: sum(network[side] < chance for network in networks) for side in ("keras", "issun")}
     return (
-        f"The grid, each network for {found['epochs']} epochs: in Keras {lost['keras']} of {len(networks)} are then below "
-        f"{100 * chance:g} % on the images watched, in issun {lost['issun']}."
+        f"The grid, each network trained for {found['epochs']} epochs: {lost['keras']} of {len(networks)} are below {100 * chance:g} % "
+        f"validation accuracy in Keras, and {lost['issun']} in issun."
     )
 
 
 def _losses_apart(found: dict[str, Any]) -> str:
-    """Say how far the losses of both sides are apart, at first and at the end."""
+    """Return how far the losses of both libraries differ, at first and at the end."""
     apart = [abs(own - theirs) / theirs for own, theirs in zip(found["issun"], found["keras"], strict=True)]
     return (
-        f"The deeper network with l1 and l2, from the same weights on the same {len(apart)} batches, without dropout: the losses begin at "
-        f"{found['keras'][0]:.1f} and end at {found['keras'][-1]:.1f} in Keras, {found['issun'][-1]:.1f} in issun; over the first ten "
-        f"steps they are at the most {100 * max(apart[:10]):.2g} % apart, over all {100 * max(apart):.2g} %."
+        f"The deeper network with l1 and l2, without dropout, from the same weights on the same {len(apart)} batches: the loss starts at "
+        f"{found['keras'][0]:.1f} and ends at {found['keras'][-1]:.1f} in Keras and {found['issun'][-1]:.1f} in issun. The losses differ "
+        f"by at most {100 * max(apart[:10]):.2g} % over the first ten steps, and by at most {100 * max(apart):.2g} % over all."
     )
 
 
@@ -515,48 +509,40 @@ def _second_half(found: dict[str, Any], history: Path) -> str:
 
     mine = [max(kept.values(), key=len), *found.get("issun", {}).values()]
     return (
-        f"The same network as published: validation accuracy over the epochs {first + 1} to {last}, mean ± standard deviation from epoch "
-        f"to epoch, a training each: Keras {', '.join(map(told, theirs))}; issun {', '.join(map(told, mine))}."
+        f"The same network as published: validation accuracy over epochs {first + 1} to {last}, mean ± standard deviation over epochs, for "
+        f"each training run: Keras {', '.join(map(told, theirs))}; issun {', '.join(map(told, mine))}."
     )
 
 
 def _machines(found: dict[str, Any]) -> str:
     return (
-        f"Trained in Keras, the network answers {percent(found['softmax'])} of the test images. Two images' numbers before the activation "
-        f"are {found['squared_distance']:,.0f} apart (median of the squared distance), so that gamma 1 / 512 makes exp(−"
-        f"{found['squared_distance'] / 512:.0f}) of it: the support vector machine with this gamma answers {percent(found['auto'])} of the "
-        f'test images and calls {percent(found["auto_largest_share"])} of all images by the same class; with gamma "scale" it answers '
-        f"{percent(found['scale'])}."
+        f"The network trained in Keras has a test accuracy of {percent(found['softmax'])}. The median squared distance between the "
+        f"features of two images, before the activation, is {found['squared_distance']:,.0f}, so that the kernel with gamma "
+        f"1 / 512 is about exp(−{found['squared_distance'] / 512:.0f}). The support vector machine with this gamma has a test accuracy of "
+        f"{percent(found['auto'])} and predicts the same class for {percent(found['auto_largest_share'])} of all images. "
+        f'With gamma "scale" its test accuracy is {percent(found["scale"])}.'
     )
 
 
 def untrained(found: dict[str, Any], learned: str | None = None) -> Iterator[str]:
-    """Yield what `untrained.py` kept: what networks do whose convolutions nobody trained, and what one learns from it."""
+    """Yield the results of `untrained.py`: networks with untrained convolutions, and what one learns from them."""
     yield from ("## How far do untrained convolutions go?", "", "`python benchmarks/untrained.py --data-dir FOLDER`", "")
-    yield "Filters from patches of the training images, or drawn; what is fitted to labels is one linear layer. Candidates were compared on"
-    yield "validation; the chosen one was made anew from all training images, draw after draw, and measured on the test part once."
-    yield from (
-        "",
-        "| question | parameters | features | draws | test | seconds a draw | asked | |",
-        "|---|---:|---:|---:|---:|---:|---:|---|",
-    )
+    yield "The filters are patches of the training images, or random. Only one linear layer is fitted to labels. The candidates were"
+    yield "compared on validation. The best one was fitted again on all training images, once per draw, and measured on the test part once."
+    yield from ("", "| task | parameters | features | draws | test | seconds per draw |", "|---|---:|---:|---:|---:|---:|")
     for name, title in UNTRAINED.items():
         if "test" not in (one := found.get(name, {})):
             continue
-        draw, fast = one["draws"][0], one["minutes"] is None or one["seconds"] <= 60 * one["minutes"]
-        reached = "reached" if one["test"] >= one["least"] and fast else "**not reached**"
-        reached = "aim reached" if one["test"] >= one["aim"] and fast else reached
-        limit = "" if one["minutes"] is None else f" in {one['minutes']:g} min"
+        draw = one["draws"][0]
         yield (
             f"| {title} | {draw['parameters']:,} | {draw['features']:,} | {len(one['draws'])} "
-            f"| {mean_text(one['test'], math.nan if one['spread'] is None else one['spread'])} | {one['seconds']:.0f} "
-            f"| {100 * one['least']:g} %{limit}, aim {100 * one['aim']:g} % | {reached} |"
+            f"| {mean_text(one['test'], math.nan if one['spread'] is None else one['spread'])} | {one['seconds']:.0f} |"
         )
     for name, title in UNTRAINED.items():
         if "test" in (one := found.get(name, {})):
             yield from (
                 "",
-                f"{title}: the candidates, on validation (fewer training images, one draw). The final draws: `{one['network']}`.",
+                f"{title}: validation accuracy of the candidates (fewer training images, one draw). The final network: `{one['network']}`.",
                 "",
             )
             yield from ("| network, weights, head | validation |", "|---|---:|")
@@ -568,8 +554,8 @@ def untrained(found: dict[str, Any], learned: str | None = None) -> Iterator[str
         if "test" in (one := found.get(name, {})):
             about = one["machine"]
             places.setdefault(f"{about['processor']}, {about['cores']} cores, issun {about['versions']['issun']}", []).append(title)
-    told = "; ".join(f"{' and '.join(titles) if len(places) > 1 else 'all'} on {place}" for place, titles in places.items())
-    yield from ("", f"Measured: {told}.", "")
+    where = "; ".join(f"{' and '.join(titles) if len(places) > 1 else 'all'} on {place}" for place, titles in places.items())
+    yield from ("", f"Measured: {where}.", "")
     if learned:
         yield from (f"**What one learns:** {' '.join(learned.split())}", "")
 
@@ -674,13 +660,19 @@ def page(results: Path, experiments: Path, words: Path) -> str:
     lines = [
         "# Five studies",
         "",
-        "Five people asked, each in a page of code written from scratch, how small a network for image classification can be, or what a",
-        "part of it is good for. Each study is done again here twice: *as published* (network, scaling, initialiser, optimizer, batch,",
-        "epochs and what was watched as the original had them), and *better* (images set aside to choose on, several seeds, a recipe and",
-        "sizes chosen with more care). Accuracies are means ± standard deviations over seeds. Test figures chose nothing, but where a",
-        "part says that it watched the test part.",
+        "This page repeats five published experiments on how small an image classification network can be, or what its parts contribute.",
         "",
-        "This page is made by `python studies/page.py` from `studies/results`, which holds what `issun run --summary` said.",
+        "```console",
+        "issun run studies/shrink.toml",
+        "```",
+        "",
+        "Each study has a part *as published* (network, scaling, initialiser, optimizer, batch size, epochs and validation images as in",
+        "the original) and a part *better* (validation images of its own, several seeds, a more careful recipe and choice of sizes).",
+        "Accuracies are means ± standard deviations over seeds. No test figure was used for a choice, except where a part says that it",
+        "watched the test part.",
+        "",
+        "`python studies/page.py` writes this page from `studies/results`, which holds the output of `issun run --summary`;",
+        "[study-files.md](study-files.md) explains the format of the files.",
         "",
     ]
     lines += at_a_glance(tomllib.loads((words / "originals.toml").read_text()), found)
@@ -689,7 +681,15 @@ def page(results: Path, experiments: Path, words: Path) -> str:
         lines += section(study, found, results, experiments, words)
     if kept := _read(experiments / "untrained.json"):
         lines += untrained(kept, tomllib.loads((words / "learned.toml").read_text()).get("untrained"))
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(part for line in lines for part in _wrapped(line)).rstrip() + "\n"
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a paragraph, or an entry of a list, in lines of at most 140 characters; tables and pictures stay as they are."""
+    if line.startswith(("|", "!")) or not line:
+        return [line]
+    indent = "  " if line.startswith("- ") else ""
+    return textwrap.wrap(line, 140, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _read(place: Path) -> dict[str, Any]:

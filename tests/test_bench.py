@@ -11,9 +11,8 @@ from cli_runner import Issun
 from issun.arch.notation import parse_network
 from issun.engine.native import measured_peak
 from issun.errors import IssunError
+from issun.timing.bench import Comparison, compare, profiled
 from issun.timing.cases import STANDARD, Case, multiply_adds, pixels
-from issun.timing.compare import Comparison, compare
-from issun.timing.profile import profiled
 from issun.timing.sides import Side, installed
 
 SMALL = Case("conv 2 norm, res (dwconv same, conv 2 1x1 linear), pool, dense", images=256)

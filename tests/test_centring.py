@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from issun.datasets.appearance import Style, boxes, grounds
-from issun.datasets.centring import fitted_content
+from issun.datasets.appearance import Style, boxes, fitted_content, grounds
 
 BY_BOX = Style(dark=False, extent=20.0, by_mass=False)
 

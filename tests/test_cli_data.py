@@ -12,7 +12,7 @@ from cli_runner import Issun, write_small_digits
 from folder_of import draw, draw_classes, pixels
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import load
-from issun.plots.samples import samples_figure
+from issun.plots.gallery import samples_figure
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ import pytest
 
 from idx_files import packed, small_idx, write_all
 from issun.datasets import NAMES, load
-from issun.datasets.download import cache_folder
-from issun.datasets.sources import SOURCES, Source
+from issun.datasets.download import SOURCES, Source, cache_folder
 from issun.errors import DataError
 
 FILES = packed(small_idx())

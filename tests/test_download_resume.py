@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from issun.datasets.download import ATTEMPTS, RESUMES, download
-from issun.datasets.sources import Source
+from issun.datasets.download import ATTEMPTS, RESUMES, Source, download
 from issun.errors import DownloadError
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()

@@ -17,7 +17,7 @@ from issun.engine.weights import initialised
 from issun.errors import ExportError, MismatchError, ModelError
 from issun.exporters import FORMATS, Exported, export_model
 from issun.exporters.check import Answers, agrees, noise
-from issun.exporters.formats import Format, Written
+from issun.exporters.writing import Format, Written
 from issun.model import Model
 
 NET = parse_network("conv 3 norm, pool, dense", (6, 5, 1), 3)

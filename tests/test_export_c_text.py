@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from export_cases import CASES
 from issun.arch.net import IMAGE, Net
-from issun.exporters.c.memory import _arranged, _Place, plan
-from issun.exporters.c.steps import steps
+from issun.exporters.c.steps import _arranged, _Place, plan, steps
 from issun.exporters.c.text import comment, identifier, number, string, table
 from strategies import nets
 

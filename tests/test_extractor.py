@@ -73,7 +73,7 @@ def test_parts_of_many_images_are_those_of_all_and_the_same_bits(monkeypatch: py
 
 
 def test_the_memory_of_the_core_does_not_grow_with_the_images() -> None:
-    from issun.engine.extracting import OperationValues
+    from issun.extraction.extractor import OperationValues
 
     extractor = made()
     values = OperationValues(extractor.net, extractor.operation, False, extractor.scaling)

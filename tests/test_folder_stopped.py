@@ -20,7 +20,7 @@ COUNT, SECONDS = 1000, 0.2
 #: `issun data pets` on one core; each image says when it is decoded, and takes so long that 1,000 of them would take minutes.
 SLOWLY = f"""
 import os, sys, time
-import issun.datasets.parallel_decoding as threads
+import issun.datasets.decode as threads
 from issun.__main__ import main
 
 def slowly(path, channels, white, decode=threads.decode):

@@ -7,8 +7,7 @@ import pytest
 
 from issun.arch.notation import parse_network
 from issun.engine import NativeEngine, Scaling, State
-from issun.engine import frozen as frozen_module
-from issun.engine.frozen import cut_after
+from issun.engine.native import cut_after
 from issun.recipe import Recipe
 
 CASES = (
@@ -38,7 +37,7 @@ def test_the_same_bits_as_anew_in_every_epoch(text: str, threads: int, monkeypat
     recipe = Recipe(batch_size=32, epochs=3)
     assert cut_after(parse_network(text, (12, 10, 2), 5)) > 0
     once, losses, logits = trained(text, threads, recipe)
-    monkeypatch.setattr(frozen_module, "LARGEST", 0)
+    monkeypatch.setattr("issun.engine.native.LARGEST_BEGINNING", 0)
     anew, losses_anew, logits_anew = trained(text, threads, recipe)
     assert once.weights.tobytes() == anew.weights.tobytes()
     assert losses == losses_anew

@@ -12,8 +12,8 @@ import pytest
 
 from idx_files import idx, packed, small_idx, write_all
 from issun.datasets import load
+from issun.datasets.download import MNIST_UNPACKED
 from issun.datasets.idx import idx_files, read_idx
-from issun.datasets.sources import MNIST_UNPACKED
 from issun.errors import DataError
 
 FILES = small_idx(side=5)

@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 
 import issun.webpage.details as details_of
 from cli_runner import Issun, write_small_digits
-from issun.api.validation_part import of_model, of_study
+from issun.api.sources import of_model, of_study
 from issun.datasets import load
 from issun.datasets.dataset import Dataset, Split, StoredSplit
 from issun.datasets.split import validation_mark

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from folder_of import pixels
 from issun.datasets.dataset import Dataset
-from issun.plots.letters import families_for, letters_of, shortened, writable
-from issun.plots.samples import samples_figure
+from issun.plots.gallery import samples_figure
+from issun.plots.style import families_for, letters_of, shortened, writable
 
 NAMES = ("plain", "犬", "$x^2$", "a very long name indeed", "犬と猫", "\t", "猫犬猫犬猫犬猫犬")
 

@@ -11,8 +11,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from idx_files import packed, small_idx, write_all
+from issun.datasets.download import SOURCES
 from issun.datasets.named import load
-from issun.datasets.sources import SOURCES
 from issun.errors import DataError
 
 

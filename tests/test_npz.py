@@ -71,7 +71,7 @@ def test_without_a_test_part_a_fifth_is_set_aside(path: Path, keys: tuple[str, s
 
 
 def test_more_than_a_block_is_read_in_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.datasets.npy.BLOCK", 100)
+    monkeypatch.setattr("issun.datasets.npz.BLOCK", 100)
     dataset = load(npz(path, x_train=X, y_train=Y, x_test=X, y_test=Y))
     assert np.array_equal(dataset.images[..., 0], X)
     aside = load(npz(path, x=X, y=Y))

@@ -20,8 +20,8 @@ from issun import plots
 from issun.arch import cost
 from issun.arch.notation import parse_network
 from issun.plots.gallery import SAID, TRUE
-from issun.plots.panels import SHADES, letters_on
 from issun.plots.scatter import scatter_figure
+from issun.plots.style import SHADES, letters_on
 from issun.study.per_class import class_report, confused_pairs
 from test_figures import RISING, networks
 

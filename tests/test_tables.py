@@ -22,7 +22,6 @@ KINDS = {kind.value for kind in Kind}
 NETWORK_MAKERS = {
     "extraction/as_model.py",
     "exporters/keras/from_keras.py",
-    "exporters/keras/reader.py",
     "study/remedies.py",
 }
 

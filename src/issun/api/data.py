@@ -14,7 +14,7 @@ from issun.datasets.summary import Contents, contents
 from issun.events import OnProgress, ignored
 from issun.paths import check_new
 from issun.plots.augmented import augmented_figure
-from issun.plots.samples import samples_figure
+from issun.plots.gallery import samples_figure
 from issun.plots.style import check_format, save_figure
 from issun.signature import takes
 

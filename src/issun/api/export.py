@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from issun.api.validation_part import ValidationPart, is_study, of_model, of_study
+from issun.api.sources import ValidationPart, is_study, of_model, of_study
 from issun.arch.net import Net
 from issun.errors import DataError, ExportError, IssunError, SelectionError
 from issun.events import OnProgress, Remark, ignored
 from issun.exporters.finetuning import TOLERATED, Finetuned
 from issun.exporters.finetuning import finetune as trained_on
-from issun.exporters.formats import format_for
-from issun.exporters.writing import Exported, check_places, destination, export_model
+from issun.exporters.writing import Exported, check_places, destination, export_model, format_for
 from issun.model import Model
 from issun.numbers import percent
 from issun.plain import plain

@@ -1,4 +1,4 @@
-"""The grammar of the notation: reads the layers of a text and their options, and points at what is wrong in it.
+"""The grammar of the notation: reads the layers of a text, and points at what is wrong in it.
 
     network = items
     items   = item {"," item}
@@ -8,6 +8,8 @@
 
 What is read becomes the records of `issun.arch.layers`, with a `Size` wherever a knob stands instead of a whole number, so a family
 prints itself with the layers' own words. `issun.arch.notation` binds the knobs.
+
+Each layer's word has its options: which are allowed, what each sets, and which contradict each other.
 """
 
 from __future__ import annotations

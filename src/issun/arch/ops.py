@@ -28,7 +28,7 @@ from issun.arch.layers import (
     Scale,
     Shape,
 )
-from issun.arch.layers.windows import Padding, Pair, same_padding, spanned
+from issun.arch.layers.base import Padding, Pair, same_padding, spanned
 from issun.errors import NetworkError
 
 #: The `source` of an operation that reads the image.

@@ -48,7 +48,7 @@ def export(
 def _print(console: Console, done: Any) -> None:
     from issun.cli.output import print_lines
     from issun.paths import from_here
-    from issun.plots.tables import export_lines
+    from issun.plots.outcomes import export_lines
 
     print_lines(console, export_lines(done.net, done.format, done.written, done.checked_on, int8=done.int8))
     if done.wants_finetuning:

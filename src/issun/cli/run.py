@@ -62,7 +62,7 @@ def _printed(console: Console, everything: bool) -> dict[type, Callable[[Any], N
     """Return what is printed of a part when it begins and when it ends: the next one may take hours."""
     from issun.api.run import PartBegun, PartEnded
     from issun.cli.output import print_findings, print_lines
-    from issun.plots.forecast import part_lines
+    from issun.plots.outcomes import part_lines
 
     def print_ended(event: Any) -> None:
         print_findings(console, event.findings, everything, "Pictures")
@@ -73,7 +73,7 @@ def _printed(console: Console, everything: bool) -> dict[type, Callable[[Any], N
 
 def _print_forecast(console: Console, found: Any) -> None:
     from issun.cli.output import print_lines
-    from issun.plots.forecast import forecast_lines, part_lines
+    from issun.plots.outcomes import forecast_lines, part_lines
 
     print_lines(console, part_lines(found.part))
     print_lines(console, forecast_lines(found.forecast))

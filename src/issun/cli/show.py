@@ -27,7 +27,7 @@ def show(
     from issun.cli.output import print_findings, print_lines, tell
     from issun.cli.progress import Shown
     from issun.errors import IssunError, SelectionError
-    from issun.plots.one_network import network_lines
+    from issun.plots.outcomes import network_lines
 
     own: dict[str, Any] = {"network": network, "seed": seed, "plot": plot}
     try:

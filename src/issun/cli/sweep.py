@@ -41,7 +41,7 @@ def sweep(
     from issun.api.sweep import sweep
     from issun.cli.output import as_typed, print_findings, print_lines, tell
     from issun.cli.progress import Shown
-    from issun.plots.forecast import forecast_lines
+    from issun.plots.outcomes import forecast_lines
 
     recipe = options.take_recipe(given)
     own: dict[str, Any] = {"study": study, "seeds": seeds, "validation": validation, "zip": zip, "threads": threads, "recipe": recipe}

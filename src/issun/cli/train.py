@@ -45,7 +45,7 @@ def train(
 
 def _print(console: Console, trained: Any) -> None:
     from issun.cli.output import print_files, print_lines
-    from issun.plots.tables import training_lines
+    from issun.plots.outcomes import training_lines
 
     print_lines(console, training_lines(trained.outcome))
     console.print(str(trained.diagnosis))

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset
 from issun.datasets.memory import check_memory
-from issun.datasets.npy import BELIEVED_BYTES, BELIEVED_RATIO
-from issun.datasets.npz import TEST_PART, numbered, test_note
+from issun.datasets.npz import BELIEVED_BYTES, BELIEVED_RATIO, TEST_PART, numbered, test_note
 from issun.errors import DataError
 from issun.paths import check_file
 

@@ -1,4 +1,7 @@
-"""`load`: a data set by its name or its path, in the size and the colours that are wanted."""
+"""`load`: a data set by its name or its path, a folder of any images among them.
+
+Images that come as arrays are resized and recoloured by the same arithmetic as images in files.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,11 @@ from issun.datasets import cifar
 from issun.datasets.common_size import check_size, colour_notes, common_size
 from issun.datasets.dataset import Dataset
 from issun.datasets.decode import fitted
-from issun.datasets.download import by_hand, cache_folder, download
+from issun.datasets.download import MNIST_UNPACKED, SOURCES, by_hand, cache_folder, download
 from issun.datasets.gather import gathered
 from issun.datasets.idx import idx_files, is_idx_folder, load_idx
 from issun.datasets.memory import check_memory
 from issun.datasets.npz import TEST_PART, load_npz, test_note
-from issun.datasets.sources import MNIST_UNPACKED, SOURCES
 from issun.datasets.table import ENDINGS, load_table
 from issun.datasets.tree import Tree, readable
 from issun.datasets.white_level import NOMINAL, checked_range

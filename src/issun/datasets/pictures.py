@@ -9,10 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.datasets.appearance import Style, colours
-from issun.datasets.centring import fitted_content
-from issun.datasets.decode import PICTURE_MODES, decode, fitted, measured, pixels_of, probe, quiet
-from issun.datasets.parallel_decoding import on_all_cores
+from issun.datasets.appearance import Style, colours, fitted_content
+from issun.datasets.decode import PICTURE_MODES, decode, fitted, measured, on_all_cores, pixels_of, probe, quiet
 from issun.datasets.skipped import PictureError, Reason
 from issun.datasets.white_level import figure, own_white
 from issun.errors import DataError

@@ -1,4 +1,4 @@
-"""What a data set holds, as one object, with a sweep to start with: all that `issun data` says."""
+"""What a data set holds, as one object: all that `issun data` says, and a sweep to start with."""
 
 from __future__ import annotations
 

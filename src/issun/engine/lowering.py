@@ -3,6 +3,8 @@
 An operator reads tensor `input` (an addition also `other`), and the operator at index i makes tensor i + 1; tensor 0 is what enters. An
 operation is one operator, but for two cases: batch normalisation is an operator of its own, and so is an activation whose derivative cannot
 be told from its output. On the other hand an activation right after an addition is a part of it.
+
+The compiled core's engine is made here, and nowhere else: for a whole network, a part of one, or what an operation makes of images.
 """
 
 from __future__ import annotations
@@ -14,8 +16,62 @@ from typing import Any
 from issun import _native
 from issun._native import Act, Operator
 from issun.arch.layers import LINEAR, Activation, Shape
+from issun.arch.net import Net
 from issun.arch.ops import IMAGE, Kind, Op, Role, image_of
+from issun.engine.protocol import Scaling
+from issun.errors import DataError, IssunError
 from issun.randomness import dropout_threshold
+
+#: Channels that an image may have.
+MOST_CHANNELS = 4
+
+
+def of_images(net: Net, operators: Sequence[_native.Operator], scaling: Scaling, batch: int) -> _native.Network:
+    """Return what the core is told of a network, or of its beginning, that images enter; its other fields may be set afterwards."""
+    height, width, channels = net.input
+    return _native.Network(
+        operators=operators,
+        height=height,
+        width=width,
+        channels=channels,
+        classes=net.classes,
+        factor=scaling.factor,
+        offset=scaling.offset,
+        weights=net.stored,
+        batch=batch,
+    )
+
+
+def make_core(network: _native.Network, threads: int, loss: _native.LossSettings, out_of_memory: str) -> _native.Engine:
+    """Return an engine of the core.
+
+    Parameters
+    ----------
+    network : _native.Network
+    threads : int
+        How many work together, at least 1.
+    loss : _native.LossSettings
+    out_of_memory : str
+        What is said where memory does not suffice.
+
+    Raises
+    ------
+    DataError
+        Where images have more channels than the core takes.
+    IssunError
+        Where `ISSUN_ISA` names no instruction set of this machine, memory does not suffice, or `threads` is below 1.
+    """
+    if threads < 1:
+        raise IssunError(f"`threads` (={threads}) must be at least 1")
+    if not network.takes_values and network.channels > MOST_CHANNELS:
+        raise DataError(f"images of {network.channels} channels are more than the core takes ({MOST_CHANNELS})")
+    try:
+        return _native.Engine(network, loss, threads)
+    except MemoryError:
+        raise IssunError(out_of_memory) from None
+    except RuntimeError as error:
+        raise IssunError(str(error)) from None
+
 
 #: What is particular to an operator: fields of `_native.Operator`.
 Fields = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The check that an exported file answers as the model does, and the facts about the model that it carries: the same for every format."""
+"""What every format shares: the check that an exported file answers as the model does, and what the file says of that model."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from issun.arch.net import Net
 from issun.arch.ops import Kind, Op, Role
 from issun.engine.weights import as_tensors
 from issun.exporters.check import facts_of, probabilities
-from issun.exporters.formats import Written
+from issun.exporters.writing import Written
 from issun.model import Model
 
 #: Versions of the operators and of the file that all runtimes since 2021 read.
@@ -53,7 +53,7 @@ def lacking(net: Net) -> list[str]:
 
 
 def write(model: Model, target: Path, logits: bool = False) -> Written:
-    """Write a model as ONNX and return how onnxruntime runs it; see `issun.exporters.formats.Exporter`.
+    """Write a model as ONNX and return how onnxruntime runs it; see `issun.exporters.writing.Exporter`.
 
     The graph takes ``images``, uint8 (N, height, width, channels), and gives ``probabilities``, float32 (N, classes), or ``logits``.
     """

@@ -12,10 +12,9 @@ from issun.datasets.dataset import Dataset, Split
 from issun.engine.fitting import Epoch
 from issun.errors import HeadError, NetworkError
 from issun.extraction.comparing import Source, input_scaling, untrained
-from issun.extraction.extractor import Extractor, trained_extractor
+from issun.extraction.extractor import Extractor, operation_index, trained_extractor
 from issun.extraction.making import Weights, make_extractor
 from issun.extraction.patches import Patches
-from issun.extraction.which_layer import operation_index
 from issun.recipe import Recipe
 from issun.training import train_network
 

@@ -29,7 +29,7 @@ from issun.errors import HeadError
 from issun.extraction.comparing import Source
 from issun.extraction.extractor import Extractor
 from issun.extraction.head_kinds import HEADS
-from issun.extraction.linear_weights import LinearWeights
+from issun.extraction.ridge import LinearWeights
 from issun.extraction.training import HeadResult
 from issun.model import Model
 from issun.provenance import Provenance

@@ -1,7 +1,11 @@
-"""`Extractor`: a layer of a network as a function of images, computed by the compiled core."""
+"""`Extractor`: a layer of a network as a function of images, computed by the compiled core without anything that training needs.
+
+Which layer is meant says its number, or a word.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
@@ -9,14 +13,139 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from issun import _native
 from issun.arch.net import IMAGE, Net
 from issun.datasets.memory import memory_limit
 from issun.engine import Scaling, threads_available
-from issun.engine.extracting import OperationValues
-from issun.errors import DataError, ModelError
-from issun.extraction.which_layer import operation_index, parameters_up_to
+from issun.engine.lowering import lowered, make_core, of_images
+from issun.engine.protocol import CancelFlag
+from issun.errors import Cancelled, DataError, ModelError, NetworkError
 from issun.model import Model, as_batch
 from issun.old_names import old_attribute, old_keywords
+
+
+def operation_index(net: Net, layer: int | str | None = None, pre_activation: bool = False) -> int:
+    """Return the index in `Net.ops` of the layer that is asked for; `IMAGE` (-1) for the image itself.
+
+    Parameters
+    ----------
+    net : Net
+    layer : int or str, optional
+        A number as the layer table of `issun size` counts, from 1 (0 is the image); or a layer's text or the beginning of it, such as
+        ``conv 16``, ``dense 512`` or ``pool``: the last layer that it fits, and the classifier only where no other does. By default what
+        enters the classifier.
+    pre_activation : bool
+        Whether the values before the layer's activation are meant.
+
+    Raises
+    ------
+    NetworkError
+        Where the network has no such layer, or it has no activation to be before of.
+    """
+    index = _index(net, layer)
+    if pre_activation and (index == IMAGE or not net.ops[index].activates):
+        what = "the image" if index == IMAGE else f"layer {index + 1}, `{net.ops[index].text}`,"
+        raise NetworkError(
+            f"{what} has no activation of its own, so nothing is before it: leave `pre_activation` out or name a layer with one"
+        )
+    return index
+
+
+def _index(net: Net, layer: int | str | None) -> int:
+    if layer is None:
+        return net.ops[-1].source
+    if isinstance(layer, str) and layer.strip().isdecimal():
+        layer = int(layer)
+    if isinstance(layer, int):
+        if not 0 <= layer <= len(net.ops):
+            raise NetworkError(f"`layer` (={layer}) must be from 1 to {len(net.ops)}, or 0 for the image: `{net}` has {_listed(net)}")
+        return layer - 1
+    wanted = " ".join(layer.split())
+    fits = [op for op in net.ops if f"{op.text} ".startswith(f"{wanted} ")] if wanted else []
+    fits = [op for op in fits if not op.classifier] or fits
+    if not fits:
+        raise NetworkError(f"no layer of `{net}` begins with `{wanted}`: it has {_listed(net)}")
+    return fits[-1].index
+
+
+def _listed(net: Net) -> str:
+    shown = [f"{op.index + 1} `{op.text}`" for op in net.ops]
+    return ", ".join(shown if len(shown) <= 20 else [*shown[:10], "…", *shown[-5:]])
+
+
+def parameters_up_to(net: Net, operation: int, pre_activation: bool) -> int:
+    """Return how many numbers inference needs for the output of an operation, `norm` folded in."""
+    if operation == IMAGE:
+        return 0
+    total = sum(op.parameters for op in net.ops[: operation + 1])
+    last = net.ops[operation]
+    return total - sum(tensor.size for tensor in last.own if tensor.role == "slope") if pre_activation else total
+
+
+#: Images that enter the core together. Only what a dense layer reads is kept for all of them.
+MOST_IMAGES = 1024
+#: Bytes of values that may be kept for the images of one batch.
+MOST_BYTES = 64 << 20
+
+
+class OperationValues:
+    """The values of one operation for any number of images.
+
+    Parameters
+    ----------
+    net : Net
+    operation : int
+        Index in `net.ops`.
+    pre_activation : bool
+        Whether the values are taken before its activation (and after its `norm`).
+    scaling : Scaling
+        How uint8 images become the input.
+    threads : int
+        How many work together; the result does not depend on it, to the bit.
+
+    Raises
+    ------
+    DataError
+        Where images have more channels than the core takes.
+    IssunError
+        Where memory does not suffice, or `threads` is below 1.
+    """
+
+    def __init__(self, net: Net, operation: int, pre_activation: bool, scaling: Scaling, threads: int = 1) -> None:
+        ops = [op.at_rest() for op in net.ops[: operation + 1]]
+        if pre_activation:
+            ops[-1] = ops[-1].linear()
+        operators = lowered(ops)
+        self.size = math.prod(ops[-1].output)
+        one = sum(math.prod(op.output) for op in ops) * 4
+        network = of_images(net, operators, scaling, max(64, min(MOST_IMAGES, MOST_BYTES // one)))
+        network.channels_last = True
+        no_memory = f"not enough memory to compute layer {operation + 1} of `{net}`: take a smaller network"
+        self._core = make_core(network, threads, _native.LossSettings(), no_memory)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the core's arenas; they do not grow with the number of images."""
+        return int(self._core.memory)
+
+    def compute(
+        self,
+        weights: NDArray[np.float32],
+        images: NDArray[np.uint8],
+        indices: NDArray[np.int64],
+        out: NDArray[np.float32],
+        cancel: CancelFlag | None = None,
+    ) -> None:
+        """Write the values of the images at `indices` to `out`, float32 of shape (len(indices), size), in the order row, column, channel.
+
+        Raises
+        ------
+        Cancelled
+            Where `cancel` was set.
+        """
+        if not self._core.logits(images, indices, weights, out, cancel):
+            raise Cancelled("the computation of features was stopped")
+
 
 #: Called with how many images are done, and how many there are.
 Progress = Callable[[int, int], None]

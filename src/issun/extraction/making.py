@@ -13,9 +13,8 @@ from issun.arch.ops import Kind, Op, Role
 from issun.engine import Scaling
 from issun.engine.weights import initialised
 from issun.errors import DataError, RecipeError
-from issun.extraction.extractor import Extractor
+from issun.extraction.extractor import Extractor, operation_index
 from issun.extraction.patches import Filters, Floats, Patches, learned
-from issun.extraction.which_layer import operation_index
 from issun.model import as_batch
 from issun.old_names import old_keywords
 from issun.randomness import stream

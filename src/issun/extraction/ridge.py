@@ -6,6 +6,8 @@ features, so that one α means the same for any data. The answer is the class wh
 All that it needs of the images are sums: their number, the features' means, products of features with each other and with the classes.
 One eigendecomposition of the products then gives the weights for every α (Hastie, Tibshirani & Friedman 2009, section 3.4.1). Beyond some
 thousand features a Cholesky factorisation for each α is cheaper than that.
+
+`LinearWeights` is the answer of every linear head, however it was fitted.
 """
 
 from __future__ import annotations
@@ -17,7 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from issun.extraction.linear_weights import LinearWeights
+
+@dataclass(frozen=True, eq=False)
+class LinearWeights:
+    """A linear classifier: the class of a row x is the largest of ``x @ weights + offsets``.
+
+    `weights` is float32 (features, classes), `offsets` float32 (classes,).
+    """
+
+    weights: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+
+    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a score for each class, shape (images, classes)."""
+        return np.asarray(features @ self.weights + self.offsets, np.float32)
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the class index of each row."""
+        return np.asarray(self.scores(features).argmax(axis=1), np.int64)
+
 
 #: Strengths of the penalty that are tried where none is given.
 STRENGTHS = tuple(float(f"{10**power:.3g}") for power in np.arange(-7.0, 1.1, 0.5))

@@ -17,8 +17,7 @@ from scipy.optimize import fmin_l_bfgs_b
 
 from issun.errors import HeadError
 from issun.extraction.head_kinds import Head, estimator_class, gamma_factor
-from issun.extraction.linear_weights import LinearWeights
-from issun.extraction.ridge import RidgeProblem, Sums
+from issun.extraction.ridge import LinearWeights, RidgeProblem, Sums
 
 
 class SquaredHinge:

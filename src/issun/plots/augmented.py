@@ -10,7 +10,7 @@ from issun.augmentation import Augmentation
 from issun.datasets.dataset import Dataset
 from issun.engine.augmenting import draw
 from issun.engine.reference.augment import changed, mixed
-from issun.plots.samples import chosen_images, names_below, shown
+from issun.plots.gallery import chosen_images, names_below, shown
 from issun.plots.style import INK, PALE, title_above
 
 #: Inches: of a cell, between cells, of the label's column.

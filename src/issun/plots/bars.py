@@ -1,4 +1,4 @@
-"""Horizontal bars: one for each thing compared, or two for each layer, its share of parameters and of multiply-accumulates."""
+"""Horizontal bars: figures with their spread, and what each layer costs in parameters and multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from matplotlib.figure import Figure
 from issun.arch import cost
 from issun.arch.net import Net
 from issun.numbers import label_count
-from issun.plots.letters import shortened
-from issun.plots.panels import panel
-from issun.plots.style import COLOURS, INK, PALE, plain_axes
+from issun.plots.style import COLOURS, INK, PALE, panel, plain_axes, shortened
 
-_LETTERS, _LINE = 30, 0.44
+_SHARE_LETTERS, _SHARE_LINE = 30, 0.44
 
 
 def shares_figure(net: Net, *, title: str = "", subtitle: str = "") -> Figure:
     """Return a figure of `draw_shares` for a network."""
     rows = [row for row in cost.table(net) if row.parameters or row.macs]
-    figure, axes = panel(5.6, _LINE * max(2, len(rows)), title, subtitle, margins=(2.6, 0.9, 0.55, 0.4))
+    figure, axes = panel(5.6, _SHARE_LINE * max(2, len(rows)), title, subtitle, margins=(2.6, 0.9, 0.55, 0.4))
     draw_shares(axes, rows)
     return figure
 
@@ -46,7 +44,7 @@ def draw_shares(axes: Axes, rows: Sequence[cost.TableRow]) -> Axes:
     for place, row, share in zip(places, rows, parameters, strict=True):
         words = f"{label_count(row.parameters)}  {share:.0f} %" if share >= 0.5 or not share else f"{label_count(row.parameters)}  <1 %"
         axes.annotate(words, (share, place + 0.17), (4, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK)
-    axes.set_yticks(places, [shortened(f"{row.layer}{' (frozen)' if row.frozen else ''}", _LETTERS) for row in rows])
+    axes.set_yticks(places, [shortened(f"{row.layer}{' (frozen)' if row.frozen else ''}", _SHARE_LETTERS) for row in rows])
     axes.tick_params(axis="y", labelcolor=INK, labelsize=9.5)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlim(0, 118)

@@ -16,9 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from issun.numbers import percent
-from issun.plots.letters import families_for, letters_of, shortened, writable
-from issun.plots.panels import panel
-from issun.plots.style import COLOURS, GRID, INK, PALE
+from issun.plots.style import COLOURS, GRID, INK, PALE, families_for, letters_of, panel, shortened, writable
 from issun.plots.tables import plain_table
 
 _LINE, _LETTERS = 0.27, 26

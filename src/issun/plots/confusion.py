@@ -11,9 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from issun.plots.letters import families_for, letters_of, shortened, writable
-from issun.plots.panels import letters_on, panel
-from issun.plots.style import INK, PALE
+from issun.plots.style import INK, PALE, families_for, letters_of, letters_on, panel, shortened, writable
 
 #: From white, so that what never happens is paper; it darkens evenly and survives grey print.
 _SHADES = "Blues"

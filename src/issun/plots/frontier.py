@@ -1,6 +1,6 @@
 """Accuracy against size, the picture of a study: every network, its spread over seeds, and the frontier.
 
-Labels are placed so that they hide nothing: greedily, the most important first, each at its best free place.
+Labels are placed so that they hide nothing: greedy, the most important label first, each at its best free place.
 """
 
 from __future__ import annotations

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from issun.plots.panels import SHADES, letters_on, panel
-from issun.plots.style import INK, PALE
+from issun.plots.style import INK, PALE, SHADES, letters_on, panel
 
 #: Inches of a cell.
 CELL_WIDTH, CELL_HEIGHT = 0.62, 0.4

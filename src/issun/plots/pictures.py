@@ -30,10 +30,9 @@ from issun.plots.frontier import Size, failures_caption, frontier_figure
 from issun.plots.gallery import gallery_figure
 from issun.plots.grids import chosen_axes, grid, impossible
 from issun.plots.heatmap import heatmap_figure
-from issun.plots.letters import shortened
 from issun.plots.projection import projection_figure
 from issun.plots.scatter import scatter_figure
-from issun.plots.style import save_figure
+from issun.plots.style import save_figure, shortened
 from issun.study.diagnosis import diagnosis_of
 from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate

@@ -12,10 +12,8 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from issun.plots.letters import families_for, letters_of, shortened, writable
-from issun.plots.panels import panel
-from issun.plots.samples import shown
-from issun.plots.style import COLOURS, INK, MARKERS
+from issun.plots.gallery import shown
+from issun.plots.style import COLOURS, INK, MARKERS, families_for, letters_of, panel, shortened, writable
 
 _SIDE, _LETTERS = 7.2, 16
 

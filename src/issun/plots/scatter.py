@@ -11,9 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from issun.numbers import short_count
-from issun.plots.panels import SHADES, panel
 from issun.plots.scales import count_axis
-from issun.plots.style import INK, PALE, plain_axes, renderer_of
+from issun.plots.style import INK, PALE, SHADES, panel, plain_axes, renderer_of
 
 #: Values whose largest is so many times their smallest are drawn on a logarithmic axis.
 _WIDE = 8.0

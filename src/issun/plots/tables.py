@@ -1,7 +1,4 @@
-"""Lines and tables in a terminal, whole at 80 columns: the networks of a study, a training, an export.
-
-A network is written as its family's letter and its knobs.
-"""
+"""Tables in a terminal, whole at 80 columns: a network is written as its family's letter and its knobs."""
 
 from __future__ import annotations
 
@@ -18,54 +15,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from issun.arch.net import Net
-from issun.exporters import FORMATS
-from issun.exporters.writing import Exported
 from issun.markup import printable
-from issun.numbers import duration, knobs_text, mean_text, percent, seeds_text, short_count
-from issun.plots.lines import Printable, Whole
-from issun.training import Outcome
-
-
-def export_lines(net: Net, kind: str, written: Exported, checked_on: str | None, *, int8: bool) -> Iterator[Printable]:
-    """Yield what a model became, and how well the two agree.
-
-    Parameters
-    ----------
-    net : Net
-    kind : str
-        Of `issun.exporters.FORMATS`.
-    written : Exported
-    checked_on : str
-        Which images; None where they were random.
-    int8 : bool
-        Whether it is in whole numbers of 8 bits.
-    """
-    agreement = written.agreement
-    yield Whole(f"{net}")
-    yield f"{net.parameters:,} parameters for {FORMATS[kind].title}: {written.bytes:,} bytes"
-    for name, fact in written.facts.items():
-        yield Whole(f"{name}: {fact}")
-    yield Whole(f"checked on {agreement.images:,} {checked_on or 'random images'}")
-    if int8:
-        yield "every score and every class is that of the reference in whole numbers, to the bit"
-    else:
-        ties = f"; {agreement.near_ties} labels of near-ties differ" if agreement.near_ties else "; every label is the same"
-        yield f"largest difference of a probability {agreement.difference:.1g}{ties}"
-    if agreement.before is not None and agreement.after is not None:
-        yield f"accuracy {percent(agreement.before)} before, {percent(agreement.after)} after"
-
-
-def training_lines(outcome: Outcome) -> Iterator[Printable]:
-    """Yield the network, its sizes, how long it was trained, and its figures."""
-    net, epochs = outcome.net, len(outcome.history)
-    yield Whole(str(net))
-    kept = f"; kept is epoch {outcome.kept}" if outcome.kept < epochs else ""
-    took = f"trained for {epochs} epochs in {duration(outcome.seconds)}{kept}"
-    yield f"{net.parameters:,} parameters, {net.macs:,} MACs, {took}"
-    yield f"validation {percent(outcome.val_accuracy)}, loss {outcome.val_loss:.4f}"
-    yield f"test       {percent(outcome.test_accuracy)}, loss {outcome.test_loss:.4f}"
-
+from issun.numbers import knobs_text, mean_text, seeds_text, short_count
 
 #: Networks of which it is told below a table that seeds failed.
 MOST_FAILURES = 8

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets import cifar
-from issun.datasets.appearance import Style, figures
-from issun.datasets.centring import fitted_content
+from issun.datasets.appearance import Style, figures, fitted_content
 from issun.datasets.dataset import Dataset
 from issun.datasets.gather import PICTURE_ENDINGS
 from issun.datasets.idx import is_idx_folder

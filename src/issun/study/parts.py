@@ -22,10 +22,10 @@ from issun.datasets.published import smaller, watched_on_test
 from issun.engine.protocol import CancelFlag
 from issun.errors import IssunError, KnobError, NetworkError, RecipeError, StudyFileError
 from issun.extraction.comparing import Source, parts_of, row_of, trained, untrained
+from issun.extraction.extractor import operation_index
 from issun.extraction.making import Weights
 from issun.extraction.search import HeadProgress
 from issun.extraction.training import HeadWish, train_head
-from issun.extraction.which_layer import operation_index
 from issun.recipe import Recipe
 from issun.study.entry import Entry, with_trials
 from issun.study.file import FamilyEntry, Part, StudyFile

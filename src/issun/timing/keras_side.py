@@ -1,4 +1,4 @@
-"""Keras's side: the network as its exporter writes it and the same recipe, as a compiled model on TensorFlow, in its fastest form."""
+"""Keras's side: a network and recipe as a compiled model on TensorFlow, as its exporter writes it, in its fastest form."""
 
 from __future__ import annotations
 

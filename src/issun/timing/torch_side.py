@@ -1,4 +1,4 @@
-"""PyTorch's side: the network as its exporter writes it, trained as a careful user would, in its fastest form."""
+"""PyTorch's side: a network as the module that its exporter writes, trained as a careful user would, in its fastest form."""
 
 from __future__ import annotations
 

@@ -15,12 +15,10 @@ from issun.arch.layers.activations import (
     ActivationKind,
     number_text,
 )
-from issun.arch.layers.base import Initializer, Layer, Shape, Wiring, shape_text
+from issun.arch.layers.base import Initializer, Layer, Padding, Shape, Wiring, same_padding, shape_text, spanned, window_positions
 from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
-from issun.arch.layers.dense import Classifier, Dense
 from issun.arch.layers.groups import Frozen, Group, Residual, Tied
-from issun.arch.layers.small import Activate, Add, Dropout, GlobalAveragePool, Pool, Scale
-from issun.arch.layers.windows import Padding, same_padding, spanned, window_positions
+from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Pool, Scale
 
 __all__ = [
     "ACTIVATION_KINDS",

@@ -9,17 +9,22 @@ from issun.arch.layers.activations import LINEAR, RELU, Activation
 from issun.arch.layers.base import (
     Initializer,
     Layer,
+    Padding,
+    Pair,
     Shape,
     Wiring,
     at_least_one,
     biases,
     check_weights,
     image_shape,
+    pair_text,
+    positions,
     shape_through,
+    spanned,
     sum_over,
     weights_text,
+    window_text,
 )
-from issun.arch.layers.windows import Padding, Pair, pair_text, positions, spanned, window_text
 from issun.errors import NetworkError
 
 FITS = "use `same`, a smaller window, or less pooling before it"

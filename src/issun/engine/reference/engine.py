@@ -3,6 +3,8 @@
 The layers themselves are in `issun.engine.reference.layers` and `issun.engine.reference.channels`, the walk through them in
 `issun.engine.reference.graph`. Stored weights and moments are float32, rounded once at the end of each step; everything between is
 float64.
+
+The step of each optimizer follows the formulas at the top of `issun.recipe`. It sees only the weights that training changes.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from issun.exporters import integer
 from issun.exporters.c.compile import Library, footprints, write_source
 from issun.exporters.c.source import Source, float_source, int8_source
 from issun.exporters.check import probabilities
-from issun.exporters.formats import Written
 from issun.exporters.quantize import quantised
 from issun.exporters.ranges import measured
+from issun.exporters.writing import Written
 from issun.model import Model
 
 
@@ -25,7 +25,7 @@ def lacking(net: Net) -> list[str]:
 
 
 def write(model: Model, target: Path, logits: bool = False, int8: bool = False, calibration: NDArray[np.uint8] | None = None) -> Written:
-    """Write a model's `.c` and `.h`, and return how they are compiled and run; see `issun.exporters.formats.Exporter`.
+    """Write a model's `.c` and `.h`, and return how they are compiled and run; see `issun.exporters.writing.Exporter`.
 
     With `int8`, `calibration` are the images on which the ranges of values are measured, uint8 of shape (N, height, width, channels):
     training images, best as many as there are. The code is then held against `issun.exporters.integer`, to the bit.

@@ -11,9 +11,8 @@ from issun.arch.layers import shape_text
 from issun.arch.net import IMAGE, Net
 from issun.exporters.c import float32 as c_float
 from issun.exporters.c import int8 as c_int8
-from issun.exporters.c.memory import Memory, plan
 from issun.exporters.c.operators import Dialect, function
-from issun.exporters.c.steps import Step, arrays, steps
+from issun.exporters.c.steps import Memory, Step, arrays, plan, steps
 from issun.exporters.c.text import comment, file_stem, identifier, number, string
 from issun.exporters.quantize import SCORE_BITS, Quantised
 from issun.model import Model

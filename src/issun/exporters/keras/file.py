@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.engine.weights import as_tensors
 from issun.exporters.check import facts_of, probabilities
-from issun.exporters.formats import Written
+from issun.exporters.writing import Written
 from issun.model import Model
 
 # Keras asks for TensorFlow where nothing is said; any other of its backends writes the same file.
@@ -37,7 +37,7 @@ def lacking(net: Net) -> list[str]:
 
 
 def write(model: Model, target: Path, logits: bool = False) -> Written:
-    """Write a model as Keras does, and return how the file is loaded and run; see `issun.exporters.formats.Exporter`.
+    """Write a model as Keras does, and return how the file is loaded and run; see `issun.exporters.writing.Exporter`.
 
     It takes ``images``, uint8 (N, height, width, channels), and gives probabilities (N, classes), or logits. Equal models give equal
     bytes, with the same version of Keras. Class names and facts stand in the archive's ``metadata.json``, under ``issun``.

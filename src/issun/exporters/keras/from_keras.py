@@ -1,6 +1,7 @@
-"""The network of a Keras model as notation, so that it can be sized, varied and swept.
+"""The way in: the network of a Keras model as notation, so that it can be sized, varied and swept.
 
-A model's configuration is read as plain values, from JSON or a file; nothing in it is executed or unpacked.
+What the model says of itself is read as plain values, from JSON or a file: nothing of it is executed or unpacked. Its layers become
+issun's layers, one after the other; what the notation has no word for is kept as a problem.
 """
 
 from __future__ import annotations
@@ -11,15 +12,271 @@ import os
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from issun.arch import layers as arch
-from issun.arch.layers import LINEAR, Shape, shape_text
+from issun.arch.layers import LINEAR, Activation, Shape, shape_text
 from issun.arch.net import Net
 from issun.errors import ExportError, first_line
-from issun.exporters.keras.reader import LAYERS, Reader
+from issun.exporters.keras.words import Unsupported, activation, initializer, number, pair, penalties, relu, whole
 from issun.paths import check_file
+
+Weighted = arch.Conv | arch.DepthwiseConv | arch.SeparableConv | arch.Dense
+
+#: How many models inside each other are read.
+_DEEPEST = 50
+
+
+@dataclass
+class Reader:
+    """The layers of a model as they are read, and what cannot be."""
+
+    layers: list[arch.Layer] = field(default_factory=list)
+    frozen: list[bool] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    input: Any = None
+    open: bool = False  # whether norm and activation may still join the last layer
+    flat: bool = False  # whether a Flatten waits for its Dense
+    vector: bool = False  # whether Keras sees features rather than an image
+    ended: bool = False  # whether softmax has been met
+    count: int = 0
+
+    def read(self, config: dict[str, Any], deep: int = 0) -> None:
+        """Read a Sequential, or one within another."""
+        if config["class_name"] != "Sequential":
+            raise ExportError(f"only Sequential models are read, and this is a {config['class_name']!r:.60} model")
+        inner = config.get("config")
+        entries = inner if isinstance(inner, list) else inner.get("layers") if isinstance(inner, dict) else None
+        if not isinstance(entries, list) or deep > _DEEPEST:
+            raise ExportError("this is no configuration of a Sequential model: it must have a list of layers, not too deep")
+        if isinstance(inner, dict) and self.input is None:
+            built = inner.get("build_input_shape")
+            if isinstance(built, list | tuple):
+                self.input, self.vector = built[1:], len(built) == 2
+        for entry in entries:
+            kind = entry.get("class_name") if isinstance(entry, dict) else None
+            settings = entry.get("config") if isinstance(entry, dict) else None
+            if kind == "Sequential" and isinstance(entry, dict):
+                self.read(entry, deep + 1)
+                continue
+            self.count += 1
+            if not isinstance(kind, str) or not isinstance(settings, dict):
+                raise ExportError(f"layer {self.count} of the model is no layer of Keras")
+            try:
+                self.one(kind, settings)
+            except Unsupported as problem:
+                name = settings.get("name")
+                self.problems.append(f"layer {self.count}, {kind:.60}{f' {name!r:.60}' if name else ''}: {problem}")
+
+    def one(self, kind: str, config: dict[str, Any]) -> None:
+        """Read one layer."""
+        for key in ("batch_shape", "batch_input_shape"):
+            if self.input is None and isinstance(config.get(key), list | tuple):
+                self.input = config[key][1:]
+                self.vector = len(self.input) == 1
+        if kind not in LAYERS:
+            raise Unsupported("there is no word for it")
+        if self.ended and kind not in ("Activation", "Softmax"):
+            raise Unsupported("it comes after softmax, which ends a network")
+        if config.get("data_format") == "channels_first":
+            raise Unsupported("its images have their channels first; issun's have them last")
+        LAYERS[kind](self, config)
+
+    def add(self, layer: arch.Layer, config: dict[str, Any], joins: bool = False) -> None:
+        """Add a layer; with `joins` a norm and an activation after it may become its own."""
+        self.layers.append(layer)
+        self.frozen.append(config.get("trainable") is False and isinstance(layer, Weighted))
+        self.open = joins
+
+    def weighted(self, config: dict[str, Any], *prefixes: str) -> dict[str, Any]:
+        """Return the options that layers with kernels share; several kernels must agree in them."""
+        found = [
+            (*penalties(config.get(f"{prefix}_regularizer")), *initializer(config.get(f"{prefix}_initializer"))) for prefix in prefixes
+        ]
+        if len(set(found)) > 1:
+            raise Unsupported("its two kernels have different initializers or regularizers, and the notation gives them the same")
+        for key in ("bias_regularizer", "activity_regularizer", "bias_constraint", *(f"{prefix}_constraint" for prefix in prefixes)):
+            if config.get(key) is not None:
+                raise Unsupported(f"the notation has no word for `{key}`")
+        l1, l2, drawn, remark = found[0]
+        if remark:
+            self.remarks.append(f"layer {self.count}: {remark}")
+        own = activation(config.get("activation"))
+        if own is None:
+            self.ended = True
+        bias = config.get("use_bias", True) is not False
+        return {"activation": own or LINEAR, "bias": bias, "initializer": drawn, "l1": l1, "l2": l2}
+
+    def activate(self, own: Activation | None, config: dict[str, Any]) -> None:
+        """Join an activation to the layer before it, or add it."""
+        last = self.layers[-1] if self.layers else None
+        if own is None:
+            self.ended, self.open = True, False
+        elif self.open and isinstance(last, Weighted) and last.activation == LINEAR:
+            self.layers[-1], self.open = replace(last, activation=own), False
+        elif own != LINEAR:
+            self.add(arch.Activate(own), config)
+
+    def grouped(self) -> tuple[arch.Layer, ...]:
+        """Return the layers, those that are not trained in groups."""
+        made: list[arch.Layer] = []
+        for layer, frozen in zip(self.layers, self.frozen, strict=True):
+            before = made[-1] if made else None
+            if frozen and isinstance(before, arch.Frozen):
+                made[-1] = arch.Frozen((*before.layers, layer))
+            else:
+                made.append(arch.Frozen((layer,)) if frozen else layer)
+        return tuple(made)
+
+
+def _window(config: dict[str, Any]) -> dict[str, Any]:
+    padding = config.get("padding", "valid")
+    if padding not in ("valid", "same"):
+        raise Unsupported(f"its padding must be valid or same, not {padding!r:.60}")
+    return {
+        "kernel": pair(config.get("kernel_size"), "kernel_size"),
+        "stride": pair(config.get("strides", 1), "strides"),
+        "dilation": pair(config.get("dilation_rate", 1), "dilation_rate"),
+        "padding": padding,
+    }
+
+
+def _conv(reader: Reader, config: dict[str, Any]) -> None:
+    if config.get("groups", 1) != 1:
+        raise Unsupported("it has groups; there are `conv` and `dwconv`")
+    reader.add(arch.Conv(whole(config, "filters"), **_window(config), **reader.weighted(config, "kernel")), config, joins=True)
+
+
+def _depthwise(reader: Reader, config: dict[str, Any]) -> None:
+    options = reader.weighted(config, "depthwise")
+    reader.add(arch.DepthwiseConv(whole({"depth_multiplier": 1, **config}, "depth_multiplier"), **_window(config), **options), config, True)
+
+
+def _separable(reader: Reader, config: dict[str, Any]) -> None:
+    if config.get("depth_multiplier", 1) != 1:
+        raise Unsupported("its depth_multiplier is not 1; write it as DepthwiseConv2D and Conv2D")
+    options = reader.weighted(config, "depthwise", "pointwise")
+    reader.add(arch.SeparableConv(whole(config, "filters"), **_window(config), **options), config, joins=True)
+
+
+def _dense(reader: Reader, config: dict[str, Any]) -> None:
+    if not reader.vector:
+        raise Unsupported("it acts on each pixel by itself here, as a Conv2D of 1x1 does; put Flatten before it, or write that")
+    reader.flat = False
+    reader.add(arch.Dense(whole(config, "units"), **reader.weighted(config, "kernel")), config, joins=True)
+
+
+def _pool(kind: str) -> Callable[[Reader, dict[str, Any]], None]:
+    def read(reader: Reader, config: dict[str, Any]) -> None:
+        window = _window({"kernel_size": config.get("pool_size", 2), "padding": config.get("padding", "valid")})
+        size, strides = window["kernel"], config.get("strides")
+        stride = size if strides is None else pair(strides, "strides")
+        reader.add(arch.Pool(size, stride, window["padding"], "max" if kind == "max" else "average"), config)
+
+    return read
+
+
+def _gap(reader: Reader, config: dict[str, Any]) -> None:
+    if config.get("keepdims"):
+        raise Unsupported("its keepdims leaves an image; `gap` leaves a vector")
+    reader.vector = True
+    reader.add(arch.GlobalAveragePool(), config)
+
+
+def _dropout(reader: Reader, config: dict[str, Any]) -> None:
+    if config.get("noise_shape") is not None:
+        raise Unsupported("the notation has no word for `noise_shape`; there is `drop 0.2 spatial`")
+    reader.add(arch.Dropout(number(config.get("rate"), "rate")), config)
+
+
+def _spatial(reader: Reader, config: dict[str, Any]) -> None:
+    reader.add(arch.Dropout(number(config.get("rate"), "rate"), spatial=True), config)
+
+
+def _norm(reader: Reader, config: dict[str, Any]) -> None:
+    last = reader.layers[-1] if reader.layers else None
+    axis = config.get("axis", -1)
+    if (axis[0] if isinstance(axis, list) and len(axis) == 1 else axis) not in (-1, 1 if reader.vector else 3):
+        raise Unsupported("it normalises over another axis than the channels")
+    if not (reader.open and isinstance(last, Weighted) and last.activation == LINEAR and not last.norm):
+        raise Unsupported(
+            "`norm` stands between a layer and its activation: put it right after a convolution or Dense without activation, and the "
+            "activation after it"
+        )
+    reader.layers[-1] = replace(last, norm=True, bias=True)
+
+
+def _activation(reader: Reader, config: dict[str, Any]) -> None:
+    reader.activate(activation(config.get("activation")), config)
+
+
+def _relu(reader: Reader, config: dict[str, Any]) -> None:
+    reader.activate(relu(config), config)
+
+
+def _leaky(reader: Reader, config: dict[str, Any]) -> None:
+    reader.activate(Activation("leaky", number(config.get("negative_slope", config.get("alpha")), "negative_slope")), config)
+
+
+def _prelu(reader: Reader, config: dict[str, Any]) -> None:
+    if reader.flat or (config.get("shared_axes") or []) != ([] if reader.vector else [1, 2]):
+        raise Unsupported("`prelu` has one slope for each channel of an image: give it shared_axes=[1, 2], and put it before Flatten")
+    reader.activate(Activation("prelu"), config)
+
+
+def _flatten(reader: Reader, config: dict[str, Any]) -> None:
+    reader.flat, reader.open = not reader.vector, False
+    reader.vector = True
+
+
+def _softmax(reader: Reader, config: dict[str, Any]) -> None:
+    reader.activate(None, config)
+
+
+def _input(reader: Reader, config: dict[str, Any]) -> None:
+    if reader.layers:
+        raise Unsupported("it does not stand at the start")
+
+
+def _rescaling(reader: Reader, config: dict[str, Any]) -> None:
+    if reader.layers:
+        raise Unsupported("it does not stand at the start, where it is the recipe's scaling; inside a network there is `scale`")
+    reader.remarks.append(f"layer {reader.count}: Rescaling is left out: how images are scaled is said in the recipe (--scaling)")
+
+
+def _reshape(reader: Reader, config: dict[str, Any]) -> None:
+    target = config.get("target_shape")
+    if reader.layers or not isinstance(target, list | tuple) or len(target) != 3:
+        raise Unsupported("only at the start may a row of features be made an image; elsewhere there is no word for it")
+    reader.input, reader.vector = target, False
+
+
+LAYERS: dict[str, Callable[[Reader, dict[str, Any]], None]] = {
+    "InputLayer": _input,
+    "Rescaling": _rescaling,
+    "Reshape": _reshape,
+    "Conv2D": _conv,
+    "DepthwiseConv2D": _depthwise,
+    "SeparableConv2D": _separable,
+    "Dense": _dense,
+    "MaxPooling2D": _pool("max"),
+    "AveragePooling2D": _pool("average"),
+    "GlobalAveragePooling2D": _gap,
+    "Flatten": _flatten,
+    "Dropout": _dropout,
+    "SpatialDropout2D": _spatial,
+    "BatchNormalization": _norm,
+    "Activation": _activation,
+    "ReLU": _relu,
+    "LeakyReLU": _leaky,
+    "PReLU": _prelu,
+    "Softmax": _softmax,
+}
+
 
 #: The longest configuration that is read, in bytes; those of large models take some hundred thousand.
 LONGEST = 16 * 2**20

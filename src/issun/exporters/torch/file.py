@@ -14,8 +14,8 @@ from issun.arch.net import Net
 from issun.arch.ops import Kind
 from issun.engine.weights import as_tensors
 from issun.exporters.check import facts_of, probabilities
-from issun.exporters.formats import Written
 from issun.exporters.torch.source import module_source, tensor_names
+from issun.exporters.writing import Written
 from issun.model import Model
 
 
@@ -25,7 +25,7 @@ def lacking(net: Net) -> list[str]:
 
 
 def write(model: Model, target: Path, logits: bool = False) -> Written:
-    """Write a model's state and its module's source, and return how both together are run; see `issun.exporters.formats.Exporter`."""
+    """Write a model's state and its module's source, and return how both together are run; see `issun.exporters.writing.Exporter`."""
     source = target.with_suffix(".py")
     source.write_text(module_source(model.net, model.classes, facts_of(model), target.name, logits=logits), "utf-8")
     torch.save(state_of(model), target)
