@@ -64,7 +64,8 @@ def main() -> int:
     prepare()
     code = 0
     try:
-        app(new_options(sys.argv[1:], output.warn), prog_name="issun")
+        sys.argv[1:] = new_options(sys.argv[1:], output.warn)
+        app(prog_name="issun")
     except SystemExit as exit:
         code = exit.code if isinstance(exit.code, int) else 0
     except KeyboardInterrupt:
