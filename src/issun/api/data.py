@@ -13,9 +13,6 @@ from issun.datasets.named import ReadingOptions, loaded
 from issun.datasets.summary import Contents, contents
 from issun.events import OnProgress, ignored
 from issun.paths import check_new
-from issun.plots.augmented import augmented_figure
-from issun.plots.gallery import samples_figure
-from issun.plots.style import check_format, save_figure
 from issun.signature import takes
 
 
@@ -63,6 +60,10 @@ def data(
     augmentation = None if augment is None else Augmentation.of(augment)
     place = Path("augmented.png") if sheet is None and augmentation is not None else None if sheet is None else Path(sheet)
     if place is not None:
+        from issun.plots.augmented import augmented_figure  # here, since matplotlib takes longer to import than all of issun
+        from issun.plots.gallery import samples_figure
+        from issun.plots.style import check_format, save_figure
+
         check_format(place, "--sheet")
         check_new(place, option="--sheet")
     dataset = loaded(data, on_progress, **reading)

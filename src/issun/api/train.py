@@ -22,8 +22,6 @@ from issun.events import OnProgress, Remark, ignored
 from issun.model import Model
 from issun.paths import check_new
 from issun.plain import plain
-from issun.plots.curves import curves_figure
-from issun.plots.style import check_format, save_figure
 from issun.recipe import Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study.diagnosis import Diagnosis, diagnose
@@ -171,6 +169,9 @@ def train(
         if path is not None:
             check_new(path, option=option)
     if curves is not None:
+        from issun.plots.curves import curves_figure  # here, since matplotlib takes longer to import than all of issun
+        from issun.plots.style import check_format, save_figure
+
         check_format(curves, "--curves")
     dataset = loaded(data, on_progress, **reading)
     net = network if isinstance(network, Net) else parse_network(network, dataset.input, len(dataset.classes))
