@@ -270,7 +270,7 @@ def studied(
 
 def lines_of(study: Study, problem: str, name: str) -> Iterator[dict[str, Any]]:
     """Yield one line of the table for each trial."""
-    frame = study.frame.sort_values(["parameters", "network", "seed"])
+    frame = study.trials_dataframe().sort_values(["parameters", "network", "seed"])
     for row in frame.itertuples():
         last = study.history(row.network, row.seed).iloc[-1]
         yield {
@@ -279,7 +279,7 @@ def lines_of(study: Study, problem: str, name: str) -> Iterator[dict[str, Any]]:
             "parameters": row.parameters,
             "candidate": name,
             "seed": row.seed,
-            "validation": round(row.validation_accuracy, 5),
+            "validation": round(row.val_accuracy, 5),
             "training": round(last.train_accuracy, 5),
             "seconds": round(row.seconds, 2),
         }
@@ -290,7 +290,7 @@ def dead_share(study: Study, dataset: Dataset, split: Split, candidate: Candidat
     train, _ = dataset.parts(split)
     some = np.ascontiguousarray(train[:512])
     found = {}
-    for row in study.frame.itertuples():
+    for row in study.trials_dataframe().itertuples():
         model = study.model(row.network, row.seed)
         recipe = Recipe.for_images(len(train), **candidate.settings)
         first = started(model.net, recipe, row.seed, dataset.images, train, candidate.start, model.scaling).weights

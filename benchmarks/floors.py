@@ -52,7 +52,7 @@ def floor(case: Case) -> Floor:
     return Floor(
         multiply_adds=multiply_adds(net, "train"),
         image_bytes=float(prod(case.input)),
-        weight_bytes=_OF_A_WEIGHT * _FLOAT * net.trained / case.batch,
+        weight_bytes=_OF_A_WEIGHT * _FLOAT * net.trainable_params / case.batch,
         norm_bytes=float(_OF_A_NORM * _FLOAT * values),
     )
 

@@ -99,7 +99,7 @@ NB_MODULE(_native, m) {
   }
   {
     using Of = Optimizer;
-    nb::enum_<Optimizer>(m, "Optimizer", "Optimisers; adamw is adam with weight decay.") ISSUN_OPTIMIZERS(ISSUN_VALUE);
+    nb::enum_<Optimizer>(m, "Optimizer", "Optimizers; adamw is adam with weight decay.") ISSUN_OPTIMIZERS(ISSUN_VALUE);
   }
 #undef ISSUN_VALUE
   bind_record<Operator>(m, "Operator", "One operator; see native/plan.hpp.");

@@ -52,7 +52,7 @@ std::vector<std::string> available_sets();
 // Multiply-adds a second that `threads` threads reach together in about `seconds`, by the chosen operators' instruction set.
 double measure_peak(int threads, double seconds);
 
-// Settings of an optimiser, in double precision as Python has them.
+// Settings of an optimizer, in double precision as Python has them.
 struct OptimizerSettings {
   Optimizer kind;
   double momentum, beta_1, beta_2, rho, epsilon;
@@ -62,7 +62,7 @@ struct OptimizerSettings {
   double average;    // decay of the moving average, where there is one
 };
 
-// What an optimiser keeps: two moments of every weight (null where it has none), and the moving average or null.
+// What an optimizer keeps: two moments of every weight (null where it has none), and the moving average or null.
 struct Moments {
   float* first;
   float* second;

@@ -1,4 +1,4 @@
-// The optimisers, as src/issun/recipe.py writes them down. Elementwise over one piece of the flat weights: loops that the compiler
+// The optimizers, as src/issun/recipe.py writes them down. Elementwise over one piece of the flat weights: loops that the compiler
 // turns into vectors by itself.
 #pragma once
 #include "epilogue.hpp"
@@ -46,7 +46,7 @@ INLINE void approach(float* __restrict average, const float* __restrict w, int64
   for (int64_t i = 0; i < n; ++i) average[i] += rate * (w[i] - average[i]);
 }
 
-// The moving average of weights that no optimiser changes; where nothing else changes them either, it is them already, and stays.
+// The moving average of weights that no optimizer changes; where nothing else changes them either, it is them already, and stays.
 void follow(const Plan& plan, Work& work, int32_t number, const Update& u) {
   const Piece& rest = plan.rest[number];
   approach(u.average + rest.first, work.weights + rest.first, rest.size, u.average_rate);

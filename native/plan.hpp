@@ -11,7 +11,7 @@
 
 namespace issun {
 
-// The operators, activations and optimisers there are, a line each. Python has the same enums with the same names (bindings.cpp). The
+// The operators, activations and optimizers there are, a line each. Python has the same enums with the same names (bindings.cpp). The
 // record of operator `conv` is `conv_operator`, at the end of its file (operator.hpp); that of activation `relu` is `relu_activation`.
 #define ISSUN_OPERATORS(line) \
   line(conv)                  \
@@ -216,7 +216,7 @@ struct Plan {
   const Run* runs;
   const Piece* pieces;
   int32_t piece_count;
-  const Piece* rest;                      // the weights that no optimiser changes: frozen ones, running statistics
+  const Piece* rest;                      // the weights that no optimizer changes: frozen ones, running statistics
   int32_t rest_count;
   const int64_t* feature_offsets;
   int32_t first_trained;                  // first op whose weights change

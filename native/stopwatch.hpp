@@ -6,7 +6,7 @@ namespace {
 
 // Of each operator: its values, the gradient of its input, that of its weights.
 constexpr int ticks_of_op = 3;
-// After the operators: images entering, loss, adding lanes and chunks, the optimiser, packing weights.
+// After the operators: images entering, loss, adding lanes and chunks, the optimizer, packing weights.
 enum Rest { rest_enter, rest_loss, rest_sums, rest_update, rest_pack, rest_count };
 
 inline __attribute__((always_inline)) int64_t ticks_now() {

@@ -80,8 +80,16 @@ FRONTIERS: tuple[tuple[Literal["parameters", "macs"], str], ...] = (("parameters
 LEVELS = {"shrink": (0.97, 0.98, 0.99)}
 
 #: The columns of whole numbers, and those of fractions, which may be missing.
-_NUMBERS = ("parameters", "trained", "macs", "seeds", "epochs", "diverged", "chance", "best_seed")
-_FRACTIONS = ("validation", "validation_sd", "lower", "test", "test_sd", "train", "seconds")
+_NUMBERS = ("parameters", "trainable_params", "macs", "seeds", "epochs", "diverged", "chance", "best_seed")
+_FRACTIONS = (
+    "val_accuracy_mean",
+    "val_accuracy_std",
+    "val_accuracy_lower95",
+    "test_accuracy_mean",
+    "test_accuracy_std",
+    "train",
+    "seconds",
+)
 
 
 def keep(place: Path, folder: Path) -> list[Path]:
@@ -194,13 +202,13 @@ def _typed(row: dict[str, str]) -> dict[str, Any]:
 def measured(result: Result, what: str, label: str) -> float | None:
     """Return a figure of a family (see `words/originals.toml`); None where no network reaches the target, or there is none."""
     if what == "head":
-        tests = [float(row["test"]) for row in result.heads if row["head"] == label]
+        tests = [float(row["test_accuracy_mean"]) for row in result.heads if row["head"] == label]
         return tests[0] if tests else None
     rows = result.of(label)
     if what == "smallest":
-        enough = [row["parameters"] for row in rows if result.target is not None and row["validation"] >= result.target - 1e-9]
+        enough = [row["parameters"] for row in rows if result.target is not None and row["val_accuracy_mean"] >= result.target - 1e-9]
         return min(enough, default=None)
-    best = max(rows, key=lambda row: row["validation"], default=None)  # chosen on validation, whatever is shown
+    best = max(rows, key=lambda row: row["val_accuracy_mean"], default=None)  # chosen on validation, whatever is shown
     return None if best is None else float(best[what])
 
 
@@ -295,16 +303,17 @@ def at_a_glance(originals: dict[str, list[dict[str, Any]]], results: dict[tuple[
 def networks_table(result: Result) -> Iterator[str]:
     """Yield all networks, or those that matter: the frontier's, and the best of each family; the test figure beside what was chosen on
     validation."""
-    best = {row["label"]: row for row in sorted(result.networks, key=lambda row: row["validation"])}
+    best = {row["label"]: row for row in sorted(result.networks, key=lambda row: row["val_accuracy_mean"])}
     matter = [row for row in result.networks if row["frontier"] or any(row is other for other in best.values())]
     shown = result.networks if len(result.networks) <= ALL_ROWS else matter[-MOST_ROWS:]
     yield "| family | knobs | parameters | trained | MACs | seeds | train | validation | test |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
     for row in shown:
         knobs = knobs_text(row["knobs"])
-        counts = f"{row['parameters']:,} | {row['trained']:,} | {row['macs']:,} | {row['seeds']}"
+        counts = f"{row['parameters']:,} | {row['trainable_params']:,} | {row['macs']:,} | {row['seeds']}"
         accuracies = (
-            f"{percent(row['train'])} | {mean_text(row['validation'], row['validation_sd'])} | {mean_text(row['test'], row['test_sd'])}"
+            f"{percent(row['train'])} | {mean_text(row['val_accuracy_mean'], row['val_accuracy_std'])} | "
+            f"{mean_text(row['test_accuracy_mean'], row['test_accuracy_std'])}"
         )
         yield f"| {row['label']} | {knobs} | {counts} | {accuracies} |"
     if len(shown) < len(result.networks):
@@ -319,8 +328,10 @@ def heads_table(result: Result) -> Iterator[str]:
     yield "| features of | layer | head | features | parameters | trained | draws | validation | test |"
     yield "|---|---|---|---:|---:|---:|---:|---:|---:|"
     for row in result.heads:
-        counts = f"{int(row['features']):,} | {int(row['parameters']):,} | {int(row['trained']):,} | {row['draws']}"
-        accuracies = [mean_text(float(row[part]), float(row[f"{part}_sd"] or "nan")) for part in ("validation", "test")]
+        counts = f"{int(row['features']):,} | {int(row['parameters']):,} | {int(row['trainable_params']):,} | {row['draws']}"
+        accuracies = [
+            mean_text(float(row[f"{part}_mean"]), float(row[f"{part}_std"] or "nan")) for part in ("val_accuracy", "test_accuracy")
+        ]
         star = f" ({row['problem']})" if row["problem"] else ""
         yield f"| {row['extractor']} | {row['layer']} | {row['head']}{star} | {counts} | {' | '.join(accuracies)} |"
     for line in result.facts.get("heads", []):
@@ -349,7 +360,7 @@ def smallest_table(result: Result, levels: tuple[float, ...]) -> Iterator[str]:
     for label, family in result.facts["families"].items():
         cells = []
         for level in levels:
-            enough = [row for row in result.of(label) if row["validation"] >= level - 1e-9]
+            enough = [row for row in result.of(label) if row["val_accuracy_mean"] >= level - 1e-9]
             row = min(enough, key=lambda row: row["parameters"], default=None)
             knobs = "" if row is None else knobs_text(row["knobs"])
             cells.append("none" if row is None else f"**{row['parameters']:,}**{f' ({knobs})' if knobs else ''}")
@@ -487,7 +498,7 @@ def _second_half(found: dict[str, Any], history: Path) -> str:
         rows = [row for row in csv.DictReader(lines) if row["network"] == found["network"]]
     kept: dict[str, list[float]] = {}
     for row in rows:  # the same network was trained for fewer epochs, too
-        kept.setdefault(row["recipe_id"], []).append(float(row["validation_accuracy"]))
+        kept.setdefault(row["recipe_id"], []).append(float(row["val_accuracy"]))
     theirs = list(found["keras"].values())
     last = len(theirs[0])
     first = last // 2

@@ -106,7 +106,7 @@ def network(draw: random.Random, family: int) -> dict[str, Any]:
         "network": text,
         "knobs": {"n": size},
         "parameters": parameters,
-        "trained": parameters,
+        "trainable_params": parameters,
         "macs": 7 * parameters + size,
         "bytes": 4 * parameters,
         "peak_memory": 100,

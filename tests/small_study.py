@@ -75,7 +75,7 @@ def pretend(
         lines.append(Epoch(state.epoch, loss, accuracy, loss, accuracy, 0.001))
         if on_epoch is not None:
             on_epoch(lines[-1], state)
-    accuracy = lines[-1].validation_accuracy
+    accuracy = lines[-1].val_accuracy
     predictions = (draws64(stream(seed, 99), validation) % np.uint64(10)).astype(np.uint16)
     return Outcome(
         net=net,
@@ -85,8 +85,8 @@ def pretend(
         state=state,
         history=tuple(lines),
         scaling=Scaling((1 / 255,) * net.input[2], (0.0,) * net.input[2]),
-        validation_loss=lines[-1].validation_loss,
-        validation_accuracy=accuracy,
+        val_loss=lines[-1].val_loss,
+        val_accuracy=accuracy,
         validation_predictions=predictions,
         test_loss=0.5,
         test_accuracy=accuracy - 0.01,

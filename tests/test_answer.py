@@ -106,7 +106,7 @@ def test_fewer_trials_are_another_answer(study: Study) -> None:
     answer = study.answer(Query(), trials=some)
     assert {entry.seeds for entry in answer.entries} == {2}
     entry = answer.entries[0]
-    tests = study.trials(test=True).set_index("trial_id")["test_accuracy"]
+    tests = study.trials_dataframe(test=True).set_index("trial_id")["test_accuracy"]
     assert answer.test(entry)[0] == pytest.approx(tests[[trial.trial_id for trial in entry.trials]].mean())
     assert study.answer(Query(), trials=()).nothing.startswith("the study has no finished trial to choose from")
 

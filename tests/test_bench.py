@@ -30,7 +30,7 @@ def test_what_training_needs() -> None:
 def test_cases_survive_json_and_can_be_trained() -> None:
     for case in STANDARD:
         assert Case.from_dict(json.loads(json.dumps(case.as_dict()))) == case
-        assert case.net.trained
+        assert case.net.trainable_params
     images, labels = pixels(SMALL)
     assert images.shape == (256, 28, 28, 1)
     assert set(labels) == set(range(10))
@@ -48,7 +48,7 @@ def test_a_profile_names_every_layer_and_adds_up(work: str) -> None:
     assert sum(line.total for line in profile.entries) == pytest.approx(profile.microseconds)
     assert "  its batch normalisation" in names
     assert "images enter" in names
-    assert ("optimiser" in names) == (work == "train")
+    assert ("optimizer" in names) == (work == "train")
     assert all(line.total > 0 for line in profile.entries)
     assert sum(row["share"] for row in profile.lines()) == pytest.approx(1)
 
@@ -79,7 +79,7 @@ def test_the_pytorch_side_has_the_same_network() -> None:
     ):
         net = parse_network(text, (12, 12, 3), 5)
         model = torch_model(net)
-        assert sum(weights.numel() for weights in model.parameters()) == sum(row.stored for row in net.ops if row.trained) - sum(
+        assert sum(weights.numel() for weights in model.parameters()) == sum(row.stored for row in net.ops if row.trainable_params) - sum(
             2 * row.output[-1] for row in net.ops if row.norm
         )
         assert model(torch.zeros(4, 3, 12, 12)).shape == (4, 5)

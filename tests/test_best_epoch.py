@@ -30,11 +30,11 @@ TEXT = "conv 2, pool, drop 0.2, dense"
 #: A rate so high that validation goes up and down, and the best epoch is seldom the last.
 WILD: dict[str, Any] = {"learning_rate": 0.15, "schedule": "constant"}
 SETTINGS: list[dict[str, Any]] = [
-    {"keep": "best"},
+    {"restore_best_weights": True},
     {"patience": 2},
-    {"patience": 2, "keep": "best"},
-    {"average": 0.95},
-    {"average": 0.95, "patience": 1, "keep": "best", "optimizer": "sgd", "learning_rate": 2.0},
+    {"patience": 2, "restore_best_weights": True},
+    {"ema_decay": 0.95},
+    {"ema_decay": 0.95, "patience": 1, "restore_best_weights": True, "optimizer": "sgd", "learning_rate": 2.0},
 ]
 
 
@@ -52,7 +52,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "weights": (outcome.weights.tobytes(), outcome.state.weights.tobytes(), outcome.state.moments.tobytes()),
         "average": None if average is None else average.tobytes(),
         "position": (outcome.kept, outcome.state.step, outcome.state.epoch),
-        "validation": (outcome.validation_loss, outcome.validation_accuracy, outcome.validation_predictions.tobytes()),
+        "validation": (outcome.val_loss, outcome.val_accuracy, outcome.validation_predictions.tobytes()),
         "test": (outcome.test_loss, outcome.test_accuracy),
     }
 
@@ -90,12 +90,12 @@ def test_patience_counts_the_epochs_since_the_best() -> None:
 @pytest.mark.parametrize("engine", ["native", "reference"])
 def test_the_best_epoch_is_handed_over(engine: EngineName) -> None:
     kept: list[np.ndarray] = []
-    outcome = trained(engine, settings={"keep": "best"}, on_epoch=lambda _, state: kept.append(state.weights.copy()))
+    outcome = trained(engine, settings={"restore_best_weights": True}, on_epoch=lambda _, state: kept.append(state.weights.copy()))
     best = best_of(outcome.history)
     assert best is not None
     assert best.epoch < len(outcome.history) == 6, "the case must not have its best epoch at the end"
     assert outcome.kept == best.epoch
-    assert (outcome.validation_accuracy, outcome.validation_loss) == (best.accuracy, best.loss)
+    assert (outcome.val_accuracy, outcome.val_loss) == (best.accuracy, best.loss)
     assert np.array_equal(outcome.weights, kept[best.epoch - 1])
     assert np.array_equal(outcome.model(digits()).weights, kept[best.epoch - 1])
     assert outcome.model(digits()).about["epoch"] == f"{best.epoch} of 6"
@@ -114,19 +114,19 @@ def test_patience_ends_training_early() -> None:
     best = best_of(early.history)
     assert best is not None
     assert best.epoch == count - 1
-    assert [each.validation_loss for each in early.history] == [each.validation_loss for each in whole.history[:count]]
+    assert [each.val_loss for each in early.history] == [each.val_loss for each in whole.history[:count]]
     assert early.kept == count, "the last weights are handed over unless the recipe keeps the best"
 
 
 def test_the_average_is_measured_and_handed_over() -> None:
-    outcome = trained(settings={"average": 0.95})
+    outcome = trained(settings={"ema_decay": 0.95})
     assert outcome.weights is outcome.state.average
     assert not np.array_equal(outcome.weights, outcome.state.weights)
     engine = make_engine(outcome.net, outcome.recipe, outcome.scaling)
     logits = engine.logits(outcome.weights, digits().test_images, np.arange(len(digits().test_images)))
     assert (logits.argmax(1) == digits().test_labels).mean() == outcome.test_accuracy
-    assert outcome.history[-1].validation_accuracy == outcome.validation_accuracy
-    assert outcome.history[-1].validation_loss == outcome.validation_loss
+    assert outcome.history[-1].val_accuracy == outcome.val_accuracy
+    assert outcome.history[-1].val_loss == outcome.val_loss
 
 
 def test_class_weights_are_balanced_on_the_training_part() -> None:
@@ -134,11 +134,11 @@ def test_class_weights_are_balanced_on_the_training_part() -> None:
     rest = (few.labels != 3) | (np.arange(len(few.labels)) % 2 == 0)  # half of the threes are missing
     uneven = dataclasses.replace(few, images=few.images[rest], labels=few.labels[rest])
     train, _ = Split().indices(uneven.labels, uneven.classes)
-    weights = class_weights_for(Recipe(class_weights="balanced"), uneven.labels, train, 10)
+    weights = class_weights_for(Recipe(class_weight="balanced"), uneven.labels, train, 10)
     assert weights is not None
     assert weights[3] == weights.max() > 1.5
-    balanced = trained(dataset=uneven, epochs=2, settings={"class_weights": "balanced"})
-    given = trained(dataset=uneven, epochs=2, settings={"class_weights": tuple(weights.tolist())})
+    balanced = trained(dataset=uneven, epochs=2, settings={"class_weight": "balanced"})
+    given = trained(dataset=uneven, epochs=2, settings={"class_weight": tuple(weights.tolist())})
     assert facts(balanced) == facts(given) != facts(trained(dataset=uneven, epochs=2))
 
 
@@ -154,11 +154,11 @@ def test_going_on_after_any_epoch_gives_the_identical_outcome(settings: dict[str
 
 def test_a_state_without_the_best_weights_is_refused() -> None:
     kept: list[tuple[Epoch, State]] = []
-    trained(settings={"keep": "best"}, on_epoch=lambda line, state: kept.append((line, state.copy())))
+    trained(settings={"restore_best_weights": True}, on_epoch=lambda line, state: kept.append((line, state.copy())))
     state, history = kept[2][1], [line for line, _ in kept[:3]]
     for best in (None, dataclasses.replace(state.best, weights=None), dataclasses.replace(state.best, epoch=state.best.epoch % 3 + 1)):
         with pytest.raises(ModelError, match="best epoch"):
-            trained(settings={"keep": "best"}, state=dataclasses.replace(state, best=best), history=history)
+            trained(settings={"restore_best_weights": True}, state=dataclasses.replace(state, best=best), history=history)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -190,12 +190,12 @@ def test_a_study_stopped_after_every_epoch_is_that_of_an_undisturbed_run(tmp_pat
     assert rows_of(path) == rows_of(tmp_path / "whole.sqlite")
     history = Study(path).history(plan.trials[0].net)
     assert stops == len(history) - 1 >= 1
-    row = Study(path).frame.iloc[0]
-    best = history.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True], kind="stable").iloc[0]
-    expected = best if settings.get("keep") == "best" else history.iloc[-1]
+    row = Study(path).trials_dataframe().iloc[0]
+    best = history.sort_values(["val_accuracy", "val_loss"], ascending=[False, True], kind="stable").iloc[0]
+    expected = best if settings.get("restore_best_weights") else history.iloc[-1]
     assert history[history["kept"]]["epoch"].tolist() == [row["kept"]] == [expected["epoch"]]
     assert row["epochs"] == len(history)
-    for name in ("validation_accuracy", "validation_loss", "train_loss", "train_accuracy"):
+    for name in ("val_accuracy", "val_loss", "train_loss", "train_accuracy"):
         assert row[name] == expected[name]
 
 
@@ -204,14 +204,14 @@ def test_a_study_of_version_1_is_brought_up_to_date_by_whoever_writes_to_it(tmp_
     golden = Path(__file__).parent / "golden" / "study-v1.sqlite"
     path = tmp_path / "old.sqlite"
     path.write_bytes(golden.read_bytes())
-    before = Study(path).frame
+    before = Study(path).trials_dataframe()
     assert (before["kept"] == before["epochs"]).all()
-    plan = small_plan("conv 1, pool, dense", seeds=(7,), epochs=5, **WILD, keep="best")
+    plan = small_plan("conv 1, pool, dense", seeds=(7,), epochs=5, **WILD, restore_best_weights=True)
     run_small(path, plan, train=train_network)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         assert connection.execute("SELECT COUNT(*) FROM trials WHERE kept IS NOT NULL").fetchone() == (1,)
-    after = Study(path).frame
+    after = Study(path).trials_dataframe()
     old = after[after["trial_id"].isin(before["trial_id"])].reset_index(drop=True)
     assert old.equals(before)
     assert len(after) == len(before) + 1
@@ -230,7 +230,7 @@ def fitted(recipe: Recipe, validation: np.ndarray | None, **keywords: Any) -> tu
 
 
 def test_without_images_to_measure_on_training_is_the_same_and_no_epoch_is_the_best() -> None:
-    recipe = Recipe(epochs=3, batch_size=32, keep="best", patience=1)
+    recipe = Recipe(epochs=3, batch_size=32, restore_best_weights=True, patience=1)
     watched, _ = fitted(Recipe(epochs=3, batch_size=32), np.arange(200, 240))
     state, lines = fitted(recipe, None)
     assert np.array_equal(state.weights, watched.weights)
@@ -242,8 +242,8 @@ def test_without_images_to_measure_on_training_is_the_same_and_no_epoch_is_the_b
 
 def test_a_measure_of_ones_own_decides_which_epoch_is_the_best() -> None:
     figures = iter([(1.0, 0.5), (0.0, 0.9), (0.0, 0.9)])
-    state, lines = fitted(Recipe(epochs=3, batch_size=32, keep="best"), None, measure=lambda _: next(figures))
-    assert [line.validation_accuracy for line in lines] == [0.5, 0.9, 0.9]
+    state, lines = fitted(Recipe(epochs=3, batch_size=32, restore_best_weights=True), None, measure=lambda _: next(figures))
+    assert [line.val_accuracy for line in lines] == [0.5, 0.9, 0.9]
     assert state.best is not None
     assert (state.best.epoch, state.best.accuracy) == (2, 0.9)
 

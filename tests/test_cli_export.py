@@ -57,7 +57,7 @@ def test_a_network_of_a_study(issun: Issun) -> None:
     assert answer["files"] == ["s.onnx"]
     assert (answer["check"]["images"], answer["check"]["random"]) == (20, False)
     shown = issun.answers("show", "s.sqlite", "--network", "conv 2, pool, dense", "--seed", "1")
-    assert answer["check"]["accuracy_after"] == pytest.approx(shown["seed_validation"])
+    assert answer["check"]["accuracy_after"] == pytest.approx(shown["seed_val_accuracy"])
     assert issun.answers("export", "s.sqlite", "-o", "smallest.onnx")["network"].startswith("conv ")
     assert "has no finished network `conv 9" in issun.fails("export", "s.sqlite", "--to", "onnx", "--network", "conv 9, dense")
 

@@ -40,17 +40,17 @@ def test_a_table_of_weights_and_heads(issun: Issun) -> None:
     assert (frame["features"] == 36).all()
     ridge = frame[frame["head"] == "ridge"]
     assert (ridge["parameters"] == 40 + 370).all()
-    assert (ridge["trained"] == 370).all()
+    assert (ridge["trainable_params"] == 370).all()
 
 
 def test_json_has_every_draw(issun: Issun) -> None:
     answer = issun.answers("features", "numbers.npz", NETWORK, "--head", "knn", "--grid", "--threads", "1")
     [row] = answer["rows"]
     assert (row["extractor"], row["head"], row["layer"], row["tried"]) == ("random", "neighbours", "3 dense 6", 10)
-    assert answer["draws"][0]["validation"] == row["validation"] == answer["best"]["validation"]
+    assert answer["draws"][0]["val_accuracy"] == row["val_accuracy_mean"] == answer["best"]["val_accuracy_mean"]
     assert (answer["train_images"], answer["validation_images"], answer["test_images"]) == (180, 20, 200)
     again = issun.answers("features", "numbers.npz", NETWORK, "--head", "knn", "--grid", "--threads", "2")
-    assert again["best"]["test"] == answer["best"]["test"]
+    assert again["best"]["test_accuracy_mean"] == answer["best"]["test_accuracy_mean"]
 
 
 def test_a_network_without_its_classifier(issun: Issun) -> None:
@@ -66,16 +66,20 @@ def test_a_network_without_its_classifier(issun: Issun) -> None:
 def test_features_of_a_model_and_of_a_study(issun: Issun) -> None:
     quick = ("--epochs", "2", "--threads", "1")
     issun.succeeds("train", "numbers.npz", NETWORK, *quick)
-    [row] = issun.answers("features", "numbers.npz", "model.safetensors", "--layer", "dense 6", "--before", "--threads", "1")["rows"]
+    [row] = issun.answers("features", "numbers.npz", "model.safetensors", "--layer", "dense 6", "--pre-activation", "--threads", "1")[
+        "rows"
+    ]
     assert (row["extractor"], row["layer"], row["features"]) == ("trained", "3 dense 6, before its activation", 6)
-    assert row["parameters"] == row["trained"] == 40 + 36 * 6 + 6 + 70
+    assert row["parameters"] == row["trainable_params"] == 40 + 36 * 6 + 6 + 70
     issun.succeeds("sweep", "numbers.npz", NETWORK, "dense 3, dense", *quick, "--seeds", "2", "--study", "a.sqlite", "--no-plot")
     answer = issun.answers("features", "numbers.npz", NETWORK, "--study", "a.sqlite", "--threads", "1")
     assert [draw["draw"] for draw in answer["draws"]] == [0, 1]
     assert answer["rows"][0]["draws"] == 2
     issun.succeeds("project", "numbers.npz", NETWORK, "--study", "a.sqlite", "--method", "pca", "-o", "p.svg")
     for kind in ("projection", "heads"):
-        issun.succeeds("plot", "a.sqlite", kind, "--network", NETWORK, "--method", "pca", "--layer", "conv 4", "--before", "-o", "k.png")
+        issun.succeeds(
+            "plot", "a.sqlite", kind, "--network", NETWORK, "--method", "pca", "--layer", "conv 4", "--pre-activation", "-o", "k.png"
+        )
 
 
 def test_what_each_part_is_worth(issun: Issun) -> None:
@@ -92,7 +96,7 @@ def test_what_each_part_is_worth(issun: Issun) -> None:
     # Features are those before the first dense layer; what pixels and poolings need is the head alone.
     assert [rows[name]["features"] for name in rows] == [64, 16, 36, 36]
     assert [rows[name]["parameters"] for name in rows] == [650, 170, 410, 410]
-    assert [rows[name]["trained"] for name in rows] == [650, 170, 370, 410]
+    assert [rows[name]["trainable_params"] for name in rows] == [650, 170, 370, 410]
     assert answer["picture"] is None
 
 
@@ -119,8 +123,8 @@ def test_a_projection_keeps_its_coordinates(issun: Issun) -> None:
         (["features", "numbers.npz", NETWORK, "--weights", "glorot"], "--weights (=glorot) must be one of random, he"),
         (["features", "numbers.npz", NETWORK, "--layer", "conv 9"], "no layer of"),
         (["features", "numbers.npz", NETWORK, "--layer", "9"], "`layer` (=9) must be from 1 to 4"),
-        (["features", "numbers.npz", NETWORK, "--layer", "pool", "--before"], "has no activation"),
-        (["features", "numbers.npz", NETWORK, "--grid", "--halving"], "--grid and --halving cannot be combined"),
+        (["features", "numbers.npz", NETWORK, "--layer", "pool", "--pre-activation"], "has no activation"),
+        (["features", "numbers.npz", NETWORK, "--grid", "--halving"], "two ways to search"),
         (["features", "numbers.npz", NETWORK, "--draws", "0"], "must be at least 1"),
         (["features", "numbers.npz", NETWORK, "--set", "C=1"], "write HEAD.NAME=VALUES"),
         (["features", "numbers.npz", NETWORK, "--set", "svm.C=1"], "the head svm is not in --head ridge"),
@@ -159,7 +163,7 @@ def test_more_features_than_memory_are_told_before_they_are_made(issun: Issun, m
 def test_how_filters_are_taken_from_patches(issun: Issun) -> None:
     def tested(*options: str) -> list[float]:
         answer = issun.answers("features", "numbers.npz", "conv 6, pool", "--threads", "1", *options)
-        return [row["test"] for row in answer["draws"]]
+        return [row["test_accuracy"] for row in answer["draws"]]
 
     own = tested("--weights", "kmeans,pca")
     assert tested("--weights", "kmeans,pca", "--whitening", "0.1", "--threshold", "0.5") == own

@@ -174,7 +174,7 @@ def test_a_network_that_was_trained_in_several_ways_is_shown_with_all_of_them(is
     text = issun.succeeds("show", "a.sqlite", "--network", "dense")
     assert "This is the most accurate of 2 ways of training it (epochs " in text
     assert all(len(line) <= 80 for line in text.splitlines())
-    ways = Study("a.sqlite").networks.sort_values("validation", ascending=False, kind="stable")
+    ways = Study("a.sqlite").networks.sort_values("val_accuracy_mean", ascending=False, kind="stable")
     answer = issun.answers("show", "a.sqlite", "--network", "dense")
     assert answer["recipe_id"] == ways["recipe_id"].iloc[0]
     assert len(answer["trained_otherwise"]) == 1

@@ -71,8 +71,8 @@ def test_parts_become_studies(issun: Issun) -> None:
     assert issun.answers("show", "made/small-better.sqlite")["mark"] == ""
     # The figures watched are those of the test part.
     study = Study(issun.folder / "made" / "small-replica.sqlite")
-    trials = study.trials(test=True)
-    assert trials["validation_accuracy"].tolist() == pytest.approx(trials["test_accuracy"].tolist())
+    trials = study.trials_dataframe(test=True)
+    assert trials["val_accuracy"].tolist() == pytest.approx(trials["test_accuracy"].tolist())
     assert issun.run("run", "small.toml", "--output", "made", "--threads", "1").err.count("done:") == 0
 
 
@@ -140,13 +140,13 @@ def test_ctrl_c_keeps_what_was_trained(issun: Issun) -> None:
     running = process("run", "small.toml", "--part", "replica", "--threads", "2", folder=issun.folder)
     path = issun.folder / "small-replica.sqlite"
     until = time.monotonic() + 60
-    while time.monotonic() < until and not (path.exists() and len(Study(path).frame) == 2):
+    while time.monotonic() < until and not (path.exists() and len(Study(path).trials_dataframe()) == 2):
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
-    assert "run the same command again to resume" in err
-    assert len(Study(path).frame) == 2
+    assert "run the same command again to go on" in err
+    assert len(Study(path).trials_dataframe()) == 2
 
 
 def without_missing_settings(text: str) -> str:

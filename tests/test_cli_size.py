@@ -66,7 +66,7 @@ def test_other_images_and_classes(issun: Issun) -> None:
 def test_json_holds_every_number_of_the_tables(issun: Issun) -> None:
     found = issun.answers("size", "frozen (conv 4 2x2 same, pool, conv 8 2x2 same, pool), dense", "pool, dense n, dense", "n=1,2")
     frozen, family = found["families"]
-    assert (frozen["networks"][0]["parameters"], frozen["networks"][0]["trained"]) == (4086, 3930)
+    assert (frozen["networks"][0]["parameters"], frozen["networks"][0]["trainable_params"]) == (4086, 3930)
     assert sum(layer["parameters"] for layer in frozen["networks"][0]["layers"]) == 4086
     assert [network["knobs"] for network in family["networks"]] == [{"n": 1}, {"n": 2}]
     assert family["formulas"]["parameters"] == "207n + 10"

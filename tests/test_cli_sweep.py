@@ -47,12 +47,12 @@ def test_json_of_a_sweep_is_one_object_with_everything(issun: Issun) -> None:
     assert all(network["seeds"] == 2 for network in found["networks"])
     assert found["target"] == 0.01
     assert found["smallest"]["network"] == "conv 1, pool, dense"
-    assert 0 <= found["smallest"]["test"] <= 1
+    assert 0 <= found["smallest"]["test_accuracy_mean"] <= 1
     assert found["smallest_by_family"]["conv n, pool, dense"]["parameters"] == found["smallest"]["parameters"]
     assert found["best"]["parameters"] <= 1000
     assert found["budgets"] == {"max_params": 1000}
     assert found["pictures"] == [str(issun.folder / "other.png"), str(issun.folder / "other.svg")]
-    assert all("test" not in network for network in found["networks"])
+    assert all("test_accuracy_mean" not in network for network in found["networks"])
     assert found["problem"] is None
 
 

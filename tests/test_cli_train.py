@@ -46,7 +46,7 @@ def test_training_saves_a_model_that_predicts(issun: Issun) -> None:
 def test_json_of_a_training(issun: Issun) -> None:
     found = issun.answers("train", "small.npz", "dense", "--epochs", "3", "--seed", "5", "-o", "tiny.safetensors")
     assert [line["epoch"] for line in found["history"]] == [1, 2, 3]
-    assert found["history"][-1]["validation_accuracy"] == found["validation"]["accuracy"]
+    assert found["history"][-1]["val_accuracy"] == found["validation"]["accuracy"]
     assert (found["seed"], found["parameters"], found["recipe"]["epochs"], found["diverged"]) == (5, 650, 3, False)
     assert found["model"] == "tiny.safetensors"
     again = issun.answers("train", "small.npz", "dense", "--epochs", "3", "--seed", "5", "-o", "tiny.safetensors", "--threads", "1")
@@ -112,35 +112,49 @@ def test_data_counts_images_by_class_and_part(issun: Issun) -> None:
 
 
 def test_every_setting_of_a_recipe_can_be_given(issun: Issun) -> None:
-    options = ["--optimizer", "adamw", "--schedule", "step", "--average", "0.9", "--patience", "2", "--keep", "best", "--warmup", "0.1"]
+    options = [
+        "--optimizer",
+        "adamw",
+        "--schedule",
+        "step",
+        "--ema-decay",
+        "0.9",
+        "--patience",
+        "2",
+        "--restore-best-weights",
+        "--warmup",
+        "0.1",
+    ]
     options += ["--weight-decay", "0.1", "--clip-norm", "2", "--label-smoothing", "0.1", "--learning-rate", "0.2", "--epochs", "12"]
-    others = ["--set", "drop_at=0.25,0.5", "--set", "class-weights=balanced", "--set", "drop_factor=0.5"]
+    others = ["--set", "reduce_at=0.25,0.5", "--set", "class-weight=balanced", "--set", "reduce_factor=0.5"]
     found = issun.answers("train", "small.npz", "dense", *options, *others)
     recipe = found["recipe"]
-    given = {"optimizer": "adamw", "schedule": "step", "average": 0.9, "patience": 2, "keep": "best", "warmup": 0.1}
-    given |= {"weight_decay": 0.1, "clip_norm": 2, "label_smoothing": 0.1, "drop_at": [0.25, 0.5], "class_weights": "balanced"}
+    given = {"optimizer": "adamw", "schedule": "step", "ema_decay": 0.9, "patience": 2, "restore_best_weights": True, "warmup": 0.1}
+    given |= {"weight_decay": 0.1, "clip_norm": 2, "label_smoothing": 0.1, "reduce_at": [0.25, 0.5], "class_weight": "balanced"}
     assert {name: recipe[name] for name in given} == given
-    assert recipe["drop_factor"] == 0.5
-    accuracies = [line["validation_accuracy"] for line in found["history"]]
+    assert recipe["reduce_factor"] == 0.5
+    accuracies = [line["val_accuracy"] for line in found["history"]]
     assert found["validation"]["accuracy"] == accuracies[found["kept_epoch"] - 1] == max(accuracies)
     assert len(accuracies) == min(12, found["kept_epoch"] + 2)
 
 
 def test_an_epoch_that_is_not_the_last_is_named(issun: Issun) -> None:
-    done = issun.succeeds("train", "small.npz", "dense", "--keep", "best", "--patience", "1", "--learning-rate", "0.5", "--epochs", "30")
-    epochs, kept = re.findall(r"trained for (\d+) epochs in .*; weights of epoch (\d+)", done)[0]
+    done = issun.succeeds(
+        "train", "small.npz", "dense", "--restore-best-weights", "--patience", "1", "--learning-rate", "0.5", "--epochs", "30"
+    )
+    epochs, kept = re.findall(r"trained for (\d+) epochs in .*; kept is epoch (\d+)", done)[0]
     assert int(kept) == int(epochs) - 1 < 29
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--set", "drop_every"], "--set drop_every: write a setting and its value as NAME=VALUE"),
-        (["--set", "dropout=0.5"], "`dropout` is not a setting of a recipe"),
-        (["--set", "drop_every=0"], "`drop_every` (=0): input should be greater than or equal to 1"),
+        (["--set", "reduce_every"], "--set reduce_every: write a setting and its value with = between them"),
+        (["--set", "dropout=0.5"], "`dropout` is no setting of a recipe"),
+        (["--set", "reduce_every=0"], "`reduce_every` (=0): input should be greater than or equal to 1"),
         (["--patience", "3", "--set", "patience=4"], "`patience` is given twice"),
         (["--epochs", "3", "--set", "epochs=4"], "`epochs` is given twice"),
-        (["--keep", "first"], "`keep` (='first')"),
+        (["--set", "restore_best_weights=first"], "`restore_best_weights` (='first')"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -53,7 +53,7 @@ def test_published_networks_have_the_published_counts(
     text: str, values: dict[str, int], image: tuple[int, ...], parameters: int, trained: int
 ) -> None:
     net = parse(text).bind(values, image, 10)
-    assert (net.parameters, net.trained) == (parameters, trained)
+    assert (net.parameters, net.trainable_params) == (parameters, trained)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_the_shares_of_the_layer_table_add_up(net: Net) -> None:
     rows = table(net)
     assert [row.number for row in rows] == list(range(1, len(net.ops) + 1))
     assert sum(row.parameters for row in rows) == net.parameters
-    assert sum(row.trained for row in rows) == net.trained
+    assert sum(row.trainable_params for row in rows) == net.trainable_params
     assert sum(row.parameter_share for row in rows) == pytest.approx(1 if net.parameters else 0)
     assert sum(row.mac_share for row in rows) == pytest.approx(1 if net.macs else 0)
 
@@ -264,8 +264,8 @@ def test_the_shares_of_the_layer_table_add_up(net: Net) -> None:
 def test_the_layer_table_by_hand() -> None:
     first, second, third = table(parse_network("frozen (conv 2), pool, dense", (6, 6, 1), 5))
     assert (first.layer, first.frozen, first.input, first.output) == ("conv 2", True, (6, 6, 1), (4, 4, 2))
-    assert (first.parameters, first.trained, first.macs) == (20, 0, 288)
+    assert (first.parameters, first.trainable_params, first.macs) == (20, 0, 288)
     assert (second.layer, second.parameters, second.parameter_share) == ("pool", 0, 0)
-    assert (third.layer, third.parameters, third.trained, third.macs) == ("dense", 45, 45, 40)
+    assert (third.layer, third.parameters, third.trainable_params, third.macs) == ("dense", 45, 45, 40)
     assert third.parameter_share == pytest.approx(45 / 65)
     assert third.mac_share == pytest.approx(40 / 328)

@@ -19,16 +19,16 @@ from issun.study.diagnosis import AGAINST_OVERFITTING, FEWEST_EPOCHS, Diagnosis,
 IMAGES = 5000
 
 
-def history(train: Any, validation: Any, train_loss: Any = None, validation_loss: Any = None) -> pd.DataFrame:
-    """Return a history of these accuracies; losses follow from them which needs not given."""
+def history(train: Any, validation: Any, train_loss: Any = None, val_loss: Any = None) -> pd.DataFrame:
+    """Return a history of these accuracies; losses follow from them where they are not given."""
     train, validation = np.asarray(train, float), np.asarray(validation, float)
     return pd.DataFrame(
         {
             "epoch": np.arange(1, len(train) + 1),
             "train_loss": 2.3 * (1 - train) if train_loss is None else train_loss,
             "train_accuracy": train,
-            "validation_loss": 2.3 * (1 - validation) if validation_loss is None else validation_loss,
-            "validation_accuracy": validation,
+            "val_loss": 2.3 * (1 - validation) if val_loss is None else val_loss,
+            "val_accuracy": validation,
         }
     )
 
@@ -98,7 +98,7 @@ def test_every_kind_is_told(kind: str, make: Any) -> None:
     found = diagnose(frame, 10, images=IMAGES)
     assert found.kind == kind
     assert found.train == frame["train_accuracy"].iloc[-1]
-    assert found.validation == frame["validation_accuracy"].iloc[-1]
+    assert found.validation == frame["val_accuracy"].iloc[-1]
     assert str(found) == f"{found.sentence}. Next: {found.advice}."
 
 
@@ -107,7 +107,7 @@ def test_tiny_noise_does_not_change_the_kind(case: tuple[str, Any], seed: int, s
     """Up to a third of a standard error of 5,000 images (0.0023), on every figure; guessing has less of it."""
     kind, make = case
     frame, generator = make(), np.random.default_rng(seed)
-    for column in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
+    for column in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
         frame[column] += size * 0.0023 * generator.standard_normal(len(frame))
     assert diagnose(frame, 10, images=IMAGES).kind == kind
 
@@ -115,8 +115,8 @@ def test_tiny_noise_does_not_change_the_kind(case: tuple[str, Any], seed: int, s
 @pytest.mark.parametrize("seed", range(20))
 def test_the_two_conv_network_overfits_whatever_the_noise_of_a_constant_rate(seed: int) -> None:
     frame, generator = two_convs(), np.random.default_rng(seed)
-    frame["validation_accuracy"] += 0.012 * generator.standard_normal(50)
-    frame["validation_loss"] += 0.03 * generator.standard_normal(50)
+    frame["val_accuracy"] += 0.012 * generator.standard_normal(50)
+    frame["val_loss"] += 0.03 * generator.standard_normal(50)
     found = diagnose(frame, 10, images=IMAGES)
     assert found.kind == "overfits"
     assert found.best_epoch is not None
@@ -219,7 +219,7 @@ def test_divergence_names_the_epoch_and_what_had_been_reached() -> None:
     assert found.sentence.startswith("diverged in epoch 7: the loss is no longer a finite number; validation had reached 0.")
     assert (found.since, found.best_epoch) == (7, 6)
     assert "lower learning rate" in found.advice
-    frame.loc[0, "validation_loss"] = np.nan
+    frame.loc[0, "val_loss"] = np.nan
     assert diagnose(frame, 10).sentence == "diverged in epoch 1: the loss is no longer a finite number"
 
 

@@ -131,7 +131,7 @@ class EngineContract:
         fit(engine, net, recipe, images, labels, order[:600], order[600:1000], 0, on_epoch=lambda line, _: lines.append(line))
         assert [line.epoch for line in lines] == list(range(1, 9))
         assert lines[-1].train_loss < 0.5 * lines[0].train_loss
-        assert lines[-1].validation_accuracy > 0.85
+        assert lines[-1].val_accuracy > 0.85
 
     def test_dropout_acts_only_while_training(self) -> None:
         net, engine = self.engine((Dropout(0.5), Classifier(10)))

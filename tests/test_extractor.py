@@ -1,4 +1,4 @@
-"""An extractor gives what the reference computes on the way to its logits, for any layer, before or after its activation."""
+"""An extractor gives what the reference computes on the way to its logits, for any layer, pre_activation or after its activation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_layer_is_that_of_the_reference(net: Net, count: int, seed: int, t
         assert (after.size, after.shape[2]) == (np.prod(row.output), row.output[-1])
         assert_close(after.features(images, threads), as_rows(seen[row.index].out))
         if row.activates:
-            before = Extractor(net, weights, unit(net), row.index, before=True)
+            before = Extractor(net, weights, unit(net), row.index, pre_activation=True)
             assert_close(before.features(images, threads), as_rows(seen[row.index].z))
     image = Extractor(net, weights, unit(net), -1)
     assert_close(image.features(images), images.reshape(count, -1) / 255)
@@ -53,9 +53,9 @@ def test_every_layer_is_that_of_the_reference(net: Net, count: int, seed: int, t
 TEXT = "conv 5, pool, res (conv 5 same), relu, conv 16 2x2 same, pool, dense 20, drop 0.2, dense"
 
 
-def made(text: str = TEXT, layer: int | str | None = None, before: bool = False) -> Extractor:
+def made(text: str = TEXT, layer: int | str | None = None, pre_activation: bool = False) -> Extractor:
     net = parse_network(text, (12, 11, 1), 4)
-    return Extractor(net, weights_for(net, Recipe(), 3), unit(net), operation_index(net, layer, before), before, "trained")
+    return Extractor(net, weights_for(net, Recipe(), 3), unit(net), operation_index(net, layer, pre_activation), pre_activation, "trained")
 
 
 def test_parts_of_many_images_are_those_of_all_and_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_a_layer_that_is_not_there_lists_those_that_are(layer: int | str) -> Non
 @pytest.mark.parametrize("layer", ["pool", 0, 10])
 def test_before_needs_an_activation(layer: int | str) -> None:
     with pytest.raises(NetworkError, match="no activation of its own"):
-        made(layer=layer, before=True)
+        made(layer=layer, pre_activation=True)
 
 
 def test_parameters_are_those_that_the_features_need() -> None:
@@ -107,10 +107,10 @@ def test_parameters_are_those_that_the_features_need() -> None:
     assert made("pool, dense").parameters == 0
     assert made("conv 4 norm, dense").parameters == 40  # folded: one bias a channel
     assert made("conv 4 prelu, dense", "conv 4").parameters == 44
-    assert made("conv 4 prelu, dense", "conv 4", before=True).parameters == 40
-    assert made("frozen (conv 4), conv 2, dense").trained == 74
+    assert made("conv 4 prelu, dense", "conv 4", pre_activation=True).parameters == 40
+    assert made("frozen (conv 4), conv 2, dense").trainable_params == 74
     drawn = made("conv 4, dense")
-    assert Extractor(drawn.net, drawn.weights, drawn.scaling, 0, source="random").trained == 0
+    assert Extractor(drawn.net, drawn.weights, drawn.scaling, 0, source="random").trainable_params == 0
 
 
 def test_a_trained_model_gives_its_layers() -> None:
@@ -118,7 +118,7 @@ def test_a_trained_model_gives_its_layers() -> None:
     model = Model(net, weights_for(net, Recipe(), 1), unit(net), ("a", "b", "c", "d"))
     images, _ = images_for(net, 9, 1)
     assert trained_extractor(model, "10").features(images).tobytes() == model.logits(images).tobytes()
-    assert trained_extractor(model, "dense 20", before=True).features(images).min() < 0
+    assert trained_extractor(model, "dense 20", pre_activation=True).features(images).min() < 0
 
 
 def test_wrong_input() -> None:

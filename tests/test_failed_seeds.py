@@ -36,7 +36,7 @@ def training(courses: Mapping[int, np.ndarray]) -> Callable[..., Outcome]:
         outcome = pretend(*arguments, **options)
         course = courses[outcome.seed]
         lines = [Epoch(i + 1, 2.0 - value, float(value), 2.0 - value, float(value), 0.001) for i, value in enumerate(course)]
-        return replace(outcome, history=tuple(lines), validation_accuracy=float(course[-1]), test_accuracy=float(course[-1]))
+        return replace(outcome, history=tuple(lines), val_accuracy=float(course[-1]), test_accuracy=float(course[-1]))
 
     return train
 
@@ -75,7 +75,7 @@ def test_no_network_is_named_where_nothing_beats_guessing(tmp_path: Path, issun:
     assert "none of 2 seeds left chance" in text
     assert "Smallest with" not in text
     told = " ".join(text.split())
-    assert f"never left chance: train 0.11, validation 0.11, where guessing gives {made.frame['guessing'].iloc[0]:.2f}" in told
+    assert f"never left chance: train 0.11, validation 0.11, where guessing gives {made.trials_dataframe()['guessing'].iloc[0]:.2f}" in told
     assert "nor did the other seed. Next: " in told
     answer = issun.answers("show", "a.sqlite", "--target", "9%")
     assert [answer[key] for key in ("smallest", "smallest_lower", "best")] == [None] * 3
@@ -103,8 +103,8 @@ def test_a_failed_seed_is_named_beside_every_mean(tmp_path: Path, issun: Issun) 
     made = study(tmp_path / "a.sqlite", {0: RISING, 1: CHANCE, 2: RISING - 0.05}, *TWO)
     row = made.networks.iloc[0]
     assert (row["seeds"], row["chance"], row["diverged"], row["beats_guessing"]) == (3, 1, 0, True)
-    assert row["validation"] == pytest.approx(np.mean([0.75, 0.1, 0.70]))  # it stays in the mean
-    assert made.frame["chance"].tolist() == [False, True, False] * 2
+    assert row["val_accuracy_mean"] == pytest.approx(np.mean([0.75, 0.1, 0.70]))  # it stays in the mean
+    assert made.trials_dataframe()["chance"].tolist() == [False, True, False] * 2
     for arguments in (["show", "a.sqlite"], ["show", "a.sqlite", "--all"], ["show", "a.sqlite", "--network", "dense 1, dense"]):
         text = issun.succeeds(*arguments)
         assert FAILED in " ".join(text.split())
@@ -155,7 +155,7 @@ def test_all_seeds_alike_say_nothing_of_each_other() -> None:
 
 
 def _history(course: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame({"train_loss": 2 - course, "train_accuracy": course, "validation_loss": 2 - course, "validation_accuracy": course})
+    return pd.DataFrame({"train_loss": 2 - course, "train_accuracy": course, "val_loss": 2 - course, "val_accuracy": course})
 
 
 #: Stored histories of real trainings: none of them failed.

@@ -29,8 +29,8 @@ def networks(
                 "network": f"conv {index + 1}, pool, dense",
                 "knobs": dict(zip("nm", [index + 1, 7][:knobs], strict=False)),
                 "parameters": int(first * factor**index),
-                "validation": accuracy,
-                "validation_sd": deviation,
+                "val_accuracy_mean": accuracy,
+                "val_accuracy_std": deviation,
                 "frontier": accuracy > best,
             }
         )
@@ -88,7 +88,7 @@ def test_labels_hide_neither_points_nor_each_other_and_stay_inside(
     renderer = figure.canvas.get_renderer()
     boxes = [label.get_window_extent(renderer) for label in labels_of(figure)]
     inside = axes.get_window_extent(renderer)
-    points = axes.transData.transform(np.column_stack([frame["parameters"], 100 * frame["validation"]]))
+    points = axes.transData.transform(np.column_stack([frame["parameters"], 100 * frame["val_accuracy_mean"]]))
     for index, box in enumerate(boxes):
         assert inside.x0 <= box.x0 <= box.x1 <= inside.x1
         assert inside.y0 <= box.y0 <= box.y1 <= inside.y1
@@ -139,8 +139,8 @@ def test_an_unknown_ending_is_named(tmp_path: Path) -> None:
 
 def history(epochs: int) -> pd.DataFrame:
     numbers = np.arange(1, epochs + 1)
-    columns = {"train_loss": 2 / numbers, "validation_loss": 2 / numbers, "train_accuracy": 1 - 0.5 / numbers}
-    return pd.DataFrame({"epoch": numbers, **columns, "validation_accuracy": 1 - 0.5 / numbers})
+    columns = {"train_loss": 2 / numbers, "val_loss": 2 / numbers, "train_accuracy": 1 - 0.5 / numbers}
+    return pd.DataFrame({"epoch": numbers, **columns, "val_accuracy": 1 - 0.5 / numbers})
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 60])
@@ -154,7 +154,7 @@ def test_curves_name_both_parts_apart(epochs: int) -> None:
 
 def test_curves_of_a_training_that_diverged_can_be_drawn() -> None:
     frame = history(5)
-    frame.loc[3:, ["train_loss", "validation_loss"]] = [[np.nan, np.inf], [np.inf, np.nan]]
+    frame.loc[3:, ["train_loss", "val_loss"]] = [[np.nan, np.inf], [np.inf, np.nan]]
     FigureCanvasAgg(curves_figure(frame)).draw()
-    frame[["train_loss", "validation_loss"]] = np.nan
+    frame[["train_loss", "val_loss"]] = np.nan
     FigureCanvasAgg(curves_figure(frame)).draw()

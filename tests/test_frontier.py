@@ -22,7 +22,7 @@ def entry(network: str, *accuracies: float, parameters: int = 100, diverged: Seq
         TrialResult(f"{network} {seed}", seed, "diverged" if failed else "done", False, 0.5, accuracy, 4, 4, 0.5, accuracy, 1.0, "now")
         for seed, (accuracy, failed) in enumerate(zip(accuracies, diverged or [False] * len(accuracies), strict=True))
     ]
-    sizes = {"parameters": parameters, "trained": parameters, "macs": 10 * parameters, "bytes": 4 * parameters, "peak_memory": 64}
+    sizes = {"parameters": parameters, "trainable_params": parameters, "macs": 10 * parameters, "bytes": 4 * parameters, "peak_memory": 64}
     whole = {"key": EntryKey(network, "r", "s"), "family": network, "label": network, "network": network, "knobs": {}, **sizes}
     return Entry(**{**whole, "validation_images": 1000, "guessing": math.nan, "trials": tuple(trials), **more})
 
@@ -51,13 +51,14 @@ def test_the_frontier_is_what_nothing_beats(entries: tuple[Entry, ...]) -> None:
     chosen = frontier(entries)
     usable = [one for one in entries if one.ended_well]
     for one in usable:
-        size = one.parameters, -one.mean
-        beaten = any(other.parameters <= size[0] and -other.mean <= size[1] and (other.parameters, -other.mean) != size for other in usable)
-        twins = [other for other in usable if (other.parameters, -other.mean) == size]
+        size = one.parameters, -one.val_accuracy_mean
+        sizes = [(other.parameters, -other.val_accuracy_mean) for other in usable]
+        beaten = any(other[0] <= size[0] and other[1] <= size[1] and other != size for other in sizes)
+        twins = [other for other, same in zip(usable, sizes, strict=True) if same == size]
         assert sum(twin in chosen for twin in twins) == (0 if beaten else 1)
     assert all(one.ended_well for one in chosen)
     assert [one.parameters for one in chosen] == sorted(one.parameters for one in chosen)
-    assert [one.mean for one in chosen] == sorted(one.mean for one in chosen)
+    assert [one.val_accuracy_mean for one in chosen] == sorted(one.val_accuracy_mean for one in chosen)
     assert [one for one in entries if one.frontier] == chosen
 
 
@@ -71,7 +72,7 @@ def test_the_order_of_entries_does_not_matter(entries: tuple[Entry, ...], random
 
 @given(many, st.integers(1, 6), st.booleans())
 def test_the_smallest_is_the_smallest_that_meets_the_target(entries: tuple[Entry, ...], sixths: int, lower: bool) -> None:
-    measure = "lower" if lower else "mean"
+    measure = "val_accuracy_lower95" if lower else "val_accuracy_mean"
     meeting = [one for one in entries if one.ended_well and getattr(one, measure) >= sixths / 6 - 1e-9]
     if not meeting:
         with pytest.raises(SelectionError):
@@ -92,7 +93,7 @@ def test_the_best_keeps_every_budget(entries: tuple[Entry, ...], parameters: int
     else:
         chosen = best(entries, budgets)
         assert chosen in fitting
-        assert chosen.mean == max(one.mean for one in fitting)
+        assert chosen.val_accuracy_mean == max(one.val_accuracy_mean for one in fitting)
 
 
 @given(many, st.sampled_from(["macs", "bytes", "seconds"]))
@@ -102,15 +103,15 @@ def test_by_another_size_it_is_another_frontier(entries: tuple[Entry, ...], size
     assert sizes == sorted(sizes)
     for one in entries:
         if one.ended_well and one not in chosen:
-            assert any(getattr(other, size) <= getattr(one, size) and other.mean >= one.mean for other in chosen)
+            assert any(getattr(other, size) <= getattr(one, size) and other.val_accuracy_mean >= one.val_accuracy_mean for other in chosen)
 
 
 def test_a_network_is_the_mean_over_its_seeds() -> None:
     one = entry("a", 0.90, 0.94, 0.92)
-    assert one.mean == pytest.approx(0.92)
-    assert one.deviation == pytest.approx(0.02)
+    assert one.val_accuracy_mean == pytest.approx(0.92)
+    assert one.val_accuracy_std == pytest.approx(0.02)
     assert (one.seeds, one.best_seed, one.diverged) == (3, 1, 0)
-    assert one.lower < 0.92
+    assert one.val_accuracy_lower95 < 0.92
 
 
 def test_a_network_says_what_it_is() -> None:
@@ -120,7 +121,7 @@ def test_a_network_says_what_it_is() -> None:
 
 
 def test_one_seed_has_no_deviation() -> None:
-    assert math.isnan(entry("a", 0.9).deviation)
+    assert math.isnan(entry("a", 0.9).val_accuracy_std)
 
 
 def test_the_best_seed_is_the_first_of_equals() -> None:
@@ -129,7 +130,7 @@ def test_the_best_seed_is_the_first_of_equals() -> None:
 
 def test_a_diverged_seed_counts_as_the_failure_that_it_is() -> None:
     one = entry("a", 0.95, 0.85, diverged=[True, False])
-    assert one.mean == pytest.approx(0.90)
+    assert one.val_accuracy_mean == pytest.approx(0.90)
     assert one.diverged == 1
     assert one.best_seed == 1  # the other has no weights to hand over
 
@@ -137,7 +138,7 @@ def test_a_diverged_seed_counts_as_the_failure_that_it_is() -> None:
 def test_with_fewer_trials_it_is_another_mean() -> None:
     one, other = entry("a", 0.9, 0.8, 0.1), entry("b", 0.5)
     (kept,) = with_trials([one, other], {"a 0", "a 1"})
-    assert (kept.key, kept.mean) == (one.key, pytest.approx(0.85))
+    assert (kept.key, kept.val_accuracy_mean) == (one.key, pytest.approx(0.85))
     assert kept != one
     assert hash(kept) == hash(one)
     assert with_trials([one, other], {"a 0", "a 1", "a 2", "b 0"}) == [one, other]
@@ -156,7 +157,7 @@ def test_what_was_a_row_is_still_asked_by_its_columns_for_a_version() -> None:
 def test_recipes_and_splits_are_not_mixed() -> None:
     one = entry("a", 0.9)
     others = [replace(entry("a", accuracy), key=key) for accuracy, key in ((0.8, EntryKey("a", "o", "s")), (0.7, EntryKey("a", "r", "o")))]
-    assert [found.mean for found in networks(one, *others)] == [0.9, 0.8, 0.7]
+    assert [found.val_accuracy_mean for found in networks(one, *others)] == [0.9, 0.8, 0.7]
     assert frontier([one, *others]) == [one]
 
 

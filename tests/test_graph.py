@@ -61,10 +61,10 @@ def wires(text: str) -> list[tuple[str, int, int | None, int]]:
 )
 def test_one_layer_by_hand(text: str, output: tuple[int, ...], parameters: int, stored: int, macs: int) -> None:
     (row,) = rows(text)
-    assert (row.output, row.parameters, row.trained, row.stored, row.macs) == (output, parameters, parameters, stored, macs)
+    assert (row.output, row.parameters, row.trainable_params, row.stored, row.macs) == (output, parameters, parameters, stored, macs)
     assert (row.source, row.other, row.shares) == (IMAGE, None, 0)
     (row,) = rows(f"frozen ({text})")
-    assert (row.parameters, row.trained, row.stored) == (parameters, 0, stored)
+    assert (row.parameters, row.trainable_params, row.stored) == (parameters, 0, stored)
 
 
 def test_a_separable_convolution_is_two_rows_that_share_its_settings() -> None:
@@ -130,7 +130,7 @@ def test_groups_stand_in_tied_groups() -> None:
     ]
     # A shortcut is part of every pass.
     assert [row.shares for row in rows("tied 2 (res (conv 3 same), conv 2 same)")] == [0, 1, 2, 3] * 2
-    assert [row.trained for row in rows("tied 2 (frozen (scale), scale)")] == [0, 4, 0, 0]
+    assert [row.trainable_params for row in rows("tied 2 (frozen (scale), scale)")] == [0, 4, 0, 0]
     assert [row.frozen for row in rows("frozen (tied 2 (res (scale)))")] == [True] * 4
 
 

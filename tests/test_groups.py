@@ -212,8 +212,8 @@ def test_on_the_command_line_and_in_python(tmp_path: Path, monkeypatch: pytest.M
     same = package.sweep(
         "pictures", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, recipe=LIKE_TINY, groups=r"video\d+", size=(4, 4), gray=True
     )
-    assert set(same.frame["split"]) == {f"0.1 seed 0 groups {data.grouping}"}
-    assert len(same.frame) == 4  # nothing was trained again
+    assert set(same.trials_dataframe()["split"]) == {f"0.1 seed 0 groups {data.grouping}"}
+    assert len(same.trials_dataframe()) == 4  # nothing was trained again
     index = same.predictions(same.networks.iloc[0])["index"].to_numpy()
     assert not videos(data, index) & videos(data, np.setdiff1d(np.arange(len(data.images)), index))
     answer = issun.answers("train", "pictures", "dense 2, dense", "--epochs", "1", "--groups", r"video\d+", "--validation", "0.3")
@@ -262,18 +262,18 @@ def test_a_study_begun_with_groups_across_classes_goes_on(
     issun = Issun(tmp_path, monkeypatch, capsys)
     common = ("--no-plot", "--size", "4x4", "--gray")
     issun.succeeds("sweep", "signs", *TINY, *common, "--groups", "^([0-9]+)_(?#all classes)")
-    before = package.Study("signs.sqlite").frame
+    before = package.Study("signs.sqlite").trials_dataframe()
     done = issun.run("sweep", "signs", *TINY, *common, "--groups", "^([0-9]+)_")
     assert done.code == 0
-    assert "signs.sqlite was started with groups across classes, which are kept" in " ".join(done.err.split())
-    assert package.Study("signs.sqlite").frame["trial_id"].tolist() == before["trial_id"].tolist()
+    assert "signs.sqlite was begun with groups across classes, and goes on with them" in " ".join(done.err.split())
+    assert package.Study("signs.sqlite").trials_dataframe()["trial_id"].tolist() == before["trial_id"].tolist()
     again = package.sweep(
         "signs", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, recipe=LIKE_TINY, groups="^([0-9]+)_", size=(4, 4), gray=True
     )
-    assert len(again.frame) == len(before)
+    assert len(again.trials_dataframe()) == len(before)
     # A new one counts by class.
     issun.succeeds("sweep", "signs", *TINY, *common, "--groups", "^([0-9]+)_", "--study", "new.sqlite")
-    assert set(package.Study("new.sqlite").frame["split"]) != set(before["split"])
+    assert set(package.Study("new.sqlite").trials_dataframe()["split"]) != set(before["split"])
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,13 @@ SPLIT = Split(0.25)
 LINEAR = [name for name, head in HEADS.items() if head.linear]
 
 
-def extractor_of(text: str, data: Dataset, layer: int | str | None = None, before: bool = False, weights: Weights = "pca") -> Extractor:
+def extractor_of(
+    text: str, data: Dataset, layer: int | str | None = None, pre_activation: bool = False, weights: Weights = "pca"
+) -> Extractor:
     train, _ = data.parts(SPLIT)
     net = parse_network(text, data.input, len(data.classes), complete=True)
     scaling = scaling_for(Recipe(scaling="standard"), data.images, train)
-    return make_extractor(net, weights, data.images[train], scaling, seed=3, layer=layer, before=before)
+    return make_extractor(net, weights, data.images[train], scaling, seed=3, layer=layer, pre_activation=pre_activation)
 
 
 def learnt(extractor: Extractor, data: Dataset, head: str = "ridge", **settings: object) -> HeadResult:
@@ -50,7 +52,7 @@ def test_which_heads_say_that_they_are_linear_is_true() -> None:
 @pytest.mark.parametrize("head", LINEAR)
 @pytest.mark.parametrize("standardise", [True, False])
 @pytest.mark.parametrize(
-    ("text", "layer", "before", "becomes"),
+    ("text", "layer", "pre_activation", "becomes"),
     [
         ("conv 4, pool", None, False, "frozen (conv 4, pool), dense"),
         ("conv 4 leaky, pool, conv 6 norm", "conv 6", True, "frozen (conv 4 leaky, pool, conv 6 linear norm), dense"),
@@ -62,10 +64,10 @@ def test_which_heads_say_that_they_are_linear_is_true() -> None:
     ],
 )
 def test_the_network_answers_as_the_head_does(
-    head: str, standardise: bool, text: str, layer: int | str | None, before: bool, becomes: str | None
+    head: str, standardise: bool, text: str, layer: int | str | None, pre_activation: bool, becomes: str | None
 ) -> None:
     data = digits(240)
-    extractor = extractor_of(text, data, layer, before)
+    extractor = extractor_of(text, data, layer, pre_activation)
     result = learnt(extractor, data, head, standardise=standardise)
     model = as_model(extractor, result, data, SPLIT)
     scores = model.logits(data.test_images)
@@ -78,7 +80,7 @@ def test_the_network_answers_as_the_head_does(
     if becomes is not None:
         assert str(model.net) == becomes
     if extractor.parameters:
-        assert model.net.trained == result.parameters
+        assert model.net.trainable_params == result.parameters
 
 
 def test_probabilities_are_fitted_to_the_validation_images() -> None:
@@ -170,11 +172,11 @@ def test_the_best_of_several_on_validation_is_kept_whatever_it_does_on_the_test_
         best = BestLinear()
         frame = compare(sources, heads, images, SPLIT, keep=best)
         ridge = frame[frame["head"] == "ridge"]
-        winner = ridge.sort_values("validation", ascending=False, kind="stable").iloc[0]
+        winner = ridge.sort_values("val_accuracy", ascending=False, kind="stable").iloc[0]
         kept.append(best.model(images, SPLIT))
         assert kept[-1].about["seed"] == str(winner["draw"])
         assert best.best is not None
-        assert best.best[2].validation == winner["validation"]
+        assert best.best[2].validation == winner["val_accuracy"]
     assert (kept[0].weights == kept[1].weights).all()
 
 

@@ -92,6 +92,6 @@ def test_test_figures_are_joined_only_for_what_was_chosen(measured: Path) -> Non
     pd.testing.assert_frame_equal(shown[list(chosen.columns)], chosen)
     row = chosen.iloc[-1]
     mean, deviation = study.test(row)
-    accuracies = study.trials(test=True).query("network == @row.network")["test_accuracy"]
+    accuracies = study.trials_dataframe(test=True).query("network == @row.network")["test_accuracy"]
     assert mean == pytest.approx(accuracies.mean())
     assert deviation == pytest.approx(accuracies.std(ddof=1))

@@ -28,7 +28,7 @@ question = "How small?"
 data = "digits"
 [part]
 seeds = 2
-recipe = { batch_size = 256, epochs = 2, keep = "best" }
+recipe = { batch_size = 256, epochs = 2, restore_best_weights = true }
 [[part.families]]
 network = "dense n, dense"
 knobs = ["n=2,3"]
@@ -191,10 +191,10 @@ def read_all(path: Path) -> None:
     """Read what commands read, of every trial."""
     read = Study(path)
     assert read.about["data"]
-    read.trials(test=True)
+    read.trials_dataframe(test=True)
     read.head_results(test=True)
     for _, row in read.networks.iterrows():
-        for seed in read.frame[read.frame["network_id"] == row["network_id"]]["seed"]:
+        for seed in read.trials_dataframe()[read.trials_dataframe()["network_id"] == row["network_id"]]["seed"]:
             read.history(row, int(seed))
             read.predictions(row, int(seed))
             read.weights(row, int(seed))

@@ -17,6 +17,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "issun"
 ROOMS = (
     *(
         "errors",
+        "old_names",
         "paths",
         "markup",
         "numbers",
@@ -46,6 +47,7 @@ ROOMS = (
         "webpage",
         "api",
         "cli",
+        "old_options",
         "__main__",
     ),
 )

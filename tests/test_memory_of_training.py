@@ -22,7 +22,7 @@ needs_proc = pytest.mark.skipif(not STATM.exists(), reason="resident memory is r
 TRIALS = (
     ("conv 3 norm, res (conv 3 same), pool, dense", {"augment": "rotate 10, mixup 0.3"}),
     ("frozen (conv 4, pool), dense", {}),
-    ("dense 60, dense 60, drop 0.2, dense", {"average": 0.9, "clip_norm": 1.0, "keep": "best"}),
+    ("dense 60, dense 60, drop 0.2, dense", {"ema_decay": 0.9, "clip_norm": 1.0, "restore_best_weights": True}),
     ("tied 2 (sepconv 1 same), scale, gap, dense", {"optimizer": "sgd"}),
 )
 

@@ -78,7 +78,7 @@ def test_shapes_parameters_and_macs_by_hand() -> None:
     assert [row.macs for row in rows] == [4 * 7 * 5 * 3 * 2 * 3, 0, 3 * 6 * 4 * 3 * 3 * 5, 0, 24, 42]
     assert [row.frozen for row in rows] == [True, False, False, False, False, False]
     assert net.parameters == 90 + 184 + 30 + 49
-    assert net.trained == net.parameters - 90
+    assert net.trainable_params == net.parameters - 90
     assert net.macs == 2520 + 3240 + 24 + 42
     assert (net.bytes(), net.bytes(1)) == (4 * net.parameters, net.parameters)
 
@@ -100,7 +100,7 @@ def test_the_groups_of_a_network_count_what_their_layers_count(net: Net) -> None
         macs += layer.macs(shape)
         shape = layer.output_shape(shape)
     assert (parameters, macs, shape) == (net.parameters, net.macs, (net.classes,))
-    assert 0 <= net.trained <= net.parameters
+    assert 0 <= net.trainable_params <= net.parameters
 
 
 @given(nets(operators=OPERATORS))

@@ -1,4 +1,4 @@
-"""Steps of the optimisers from given gradients, with everything that stands around them: native against reference against PyTorch."""
+"""Steps of the optimizers from given gradients, with everything that stands around them: native against reference against PyTorch."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from issun.recipe import Recipe
 NET = Net((6, 6, 1), 5, (Frozen((Conv(3),)), Conv(4), Dense(130), Classifier(5)))
 FROZEN = 3 * 9 + 3
 
-#: What can stand around an optimiser, and the kinds of sgd and adam.
+#: What can stand around an optimizer, and the kinds of sgd and adam.
 AROUND: list[dict[str, Any]] = [
     {"optimizer": "adamw"},
     {"optimizer": "sgd", "nesterov": True},
-    {"optimizer": "adam", "average": 0.9},
+    {"optimizer": "adam", "ema_decay": 0.9},
     *({"optimizer": optimizer, "weight_decay": 0.3} for optimizer in SLOTS),
-    *({"optimizer": optimizer, "clip_norm": 0.5, "average": 0.99, "weight_decay": 0.1} for optimizer in SLOTS),
+    *({"optimizer": optimizer, "clip_norm": 0.5, "ema_decay": 0.99, "weight_decay": 0.1} for optimizer in SLOTS),
     {"optimizer": "adam", "clip_norm": 1e9},
 ]
 
@@ -53,7 +53,7 @@ def test_native_steps_are_those_of_the_reference(settings: dict[str, Any]) -> No
         assert (np.abs(found.weights - right.weights) <= 1e-5 * change + 1e-6 * np.abs(right.weights) + 1e-7).all()
         # A momentum may be a small difference of large numbers, whose rounding is not its own.
         np.testing.assert_allclose(found.moments, right.moments, rtol=1e-5, atol=1e-6 * float(np.abs(right.moments).max()))
-        if recipe.average:
+        if recipe.ema_decay:
             np.testing.assert_allclose(found.average, right.average, rtol=1e-5, atol=1e-7)
         found = right.copy()  # each step is compared for itself
     assert (found.weights[:FROZEN] == State.start(NET, recipe, 0).weights[:FROZEN]).all()
@@ -92,7 +92,7 @@ def test_clipping_shortens_the_whole_gradient_to_the_norm(make: Any) -> None:
 @pytest.mark.parametrize("make", [ReferenceEngine, NativeEngine])
 def test_the_average_is_that_of_all_weights_so_far(make: Any) -> None:
     """Weights after step k count as average^(t - k): at the first step the average is the weights themselves."""
-    recipe = Recipe(average=0.8)
+    recipe = Recipe(ema_decay=0.8)
     engine, state = make(NET, recipe, unit(NET)), State.start(NET, recipe, 0)
     generator, seen = np.random.default_rng(0), []
     for step in range(1, 6):
@@ -106,7 +106,7 @@ def test_the_average_is_that_of_all_weights_so_far(make: Any) -> None:
 
 @pytest.mark.parametrize("make", [ReferenceEngine, NativeEngine])
 def test_an_average_where_none_belongs_and_none_where_one_does_are_refused(make: Any) -> None:
-    plain, averaged = Recipe(), Recipe(average=0.5)
+    plain, averaged = Recipe(), Recipe(ema_decay=0.5)
     for recipe, other in ((plain, averaged), (averaged, plain)):
         with pytest.raises(IssunError, match="`average` of a state must"):
             make(NET, recipe, unit(NET)).step(State.start(NET, other, 0), np.zeros(NET.parameters, np.float32), 0.1)
@@ -154,9 +154,9 @@ def test_reference_steps_are_those_of_torch_optim(settings: dict[str, Any], clip
 EVERYTHING: dict[str, Any] = {
     "optimizer": "adamw",
     "clip_norm": 0.3,
-    "average": 0.9,
+    "ema_decay": 0.9,
     "label_smoothing": 0.1,
-    "class_weights": (1.0, 0.5, 2.0, 1.0),
+    "class_weight": (1.0, 0.5, 2.0, 1.0),
     "schedule": "one-cycle",
 }
 
@@ -185,7 +185,7 @@ def test_the_same_bits_for_any_number_of_threads_and_after_a_stop() -> None:
     "settings",
     [
         {"optimizer": "adamw", "weight_decay": 0.1},
-        {"optimizer": "sgd", "nesterov": True, "schedule": "step", "drop_at": (0.3,)},
+        {"optimizer": "sgd", "nesterov": True, "schedule": "step", "reduce_at": (0.3,)},
         {"optimizer": "rmsprop", "clip_norm": 0.1, "schedule": "linear", "warmup": 0.2},
         EVERYTHING,
     ],

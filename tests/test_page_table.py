@@ -63,8 +63,8 @@ def test_it_is_copied_as_csv(chromium: Any, digits_report: Report) -> None:
     assert [row["network"] for row in found] == [record["network"] for record in records]
     for row, record in zip(found, records, strict=True):
         assert int(row["parameters"]) == record["parameters"]
-        assert float(row["validation"]) == record["validation"]["mean"]
-        assert row["test"] == ("" if record["test"] is None else str(record["test"]["mean"]))
+        assert float(row["val_accuracy_mean"]) == record["validation"]["mean"]
+        assert row["test_accuracy_mean"] == ("" if record["test"] is None else str(record["test"]["mean"]))
 
 
 def test_a_cell_that_looks_like_a_formula_is_none(chromium: Any, tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_heads_stand_in_a_table_with_bars(chromium: Any, tmp_path: Path) -> None
 def test_what_stands_below_and_where_the_dots_are(chromium: Any, tmp_path: Path) -> None:
     shared = {"layer": "4 pool", "head": "ridge", "parameters": 4086}
     heads = [
-        {"extractor": "random", **shared, "trained": 3930, "validation": {"mean": 0.95, "sd": 0.01}},
-        {"extractor": "network", **shared, "trained": 4086, "validation": {"mean": 0.99, "sd": None}},
+        {"extractor": "random", **shared, "trainable_params": 3930, "validation": {"mean": 0.95, "sd": 0.01}},
+        {"extractor": "network", **shared, "trainable_params": 4086, "validation": {"mean": 0.99, "sd": None}},
     ]
     with opened(chromium, written(made_up(3, heads=heads), tmp_path / "heads.html")) as page:
         rows = [words(row) for row in page.locator("table.heads tbody tr").all()]

@@ -34,7 +34,7 @@ NET = parse_network("conv 4, pool, frozen (conv 8), dense", (8, 8, 1), 10)
 
 def history(count: int = 12, kept: int = 12) -> pd.DataFrame:
     epochs = np.arange(1, count + 1)
-    parts = {f"{part}_{what}": 1 / epochs for part in ("train", "validation") for what in ("loss", "accuracy")}
+    parts = {f"{part}_{what}": 1 / epochs for part in ("train", "val") for what in ("loss", "accuracy")}
     return pd.DataFrame({"epoch": epochs, **parts, "kept": epochs == kept})
 
 
@@ -57,7 +57,7 @@ def test_a_title_stays_in_its_picture(title: str) -> None:
 
 
 def grid() -> pd.DataFrame:
-    return pd.DataFrame([{"c": c, "d": d, "validation": float(table().loc[d, c])} for d in table().index for c in table().columns])
+    return pd.DataFrame([{"c": c, "d": d, "val_accuracy_mean": float(table().loc[d, c])} for d in table().index for c in table().columns])
 
 
 def bars() -> pd.DataFrame:
@@ -153,14 +153,14 @@ def test_odd_heat_maps_can_be_drawn(values: pd.DataFrame) -> None:
 def test_scatters_can_be_drawn(frame: pd.DataFrame) -> None:
     figure = scatter_figure(frame, "c", "d", title="a")
     FigureCanvasAgg(figure).draw()
-    measured = int(frame["validation"].notna().sum())
+    measured = int(frame["val_accuracy_mean"].notna().sum())
     assert len(figure.axes[0].collections[0].get_offsets()) == measured
     assert ("best 51.0 %" in texts(figure.axes[0])) == (measured == 12)
 
 
 def test_a_scatter_of_sizes_is_logarithmic() -> None:
     frame = pd.DataFrame(
-        {"parameters": np.geomspace(100, 1e6, 30), "macs": np.linspace(10, 20, 30), "validation": np.linspace(0.5, 0.9, 30)}
+        {"parameters": np.geomspace(100, 1e6, 30), "macs": np.linspace(10, 20, 30), "val_accuracy_mean": np.linspace(0.5, 0.9, 30)}
     )
     axes = scatter_figure(frame, "parameters", "macs").axes[0]
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")

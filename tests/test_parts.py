@@ -75,7 +75,7 @@ def test_everything_uses_the_given_part() -> None:
     labels[180:] = 0
     other = train_network(net, recipe, with_validation(images=images, labels=labels), threads=1)
     assert np.array_equal(other.state.weights, outcome.state.weights)
-    assert other.validation_accuracy != outcome.validation_accuracy
+    assert other.val_accuracy != outcome.val_accuracy
     assert outcome.model(data).about["validation"] == "the part that the data brings"
 
 
@@ -132,7 +132,7 @@ def test_a_study_keeps_splits_of_all_kinds(tmp_path: Path) -> None:
     grouped = dataclasses.replace(digits(), groups=tuple(str(index // 4) for index in range(240)))
     for data in (digits(), grouped, digits()):
         study = issun.sweep(data, ["dense n, dense", "n=1"], **arguments)
-    assert set(study.frame["split"]) == {"0.1 seed 0", f"0.1 seed 0 groups {grouped.grouping}"}
+    assert set(study.trials_dataframe()["split"]) == {"0.1 seed 0", f"0.1 seed 0 groups {grouped.grouping}"}
     for _, row in study.networks.iterrows():
         index = study.predictions(row)["index"]
         assert np.array_equal(np.sort(index), (grouped if "groups" in row["split"] else digits()).parts(Split())[1])

@@ -84,7 +84,9 @@ def test_a_network_of_filters_from_patches(kind: str) -> None:
     # What enters each activation is about half a deviation below zero on average, one deviation wide: neither dead nor linear.
     for number in (1, 3, 4):
         values = (
-            Extractor(net, made.weights, unit(net), number - 1, before=True).features(images).reshape(-1, net.ops[number - 1].output[-1])
+            Extractor(net, made.weights, unit(net), number - 1, pre_activation=True)
+            .features(images)
+            .reshape(-1, net.ops[number - 1].output[-1])
         )
         assert (values.mean(axis=0) > -2).all()
         assert (values.mean(axis=0) < 0.5).all()

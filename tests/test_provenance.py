@@ -19,8 +19,8 @@ WHOLE = Provenance(
     split="s",
     validation_images="10 0123",
     chosen="best of 3 seeds on validation",
-    validation_accuracy=0.98765,
-    mean_accuracy=1.0,
+    val_accuracy=0.98765,
+    val_accuracy_mean=1.0,
     epoch=KeptEpoch(3, 12),
     recipe="{}",
     weights="random",
@@ -39,7 +39,7 @@ def test_every_fact_is_written_and_read_back() -> None:
     texts = WHOLE.as_dict()
     assert len(texts) == len(fields(WHOLE)) - 1
     back = Provenance.read(texts)
-    assert (back.as_dict(), back.validation_accuracy, back.others) == (texts, 0.9877, {})
+    assert (back.as_dict(), back.val_accuracy, back.others) == (texts, 0.9877, {})
     assert (back.data, back.seed, back.epoch, back.range) == (WHOLE.data, 3, (3, 12), 4095)
 
 

@@ -1,4 +1,4 @@
-"""The reference engine by hand: small cases whose answer is typed in, what an epoch is, and the formulas of the optimisers."""
+"""The reference engine by hand: small cases whose answer is typed in, what an epoch is, and the formulas of the optimizers."""
 
 from __future__ import annotations
 

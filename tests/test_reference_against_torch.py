@@ -1,4 +1,4 @@
-"""Is the reference engine right? Loss and gradients against PyTorch's automatic differentiation, in float64, and optimiser steps
+"""Is the reference engine right? Loss and gradients against PyTorch's automatic differentiation, in float64, and optimizer steps
 against `torch.optim` where the formulas can be made the same."""
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_penalties_one_by_one_and_together_are_compared_with_the_plain_network()
 
 
 def test_early_stopping_and_more_epochs_are_told_from_the_recipe() -> None:
-    early = only(remedies(study((PLAIN, {}, [0.55], 0.9), (PLAIN, {"patience": 5, "keep": "best"}, [0.6], 0.65))))
+    early = only(remedies(study((PLAIN, {}, [0.55], 0.9), (PLAIN, {"patience": 5, "restore_best_weights": True}, [0.6], 0.65))))
     assert (early.name, early.setting) == ("early stopping", "patience 5")
     network = "conv 4, pool, dense 8 l1 0.01 l2 0.01, dense"
     longer = only(remedies(study((network, {}, [0.490], 0.504), (network, {"epochs": 100}, [0.650], 0.672))))
@@ -121,7 +121,7 @@ def test_dropout_inside_groups_counts_and_frozen_layers_are_not_thawed() -> None
 
 def test_what_is_used_is_told_by_network_and_recipe() -> None:
     net = parse_network("conv 4 l2 0.01, drop 0.2 spatial, dense 8 l1 0.1 l2 0.001, dense", (8, 8, 1), 10)
-    assert used_against_overfitting(net, Recipe(augment="shift 2", keep="best")) == {
+    assert used_against_overfitting(net, Recipe(augment="shift 2", restore_best_weights=True)) == {
         "dropout": "drop 0.2 spatial",
         "l1": "l1 0.1",
         "l2": "l2 0.01, 0.001",

@@ -46,8 +46,8 @@ def test_networks_are_those_of_the_study(study: Study) -> None:
     assert [record["network"] for record in found["networks"]] == networks["network"].tolist()
     assert [record["frontier"] for record in found["networks"]] == networks["frontier"].tolist()
     for record, (_, row) in zip(found["networks"], networks.iterrows(), strict=True):
-        assert record["validation"]["mean"] == pytest.approx(row["validation"], abs=1e-6)
-        assert record["validation"]["low"] == pytest.approx(row["lower"], abs=1e-6)
+        assert record["validation"]["mean"] == pytest.approx(row["val_accuracy_mean"], abs=1e-6)
+        assert record["validation"]["low"] == pytest.approx(row["val_accuracy_lower95"], abs=1e-6)
         assert record["validation"]["low"] <= record["validation"]["mean"] <= record["validation"]["high"] <= 1
         assert [trial["seed"] for trial in record["trials"]] == [0, 1]
         assert record["detail"] is not None
@@ -58,7 +58,7 @@ def test_the_page_of_a_network_is_what_the_study_says_of_its_best_seed(study: St
     found = told(study)
     record = found["networks"][0]
     detail, row = found["details"][record["detail"]], study.networks.iloc[0]
-    assert detail["curves"]["validation_accuracy"] == pytest.approx(study.history(row)["validation_accuracy"].tolist(), abs=1e-4)
+    assert detail["curves"]["val_accuracy"] == pytest.approx(study.history(row)["val_accuracy"].tolist(), abs=1e-4)
     assert sum(map(sum, detail["confusion"])) == row["validation_images"]
     assert [line["images"] for line in detail["per_class"]] == study.class_report(row)["support"].tolist()
     assert f"{detail['diagnosis']} Next: {detail['remedy']}" == str(study.diagnosis(row))
@@ -230,7 +230,7 @@ def test_what_was_left_out_is_said_in_words() -> None:
 
 def test_a_large_study_keeps_its_frontier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stepwise(net: Net, *arguments: Any, **options: Any) -> Outcome:
-        return replace(pretend(net, *arguments, **options), validation_accuracy=0.5 if net.parameters < 200 else 0.6)
+        return replace(pretend(net, *arguments, **options), val_accuracy=0.5 if net.parameters < 200 else 0.6)
 
     run_small(tmp_path / "a.sqlite", small_plan("dense n, dense", "n=1..8", epochs=2), train=stepwise)
     monkeypatch.setattr(Budget, "part", classmethod(lambda cls, studies: Budget(weights=150, text=0)))

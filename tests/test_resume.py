@@ -134,7 +134,7 @@ def test_the_cancel_flag_stops_like_ctrl_c(tmp_path: Path) -> None:
     flag = threading.Event()
     with pytest.raises(Cancelled, match="stopped"):
         run_small(tmp_path / "a.sqlite", small_plan(), train=blocking(6, flag.set), threads=1, cancel=flag)
-    assert len(Study(tmp_path / "a.sqlite").frame) == 1
+    assert len(Study(tmp_path / "a.sqlite").trials_dataframe()) == 1
 
 
 def test_an_interrupt_while_progress_is_shown(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_interrupt_while_progress_is_shown(tmp_path: Path) -> None:
 
     with pytest.raises(Cancelled, match="of 10 trials are saved"):
         run_small(tmp_path / "a.sqlite", small_plan(), on_progress=show, train=blocking(10, lambda: None), threads=1)
-    assert len(Study(tmp_path / "a.sqlite").frame) == 2
+    assert len(Study(tmp_path / "a.sqlite").trials_dataframe()) == 2
     assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite"]
 
 
@@ -157,7 +157,7 @@ def test_an_interrupt_after_the_last_trial_changes_nothing(tmp_path: Path) -> No
             raise KeyboardInterrupt
 
     run_small(tmp_path / "a.sqlite", small_plan("dense 1, dense"), on_progress=show)
-    assert len(Study(tmp_path / "a.sqlite").frame) == 2
+    assert len(Study(tmp_path / "a.sqlite").trials_dataframe()) == 2
 
 
 def test_a_run_outside_the_main_thread(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_run_outside_the_main_thread(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert not errors
-    assert len(Study(tmp_path / "a.sqlite").frame) == 10
+    assert len(Study(tmp_path / "a.sqlite").trials_dataframe()) == 10
 
 
 def test_what_diverged_is_no_place_to_go_on_from(tmp_path: Path) -> None:

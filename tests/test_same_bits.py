@@ -27,11 +27,11 @@ NETWORK = "conv 4 norm prelu, res (conv 4 same norm, drop 0.2 spatial), tied 2 (
 SETTINGS: dict[str, Any] = {
     "batch_size": 50,
     "augment": "rotate 10, shift 1, flip, cutout 2, mixup 0.3",
-    "average": 0.95,
+    "ema_decay": 0.95,
     "clip_norm": 0.5,
     "label_smoothing": 0.1,
-    "class_weights": "balanced",
-    "keep": "best",
+    "class_weight": "balanced",
+    "restore_best_weights": True,
     "learning_rate": 0.01,
 }
 EPOCHS = 4
@@ -52,7 +52,7 @@ def facts(outcome: Outcome) -> list[Any]:
     assert best is not None
     assert best.weights is not None
     arrays = (state.weights, state.moments, state.average, best.weights, outcome.weights, outcome.validation_predictions)
-    numbers = (state.step, state.epoch, best.epoch, outcome.validation_loss, outcome.test_loss, outcome.test_accuracy)
+    numbers = (state.step, state.epoch, best.epoch, outcome.val_loss, outcome.test_loss, outcome.test_accuracy)
     return [*(array.tobytes() for array in arrays), *numbers, *(dataclasses.replace(line, seconds=0.0) for line in outcome.history)]
 
 
@@ -114,7 +114,7 @@ from issun.engine.protocol import Scaling, State
 from issun.recipe import Recipe
 from small_study import digits
 net, data = parse_network({SMOOTH!r}, (8, 8, 1), 10), digits()
-recipe = Recipe(batch_size=16, optimizer="sgd", learning_rate=0.02, augment="rotate 10, mixup 0.3", average=0.9, clip_norm=1)
+recipe = Recipe(batch_size=16, optimizer="sgd", learning_rate=0.02, augment="rotate 10, mixup 0.3", ema_decay=0.9, clip_norm=1)
 engine, state = NativeEngine(net, recipe, Scaling((1 / 255,), (0.0,)), 2), State.start(net, recipe, 1)
 start = state.weights.copy()
 sums = engine.train_epoch(state, data.images, data.labels, np.arange(len(data.images)), 1)

@@ -62,11 +62,11 @@ def test_the_usual_one_cycle_rises_in_the_first_three_tenths() -> None:
 
 def test_steps_at_fractions() -> None:
     expected = torch_rates(lambda s, o: s.MultiStepLR(o, [6, 14], 0.5), 20)
-    close({"schedule": "step", "drop_at": (0.3, 0.7), "drop_factor": 0.5}, expected)
+    close({"schedule": "step", "reduce_at": (0.3, 0.7), "reduce_factor": 0.5}, expected)
 
 
 def test_steps_after_every_so_many_epochs() -> None:
-    close({"schedule": "step", "drop_every": 2}, torch_rates(lambda s, o: s.StepLR(o, 2, 0.1), 20, every=5))
+    close({"schedule": "step", "reduce_every": 2}, torch_rates(lambda s, o: s.StepLR(o, 2, 0.1), 20, every=5))
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
@@ -80,7 +80,9 @@ def test_warm_up_goes_straight_up_and_the_rest_follows(schedule: str) -> None:
 
 
 def test_a_fall_within_the_warm_up_counts() -> None:
-    rates = all_rates(Recipe(schedule="step", learning_rate=1.0, epochs=1, batch_size=1, warmup=0.4, drop_at=(0.2,), drop_factor=0.5), 10)
+    rates = all_rates(
+        Recipe(schedule="step", learning_rate=1.0, epochs=1, batch_size=1, warmup=0.4, reduce_at=(0.2,), reduce_factor=0.5), 10
+    )
     np.testing.assert_allclose(rates, [0.2, 0.4, 0.3, 0.4, *[0.5] * 6])
 
 

@@ -46,7 +46,7 @@ def test_how_far_the_losses_are_apart(opinion: ModuleType, tmp_path: Path) -> No
 def test_the_second_half_of_keras_s_epochs_is_put_beside_the_same_of_issun_s(opinion: ModuleType, tmp_path: Path) -> None:
     with (tmp_path / "capacity-replica-histories.csv").open("w", newline="") as file:
         lines = csv.writer(file)
-        lines.writerow(["network", "recipe_id", "validation_accuracy"])
+        lines.writerow(["network", "recipe_id", "val_accuracy"])
         lines.writerows([["net", "long", value] for value in (0.1, 0.1, 0.5, 0.7, 0.99)])
         lines.writerows([["net", "short", 0.9], ["other", "long", 0.9]])
     kept = {"network": "net", "keras": {"0": [0.2, 0.2, 0.4, 0.6]}, "issun": {"1": [0.0, 0.0, 0.8, 0.8]}}

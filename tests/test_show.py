@@ -33,11 +33,11 @@ def networks() -> pd.DataFrame:
             "knobs": [{"n": 1}, {"n": 32}, {"c": 32, "d": 256}],
             "parameters": [408, 1_199_882, 516_285],
             "macs": [36_700, 11_992_448, 30_000_000],
-            "validation": [0.1, 0.97313, 0.98],
-            "validation_sd": [0.1234, NAN, 0.0],
-            "lower": [0.05, 0.96, 0.97],
-            "test": [NAN, 0.97, 0.981],
-            "test_sd": [NAN, NAN, 0.002],
+            "val_accuracy_mean": [0.1, 0.97313, 0.98],
+            "val_accuracy_std": [0.1234, NAN, 0.0],
+            "val_accuracy_lower95": [0.05, 0.96, 0.97],
+            "test_accuracy_mean": [NAN, 0.97, 0.981],
+            "test_accuracy_std": [NAN, NAN, 0.002],
             "note": ["", "target", "bound, best"],
         }
     )
@@ -82,7 +82,7 @@ def test_layers_table_sums_up() -> None:
 
 
 def test_sizes_table_says_which_values_give_no_network() -> None:
-    row = {"knobs": {"n": 2}, "parameters": 43, "trained": 43, "macs": 30, "bytes": 172, "peak_memory": 3900}
+    row = {"knobs": {"n": 2}, "parameters": 43, "trainable_params": 43, "macs": 30, "bytes": 172, "peak_memory": 3900}
     text = printed(sizes_table([row], [({"n": 1}, "`0.6n` comes to 0")]))
     assert "172 B" in text
     assert "no valid network with n=1: `0.6n` comes to 0" in text

@@ -119,7 +119,7 @@ def test_a_warm_start_goes_on_where_the_last_fit_ended() -> None:
 
 
 def test_images_are_set_aside_where_a_recipe_watches() -> None:
-    recipe = Recipe(epochs=30, patience=1, keep="best", learning_rate=0.05)
+    recipe = Recipe(epochs=30, patience=1, restore_best_weights=True, learning_rate=0.05)
     made = classifier(recipe=recipe, epochs=None, validation_fraction=0.3).fit(IMAGES, LABELS)
     assert len(made.loss_curve_) < 30
     with pytest.raises(ValueError, match="need validation images: give `validation_fraction`"):
@@ -136,7 +136,7 @@ def test_class_weights_count() -> None:
 def test_a_trained_model_gives_features() -> None:
     net = parse_network(SMALL, (8, 8, 1), 10)
     model = Model(net, initialised(net, "he", 1), Scaling((1 / 255,), (0.0,)), tuple("0123456789"))
-    made = ConvFeatures(weights=model, layer="conv 4", before=True).fit(ROWS)
+    made = ConvFeatures(weights=model, layer="conv 4", pre_activation=True).fit(ROWS)
     assert made.transform(ROWS[:4]).min() < 0
     assert clone(made).fit(IMAGES).transform(ROWS[:4]).tobytes() == made.transform(ROWS[:4]).tobytes()
     with pytest.raises(ValueError, match="the model takes images of 8x8x1, but X has rows of 60 values"):
@@ -181,7 +181,7 @@ def test_other_images_than_those_of_fit() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"class_weight": dict.fromkeys(range(10), 1.0) | {3: -5.0}}, r"`class_weights` .* one number of at least 0 for each class"),
+        ({"class_weight": dict.fromkeys(range(10), 1.0) | {3: -5.0}}, r"`class_weight` .* one number of at least 0 a class"),
         ({"class_weight": dict.fromkeys(range(10), 0.0)}, "at least one must be above 0"),
         ({"class_weight": {3: float("nan")}}, "one number of at least 0 for each class"),
         ({"class_weight": {3: float("inf")}}, "one number of at least 0 for each class"),
@@ -227,9 +227,9 @@ def test_weights_of_classes_by_either_way_are_the_same() -> None:
     def weights(**changes: Any) -> bytes:
         return classifier(**changes).fit(IMAGES[:200], LABELS[:200]).model_.weights.tobytes()
 
-    assert weights(recipe={"class_weights": "balanced"}) == weights(class_weight="balanced") != weights()
-    assert weights(class_weight={3: 5.0}) == weights(recipe={"class_weights": (1, 1, 1, 5, 1, 1, 1, 1, 1, 1)})
-    assert weights(class_weight={3: 5.0}, recipe={"class_weights": "balanced"}) == weights(class_weight={3: 5.0})
+    assert weights(recipe={"class_weight": "balanced"}) == weights(class_weight="balanced") != weights()
+    assert weights(class_weight={3: 5.0}) == weights(recipe={"class_weight": (1, 1, 1, 5, 1, 1, 1, 1, 1, 1)})
+    assert weights(class_weight={3: 5.0}, recipe={"class_weight": "balanced"}) == weights(class_weight={3: 5.0})
 
 
 def test_a_warm_start_on_another_shape_says_so() -> None:

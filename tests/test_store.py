@@ -34,9 +34,9 @@ def test_what_was_stored_comes_back(tmp_path: Path) -> None:
     run_small(path, plan)
     expected = pretend(plan.trials[0].net, plan.recipe, digits(), plan.split, 3)
     study = Study(path)
-    row = study.frame.iloc[0]
+    row = study.trials_dataframe().iloc[0]
     assert (row["network"], row["seed"], row["status"], row["epochs"]) == ("dense 2, dense", 3, "done", 4)
-    assert row["validation_accuracy"] == expected.validation_accuracy
+    assert row["val_accuracy"] == expected.val_accuracy
     assert row["trial_id"] == plan.trials[0].id
     weights, scaling = study.weights("dense 2, dense", 3)
     assert weights.tobytes() == expected.state.weights.tobytes()
@@ -45,7 +45,7 @@ def test_what_was_stored_comes_back(tmp_path: Path) -> None:
     assert predictions["predicted"].tolist() == expected.validation_predictions.tolist()
     assert predictions["index"].tolist() == plan.validation.tolist()
     assert predictions["label"].tolist() == digits().labels[plan.validation].tolist()
-    assert study.history("dense 2, dense")["validation_loss"].tolist() == [line.validation_loss for line in expected.history]
+    assert study.history("dense 2, dense")["val_loss"].tolist() == [line.val_loss for line in expected.history]
     assert study.test("dense 2, dense")[0] == expected.test_accuracy
     model = study.model("dense  2,dense")
     assert model.weights.tobytes() == expected.state.weights.tobytes()
@@ -82,7 +82,7 @@ def test_a_checkpoint_comes_back_and_goes_when_its_trial_ends(tmp_path: Path) ->
         assert kept[1] == outcome.history[:2]
         store.finish(trial, outcome)
         assert store.checkpoint(trial) is None
-        assert store.finished() == {trial.id: ("done", outcome.validation_accuracy)}
+        assert store.finished() == {trial.id: ("done", outcome.val_accuracy)}
     assert len(Study(tmp_path / "a.sqlite").history(trial.net)) == 4
 
 
@@ -97,7 +97,7 @@ def test_odd_names(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "an odd ? folder%20#"
     folder.mkdir()
     run_small(folder / name, small_plan("dense 2, dense"))
-    assert len(Study(folder / name).frame) == 2
+    assert len(Study(folder / name).trials_dataframe()) == 2
     assert [file.name for file in folder.iterdir()] == [name]
 
 
@@ -111,7 +111,7 @@ def test_relative_and_home_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_empty_file_is_filled(tmp_path: Path) -> None:
     (tmp_path / "a.sqlite").touch()
     run_small(tmp_path / "a.sqlite", small_plan("dense 2, dense"))
-    assert len(Study(tmp_path / "a.sqlite").frame) == 2
+    assert len(Study(tmp_path / "a.sqlite").trials_dataframe()) == 2
 
 
 def test_readers_read_while_it_is_written(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_readers_read_while_it_is_written(tmp_path: Path) -> None:
         begin(store, plan)
         store.finish(plan.trials[0], outcomes[0])
         study = Study(path)
-        assert len(study.frame) == 1
+        assert len(study.trials_dataframe()) == 1
         # A reader in the middle of a query neither waits nor is waited for.
         with study._reading() as reader:
             rows = reader.execute("SELECT * FROM epochs")
@@ -130,15 +130,15 @@ def test_readers_read_while_it_is_written(tmp_path: Path) -> None:
             store.finish(plan.trials[1], outcomes[1])
             assert len(rows.fetchall()) == 3
         # What was read stays as it was until it is read anew.
-        assert len(study.frame) == len(study.entries) == study.about["trials"]["done"] == 1
+        assert len(study.trials_dataframe()) == len(study.entries) == study.about["trials"]["done"] == 1
         assert study.refresh()
-        assert len(study.frame) == len(study.entries) == study.about["trials"]["done"] == 2
+        assert len(study.trials_dataframe()) == len(study.entries) == study.about["trials"]["done"] == 2
         assert not study.refresh()
     assert study.refresh()  # the run has ended
     path.unlink()
     with pytest.raises(StudyError, match="does not exist: check the path"):
         study.refresh()
-    assert len(study.frame) == 2
+    assert len(study.trials_dataframe()) == 2
 
 
 def test_a_reader_that_stays_does_not_lose_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_a_reader_that_stays_does_not_lose_anything(tmp_path: Path, monkeypatch:
         store.close()
         rows.close()
     run_small(path, small_plan("dense 2, dense"))
-    assert len(Study(path).frame) == 4
+    assert len(Study(path).trials_dataframe()) == 4
     assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite"]
 
 
@@ -187,7 +187,7 @@ def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
         assert other.stdout.readline() == "held\n"
         with pytest.raises(StudyBusyError, match=f"process {other.pid}"):
             Store(path, FACTS)
-        assert Study(path).frame.empty  # reading is possible meanwhile
+        assert Study(path).trials_dataframe().empty  # reading is possible meanwhile
         other.send_signal(signal.SIGKILL)
     Store(path, FACTS).close()
     assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite"]
@@ -209,7 +209,7 @@ def test_several_recipes_and_splits_share_a_study(tmp_path: Path) -> None:
     run_small(path, small_plan("dense 2, dense", epochs=3))
     run_small(path, dataclasses.replace(small_plan("dense 2, dense", epochs=3, seeds=(5,))))
     study = Study(path)
-    assert len(study.frame) == 5
+    assert len(study.trials_dataframe()) == 5
     assert sorted(study.networks["seeds"]) == [2, 3]
     assert len(study.about["recipes"]) == 2
 
@@ -230,7 +230,7 @@ def test_any_sqlite_tool_can_read_it(tmp_path: Path) -> None:
 def test_test_figures_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
     run_small(tmp_path / "a.sqlite", small_plan("dense 2, dense"))
     study = Study(tmp_path / "a.sqlite")
-    for frame in (study.frame, study.networks, study.frontier(), study.history()):
+    for frame in (study.trials_dataframe(), study.networks, study.frontier(), study.history()):
         assert not [column for column in frame.columns if "test" in column]
-    assert {"test_loss", "test_accuracy"} <= set(study.trials(test=True).columns)
-    assert {"test", "test_sd"} <= set(study.with_test(study.frontier()).columns)
+    assert {"test_loss", "test_accuracy"} <= set(study.trials_dataframe(test=True).columns)
+    assert {"test_accuracy_mean", "test_accuracy_std"} <= set(study.with_test(study.frontier()).columns)

@@ -92,7 +92,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, whole: Path) -> None:
     try:
         with pytest.raises(StudyError, match=r"cannot be written: Permission denied"):
             Store(path, FACTS)
-        assert len(Study(path).frame) == 10  # but read
+        assert len(Study(path).trials_dataframe()) == 10  # but read
     finally:
         tmp_path.chmod(0o700)
 
@@ -119,7 +119,7 @@ def test_a_truncated_study_says_so(tmp_path: Path, whole: Path, share: float) ->
 def read_all(path: Path) -> None:
     study = Study(path)
     assert study.about["data"]
-    study.trials(test=True)
+    study.trials_dataframe(test=True)
     study.frontier()
     study.smallest()
     study.history()
@@ -159,7 +159,7 @@ def test_a_full_disk_stops_cleanly_and_keeps_what_was_stored(tmp_path: Path) -> 
         store._connection.execute(f"PRAGMA max_page_count = {pages + 10}")
         with pytest.raises(StudyError, match=r"the disk is full: .*run the same command again"):
             run(plan, digits(), store, train=pretend, threads=2)
-    kept = len(Study(path).frame)
+    kept = len(Study(path).trials_dataframe())
     assert 0 < kept < 24
     run_small(path, plan)
     run_small(tmp_path / "undisturbed.sqlite", plan)
@@ -182,7 +182,7 @@ def test_killed_while_the_log_is_folded_in(tmp_path: Path, whole: Path) -> None:
     head = path.read_bytes()[:4096]
     with (killed / "a.sqlite").open("r+b") as file:
         file.write(head)
-    assert len(Study(killed / "a.sqlite").frame) == 10
+    assert len(Study(killed / "a.sqlite").trials_dataframe()) == 10
     Store(killed / "a.sqlite", FACTS).close()
     assert [file.name for file in killed.iterdir()] == ["a.sqlite"]
     assert rows_of(killed / "a.sqlite") == rows_of(path)

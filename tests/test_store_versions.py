@@ -29,11 +29,11 @@ def test_version_1_is_read(version_1: Path) -> None:
     study = Study(version_1)
     assert (study.about["data"], study.about["fingerprint"], study.about["command"]) == ("digits", "77558722116329a3", "")
     assert study.about["trials"] == {"diverged": 1, "done": 4, "running": 1}
-    assert study.frame["network"].tolist() == [*["dense 1, dense"] * 2, "conv 1, pool, dense", *["dense 2, dense"] * 2]
-    assert study.frame["diverged"].tolist() == [False, False, True, False, False]
+    assert study.trials_dataframe()["network"].tolist() == [*["dense 1, dense"] * 2, "conv 1, pool, dense", *["dense 2, dense"] * 2]
+    assert study.trials_dataframe()["diverged"].tolist() == [False, False, True, False, False]
     assert study.networks["frontier"].tolist() == [True, False, True]
     row = study.network("dense 2, dense")
-    assert row.mean == pytest.approx(VALIDATION, abs=1e-12)
+    assert row.val_accuracy_mean == pytest.approx(VALIDATION, abs=1e-12)
     assert row.knobs == {"n": 2}
     assert study.test(row)[0] == pytest.approx(VALIDATION - 0.01, abs=1e-12)
     assert study.history(row)["epoch"].tolist() == [1, 2, 3, 4]
@@ -48,8 +48,8 @@ def test_the_ids_of_its_trials_are_those_of_today(version_1: Path) -> None:
     known = {trial.id for trial in small_plan("dense n, dense", "n=1,2", learning_rate=0.003).trials}
     known |= {trial.id for trial in small_plan("conv 1, pool, dense", seeds=(0,), learning_rate=1e9).trials}
     study = Study(version_1)
-    assert set(study.frame["trial_id"]) == known
-    assert set(study.frame["recipe_id"]) == {recipe_id(trial) for trial in small_plan(learning_rate=0.003).trials} | {
+    assert set(study.trials_dataframe()["trial_id"]) == known
+    assert set(study.trials_dataframe()["recipe_id"]) == {recipe_id(trial) for trial in small_plan(learning_rate=0.003).trials} | {
         recipe_id(small_plan(learning_rate=1e9).trials[0])
     }
 
@@ -58,4 +58,4 @@ def test_version_1_goes_on(version_1: Path) -> None:
     run_small(version_1, small_plan("dense 5, dense", seeds=(0,)))
     with Store(version_1, DataFacts.of(digits())) as store:
         assert len(store.finished()) == 6
-    assert len(Study(version_1).frame) == 6
+    assert len(Study(version_1).trials_dataframe()) == 6

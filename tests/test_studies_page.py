@@ -74,13 +74,15 @@ def test_what_is_kept_of_a_summary(made: Path, page: ModuleType) -> None:
     assert [(row["extractor"], row["head"], row["draws"]) for row in better.heads] == [
         (weights, "ridge", "2") for weights in ("random", "pca")
     ]
-    assert page.measured(better, "head", "ridge") == float(better.heads[0]["test"])
+    assert page.measured(better, "head", "ridge") == float(better.heads[0]["test_accuracy_mean"])
     assert page.measured(better, "head", "forest") is None
     study = Study(made / "random-features-replica.sqlite")
     result = page.read_results(made / "results")["random-features", "replica"]
     assert [row["network"] for row in result.networks] == study.networks["network"].tolist()
     for row, (_, own) in zip(result.networks, study.with_test(study.networks).iterrows(), strict=True):
-        assert (row["validation"], row["test"]) == pytest.approx((own["validation"], own["test"]), rel=1e-5)
+        assert (row["val_accuracy_mean"], row["test_accuracy_mean"]) == pytest.approx(
+            (own["val_accuracy_mean"], own["test_accuracy_mean"]), rel=1e-5
+        )
     with (made / "results" / "random-features-replica-histories.csv").open(newline="") as lines:
         assert {row["label"] for row in csv.DictReader(lines)} == facts["chosen"]["families"].keys()
 
@@ -104,9 +106,9 @@ def test_the_page_says_what_was_found(made: Path, page: ModuleType) -> None:
     linear = results["random-features", "replica"].of("linear on pixels")[0]
     own = text[text.index("## Features at random") : text.index("## Capacity")]
     assert max(map(len, (line for line in text.splitlines() if not line.startswith("|")))) <= 140
-    assert f"| {100 * linear['test']:.2f} % (not reproduced) |" in own
+    assert f"| {100 * linear['test_accuracy_mean']:.2f} % (not reproduced) |" in own
     assert "**As published: watched on the test part.**" in own
-    assert page.mean_text(linear["validation"], linear["validation_sd"]) in own
+    assert page.mean_text(linear["val_accuracy_mean"], linear["val_accuracy_std"]) in own
     # 8 trials of one epoch on 80 images, a tenth of a second an image.
     assert page.keras_seconds(results["random-features", "replica"], keras["epochs"]) == pytest.approx(64)
     # A family that was not measured: nothing is said of its part.
@@ -143,11 +145,11 @@ def test_curves_of_all_networks_and_what_goes_with_the_accuracy(made: Path, page
 def test_ranks_are_spearman_s(page: ModuleType) -> None:
     grid = pd.DataFrame({"c": [1, 1, 2, 2, 3], "d": [1, 2, 1, 2, 9]})
     frame = pd.DataFrame(
-        {"label": "grid", "knobs": grid.to_dict("records"), "validation": [0.1, 0.4, 0.2, 0.5, 0.9], "diverged": 0, "seeds": 1}
+        {"label": "grid", "knobs": grid.to_dict("records"), "val_accuracy_mean": [0.1, 0.4, 0.2, 0.5, 0.9], "diverged": 0, "seeds": 1}
     )
-    one = pd.DataFrame({"label": "line", "knobs": [{"n": 1}, {"n": 2}], "validation": [0.1, 0.2], "diverged": 0, "seeds": 1})
+    one = pd.DataFrame({"label": "line", "knobs": [{"n": 1}, {"n": 2}], "val_accuracy_mean": [0.1, 0.2], "diverged": 0, "seeds": 1})
     found = correlations(pd.concat([frame, one], ignore_index=True))
-    expected = {name: spearmanr(grid[name], frame["validation"]).statistic for name in grid}
+    expected = {name: spearmanr(grid[name], frame["val_accuracy_mean"]).statistic for name in grid}
     assert found == {"grid": pytest.approx(expected)}
 
 
@@ -164,13 +166,13 @@ def test_sizes_and_where_the_parameters_sit(made: Path, page: ModuleType) -> Non
 
 
 def test_a_figure_that_is_not_reproduced_is_marked(page: ModuleType) -> None:
-    row = {"label": "a", "diverged": 0, "seeds": 1, "parameters": 900, "validation": 0.98, "test": 0.97}
-    result = page.Result("x", "better", {"protocol": {"target": 0.97}}, [row, {**row, "parameters": 500, "validation": 0.96}])
+    row = {"label": "a", "diverged": 0, "seeds": 1, "parameters": 900, "val_accuracy_mean": 0.98, "test_accuracy_mean": 0.97}
+    result = page.Result("x", "better", {"protocol": {"target": 0.97}}, [row, {**row, "parameters": 500, "val_accuracy_mean": 0.96}])
     entry = {"measure": "smallest", "original": 932}
     assert page._cell(entry, {"label": "a"}, result) == "900"
     assert page._cell(entry, {"label": "b"}, result) == "none"
     assert page._cell(entry, {"label": "a"}, None) == "not run yet"
-    entry = {"measure": "test", "original": 0.9}
+    entry = {"measure": "test_accuracy_mean", "original": 0.9}
     assert page._cell(entry, {"label": "a"}, result) == "97.00 %"
     assert page._cell(entry, {"label": "a", "within": 0.07}, result) == "97.00 %"
     assert page._cell(entry, {"label": "a", "within": 0.06}, result) == "97.00 % (not reproduced)"
@@ -178,12 +180,17 @@ def test_a_figure_that_is_not_reproduced_is_marked(page: ModuleType) -> None:
 
 
 def test_all_figures_at_a_glance(page: ModuleType) -> None:
-    row = {"label": "a", "diverged": 0, "seeds": 1, "parameters": 900, "validation": 0.98, "test": 0.97}
+    row = {"label": "a", "diverged": 0, "seeds": 1, "parameters": 900, "val_accuracy_mean": 0.98, "test_accuracy_mean": 0.97}
     results = {("shrink", "better"): page.Result("x", "better", {"protocol": {"target": 0.97}}, [row])}
     figures = [
         {"figure": "smallest", "measure": "smallest", "original": 932, "better": {"part": "better", "label": "a"}},
-        {"figure": "no such", "measure": "test", "original": 0.9, "better": {"part": "better", "label": "b"}},
-        {"figure": "not run", "measure": "test", "original": 0.9, "replica": {"part": "replica", "label": "a", "within": 0.1}},
+        {"figure": "no such", "measure": "test_accuracy_mean", "original": 0.9, "better": {"part": "better", "label": "b"}},
+        {
+            "figure": "not run",
+            "measure": "test_accuracy_mean",
+            "original": 0.9,
+            "replica": {"part": "replica", "label": "a", "within": 0.1},
+        },
     ]
     lines = list(page.at_a_glance({study: figures if study == "shrink" else figures[:1] for study in page.ORDER}, results))
     assert lines[4:7] == [

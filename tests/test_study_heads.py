@@ -34,13 +34,13 @@ knobs = ["n=1,3"]
 label = "machine"
 head = "svm"
 layer = "dense 6"
-before = true
+pre_activation = true
 settings = { standardise = false, C = [1.0, 5.0], gamma = "auto" }
 refit = true
 [[better.heads]]
 head = ["ridge", "knn"]
 layer = "dense 6"
-before = true
+pre_activation = true
 [[better.heads]]
 head = "ridge"
 network = "conv 3, pool, dense"
@@ -64,8 +64,8 @@ def test_heads_are_trained_kept_and_shown(issun: Issun) -> None:
     assert done.code == 0, done.err
     study = Study(issun.folder / "a-better.sqlite")
     heads = study.heads
-    assert "test" not in heads.columns
-    best = study.networks.sort_values("validation", ascending=False, kind="stable").iloc[0]
+    assert "test_accuracy" not in heads.columns
+    best = study.networks.sort_values("val_accuracy_mean", ascending=False, kind="stable").iloc[0]
     trained = heads[heads["trial_id"].notna()]
     # The family's best network on validation, with both seeds; not the other one.
     assert set(trained["network"]) == {best["network"]}
@@ -79,7 +79,7 @@ def test_heads_are_trained_kept_and_shown(issun: Issun) -> None:
     }
     said = study.predictions(best, 0)
     for _, head in trained[trained["draw"] == 0].iterrows():
-        assert np.mean(study.head_predictions(head["id"]) == said["label"]) == head["validation"]
+        assert np.mean(study.head_predictions(head["id"]) == said["label"]) == head["val_accuracy"]
         assert head["layer"] == "3 dense 6, before its activation"
         assert head["features"] == 6
     assert trained[trained["head"] == "machine"]["images"].tolist() == [200, 200]
@@ -102,7 +102,7 @@ def test_heads_are_trained_kept_and_shown(issun: Issun) -> None:
     again = issun.run(*RUN, "--no-plot")
     assert again.err.count("extracting features") == 1
     assert set(study.heads["id"]) == set(before)
-    values = study.head_results(test=True).set_index("id")[["validation", "test"]]
+    values = study.head_results(test=True).set_index("id")[["val_accuracy", "test_accuracy"]]
     assert values.loc[lost].notna().all()
     frame = heads_frame(study)
     assert len(list(gains(frame))) == 3
@@ -152,11 +152,11 @@ def test_quick_and_dry_run(issun: Issun) -> None:
             r"line 26, `better.heads\[2\].weights`: \(='trained'\) must be one of random",
         ),
         ('network = "conv 3, pool, dense"', 'network = "conf 3, dense"', r"line 25, `better.heads\[2\].network`: .*"),
-        ('network = "conv 3, pool, dense"', 'network = "dense"\nfamily = "net"', "cannot be given together with"),
-        ('head = ["ridge", "knn"]', "head = []", r"line 20, `better.heads\[1\].head`: \(=\[\]\) is empty"),
-        ('head = ["ridge", "knn"]', 'head = ["ridge", "knn"]\nlabel = "x"', "applies to one head"),
-        ("seeds = 2\n", "seeds = 0\n", "must be a number of seeds"),
-        ("before = true\nsettings", 'before = "yes"\nsettings', r"`better.heads\[0\].before`: \(='yes'\)"),
+        ('network = "conv 3, pool, dense"', 'network = "dense"\nfamily = "net"', "are both given"),
+        ('head = ["ridge", "knn"]', "head = []", r"line 20, `better.heads\[1\].head`: \(=\[\]\) names no head"),
+        ('head = ["ridge", "knn"]', 'head = ["ridge", "knn"]\nlabel = "x"', "is for one head"),
+        ("seeds = 2\n", "seeds = 0\n", "must be how many seeds"),
+        ("pre_activation = true\nsettings", 'pre_activation = "yes"\nsettings', r"`better.heads\[0\].pre_activation`: \(='yes'\)"),
         ("refit = true", 'search = "full"', "grid"),
     ],
 )
@@ -199,5 +199,5 @@ def test_the_studies_that_are_kept_ask_for_heads() -> None:
     replica = read_study_file(folder / "cnn-svm.toml").parts["replica"].heads
     [machine] = replica[0].wishes
     assert machine.settings == {"standardise": False, "C": 1.0, "gamma": "auto"}
-    assert (machine.refit, replica[0].layer, replica[0].before) == (True, "dense 512", True)
+    assert (machine.refit, replica[0].layer, replica[0].pre_activation) == (True, "dense 512", True)
     assert read_study_file(folder / "random-features.toml").parts["better"].heads

@@ -99,7 +99,7 @@ def test_the_sweep_stops_at_once_and_says_where_its_results_are(
     assert "run the same command again" in str(caught.value)
     where = path if " are in it" in str(caught.value) else Path(re.findall(r"are in `([^`]*)`", str(caught.value))[0])
     assert where == tmp_path / kept
-    assert 5 <= len(Study(where).frame) < 15  # of 60
+    assert 5 <= len(Study(where).trials_dataframe()) < 15  # of 60
     # What another has put there is left as it was, and nothing of the old log beside it could get into it.
     if path.exists() and where != path:
         assert path.read_bytes() == (tmp_path / "other.sqlite").read_bytes()

@@ -90,7 +90,7 @@ def test_one_plan_is_trained_longest_first_into_one_study(tmp_path: Path) -> Non
 
     study = run_part(part, tmp_path / part.file_name, threads=1, train=noting)
     assert order == sorted(order, reverse=True)
-    assert len(order) == len(study.frame) == 12
+    assert len(order) == len(study.trials_dataframe()) == 12
     order.clear()
     run_part(part, tmp_path / part.file_name, threads=1, train=noting)
     assert not order
@@ -107,7 +107,7 @@ def test_what_a_study_keeps_of_its_part(tmp_path: Path) -> None:
     assert ">as published: watched on the test part</p>" in study._repr_html_()
     assert study.model("dense 1, dense").about["mark"] == study.mark
     assert "as published" in " ".join(text.get_text() for text in plot(study).findobj(Text))
-    frame = study.frame
+    frame = study.trials_dataframe()
     # The same network under two recipes has the name that belongs to each; one of an earlier family keeps that family's.
     assert frame.groupby("label")["epochs"].unique().map(list).to_dict() == {"perceptron": [2], "longer": [4]}
     assert set(study.networks["label"]) == {"perceptron", "longer"}
@@ -140,7 +140,7 @@ def test_names_are_added_and_renamed_by_later_runs(tmp_path: Path) -> None:
     run_part(prepared(tmp_path, "replica"), path, train=pretend)
     later = TEXT.replace('"longer"', '"patient"').replace('knobs = ["n=2..4"]', 'knobs = ["n=2..3"]')
     study = run_part(prepared(tmp_path, "replica", text=later), path, train=pretend)
-    assert study.frame.groupby("label")["network_id"].nunique().to_dict() == {"perceptron": 3, "patient": 2, "longer": 1}
+    assert study.trials_dataframe().groupby("label")["network_id"].nunique().to_dict() == {"perceptron": 3, "patient": 2, "longer": 1}
 
 
 def test_studies_without_names_or_protocol_open(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_studies_without_names_or_protocol_open(tmp_path: Path) -> None:
     run_small(path, small_plan())
     study = Study(path)
     assert (study.mark, study.about["protocol"]) == ("", None)
-    assert study.frame["label"].equals(study.frame["family"])
+    assert study.trials_dataframe()["label"].equals(study.trials_dataframe()["family"])
 
 
 def test_the_last_images_are_watched(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_stopped_and_run_again_is_as_if_undisturbed(tmp_path: Path) -> None:
 
     with pytest.raises(Cancelled, match="4 of 12 trials are saved"):
         run_part(part, broken, threads=1, train=four, cancel=stop)
-    assert len(Study(broken).frame) == 4
+    assert len(Study(broken).trials_dataframe()) == 4
     run_part(part, broken, train=pretend)
     assert rows_of(broken) == rows_of(whole)
 

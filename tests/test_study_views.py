@@ -30,7 +30,7 @@ def test_the_diagnosis_of_a_trial_is_that_of_its_history(study: Study, monkeypat
     network = "dense 2, dense"
     found = study.diagnosis(network, 1)
     history = study.history(network, 1)
-    assert (found.train, found.validation) == tuple(history.iloc[-1][["train_accuracy", "validation_accuracy"]])
+    assert (found.train, found.validation) == tuple(history.iloc[-1][["train_accuracy", "val_accuracy"]])
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr("issun.study.diagnosis.diagnose", lambda history, classes, **known: asked.append({"classes": classes, **known}))
     study.diagnosis(network, 1)
@@ -54,16 +54,16 @@ def test_counts_per_class_are_those_of_the_predictions(study: Study) -> None:
 
 
 def test_no_diagnosis_reads_a_test_figure(study: Study) -> None:
-    assert "test" not in " ".join([*study.history().columns, *study.frame.columns])
+    assert "test" not in " ".join([*study.history().columns, *study.trials_dataframe().columns])
 
 
 def networks(*families: tuple[str, list[dict[str, int]]]) -> pd.DataFrame:
     rows = [{"family": family, "network": str(knobs), "knobs": knobs} for family, combinations in families for knobs in combinations]
     frame = pd.DataFrame(rows)
     frame = frame.assign(
-        validation=np.linspace(0.5, 0.9, len(rows)), **{name: 100 + np.arange(len(rows)) for name in ("parameters", "macs")}
+        val_accuracy_mean=np.linspace(0.5, 0.9, len(rows)), **{name: 100 + np.arange(len(rows)) for name in ("parameters", "macs")}
     )
-    return frame.assign(trained=0, bytes=0, peak_memory=0)
+    return frame.assign(trainable_params=0, bytes=0, peak_memory=0)
 
 
 TWO = ("conv a, dense 0.5d, dense", [{"a": a, "d": d} for a in (1, 2) for d in (2, 4, 8)])
@@ -96,7 +96,7 @@ def test_a_grid_holds_the_best_of_each_pair_in_order() -> None:
     table, shared = grid(frame, "d", "a")
     assert (table.index.tolist(), table.columns.tolist(), shared) == ([1, 2], [2, 4, 8], False)
     assert table.loc[2, 8] == 0.9
-    twice = pd.concat([frame, frame.assign(validation=0.1)])
+    twice = pd.concat([frame, frame.assign(val_accuracy_mean=0.1)])
     again, shared = grid(twice, "d", "a")
     assert again.equals(table)
     assert shared

@@ -32,7 +32,7 @@ def test_a_sweep_trains_and_finds_the_frontier(tmp_path: Path) -> None:
     networks = study.networks
     assert sorted(networks["network"]) == ["conv 1, pool, dense", "conv 2, pool, dense", "dense"]
     assert (networks["seeds"] == 2).all()
-    assert networks["validation"].max() > 0.5  # chance is 0.1
+    assert networks["val_accuracy_mean"].max() > 0.5  # chance is 0.1
     assert study.frontier()["parameters"].is_monotonic_increasing
     assert len(study.history("dense", 1)) == 8
     assert "sweep" in study.about["command"]
@@ -45,7 +45,9 @@ def test_a_sweep_trains_and_finds_the_frontier(tmp_path: Path) -> None:
     assert model.about["seed"] == str(entry.best_seed)
     predicted = model.predict(digits().images[plan.validation])
     assert predicted.tolist() == study.predictions("dense")["predicted"].tolist()
-    assert (predicted == digits().labels[plan.validation]).mean() == study.frame.query("network == 'dense'")["validation_accuracy"].max()
+    assert (predicted == digits().labels[plan.validation]).mean() == study.trials_dataframe().query("network == 'dense'")[
+        "val_accuracy"
+    ].max()
     assert model.evaluate(digits().test_images, digits().test_labels).accuracy == pytest.approx(outcome.test_accuracy)
 
 
@@ -61,7 +63,7 @@ def test_the_study_stands_beside_by_default(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     study = sweep(digits(), "dense", epochs=1, seeds=[4])
     assert study.path == (tmp_path / "digits.sqlite").resolve()
-    assert study.frame["seed"].tolist() == [4]
+    assert study.trials_dataframe()["seed"].tolist() == [4]
     assert default_path(dataclasses.replace(digits(), name="/some/folder/fruit.npz")) == Path("fruit.sqlite")
     assert default_path(dataclasses.replace(digits(), name="fashion-mnist")) == Path("fashion-mnist.sqlite")
 
@@ -184,9 +186,9 @@ def test_progress_tells_the_truth(tmp_path: Path) -> None:
     events = [progress.event for progress in seen if progress.event]
     assert len(events) == 8
     assert any(event.startswith("done: conv 2, pool, dense  seed 0  validation ") for event in events)
-    frame = Study(path).frame
-    top = frame.loc[frame["validation_accuracy"].idxmax()]
-    assert seen[-1].best == (top["network"], top["parameters"], top["validation_accuracy"])
+    frame = Study(path).trials_dataframe()
+    top = frame.loc[frame["val_accuracy"].idxmax()]
+    assert seen[-1].best == (top["network"], top["parameters"], top["val_accuracy"])
     assert seen[0].best is not None
     assert seen[0].best[0] == "dense 1, dense"
 
@@ -208,7 +210,7 @@ def test_progress_shows_what_runs(tmp_path: Path) -> None:
         if progress.running and progress.running[0].epoch == 1:
             assert progress.running[0].network == "dense 1, dense"
             assert progress.running[0].epochs == 4
-            assert progress.running[0].validation_accuracy is not None
+            assert progress.running[0].val_accuracy is not None
             assert progress.seconds_left is not None
             assert progress.seconds_left > 0
             looked.set()
@@ -224,9 +226,9 @@ def test_a_trial_that_diverges_is_kept_and_marked_and_the_sweep_goes_on(tmp_path
     run_small(path, wild, on_progress=lambda progress: seen.append(progress.event or ""))
     run_small(path, small_plan("dense 1, dense"))
     study = Study(path)
-    assert study.frame["status"].value_counts().to_dict() == {"diverged": 2, "done": 2}
-    assert study.frame.query("diverged")["validation_loss"].isna().all()
-    assert study.frame.query("diverged")["epochs"].tolist() == [1, 1]
+    assert study.trials_dataframe()["status"].value_counts().to_dict() == {"diverged": 2, "done": 2}
+    assert study.trials_dataframe().query("diverged")["val_loss"].isna().all()
+    assert study.trials_dataframe().query("diverged")["epochs"].tolist() == [1, 1]
     assert sum(event.startswith("diverged: dense 1, dense") for event in seen) == 2
     assert study.frontier()["diverged"].tolist() == [0]
     trained, train = counting()
@@ -237,7 +239,7 @@ def test_a_trial_that_diverges_is_kept_and_marked_and_the_sweep_goes_on(tmp_path
 def test_real_training_that_diverges(tmp_path: Path) -> None:
     settings = {"optimizer": "sgd", "learning_rate": 1e38, "scaling": "raw"}
     study = sweep(digits(), ["dense 4, dense"], epochs=3, seeds=2, recipe=settings, study=tmp_path / "a.sqlite")
-    assert (study.frame["status"] == "diverged").all()
+    assert (study.trials_dataframe()["status"] == "diverged").all()
     with pytest.raises(SelectionError, match="diverged with every seed: lower the learning rate"):
         study.smallest()
 
@@ -254,7 +256,7 @@ def test_one_failure_does_not_take_the_others_along(tmp_path: Path, error: Excep
         run_small(tmp_path / "a.sqlite", small_plan(), train=train, on_progress=lambda progress: seen.append(progress.event or ""))
     assert "while training `dense 2, dense` with seed 0" in raised.value.__notes__
     assert sum(event.startswith("failed: dense 2, dense  seed 0") for event in seen) == 1
-    assert len(Study(tmp_path / "a.sqlite").frame) == 9
+    assert len(Study(tmp_path / "a.sqlite").trials_dataframe()) == 9
     run_small(tmp_path / "a.sqlite", small_plan())
     run_small(tmp_path / "b.sqlite", small_plan())
     assert rows_of(tmp_path / "a.sqlite") == rows_of(tmp_path / "b.sqlite")
@@ -267,7 +269,7 @@ def test_an_error_of_who_shows_progress_loses_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(BrokenPipeError):
         run_small(tmp_path / "a.sqlite", small_plan(), on_progress=show)
-    assert len(Study(tmp_path / "a.sqlite").frame) >= 3
+    assert len(Study(tmp_path / "a.sqlite").trials_dataframe()) >= 3
     assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite"]
 
 
@@ -300,7 +302,7 @@ def test_workers_train_at_the_same_time(tmp_path: Path) -> None:
         return pretend(*arguments, **options)
 
     run_small(tmp_path / "a.sqlite", small_plan("dense 1, dense"), train=train)
-    assert len(Study(tmp_path / "a.sqlite").frame) == 2
+    assert len(Study(tmp_path / "a.sqlite").trials_dataframe()) == 2
 
 
 def test_a_run_that_has_nothing_to_do_says_so(tmp_path: Path) -> None:

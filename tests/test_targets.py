@@ -79,7 +79,7 @@ def test_smoothing_is_that_of_pytorch_and_keras() -> None:
 def test_the_native_loss_is_that_of_the_reference(count: int, seed: int, smoothing: float, weights: Any) -> None:
     """Lanes without an image count for nothing, whatever the targets."""
     net = Net((4, 4, 1), 5, (Pool(kind="average"), Classifier(5)))
-    recipe = Recipe(label_smoothing=smoothing, class_weights=weights)
+    recipe = Recipe(label_smoothing=smoothing, class_weight=weights)
     images, labels = images_for(net, 60, seed)
     values = class_weights_for(recipe, labels, np.arange(60), 5)
     indices = np.random.default_rng(seed).permutation(60)[:count]
@@ -92,10 +92,10 @@ def test_the_native_loss_is_that_of_the_reference(count: int, seed: int, smoothi
 
 def test_balanced_weights_are_one_on_the_average() -> None:
     labels = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2, 9], np.int32)
-    weights = class_weights_for(Recipe(class_weights="balanced"), labels, np.arange(9), 4)
+    weights = class_weights_for(Recipe(class_weight="balanced"), labels, np.arange(9), 4)
     assert weights is not None
     np.testing.assert_allclose(weights, [9 / (4 * 6), 9 / (4 * 2), 9 / 4, 0])
-    even = class_weights_for(Recipe(class_weights="balanced"), labels, np.arange(9), 3)
+    even = class_weights_for(Recipe(class_weight="balanced"), labels, np.arange(9), 3)
     assert even is not None
     assert even[labels[:9]].mean() == pytest.approx(1)
 
@@ -104,8 +104,8 @@ def test_balanced_weights_are_one_on_the_average() -> None:
 def test_class_weights_that_do_not_fit_are_refused(name: Any) -> None:
     net = Net((4, 4, 1), 3, (Dense(2), Classifier(3)))
     with pytest.raises(RecipeError, match="2 numbers for 3 classes"):
-        make_engine(net, Recipe(class_weights=(1, 2)), unit(net), name=name)
-    with pytest.raises(IssunError, match="compute it with `class_weights_for`"):
-        make_engine(net, Recipe(class_weights="balanced"), unit(net), name=name)
-    with pytest.raises(IssunError, match=r"must be float32 of shape \(3,\)"):
+        make_engine(net, Recipe(class_weight=(1, 2)), unit(net), name=name)
+    with pytest.raises(IssunError, match="measure them with `class_weights_for`"):
+        make_engine(net, Recipe(class_weight="balanced"), unit(net), name=name)
+    with pytest.raises(IssunError, match=r"\(3,\) float32 is needed"):
         make_engine(net, Recipe(), unit(net), name=name, class_weights=np.ones(4, np.float32))

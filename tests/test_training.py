@@ -47,7 +47,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "moments": outcome.state.moments.tobytes(),
         "position": (outcome.state.step, outcome.state.epoch),
         "scaling": outcome.scaling,
-        "validation": (outcome.validation_loss, outcome.validation_accuracy, outcome.validation_predictions.tobytes()),
+        "validation": (outcome.val_loss, outcome.val_accuracy, outcome.validation_predictions.tobytes()),
         "test": (outcome.test_loss, outcome.test_accuracy),
         "diverged": outcome.diverged,
     }
@@ -63,11 +63,11 @@ def test_the_outcome_says_what_happened(digits: Dataset, engine: EngineName) -> 
     assert outcome.seconds == sum(line.seconds for line in outcome.history) > 0
     assert not outcome.diverged
     last = outcome.history[-1]
-    assert (outcome.validation_loss, outcome.validation_accuracy) == (last.validation_loss, last.validation_accuracy)
+    assert (outcome.val_loss, outcome.val_accuracy) == (last.val_loss, last.val_accuracy)
     train_part, validation = Split().indices(digits.labels, digits.classes)
     assert outcome.state.step == 3 * -(-len(train_part) // 32)
     assert outcome.validation_predictions.dtype == np.uint16
-    assert (outcome.validation_predictions == digits.labels[validation]).mean() == outcome.validation_accuracy
+    assert (outcome.validation_predictions == digits.labels[validation]).mean() == outcome.val_accuracy
 
 
 def test_the_test_figures_are_those_of_the_final_weights(digits: Dataset) -> None:
@@ -126,8 +126,8 @@ def test_a_rate_that_diverges_is_kept_and_marked(digits: Dataset, rate: float) -
     outcome = trained(digits, recipe=Recipe(epochs=5, optimizer="sgd", learning_rate=rate))
     assert outcome.diverged
     assert 1 <= len(outcome.history) < 5
-    assert not np.isfinite(outcome.validation_loss)
-    assert 0 <= outcome.validation_accuracy <= 1
+    assert not np.isfinite(outcome.val_loss)
+    assert 0 <= outcome.val_accuracy <= 1
     with pytest.raises(ModelError, match=r"diverged in epoch 1, .* smaller `learning_rate` \(now 1e\+"):
         outcome.model(digits)
     again = trained(digits, recipe=outcome.recipe, state=outcome.state, history=outcome.history)
@@ -199,8 +199,8 @@ def test_the_model_knows_where_it_comes_from(digits: Dataset) -> None:
     about = outcome.model(digits).about
     assert about["data"] == f"digits ({digits.fingerprint})"
     assert about["seed"] == "3"
-    assert Recipe(**json.loads(about["recipe"])) == outcome.recipe
-    assert float(about["validation accuracy"]) == pytest.approx(outcome.validation_accuracy, abs=1e-4)
+    assert Recipe.of_stored(json.loads(about["recipe"])) == outcome.recipe
+    assert float(about["validation accuracy"]) == pytest.approx(outcome.val_accuracy, abs=1e-4)
 
 
 def test_train_needs_nothing_but_a_name_and_a_text() -> None:

@@ -58,7 +58,7 @@ def test_the_tensors_cover_the_flat_array_once_and_in_order(net: Net) -> None:
         # Folded, the four numbers of a norm are one bias.
         norms = sum(t.size for t in own if t.role == "mean")
         assert sum(t.size for t in own) - 3 * norms == row.parameters
-        assert sum(t.size for t in own if t.trained) - (0 if row.frozen else norms) == row.trained
+        assert sum(t.size for t in own if t.trained) - (0 if row.frozen else norms) == row.trainable_params
         assert all(t.kernel or (t.l1, t.l2, t.initializer) == (0, 0, None) for t in own)
 
 

@@ -16,6 +16,7 @@ import re
 import sys
 
 from issun.errors import Cancelled, IssunError, MismatchError, SelectionError
+from issun.old_options import new_options
 
 #: Where programs look for the width and height of a terminal before they ask it.
 _SIZES = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
@@ -63,6 +64,7 @@ def main() -> int:
     prepare()
     code = 0
     try:
+        sys.argv[1:] = new_options(sys.argv[1:], output.warn)
         app(prog_name="issun")
     except SystemExit as exit:
         code = exit.code if isinstance(exit.code, int) else 0

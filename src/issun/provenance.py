@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 from issun.datasets.dataset import Dataset
 from issun.datasets.split import Split, validation_mark
 from issun.datasets.white_level import LARGEST_RANGE
+from issun.old_names import old_attribute
 
 
 class KeptEpoch(NamedTuple):
@@ -57,9 +58,9 @@ class Provenance:
         Which images were for validation, see `issun.datasets.split.validation_mark`.
     chosen : str
         Why this seed, where there were several.
-    validation_accuracy : float, optional
+    val_accuracy : float, optional
         Of these weights, a fraction.
-    mean_accuracy : float, optional
+    val_accuracy_mean : float, optional
         Mean over seeds of the network's validation accuracy, a fraction.
     epoch : KeptEpoch, optional
     recipe : str
@@ -92,8 +93,8 @@ class Provenance:
     split: str = ""
     validation_images: str = ""
     chosen: str = ""
-    validation_accuracy: float | None = None
-    mean_accuracy: float | None = None
+    val_accuracy: float | None = None
+    val_accuracy_mean: float | None = None
     epoch: KeptEpoch | None = None
     recipe: str = ""
     weights: str = ""
@@ -105,6 +106,9 @@ class Provenance:
     finetuned: str = ""
     trained_as: str = ""
     others: Mapping[str, str] = field(default_factory=dict)
+
+    validation_accuracy = old_attribute("validation_accuracy", "val_accuracy")
+    mean_accuracy = old_attribute("mean_accuracy", "val_accuracy_mean")
 
     @classmethod
     def of_data(cls, dataset: Dataset, split: Split, **facts: Any) -> Self:
@@ -185,8 +189,8 @@ _FACTS = {
     "split": _text("split"),
     "validation images": _text("validation_images"),
     "chosen": _text("chosen"),
-    "validation accuracy": _Fact("validation_accuracy", "{:.4f}".format, _fraction),
-    "validation accuracy, mean over seeds": _Fact("mean_accuracy", "{:.4f}".format, _fraction),
+    "validation accuracy": _Fact("val_accuracy", "{:.4f}".format, _fraction),
+    "validation accuracy, mean over seeds": _Fact("val_accuracy_mean", "{:.4f}".format, _fraction),
     "epoch": _Fact("epoch", str, _epoch),
     "recipe": _text("recipe"),
     "weights": _text("weights"),

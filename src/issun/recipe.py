@@ -1,6 +1,6 @@
 """`Recipe`: how a network is trained. Validated, frozen, and complete: nothing about training is decided elsewhere.
 
-The optimisers, written down once (w weight, g gradient of the mean loss of the batch plus the penalties, r learning rate, t step
+The optimizers, written down once (w weight, g gradient of the mean loss of the batch plus the penalties, r learning rate, t step
 counted from 1). They follow Keras 3, whose settings the published studies used; PyTorch places epsilon differently.
 
     sgd       m = momentum m - r g;  w += m                                              (Polyak 1964)
@@ -19,8 +19,8 @@ Around every one of them, in this order:
     weight_decay  w -= r weight_decay w, before the step, for kernels alone: not for biases, for factors and shifts of normalisation
                   or `scale`, nor for learned slopes                                     (Loshchilov & Hutter 2019; scaled by the rate
                                                                                          of the step, as PyTorch does)
-    average       a += (1 - average) / (1 - average^t) (w - a), after the step: the exponential moving average of the weights after
-                  each step so far, the start of it corrected as Adam corrects its moments. Every weight is averaged, running
+    ema_decay     a += (1 - ema_decay) / (1 - ema_decay^t) (w - a), after the step: the exponential moving average of the weights
+                  after each step so far, the start of it corrected as Adam corrects its moments. Every weight is averaged, running
                   statistics of normalisation too; a is what is measured on validation and handed over.
 
 The loss of an image of class y, with K classes, logits z and p = softmax(z):
@@ -43,10 +43,12 @@ from typing import Annotated, Any, Literal, Self, TypedDict, Unpack
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
+from pydantic_core import to_json
 
 from issun.arch.layers import Initializer
 from issun.augmentation import Augmentation
 from issun.errors import RecipeError
+from issun.old_names import old_attribute, warn_of
 from issun.schedules import Schedule, rates
 
 Optimizer = Literal["sgd", "adam", "rmsprop", "adadelta", "adamw"]
@@ -61,6 +63,18 @@ LEARNING_RATES: dict[str, float] = {"sgd": 0.01, "adam": 0.005, "rmsprop": 0.001
 USUAL_SCALING: InputScaling = "standard"
 #: The same, with the usual schedule.
 USUAL_WARMUP = 0.1
+
+#: Settings that studies, models and what identifies a recipe know by another name; those names, and what stands under them, never change.
+STORED_NAMES = {
+    "reduce_at": "drop_at",
+    "reduce_every": "drop_every",
+    "reduce_factor": "drop_factor",
+    "class_weight": "class_weights",
+    "ema_decay": "average",
+    "restore_best_weights": "keep",
+}
+_NAMES = {stored: name for name, stored in STORED_NAMES.items()}
+_KEEP = {"last": False, "best": True}
 
 #: Settings whose values in `Recipe.for_images` have changed since the first version.
 CHANGED_DEFAULTS = ("scaling", "warmup")
@@ -78,6 +92,25 @@ class _RuleError(ValueError):
     def __init__(self, setting: str, problem: str) -> None:
         self.setting = setting
         super().__init__(f"`{setting}` {problem}")
+
+
+def named_settings(settings: Mapping[str, Any], warn: bool = False) -> dict[str, Any]:
+    """Return settings, stored ones or those of an older version, by the names that they have now; `warn` where old names are deprecated.
+
+    Raises
+    ------
+    RecipeError
+        Where one is given by both of its names.
+    """
+    found: dict[str, Any] = {}
+    for given, value in settings.items():
+        name = _NAMES.get(given, given)
+        if name in found or (name != given and name in settings):
+            raise RecipeError(f"`{given}` is the old name of `{name}`: give `{name}` alone", name)
+        if warn and name != given:
+            warn_of(given, name, stacklevel=3)
+        found[name] = _KEEP.get(value, value) if given == "keep" and isinstance(value, str) else value
+    return found
 
 
 def _augmentation(value: object) -> Augmentation:
@@ -99,9 +132,9 @@ class RecipeOptions(TypedDict, total=False):
     weight_decay: float | None
     clip_norm: float | None
     label_smoothing: float | None
-    average: float | None
+    ema_decay: float | None
     patience: int | None
-    keep: str | None
+    restore_best_weights: bool | None
     scaling: str | None
     initializer: str | None
     augment: Augmentation | str | None
@@ -136,29 +169,29 @@ class Recipe(BaseModel):
     nesterov : bool
         Of sgd: look ahead along the momentum.
     weight_decay : float
-        At least 0, with every optimizer, applied to kernels only. Default: 0, and 0.01 for adamw.
+        At least 0, of every optimizer, on kernels alone. Default: 0, and 0.01 for adamw.
     clip_norm : float, optional
         Above 0: the maximum norm of the whole gradient.
     warmup : float
         Fraction of all steps in which the rate rises, 0 <= warmup < 1. Default: 0, and 0.3 for one-cycle; `for_images` begins its own
         schedule with `USUAL_WARMUP`.
-    drop_at : tuple of float
-        For the step schedule: fractions of the training, ascending, at which the rate falls.
-    drop_every : int, optional
-        For the step schedule: the rate falls each time after this many epochs, in place of `drop_at`.
-    drop_factor : float
-        For the step schedule: the factor by which the rate falls; above 0, at most 1.
+    reduce_at : tuple of float
+        Of the step schedule: fractions of the training, ascending, at which the rate falls.
+    reduce_every : int, optional
+        Of the step schedule: the rate falls after each so many epochs, in place of `reduce_at`.
+    reduce_factor : float
+        Of the step schedule: what it falls to, as a share; above 0, at most 1.
     label_smoothing : float
-        Fraction of the target that is spread over all classes, 0 <= label_smoothing < 1.
-    class_weights : "balanced" or tuple of float, optional
-        Weight of each class, in the order of the classes.
-    average : float
-        Decay of the moving average of the weights, 0 <= average < 1, usually 0.99 to 0.9999; 0 disables it.
+        Share of the target that is spread over all classes, 0 <= label_smoothing < 1.
+    class_weight : "balanced" or tuple of float, optional
+        What an image of each class counts, in the order of the classes.
+    ema_decay : float
+        Decay of the exponential moving average of the weights, 0 <= ema_decay < 1, as a rule 0.99 to 0.9999; 0: none.
     patience : int, optional
-        Stop after this many epochs in a row without improvement. An epoch is better when its validation accuracy is higher,
-        or equal with a lower validation loss.
-    keep : {"last", "best"}
-        Which weights are returned: those after the last epoch, or after the best one, compared as for `patience`.
+        Training stops after so many epochs in a row without a better one. An epoch is better when its validation accuracy is higher,
+        or as high with a lower validation loss.
+    restore_best_weights : bool
+        Whether the weights after the best epoch, judged as for `patience`, are handed over in place of those after the last one.
     augment : Augmentation or str, optional
         Random changes of the training images in every epoch; see `issun.augmentation`.
 
@@ -186,17 +219,25 @@ class Recipe(BaseModel):
     weight_decay: float = Field(default_factory=lambda data: 0.01 if data.get("optimizer") == "adamw" else 0.0, ge=0)
     clip_norm: float | None = Field(None, gt=0)
     warmup: float = Field(default_factory=lambda data: 0.3 if data.get("schedule") == "one-cycle" else 0.0, ge=0, lt=1)
-    drop_at: tuple[Fraction, ...] = (0.5, 0.75)
-    drop_every: int | None = Field(None, ge=1)
-    drop_factor: float = Field(0.1, gt=0, le=1)
+    reduce_at: tuple[Fraction, ...] = (0.5, 0.75)
+    reduce_every: int | None = Field(None, ge=1)
+    reduce_factor: float = Field(0.1, gt=0, le=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
-    average: float = Field(0.0, ge=0, lt=1)
+    class_weight: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    ema_decay: float = Field(0.0, ge=0, lt=1)
     patience: int | None = Field(None, ge=1)
-    keep: Literal["last", "best"] = "last"
+    restore_best_weights: bool = False
     augment: Annotated[Augmentation, PlainValidator(_augmentation), PlainSerializer(str, return_type=str)] | None = None
 
+    drop_at = old_attribute("drop_at", "reduce_at")
+    drop_every = old_attribute("drop_every", "reduce_every")
+    drop_factor = old_attribute("drop_factor", "reduce_factor")
+    class_weights = old_attribute("class_weights", "class_weight")
+    average = old_attribute("average", "ema_decay")
+    keep = old_attribute("keep", "restore_best_weights", lambda recipe: "best" if recipe.restore_best_weights else "last")
+
     def __init__(self, **settings: Any) -> None:
+        settings = named_settings(settings, warn=True)
         try:
             super().__init__(**settings)
         except ValidationError as error:
@@ -208,23 +249,23 @@ class Recipe(BaseModel):
                 raise RecipeError(f"`{name}` is not a setting of a recipe; the settings are {known}", name) from None
             if first["type"] == "value_error" and isinstance(rule := first["ctx"]["error"], _RuleError):
                 raise RecipeError(str(rule), rule.setting) from None
-            if name == "class_weights":
+            if name == "class_weight":
                 raise RecipeError(
-                    f"`class_weights` (={settings[name]!r}): must be `balanced` or one number of at least 0 for each class", name
+                    f"`class_weight` (={settings[name]!r}): must be `balanced` or one number of at least 0 a class", name
                 ) from None
             message = first["msg"][0].lower() + first["msg"][1:]
             raise RecipeError(f"`{name}` (={first['input']!r}): {message}", name) from None
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
-        if list(self.drop_at) != sorted(set(self.drop_at)):
-            raise _RuleError("drop_at", f"(={self.drop_at!r}): must be different fractions in ascending order")
+        if list(self.reduce_at) != sorted(set(self.reduce_at)):
+            raise _RuleError("reduce_at", f"(={self.reduce_at!r}): must be fractions in ascending order, each once")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise _RuleError(
                 "nesterov", f"(=True): requires sgd with a momentum above 0, not {self.optimizer} with {self.momentum:g}; leave it out"
             )
-        if isinstance(self.class_weights, tuple) and not any(self.class_weights):
-            raise _RuleError("class_weights", f"(={self.class_weights!r}): at least one must be above 0")
+        if isinstance(self.class_weight, tuple) and not any(self.class_weight):
+            raise _RuleError("class_weight", f"(={self.class_weight!r}): at least one must be above 0")
         return self
 
     @classmethod
@@ -246,7 +287,7 @@ class Recipe(BaseModel):
         given = {name: value for name, value in options.items() if value is not None}
         if isinstance(recipe, Recipe):
             return cls(**recipe.model_dump() | given)
-        return cls.for_images(images, **{**(recipe or {}), **given})
+        return cls.for_images(images, **{**named_settings(recipe or {}, warn=True), **given})
 
     def steps(self, images: int) -> int:
         """Return how many steps one epoch over `images` images takes (the last batch may be smaller)."""
@@ -256,19 +297,33 @@ class Recipe(BaseModel):
         """Return the learning rate of each step of `epoch` (counted from 0), shape (steps,), float64."""
         steps = self.steps(images)
         total = self.epochs * steps
-        every = self.drop_every
-        falls = np.ceil(np.array(self.drop_at, np.float64) * total - 1e-9)
+        every = self.reduce_every
+        falls = np.ceil(np.array(self.reduce_at, np.float64) * total - 1e-9)
         if every:
             falls = np.arange(every, self.epochs, every).astype(np.float64) * steps
         now = epoch * steps + np.arange(steps)
-        return rates(self.schedule, self.learning_rate, now, total, warmup=self.warmup, falls=falls, factor=self.drop_factor)
+        return rates(self.schedule, self.learning_rate, now, total, warmup=self.warmup, falls=falls, factor=self.reduce_factor)
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that identify the recipe, as plain values, without newer settings that have their defaults.
 
-        A recipe of an older issun therefore keeps its identity. ``Recipe(**identity)`` restores the recipe.
+        So a recipe that an older issun knew has the identity that it had then. `of_stored` gives the recipe again.
         """
         settings = self.model_dump(mode="json")
         first = {name: settings[name] for name in FIRST_SETTINGS}
         usual = type(self)(**first).model_dump(mode="json")
-        return {name: value for name, value in settings.items() if name in first or value != usual[name]}
+        kept = {name: value for name, value in settings.items() if name in first or value != usual[name]}
+        if "restore_best_weights" in kept:
+            kept["restore_best_weights"] = "best" if self.restore_best_weights else "last"
+        return {STORED_NAMES.get(name, name): value for name, value in kept.items()}
+
+    def stored_json(self) -> str:
+        """Return all settings as JSON, as a model keeps them."""
+        settings = self.model_dump(mode="json")
+        settings["restore_best_weights"] = "best" if self.restore_best_weights else "last"
+        return to_json({STORED_NAMES.get(name, name): value for name, value in settings.items()}).decode()
+
+    @classmethod
+    def of_stored(cls, settings: Mapping[str, Any]) -> Self:
+        """Return the recipe that `identity` gave, or that a study or a model keeps."""
+        return cls(**named_settings(dict(**settings)))

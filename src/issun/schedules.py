@@ -6,7 +6,7 @@ T, are the steps of the warm-up. With f = (t - W) / (T - W), the share of the re
     constant   r
     cosine     r (1 + cos(π f)) / 2                                                       (Loshchilov & Hutter 2017)
     linear     r (1 - f)
-    step       r factor^k;  k counts the falls so far: one at each of the fractions `drop_at` of all T steps, or one every `drop_every`
+    step       r factor^k;  k counts the falls so far: one at each of the fractions `reduce_at` of all T steps, or one every `reduce_every`
                epochs
     one-cycle  with P = `warmup` · T - 1, up from r / 25 to r at t = P, then down to r / 250,000 at t = T - 1, each half a cosine:
                a + (b - a) (1 - cos(π p)) / 2 for the share p of the way from a to b      (Smith 2018; as PyTorch's OneCycleLR)

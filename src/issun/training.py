@@ -19,6 +19,7 @@ from issun.engine.weights import penalty
 from issun.errors import ModelError, NetworkError, RecipeError
 from issun.events import Event
 from issun.model import Model
+from issun.old_names import old_attribute
 from issun.provenance import KeptEpoch, Provenance
 from issun.recipe import Recipe
 
@@ -42,12 +43,12 @@ class Outcome:
     net, recipe, split, seed
         What was trained, and how.
     state : State
-        Where training ended: weights, optimiser moments, the average and the best epoch where the recipe asks for them.
+        Where training ended: weights, optimizer moments, the average and the best epoch where the recipe asks for them.
     history : tuple of Epoch
         One line an epoch, from the first on.
     scaling : Scaling
         How uint8 values became the network's input.
-    validation_loss, validation_accuracy : float
+    val_loss, val_accuracy : float
         With the final weights.
     validation_predictions : ndarray of uint16, shape (validation images,)
         The predicted class of each validation image, in the order of `Dataset.parts`.
@@ -66,13 +67,16 @@ class Outcome:
     state: State
     history: tuple[Epoch, ...]
     scaling: Scaling
-    validation_loss: float
-    validation_accuracy: float
+    val_loss: float
+    val_accuracy: float
     validation_predictions: NDArray[np.uint16]
     test_loss: float
     test_accuracy: float
     seconds: float
     diverged: bool
+
+    validation_loss = old_attribute("validation_loss", "val_loss")
+    validation_accuracy = old_attribute("validation_accuracy", "val_accuracy")
 
     @property
     def weights(self) -> NDArray[np.float32]:
@@ -102,9 +106,9 @@ class Outcome:
             self.split,
             seed=self.seed,
             validation=str(self.split),
-            validation_accuracy=self.validation_accuracy,
+            val_accuracy=self.val_accuracy,
             epoch=KeptEpoch(self.kept, len(self.history)),
-            recipe=self.recipe.model_dump_json(),
+            recipe=self.recipe.stored_json(),
             issun=_version(),
         )
         return Model(self.net, self.weights, self.scaling, dataset.classes, provenance, dataset.appearance)
@@ -179,7 +183,7 @@ def train_network(
     _check_fit(net, dataset)
     lines = list(history)
     state = State.start(net, recipe, seed) if state is None else state.copy()
-    if state.best is None and recipe.keep == "last":
+    if state.best is None and not recipe.restore_best_weights:
         state.best = best_of(lines)
     _check_state(state, lines, net, recipe)
     split = dataset.resolved(split)
@@ -209,8 +213,8 @@ def train_network(
         state=state,
         history=tuple(lines),
         scaling=scaling,
-        validation_loss=loss + extra,
-        validation_accuracy=accuracy,
+        val_loss=loss + extra,
+        val_accuracy=accuracy,
         validation_predictions=np.nan_to_num(logits, nan=-np.inf).argmax(axis=1).astype(np.uint16),
         test_loss=test_loss + extra,
         test_accuracy=test_accuracy,
@@ -223,9 +227,9 @@ def _check_fit(net: Net, dataset: Dataset) -> None:
     if net.input != dataset.input:
         raise NetworkError(f"the network takes {shape_text(net.input)} images, but those of {dataset.name} are {shape_text(dataset.input)}")
     if net.classes != len(dataset.classes):
-        raise NetworkError(f"the network has {net.classes} classes, but {dataset.name} has {len(dataset.classes)}")
-    if net.trained == 0:
-        raise NetworkError(f"`{net}` has nothing to train: move a layer with weights out of `frozen (…)`, usually the last `dense`")
+        raise NetworkError(f"the network tells {net.classes} classes apart, but {dataset.name} has {len(dataset.classes)}")
+    if net.trainable_params == 0:
+        raise NetworkError(f"`{net}` has nothing to train: leave a layer with weights out of `frozen (…)`, as a rule the last `dense`")
 
 
 def _check_state(state: State, history: list[Epoch], net: Net, recipe: Recipe) -> None:
@@ -242,7 +246,7 @@ def _check_state(state: State, history: list[Epoch], net: Net, recipe: Recipe) -
             f"there are {len(history)} lines and {recipe.epochs} epochs; start without it"
         )
     best, found = state.best, best_of(history)
-    if (best and best.epoch) != (found and found.epoch) or (best and recipe.keep == "best" and best.weights is None):
+    if (best and best.epoch) != (found and found.epoch) or (best and recipe.restore_best_weights and best.weights is None):
         raise ModelError(
             f"a stored state whose best epoch is {best.epoch if best else 'not known'} does not match this history, whose best epoch is "
             f"{found.epoch if found else 'none'}, or lacks the weights of that epoch; start without it"

@@ -154,17 +154,27 @@ def normalised(value: Any, folder: Path) -> Any:
 def renamed(value: Any, names: dict[str, str], place: str = "") -> Any:
     """Return a recorded value with the keys that the table of renames gives it today, at any depth.
 
-    An entry of the table is a key, wherever it stands, or the keys down to it with dots between: ``Model.parameters.about``.
+    An entry of the table is a key, wherever it stands, or the keys down to it with dots between: ``Model.parameters.about``. What holds
+    the figures of a part of the data, ``{"test": {"loss": …}}``, keeps that part's name. Where a setting changed its kind, the table's
+    ``values`` give today's value.
     """
     if isinstance(value, dict):
-        places = {key: f"{place}.{key}" if place else str(key) for key in value}
-        return {names.get(places[key], names.get(key, key)): renamed(entry, names, places[key]) for key, entry in value.items()}
+        found = {}
+        for key, entry in value.items():
+            at = f"{place}.{key}" if place else str(key)
+            if key in ("validation", "test") and isinstance(entry, dict):
+                found[key] = renamed(entry, names, at)
+                continue
+            name = names.get(at, names.get(key, key))
+            changed = renames("values").get(key, {}) if name != key and isinstance(entry, str) else {}
+            found[name] = changed.get(entry, entry) if changed else renamed(entry, names, at)
+        return found
     return [renamed(entry, names, place) for entry in value] if isinstance(value, list) else value
 
 
-def renames(which: str) -> dict[str, str]:
-    """Return the table of renames for ``json``, ``columns`` or ``python``: old name to new name."""
-    found: dict[str, str] = json.loads((HERE / "renames.json").read_text())[which]
+def renames(which: str) -> dict[str, Any]:
+    """Return the table of renames for ``json``, ``columns`` or ``python``: old name to new name; or ``values``: new values by old name."""
+    found: dict[str, Any] = json.loads((HERE / "renames.json").read_text())[which]
     return found
 
 

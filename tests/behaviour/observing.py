@@ -33,7 +33,7 @@ from behaviour_cases import (
     WRONG_COMMANDS,
     WRONG_PYTHON,
 )
-from behaviour_tools import Worker, digest, kind, normalised, rows_of, weights_of, write_pictures
+from behaviour_tools import Worker, digest, kind, normalised, renamed, renames, rows_of, weights_of, write_pictures
 
 
 def furnish(folder: Path) -> None:
@@ -163,9 +163,15 @@ def networks() -> dict[str, Any]:
     found = {}
     for text, shape, classes in NETWORKS:
         net = issun.parse_network(text, shape, classes)
-        sizes = {name: getattr(net, name) for name in ("parameters", "trained", "macs", "stored")}
+        sizes = {"parameters": net.parameters, "trained": net.trainable_params, "macs": net.macs, "stored": net.stored}
         sizes |= {"bytes": net.bytes(), "peak_memory": net.peak_memory()}
         found[f"{text} | {shape} {classes}"] = {"id": net.id, "text": str(net), **sizes}
+    return found
+
+
+def today(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return recorded settings of a recipe by the names, and with the values, that they have today."""
+    found: dict[str, Any] = renamed(settings, renames("json"))
     return found
 
 
@@ -173,7 +179,7 @@ def recipe_identities() -> list[Any]:
     """Return what identifies each of `RECIPE_SETTINGS`, with the rates of its first epoch of 5 steps."""
     found = []
     for settings in RECIPE_SETTINGS:
-        recipe = issun.Recipe(**settings)
+        recipe = issun.Recipe(**today(settings))
         rates = [float(f"{rate:.10g}") for rate in recipe.learning_rates(1, 5 * recipe.batch_size)]
         found.append({"settings": settings, "identity": json.loads(json.dumps(recipe.identity())), "rates": rates})
     usual = [issun.Recipe.for_images(images).identity() for images in (300, 6000, 60000)]

@@ -65,7 +65,10 @@ def test_columns(at: Worker, answers: dict[str, Any]) -> None:
     assert answers
     names = renames("columns")
     recorded = renamed(read("columns.json"), renames("python"))
-    recorded = {key: entry | {"columns": [names.get(column, column) for column in entry["columns"]]} for key, entry in recorded.items()}
+    recorded = {
+        key: entry | {"columns": [names.get(f"{key}.{column}", names.get(column, column)) for column in entry["columns"]]}
+        for key, entry in recorded.items()
+    }
     assert differences(recorded, observing.columns(at.folder / "a.sqlite", at.folder / "study-better.sqlite")) == []
 
 

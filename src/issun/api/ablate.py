@@ -148,7 +148,7 @@ def ablate(
     recipe = Recipe.wanted(None, len(dataset.parts(split)[0]), epochs=epochs, augment=augment, scaling=scaling)
 
     def tell_epoch(seed: int, line: Epoch) -> None:
-        event = f"epoch {line.epoch} of {recipe.epochs}, validation {100 * line.validation_accuracy:.2f} %"
+        event = f"epoch {line.epoch} of {recipe.epochs}, validation {100 * line.val_accuracy:.2f} %"
         on_progress(SourceProgress(f"training, seed {seed}", HeadProgress("softmax", line.epoch, recipe.epochs, None, event)))
 
     sources = ablation(
@@ -166,7 +166,7 @@ def ablate(
 
 
 def _draw(found: Ablation, path: Path, draws: int) -> None:
-    bars = found.means.rename(columns={"extractor": "name", "head": "kind", "validation": "value", "validation_sd": "deviation"})
-    over = f", mean ± standard deviation over {draws} draws" if draws > 1 else ""
+    bars = found.means.rename(columns={"extractor": "name", "head": "kind", "val_accuracy_mean": "value", "val_accuracy_std": "deviation"})
+    over = f", means ± deviations over {draws} draws" if draws > 1 else ""
     subtitle = f"{found.net}  ·  chosen on validation{over}"
     save_figure(bars_figure(bars, title=f"Accuracy of each part on {found.dataset.name}", subtitle=subtitle), path)

@@ -18,6 +18,7 @@ from issun.events import OnProgress, Remark, ignored
 from issun.extraction.as_model import BestLinear
 from issun.extraction.comparing import SourceProgress, compare, name_among, summary
 from issun.model import Model
+from issun.old_names import old_keywords
 from issun.paths import check_new, writing
 from issun.plain import plain
 from issun.signature import takes
@@ -68,7 +69,7 @@ class HeadsOnFeatures:
     @property
     def best(self) -> pd.Series[Any]:
         """The row of `means` that is best on validation."""
-        return self.means.sort_values("validation", ascending=False, kind="stable").iloc[0]
+        return self.means.sort_values("val_accuracy_mean", ascending=False, kind="stable").iloc[0]
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -88,6 +89,7 @@ class HeadsOnFeatures:
         return values
 
 
+@old_keywords(before="pre_activation")
 @takes(ReadingOptions)
 def features(
     data: str | os.PathLike[str] | Dataset,
@@ -96,7 +98,7 @@ def features(
     weights: str | Sequence[str] | None = None,
     head: str | Sequence[str] = "ridge",
     layer: int | str | None = None,
-    before: bool = False,
+    pre_activation: bool = False,
     seeds: int | Sequence[int] | None = None,
     study: str | os.PathLike[str] | None = None,
     grid: bool = False,
@@ -130,8 +132,8 @@ def features(
     head : str or sequence of str
         ridge, logistic, linear-svm, svm, forest, neighbours.
     layer : int or str, optional
-        Number or text (``conv 16``); 0: the image. Default: the input of the classifier.
-    before : bool
+        By number or words (``conv 16``); 0: the image. Default: what enters the classifier.
+    pre_activation : bool
         Before the layer's activation.
     seeds : int or sequence of int, optional
         Number of draws, or a list of seeds. Default: 1; with `study` all its seeds.
@@ -189,7 +191,7 @@ def features(
         weights=weights,
         draws=draws,
         layer=layer,
-        before=before,
+        pre_activation=pre_activation,
         scaling=scaling,
         whitening=whitening,
         threshold=threshold,

@@ -20,6 +20,7 @@ from issun.extraction.comparing import layer_text
 from issun.extraction.parts import spread_out
 from issun.extraction.projecting import CAUTION, METHODS, check_umap
 from issun.extraction.projecting import project as projected
+from issun.old_names import old_keywords
 from issun.paths import check_new, writing
 from issun.plain import plain
 from issun.plots.projection import projection_figure
@@ -58,6 +59,7 @@ class Projection:
         return values
 
 
+@old_keywords(before="pre_activation")
 @takes(ReadingOptions)
 def project(
     data: str | os.PathLike[str] | Dataset,
@@ -66,7 +68,7 @@ def project(
     method: str = "tsne",
     weights: str | Sequence[str] | None = None,
     layer: int | str | None = None,
-    before: bool = False,
+    pre_activation: bool = False,
     study: str | os.PathLike[str] | None = None,
     part: str = "validation",
     count: int = 2000,
@@ -87,7 +89,7 @@ def project(
     ----------
     data : str, PathLike or Dataset
         As of `issun.load`.
-    network, weights, layer, before, study, whitening, threshold, scaling, validation
+    network, weights, layer, pre_activation, study, whitening, threshold, scaling, validation
         As of `issun.features`.
     method : {"pca", "tsne", "umap"}
         The last needs the extra ``umap``.
@@ -138,7 +140,7 @@ def project(
         weights=weights,
         draws=None if study else (seed,),
         layer=layer,
-        before=before,
+        pre_activation=pre_activation,
         scaling=scaling,
         whitening=whitening,
         threshold=threshold,

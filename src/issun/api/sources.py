@@ -278,7 +278,7 @@ def sources_of(
     weights: str | Sequence[str] | None,
     draws: Sequence[int] | None,
     layer: int | str | None,
-    before: bool,
+    pre_activation: bool,
     scaling: str | None,
     whitening: float | None = None,
     threshold: float | None = None,
@@ -294,7 +294,7 @@ def sources_of(
     kinds = kinds_of(weights or "random")
     patches = patches_of([] if study or saved else kinds, whitening, threshold)
     if study is not None:
-        return _of_study(study, network, dataset, draws, layer, before)
+        return _of_study(study, network, dataset, draws, layer, pre_activation)
     if network is None:
         raise IssunError('give a NETWORK, such as "conv 32, pool", or --study FILE with trained networks')
     if saved:
@@ -304,16 +304,18 @@ def sources_of(
                 f"{network} takes {_shape(model.net.input)} images, but those of {dataset.name} are {_shape(dataset.input)}; for "
                 f"image files, --size, --gray and --rgb convert them"
             )
-        operation_index(model.net, layer, before)
-        return [trained(model, layer=layer, before=before)]
+        operation_index(model.net, layer, pre_activation)
+        return [trained(model, layer=layer, pre_activation=pre_activation)]
     net = parse_network(network, dataset.input, len(dataset.classes), complete=True)
-    operation_index(net, layer, before)  # what is wrong is told before the first hour
+    operation_index(net, layer, pre_activation)  # what is wrong is told before the first hour
     scaling = scaling or USUAL_SCALING
-    return untrained(net, kinds, dataset, split, draws=draws or (0,), layer=layer, before=before, scaling=scaling, patches=patches)
+    return untrained(
+        net, kinds, dataset, split, draws=draws or (0,), layer=layer, pre_activation=pre_activation, scaling=scaling, patches=patches
+    )
 
 
 def _of_study(
-    path: Path, network: str | None, dataset: Dataset, seeds: Sequence[int] | None, layer: int | str | None, before: bool
+    path: Path, network: str | None, dataset: Dataset, seeds: Sequence[int] | None, layer: int | str | None, pre_activation: bool
 ) -> list[Source]:
     study = Study(path)
     images.study_images(study, dataset)
@@ -322,8 +324,8 @@ def _of_study(
     models = [(seed, study.model(entry, seed)) for seed in kept]
     if not models:
         raise IssunError(f"all trainings of `{entry.network}` in {path} diverged; name another network")
-    operation_index(models[0][1].net, layer, before)
-    return [trained(model, seed, layer=layer, before=before) for seed, model in models]
+    operation_index(models[0][1].net, layer, pre_activation)
+    return [trained(model, seed, layer=layer, pre_activation=pre_activation) for seed, model in models]
 
 
 def judged(

@@ -15,7 +15,7 @@ from issun.datasets.dataset import Dataset
 from issun.datasets.file_notes import split_notes
 from issun.datasets.named import ReadingOptions, loaded
 from issun.events import OnProgress, Remark, ignored
-from issun.recipe import Recipe, RecipeOptions
+from issun.recipe import Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study import DataFacts, Plan, Query, Store, Study, default_path, make_plan, run, trained_before
 from issun.study.forecast import Forecast, plan_text
@@ -139,7 +139,8 @@ def sweep(
     **options
         How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for images that are already loaded;
         single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
-        weight_decay, clip_norm, label_smoothing, average, patience, keep, scaling, initializer, augment``); and what is asked, as of
+        weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment``); and
+        what is asked, as of
         `issun.Query` (``target, max_params, max_macs, max_bytes, max_memory``).
 
     Returns
@@ -162,7 +163,7 @@ def sweep(
     if "zipped" in options:
         warnings.warn("`zipped` will be removed in the next version: use `zip`", DeprecationWarning, stacklevel=2)
         zip = options.pop("zipped")  # type: ignore[typeddict-item]
-    reading, settings, asked = chosen("sweep", options, ReadingOptions, RecipeOptions, QueryOptions)
+    reading, settings, asked = chosen("sweep", named_settings(options, warn=True), ReadingOptions, RecipeOptions, QueryOptions)
     query = Query(**asked)
     dataset = loaded(data, tell, **reading)
     path = default_path(dataset) if study is None else Path(study)

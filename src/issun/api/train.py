@@ -22,7 +22,7 @@ from issun.events import OnProgress, Remark, ignored
 from issun.model import Model
 from issun.paths import check_new
 from issun.plain import plain
-from issun.recipe import Recipe, RecipeOptions
+from issun.recipe import Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study.diagnosis import Diagnosis, diagnose
 from issun.study.remedies import used_against_chance, used_against_overfitting
@@ -86,7 +86,7 @@ class Trained:
                 "split": outcome.split.id,
                 "seed": outcome.seed,
                 "diverged": outcome.diverged,
-                "validation": {"loss": outcome.validation_loss, "accuracy": outcome.validation_accuracy},
+                "validation": {"loss": outcome.val_loss, "accuracy": outcome.val_accuracy},
                 "test": {"loss": outcome.test_loss, "accuracy": outcome.test_accuracy},
                 "seconds": outcome.seconds,
                 "history": [line.as_dict() for line in outcome.history],
@@ -144,7 +144,7 @@ def train(
     **options
         How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for a data set that is loaded
         already; and single settings of the recipe, in place of its own: ``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
-        weight_decay, clip_norm, label_smoothing, average, patience, keep, scaling, initializer, augment``.
+        weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment``.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def train(
     >>> trained.model.predict(trained.dataset.test_images[:3])  # doctest: +SKIP
     array([0, 1, 2])
     """
-    reading, settings = chosen("train", options, ReadingOptions, RecipeOptions)
+    reading, settings = chosen("train", named_settings(options, warn=True), ReadingOptions, RecipeOptions)
     for option, path in (("--output", output), ("--curves", curves)):
         if path is not None:
             check_new(path, option=option)

@@ -175,7 +175,7 @@ class TableRow:
     input: Shape
     output: Shape
     parameters: int
-    trained: int
+    trainable_params: int
     macs: int
     parameter_share: float
     mac_share: float
@@ -195,7 +195,7 @@ def table(net: Net) -> list[TableRow]:
             input=op.input,
             output=op.output,
             parameters=op.parameters,
-            trained=op.trained,
+            trainable_params=op.trainable_params,
             macs=op.macs,
             parameter_share=op.parameters / parameters,
             mac_share=op.macs / macs,

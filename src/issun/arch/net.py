@@ -14,6 +14,7 @@ from issun.arch.layers import Group, Layer, Shape, shape_text
 from issun.arch.ops import IMAGE, IN_PLACE, Kind, Op, Tensor
 from issun.errors import NetworkError
 from issun.markup import block, paragraph, table
+from issun.old_names import old_attribute
 
 __all__ = ["IMAGE", "Net", "Op"]
 
@@ -88,9 +89,11 @@ class Net:
         return sum(op.parameters for op in self.ops)
 
     @property
-    def trained(self) -> int:
-        """The number of parameters that training changes."""
-        return sum(op.trained for op in self.ops)
+    def trainable_params(self) -> int:
+        """The parameters that training changes."""
+        return sum(op.trainable_params for op in self.ops)
+
+    trained = old_attribute("trained", "trainable_params")
 
     @property
     def stored(self) -> int:

@@ -128,7 +128,7 @@ class Tensor(NamedTuple):
     offset : int
         Where it begins in the flat array.
     trained : bool
-        Whether the optimiser changes it.
+        Whether the optimizer changes it.
     l1, l2 : float
         Its penalties (0 for all but kernels).
     initializer : str or None
@@ -200,7 +200,8 @@ class Op:
     rate, spatial
         Of a dropout.
     parameters, trained, macs : int
-        Counts for the inference of one image; `trained` is the part of `parameters` that training changes. A later pass of `tied` has
+        Counts for the inference of one image; `trainable_params` is the part of `parameters` that training changes. A later pass of
+        `tied` has
         none of its own, but MACs.
     """
 
@@ -220,7 +221,7 @@ class Op:
     rate: float
     spatial: bool
     parameters: int
-    trained: int
+    trainable_params: int
     macs: int
 
     @property
@@ -325,7 +326,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
         rate=rate,
         spatial=spatial,
         parameters=parameters,
-        trained=0 if frozen else parameters,
+        trainable_params=0 if frozen else parameters,
         macs=layer.macs(shape),
     )
 

@@ -26,8 +26,8 @@ def features(
     weights: options.Weights = None,
     head: options.HeadNames = "ridge",
     layer: options.Layer = None,
-    before: options.Before = False,
-    seeds: Annotated[Any, options.seeds("Number of draws, or a list: 5 or 0,3. Default: 1.", "--draws")] = None,
+    pre_activation: options.PreActivation = False,
+    seeds: Annotated[Any, options.seeds("How many draws, or which: 5 or 0,3. Default: 1.", "--draws")] = None,
     study: options.StudyAt = None,
     scaling: options.UntrainedScaling = None,
     validation: options.Validation = 0.1,
@@ -48,8 +48,8 @@ def features(
     from issun.cli.progress import Shown
 
     settings = options.head_settings(given.pop("settings"))
-    own: dict[str, Any] = {"weights": weights, "head": head, "layer": layer, "before": before, "seeds": seeds, "study": study}
-    own |= {"scaling": scaling, "validation": validation, "table": table, "output": output, "threads": threads}
+    own: dict[str, Any] = {"weights": weights, "head": head, "layer": layer, "seeds": seeds, "study": study, "scaling": scaling}
+    own |= {"pre_activation": pre_activation, "validation": validation, "table": table, "output": output, "threads": threads}
     with Shown() as show:
         found = features(data, network, settings=settings, on_progress=show, **own, **given)
     tell(found, as_json, _print)

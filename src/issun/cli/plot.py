@@ -35,7 +35,7 @@ def plot(
     count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Maximum images in the gallery.")] = 40,
     method: Annotated[str | None, typer.Option("--method", help="Method of the projection: pca, tsne or umap.")] = None,
     layer: options.Layer = None,
-    before: options.Before = False,
+    pre_activation: options.PreActivation = False,
     data: options.ImagesAt = None,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
@@ -47,7 +47,7 @@ def plot(
     from issun.cli.output import print_files, print_json, results
 
     own: dict[str, Any] = {"network": network, "seed": seed, "x": x, "y": y, "macs": macs, "target": target, "count": count}
-    own |= {"method": method, "layer": layer, "before": before, "data": data, "data_dir": data_dir}
+    own |= {"method": method, "layer": layer, "pre_activation": pre_activation, "data": data, "data_dir": data_dir}
     path = _draw(study, kind, output, own)
     if as_json:
         print_json({"study": study, "kind": kind, "picture": path})

@@ -18,7 +18,7 @@ def project(
     method: Annotated[str, typer.Option("--method", help="pca, tsne or umap (the last needs the extra umap).")] = "tsne",
     weights: options.Weights = None,
     layer: options.Layer = None,
-    before: options.Before = False,
+    pre_activation: options.PreActivation = False,
     study: options.StudyAt = None,
     part: Annotated[str, typer.Option("--part", help="Images to project: validation, train or test.")] = "validation",
     count: Annotated[int, typer.Option("--count", min=5, help="Maximum images, balanced by class.")] = 2000,
@@ -41,9 +41,9 @@ def project(
     from issun.cli.output import tell
     from issun.cli.progress import Shown
 
-    own: dict[str, Any] = {"method": method, "weights": weights, "layer": layer, "before": before, "study": study, "part": part}
+    own: dict[str, Any] = {"method": method, "weights": weights, "layer": layer, "study": study, "part": part}
     own |= {"count": count, "thumbnails": thumbnails, "seed": seed, "output": output, "scaling": scaling}
-    own |= {"validation": validation, "threads": threads}
+    own |= {"pre_activation": pre_activation, "validation": validation, "threads": threads}
     with Shown() as show:
         found = project(data, network, on_progress=show, **own, **given)
     tell(found, as_json, _print)

@@ -13,6 +13,7 @@ from issun.arch.net import Net
 from issun.engine.protocol import Best, CancelFlag, Engine, State
 from issun.engine.weights import penalty
 from issun.errors import Cancelled
+from issun.old_names import old_attribute
 from issun.randomness import shuffled
 from issun.recipe import Recipe
 
@@ -34,9 +35,12 @@ class Epoch:
     epoch: int
     train_loss: float
     train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
+    val_loss: float
+    val_accuracy: float
     seconds: float
+
+    validation_loss = old_attribute("validation_loss", "val_loss")
+    validation_accuracy = old_attribute("validation_accuracy", "val_accuracy")
 
     def as_dict(self) -> dict[str, float]:
         """Return the fields by name."""
@@ -45,12 +49,12 @@ class Epoch:
     @property
     def diverged(self) -> bool:
         """Whether a loss is no longer a finite number."""
-        return not (np.isfinite(self.train_loss) and (np.isfinite(self.validation_loss) or not self.measured))
+        return not (np.isfinite(self.train_loss) and (np.isfinite(self.val_loss) or not self.measured))
 
     @property
     def measured(self) -> bool:
         """Whether there are validation figures."""
-        return not np.isnan(self.validation_accuracy)
+        return not np.isnan(self.val_accuracy)
 
 
 def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -71,7 +75,7 @@ def better(line: Epoch, best: Best | None) -> bool:
     """Return whether an epoch is better on validation than the best so far: more accurate, or as accurate with a lower loss."""
     if not line.measured:
         return False
-    return best is None or (line.validation_accuracy, -line.validation_loss) > (best.accuracy, -best.loss)
+    return best is None or (line.val_accuracy, -line.val_loss) > (best.accuracy, -best.loss)
 
 
 def best_of(lines: Iterable[Epoch]) -> Best | None:
@@ -79,7 +83,7 @@ def best_of(lines: Iterable[Epoch]) -> Best | None:
     best = None
     for line in lines:
         if not line.diverged and better(line, best):
-            best = Best(line.epoch, line.validation_accuracy, line.validation_loss)
+            best = Best(line.epoch, line.val_accuracy, line.val_loss)
     return best
 
 
@@ -95,7 +99,7 @@ def handed_over(recipe: Recipe, state: State, diverged: bool = False) -> tuple[N
     Those of the best epoch where the recipe keeps it; else the last ones, averaged where the recipe averages. What diverged hands over
     the last ones in any case.
     """
-    if recipe.keep == "best" and not diverged and state.best is not None and state.best.weights is not None:
+    if recipe.restore_best_weights and not diverged and state.best is not None and state.best.weights is not None:
         return state.best.weights, state.best.epoch
     return state.measured, state.epoch
 
@@ -155,8 +159,8 @@ def fit(
         weights = state.measured
         line = Epoch(state.epoch, sums.loss, sums.accuracy, *measure(weights), seconds)
         if not line.diverged and better(line, state.best):
-            kept = weights.copy() if recipe.keep == "best" else None
-            state.best = Best(line.epoch, line.validation_accuracy, line.validation_loss, kept)
+            kept = weights.copy() if recipe.restore_best_weights else None
+            state.best = Best(line.epoch, line.val_accuracy, line.val_loss, kept)
         if on_epoch is not None:
             on_epoch(line, state)
         if line.diverged:

@@ -40,7 +40,7 @@ def cut_after(net: Net) -> int:
     best = 0
     macs = 0
     for count, op in enumerate(net.ops, 1):
-        if op.trained or op.kind is Kind.DROP or any(tensor.l1 or tensor.l2 for tensor in op.weights):
+        if op.trainable_params or op.kind is Kind.DROP or any(tensor.l1 or tensor.l2 for tensor in op.weights):
             break  # a penalty of what is frozen is part of the loss, and stays with the whole network
         macs += op.macs
         rest = net.ops[count:]
@@ -150,7 +150,7 @@ def _optimizer(recipe: Recipe) -> _native.OptimizerSettings:
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
         clip_norm=recipe.clip_norm or 0.0,
-        average=recipe.average,
+        average=recipe.ema_decay,
     )
 
 
@@ -217,7 +217,7 @@ class NativeEngine:
         """Return what the processor's counter ran through at each operator since the last call; begin to count, or stop.
 
         Three numbers for each operator of `issun.engine.lowering.lowered` (values, gradient of the input, gradient of the weights), then
-        those of entering images, the loss, adding gradients up, the optimiser and packing weights. Empty where nothing was counted.
+        those of entering images, the loss, adding gradients up, the optimizer and packing weights. Empty where nothing was counted.
         """
         return list(self._core.ticks(count))
 

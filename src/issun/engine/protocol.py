@@ -1,6 +1,6 @@
 """What an engine is: the few things that the native core and the NumPy reference both do, with the same words.
 
-An engine is built for one network and one recipe. It holds no state between calls: weights, optimiser moments, step and epoch are
+An engine is built for one network and one recipe. It holds no state between calls: weights, optimizer moments, step and epoch are
 in `State`, which can be stored after any epoch and put back.
 """
 
@@ -20,7 +20,7 @@ from issun.recipe import Optimizer, Recipe
 #: Changes whenever the same trial would give other bits; part of every trial's id.
 NUMERICS_VERSION = 1
 
-#: How many moments each optimiser keeps of every weight.
+#: How many moments each optimizer keeps of every weight.
 SLOTS: dict[Optimizer, int] = {"sgd": 1, "adam": 2, "rmsprop": 1, "adadelta": 2, "adamw": 2}
 
 
@@ -44,7 +44,7 @@ class State:
     Attributes
     ----------
     weights : ndarray of float32, shape (net.stored,)
-        As `Net.tensors` lays them out. The running mean and variance of a `norm` are among them, though no optimiser
+        As `Net.tensors` lays them out. The running mean and variance of a `norm` are among them, though no optimizer
         changes them.
     moments : ndarray of float32, shape (slots, net.stored)
         m, v of adam; m of sgd; v of rmsprop; v, u of adadelta (names as in `issun.recipe`). Zero for what is not trained.
@@ -72,7 +72,7 @@ class State:
     def start(cls, net: Net, recipe: Recipe, seed: int) -> State:
         """Return the state before the first step, weights drawn by `seed`."""
         weights = initialised(net, recipe.initializer, seed)
-        average = weights.copy() if recipe.average else None
+        average = weights.copy() if recipe.ema_decay else None
         return cls(weights, np.zeros((SLOTS[recipe.optimizer], len(weights)), np.float32), average=average)
 
     def copy(self) -> State:
@@ -128,7 +128,7 @@ def class_weights_for(recipe: Recipe, labels: NDArray[np.int32], indices: NDArra
     RecipeError
         Where the recipe names another number of weights than there are classes.
     """
-    given = recipe.class_weights
+    given = recipe.class_weight
     if given is None:
         return None
     if given == "balanced":
@@ -136,7 +136,7 @@ def class_weights_for(recipe: Recipe, labels: NDArray[np.int32], indices: NDArra
         return np.divide(len(indices), classes * counts, out=np.zeros(classes), where=counts > 0).astype(np.float32)
     if len(given) != classes:
         raise RecipeError(
-            f"`class_weights` (={given!r}) has {len(given)} numbers for {classes} classes; give one for each class", "class_weights"
+            f"`class_weight` (={given!r}): {len(given)} numbers for {classes} classes; give one for each class", "class_weight"
         )
     return np.array(given, np.float32)
 
@@ -150,8 +150,8 @@ def checked_class_weights(recipe: Recipe, given: NDArray[np.float32] | None, cla
         Where the recipe asks for balanced weights and none are given, or they are not one number a class.
     """
     if given is None:
-        if recipe.class_weights == "balanced":
-            raise IssunError("`class_weights` is required when the recipe balances classes: compute it with `class_weights_for`")
+        if recipe.class_weight == "balanced":
+            raise IssunError("`class_weight` must be given to an engine whose recipe balances them: measure them with `class_weights_for`")
         return class_weights_for(recipe, np.zeros(0, np.int32), np.zeros(0, np.int64), classes)
     if given.shape != (classes,) or given.dtype != np.float32:
         raise IssunError(f"`class_weights` must be float32 of shape ({classes},), not {given.dtype} of shape {given.shape}")
@@ -160,10 +160,8 @@ def checked_class_weights(recipe: Recipe, given: NDArray[np.float32] | None, cla
 
 def check_average(recipe: Recipe, average: NDArray[np.float32] | None, count: int) -> None:
     """Raise `IssunError` where the moving average of a state is not that of this network and recipe."""
-    if bool(recipe.average) != (average is not None):
-        raise IssunError(
-            f"`average` of a state must {'be an array' if recipe.average else 'be None'}: the recipe's `average` is {recipe.average:g}"
-        )
+    if bool(recipe.ema_decay) != (average is not None):
+        raise IssunError(f"`average` of a state must {'be there' if recipe.ema_decay else 'be None'}: the recipe's is {recipe.ema_decay:g}")
     if average is not None and (average.shape != (count,) or average.dtype != np.float32 or not average.flags.c_contiguous):
         raise IssunError(f"`average` must be contiguous float32 of shape ({count},), not {average.dtype} {average.shape}")
 
@@ -288,5 +286,5 @@ class Engine(Protocol):
         ...
 
     def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:
-        """Take one optimiser step from a given gradient, changing `state` in place (its step is advanced)."""
+        """Take one optimizer step from a given gradient, changing `state` in place (its step is advanced)."""
         ...

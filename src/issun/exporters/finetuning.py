@@ -99,8 +99,8 @@ def finetune(
     """
     for name, given, count in (("labels", labels, len(images)), ("validation_labels", validation_labels, len(validation_images))):
         if len(given) != count or not count:
-            raise ExportError(f"`{name}` must have one entry for each of the {count} images, at least one, not {len(given)}")
-    recipe = Recipe(optimizer="adam", learning_rate=learning_rate, epochs=epochs, batch_size=batch_size, keep="best")
+            raise ExportError(f"`{name}` ({len(given)}) must be one for each of the images ({count}), at least one")
+    recipe = Recipe(optimizer="adam", learning_rate=learning_rate, epochs=epochs, batch_size=batch_size, restore_best_weights=True)
     model = model.folded()
     accuracy = model.evaluate(validation_images, validation_labels).accuracy
     before = int8_accuracy(model, measured(model, images), validation_images, validation_labels)
@@ -117,7 +117,7 @@ def finetune(
 
     def tell(line: Epoch, _: State) -> None:
         if on_epoch is not None and not line.diverged:
-            on_epoch(line.epoch, line.validation_accuracy)
+            on_epoch(line.epoch, line.val_accuracy)
 
     generator = np.random.default_rng(seed)
     state = State.start(model.net, recipe, seed)

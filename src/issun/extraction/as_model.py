@@ -76,7 +76,7 @@ def as_model(extractor: Extractor, result: HeadResult, dataset: Dataset, split: 
         dataset,
         split,
         seed=seed,
-        validation_accuracy=result.validation,
+        val_accuracy=result.validation,
         weights=extractor.source,
         head=f"{result.wish.head.name} {json.dumps(result.settings)}",
     )
@@ -91,12 +91,12 @@ def _with_classifier(extractor: Extractor, classes: int) -> Net:
     layers = list(_thawed(net.layers) if untrained else net.layers)
     counts = (count for count in range(1, len(layers) + 1) if len(operations(net.input, layers[:count])) == operation + 1)
     kept = layers[: next(counts, 0)]
-    if not kept or (extractor.before and not isinstance(kept[-1], _ACTIVATED)):
+    if not kept or (extractor.pre_activation and not isinstance(kept[-1], _ACTIVATED)):
         raise HeadError(
             f"layer {operation + 1}, `{net.ops[operation].text}`, is inside a larger layer of `{net}`, where no network can end: save the "
             f"head of another layer"
         )
-    if extractor.before:
+    if extractor.pre_activation:
         last: Any = kept.pop()
         kept += [] if isinstance(last, Activate) else [replace(last, activation=LINEAR)]
     extracting = (Frozen(tuple(kept)),) if untrained and any(op.weights for op in operations(net.input, kept)) else tuple(kept)

@@ -56,7 +56,7 @@ def untrained(
     *,
     draws: Sequence[int] = (0,),
     layer: int | str | None = None,
-    before: bool = False,
+    pre_activation: bool = False,
     scaling: str = USUAL_SCALING,
     patches: Patches | None = None,
 ) -> list[Source]:
@@ -70,7 +70,7 @@ def untrained(
 
     def source(kind: Weights, draw: int) -> Source:
         def make() -> Extractor:
-            return make_extractor(net, kind, images[train], scale, seed=draw, layer=layer, before=before, patches=patches)
+            return make_extractor(net, kind, images[train], scale, seed=draw, layer=layer, pre_activation=pre_activation, patches=patches)
 
         return Source(kind, draw, make)
 
@@ -83,9 +83,9 @@ def input_scaling(dataset: Dataset, split: Split, how: str = USUAL_SCALING) -> S
     return scaling_for(Recipe(scaling=how), dataset.images, train)
 
 
-def trained(model: Model, draw: int = 0, *, layer: int | str | None = None, before: bool = False, label: str = "trained") -> Source:
+def trained(model: Model, draw: int = 0, *, layer: int | str | None = None, pre_activation: bool = False, label: str = "trained") -> Source:
     """Return a source for a layer of a trained network."""
-    return Source(label, draw, lambda: trained_extractor(model, layer, before))
+    return Source(label, draw, lambda: trained_extractor(model, layer, pre_activation))
 
 
 def layer_text(extractor: Extractor) -> str:
@@ -93,7 +93,7 @@ def layer_text(extractor: Extractor) -> str:
     if extractor.operation == IMAGE:
         return "the image"
     words = f"{extractor.operation + 1} {extractor.net.ops[extractor.operation].text}"
-    return words + (", before its activation" if extractor.before else "")
+    return words + (", before its activation" if extractor.pre_activation else "")
 
 
 #: Seconds between two reports while features are extracted.
@@ -143,9 +143,9 @@ def row_of(source: Source, extractor: Extractor, result: HeadResult) -> dict[str
         "settings": settings_that_matter(result.wish.head, result.settings),
         "features": extractor.size,
         "parameters": extractor.parameters + result.parameters,
-        "trained": extractor.trained + result.parameters,
-        "validation": result.validation,
-        "test": result.test,
+        "trainable_params": extractor.trainable_params + result.parameters,
+        "val_accuracy": result.validation,
+        "test_accuracy": result.test,
         "seconds": result.seconds,
         "images": result.images,
         "tried": len(result.tried),
@@ -190,8 +190,8 @@ def compare(
     -------
     DataFrame
         One row for each source and head: ``extractor, layer, draw, head, settings`` (dict)``, features, parameters`` (of extractor and
-        head)``, trained, validation, test`` (fractions)``, seconds`` (of the head)``, images`` (learnt from)``, tried, search_images,
-        problem``. Validation alone has chosen; the test figure is to be shown.
+        head)``, trainable_params, val_accuracy, test_accuracy`` (fractions)``, seconds`` (of the head)``, images`` (learnt from)``,
+        tried, search_images, problem``. Validation alone has chosen; the test figure is to be shown.
     """
     threads = threads_available() if threads is None else threads
     rows = []
@@ -215,18 +215,18 @@ def compare(
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each extractor, layer and head of `compare`'s table, in its order: means over draws.
 
-    Columns: ``extractor, layer, head, draws, features, parameters`` (the mean, whole)``, trained, validation, validation_sd, test,
-    test_sd`` (deviations are NaN for one draw)``, seconds`` (the mean)``, settings`` (of the best draw on validation)``, tried,
-    search_images, images, problem``.
+    Columns: ``extractor, layer, head, draws, features, parameters`` (the mean, whole)``, trainable_params, val_accuracy_mean,
+    val_accuracy_std, test_accuracy_mean, test_accuracy_std`` (deviations are NaN for one draw)``, seconds`` (the mean)``, settings`` (of
+    the best draw on validation)``, tried, search_images, images, problem``.
     """
     rows = []
     for (extractor, layer, head), draws in frame.groupby(["extractor", "layer", "head"], sort=False):
-        best = draws.sort_values("validation", ascending=False, kind="stable").iloc[0]
+        best = draws.sort_values("val_accuracy", ascending=False, kind="stable").iloc[0]
         problems = [problem for problem in draws["problem"] if problem]
         row = {"extractor": extractor, "layer": layer, "head": head, "draws": len(draws), "features": best["features"]}
-        row |= {name: round(draws[name].mean()) for name in ("parameters", "trained")}
-        for name in ("validation", "test"):
-            row |= {name: draws[name].mean(), f"{name}_sd": draws[name].std()}
+        row |= {name: round(draws[name].mean()) for name in ("parameters", "trainable_params")}
+        for name in ("val_accuracy", "test_accuracy"):
+            row |= {f"{name}_mean": draws[name].mean(), f"{name}_std": draws[name].std()}
         row |= {"seconds": draws["seconds"].mean(), **{name: best[name] for name in ("settings", "tried", "search_images", "images")}}
         several = f" ({len(problems)} of {len(draws)} draws)" if len(draws) > 1 else ""
         rows.append(row | {"problem": f"{problems[0]}{several}" if problems else ""})

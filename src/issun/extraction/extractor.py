@@ -21,9 +21,10 @@ from issun.engine.lowering import lowered, make_core, of_images
 from issun.engine.protocol import CancelFlag
 from issun.errors import Cancelled, DataError, ModelError, NetworkError
 from issun.model import Model, as_batch
+from issun.old_names import old_attribute, old_keywords
 
 
-def operation_index(net: Net, layer: int | str | None = None, before: bool = False) -> int:
+def operation_index(net: Net, layer: int | str | None = None, pre_activation: bool = False) -> int:
     """Return the index in `Net.ops` of the layer that is asked for; `IMAGE` (-1) for the image itself.
 
     Parameters
@@ -33,7 +34,7 @@ def operation_index(net: Net, layer: int | str | None = None, before: bool = Fal
         A number as the layer table of `issun size` counts, from 1 (0 is the image); or a layer's text or the beginning of it, such as
         ``conv 16``, ``dense 512`` or ``pool``: the last layer that it fits, and the classifier only where no other does. By default what
         enters the classifier.
-    before : bool
+    pre_activation : bool
         Whether the values before the layer's activation are meant.
 
     Raises
@@ -42,9 +43,11 @@ def operation_index(net: Net, layer: int | str | None = None, before: bool = Fal
         Where the network has no such layer, or it has no activation to be before of.
     """
     index = _index(net, layer)
-    if before and (index == IMAGE or not net.ops[index].activates):
+    if pre_activation and (index == IMAGE or not net.ops[index].activates):
         what = "the image" if index == IMAGE else f"layer {index + 1}, `{net.ops[index].text}`,"
-        raise NetworkError(f"{what} has no activation: leave out `before`, or name a layer with an activation")
+        raise NetworkError(
+            f"{what} has no activation of its own, so nothing is before it: leave `pre_activation` out or name a layer with one"
+        )
     return index
 
 
@@ -72,13 +75,13 @@ def _listed(net: Net) -> str:
     return ", ".join(shown if len(shown) <= 20 else [*shown[:10], "…", *shown[-5:]])
 
 
-def parameters_up_to(net: Net, operation: int, before: bool) -> int:
+def parameters_up_to(net: Net, operation: int, pre_activation: bool) -> int:
     """Return how many numbers inference needs for the output of an operation, `norm` folded in."""
     if operation == IMAGE:
         return 0
     total = sum(op.parameters for op in net.ops[: operation + 1])
     last = net.ops[operation]
-    return total - sum(tensor.size for tensor in last.own if tensor.role == "slope") if before else total
+    return total - sum(tensor.size for tensor in last.own if tensor.role == "slope") if pre_activation else total
 
 
 #: Images that enter the core together. Only what a dense layer reads is kept for all of them.
@@ -95,7 +98,7 @@ class OperationValues:
     net : Net
     operation : int
         Index in `net.ops`.
-    before : bool
+    pre_activation : bool
         Whether the values are taken before its activation (and after its `norm`).
     scaling : Scaling
         How uint8 images become the input.
@@ -110,9 +113,9 @@ class OperationValues:
         Where memory does not suffice, or `threads` is below 1.
     """
 
-    def __init__(self, net: Net, operation: int, before: bool, scaling: Scaling, threads: int = 1) -> None:
+    def __init__(self, net: Net, operation: int, pre_activation: bool, scaling: Scaling, threads: int = 1) -> None:
         ops = [op.at_rest() for op in net.ops[: operation + 1]]
-        if before:
+        if pre_activation:
             ops[-1] = ops[-1].linear()
         operators = lowered(ops)
         self.size = math.prod(ops[-1].output)
@@ -166,7 +169,7 @@ class Extractor:
         How uint8 values become the network's input, per channel.
     operation : int
         Which of `net.ops` gives the features; -1 is the image, scaled.
-    before : bool
+    pre_activation : bool
         Whether they are taken before its activation.
     source : str
         Where the weights come from: one of `issun.extraction.WEIGHTS`, or ``trained``.
@@ -176,8 +179,11 @@ class Extractor:
     weights: NDArray[np.float32]
     scaling: Scaling
     operation: int
-    before: bool = False
+    pre_activation: bool = False
     source: str = ""
+
+    before = old_attribute("before", "pre_activation")
+    trained = old_attribute("trained", "trainable_params")
 
     def __post_init__(self) -> None:
         if self.weights.dtype != np.float32 or self.weights.shape != (self.net.stored,):
@@ -185,7 +191,7 @@ class Extractor:
                 f"`weights` must be float32 of shape ({self.net.stored},) for `{self.net}`, not {self.weights.dtype} of shape "
                 f"{self.weights.shape}"
             )
-        operation_index(self.net, self.operation + 1, self.before)
+        operation_index(self.net, self.operation + 1, self.pre_activation)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -201,14 +207,14 @@ class Extractor:
     @property
     def parameters(self) -> int:
         """The numbers that the features need, those of layers behind them left out; `norm` is counted as folded into its layer."""
-        return parameters_up_to(self.net, self.operation, self.before)
+        return parameters_up_to(self.net, self.operation, self.pre_activation)
 
     @property
-    def trained(self) -> int:
+    def trainable_params(self) -> int:
         """Those of `parameters` that training changed: none where the weights were drawn or taken from patches."""
         if self.source != "trained" or self.operation == IMAGE:
             return 0
-        return min(self.parameters, sum(op.trained for op in self.net.ops[: self.operation + 1]))
+        return min(self.parameters, sum(op.trainable_params for op in self.net.ops[: self.operation + 1]))
 
     def features(self, images: NDArray[np.uint8], threads: int | None = None, progress: Progress | None = None) -> NDArray[np.float32]:
         """Return the features of images.
@@ -269,7 +275,9 @@ class Extractor:
     def _values(self, threads: int | None) -> OperationValues | None:
         if self.operation == IMAGE:
             return None
-        return OperationValues(self.net, self.operation, self.before, self.scaling, threads_available() if threads is None else threads)
+        return OperationValues(
+            self.net, self.operation, self.pre_activation, self.scaling, threads_available() if threads is None else threads
+        )
 
     def _compute(self, values: OperationValues | None, batch: NDArray[np.uint8], part: slice, out: NDArray[np.float32]) -> None:
         if values is not None:
@@ -289,14 +297,15 @@ def check_features_fit(images: int, size: int) -> None:
         )
 
 
-def trained_extractor(model: Model, layer: int | str | None = None, before: bool = False) -> Extractor:
+@old_keywords(before="pre_activation")
+def trained_extractor(model: Model, layer: int | str | None = None, pre_activation: bool = False) -> Extractor:
     """Return a layer of a trained network as an extractor.
 
     Parameters
     ----------
     model : Model
         From `issun.train`, `Model.load`, or a study's `Study.model`.
-    layer, before
+    layer, pre_activation
         As of `issun.extraction.operation_index`; by default what enters the classifier.
 
     Raises
@@ -304,4 +313,4 @@ def trained_extractor(model: Model, layer: int | str | None = None, before: bool
     NetworkError
         Where the network has no such layer, or it has no activation to be before of.
     """
-    return Extractor(model.net, model.weights, model.scaling, operation_index(model.net, layer, before), before, "trained")
+    return Extractor(model.net, model.weights, model.scaling, operation_index(model.net, layer, pre_activation), pre_activation, "trained")

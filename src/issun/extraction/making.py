@@ -16,6 +16,7 @@ from issun.errors import DataError, RecipeError
 from issun.extraction.extractor import Extractor, operation_index
 from issun.extraction.patches import Filters, Floats, Patches, learned
 from issun.model import as_batch
+from issun.old_names import old_keywords
 from issun.randomness import stream
 
 #: Where weights come from: drawn (`random` is Glorot's), or taken from patches of the images.
@@ -30,6 +31,7 @@ _PATCHES = 101
 _MOST_NUMBERS = 1 << 25
 
 
+@old_keywords(before="pre_activation")
 def make_extractor(
     net: Net,
     weights: Weights,
@@ -38,7 +40,7 @@ def make_extractor(
     *,
     seed: int = 0,
     layer: int | str | None = None,
-    before: bool = False,
+    pre_activation: bool = False,
     patches: Patches | None = None,
 ) -> Extractor:
     """Return a layer of an untrained network as an extractor. No labels are used.
@@ -57,7 +59,7 @@ def make_extractor(
         How uint8 images become the input, as `issun.engine.scaling_for` gives it.
     seed : int
         Of all draws.
-    layer, before
+    layer, pre_activation
         As of `issun.extraction.operation_index`; by default what enters the classifier.
     patches : Patches, optional
         How filters are taken from patches.
@@ -73,9 +75,9 @@ def make_extractor(
     """
     if weights not in WEIGHTS:
         raise RecipeError(f"`weights` (={weights!r}) must be one of {', '.join(WEIGHTS)}")
-    operation = operation_index(net, layer, before)
+    operation = operation_index(net, layer, pre_activation)
     if weights in _DRAWN:
-        return Extractor(net, initialised(net, _DRAWN[weights], seed), scaling, operation, before, weights)
+        return Extractor(net, initialised(net, _DRAWN[weights], seed), scaling, operation, pre_activation, weights)
     if not len(images):
         raise DataError(f"`weights` (={weights}) needs training images, but none were given: pass images, or use `random`")
     settings = patches or Patches()
@@ -87,7 +89,7 @@ def make_extractor(
             drawn = _patches(net, flat, scaling, op, batch, settings, random)
             blocks = [learned(block, count, weights, settings, random) for block, count in _blocks(op, drawn)]
             _put(flat, op, blocks, settings)
-    return Extractor(net, flat, scaling, operation, before, weights)
+    return Extractor(net, flat, scaling, operation, pre_activation, weights)
 
 
 def _patches(

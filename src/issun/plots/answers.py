@@ -73,8 +73,8 @@ def _networks(answer: Answer, everything: bool) -> RenderableType:
         texts = {label: f"{text}{told[label] and f'; {told[label]}'}" for label, text in texts.items()}
         trained = [""] * len(listed)
     rows = networks_frame(listed).assign(
-        test=[mean for mean, _ in tests],
-        test_sd=[deviation for _, deviation in tests],
+        test_accuracy_mean=[mean for mean, _ in tests],
+        test_accuracy_std=[deviation for _, deviation in tests],
         note=[", ".join(chosen.get(entry, [])) for entry in listed],
         training=trained,
     )
@@ -102,7 +102,7 @@ def _families(answer: Answer) -> Iterator[Printable]:
         if entry is None:
             table.add_row(letters[family], "none")
             continue
-        accuracies = [mean_text(entry.mean, entry.deviation), "test " + mean_text(*answer.test(entry))]
+        accuracies = [mean_text(entry.val_accuracy_mean, entry.val_accuracy_std), "test " + mean_text(*answer.test(entry))]
         if failed := _failed(entry):
             failures.append(f"{letters[family]} {knobs_text(entry.knobs)}".strip() + f": {failed}")
         table.add_row(letters[family], knobs_text(entry.knobs), f"{entry.parameters:,}", *accuracies)
@@ -140,13 +140,13 @@ def _choice(answer: Answer, choice: Choice) -> Iterator[Printable]:
         elif choice.key == "best" and not answer.nothing:
             yield Folded(choice.problem, "  ")
         return
-    words += f" ({percent(entry.lower)})" if choice.key == "smallest_lower" else ""
+    words += f" ({percent(entry.val_accuracy_lower95)})" if choice.key == "smallest_lower" else ""
     if any(other.entry == entry for other in answer.choices[: answer.choices.index(choice)]):
         yield Whole(f"{words}: the same")
         return
     yield Whole(f"{words}:")
     yield Whole(f"  {entry.network}")
-    accuracies = f"validation {mean_text(entry.mean, entry.deviation)}, test {mean_text(*answer.test(entry))}"
+    accuracies = f"validation {mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)}, test {mean_text(*answer.test(entry))}"
     # The mark stands above the table too, but an answer is read, and quoted, by itself.
     mark = f" ({answer.study.mark})" if answer.study.mark else ""
     yield Whole(f"  {entry.parameters:,} parameters, {accuracies}{mark}")
@@ -161,9 +161,9 @@ def _why_none(answer: Answer) -> Iterator[Printable]:
     nearest, target = answer.nearest, answer.target
     if nearest is not None and target is not None:
         failed = _failed(nearest)
-        mean = mean_text(nearest.mean, nearest.deviation) + (f" ({failed})" if failed else "")
-        far = 100 * (target - nearest.mean)
-        words = f"The nearest is {nearest.network} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points too few."
+        mean = mean_text(nearest.val_accuracy_mean, nearest.val_accuracy_std) + (f" ({failed})" if failed else "")
+        far = 100 * (target - nearest.val_accuracy_mean)
+        words = f"The nearest is {nearest.network} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points less."
         yield Folded(words, "  ")
     rising = answer.still_rising
     if rising:

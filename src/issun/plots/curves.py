@@ -58,7 +58,7 @@ def draw_curves(axes: Axes, history: pd.DataFrame, quantity: Literal["loss", "ac
     axes : Axes
         With its final place in its figure: the names of the curves are kept apart.
     history : DataFrame
-        One row an epoch. Columns: `epoch` (from 1), `train_loss`, `validation_loss`, `train_accuracy`, `validation_accuracy` (fractions);
+        One row an epoch. Columns: `epoch` (from 1), `train_loss`, `val_loss`, `train_accuracy`, `val_accuracy` (fractions);
         where there is one, `kept` (bool: whether the weights after it were handed over), which is marked unless it is the last.
     quantity : {"loss", "accuracy"}
     turned : int, optional
@@ -82,7 +82,7 @@ def _mark_kept(axes: Axes, history: pd.DataFrame, quantity: str) -> None:
     if "kept" not in history or not history["kept"].iloc[:-1].any():
         return
     kept = history[history["kept"].astype(bool)].iloc[0]
-    value = float(kept[f"validation_{quantity}"]) * (100 if quantity == "accuracy" else 1)
+    value = float(kept[f"val_{quantity}"]) * (100 if quantity == "accuracy" else 1)
     axes.axvline(kept["epoch"], color=INK, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
     axes.plot([kept["epoch"]], [value], marker="o", markersize=6, color=COLOURS[0], markeredgecolor="white", zorder=4)
     if quantity == "loss":  # the other axes have no room above, and the same line
@@ -96,14 +96,14 @@ def _mark_kept(axes: Axes, history: pd.DataFrame, quantity: str) -> None:
 def _draw(axes: Axes, history: pd.DataFrame, quantity: str, factor: float) -> None:
     """Draw both curves of one quantity, each named at its last finite point, the names kept apart."""
     ends: list[tuple[str, str, float, float]] = []
-    for part, colour, style in (("train", COLOURS[1], (0, (5, 1.5))), ("validation", COLOURS[0], "solid")):
+    for part, name, colour, style in (("train", "train", COLOURS[1], (0, (5, 1.5))), ("val", "validation", COLOURS[0], "solid")):
         values = factor * history[f"{part}_{quantity}"].to_numpy(float)
         values = np.where(np.isfinite(values), values, np.nan)
         epochs = history["epoch"].to_numpy(float)
         axes.plot(epochs, values, color=colour, linewidth=1.8, linestyle=style, marker="o", markersize=5 if len(epochs) == 1 else 0)
         if np.isfinite(values).any():
             last = np.flatnonzero(np.isfinite(values))[-1]
-            ends.append((part, colour, float(epochs[last]), float(values[last])))
+            ends.append((name, colour, float(epochs[last]), float(values[last])))
     if len(history) == 1:
         axes.set_xlim(0, 2)
     axes.autoscale_view()  # the limits must stand before places are measured

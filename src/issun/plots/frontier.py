@@ -134,9 +134,9 @@ def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = Non
         With its final place in its figure, since labels are put where they hide nothing.
     frame : DataFrame
         One row a network; families are named in the order in which they come. Columns: `family` and `network` (str), `knobs` (dict of
-        str to int), `parameters` or `macs` (int), `validation` (mean accuracy over seeds, a fraction; a row without one is left out),
-        `validation_sd` (NaN where there is one seed), `frontier` (bool: with that size). Where there are `seeds`, `chance` and `diverged`
-        (int), seeds that failed are told below the families.
+        str to int), `parameters` or `macs` (int), `val_accuracy_mean` (a mean over seeds, a fraction; a row without one is left out),
+        `val_accuracy_std` (NaN where there is one seed), `frontier` (bool: with that size). Where there are `seeds`, `chance` and
+        `diverged` (int), seeds that failed are told below the families.
     target : float, optional
         Accuracy to mark, a fraction.
     size : {"parameters", "macs"}
@@ -144,7 +144,7 @@ def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = Non
     """
     plain_axes(axes)
     frame = frame.assign(parameters=frame[size])
-    data = frame[frame["validation"].notna() & (frame["parameters"] > 0)].sort_values("parameters", kind="stable")
+    data = frame[frame["val_accuracy_mean"].notna() & (frame["parameters"] > 0)].sort_values("parameters", kind="stable")
     texts = _legend_texts(frame)
     families = list(texts)
     if data.empty:
@@ -159,9 +159,9 @@ def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = Non
     handles += [Line2D([], [], linestyle="none", label=text) for text in _caption(frame)]
     frontier = data[data["frontier"].astype(bool)]
     if len(frontier):
-        axes.step(frontier["parameters"], 100 * frontier["validation"], where="post", color=INK, linewidth=1.1, alpha=0.75, zorder=3)
+        axes.step(frontier["parameters"], 100 * frontier["val_accuracy_mean"], where="post", color=INK, linewidth=1.1, alpha=0.75, zorder=3)
         last = frontier.iloc[-1]
-        axes.hlines(100 * last["validation"], last["parameters"], axes.get_xlim()[1], INK, linewidth=1.1, alpha=0.75, zorder=3)
+        axes.hlines(100 * last["val_accuracy_mean"], last["parameters"], axes.get_xlim()[1], INK, linewidth=1.1, alpha=0.75, zorder=3)
     legend = axes.legend(
         handles=handles,
         loc="upper left",
@@ -206,9 +206,9 @@ def _empty(title: str, legend_lines: float) -> tuple[Figure, Axes]:
 
 def _scale(axes: Axes, data: pd.DataFrame, target: float | None, name: str) -> None:
     """Set both axes so that every point, and the target, lies inside."""
-    deviation = data["validation_sd"].fillna(0.0)
-    ends = [*(data["validation"] - deviation), *data["validation"], *([] if target is None else [target])]
-    accuracy_axis(axes, 100 * max(0.0, min(ends)), 100 * max([*data["validation"], *([] if target is None else [target])]))
+    deviation = data["val_accuracy_std"].fillna(0.0)
+    ends = [*(data["val_accuracy_mean"] - deviation), *data["val_accuracy_mean"], *([] if target is None else [target])]
+    accuracy_axis(axes, 100 * max(0.0, min(ends)), 100 * max([*data["val_accuracy_mean"], *([] if target is None else [target])]))
     count_axis(axes, float(data["parameters"].min()), float(data["parameters"].max()))
     axes.set_xlabel(name, color=PALE, fontsize=10, loc="right")
     axes.annotate(
@@ -218,8 +218,8 @@ def _scale(axes: Axes, data: pd.DataFrame, target: float | None, name: str) -> N
 
 def _draw_family(axes: Axes, data: pd.DataFrame, colour: str, marker: str) -> None:
     """Draw one family: strong where it is on the frontier, pale elsewhere; a thin line where one knob orders its networks."""
-    x, y = data["parameters"].to_numpy(float), 100 * data["validation"].to_numpy(float)
-    deviation = 100 * data["validation_sd"].to_numpy(float)
+    x, y = data["parameters"].to_numpy(float), 100 * data["val_accuracy_mean"].to_numpy(float)
+    deviation = 100 * data["val_accuracy_std"].to_numpy(float)
     strong = data["frontier"].to_numpy(bool)
     if len(data) > 1 and all(len(knobs) == 1 for knobs in data["knobs"]):
         axes.plot(x, y, color=colour, linewidth=1, alpha=0.3, zorder=2)
@@ -260,12 +260,12 @@ def _occupied(axes: Axes, data: pd.DataFrame, frontier: pd.DataFrame) -> list[Bb
     size = 5.5
     boxes = []
     for _, row in data.iterrows():
-        spread = 0.0 if np.isnan(row["validation_sd"]) else row["validation_sd"]
-        ends = [(row["parameters"], 100 * min(1.0, max(0.0, row["validation"] + sign * spread))) for sign in (-1, 1)]
+        spread = 0.0 if np.isnan(row["val_accuracy_std"]) else row["val_accuracy_std"]
+        ends = [(row["parameters"], 100 * min(1.0, max(0.0, row["val_accuracy_mean"] + sign * spread))) for sign in (-1, 1)]
         (x, low), (_, high) = axes.transData.transform(ends)
-        middle = axes.transData.transform((row["parameters"], 100 * row["validation"]))[1]
+        middle = axes.transData.transform((row["parameters"], 100 * row["val_accuracy_mean"]))[1]
         boxes += [Bbox.from_extents(x - size, middle - size, x + size, middle + size), Bbox.from_extents(x - 1, low, x + 1, high)]
-    corners = axes.transData.transform([(x, 100 * y) for x, y in zip(frontier["parameters"], frontier["validation"], strict=True)])
+    corners = axes.transData.transform([(x, 100 * y) for x, y in zip(frontier["parameters"], frontier["val_accuracy_mean"], strict=True)])
     right = float(axes.get_window_extent(renderer_of(axes)).x1)
     for index, (x, y) in enumerate(corners):
         end, above = corners[index + 1] if index + 1 < len(corners) else (right, y)
@@ -276,9 +276,9 @@ def _occupied(axes: Axes, data: pd.DataFrame, frontier: pd.DataFrame) -> list[Bb
 def _labels(data: pd.DataFrame, frontier: pd.DataFrame, target: float | None, colours: dict[str, str]) -> Iterable[Label]:
     """Yield labels for networks of the frontier: the smallest that meets the target, the best, the smallest, then by what each gains."""
     order = list(range(len(frontier)))
-    errors = np.log(np.maximum(1 - frontier["validation"].to_numpy(float), 1e-6))
+    errors = np.log(np.maximum(1 - frontier["val_accuracy_mean"].to_numpy(float), 1e-6))
     gains = -np.diff(errors, prepend=errors[:1])
-    meets = [index for index in order if target is not None and frontier["validation"].iloc[index] >= target][:1]
+    meets = [index for index in order if target is not None and frontier["val_accuracy_mean"].iloc[index] >= target][:1]
     ranked = dict.fromkeys([*meets, *order[-1:], *order[:1], *sorted(order, key=lambda index: -gains[index])])
     varying = {
         family: {knob for knob in rows.iloc[0] if len({knobs[knob] for knobs in rows}) > 1}
@@ -288,7 +288,7 @@ def _labels(data: pd.DataFrame, frontier: pd.DataFrame, target: float | None, co
         row = frontier.iloc[index]
         knobs = {knob: value for knob, value in row["knobs"].items() if knob in varying[row["family"]] or len(row["knobs"]) == 1}
         text = label_count(row["parameters"]) + (f"\n{knobs_text(knobs)}" if knobs else "")
-        yield Label(row["parameters"], 100 * row["validation"], text, _darker(colours[row["family"]]), bold=index in meets)
+        yield Label(row["parameters"], 100 * row["val_accuracy_mean"], text, _darker(colours[row["family"]]), bold=index in meets)
 
 
 def _darker(colour: str) -> str:

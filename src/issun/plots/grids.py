@@ -74,7 +74,7 @@ def _pair_of(networks: pd.DataFrame, x: str | None, y: str | None) -> tuple[str,
 
 def grid(networks: pd.DataFrame, x: str, y: str) -> tuple[pd.DataFrame, bool]:
     """Return the highest accuracy for each pair of values (index `y`, columns `x`, ascending), and whether several shared a cell."""
-    cells = networks.groupby([y, x])["validation"]
+    cells = networks.groupby([y, x])["val_accuracy_mean"]
     table = cells.max().unstack(x).sort_index().sort_index(axis=1)
     table.index, table.columns = table.index.astype(int).rename(y), table.columns.astype(int).rename(x)
     return table, bool((cells.size() > 1).any())

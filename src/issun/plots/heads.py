@@ -34,12 +34,12 @@ def heads_table(frame: pd.DataFrame, *, key: bool = True) -> RenderableType:
     columns = ["from", "head", "features", "size", "trained", "validation", "test", "time"]
     table = plain_table(*columns, left=columns[:2])
     table.padding = (0, 1, 0, 0)  # a second space between eight columns would cost what names need
-    best = frame["validation"].idxmax() if frame["validation"].notna().any() else None
+    best = frame["val_accuracy_mean"].idxmax() if frame["val_accuracy_mean"].notna().any() else None
     for index, row in frame.iterrows():
-        sizes = [label_count(row["features"]), *(short_count(row[name]) for name in ("parameters", "trained"))]
+        sizes = [label_count(row["features"]), *(short_count(row[name]) for name in ("parameters", "trainable_params"))]
         mark = " *" if row["problem"] else ""
         # Percent signs would cost two columns that names need.
-        accuracies = [mean_text(row[name], row[f"{name}_sd"]).removesuffix(" %") for name in ("validation", "test")]
+        accuracies = [mean_text(row[f"{name}_mean"], row[f"{name}_std"]).removesuffix(" %") for name in ("val_accuracy", "test_accuracy")]
         cells = [row["extractor"], f"{row['head']}{mark}", *sizes, *accuracies, _time(row["seconds"])]
         table.add_row(*(Text(str(cell)) for cell in cells), style="bold" if index == best else "")
     return Group(table, Text(""), *(Text(line) for line in notes(frame, key)))
@@ -72,9 +72,9 @@ def _key(frame: pd.DataFrame) -> Iterator[str]:
 
 def best_line(frame: pd.DataFrame) -> str:
     """Return the best row on validation in words, its test figure beside it."""
-    row = frame.sort_values("validation", ascending=False, kind="stable").iloc[0]
-    test = mean_text(row["test"], row["test_sd"])
-    return f"Best on validation: {row['extractor']}, {row['head']}: {percent(row['validation'])}; test {test}"
+    row = frame.sort_values("val_accuracy_mean", ascending=False, kind="stable").iloc[0]
+    test = mean_text(row["test_accuracy_mean"], row["test_accuracy_std"])
+    return f"Best on validation: {row['extractor']}, {row['head']}: {percent(row['val_accuracy_mean'])}; test {test}"
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:

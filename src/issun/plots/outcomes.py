@@ -26,7 +26,7 @@ def network_lines(found: OneNetwork) -> Iterator[Printable]:
     study, entry, seed = found.study, found.entry, found.seed
     yield from _figures(found)
     history = study.history(entry, seed)
-    accuracies = [history["train_accuracy"].tolist(), history["validation_accuracy"].tolist()]
+    accuracies = [history["train_accuracy"].tolist(), history["val_accuracy"].tolist()]
     for name, values in zip(("train", "validation"), accuracies, strict=True):
         yield f"{name:<11} {sparkline(values, 60, limits=[*accuracies[0], *accuracies[1]])}"
     yield Folded(str(found.diagnosis))
@@ -45,7 +45,7 @@ def network_lines(found: OneNetwork) -> Iterator[Printable]:
 def _figures(found: OneNetwork) -> Iterator[Printable]:
     study, entry, seed, trial = found.study, found.entry, found.seed, found.trial
     yield Whole(entry.network)
-    means = f"validation {mean_text(entry.mean, entry.deviation)}, test {mean_text(*study.test(entry))}"
+    means = f"validation {mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)}, test {mean_text(*study.test(entry))}"
     mark = f" ({study.mark})" if study.mark else ""
     yield Whole(f"{entry.parameters:,} parameters, {entry.macs:,} MACs; {means}{mark}")
     if failed := seeds_text(entry.seeds, entry.chance, entry.diverged):
@@ -54,8 +54,8 @@ def _figures(found: OneNetwork) -> Iterator[Printable]:
         yield Folded(f"It does not beat guessing: always predicting the most frequent class gives {percent(entry.guessing)}.")
     best = ", the best" if found.asked_seed is None and entry.seeds > 1 else ""
     of = f"seed {seed}{best} of {entry.seeds}" if entry.seeds > 1 else f"seed {seed}"
-    kept = f", weights of epoch {trial.kept}" if trial.kept != trial.epochs else ""
-    yield Whole(f"{of}: validation {percent(trial.validation_accuracy)} after {trial.epochs} epochs{kept}\n")
+    kept = f", kept is epoch {trial.kept}" if trial.kept != trial.epochs else ""
+    yield Whole(f"{of}: validation {percent(trial.val_accuracy)} after {trial.epochs} epochs{kept}\n")
 
 
 def _others(found: OneNetwork) -> Iterator[Printable]:
@@ -69,7 +69,7 @@ def _others(found: OneNetwork) -> Iterator[Printable]:
     for words, other in ways.items():
         if other.key != entry.key:
             failed = seeds_text(other.seeds, other.chance, other.diverged)
-            mean = mean_text(other.mean, other.deviation) + (f" ({failed})" if failed else "")
+            mean = mean_text(other.val_accuracy_mean, other.val_accuracy_std) + (f" ({failed})" if failed else "")
             yield Folded(f"{words}: validation {mean}; {found.study.diagnosis(other).sentence}", "  ")
 
 
@@ -109,7 +109,7 @@ def training_lines(outcome: Outcome) -> Iterator[Printable]:
     kept = f"; weights of epoch {outcome.kept}" if outcome.kept < epochs else ""
     took = f"trained for {epochs} epochs in {duration(outcome.seconds)}{kept}"
     yield f"{net.parameters:,} parameters, {net.macs:,} MACs, {took}"
-    yield f"validation {percent(outcome.validation_accuracy)}, loss {outcome.validation_loss:.4f}"
+    yield f"validation {percent(outcome.val_accuracy)}, loss {outcome.val_loss:.4f}"
     yield f"test       {percent(outcome.test_accuracy)}, loss {outcome.test_loss:.4f}"
 
 

@@ -21,6 +21,7 @@ from issun.extraction.extractor import Extractor, trained_extractor
 from issun.extraction.parts import spread_out
 from issun.extraction.projecting import CAUTION, METHODS, project
 from issun.numbers import percent
+from issun.old_names import old_keywords
 from issun.plots.bars import shares_figure
 from issun.plots.classes import classes_figure
 from issun.plots.confusion import confusion_figure, confusions_figure
@@ -52,7 +53,7 @@ def heads_figure(study: Readable, entry: Entry, seed: int, *, title: str) -> Fig
     count = len(study.classes)
     pictures = [("softmax", confusion_matrix(said["label"], said["predicted"], count))]
     same = own[(own["network"] == entry.network) & (own["draw"] == seed)]
-    for _, head in same.sort_values("validation", ascending=False, kind="stable").head(_MOST_HEADS).iterrows():
+    for _, head in same.sort_values("val_accuracy", ascending=False, kind="stable").head(_MOST_HEADS).iterrows():
         pictures.append((str(head["head"]), confusion_matrix(said["label"], study.head_predictions(str(head["id"])), count)))
     pictures = [(f"{name}: {percent(np.trace(matrix) / matrix.sum())}", matrix) for name, matrix in pictures]
     subtitle = f"{entry.network}  ·  seed {seed}  ·  {len(said):,} validation images" + ("" if len(same) else "  ·  no heads yet")
@@ -100,10 +101,11 @@ class _Wanted:
     count: int
     method: str | None
     layer: int | str | None
-    before: bool
+    pre_activation: bool
     title: str | None
 
 
+@old_keywords(before="pre_activation")
 def plot(
     study: Readable | str | os.PathLike[str],
     kind: str = "frontier",
@@ -120,7 +122,7 @@ def plot(
     count: int = 40,
     method: str | None = None,
     layer: int | str | None = None,
-    before: bool = False,
+    pre_activation: bool = False,
     title: str | None = None,
 ) -> Figure:
     """Plot a study, and save the figure to `output` if given (its ending gives the format).
@@ -144,9 +146,9 @@ def plot(
     data, data_dir : optional
         Location of the images, for ``gallery`` and ``projection``: a study does not hold them.
     count : int
-        Maximum images of the gallery.
-    method, layer, before : optional
-        For ``projection``: pca, tsne (the default) or umap; the layer, and whether to use its values before the activation.
+        Most images of the gallery.
+    method, layer, pre_activation : optional
+        Of the ``projection``: pca, tsne (the default) or umap; which layer's values, and whether those before its activation.
     title : str, optional
         Replaces the default title.
 
@@ -166,7 +168,9 @@ def plot(
         near = difflib.get_close_matches(kind, KINDS, 1, 0.5)
         raise SelectionError(f"unknown kind of plot {kind!r}{f'; did you mean {near[0]}?' if near else '.'} Choose from {', '.join(KINDS)}")
     size: Size = "macs" if macs else "parameters"
-    figure = _DRAW[kind](opened(study), _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, before, title))
+    figure = _DRAW[kind](
+        opened(study), _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, pre_activation, title)
+    )
     if output is not None:
         save_figure(figure, Path(output))
     return figure
@@ -295,7 +299,7 @@ def _heads(study: Readable, wanted: _Wanted) -> Figure:
     own = heads[heads["trial_id"].notna()]
     network = wanted.network
     if network is None and len(own):  # the network that has heads
-        network = str(own.sort_values("validation", ascending=False, kind="stable")["network"].iloc[0])
+        network = str(own.sort_values("val_accuracy", ascending=False, kind="stable")["network"].iloc[0])
     entry = shown_network(study, network)
     seed = entry.best_seed if wanted.seed is None else wanted.seed
     return heads_figure(study, entry, seed, title=_title(study, wanted, "Softmax and heads"))
@@ -304,7 +308,7 @@ def _heads(study: Readable, wanted: _Wanted) -> Figure:
 def _projection(study: Readable, wanted: _Wanted) -> Figure:
     entry = shown_network(study, wanted.network)
     seed = entry.best_seed if wanted.seed is None else wanted.seed
-    extractor = trained_extractor(study.model(entry, seed), wanted.layer, wanted.before)
+    extractor = trained_extractor(study.model(entry, seed), wanted.layer, wanted.pre_activation)
     images = study_images(study, wanted.data, wanted.data_dir).images
     method = wanted.method or "tsne"
     title = _title(study, wanted, f"{METHODS.get(method, method)} of layer {layer_text(extractor)}")

@@ -37,7 +37,7 @@ def training_picture(moment: TrainingProgress, width: int) -> RenderableType:
     curves = Table.grid(padding=(0, 2))
     parts = {
         "train": ([line.train_accuracy for line in history], history[-1].train_loss),
-        "validation": ([line.validation_accuracy for line in history], history[-1].validation_loss),
+        "validation": ([line.val_accuracy for line in history], history[-1].val_loss),
     }
     limits = [accuracy for accuracies, _ in parts.values() for accuracy in accuracies]
     for name, (accuracies, loss) in parts.items():
@@ -50,7 +50,7 @@ def epoch_line(line: Epoch, epochs: int) -> str:
     """Return one epoch as one plain line."""
     return (
         f"epoch {line.epoch}/{epochs}  train {percent(line.train_accuracy)}, loss {line.train_loss:.4f}  "
-        f"validation {percent(line.validation_accuracy)}, loss {line.validation_loss:.4f}"
+        f"validation {percent(line.val_accuracy)}, loss {line.val_loss:.4f}"
     )
 
 
@@ -96,7 +96,7 @@ def sweep_picture(progress: Progress) -> RenderableType:
         network, parameters, accuracy = progress.best
         lines.append(one_line(f"best so far {percent(accuracy)}, {parameters:,} parameters  {network}"))
     for trial in progress.running[:_RUNNING]:
-        reached = "" if trial.validation_accuracy is None else percent(trial.validation_accuracy)
+        reached = "" if trial.val_accuracy is None else percent(trial.val_accuracy)
         epoch = f"{trial.epoch}/{trial.epochs}"
         lines.append(one_line(f"{epoch:>9}  {reached:>8}  {trial.parameters:>9,} parameters  seed {trial.seed}  {trial.network}", "dim"))
     if len(progress.running) > _RUNNING:

@@ -32,7 +32,7 @@ def draw_scatter(axes: Axes, frame: pd.DataFrame, x: str, y: str) -> Axes:
     ----------
     axes : Axes
     frame : DataFrame
-        One row a network. Columns: `x` and `y` (numbers above 0), ``validation`` (fraction; rows without one are left out).
+        One row a network. Columns: `x` and `y` (numbers above 0), ``val_accuracy_mean`` (fraction; rows without one are left out).
     x, y : str
         Names of columns, written at the axes.
 
@@ -41,8 +41,8 @@ def draw_scatter(axes: Axes, frame: pd.DataFrame, x: str, y: str) -> Axes:
     Axes
         `axes`; beside it, in the same figure, the key of the shades.
     """
-    data = frame[frame["validation"].notna()].sort_values("validation", kind="stable")
-    accuracy = 100 * data["validation"].to_numpy(float)
+    data = frame[frame["val_accuracy_mean"].notna()].sort_values("val_accuracy_mean", kind="stable")
+    accuracy = 100 * data["val_accuracy_mean"].to_numpy(float)
     low, high = (float(accuracy.min()), float(accuracy.max())) if len(data) else (0.0, 1.0)
     norm = Normalize(low, high if high > low else low + 1)
     plain_axes(axes)
@@ -55,7 +55,7 @@ def draw_scatter(axes: Axes, frame: pd.DataFrame, x: str, y: str) -> Axes:
         best = data.iloc[-1]
         right = places[0].max() > places[0].min() and best[x] == places[0].max()
         axes.annotate(
-            f"best {100 * best['validation']:.1f} %", (best[x], best[y]), (0, 10), textcoords="offset points",
+            f"best {100 * best['val_accuracy_mean']:.1f} %", (best[x], best[y]), (0, 10), textcoords="offset points",
             ha="right" if right else "center", fontsize=9, color=INK, fontweight="bold", zorder=4,
         )  # fmt: skip
     figure = axes.get_figure(root=True)

@@ -48,8 +48,8 @@ def layers_table(net: Net) -> Table:
         table.add_row(str(row.number), Text(_layer_text(row)), shape_text(row.output), *cells)
     table.add_section()
     table.add_row("", "all", "", f"{net.parameters:,}", "", f"{net.macs:,}", "", style="bold")
-    if net.trained < net.parameters:
-        table.add_row("", "trained", "", f"{net.trained:,}", _share(net.trained / net.parameters), "", "")
+    if net.trainable_params < net.parameters:
+        table.add_row("", "trained", "", f"{net.trainable_params:,}", _share(net.trainable_params / net.parameters), "", "")
     return table
 
 
@@ -85,14 +85,14 @@ def sizes_table(rows: Sequence[Mapping[str, Any]], impossible: Sequence[tuple[Ma
     Parameters
     ----------
     rows : sequence of mapping
-        With `knobs` (mapping), `parameters`, `trained`, `macs`, `bytes`, `peak_memory` (int).
+        With `knobs` (mapping), `parameters`, `trainable_params`, `macs`, `bytes`, `peak_memory` (int).
     impossible : sequence of (mapping, str)
         Knobs and reason.
     """
-    partly = any(row["trained"] != row["parameters"] for row in rows)
+    partly = any(row["trainable_params"] != row["parameters"] for row in rows)
     table = plain_table("knobs", "parameters", *(["trained"] if partly else []), "MACs", "bytes", "peak memory", left=["knobs"])
     for row in rows:
-        cells = [knobs_text(row["knobs"]), f"{row['parameters']:,}", *([f"{row['trained']:,}"] if partly else [])]
+        cells = [knobs_text(row["knobs"]), f"{row['parameters']:,}", *([f"{row['trainable_params']:,}"] if partly else [])]
         table.add_row(*cells, f"{row['macs']:,}", bytes_text(row["bytes"]), bytes_text(row["peak_memory"]))
     problems = [Text(f"no valid network with {knobs_text(knobs)}: {reason}") for knobs, reason in impossible]
     return Group(*([table] if rows else []), *([Text("")] if rows and problems else []), *problems)

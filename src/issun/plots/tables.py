@@ -68,10 +68,10 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     Parameters
     ----------
     frame : DataFrame
-        One row a network. Columns: `family` (str), `knobs` (dict), `parameters`, `macs` (int), `validation`, `validation_sd`, `lower`
-        (fractions; the deviation is NaN for one seed); where there is one, `test` and `test_sd` (NaN: not shown) and `note` (str, may be
-        empty), `training` (str; shown where it differs), `seeds`, `chance` and `diverged` (int; shown where seeds failed).
-        Where there is one, `label`: the family's name, which then stands for it.
+        One row a network. Columns: `family` (str), `knobs` (dict), `parameters`, `macs` (int), `val_accuracy_mean`, `val_accuracy_std`,
+        `val_accuracy_lower95` (fractions; the deviation is NaN for one seed); where there is one, `test_accuracy_mean` and
+        `test_accuracy_std` (NaN: not shown) and `note` (str, may be empty), `training` (str; shown where it differs), `seeds`, `chance`
+        and `diverged` (int; shown where seeds failed). Where there is one, `label`: the family's name, which then stands for it.
     letters : mapping of str to str, optional
         What the families (or their labels) are called; by default A, B, … in the order in which they come.
     texts : mapping of str to str, optional
@@ -80,7 +80,7 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     names = frame["label"] if "label" in frame else frame["family"]
     letters = letters or family_letters(names)
     trainings = "training" in frame and frame["training"].nunique() > 1
-    tested = "test" in frame and bool(frame["test"].notna().any())
+    tested = "test_accuracy_mean" in frame and bool(frame["test_accuracy_mean"].notna().any())
     noted = "note" in frame and bool(frame["note"].astype(bool).any())
     failed = "chance" in frame and bool((frame["chance"] + frame["diverged"]).any())
     columns = ["", "knobs", *(["training"] if trainings else []), "parameters", "MACs", "validation"]
@@ -89,12 +89,12 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     for (_, row), name in zip(frame.iterrows(), names, strict=True):
         note = str(row["note"]) if noted else ""
         cells = [letters[name], knobs_text(row["knobs"]), *([row["training"]] if trainings else [])]
-        cells += [f"{row['parameters']:,}", short_count(row["macs"]), mean_text(row["validation"], row["validation_sd"])]
+        cells += [f"{row['parameters']:,}", short_count(row["macs"]), mean_text(row["val_accuracy_mean"], row["val_accuracy_std"])]
         if failed:
             ended = row["seeds"] - row["chance"] - row["diverged"]
             cells.append(f"{ended} of {row['seeds']}" if ended < row["seeds"] else f"{row['seeds']}")
         if tested:
-            cells.append("" if isnan(row["test"]) else mean_text(row["test"], row["test_sd"]))
+            cells.append("" if isnan(row["test_accuracy_mean"]) else mean_text(row["test_accuracy_mean"], row["test_accuracy_std"]))
         if noted:
             cells.append(note)
         table.add_row(*(Text(cell) for cell in cells), style="bold" if note else "")

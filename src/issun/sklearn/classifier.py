@@ -37,10 +37,10 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
     epochs, batch_size, learning_rate : optional
         Override the recipe's settings; parameters here so that a grid search can set them.
     class_weight : "balanced" or mapping of class to float, optional
-        Weight of each class, in place of the recipe's `class_weights`; a class that is not in the mapping has weight 1.
+        What an image of each class counts, in place of the recipe's `class_weight`; a class that the mapping leaves out counts 1.
     validation_fraction : float
-        Fraction of the images set aside, by class, to validate on after every epoch; required by a recipe with `patience` or
-        ``keep="best"``. By default none, since in cross-validation the folds serve this purpose.
+        Share of the images that is set aside, by class, to watch every epoch on; needed by a recipe with `patience` or
+        ``restore_best_weights=True``. By default nothing is, as in cross-validation the folds do that.
     image_shape : tuple of int, optional
         As of `ConvFeatures`.
     warm_start : bool
@@ -141,7 +141,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
 
     def _chosen_recipe(self, images: int) -> Recipe:
         own = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
-        own |= {"class_weights": self._class_weights()}
+        own |= {"class_weight": self._class_weights()}
         own = {name: value for name, value in own.items() if value is not None}
         if isinstance(self.recipe, Recipe):
             return Recipe(**self.recipe.model_dump() | own)
@@ -162,9 +162,11 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         seed = self._seed()
         train, aside = self._split(labels, seed)
         recipe = self._chosen_recipe(len(train))
-        if not len(aside) and (recipe.patience is not None or recipe.keep == "best"):
-            raise EstimatorError("`patience` and `keep` of the recipe need validation images: give `validation_fraction`, such as 0.1")
-        if net.trained == 0:
+        if not len(aside) and (recipe.patience is not None or recipe.restore_best_weights):
+            raise EstimatorError(
+                "`patience` and `restore_best_weights` of the recipe need images to watch: give `validation_fraction`, such as 0.1"
+            )
+        if net.trainable_params == 0:
             raise EstimatorError(f"`{net}` has nothing to train: use ConvFeatures for an untrained network")
         weights = class_weights_for(recipe, labels, train, len(self.classes_))
         scaling = scaling_for(recipe, images, train)
@@ -180,9 +182,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         if not np.isfinite(self.loss_curve_[-1]):
             raise EstimatorError(f"training diverged in epoch {state.epoch}: use a smaller `learning_rate` (now {recipe.learning_rate:g})")
         kept, epoch = handed_over(recipe, state)
-        provenance = Provenance(
-            made_by=type(self).__name__, seed=seed, epoch=KeptEpoch(epoch, state.epoch), recipe=recipe.model_dump_json()
-        )
+        provenance = Provenance(made_by=type(self).__name__, seed=seed, epoch=KeptEpoch(epoch, state.epoch), recipe=recipe.stored_json())
         names = [str(name) for name in self.classes_]
         if len(set(names)) < len(names):
             names = [repr(name) for name in self.classes_.tolist()]

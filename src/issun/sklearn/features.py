@@ -16,6 +16,7 @@ from issun.errors import EstimatorError
 from issun.extraction import Extractor, Patches, make_extractor, trained_extractor
 from issun.extraction.making import Weights
 from issun.model import Model
+from issun.old_names import old_attribute, old_keywords
 from issun.recipe import USUAL_SCALING, InputScaling, Recipe
 from issun.sklearn.images import TakesImages, errors_of
 
@@ -31,9 +32,9 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
         Where the weights come from, see `issun.extraction.make_extractor`. A trained `Model` (from a file, or a study's `Study.model`)
         has its own network, and `network` is ignored. Labels are never used.
     layer : int or str, optional
-        The layer whose output is used: its number, or the beginning of its text; by default the input of the classifier.
-    before : bool
-        Whether to take features before the layer's activation.
+        Which layer gives the features: its number, or the beginning of its text; by default what enters the classifier.
+    pre_activation : bool
+        Whether they are taken before the layer's activation.
     knobs : mapping of str to int, optional
         Values of the knobs where `network` is a family.
     whitening, threshold, centred, two_sided : float, float, bool, bool
@@ -75,13 +76,16 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
     True
     """
 
+    before = old_attribute("before", "pre_activation")
+
+    @old_keywords(before="pre_activation")
     def __init__(
         self,
         network: str = "conv 32 same, avgpool same",
         *,
         weights: Weights | Model = "patches",
         layer: int | str | None = None,
-        before: bool = False,
+        pre_activation: bool = False,
         knobs: Mapping[str, int] | None = None,
         whitening: float = Patches.whitening,
         threshold: float = Patches.threshold,
@@ -95,7 +99,7 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
         self.network = network
         self.weights = weights
         self.layer = layer
-        self.before = before
+        self.pre_activation = pre_activation
         self.knobs = knobs
         self.whitening = whitening
         self.threshold = threshold
@@ -132,12 +136,14 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
             if (self._wanted_shape(self.n_features_in_) or net.input) != net.input or int(np.prod(net.input)) != self.n_features_in_:
                 raise EstimatorError(f"the model takes images of {shape_text(net.input)}, but X has rows of {self.n_features_in_} values")
             self.image_shape_ = net.input
-            return trained_extractor(self.weights, self.layer, self.before)
+            return trained_extractor(self.weights, self.layer, self.pre_activation)
         net = self._fitted_net(self.network, self.knobs, 2, complete=True)
         images = self._images(rows)
         scaling = scaling_for(Recipe(scaling=self.scaling), images, np.arange(len(images)))
         patches = Patches(whitening=self.whitening, threshold=self.threshold, centred=self.centred, two_sided=self.two_sided)
-        return make_extractor(net, self.weights, images, scaling, seed=self._seed(), layer=self.layer, before=self.before, patches=patches)
+        return make_extractor(
+            net, self.weights, images, scaling, seed=self._seed(), layer=self.layer, pre_activation=self.pre_activation, patches=patches
+        )
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the features, float32 of shape (N, features), those of an image in the order height, width, channel."""

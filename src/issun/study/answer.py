@@ -185,7 +185,7 @@ class Answer:
         if self.smallest.entry is not None:
             return []
         found = []
-        for entry in sorted(self.frontier, key=lambda entry: -entry.mean):
+        for entry in sorted(self.frontier, key=lambda entry: -entry.val_accuracy_mean):
             kinds = diagnosis_of(self.study, entry).seeds
             rising = [seed for seed, kind in kinds.items() if kind in ("improving", "too short")]
             if rising:
@@ -235,7 +235,7 @@ class Answer:
         """Return what is said of a choice in JSON: the network and its test figure."""
         if choice.entry is None:
             return None
-        return choice.entry.as_dict() | dict(zip((columns.TEST, columns.TEST_DEVIATION), self.test(choice.entry), strict=True))
+        return choice.entry.as_dict() | dict(zip((columns.TEST_MEAN, columns.TEST_STD), self.test(choice.entry), strict=True))
 
 
 def study_html(answer: Answer) -> str:
@@ -254,8 +254,8 @@ def study_html(answer: Answer) -> str:
         return block(*head, paragraph(answer.smallest.problem, pale=True))
     lines = [
         (
-            *(entry.network, knobs_text(entry.knobs), f"{entry.parameters:,}", mean_text(entry.mean, entry.deviation)),
-            *(percent(entry.lower), seeds_text(entry.seeds, entry.chance, entry.diverged) or entry.seeds),
+            *(entry.network, knobs_text(entry.knobs), f"{entry.parameters:,}", mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)),
+            *(percent(entry.val_accuracy_lower95), seeds_text(entry.seeds, entry.chance, entry.diverged) or entry.seeds),
         )
         for entry in answer.frontier[-_LISTED:]
     ]
@@ -282,9 +282,9 @@ def heads_frame(study: Readable, *, test: bool = True) -> pd.DataFrame:
             seen.add((row["layer"], row["trial_id"]))
             entry, trial = trials[row["trial_id"]]
             own = {name: row[name] for name in ("extractor", "layer", "draw", "trial_id", "network", "features")}
-            own |= {"head": SOFTMAX, "settings": {}, "parameters": entry.parameters, "trained": entry.trained}
-            own |= {"validation": trial.validation_accuracy, "seconds": trial.seconds, "images": 0, "tried": 0, "search_images": 0}
-            rows.append(own | {"problem": ""} | ({"test": tests[trial.trial_id][1]} if test else {}))
+            own |= {"head": SOFTMAX, "settings": {}, "parameters": entry.parameters, "trainable_params": entry.trainable_params}
+            own |= {"val_accuracy": trial.val_accuracy, "seconds": trial.seconds, "images": 0, "tried": 0, "search_images": 0}
+            rows.append(own | {"problem": ""} | ({"test_accuracy": tests[trial.trial_id][1]} if test else {}))
         rows.append({str(name): value for name, value in row.items()})
     frame = pd.DataFrame(rows)
     # Softmax first, then the heads in the order in which the file asks for them.
@@ -308,8 +308,8 @@ def gains(frame: pd.DataFrame) -> Iterator[str]:
             if not seeds:
                 continue
             mine, words = own.set_index("draw"), []
-            for part in ("validation", "test"):
-                mean, deviation = mean_and_deviation([100 * (mine[part][seed] - softmax[part][seed]) for seed in seeds])
+            for part, column in (("validation", "val_accuracy"), ("test", "test_accuracy")):
+                mean, deviation = mean_and_deviation([100 * (mine[column][seed] - softmax[column][seed]) for seed in seeds])
                 words.append(f"{part} {mean:+.2f}" + ("" if len(seeds) < 2 else f" ± {deviation:.2f}"))
                 if part == "validation":
                     # One seed says nothing of the spread; with several the gain must lie beyond its one-sided 95 % margin.

@@ -43,7 +43,7 @@ class Curves:
 
     Attributes
     ----------
-    train_loss, train, validation_loss, validation : ndarray of float64, shape (epochs,)
+    train_loss, train, val_loss, validation : ndarray of float64, shape (epochs,)
         Losses and accuracies.
     images : int or None
         Size of the validation part.
@@ -51,7 +51,7 @@ class Curves:
 
     train_loss: Curve
     train: Curve
-    validation_loss: Curve
+    val_loss: Curve
     validation: Curve
     images: int | None
 
@@ -190,7 +190,7 @@ def diagnose(
     Parameters
     ----------
     history : DataFrame
-        One row an epoch, the first one first. Columns: ``train_loss, train_accuracy, validation_loss, validation_accuracy``; accuracies are
+        One row an epoch, the first one first. Columns: ``train_loss, train_accuracy, val_loss, val_accuracy``; accuracies are
         fractions.
     classes : int
         Number of classes, at least 2.
@@ -203,7 +203,7 @@ def diagnose(
     used : collection of str
         What was done already, which is then not advised: keys of `AGAINST_OVERFITTING` and `AGAINST_CHANCE`, ``"l1"``.
     """
-    columns = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+    columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
     arrays = [history[column].to_numpy(float) for column in columns]
     guess = 1 / classes if chance is None else chance
     broken = np.flatnonzero(~np.isfinite(np.array(arrays)).all(axis=0))
@@ -302,8 +302,8 @@ def _against_chance(used: Collection[str]) -> list[str]:
 
 def never_left_chance(history: pd.DataFrame, guess: float, images: int) -> bool:
     """Return whether a training, however short, never left chance; False where a figure is no number. Columns as of `diagnose`."""
-    curves = [history[f"{part}_accuracy"].to_numpy(float) for part in ("train", "validation")]
-    losses = [history[f"{part}_loss"].to_numpy(float) for part in ("train", "validation")]
+    curves = [history[f"{part}_accuracy"].to_numpy(float) for part in ("train", "val")]
+    losses = [history[f"{part}_loss"].to_numpy(float) for part in ("train", "val")]
     if not len(history) or not np.isfinite([*curves, *losses]).all():
         return False
     return _at_chance(Curves(losses[0], curves[0], losses[1], curves[1], images), guessing_limit(guess, images))
@@ -322,9 +322,7 @@ def _guessing(curves: Curves, guess: float, used: Collection[str]) -> Diagnosis 
     margin = limit - guess
     best = max(float(smoothed(curve, curves.half).max()) for curve in (curves.train, curves.validation))
     if _at_chance(curves, limit):
-        sentence = (
-            f"never left chance: {_ends(curves)}, where guessing gives {_figure(guess)}; validation loss {curves.validation_loss[-1]:.3g}"
-        )
+        sentence = f"never left chance: {_ends(curves)}, where guessing gives {_figure(guess)}; validation loss {curves.val_loss[-1]:.3g}"
         choices = [*_against_chance(used), "another learning rate (a tenth, then ten times it)"]
         return _made("chance", sentence, f"{_or(choices)}; check the labels", 1, curves)
     if max(curves.level(curves.train), curves.level(curves.validation)) > limit:
@@ -383,14 +381,14 @@ def _improving(curves: Curves, schedule: str | None) -> Diagnosis | None:
 def _overfits(curves: Curves, used: Collection[str]) -> Diagnosis | None:
     half = curves.half
     before = slice(0, curves.count - curves.last)  # the others are the level at the end
-    validation, losses = smoothed(curves.validation, half)[before], smoothed(curves.validation_loss, half)[before]
+    validation, losses = smoothed(curves.validation, half)[before], smoothed(curves.val_loss, half)[before]
     lowest, highest = int(losses.argmin()), int(validation.argmax())
     fall = float(validation[highest]) - curves.level(curves.validation)
     fell = fall >= max(ACCURACY_FALL, curves.error, curves.beyond_noise(curves.validation))
     rose = curves.level(curves.train) >= float(smoothed(curves.train, half)[highest]) + curves.least
     if curves.gap >= max(GAP, 2 * curves.error) and _loss_turned(curves):
-        best = _turn(curves.validation_loss, lowest, half, sign=-1)
-        since = f"validation loss {curves.validation_loss[best]:.3g} there, {curves.validation_loss[-1]:.3g} now"
+        best = _turn(curves.val_loss, lowest, half, sign=-1)
+        since = f"validation loss {curves.val_loss[best]:.3g} there, {curves.val_loss[-1]:.3g} now"
     elif fell and rose:
         best = _turn(curves.validation, highest, half, sign=1)
         since = f"validation {_figure(float(curves.validation[best]))} there"
@@ -406,11 +404,11 @@ def _overfits(curves: Curves, used: Collection[str]) -> Diagnosis | None:
 
 def _loss_turned(curves: Curves) -> bool:
     """Whether the validation loss has risen from its lowest while the training loss fell."""
-    losses = smoothed(curves.validation_loss, curves.half)[: -curves.last]
+    losses = smoothed(curves.val_loss, curves.half)[: -curves.last]
     lowest = int(losses.argmin())
-    rise = curves.level(curves.validation_loss) - float(losses[lowest])
+    rise = curves.level(curves.val_loss) - float(losses[lowest])
     learns = curves.level(curves.train_loss) < float(smoothed(curves.train_loss, curves.half)[lowest])
-    return learns and rise >= max(LOSS_RISE * abs(float(losses[lowest])), curves.beyond_noise(curves.validation_loss))
+    return learns and rise >= max(LOSS_RISE * abs(float(losses[lowest])), curves.beyond_noise(curves.val_loss))
 
 
 def _turn(curve: Curve, near: int, half: int, sign: int) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from issun.numbers import mean_text, seeds_text
+from issun.old_names import old_attribute
 from issun.study import columns
 from issun.study.statistics import guessing_limit, lower_bound, mean_and_deviation
 
@@ -39,7 +40,7 @@ class TrialResult:
     status : {"done", "diverged"}
     chance : bool
         Whether it never left chance, as a diagnosis says it.
-    validation_loss, validation_accuracy : float
+    val_loss, val_accuracy : float
         Accuracies are fractions; NaN where a training that diverged left none.
     epochs : int
         How many were trained.
@@ -57,14 +58,17 @@ class TrialResult:
     seed: int
     status: str
     chance: bool
-    validation_loss: float
-    validation_accuracy: float
+    val_loss: float
+    val_accuracy: float
     epochs: int
     kept: int
     train_loss: float
     train_accuracy: float
     seconds: float
     finished: str
+
+    validation_loss = old_attribute("validation_loss", "val_loss")
+    validation_accuracy = old_attribute("validation_accuracy", "val_accuracy")
 
     @property
     def diverged(self) -> bool:
@@ -88,7 +92,7 @@ class Entry:
         What the family is called; without a name its text.
     knobs : mapping of str to int
         The values that made it.
-    parameters, trained, macs, bytes, peak_memory : int
+    parameters, trainable_params, macs, bytes, peak_memory : int
         Its sizes; bytes are those of float32, `macs` and `peak_memory` are for one image.
     validation_images : int
         How many images accuracies are measured on.
@@ -106,7 +110,7 @@ class Entry:
     network: str
     knobs: Mapping[str, int]
     parameters: int
-    trained: int
+    trainable_params: int
     macs: int
     bytes: int
     peak_memory: int
@@ -115,12 +119,17 @@ class Entry:
     trials: tuple[TrialResult, ...]
     frontier: bool = False
 
+    trained = old_attribute("trained", "trainable_params")
+    mean = old_attribute("mean", "val_accuracy_mean")
+    deviation = old_attribute("deviation", "val_accuracy_std")
+    lower = old_attribute("lower", "val_accuracy_lower95")
+
     def __hash__(self) -> int:
         return hash(self.key)
 
     def __str__(self) -> str:
         failed = seeds_text(self.seeds, self.chance, self.diverged)
-        figures = f"{self.parameters:,} parameters, validation {mean_text(self.mean, self.deviation)}"
+        figures = f"{self.parameters:,} parameters, validation {mean_text(self.val_accuracy_mean, self.val_accuracy_std)}"
         return f"{self.network}: {figures}{f' ({failed})' if failed else ''}"
 
     def __repr__(self) -> str:
@@ -128,7 +137,9 @@ class Entry:
 
     def __getitem__(self, name: str) -> Any:
         """Return what `Study.networks` has in a column: how entries were asked while they were rows of that frame. Deprecated."""
-        attribute = columns.NETWORK[name]
+        attribute = columns.OLD_NETWORK.get(name, name)
+        if attribute not in columns.NETWORK:
+            raise KeyError(name)
         warnings.warn(f'entry["{name}"] is now entry.{attribute}', DeprecationWarning, stacklevel=2)
         return getattr(self, attribute)
 
@@ -155,15 +166,15 @@ class Entry:
     @property
     def accuracies(self) -> list[float]:
         """The validation accuracy of each trial."""
-        return [trial.validation_accuracy for trial in self.trials]
+        return [trial.val_accuracy for trial in self.trials]
 
     @property
-    def mean(self) -> float:
+    def val_accuracy_mean(self) -> float:
         """Mean of the validation accuracy over seeds, a fraction. A seed that failed is in it, as the failure that it is."""
         return self._mean_and_deviation[0]
 
     @property
-    def deviation(self) -> float:
+    def val_accuracy_std(self) -> float:
         """Standard deviation of the validation accuracy over seeds; NaN for one."""
         return self._mean_and_deviation[1]
 
@@ -172,7 +183,7 @@ class Entry:
         return mean_and_deviation(self.accuracies)
 
     @cached_property
-    def lower(self) -> float:
+    def val_accuracy_lower95(self) -> float:
         """Lower 95 % bound of the accuracy, see `issun.study.statistics.lower_bound`."""
         return lower_bound(self.accuracies, self.validation_images)
 
@@ -182,7 +193,7 @@ class Entry:
         if math.isnan(self.guessing):
             return True
         limit = guessing_limit(self.guessing, self.validation_images)
-        return any(trial.validation_accuracy > limit for trial in self.trials if not trial.diverged and not trial.chance)
+        return any(trial.val_accuracy > limit for trial in self.trials if not trial.diverged and not trial.chance)
 
     @property
     def diverged(self) -> int:
@@ -208,7 +219,7 @@ class Entry:
     def best_trial(self) -> TrialResult:
         """The trial with the highest validation accuracy, the first of equals; one that diverged only where all did."""
         candidates = [trial for trial in self.trials if not trial.diverged] or self.trials
-        return max(candidates, key=lambda trial: known(trial.validation_accuracy))
+        return max(candidates, key=lambda trial: known(trial.val_accuracy))
 
     @property
     def best_seed(self) -> int:
@@ -221,7 +232,7 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is said of it in JSON."""
-        return {name: getattr(self, columns.NETWORK[name]) for name in columns.JSON}
+        return {name: getattr(self, name) for name in columns.JSON}
 
 
 def known(accuracy: float) -> float:
@@ -249,28 +260,28 @@ def networks_frame(entries: Iterable[Entry]) -> pd.DataFrame:
 
         - ``network_id, family, label, network, knobs, recipe_id, split``: which network, out of which family (and what that is called),
           trained how
-        - ``parameters, trained, macs, bytes, peak_memory``: its sizes (bytes as float32, for one image)
+        - ``parameters, trainable_params, macs, bytes, peak_memory``: its sizes (bytes as float32, for one image)
         - ``seeds``: number of trials; ``diverged``: how many of them diverged; ``chance``: how many others never left chance
-        - ``validation, validation_sd``: mean and standard deviation over seeds of the validation accuracy, fractions (the deviation is
-          NaN for one seed); ``lower``: lower 95 % bound
+        - ``val_accuracy_mean, val_accuracy_std``: mean and standard deviation over seeds of the validation accuracy, fractions (the
+          deviation is NaN for one seed); ``val_accuracy_lower95``: lower 95 % bound
         - ``validation_images``: how many images it was measured on; ``guessing``: the share of their most frequent class;
           ``beats_guessing``: whether some seed is clearly above it
         - ``seconds``: mean time that one trial took to train
         - ``best_seed``: the seed with the highest validation accuracy, the first of equals
         - ``frontier``: whether no smaller network beats it
     """
-    rows = [{name: getattr(entry, attribute) for name, attribute in columns.NETWORK.items()} for entry in entries]
+    rows = [{name: getattr(entry, name) for name in columns.NETWORK} for entry in entries]
     return pd.DataFrame(rows, columns=list(columns.NETWORK))
 
 
 def trials_frame(entries: Iterable[Entry]) -> pd.DataFrame:
-    """Return one row for each trial of the entries, smallest network first; see `Study.frame`."""
+    """Return one row for each trial of the entries, smallest network first; see `Study.trials_dataframe`."""
     ordered = sorted(entries, key=lambda entry: (entry.parameters, entry.network, entry.recipe_id, entry.split))
     rows = []
     for entry in ordered:
-        own = {name: getattr(entry, columns.NETWORK[name]) for name in (*columns.OF_NETWORK, *columns.OF_SPLIT)}
+        own = {name: getattr(entry, name) for name in (*columns.OF_NETWORK, *columns.OF_SPLIT)}
         for trial in entry.trials:
-            said = {name: getattr(trial, what) for name, what in columns.TRIAL.items() if name not in columns.OF_SPLIT}
+            said = {name: getattr(trial, name) for name in columns.TRIAL if name not in columns.OF_SPLIT}
             rows.append({columns.TRIAL_ID: trial.trial_id, **own, **said})
     frame = pd.DataFrame(rows, columns=list(columns.FRAME))
     types = dict.fromkeys(columns.WHOLE, "int64") | dict.fromkeys(columns.REAL, "float64")

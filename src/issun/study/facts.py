@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from issun.recipe import named_settings
 from issun.study.plan import DataFacts
 from issun.study.protocol import Protocol
 
@@ -77,7 +78,7 @@ class Facts:
             **data,
             "created": self.created,
             "protocol": self.protocol.stored(),
-            "recipes": {key: json.loads(settings) for key, settings in self.recipes.items()},
+            "recipes": {key: named_settings(json.loads(settings)) for key, settings in self.recipes.items()},
             "splits": {key: {"fraction": one.fraction, "seed": one.seed, "images": one.images} for key, one in self.splits.items()},
             "trials": dict(self.trials),
             **last,

@@ -20,7 +20,7 @@ from issun.arch.notation import BoundFamily, bind_arguments
 from issun.arch.tokens import nearest
 from issun.errors import IssunError, KnobError, RecipeError, StudyFileError
 from issun.paths import read_text
-from issun.recipe import Recipe
+from issun.recipe import STORED_NAMES, Recipe, named_settings
 from issun.study.frontier import BUDGETS
 from issun.study.head_entries import HeadEntry, HeadProblem, HeadTable, head_entry
 from issun.study.query import Query
@@ -272,7 +272,9 @@ def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
             raise places.error((*own, _guilty(family, error)), str(error)) from None
         _check_recipe(read.recipe, family.recipe, places, (*place, "recipe"), (*own, "recipe"))
         own_seeds = seeds if family.seeds is None else _seeds(family.seeds, places, (*own, "seeds"))
-        families.append(FamilyEntry(bound[0], family.label, own_seeds, {**read.recipe, **family.recipe}, places.of(own)))
+        families.append(
+            FamilyEntry(bound[0], family.label, own_seeds, {**named_settings(read.recipe), **named_settings(family.recipe)}, places.of(own))
+        )
     draw = tuple(dict.fromkeys(read.draw))
     heads = _heads(read, watch, tuple(families), places, (*place, "heads"))
     budgets = {budget: getattr(read, budget) for budget in BUDGETS}
@@ -337,12 +339,12 @@ def _check_recipe(shared: Mapping[str, Any], own: Mapping[str, Any], places: _Pl
     """Check that the settings make a recipe; say which line a wrong one is on."""
     known = tuple(Recipe.model_fields)
     for name in own or shared:
-        if name not in known:
+        if name not in (*known, *STORED_NAMES.values()):
             raise places.error(
                 (*place, name), f"is not a setting of a recipe{nearest(name, known) or ';'} the settings are {', '.join(known)}"
             )
     try:
-        Recipe(**{**shared, **own})
+        Recipe(**named_settings({**named_settings(shared), **named_settings(own)}))
     except IssunError as error:
         name = error.setting if isinstance(error, RecipeError) else ""
         table = place if name in own or name not in shared else shared_place

@@ -27,7 +27,7 @@ DEFAULT_MARGIN = 0.01
 _ROUNDING = 1e-9
 
 #: What accuracy is compared: the mean over seeds, or its lower 95 % bound.
-Measure = Literal["mean", "lower"]
+Measure = Literal["val_accuracy_mean", "val_accuracy_lower95"]
 
 
 class Budget(NamedTuple):
@@ -46,7 +46,7 @@ BUDGETS = {
 }
 
 
-def in_order(entries: Iterable[Entry], size: str = "parameters", measure: Measure = "mean") -> list[Entry]:
+def in_order(entries: Iterable[Entry], size: str = "parameters", measure: Measure = "val_accuracy_mean") -> list[Entry]:
     """Return entries, smallest first by a size (an attribute of `Entry`), the more accurate first of equals."""
 
     def place(entry: Entry) -> tuple[float, float, int, int, str]:
@@ -55,7 +55,7 @@ def in_order(entries: Iterable[Entry], size: str = "parameters", measure: Measur
     return sorted(entries, key=place)
 
 
-def frontier(entries: Iterable[Entry], size: str = "parameters", measure: Measure = "mean") -> list[Entry]:
+def frontier(entries: Iterable[Entry], size: str = "parameters", measure: Measure = "val_accuracy_mean") -> list[Entry]:
     """Return the entries that no smaller one beats, smallest first.
 
     A network is beaten by one that is no larger and whose validation accuracy is at least as high. Of networks that are equal in both, the
@@ -66,7 +66,7 @@ def frontier(entries: Iterable[Entry], size: str = "parameters", measure: Measur
     entries : iterable of Entry
     size : str
         What is compared: ``parameters``, ``macs``, ``bytes``, ``peak_memory`` or ``seconds``.
-    measure : {"mean", "lower"}
+    measure : {"val_accuracy_mean", "val_accuracy_lower95"}
         Which accuracy.
     """
     found, best = [], -math.inf
@@ -94,7 +94,7 @@ def default_target(entries: Sequence[Entry]) -> float:
     SelectionError
         When nothing can be chosen, see `nothing_to_choose`.
     """
-    best = max(entry.mean for entry in _some(entries))
+    best = max(entry.val_accuracy_mean for entry in _some(entries))
     # A target is above 0; where the best network is right about no image at all, one that is as good still meets it.
     return max(best - DEFAULT_MARGIN, 2 * _ROUNDING if best > 0 else _ROUNDING)
 
@@ -119,7 +119,7 @@ def smallest(entries: Sequence[Entry], accuracy: float | None = None, *, lower: 
     if accuracy is not None and not 0 < accuracy <= 1:
         raise SelectionError(f"`accuracy` (={accuracy}) must be a fraction above 0 and at most 1: 97 % is 0.97")
     target = default_target(entries) if accuracy is None else accuracy
-    measure: Measure = "lower" if lower else "mean"
+    measure: Measure = "val_accuracy_lower95" if lower else "val_accuracy_mean"
     meeting = [entry for entry in usable if getattr(entry, measure) >= target - _ROUNDING]
     if not meeting:
         nearest = max(usable, key=lambda entry: known(getattr(entry, measure)))
@@ -158,12 +158,12 @@ def best(entries: Sequence[Entry], budgets: Mapping[str, int] | None = None) -> 
         raise SelectionError(
             f"no network {guessing}has {asked}; the nearest is `{nearest.network}` with {has}: raise the limit, or sweep smaller networks"
         )
-    return min(fitting, key=lambda entry: (-known(entry.mean), entry.parameters, entry.macs, entry.network))
+    return min(fitting, key=lambda entry: (-known(entry.val_accuracy_mean), entry.parameters, entry.macs, entry.network))
 
 
 def most_accurate(entries: Iterable[Entry]) -> Entry:
     """Return the entry with the highest mean, whatever may be chosen; the first of equals. At least one must come in."""
-    return max(entries, key=lambda entry: known(entry.mean))
+    return max(entries, key=lambda entry: known(entry.val_accuracy_mean))
 
 
 def nothing_to_choose(entries: Sequence[Entry]) -> str:
@@ -181,7 +181,7 @@ def nothing_to_choose(entries: Sequence[Entry]) -> str:
         which = "the network's mean over seeds"
     limit = guessing_limit(best.guessing, best.validation_images)
     return (
-        f"nothing beats guessing: {which} is {_percent(best.mean)} on validation, and naming always the most frequent "
+        f"nothing beats guessing: {which} is {_percent(best.val_accuracy_mean)} on validation, and naming always the most frequent "
         f"class gives {_percent(best.guessing)} (of {best.validation_images:,} images only a seed above {_percent(limit)} "
         f"counts as better)"
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from issun.arch.notation import parse
 from issun.errors import HeadError, IssunError, StudyFileError
@@ -25,7 +25,7 @@ class HeadTable(BaseModel):
     network: str = ""
     weights: str | list[str] = "random"
     layer: str | int | None = None
-    before: bool = False
+    pre_activation: bool = Field(False, validation_alias=AliasChoices("pre_activation", "before"))
     scaling: InputScaling = USUAL_SCALING
     settings: dict[str, Any] = Field(default_factory=dict)
     search: Literal["none", "grid", "halving"] = "none"
@@ -47,7 +47,7 @@ class HeadEntry:
         The text of an untrained network.
     weights : tuple of str
         Of the untrained network.
-    layer, before, scaling
+    layer, pre_activation, scaling
         As of `issun.extraction.make_extractor`.
     seeds : tuple of int, or None
         Draws of the untrained network; of a family's seeds only these.
@@ -60,7 +60,7 @@ class HeadEntry:
     network: str
     weights: tuple[str, ...]
     layer: str | int | None
-    before: bool
+    pre_activation: bool
     scaling: str
     seeds: tuple[int, ...] | None
     place: str = field(compare=False)
@@ -95,7 +95,7 @@ def head_entry(table: HeadTable, families: Sequence[str], seeds: tuple[int, ...]
         if kind not in WEIGHTS:
             raise HeadProblem("weights", f"(={kind!r}) must be one of {', '.join(WEIGHTS)}")
     _check_network(table.network)
-    return HeadEntry(_wishes(table, names), family, table.network, kinds, table.layer, table.before, table.scaling, seeds, place)
+    return HeadEntry(_wishes(table, names), family, table.network, kinds, table.layer, table.pre_activation, table.scaling, seeds, place)
 
 
 def _family(table: HeadTable, families: Sequence[str]) -> str:

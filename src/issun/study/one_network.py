@@ -62,13 +62,23 @@ class OneNetwork:
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
         study, entry, seed, said = self.study, self.entry, self.seed, self.entry.as_dict()
-        kept = ("network", "parameters", "validation", "validation_sd", "seeds", "chance", "diverged", "guessing", "beats_guessing")
+        kept = (
+            "network",
+            "parameters",
+            "val_accuracy_mean",
+            "val_accuracy_std",
+            "seeds",
+            "chance",
+            "diverged",
+            "guessing",
+            "beats_guessing",
+        )
         values: dict[str, Any] = plain(
             {
                 "study": study.path,
                 **{name: said[name] for name in kept},
                 "seed": seed,
-                "seed_validation": self.trial.validation_accuracy,
+                "seed_val_accuracy": self.trial.val_accuracy,
                 "diagnosis": self.diagnosis.as_dict(),
                 "kept_epoch": self.trial.kept,
                 "recipe_id": entry.recipe_id,

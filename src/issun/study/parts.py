@@ -46,7 +46,7 @@ _HEAD_VERSION = 1
 
 #: What a study keeps of a head, beside its ids and figures.
 _HEAD_KEPT = (
-    *("layer", "draw", "head", "features", "parameters", "trained"),
+    *("layer", "draw", "head", "features", "parameters"),
     *("images", "tried", "search_images", "seconds", "problem"),
 )
 
@@ -278,7 +278,7 @@ def check_heads(prepared: PreparedPart) -> None:
             if entry.network:
                 nets = [parse_network(entry.network, prepared.dataset.input, len(prepared.dataset.classes), complete=True)]
             for net in nets:
-                operation_index(net, entry.layer, entry.before)
+                operation_index(net, entry.layer, entry.pre_activation)
         except IssunError as error:
             raise StudyFileError(f"{entry.place}: {error}") from None
 
@@ -334,7 +334,8 @@ def run_heads(
                 row = row_of(job.source, extractor, result)
                 values = {name: row[name] for name in _HEAD_KEPT} | {"settings": json.dumps(row["settings"])}
                 values |= {"id": key, "label": job.label, "network": job.network, "trial_id": job.trial_id}
-                values |= {"validation_accuracy": result.validation, "classes": result.validation_predictions}
+                values |= {"trained": row["trainable_params"], "validation_accuracy": row["val_accuracy"]}
+                values |= {"classes": result.validation_predictions}
                 store.finish_head(values, (result.test, result.test_predictions))
                 store.check_place()
                 done.add(key)
@@ -350,14 +351,16 @@ def _head_jobs(prepared: PreparedPart, study: Study) -> Iterator[_HeadJob]:
             net = parse_network(entry.network, dataset.input, len(dataset.classes), complete=True)
             kinds = cast(list[Weights], list(entry.weights))
             draws = entry.seeds or (0,)
-            found = untrained(net, kinds, dataset, split, draws=draws, layer=entry.layer, before=entry.before, scaling=entry.scaling)
+            found = untrained(
+                net, kinds, dataset, split, draws=draws, layer=entry.layer, pre_activation=entry.pre_activation, scaling=entry.scaling
+            )
             for source in found:
                 whose = [str(net), source.label, entry.scaling, split.id]
                 yield _HeadJob(source, source.label, str(net), None, _wishes_by_id(entry, whose, source.draw))
             continue
         best, trials = _best_of_family(prepared, study, entry)
         for seed, trial_id in trials:
-            source = trained(study.model(best, seed), seed, layer=entry.layer, before=entry.before, label=entry.family)
+            source = trained(study.model(best, seed), seed, layer=entry.layer, pre_activation=entry.pre_activation, label=entry.family)
             yield _HeadJob(source, entry.family, best.network, trial_id, _wishes_by_id(entry, [trial_id], seed))
 
 
@@ -365,7 +368,7 @@ def _wishes_by_id(entry: HeadEntry, whose: list[str], draw: int) -> dict[str, He
     """Return the entry's heads by ids that name all that decides what comes out."""
     found = {}
     for wish in entry.wishes:
-        asked = [_HEAD_VERSION, *whose, entry.layer, entry.before, draw, wish.title, wish.head.name]
+        asked = [_HEAD_VERSION, *whose, entry.layer, entry.pre_activation, draw, wish.title, wish.head.name]
         asked += [wish.search, wish.search_images, wish.refit]
         text = json.dumps([*asked, sorted(wish.settings.items())])
         found[hashlib.sha256(text.encode()).hexdigest()[:16]] = wish

@@ -213,7 +213,7 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
     for family in families:
         feasible, impossible = family.networks(dataset.input, len(dataset.classes))
         for knobs, net in feasible:
-            if net.trained:
+            if net.trainable_params:
                 found.setdefault(net.id, (str(family.family), dict(knobs), net))
             else:
                 infeasible.append(Infeasible(str(family.family), dict(knobs), "all layers are frozen, so there is nothing to train"))

@@ -11,14 +11,14 @@ from issun.events import Event
 
 @dataclass(frozen=True)
 class Running:
-    """A trial in training: `epoch` of `epochs` are done, `validation_accuracy` (a fraction) is that of the last one."""
+    """A trial in training: `epoch` of `epochs` are done, `val_accuracy` (a fraction) is that of the last one."""
 
     network: str
     parameters: int
     seed: int
     epoch: int
     epochs: int
-    validation_accuracy: float | None
+    val_accuracy: float | None
 
 
 @dataclass(frozen=True)

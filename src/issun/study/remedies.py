@@ -28,7 +28,7 @@ Verdict = Literal["helped", "hurt", "no difference"]
 #: A gap between training and validation accuracy changes where it does so by this much.
 GAP_CHANGE = 0.02
 
-_EARLY = ("patience", "keep")
+_EARLY = ("patience", "restore_best_weights")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class _Trained:
 
     @property
     def accuracies(self) -> list[float]:
-        return [trial.validation_accuracy for trial in self.trials]
+        return [trial.val_accuracy for trial in self.trials]
 
     @property
     def validation(self) -> float:
@@ -101,7 +101,7 @@ class _Trained:
 
     @property
     def gap(self) -> float:
-        return float(np.mean([trial.train_accuracy - trial.validation_accuracy for trial in self.trials]))
+        return float(np.mean([trial.train_accuracy - trial.val_accuracy for trial in self.trials]))
 
 
 def remedies(study: Readable) -> list[Remedy]:
@@ -144,8 +144,8 @@ def used_against_overfitting(net: Net, recipe: Recipe) -> dict[str, str]:
             used[name] = f"{name} {', '.join(penalties)}"
     if recipe.augment is not None:
         used["augmentation"] = str(recipe.augment)
-    if recipe.patience is not None or recipe.keep == "best":
-        used["early stopping"] = "best epoch restored" if recipe.patience is None else f"patience {recipe.patience}"
+    if recipe.patience is not None or recipe.restore_best_weights:
+        used["early stopping"] = "best epoch kept" if recipe.patience is None else f"patience {recipe.patience}"
     return used
 
 

@@ -306,7 +306,7 @@ class _Contents:
         runs = tuple(self._runs())
         recipes = dict(self._rows("SELECT id, settings FROM recipes ORDER BY id"))
         for key, settings in recipes.items():
-            self._json("recipes", {"id": key}, "settings", settings, lambda value: Recipe(**value))
+            self._json("recipes", {"id": key}, "settings", settings, Recipe.of_stored)
         splits = dict(self._splits(data))
         self._networks(data)
         if version_of(self._connection) > 2:

@@ -194,9 +194,9 @@ class _Run:
         self._done += 1
         if outcome.diverged:
             self._diverged += 1
-            return f"diverged: {who}  after {len(outcome.history)} epochs (recorded as diverged)"
-        self._compare(trial, outcome.validation_accuracy)
-        return f"done: {who}  validation {100 * outcome.validation_accuracy:.1f} %"
+            return f"diverged: {who}  after {len(outcome.history)} epochs (kept, marked as diverged)"
+        self._compare(trial, outcome.val_accuracy)
+        return f"done: {who}  validation {100 * outcome.val_accuracy:.1f} %"
 
     def _leave(self, job: _Job) -> None:
         self._note_time()
@@ -320,7 +320,7 @@ class _Job:
     def shown(self) -> Running:
         """What a person is told of it while it runs."""
         net, last = self.trial.net, self.history[-1] if self.history else None
-        accuracy = None if last is None else last.validation_accuracy
+        accuracy = None if last is None else last.val_accuracy
         return Running(str(net), net.parameters, self.trial.seed, len(self.history), self.trial.recipe.epochs, accuracy)
 
 

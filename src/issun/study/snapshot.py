@@ -23,7 +23,7 @@ from issun.study.statistics import guessing_limit
 
 _TRIALS = """
 SELECT t.id AS trial_id, t.network_id, t.recipe_id, t.split_id, n.family, n.network, n.knobs, {sizes}, t.seed, t.status,
-       t.validation_loss, t.validation_accuracy, l.epochs, e.epoch AS kept, e.train_loss, e.train_accuracy, t.seconds, t.finished
+       {figures}, l.epochs, e.epoch AS kept, e.train_loss, e.train_accuracy, t.seconds, t.finished
 FROM trials t JOIN networks n ON n.id = t.network_id
      LEFT JOIN (SELECT trial_id, MAX(epoch) AS epochs FROM epochs GROUP BY trial_id) l ON l.trial_id = t.id
      LEFT JOIN epochs e ON e.trial_id = t.id AND e.epoch = COALESCE({kept}, l.epochs)
@@ -32,9 +32,9 @@ ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 """
 
 #: What stands in a `TrialResult` as it is read; NULL is no number.
-_FIGURES = ("validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "seconds")
+_FIGURES = ("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds")
 
-_CURVES = f"SELECT {', '.join(columns.CURVES)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
+_CURVES = f"SELECT {columns.selected(columns.CURVES)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
 
 _Row = Mapping[str, Any]
 
@@ -62,9 +62,11 @@ class Snapshot:
         version = version_of(connection)
         kept = "t.kept" if version > 1 else "NULL"
         heads = f"SELECT {', '.join(columns.HEADS.values())} FROM heads ORDER BY finished, id"
+        sizes, figures = columns.selected(columns.SIZES, "n."), columns.selected(("val_loss", "val_accuracy"), "t.")
+        trials = _TRIALS.format(kept=kept, sizes=sizes, figures=figures)
         return cls(
             facts,
-            _rows(connection, _TRIALS.format(kept=kept, sizes=", ".join(f"n.{size}" for size in columns.SIZES))),
+            _rows(connection, trials),
             _rows(connection, heads) if version > 2 else [],
         )
 
@@ -118,7 +120,7 @@ def _result(row: _Row, chance: bool) -> TrialResult:
 
 def _at_chance(connection: sqlite3.Connection, path: Path, row: _Row, split: SplitFacts) -> bool:
     """Return whether a trial never left chance; only where its accuracy is not far from it the whole history must be read."""
-    accuracy, guessing, images = row["validation_accuracy"], split.guessing, split.images
+    accuracy, guessing, images = row["val_accuracy"], split.guessing, split.images
     if row["status"] == "diverged" or accuracy > guessing + 3 * (guessing_limit(guessing, images) - guessing):
         return False
     check_history(connection, path, row["trial_id"])

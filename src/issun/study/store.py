@@ -237,8 +237,8 @@ class Store:
         arrays = {
             "weights": (weights, 1),
             "moments": (moments, slots),
-            "average": (average, 1 if recipe.average > 0 else None),
-            "best": (kept, 1 if recipe.keep == "best" else None),
+            "average": (average, 1 if recipe.ema_decay > 0 else None),
+            "best": (kept, 1 if recipe.restore_best_weights else None),
         }
         key = {"trial_id": trial.id}
         if [line[0] for line in lines] != list(range(1, epoch + 1)):
@@ -295,8 +295,8 @@ class Store:
                 (
                     *_trial_key(trial),
                     "diverged" if outcome.diverged else "done",
-                    outcome.validation_loss,
-                    outcome.validation_accuracy,
+                    outcome.val_loss,
+                    outcome.val_accuracy,
                     outcome.seconds,
                     _now(),
                     outcome.kept,
@@ -407,7 +407,7 @@ def _now(timespec: str = "seconds") -> str:
 def _network_row(trial: Trial) -> tuple[Any, ...]:
     net = trial.net
     words = (net.id, str(net), trial.family, json.dumps(dict(trial.knobs)))
-    return (*words, net.parameters, net.trained, net.macs, net.bytes(), net.peak_memory())
+    return (*words, net.parameters, net.trainable_params, net.macs, net.bytes(), net.peak_memory())
 
 
 def _trial_key(trial: Trial) -> tuple[Any, ...]:
@@ -415,5 +415,5 @@ def _trial_key(trial: Trial) -> tuple[Any, ...]:
 
 
 def _write_history(run: sqlite3.Connection, trial: Trial, history: Sequence[Epoch]) -> None:
-    lines = [(trial.id, e.epoch, e.train_loss, e.train_accuracy, e.validation_loss, e.validation_accuracy, e.seconds) for e in history]
+    lines = [(trial.id, e.epoch, e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy, e.seconds) for e in history]
     run.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)", lines)

@@ -23,6 +23,7 @@ from issun.datasets.split import Split, StoredSplit, validation_mark
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, NetworkError, NotationError, SelectionError, StudyError
 from issun.model import Model
+from issun.old_names import old_attribute, warn_of
 from issun.paths import resolved
 from issun.provenance import DataSource, Provenance
 from issun.recipe import Recipe
@@ -42,7 +43,7 @@ from issun.study.snapshot import Snapshot, state_of
 
 _Study = TypeVar("_Study")
 
-_HISTORY = f"SELECT {', '.join(columns.HISTORY)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
+_HISTORY = f"SELECT {columns.selected(columns.HISTORY)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
 
 
 class Study:
@@ -145,28 +146,31 @@ class Study:
         """Every trained network, by recipe and split, each with its finished trials. Smallest first."""
         return self._entries
 
-    @property
-    def frame(self) -> pd.DataFrame:
-        """One row for each finished trial, smallest network first; no test figures.
+    def trials_dataframe(self, *, test: bool = False) -> pd.DataFrame:
+        """Return one row for each trial that ended, smallest network first.
 
-        Columns: ``trial_id, network_id, family, label`` (the family's name, or else its text)``, network, knobs,
-        parameters, trained, macs, bytes, peak_memory, recipe_id, split, seed,
-        status, diverged, chance`` (whether it never left chance, as a diagnosis says it)``, validation_loss, validation_accuracy,
-        validation_images, guessing`` (the accuracy of always predicting the most frequent class)``, epochs`` (that were trained)``,
+        Columns: ``trial_id, network_id, family, label`` (what the family is called; without a name its text)``, network, knobs,
+        parameters, trainable_params, macs, bytes, peak_memory, recipe_id, split, seed,
+        status, diverged, chance`` (whether it never left chance, as a diagnosis says it)``, val_loss, val_accuracy,
+        validation_images, guessing`` (the share of their most frequent class: what guessing reaches)``, epochs`` (that were trained)``,
         kept`` (the epoch, from 1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights
-        changed)``, seconds, finished``. Accuracies are fractions.
+        changed)``, seconds, finished``; and ``test_loss, test_accuracy`` where `test` asks for them, to show, not to choose. Accuracies
+        are fractions.
         """
-        return trials_frame(self.entries)
-
-    def trials(self, *, test: bool = False) -> pd.DataFrame:
-        """Return `frame`, with the columns ``test_loss`` and ``test_accuracy`` if `test` is true (to show, not to choose)."""
-        frame = self.frame
+        frame = trials_frame(self.entries)
         if test:
             results = self.test_results()
             figures = [results.get(trial, (math.nan, math.nan)) for trial in frame[columns.TRIAL_ID]]
             for place, name in enumerate((columns.TEST_LOSS, columns.TEST_ACCURACY)):
                 frame[name] = np.array([figure[place] for figure in figures], float)
         return frame
+
+    frame = old_attribute("frame", "trials_dataframe()", lambda study: study.trials_dataframe())
+
+    def trials(self, *, test: bool = False) -> pd.DataFrame:
+        """Return `trials_dataframe`. Deprecated."""
+        warn_of("Study.trials()", "trials_dataframe()")
+        return self.trials_dataframe(test=test)
 
     def test_results(self) -> dict[str, tuple[float, float]]:
         """Return loss and accuracy on the test part by trial id: to show for chosen networks, never to choose."""
@@ -265,8 +269,8 @@ class Study:
     def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
         """Return a trial's history, one row an epoch; `network` as in `network()`, `seed` by default the best on validation.
 
-        Columns: ``epoch`` (from 1)``, train_loss, train_accuracy, validation_loss, validation_accuracy, seconds, kept`` (whether the
-        trial's weights are from this epoch).
+        Columns: ``epoch`` (from 1)``, train_loss, train_accuracy, val_loss, val_accuracy, seconds, kept`` (whether the
+        trial's weights are those after it).
         """
         _, trial = self._trial(network, seed)
         with self._reading() as connection:
@@ -340,19 +344,19 @@ class Study:
         """One row for each head on the features of a layer, in the order in which they were made; no test figures.
 
         Columns: ``id, label`` (whose features)``, network, trial_id`` (None where it is not trained)``, layer, draw, head, settings,
-        features, parameters, trained, images, tried, search_images, validation, seconds, problem, finished``; see
+        features, parameters, trainable_params, images, tried, search_images, val_accuracy, seconds, problem, finished``; see
         `issun.extraction.comparing.compare`.
         """
         return self.head_results()
 
     def head_results(self, *, test: bool = False) -> pd.DataFrame:
-        """Return `heads`, with ``test`` beside it where that is asked for (to show, not to choose)."""
+        """Return `heads`, with ``test_accuracy`` beside it where that is asked for (to show, not to choose)."""
         rows = [{name: row[column] for name, column in columns.HEADS.items()} for row in self._snapshot.heads]
         frame = pd.DataFrame(rows, columns=list(columns.HEADS))
         frame["settings"] = [json.loads(text) for text in frame["settings"]]
         if test:
             tests = {row["head_id"]: row["accuracy"] for row in self._rows("SELECT head_id, accuracy FROM head_tests")} if rows else {}
-            frame[columns.TEST] = [tests.get(head, math.nan) for head in frame["id"]]
+            frame[columns.TEST_ACCURACY] = [tests.get(head, math.nan) for head in frame["id"]]
         return frame
 
     def head_predictions(self, head_id: str) -> NDArray[np.int32]:
@@ -368,10 +372,10 @@ class Study:
         return self.answer(Query()).test(self.network(network))
 
     def with_test(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return rows of `networks` with ``test`` and ``test_sd`` beside them: mean and deviation of the test accuracy over seeds."""
+        """Return rows of `networks` with ``test_accuracy_mean`` and ``test_accuracy_std`` beside them, over seeds."""
         answer = self.answer(Query())
         figures = [answer.test(self.network(row)) for _, row in frame.iterrows()]
-        return frame.assign(**{columns.TEST: [mean for mean, _ in figures], columns.TEST_DEVIATION: [spread for _, spread in figures]})
+        return frame.assign(**{columns.TEST_MEAN: [mean for mean, _ in figures], columns.TEST_STD: [spread for _, spread in figures]})
 
     def model(self, network: NetworkLike | None = None, seed: int | None = None) -> Model:
         """Return a trained network.
@@ -403,9 +407,9 @@ class Study:
             seed=trial.seed,
             split=entry.split,
             validation_images=validation_mark(np.array(self.split(entry).validation, np.int64)),
-            chosen=f"best of {entry.seeds} seeds on validation" if seed is None else "requested seed",
-            validation_accuracy=trial.validation_accuracy,
-            mean_accuracy=entry.mean,
+            chosen=f"best of {entry.seeds} seeds on validation" if seed is None else "seed asked for",
+            val_accuracy=trial.val_accuracy,
+            val_accuracy_mean=entry.val_accuracy_mean,
             recipe=self.facts.recipes[entry.recipe_id],
             mark=self.mark,
             range=self.facts.data.range,
@@ -425,8 +429,8 @@ class Study:
             raise wrong_row(self.path, "networks", {"id": entry.network_id}, "network", entry.network, must) from None
 
     def recipe(self, recipe_id: str) -> Recipe:
-        """Return a recipe of the study. Settings of later versions of issun, which it does not store, have their defaults."""
-        return Recipe(**json.loads(self.facts.recipes[recipe_id]))
+        """Return a recipe of the study. Settings that it does not store, since they came with a later issun, have their defaults."""
+        return Recipe.of_stored(json.loads(self.facts.recipes[recipe_id]))
 
     def picture(self, kind: str, path: str | Path | None = None, **wanted: Any) -> Any:
         """Draw a picture of the study. Deprecated: `issun.plot` does it."""

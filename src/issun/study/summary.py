@@ -25,7 +25,8 @@ from issun.study.study import Study
 
 #: What is said of each network.
 COLUMNS = (
-    *("label", "network", "knobs", "parameters", "trained", "macs", "seeds", "validation", "validation_sd", "lower", "test", "test_sd"),
+    *("label", "network", "knobs", "parameters", "trainable_params", "macs", "seeds"),
+    *("val_accuracy_mean", "val_accuracy_std", "val_accuracy_lower95", "test_accuracy_mean", "test_accuracy_std"),
     *("train", "epochs", "seconds", "diverged", "chance", "best_seed", "frontier", "recipe_id", "split"),
 )
 
@@ -139,8 +140,8 @@ def _rests_on(study: Study, networks: pd.DataFrame) -> dict[str, Any]:
 
 
 def _networks(study: Study) -> pd.DataFrame:
-    """Return every network, one row each, with `test`, `test_sd`, `train` (mean train accuracy of the epoch that was kept) and `epochs`
-    (all that were trained, over all seeds)."""
+    """Return every network, one row each, with `test_accuracy_mean`, `test_accuracy_std`, `train` (mean train accuracy of the
+    epoch that was kept) and `epochs` (all that were trained, over all seeds)."""
     train = [float(np.mean([trial.train_accuracy for trial in entry.trials])) for entry in study.entries]
     epochs = [sum(trial.epochs for trial in entry.trials) for entry in study.entries]
     return study.with_test(study.networks).assign(train=train, epochs=epochs)[list(COLUMNS)]
@@ -182,7 +183,7 @@ def correlations(networks: pd.DataFrame) -> dict[str, dict[str, float]]:
     for label, rows in networks.groupby("label", sort=False):
         knobs = pd.DataFrame(rows["knobs"].tolist(), index=rows.index)
         if knobs.shape[1] > 1 and (knobs.nunique() > 1).all():
-            ranks = knobs.corrwith(rows["validation"], method="spearman")
+            ranks = knobs.corrwith(rows["val_accuracy_mean"], method="spearman")
             found[str(label)] = {str(name): float(value) for name, value in ranks.items()}
     return found
 

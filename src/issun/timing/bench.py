@@ -27,7 +27,7 @@ from issun.study.machine import machine
 from issun.timing.cases import STANDARD, Case, Work, multiply_adds, pixels
 from issun.timing.sides import SIDES, Side, installed
 
-_REST = ("images enter", "loss", "gradients added up", "optimiser", "weights packed")
+_REST = ("images enter", "loss", "gradients added up", "optimizer", "weights packed")
 #: What is said of operators that are a part of their layer.
 _PARTS = {Kind.norm: "batch normalisation", Kind.activate: "activation"}
 

@@ -89,8 +89,8 @@ def multiply_adds(net: Net, work: Work) -> int:
     for op in net.ops:
         total += op.macs
         if work == "train":
-            total += op.macs * bool(op.trained) + op.macs * below
-        below = below or bool(op.trained)
+            total += op.macs * bool(op.trainable_params) + op.macs * below
+        below = below or bool(op.trainable_params)
     return total
 
 

@@ -44,7 +44,7 @@ def keras_model(net: Net, initializer: Start = "glorot") -> TimedModel:
 
 
 def optimizer_of(recipe: Recipe, steps: int) -> Any:
-    """Return the recipe's optimiser and schedule; `steps` is how many steps the whole training takes."""
+    """Return the recipe's optimizer and schedule; `steps` is how many steps the whole training takes."""
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)

@@ -30,21 +30,21 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
 
     NETWORK = {
       "id": text, "label": what the family is called, "family", "network", "knobs": {name: int},
-      "parameters", "trained", "macs", "bytes", "peak_memory", "seconds": mean of a trial, "recipe": id, "split": id,
+      "parameters", "trainable_params", "macs", "bytes", "peak_memory", "seconds": mean of a trial, "recipe": id, "split": id,
       "validation": {"mean", "sd": null for one seed, "low", "high": bounds of 95 %, "n": seeds, "images"},
       "test": {"mean", "sd"} | null,     only of networks that some target or budget can choose: on the frontier by parameters, MACs,
                                          bytes, working memory or seconds, by mean or lower bound. To stand beside what was chosen.
       "diverged": how many seeds, "chance": how many others never left chance, "failed": that in words, empty where none failed,
       "guessing": the share of the most frequent class, "beats_guessing": whether some seed is clearly above it, "best_seed",
       "frontier": bool,
-      "trials": [{"seed", "validation", "train", "epochs", "kept", "seconds", "status": "done" | "diverged",
+      "trials": [{"seed", "val_accuracy", "train_accuracy", "epochs", "kept", "seconds", "status": "done" | "diverged",
                   "chance": whether it never left chance}],
       "detail": index in details | null}
 
     DETAIL = {                           of the best seed on validation, but for the diagnosis, which is of all
-      "layers": [{"text", "frozen", "input", "shape": "26x26x8", "parameters", "trained", "share": of the parameters, "macs",
+      "layers": [{"text", "frozen", "input", "shape": "26x26x8", "parameters", "trainable_params", "share": of the parameters, "macs",
                   "mac_share", "source": index of the layer that it reads (-1 the image), "other": null | of a sum, the second}],
-      "curves": {"epoch": [int], "train_loss", "train_accuracy", "validation_loss", "validation_accuracy": [number], "kept": epoch},
+      "curves": {"epoch": [int], "train_loss", "train_accuracy", "val_loss", "val_accuracy": [number], "kept": epoch},
       "diagnosis": text, "remedy": text, "kind": of the diagnosis, "since": null | epoch,
       "confusion": [[int]] | null,       rows true, columns predicted
       "per_class": [{"name", "precision", "recall", "f1", "images", "given"}], "confused": [[class, class, images]],
@@ -231,7 +231,7 @@ def heatmap(study: Study) -> dict[str, Any] | None:
     except SelectionError:
         return None
     table, shared = grid(rows, x, y)
-    best = rows.sort_values("validation", ascending=False, kind="stable").drop_duplicates([y, x])
+    best = rows.sort_values("val_accuracy_mean", ascending=False, kind="stable").drop_duplicates([y, x])
     ids = {(int(up), int(across)): str(entries[place].key) for place, up, across in zip(best.index, best[y], best[x], strict=True)}
     flags = impossible(rows, table, study.facts.data.input, len(study.classes))
     return {
@@ -254,21 +254,23 @@ def _ids(table: pd.DataFrame, ids: dict[tuple[int, int], str]) -> list[list[str 
 def heads(study: Study) -> list[dict[str, Any]] | None:
     """Return one record for each extractor, layer and head, means over draws; None where the study has no heads.
 
-    ``extractor, layer, head, draws, features, parameters, trained, validation, test`` (``{"mean", "sd"}``; the test figure of the head
-    with the best validation of its extractor, else None)``, seconds, problem``. The network's own softmax stands among them.
+    ``extractor, layer, head, draws, features, parameters, trainable_params, validation, test`` (``{"mean", "sd"}``; the test figure of
+    the head with the best validation of its extractor, else None)``, seconds, problem``. The network's own softmax stands among them.
     """
     frame = heads_frame(study)
     if frame.empty:
         return None
     table = summary(frame)
-    best = set(table.groupby(["extractor", "layer"], sort=False)["validation"].idxmax())
+    best = set(table.groupby(["extractor", "layer"], sort=False)["val_accuracy_mean"].idxmax())
     records = []
     for place, row in table.iterrows():
-        figures = {name: {"mean": fraction(row[name]), "sd": fraction(row[f"{name}_sd"])} for name in ("validation", "test")}
+        figures = {
+            name: {"mean": fraction(row[f"{name}_mean"]), "sd": fraction(row[f"{name}_std"])} for name in ("val_accuracy", "test_accuracy")
+        }
         records.append(
             {name: str(row[name]) for name in ("extractor", "layer", "head")}
-            | {name: int(row[name]) for name in ("draws", "features", "parameters", "trained")}
-            | {"validation": figures["validation"], "test": figures["test"] if place in best else None}
+            | {name: int(row[name]) for name in ("draws", "features", "parameters", "trainable_params")}
+            | {"validation": figures["val_accuracy"], "test": figures["test_accuracy"] if place in best else None}
             | {"seconds": round(float(row["seconds"]), 1)}
             | ({"problem": str(row["problem"])} if row["problem"] else {})
         )
@@ -329,8 +331,14 @@ def recipe_in_words(recipe: Recipe) -> str:
         f"batch {recipe.batch_size}",
         f"{recipe.epochs} epochs" if recipe.epochs != 1 else "1 epoch",
     ]
-    words += [f"{name.replace('_', ' ')} {_value(value)}" for name, value in settings.items() if name not in told and value != usual[name]]
+    words += [_setting(name, value) for name, value in settings.items() if name not in told and value != usual[name]]
     return ", ".join(words)
+
+
+def _setting(name: str, value: Any) -> str:
+    """Return a setting in words; of one that is switched on its name."""
+    words = name.replace("_", " ")
+    return words if value is True else f"{words} {_value(value)}"
 
 
 def _value(value: Any) -> str:

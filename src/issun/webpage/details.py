@@ -372,7 +372,7 @@ def _validation(study: Study, entry: Entry) -> NDArray[np.int64]:
 def _in_order(entries: tuple[Entry, ...]) -> list[_Ranked]:
     chosen = choosable(entries)
     ranked = [_Ranked(entry, entry.key in chosen) for entry in entries]
-    return sorted(ranked, key=lambda one: (not one.entry.frontier, not one.choosable, -known(one.entry.mean)))
+    return sorted(ranked, key=lambda one: (not one.entry.frontier, not one.choosable, -known(one.entry.val_accuracy_mean)))
 
 
 def _mistakes(found: list[Mistake], album: Album, choosable: bool) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ from issun.webpage.rounding import fraction, fractions, rounded, significant, si
 #: The sizes that the page draws accuracy against. Whatever is on the frontier by one of them can become an answer.
 _DRAWN = ("parameters", "macs", "bytes", "peak_memory", "seconds")
 
-_MEASURES: tuple[Measure, ...] = ("mean", "lower")
+_MEASURES: tuple[Measure, ...] = ("val_accuracy_mean", "val_accuracy_lower95")
 
 
 def choosable(entries: Sequence[Entry]) -> set[EntryKey]:
@@ -69,9 +69,9 @@ def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
         "recipe": entry.recipe_id,
         "split": entry.split,
         "validation": {
-            "mean": fraction(entry.mean),
-            "sd": fraction(entry.deviation),
-            "low": fraction(entry.lower),
+            "mean": fraction(entry.val_accuracy_mean),
+            "sd": fraction(entry.val_accuracy_std),
+            "low": fraction(entry.val_accuracy_lower95),
             "high": fraction(high),
             "n": entry.seeds,
             "images": entry.validation_images,
@@ -92,8 +92,8 @@ def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
 def _trial(trial: TrialResult) -> dict[str, Any]:
     return {
         "seed": trial.seed,
-        "validation": fraction(trial.validation_accuracy),
-        "train": fraction(trial.train_accuracy),
+        "val_accuracy": fraction(trial.val_accuracy),
+        "train_accuracy": fraction(trial.train_accuracy),
         "epochs": trial.epochs,
         "kept": trial.kept,
         "seconds": significant(trial.seconds, 3),
@@ -118,7 +118,7 @@ def layers(net: Net) -> list[dict[str, Any]]:
             "input": shape_text(line.input),
             "shape": shape_text(line.output),
             "parameters": line.parameters,
-            "trained": line.trained,
+            "trainable_params": line.trainable_params,
             "share": rounded(line.parameter_share, 4),
             "macs": line.macs,
             "mac_share": rounded(line.mac_share, 4),
@@ -139,8 +139,8 @@ def curves(study: Study, entry: Entry) -> dict[str, Any]:
         "epoch": [int(epoch) for epoch in shown["epoch"]],
         "train_loss": significants(shown["train_loss"]),
         "train_accuracy": fractions(shown["train_accuracy"]),
-        "validation_loss": significants(shown["validation_loss"]),
-        "validation_accuracy": fractions(shown["validation_accuracy"]),
+        "val_loss": significants(shown["val_loss"]),
+        "val_accuracy": fractions(shown["val_accuracy"]),
         "kept": int(kept.iloc[0]) if len(kept) else None,
     }
 

@@ -4,7 +4,7 @@ The layers themselves are in `issun.engine.reference.layers` and `issun.engine.r
 `issun.engine.reference.graph`. Stored weights and moments are float32, rounded once at the end of each step; everything between is
 float64.
 
-The step of each optimiser follows the formulas at the top of `issun.recipe`. It sees only the weights that training changes.
+The step of each optimizer follows the formulas at the top of `issun.recipe`. It sees only the weights that training changes.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class ReferenceEngine:
 
     @np.errstate(over="ignore", invalid="ignore")  # the loss of the next batch shows a step that went too far
     def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:
-        """Take one optimiser step from a given gradient by the formulas of `issun.recipe`; frozen weights stay as they are.
+        """Take one optimizer step from a given gradient by the formulas of `issun.recipe`; frozen weights stay as they are.
 
         The moving average follows at its end, so whatever else changes weights in a training step must have done so before.
         """
@@ -172,7 +172,7 @@ class ReferenceEngine:
         )  # rounded as it is stored
         state.moments[:, trained] = moments
         if state.average is not None:
-            fresh = (1 - self.recipe.average) / (1 - self.recipe.average**t)
+            fresh = (1 - self.recipe.ema_decay) / (1 - self.recipe.ema_decay**t)
             state.average += fresh * (state.weights.astype(np.float64) - state.average)
         state.step = t
 

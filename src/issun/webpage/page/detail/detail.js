@@ -27,7 +27,7 @@ function figures(network) {
     { class: "figures" },
     figure(onTest(network.study) ? "Test, as published" : "Validation", meanText(validation.mean, validation.sd), validation.low === null ? seeds : `${seeds}; at least ${percent(validation.low, 1)}`),
     test && !onTest(network.study) ? figure("Test", meanText(test.mean, test.sd), "measured once, at the end") : null,
-    figure("Parameters", whole(network.parameters), network.trained === network.parameters ? "all trained" : `${whole(network.trained)} trained`),
+    figure("Parameters", whole(network.parameters), network.trainable_params === network.parameters ? "all trained" : `${whole(network.trainable_params)} trained`),
     figure("MACs", whole(network.macs), "for one image"),
     figure("Weights", bytesText(network.bytes), "as float32"),
     figure("Memory", bytesText(network.peak_memory), "working memory for one image"),

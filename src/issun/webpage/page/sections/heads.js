@@ -5,7 +5,7 @@ import { duration, isKnown, knobsText, meanText, percent, whole } from "../commo
 import { listen, shownStudies } from "../study/state.js";
 
 /** What stands small below another column, not in one of its own. */
-const BELOW = { extractor: ["layer", (text) => text], parameters: ["trained", (count) => `${whole(count)} trained`] };
+const BELOW = { extractor: ["layer", (text) => text], parameters: ["trainable_params", (count) => `${whole(count)} trained`] };
 
 const isMean = (value) => value !== null && typeof value === "object" && "mean" in value;
 

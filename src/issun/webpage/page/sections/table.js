@@ -85,8 +85,8 @@ const quoted = (value) => {
 
 /** What the table shows, all of its rows, as CSV: exact numbers, fractions for accuracies. */
 function csv() {
-  const names = ["study", "label", "family", "network", "knobs", "parameters", "trained", "macs", "bytes", "peak_memory", "seconds", "seeds", "diverged", "chance", "validation", "validation_sd", "lower", "test", "test_sd"];
-  const line = (n) => [n.study.name, n.label, n.family, n.network, knobsText(n.knobs), n.parameters, n.trained, n.macs, n.bytes, n.peak_memory, n.seconds, n.validation.n, n.diverged, n.chance, n.validation.mean, n.validation.sd, n.validation.low, n.test?.mean, n.test?.sd];
+  const names = ["study", "label", "family", "network", "knobs", "parameters", "trainable_params", "macs", "bytes", "peak_memory", "seconds", "seeds", "diverged", "chance", "val_accuracy_mean", "val_accuracy_std", "val_accuracy_lower95", "test_accuracy_mean", "test_accuracy_std"];
+  const line = (n) => [n.study.name, n.label, n.family, n.network, knobsText(n.knobs), n.parameters, n.trainable_params, n.macs, n.bytes, n.peak_memory, n.seconds, n.validation.n, n.diverged, n.chance, n.validation.mean, n.validation.sd, n.validation.low, n.test?.mean, n.test?.sd];
   return [names, ...rows().map(line)].map((cells) => cells.map(quoted).join(",")).join("\r\n") + "\r\n";
 }
 
