@@ -169,27 +169,27 @@ class Recipe(BaseModel):
     nesterov : bool
         Of sgd: look ahead along the momentum.
     weight_decay : float
-        At least 0, of every optimizer, on kernels alone. Default: 0, and 0.01 for adamw.
+        At least 0, with every optimizer, applied to kernels only. Default: 0, and 0.01 for adamw.
     clip_norm : float, optional
         Above 0: the maximum norm of the whole gradient.
     warmup : float
         Fraction of all steps in which the rate rises, 0 <= warmup < 1. Default: 0, and 0.3 for one-cycle; `for_images` begins its own
         schedule with `USUAL_WARMUP`.
     reduce_at : tuple of float
-        Of the step schedule: fractions of the training, ascending, at which the rate falls.
+        For the step schedule: fractions of the training, ascending, at which the rate falls.
     reduce_every : int, optional
-        Of the step schedule: the rate falls after each so many epochs, in place of `reduce_at`.
+        For the step schedule: the rate falls each time after this many epochs, in place of `reduce_at`.
     reduce_factor : float
-        Of the step schedule: what it falls to, as a share; above 0, at most 1.
+        For the step schedule: the factor by which the rate falls; above 0, at most 1.
     label_smoothing : float
-        Share of the target that is spread over all classes, 0 <= label_smoothing < 1.
+        Fraction of the target that is spread over all classes, 0 <= label_smoothing < 1.
     class_weight : "balanced" or tuple of float, optional
-        What an image of each class counts, in the order of the classes.
+        Weight of each class, in the order of the classes.
     ema_decay : float
-        Decay of the exponential moving average of the weights, 0 <= ema_decay < 1, as a rule 0.99 to 0.9999; 0: none.
+        Decay of the exponential moving average of the weights, 0 <= ema_decay < 1, usually 0.99 to 0.9999; 0 disables it.
     patience : int, optional
-        Training stops after so many epochs in a row without a better one. An epoch is better when its validation accuracy is higher,
-        or as high with a lower validation loss.
+        Stop after this many epochs in a row without improvement. An epoch is better when its validation accuracy is higher,
+        or equal with a lower validation loss.
     restore_best_weights : bool
         Whether the weights after the best epoch, judged as for `patience`, are handed over in place of those after the last one.
     augment : Augmentation or str, optional
@@ -251,7 +251,7 @@ class Recipe(BaseModel):
                 raise RecipeError(str(rule), rule.setting) from None
             if name == "class_weight":
                 raise RecipeError(
-                    f"`class_weight` (={settings[name]!r}): must be `balanced` or one number of at least 0 a class", name
+                    f"`class_weight` (={settings[name]!r}): must be `balanced` or one number of at least 0 for each class", name
                 ) from None
             message = first["msg"][0].lower() + first["msg"][1:]
             raise RecipeError(f"`{name}` (={first['input']!r}): {message}", name) from None
@@ -259,7 +259,7 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
         if list(self.reduce_at) != sorted(set(self.reduce_at)):
-            raise _RuleError("reduce_at", f"(={self.reduce_at!r}): must be fractions in ascending order, each once")
+            raise _RuleError("reduce_at", f"(={self.reduce_at!r}): must be different fractions in ascending order")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise _RuleError(
                 "nesterov", f"(=True): requires sgd with a momentum above 0, not {self.optimizer} with {self.momentum:g}; leave it out"
@@ -307,7 +307,7 @@ class Recipe(BaseModel):
     def identity(self) -> dict[str, Any]:
         """Return the settings that identify the recipe, as plain values, without newer settings that have their defaults.
 
-        So a recipe that an older issun knew has the identity that it had then. `of_stored` gives the recipe again.
+        A recipe of an older issun therefore keeps its identity. `of_stored` restores the recipe.
         """
         settings = self.model_dump(mode="json")
         first = {name: settings[name] for name in FIRST_SETTINGS}

@@ -227,9 +227,9 @@ def _check_fit(net: Net, dataset: Dataset) -> None:
     if net.input != dataset.input:
         raise NetworkError(f"the network takes {shape_text(net.input)} images, but those of {dataset.name} are {shape_text(dataset.input)}")
     if net.classes != len(dataset.classes):
-        raise NetworkError(f"the network tells {net.classes} classes apart, but {dataset.name} has {len(dataset.classes)}")
+        raise NetworkError(f"the network has {net.classes} classes, but {dataset.name} has {len(dataset.classes)}")
     if net.trainable_params == 0:
-        raise NetworkError(f"`{net}` has nothing to train: leave a layer with weights out of `frozen (…)`, as a rule the last `dense`")
+        raise NetworkError(f"`{net}` has nothing to train: move a layer with weights out of `frozen (…)`, usually the last `dense`")
 
 
 def _check_state(state: State, history: list[Epoch], net: Net, recipe: Recipe) -> None:

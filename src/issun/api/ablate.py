@@ -167,6 +167,6 @@ def ablate(
 
 def _draw(found: Ablation, path: Path, draws: int) -> None:
     bars = found.means.rename(columns={"extractor": "name", "head": "kind", "val_accuracy_mean": "value", "val_accuracy_std": "deviation"})
-    over = f", means ± deviations over {draws} draws" if draws > 1 else ""
+    over = f", mean ± standard deviation over {draws} draws" if draws > 1 else ""
     subtitle = f"{found.net}  ·  chosen on validation{over}"
     save_figure(bars_figure(bars, title=f"Accuracy of each part on {found.dataset.name}", subtitle=subtitle), path)

@@ -132,7 +132,7 @@ def features(
     head : str or sequence of str
         ridge, logistic, linear-svm, svm, forest, neighbours.
     layer : int or str, optional
-        By number or words (``conv 16``); 0: the image. Default: what enters the classifier.
+        Number or text (``conv 16``); 0: the image. Default: the input of the classifier.
     pre_activation : bool
         Before the layer's activation.
     seeds : int or sequence of int, optional

@@ -90,7 +90,7 @@ class Net:
 
     @property
     def trainable_params(self) -> int:
-        """The parameters that training changes."""
+        """The number of parameters that training changes."""
         return sum(op.trainable_params for op in self.ops)
 
     trained = old_attribute("trained", "trainable_params")

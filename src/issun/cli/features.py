@@ -27,7 +27,7 @@ def features(
     head: options.HeadNames = "ridge",
     layer: options.Layer = None,
     pre_activation: options.PreActivation = False,
-    seeds: Annotated[Any, options.seeds("How many draws, or which: 5 or 0,3. Default: 1.", "--draws")] = None,
+    seeds: Annotated[Any, options.seeds("Number of draws, or a list: 5 or 0,3. Default: 1.", "--draws")] = None,
     study: options.StudyAt = None,
     scaling: options.UntrainedScaling = None,
     validation: options.Validation = 0.1,

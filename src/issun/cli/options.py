@@ -125,8 +125,8 @@ Layer = Annotated[
     str | None,
     typer.Option("--layer", help="Number or text (conv 16); 0: the image. Default: the classifier's input."),
 ]
-PreActivation = Annotated[bool, typer.Option("--pre-activation", help="Before the layer's activation.")]
-StudyAt = Annotated[Path | None, typer.Option("--study", help="Take the trained networks of this study.")]
+PreActivation = Annotated[bool, typer.Option("--pre-activation", help="Take features before the layer's activation.")]
+StudyAt = Annotated[Path | None, typer.Option("--study", help="Use the trained networks of this study.")]
 UntrainedScaling = Annotated[
     str | None, typer.Option("--scaling", help="Image scaling for untrained networks: standard, unit or raw. Default: standard.")
 ]
@@ -147,12 +147,12 @@ def recipe(
     batch_size: Annotated[int | None, _training("--batch-size", "Images per step.")] = None,
     optimizer: Annotated[str | None, _training("--optimizer", "adam, adamw, sgd, rmsprop or adadelta.")] = None,
     schedule: Annotated[str | None, _training("--schedule", "cosine, linear, step, one-cycle or constant.")] = None,
-    warmup: Annotated[float | None, _training("--warmup", "Share of training in which the rate rises.")] = None,
-    weight_decay: Annotated[float | None, _training("--weight-decay", "Of kernels; adamw: 0.01.")] = None,
-    clip_norm: Annotated[float | None, _training("--clip-norm", "Longest gradient of a step.")] = None,
-    label_smoothing: Annotated[float | None, _training("--label-smoothing", "Share of a target spread over all classes.")] = None,
-    ema_decay: Annotated[float | None, _training("--ema-decay", "Moving average of the weights: 0.999.")] = None,
-    patience: Annotated[int | None, _training("--patience", "Stop after so many epochs without a better one.")] = None,
+    warmup: Annotated[float | None, _training("--warmup", "Fraction of training in which the rate rises.")] = None,
+    weight_decay: Annotated[float | None, _training("--weight-decay", "Applied to kernels; 0.01 for adamw.")] = None,
+    clip_norm: Annotated[float | None, _training("--clip-norm", "Clip the gradient to this norm.")] = None,
+    label_smoothing: Annotated[float | None, _training("--label-smoothing", "Fraction of a target spread over all classes.")] = None,
+    ema_decay: Annotated[float | None, _training("--ema-decay", "Exponential moving average of the weights: 0.999.")] = None,
+    patience: Annotated[int | None, _training("--patience", "Stop after this many epochs without improvement.")] = None,
     restore_best_weights: Annotated[bool | None, _training("--restore-best-weights", "Weights of the best epoch.")] = None,
     scaling: Scaling = None,
     initializer: Annotated[str | None, _training("--initializer", "glorot, he or orthogonal.")] = None,
@@ -245,7 +245,7 @@ def recipe_settings(others: list[str] | None, **settings: Any) -> dict[str, Any]
         name, equals, value = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
-            raise RecipeError(f"--set {text}: write a setting and its value with = between them, as in --set reduce_every=5")
+            raise RecipeError(f"--set {text}: write a setting and its value as NAME=VALUE, such as --set reduce_every=5")
         if name in given:
             raise RecipeError(f"--set {text}: `{name}` is given twice; give it once")
         given[name] = value_of(value.strip())

@@ -119,7 +119,7 @@ def scaling_for(recipe: Recipe, images: NDArray[np.uint8], indices: NDArray[np.i
 
 
 def class_weights_for(recipe: Recipe, labels: NDArray[np.int32], indices: NDArray[np.int64], classes: int) -> NDArray[np.float32] | None:
-    """Return what an image of each class counts, shape (classes,); None where all count the same.
+    """Return the weight of each class, shape (classes,); None where all weigh the same.
 
     `balanced` measures the labels at `indices` (the training part); a class without any image there gets 0.
 
@@ -136,7 +136,7 @@ def class_weights_for(recipe: Recipe, labels: NDArray[np.int32], indices: NDArra
         return np.divide(len(indices), classes * counts, out=np.zeros(classes), where=counts > 0).astype(np.float32)
     if len(given) != classes:
         raise RecipeError(
-            f"`class_weight` (={given!r}): {len(given)} numbers for {classes} classes; give one for each class", "class_weight"
+            f"`class_weight` (={given!r}) has {len(given)} numbers for {classes} classes; give one for each class", "class_weight"
         )
     return np.array(given, np.float32)
 
@@ -151,7 +151,7 @@ def checked_class_weights(recipe: Recipe, given: NDArray[np.float32] | None, cla
     """
     if given is None:
         if recipe.class_weight == "balanced":
-            raise IssunError("`class_weight` must be given to an engine whose recipe balances them: measure them with `class_weights_for`")
+            raise IssunError("`class_weights` is required when the recipe balances classes: compute it with `class_weights_for`")
         return class_weights_for(recipe, np.zeros(0, np.int32), np.zeros(0, np.int64), classes)
     if given.shape != (classes,) or given.dtype != np.float32:
         raise IssunError(f"`class_weights` must be float32 of shape ({classes},), not {given.dtype} of shape {given.shape}")
@@ -161,7 +161,10 @@ def checked_class_weights(recipe: Recipe, given: NDArray[np.float32] | None, cla
 def check_average(recipe: Recipe, average: NDArray[np.float32] | None, count: int) -> None:
     """Raise `IssunError` where the moving average of a state is not that of this network and recipe."""
     if bool(recipe.ema_decay) != (average is not None):
-        raise IssunError(f"`average` of a state must {'be there' if recipe.ema_decay else 'be None'}: the recipe's is {recipe.ema_decay:g}")
+        raise IssunError(
+        needed = "be an array" if recipe.ema_decay else "be None"
+        raise IssunError(f"`average` of a state must {needed}: the recipe's `ema_decay` is {recipe.ema_decay:g}")
+        )
     if average is not None and (average.shape != (count,) or average.dtype != np.float32 or not average.flags.c_contiguous):
         raise IssunError(f"`average` must be contiguous float32 of shape ({count},), not {average.dtype} {average.shape}")
 

@@ -99,7 +99,7 @@ def finetune(
     """
     for name, given, count in (("labels", labels, len(images)), ("validation_labels", validation_labels, len(validation_images))):
         if len(given) != count or not count:
-            raise ExportError(f"`{name}` ({len(given)}) must be one for each of the images ({count}), at least one")
+            raise ExportError(f"`{name}` must have one entry for each of the {count} images, at least one, not {len(given)}")
     recipe = Recipe(optimizer="adam", learning_rate=learning_rate, epochs=epochs, batch_size=batch_size, restore_best_weights=True)
     model = model.folded()
     accuracy = model.evaluate(validation_images, validation_labels).accuracy

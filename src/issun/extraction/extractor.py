@@ -45,9 +45,7 @@ def operation_index(net: Net, layer: int | str | None = None, pre_activation: bo
     index = _index(net, layer)
     if pre_activation and (index == IMAGE or not net.ops[index].activates):
         what = "the image" if index == IMAGE else f"layer {index + 1}, `{net.ops[index].text}`,"
-        raise NetworkError(
-            f"{what} has no activation of its own, so nothing is before it: leave `pre_activation` out or name a layer with one"
-        )
+        raise NetworkError(f"{what} has no activation: leave out `pre_activation`, or name a layer with an activation")
     return index
 
 

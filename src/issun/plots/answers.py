@@ -163,7 +163,7 @@ def _why_none(answer: Answer) -> Iterator[Printable]:
         failed = _failed(nearest)
         mean = mean_text(nearest.val_accuracy_mean, nearest.val_accuracy_std) + (f" ({failed})" if failed else "")
         far = 100 * (target - nearest.val_accuracy_mean)
-        words = f"The nearest is {nearest.network} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points less."
+        words = f"The nearest is {nearest.network} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points too few."
         yield Folded(words, "  ")
     rising = answer.still_rising
     if rising:

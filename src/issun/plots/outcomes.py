@@ -54,7 +54,7 @@ def _figures(found: OneNetwork) -> Iterator[Printable]:
         yield Folded(f"It does not beat guessing: always predicting the most frequent class gives {percent(entry.guessing)}.")
     best = ", the best" if found.asked_seed is None and entry.seeds > 1 else ""
     of = f"seed {seed}{best} of {entry.seeds}" if entry.seeds > 1 else f"seed {seed}"
-    kept = f", kept is epoch {trial.kept}" if trial.kept != trial.epochs else ""
+    kept = f", weights of epoch {trial.kept}" if trial.kept != trial.epochs else ""
     yield Whole(f"{of}: validation {percent(trial.val_accuracy)} after {trial.epochs} epochs{kept}\n")
 
 

@@ -146,9 +146,9 @@ def plot(
     data, data_dir : optional
         Location of the images, for ``gallery`` and ``projection``: a study does not hold them.
     count : int
-        Most images of the gallery.
+        Maximum images of the gallery.
     method, layer, pre_activation : optional
-        Of the ``projection``: pca, tsne (the default) or umap; which layer's values, and whether those before its activation.
+        For ``projection``: pca, tsne (the default) or umap; the layer, and whether to use its values before the activation.
     title : str, optional
         Replaces the default title.
 

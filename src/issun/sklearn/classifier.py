@@ -37,10 +37,10 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
     epochs, batch_size, learning_rate : optional
         Override the recipe's settings; parameters here so that a grid search can set them.
     class_weight : "balanced" or mapping of class to float, optional
-        What an image of each class counts, in place of the recipe's `class_weight`; a class that the mapping leaves out counts 1.
+        Weight of each class, in place of the recipe's `class_weight`; a class that is not in the mapping has weight 1.
     validation_fraction : float
-        Share of the images that is set aside, by class, to watch every epoch on; needed by a recipe with `patience` or
-        ``restore_best_weights=True``. By default nothing is, as in cross-validation the folds do that.
+        Fraction of the images set aside, by class, to validate on after every epoch; required by a recipe with `patience` or
+        ``restore_best_weights=True``. By default none, since in cross-validation the folds serve this purpose.
     image_shape : tuple of int, optional
         As of `ConvFeatures`.
     warm_start : bool
@@ -164,7 +164,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         recipe = self._chosen_recipe(len(train))
         if not len(aside) and (recipe.patience is not None or recipe.restore_best_weights):
             raise EstimatorError(
-                "`patience` and `restore_best_weights` of the recipe need images to watch: give `validation_fraction`, such as 0.1"
+                "`patience` and `restore_best_weights` of the recipe need validation images: give `validation_fraction`, such as 0.1"
             )
         if net.trainable_params == 0:
             raise EstimatorError(f"`{net}` has nothing to train: use ConvFeatures for an untrained network")

@@ -32,9 +32,9 @@ class ConvFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesImage
         Where the weights come from, see `issun.extraction.make_extractor`. A trained `Model` (from a file, or a study's `Study.model`)
         has its own network, and `network` is ignored. Labels are never used.
     layer : int or str, optional
-        Which layer gives the features: its number, or the beginning of its text; by default what enters the classifier.
+        The layer whose output is used: its number, or the beginning of its text; by default the input of the classifier.
     pre_activation : bool
-        Whether they are taken before the layer's activation.
+        Whether to take features before the layer's activation.
     knobs : mapping of str to int, optional
         Values of the knobs where `network` is a family.
     whitening, threshold, centred, two_sided : float, float, bool, bool

@@ -145,7 +145,7 @@ def used_against_overfitting(net: Net, recipe: Recipe) -> dict[str, str]:
     if recipe.augment is not None:
         used["augmentation"] = str(recipe.augment)
     if recipe.patience is not None or recipe.restore_best_weights:
-        used["early stopping"] = "best epoch kept" if recipe.patience is None else f"patience {recipe.patience}"
+        used["early stopping"] = "best epoch restored" if recipe.patience is None else f"patience {recipe.patience}"
     return used
 
 

@@ -194,7 +194,7 @@ class _Run:
         self._done += 1
         if outcome.diverged:
             self._diverged += 1
-            return f"diverged: {who}  after {len(outcome.history)} epochs (kept, marked as diverged)"
+            return f"diverged: {who}  after {len(outcome.history)} epochs (recorded as diverged)"
         self._compare(trial, outcome.val_accuracy)
         return f"done: {who}  validation {100 * outcome.val_accuracy:.1f} %"
 

@@ -147,12 +147,12 @@ class Study:
         return self._entries
 
     def trials_dataframe(self, *, test: bool = False) -> pd.DataFrame:
-        """Return one row for each trial that ended, smallest network first.
+        """Return one row for each finished trial, smallest network first.
 
-        Columns: ``trial_id, network_id, family, label`` (what the family is called; without a name its text)``, network, knobs,
+        Columns: ``trial_id, network_id, family, label`` (the family's name, or else its text)``, network, knobs,
         parameters, trainable_params, macs, bytes, peak_memory, recipe_id, split, seed,
         status, diverged, chance`` (whether it never left chance, as a diagnosis says it)``, val_loss, val_accuracy,
-        validation_images, guessing`` (the share of their most frequent class: what guessing reaches)``, epochs`` (that were trained)``,
+        validation_images, guessing`` (the accuracy of always predicting the most frequent class)``, epochs`` (that were trained)``,
         kept`` (the epoch, from 1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights
         changed)``, seconds, finished``; and ``test_loss, test_accuracy`` where `test` asks for them, to show, not to choose. Accuracies
         are fractions.
@@ -270,7 +270,7 @@ class Study:
         """Return a trial's history, one row an epoch; `network` as in `network()`, `seed` by default the best on validation.
 
         Columns: ``epoch`` (from 1)``, train_loss, train_accuracy, val_loss, val_accuracy, seconds, kept`` (whether the
-        trial's weights are those after it).
+        trial's weights are from this epoch).
         """
         _, trial = self._trial(network, seed)
         with self._reading() as connection:
@@ -350,7 +350,7 @@ class Study:
         return self.head_results()
 
     def head_results(self, *, test: bool = False) -> pd.DataFrame:
-        """Return `heads`, with ``test_accuracy`` beside it where that is asked for (to show, not to choose)."""
+        """Return `heads`, with the column ``test_accuracy`` if `test` is true (to show, not to choose)."""
         rows = [{name: row[column] for name, column in columns.HEADS.items()} for row in self._snapshot.heads]
         frame = pd.DataFrame(rows, columns=list(columns.HEADS))
         frame["settings"] = [json.loads(text) for text in frame["settings"]]
@@ -407,7 +407,7 @@ class Study:
             seed=trial.seed,
             split=entry.split,
             validation_images=validation_mark(np.array(self.split(entry).validation, np.int64)),
-            chosen=f"best of {entry.seeds} seeds on validation" if seed is None else "seed asked for",
+            chosen=f"best of {entry.seeds} seeds on validation" if seed is None else "requested seed",
             val_accuracy=trial.val_accuracy,
             val_accuracy_mean=entry.val_accuracy_mean,
             recipe=self.facts.recipes[entry.recipe_id],
@@ -429,7 +429,7 @@ class Study:
             raise wrong_row(self.path, "networks", {"id": entry.network_id}, "network", entry.network, must) from None
 
     def recipe(self, recipe_id: str) -> Recipe:
-        """Return a recipe of the study. Settings that it does not store, since they came with a later issun, have their defaults."""
+        """Return a recipe of the study. Settings of later versions of issun, which it does not store, have their defaults."""
         return Recipe.of_stored(json.loads(self.facts.recipes[recipe_id]))
 
     def picture(self, kind: str, path: str | Path | None = None, **wanted: Any) -> Any:
