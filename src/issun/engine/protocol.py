@@ -161,10 +161,8 @@ def checked_class_weights(recipe: Recipe, given: NDArray[np.float32] | None, cla
 def check_average(recipe: Recipe, average: NDArray[np.float32] | None, count: int) -> None:
     """Raise `IssunError` where the moving average of a state is not that of this network and recipe."""
     if bool(recipe.ema_decay) != (average is not None):
-        raise IssunError(
         needed = "be an array" if recipe.ema_decay else "be None"
         raise IssunError(f"`average` of a state must {needed}: the recipe's `ema_decay` is {recipe.ema_decay:g}")
-        )
     if average is not None and (average.shape != (count,) or average.dtype != np.float32 or not average.flags.c_contiguous):
         raise IssunError(f"`average` must be contiguous float32 of shape ({count},), not {average.dtype} {average.shape}")
 
