@@ -38,8 +38,8 @@ from issun.engine import Scaling, State, scaling_for
 from issun.extraction.extractor import OperationValues
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts, plan
-from issun.study.run import run
 from issun.study.store import Store
+from issun.study.workers import run
 from issun.training import Outcome, train_network
 
 RESULTS = Path(__file__).parent / "results"

@@ -22,8 +22,8 @@ from issun.errors import Cancelled
 from issun.randomness import draws64, stream
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts, Plan, plan
-from issun.study.run import run
 from issun.study.store import Store
+from issun.study.workers import run
 from issun.training import Outcome
 
 FAMILIES = ("dense n, dense", "n=1,2,3", "conv k, pool, dense", "k=1,2")

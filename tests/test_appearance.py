@@ -176,7 +176,7 @@ def test_a_model_of_an_older_issun_has_none_and_raises_no_doubt(trained: Model, 
     said = predict(old, inverted(digits().test_images))
     assert said.doubt is None
     assert not said.unlike.any()
-    with pytest.raises(ModelError, match="made by an older issun"):
+    with pytest.raises(ModelError, match="this model of an older issun does not hold"):
         predict(old, digits().test_images, fit=True)
 
 

@@ -99,7 +99,7 @@ def test_wrong_input(trained: Issun) -> None:
         (["net.safetensors", "--to", "onnx", "-o", "folder"], "folder is a directory: name a file in it"),
         (["net.safetensors", "--to", "onnx", "-o", "no/such/net.onnx"], "create it first"),
         (["net.safetensors", "--to", "onnx", "-o", "net.pt"], "net.pt has the ending of another format"),
-        (["net.safetensors", "-o", "new.onnx", "--network", "dense"], "--network and --seed are for a study"),
+        (["net.safetensors", "-o", "new.onnx", "--network", "dense"], "--network and --seed choose from a study"),
     ]:
         assert message in trained.fails("export", *arguments)
     (trained.folder / "broken.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 100)

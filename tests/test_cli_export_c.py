@@ -34,15 +34,17 @@ def test_int8_is_written_and_told(trained: Issun) -> None:
 def test_what_int8_needs(trained: Issun) -> None:
     Path("few.npz").unlink()
     assert "int8 needs images to measure" in trained.fails("export", "net.safetensors", "--to", "c", "--int8")
-    assert "--finetune needs the images and labels" in trained.fails("export", "net.safetensors", "--to", "c", "--int8", "--finetune")
-    assert "--finetune is for int8" in trained.fails("export", "net.safetensors", "--to", "c", "--finetune")
+    assert "--finetune needs the training images and labels" in trained.fails(
+        "export", "net.safetensors", "--to", "c", "--int8", "--finetune"
+    )
+    assert "--finetune requires --int8" in trained.fails("export", "net.safetensors", "--to", "c", "--finetune")
     assert "PyTorch has no option `int8`" in trained.fails("export", "net.safetensors", "--to", "torch", "--int8")
     assert not list(Path().glob("net.[cph]*"))
 
 
 @needs_compiler
 def test_int8_that_loses_accuracy_names_what_helps(trained: Issun, monkeypatch: pytest.MonkeyPatch) -> None:
-    advice = "--finetune trains on for it"
+    advice = "--finetune trains further"
     monkeypatch.setattr("issun.api.export.TOLERATED", -1.0)  # whatever it loses is too much
     assert advice in " ".join(trained.succeeds("export", "net.safetensors", "--to", "c", "--int8").split())
     assert advice not in trained.succeeds("export", "net.safetensors", "--to", "c", "--force")

@@ -124,7 +124,7 @@ def test_a_projection_keeps_its_coordinates(issun: Issun) -> None:
         (["features", "numbers.npz", NETWORK, "--layer", "conv 9"], "no layer of"),
         (["features", "numbers.npz", NETWORK, "--layer", "9"], "`layer` (=9) must be from 1 to 4"),
         (["features", "numbers.npz", NETWORK, "--layer", "pool", "--pre-activation"], "has no activation"),
-        (["features", "numbers.npz", NETWORK, "--grid", "--halving"], "two ways to search"),
+        (["features", "numbers.npz", NETWORK, "--grid", "--halving"], "cannot be combined"),
         (["features", "numbers.npz", NETWORK, "--draws", "0"], "must be at least 1"),
         (["features", "numbers.npz", NETWORK, "--set", "C=1"], "write HEAD.NAME=VALUES"),
         (["features", "numbers.npz", NETWORK, "--set", "svm.C=1"], "the head svm is not in --head ridge"),

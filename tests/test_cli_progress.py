@@ -30,4 +30,4 @@ def test_a_long_silence_is_broken_once_a_minute(capsys: pytest.CaptureFixture[st
     silent = [moment(PATIENCE * share) for share in (0.5, 1.0, 1.5, 2.0)]
     said = lines(silent, capsys)
     assert len(said) == 2
-    assert all(line.endswith("in training: conv 32, dense  seed 1, epoch 3 of 12") for line in said)
+    assert all(line.endswith("training: conv 32, dense  seed 1, epoch 3 of 12") for line in said)

@@ -145,7 +145,7 @@ def test_ctrl_c_keeps_what_was_trained(issun: Issun) -> None:
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
-    assert "run the same command again to go on" in err
+    assert "run the same command again to resume" in err
     assert len(Study(path).trials_dataframe()) == 2
 
 

@@ -142,15 +142,15 @@ def test_an_epoch_that_is_not_the_last_is_named(issun: Issun) -> None:
     done = issun.succeeds(
         "train", "small.npz", "dense", "--restore-best-weights", "--patience", "1", "--learning-rate", "0.5", "--epochs", "30"
     )
-    epochs, kept = re.findall(r"trained for (\d+) epochs in .*; kept is epoch (\d+)", done)[0]
+    epochs, kept = re.findall(r"trained for (\d+) epochs in .*; weights of epoch (\d+)", done)[0]
     assert int(kept) == int(epochs) - 1 < 29
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--set", "reduce_every"], "--set reduce_every: write a setting and its value with = between them"),
-        (["--set", "dropout=0.5"], "`dropout` is no setting of a recipe"),
+        (["--set", "reduce_every"], "--set reduce_every: write a setting and its value as NAME=VALUE"),
+        (["--set", "dropout=0.5"], "`dropout` is not a setting of a recipe"),
         (["--set", "reduce_every=0"], "`reduce_every` (=0): input should be greater than or equal to 1"),
         (["--patience", "3", "--set", "patience=4"], "`patience` is given twice"),
         (["--epochs", "3", "--set", "epochs=4"], "`epochs` is given twice"),

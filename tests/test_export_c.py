@@ -148,14 +148,14 @@ def test_values_that_int8_cannot_hold() -> None:
         quantised(model, measured(model, images_of(model, 2)))
     net = parse_network("dense 2, dense 2, dense", (2, 2, 1), 2)
     model = Model(net, np.full(net.stored, 1e38, np.float32), Scaling((1e300,), (0.0,)), ("a", "b"))
-    with pytest.raises(ModelError, match="no finite numbers: its weights are too large"):
+    with pytest.raises(ModelError, match="not finite: its weights are too large"):
         measured(model, images_of(model))
 
 
 def test_without_a_compiler_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    with pytest.raises(ExportError, match="no C compiler was found, so it cannot be proved"):
+    with pytest.raises(ExportError, match="no C compiler was found to check"):
         export_model(MODEL, tmp_path / "m", "c")
     assert list(tmp_path.iterdir()) == []
 

@@ -98,7 +98,7 @@ def test_a_layer_that_is_not_there_lists_those_that_are(layer: int | str) -> Non
 
 @pytest.mark.parametrize("layer", ["pool", 0, 10])
 def test_before_needs_an_activation(layer: int | str) -> None:
-    with pytest.raises(NetworkError, match="no activation of its own"):
+    with pytest.raises(NetworkError, match="has no activation: leave out `pre_activation`"):
         made(layer=layer, pre_activation=True)
 
 
@@ -136,5 +136,5 @@ def test_more_features_than_memory_are_refused_with_the_figures(monkeypatch: pyt
     extractor = made(layer="conv 16")
     images = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (1_000_000, 12, 11, 1), (0, 0, 0, 0))
     monkeypatch.setattr(extractor_module, "as_batch", lambda images, shape: images)
-    with pytest.raises(DataError, match=r"320 features of 1,000,000 images take 1\.3 GB, .*memory \(1\.0 GB\): take fewer"):
+    with pytest.raises(DataError, match=r"320 features of 1,000,000 images take 1\.3 GB, .*memory \(1\.0 GB\): use fewer"):
         extractor.features(images)

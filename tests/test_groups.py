@@ -265,7 +265,7 @@ def test_a_study_begun_with_groups_across_classes_goes_on(
     before = package.Study("signs.sqlite").trials_dataframe()
     done = issun.run("sweep", "signs", *TINY, *common, "--groups", "^([0-9]+)_")
     assert done.code == 0
-    assert "signs.sqlite was begun with groups across classes, and goes on with them" in " ".join(done.err.split())
+    assert "signs.sqlite was started with groups across classes, which are kept" in " ".join(done.err.split())
     assert package.Study("signs.sqlite").trials_dataframe()["trial_id"].tolist() == before["trial_id"].tolist()
     again = package.sweep(
         "signs", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, recipe=LIKE_TINY, groups="^([0-9]+)_", size=(4, 4), gray=True

@@ -73,10 +73,10 @@ def test_the_readers_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(DataError, match=r"these has 701 values, too many for half of this machine's memory \(1,400 bytes\)"):
         check_memory("these", 701)
     path = write_all(tmp_path, {"images": idx(np.zeros((30, 5, 5), np.uint8))}) / "images"
-    with pytest.raises(DataError, match="750 values, more bytes than half"):
+    with pytest.raises(DataError, match="750 values, too many for half"):
         read_idx(path, 3)
     np.savez(tmp_path / "some.npz", x=np.zeros((40, 5, 5), np.uint8), y=np.arange(40) % 2)
-    with pytest.raises(DataError, match=r"some.npz: x has 1,000 values, more bytes than half"):
+    with pytest.raises(DataError, match=r"some.npz: x has 1,000 values, too many for half"):
         load(tmp_path / "some.npz")
     monkeypatch.setenv("ISSUN_CACHE", str(tmp_path / "cache"))
     draw_classes(tmp_path / "pets", {"a": 5, "b": 5})

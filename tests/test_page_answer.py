@@ -107,7 +107,7 @@ def test_keys_move_the_target_and_the_answer_follows(chromium: Any, digits_repor
             said = words(page.locator(".sentence"))
             assert f"that reaches {100 * asked:g} % has {entry.parameters:,} parameters" in said, key
         assert slider.evaluate("node => node === document.activeElement"), "the handle keeps the focus while it moves"
-        page.get_by_role("button", name="Back to the question").click()
+        page.get_by_role("button", name="Back to the original question").click()
         assert "within 1 % of the best" in words(page.locator(".sentence"))
 
 
@@ -178,7 +178,7 @@ def test_a_family_that_is_switched_off_is_no_answer(chromium: Any, digits_report
         page.get_by_role("button", name="dense k, dense").click()
         rest = [entry for entry in entries if entry.family != "dense k, dense"]
         assert f"{smallest(rest).parameters:,} parameters" in words(page.locator(".sentence"))
-        assert "switched on" in words(page.locator("#answer"))
+        assert "Among the families shown" in words(page.locator("#answer"))
         page.get_by_role("button", name="conv n, pool, dense d, dense").click()
         assert "Every family is hidden" in words(page.locator("#answer"))
 
@@ -188,4 +188,4 @@ def test_what_was_asked_of_the_command_is_asked_first(chromium: Any, tmp_path: A
     with opened(chromium, written(said, tmp_path / "asked.html")) as page:
         assert "that reaches 80 %" in words(page.locator(".sentence").first)
         assert "at most 3,000 parameters" in words(page.locator(".sentence").nth(1))
-        assert page.get_by_role("button", name="Back to the question").count() == 0
+        assert page.get_by_role("button", name="Back to the original question").count() == 0

@@ -231,7 +231,7 @@ def test_an_image_file_is_dropped(chromium: Any, digits_report: Report, tmp_path
         page.locator(".panel").get_by_text("small.png. Its pixels are used unchanged.").wait_for()
         assert _probabilities(page) == pytest.approx(runs[3], abs=1e-7)
         page.locator("#image-file").set_input_files(tmp_path / "large.jpg")
-        page.locator(".panel").get_by_text("What stands out").wait_for()
+        page.locator(".panel").get_by_text("Its foreground was scaled and centred").wait_for()
         assert int(np.argmax(_probabilities(page))) == study["images"]["labels"][3]
         page.locator("#image-file").set_input_files(tmp_path / "no.png")
         page.locator(".panel").get_by_text("no.png: this is no image").wait_for()

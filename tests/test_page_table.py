@@ -43,7 +43,7 @@ def test_words_filter(chromium: Any, digits_report: Report) -> None:
         page.locator("#words").fill("DENSE k=4")
         assert {text.strip() for text in _column(page, 0)} == {"dense 4, dense", "dense 40, dense"}
         page.locator("#words").fill("nothing like it")
-        assert "No network fits" in words(page.locator("#networks tbody"))
+        assert "No network matches" in words(page.locator("#networks tbody"))
         page.locator("#words").fill("")
         page.get_by_label("frontier only").check()
         assert len(_column(page, 0)) == int(digits_report.study.networks["frontier"].sum())
@@ -111,7 +111,7 @@ def test_what_stands_below_and_where_the_dots_are(chromium: Any, tmp_path: Path)
     assert rows == ["network 4 pool ridge 4,086 99.00 %", "random 4 pool ridge 4,086 3,930 trained 95.00 ± 1.00 %"]
     assert places == pytest.approx([100 * 5.2 / 5.4, 100 * 1.2 / 5.4], abs=0.01)
     assert widths == pytest.approx([0, 100 * 2 / 5.4], abs=0.01)
-    assert note.startswith("Dots range from 93.8 % and 99.2 %")
+    assert note.startswith("Dots range from 93.8 % to 99.2 %")
 
 
 def test_the_protocol_and_its_command_are_in_the_fold(chromium: Any, digits_report: Report) -> None:
@@ -121,7 +121,7 @@ def test_the_protocol_and_its_command_are_in_the_fold(chromium: Any, digits_repo
         page.keyboard.press("Enter")
         said = words(page.locator("dl.protocol"))
     about = digits_report.content["studies"][0]["about"]
-    assert f"{about['images']:,} to train and validate on" in said
+    assert f"{about['images']:,} for training and validation" in said
     assert about["fingerprint"] in said
     assert all(recipe["text"] in said for recipe in about["recipes"])
     assert "drawn with seed 0" in said

@@ -89,7 +89,7 @@ def test_adadelta_has_its_own_rho() -> None:
         ("ema_decay", 1.0, "less than 1"),
         ("patience", 0, "greater than or equal to 1"),
         ("restore_best_weights", "first", "valid boolean"),
-        ("nesterov", True, "needs sgd with a momentum above 0, not adam"),
+        ("nesterov", True, "requires sgd with a momentum above 0, not adam"),
         ("scaling", "half", "'unit', 'raw' or 'standard'"),
         ("initializer", "zeros", "'glorot', 'he' or 'orthogonal'"),
     ],

@@ -249,5 +249,5 @@ def test_cancelling_stops_between_batches() -> None:
 def test_images_of_another_shape_are_named() -> None:
     net = Net((2, 2, 1), 2, (Classifier(2),))
     engine = ReferenceEngine(net, Recipe(), unit(net))
-    with pytest.raises(DataError, match=r"images.*\(4, 3, 2, 1\).*\('N', 2, 2, 1\) uint8"):
+    with pytest.raises(DataError, match=r"images must be uint8 of shape \(N, 2, 2, 1\), not uint8 of shape \(4, 3, 2, 1\)"):
         engine.logits(np.zeros(10, np.float32), np.zeros((4, 3, 2, 1), np.uint8), np.arange(4))

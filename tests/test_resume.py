@@ -16,9 +16,9 @@ from issun.engine.protocol import State
 from issun.errors import Cancelled
 from issun.study.plan import DataFacts
 from issun.study.progress import Progress
-from issun.study.run import run
 from issun.study.store import Store
 from issun.study.study import Study
+from issun.study.workers import run
 from issun.training import train_network
 from small_study import digits, pretend, rows_of, run_small, small_plan
 

@@ -152,7 +152,7 @@ WRONG = {
     "contains NaN": (ConvFeatures(), np.where(ROWS > 200, np.nan, ROWS)),
     "the knob n of the family conv n, dense has no values": (ConvFeatures("conv n"), ROWS),
     "unknown option poll of conv": (ConvFeatures("conv 4 poll"), ROWS),
-    "y has only one: 1": (classifier(), ROWS[LABELS == 1]),
+    "y has only one class: 1": (classifier(), ROWS[LABELS == 1]),
     "has nothing to train: use ConvFeatures": (classifier(network="frozen (conv 4, dense)"), ROWS),
     "epochs (=0): input should be": (classifier(epochs=0), ROWS),
     "training diverged in epoch 1": (classifier(learning_rate=1e30), ROWS),
@@ -181,7 +181,7 @@ def test_other_images_than_those_of_fit() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"class_weight": dict.fromkeys(range(10), 1.0) | {3: -5.0}}, r"`class_weight` .* one number of at least 0 a class"),
+        ({"class_weight": dict.fromkeys(range(10), 1.0) | {3: -5.0}}, r"`class_weight` .* one number of at least 0 for each class"),
         ({"class_weight": dict.fromkeys(range(10), 0.0)}, "at least one must be above 0"),
         ({"class_weight": {3: float("nan")}}, "one number of at least 0 for each class"),
         ({"class_weight": {3: float("inf")}}, "one number of at least 0 for each class"),

@@ -13,9 +13,9 @@ import pytest
 
 from issun.errors import IssunError, StudyError, StudyVersionError
 from issun.study.plan import DataFacts
-from issun.study.run import run
 from issun.study.store import Store
 from issun.study.study import Study
+from issun.study.workers import run
 from small_study import digits, pretend, rows_of, run_small, small_plan
 
 FACTS = DataFacts.of(digits())

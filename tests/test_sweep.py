@@ -18,10 +18,10 @@ from issun.plots.pictures import plot
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts
 from issun.study.progress import Progress
-from issun.study.run import run
 from issun.study.store import Store
 from issun.study.study import Study
 from issun.study.sweep import default_path, make_plan
+from issun.study.workers import run
 from issun.training import train_network
 from small_study import digits, pretend, rows_of, run_small, small_plan
 
@@ -74,7 +74,7 @@ def test_the_default_recipe_fits_the_number_of_images() -> None:
     assert make_plan(["dense"], digits(), recipe=Recipe(optimizer="sgd"), epochs=3).recipe == Recipe(optimizer="sgd", epochs=3)
     with pytest.raises(RecipeError, match="seeds"):
         make_plan(["dense"], digits(), seeds=0)
-    with pytest.raises(RecipeError, match="no setting"):
+    with pytest.raises(RecipeError, match="not a setting"):
         make_plan(["dense"], digits(), recipe={"epoch": 3})
 
 

@@ -174,7 +174,7 @@ def test_what_cannot_be_read_is_named_counted_and_left_out(
     issun = Issun(tmp_path, monkeypatch, capsys)
     out = issun.succeeds("data", "pictures/labels.csv")
     assert "gone.png does not exist (line 12)" in out
-    assert "8 images cannot be read; mend or remove" in issun.fails("data", "pictures/labels.csv", "--strict")
+    assert "8 images cannot be read; repair or remove" in issun.fails("data", "pictures/labels.csv", "--strict")
     issun.succeeds("sweep", "pictures/labels.csv", *TINY, "--no-plot")
     assert (tmp_path / "labels.sqlite").exists()
     issun.succeeds("train", "pictures/labels.csv", "dense 2, dense", "--epochs", "1", "--size", "4x4", "--gray")

@@ -105,7 +105,7 @@ def test_class_weights_that_do_not_fit_are_refused(name: Any) -> None:
     net = Net((4, 4, 1), 3, (Dense(2), Classifier(3)))
     with pytest.raises(RecipeError, match="2 numbers for 3 classes"):
         make_engine(net, Recipe(class_weight=(1, 2)), unit(net), name=name)
-    with pytest.raises(IssunError, match="measure them with `class_weights_for`"):
+    with pytest.raises(IssunError, match="compute it with `class_weights_for`"):
         make_engine(net, Recipe(class_weight="balanced"), unit(net), name=name)
-    with pytest.raises(IssunError, match=r"\(3,\) float32 is needed"):
+    with pytest.raises(IssunError, match=r"must be float32 of shape \(3,\)"):
         make_engine(net, Recipe(), unit(net), name=name, class_weights=np.ones(4, np.float32))

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
-from issun.arch.grammar import Item, Repeat
 from issun.arch.knobs import LARGEST_SIZE, Size
 from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv, Group, Layer, Residual, SeparableConv, Shape, Tied
 from issun.arch.net import Net
 from issun.arch.notation import Family, substituted, unchecked, values_text
+from issun.arch.parser import Item, Repeat
 from issun.errors import IssunError, NetworkError
 
 #: The knobs of one term with their exponents, by name: ``(("a", 2), ("b", 1))`` is a²b.

@@ -154,7 +154,9 @@ def _values_of(part: str, name: str) -> list[int]:
         return list(range(low, high + 1))
     step = _number(factor, name)
     if step < 2:
-        raise KnobError(f"the factor of the values `{part}` of `{name}` must be at least 2: `{name}={low}..{high}*2` doubles")
+        raise KnobError(
+            f"the values `{part}` of the knob `{name}` must grow by a factor of at least 2, as in `{name}={low}..{high}*2`, which doubles"
+        )
     values = [low]
     while values[-1] * step <= high:
         values.append(values[-1] * step)

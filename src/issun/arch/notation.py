@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from issun.arch.grammar import Item, Parser, Repeat
 from issun.arch.graph import LARGEST_LAYERS
 from issun.arch.knobs import LARGEST_COUNT, LAYER_WORDS, OPTION_WORDS, KnobValues, Size
 from issun.arch.layers import Classifier, Group, Layer, SeparableConv, Shape, Tied
 from issun.arch.net import Net
+from issun.arch.parser import Item, Parser, Repeat
 from issun.arch.tokens import nearest
 from issun.errors import KnobError, NetworkError
 

@@ -189,7 +189,7 @@ class Appearance:
         if style is not None:
             kinds = isinstance(style, Mapping) and all(type(style.get(name)) is bool for name in ("dark", "by_mass"))
             if not kinds or not _is_number(style.get("extent")) or style["extent"] < 1:
-                raise ValueError(f"the style of its training images must have dark, extent and by_mass, not {str(style)[:100]}")
+                raise ValueError(f"`style` of its training images must have the keys dark, extent and by_mass, not {str(style)[:100]}")
             style = Style(style["dark"], float(style["extent"]), style["by_mass"])
         return cls(parts["images"], **spans, style=style)
 

@@ -101,7 +101,7 @@ def blocks(array: Array) -> Iterator[tuple[int, NDArray[Any]]]:
         here = min(rows, count - start)
         data = array.stream.read(here * row)
         if len(data) < here * row:
-            raise EOFError(f"{array.where} ends too early")
+            raise EOFError(f"{array.where} is truncated; save or download it again")
         flat = np.frombuffer(data, array.dtype)
         yield start, flat.reshape(array.shape[::-1]).T if array.fortran else flat.reshape(here, *array.shape[1:])
 

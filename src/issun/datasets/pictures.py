@@ -125,7 +125,7 @@ def read_images(
 def check_channels(shape: tuple[int, int, int]) -> None:
     """Raise DataError where no picture has as many channels."""
     if shape[2] not in PICTURE_MODES:
-        raise DataError(f"images have from 1 to 4 channels, but the network takes {shape[2]}")
+        raise DataError(f"the network's input has {shape[2]} channels, but image files have from 1 to 4: give an array instead of files")
 
 
 def inverted(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -208,7 +208,7 @@ def check_batch(
         Where images, labels and indices do not fit the network or each other.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != net.input:
-        expected = ("N", *net.input)
+        expected = f"(N, {', '.join(map(str, net.input))})"
         raise DataError(f"images must be uint8 of shape {expected}, not {images.dtype} of shape {images.shape}")
     if not images.flags.c_contiguous:
         raise DataError("images must be C-contiguous: pass numpy.ascontiguousarray(images)")

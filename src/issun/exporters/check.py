@@ -126,7 +126,7 @@ def agrees(
         wanted = own if expected is None else expected(batch)
         found = np.asarray(answers(batch))
         if found.shape != wanted.shape:
-            raise MismatchError(f"{name} returns the shape {found.shape}, not {wanted.shape}; it was not saved")
+            raise MismatchError(f"{name} returns an array of shape {found.shape}, not {wanted.shape}; the file was not saved")
         off = np.abs(found.astype(np.float64) - wanted.astype(np.float64)).max(axis=1)
         at = int(np.argmax(np.where(np.isfinite(off), off, np.inf)))
         if not off[at] <= tolerance:  # also where it is no number

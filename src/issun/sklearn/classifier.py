@@ -122,7 +122,7 @@ class ConvNetClassifier(ClassifierMixin, TakesImages):  # type: ignore[misc]
         rows, targets = self._rows(X, reset=True, y=_needed(y, self))
         self.classes_, labels = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:
-            raise EstimatorError(f"{type(self).__name__} needs at least two classes, but y has only one: {self.classes_[0]}")
+            raise EstimatorError(f"{type(self).__name__} needs at least two classes, but y has only one class: {self.classes_[0]}")
         with errors_of(self):
             net = self._fitted_net(self.network, self.knobs, len(self.classes_))
             start = None if model is None else self._weights_of(model, known, net)

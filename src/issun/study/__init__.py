@@ -6,10 +6,10 @@ from issun.study.forecast import estimate
 from issun.study.plan import DataFacts, Infeasible, Plan, Trial, plan
 from issun.study.progress import Progress, Running
 from issun.study.query import Query
-from issun.study.run import run
 from issun.study.store import Store
 from issun.study.study import Study
 from issun.study.sweep import default_path, make_plan, trained_before
+from issun.study.workers import run
 
 __all__ = [
     "Answer",

@@ -34,9 +34,9 @@ from issun.study.head_entries import HeadEntry
 from issun.study.plan import LARGEST_PLAN, DataFacts, Plan, check_trials, joined, plan
 from issun.study.progress import Progress
 from issun.study.protocol import Protocol
-from issun.study.run import run
 from issun.study.store import Store, recipe_id
 from issun.study.study import Study
+from issun.study.workers import run
 
 #: What `quick` leaves: epochs, training images, test images; of the seeds the first, of each knob its smallest and its largest value.
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 2, 2000, 1000
@@ -161,7 +161,7 @@ def run_part(
     path : str or Path
         The study's file; made where it does not exist.
     threads, on_progress, cancel, command, **options
-        As of `issun.study.run.run`.
+        As of `issun.study.workers.run`.
 
     Raises
     ------

@@ -32,7 +32,7 @@ def write(model: Model, target: Path, logits: bool = False, int8: bool = False, 
     """
     if int8:
         if logits:
-            raise ExportError("int8 gives scores, not probabilities: leave out `logits`")
+            raise ExportError("int8 always gives scores (logits) instead of probabilities: leave out `logits`")
         return _write_int8(model, target, calibration)
     source = float_source(model, target, logits=logits)
     files = write_source(source, target.parent)
