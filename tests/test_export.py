@@ -91,8 +91,8 @@ def not_a_number(found: NDArray[np.float32]) -> NDArray[np.float32]:
     [
         (shifted, "a probability of image 7 is 0.001 off, where at most 0.0001 is allowed; it was not saved"),
         (not_a_number, "a probability of image 3 is nan off"),
-        (lambda found: found[:, :2], r"returns the shape \(40, 2\), not \(40, 3\)"),
-        (lambda found: found[1:], r"returns the shape \(39, 3\), not \(40, 3\)"),
+        (lambda found: found[:, :2], r"returns an array of shape \(40, 2\), not \(40, 3\)"),
+        (lambda found: found[1:], r"returns an array of shape \(39, 3\), not \(40, 3\)"),
     ],
 )
 def test_a_mismatch_leaves_nothing_behind(plain: Plain, tmp_path: Path, wrong: Any, message: str) -> None:

@@ -47,7 +47,7 @@ def test_values_are_lists_ranges_and_doublings(text: str, values: tuple[int, ...
         ("n=1..8*", "a value of the knob `n` is missing"),
         ("n=0..3", "value 0 of the knob"),
         ("n=5..2", "are in descending order: write `n=2..5`"),
-        ("n=1..8*1", "must be at least 2"),
+        ("n=1..8*1", "by a factor of at least 2"),
         ("n=1000001", "from 1 to 1,000,000"),
         ("n=" + "9" * 5000, "from 1 to 1,000,000"),
         ("n=1..1000000", "more than 100,000"),
