@@ -234,7 +234,7 @@ def test_an_image_file_is_dropped(chromium: Any, digits_report: Report, tmp_path
         page.locator(".panel").get_by_text("Its foreground was scaled and centred").wait_for()
         assert int(np.argmax(_probabilities(page))) == study["images"]["labels"][3]
         page.locator("#image-file").set_input_files(tmp_path / "no.png")
-        page.locator(".panel").get_by_text("no.png: this is no image").wait_for()
+        page.locator(".panel").get_by_text("no.png: the browser cannot read this file as an image").wait_for()
 
 
 def test_long_names_many_classes_and_odd_images(chromium: Any, tmp_path: Path) -> None:

@@ -124,4 +124,4 @@ def test_the_protocol_and_its_command_are_in_the_fold(chromium: Any, digits_repo
     assert f"{about['images']:,} for training and validation" in said
     assert about["fingerprint"] in said
     assert all(recipe["text"] in said for recipe in about["recipes"])
-    assert "drawn with seed 0" in said
+    assert "stratified, with seed 0" in said
