@@ -112,7 +112,7 @@ def test_the_sweep_stops_at_once_and_says_where_its_results_are(
 
 
 def test_a_study_whose_path_cannot_be_told_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("issun.study.guard._NAMING", None)  # as on systems other than Linux
+    monkeypatch.setattr("issun.study.lock._NAMING", None)  # as on systems other than Linux
     (tmp_path / "a-rescued.sqlite").write_text("somebody's")
     store = Store(tmp_path / "a.sqlite", small_plan().data)
     store.describe({}, Protocol(title="kept"))

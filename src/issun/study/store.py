@@ -26,7 +26,7 @@ from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
 from issun.paths import check_new, resolved
-from issun.study.guard import Place, WriterLock
+from issun.study.lock import Place, WriterLock
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
 from issun.study.protocol import Protocol
 from issun.study.row_checks import check_history, check_rows, wrong_row

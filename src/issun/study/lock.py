@@ -1,4 +1,4 @@
-"""What guards a study while it is written: a lock that keeps a second writer out, and a look at whether its file is still in its place.
+"""The lock that keeps a second writer out of a study, and the check that its file is still in its place while it is written.
 
 The lock lies on a file of its own (``NAME-lock``): locking the study itself would meddle with the locks of SQLite, which POSIX drops
 as soon as any descriptor of the file is closed. It belongs to the operating system and dies with its process.
