@@ -33,7 +33,16 @@ def study(tmp_path: Path) -> Study:
     return Study(tmp_path / "a.sqlite")
 
 
-@pytest.mark.parametrize("wrong", [{"target": 97}, {"target": 0.0}, *({name: limit} for name in BUDGETS for limit in (0, -1, 2.5))])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"target": 97},
+        {"target": 0.0},
+        {"target": "90%"},
+        {"max_params": "5k"},
+        *({name: limit} for name in BUDGETS for limit in (0, -1, 2.5)),
+    ],
+)
 def test_a_query_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     (name, value) = next(iter(wrong.items()))
     with pytest.raises(IssunError, match=rf"`{name}` \(={value}\) must be"):

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+from issun.errors import IssunError
 from issun.plots import curves_figure, frontier_figure, save_figure
 from issun.plots.style import COLOURS, MARKERS
 
@@ -133,7 +134,7 @@ def test_the_same_frame_gives_the_same_bytes(tmp_path: Path, kind: str) -> None:
 
 
 def test_an_unknown_ending_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"`path` \(=.*picture\.bmp\) must end in \.png, \.svg, \.pdf"):
+    with pytest.raises(IssunError, match=r"`path` \(=.*picture\.bmp\) must end in \.png, \.svg, \.pdf"):
         save_figure(frontier_figure(networks(RISING)), tmp_path / "picture.bmp")
 
 

@@ -11,6 +11,7 @@ import pytest
 import issun as package
 from cli_runner import Issun, write_small_digits
 from issun import ConvFeatures, Recipe
+from issun.errors import IssunError
 from issun.old_options import new_options
 from issun.recipe import STORED_NAMES
 from small_study import run_small, small_plan
@@ -95,7 +96,6 @@ def test_arguments() -> None:
         (["--average=0.9"], ["--ema-decay=0.9"]),
         (["--keep", "best"], ["--restore-best-weights"]),
         (["--keep=last"], []),
-        (["--keep", "first"], ["--set", "restore_best_weights=first"]),
         (["--before", "-o", "a"], ["--pre-activation", "-o", "a"]),
         (["--set", "drop-every=5"], ["--set", "reduce_every=5"]),
         (["--set=keep=best"], ["--set=restore_best_weights=true"]),
@@ -137,3 +137,16 @@ def test_study_files_know_both_names(tmp_path: Path) -> None:
         parts.append(read_study_file(tmp_path / "a.toml").parts["one"])
     assert parts[0] == parts[1]
     assert parts[1].heads[0].pre_activation
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--keep", "first"], r"--keep \(=first\) must be best or last"),
+        (["--average", "0.5", "--ema-decay=0.9"], "give --ema-decay alone"),
+        (["--keep", "best", "--restore-best-weights"], "give --restore-best-weights alone"),
+    ],
+)
+def test_an_old_option_with_a_wrong_value_or_beside_the_new_one_is_refused(argv: list[str], message: str) -> None:
+    with pytest.raises(IssunError, match=message):
+        new_options(argv, lambda line: None)

@@ -105,5 +105,5 @@ def test_a_picture_of_too_many_pixels(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_network_for_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the network takes 7"):
+    with pytest.raises(DataError, match="the network's input has 7 channels"):
         read_image(saved(tmp_path / "grey.png", GREY), (12, 10, 7))

@@ -26,7 +26,7 @@ from issun.plain import plain
 from issun.plots.bars import bars_figure
 from issun.plots.style import check_format, save_figure
 from issun.recipe import Recipe
-from issun.signature import takes
+from issun.signature import chosen, takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +142,7 @@ def ablate(
     draws = draws_of(seeds, "--draws")
     kinds = kinds_of(weights)
     patches = patches_of(kinds, whitening, threshold)
-    dataset = read_as_begun(data, None, on_progress, reading)
+    dataset = read_as_begun(data, None, on_progress, *chosen("ablate", reading, ReadingOptions))
     net = parse_network(network, dataset.input, len(dataset.classes), complete=True)
     split = Split(validation)
     recipe = Recipe.wanted(None, len(dataset.parts(split)[0]), epochs=epochs, augment=augment, scaling=scaling)

@@ -13,7 +13,7 @@ from issun.datasets.named import ReadingOptions, loaded
 from issun.datasets.summary import Contents, contents
 from issun.events import OnProgress, ignored
 from issun.paths import check_new
-from issun.signature import takes
+from issun.signature import chosen, takes
 
 
 @takes(ReadingOptions)
@@ -57,6 +57,7 @@ def data(
     IssunError
         Where `sheet` cannot be written.
     """
+    (reading,) = chosen("data", reading, ReadingOptions)
     augmentation = None if augment is None else Augmentation.of(augment)
     place = Path("augmented.png") if sheet is None and augmentation is not None else None if sheet is None else Path(sheet)
     if place is not None:

@@ -21,7 +21,7 @@ from issun.model import Model
 from issun.old_names import old_keywords
 from issun.paths import check_new, writing
 from issun.plain import plain
-from issun.signature import takes
+from issun.signature import chosen, takes
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def features(
         raise IssunError(f"--output (={output}) needs a linear head: add --head ridge, logistic or linear-svm")
     draws = None if seeds is None else draws_of(seeds, "--seeds")
     path = None if study is None else Path(study)
-    dataset = read_as_begun(data, path, on_progress, reading)
+    dataset = read_as_begun(data, path, on_progress, *chosen("features", reading, ReadingOptions))
     dataset, split, remark = judged(network, path, dataset, validation, weights)
     if remark:
         on_progress(Remark(remark))

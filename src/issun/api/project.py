@@ -25,7 +25,7 @@ from issun.paths import check_new, writing
 from issun.plain import plain
 from issun.plots.projection import projection_figure
 from issun.plots.style import check_format, save_figure
-from issun.signature import takes
+from issun.signature import chosen, takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ def project(
         check_new(picture, option="--output")
         check_new(table)
     path = None if study is None else Path(study)
-    dataset = read_as_begun(data, path, on_progress, reading)
+    dataset = read_as_begun(data, path, on_progress, *chosen("project", reading, ReadingOptions))
     dataset, split, _ = judged(network, path, dataset, validation, weights)
     source = sources_of(
         *(network, path, dataset, split),

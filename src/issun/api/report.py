@@ -93,6 +93,8 @@ def report(
     """
     (asked,) = chosen("report", options, QueryOptions)
     query, given = Query(**asked), _each(studies)
+    if not given:
+        raise IssunError("`studies` (=[]) is empty: give at least one study")
     read = [opened(study) for study in given]
     places = tuple(study.path if isinstance(study, Study) else Path(study) for study in given)
     path = Path(output) if output is not None else places[0].with_suffix(".html") if len(places) == 1 else Path("report.html")
@@ -149,7 +151,7 @@ def watch(
     StudyError
         Where a study cannot be read.
     IssunError
-        Where the port is in use.
+        Where the port is in use, or is not from 0 to 65535.
 
     Examples
     --------
@@ -158,6 +160,8 @@ def watch(
     ...     server.serve_forever()
     """
     (asked,) = chosen("watch", options, QueryOptions)
+    if not 0 <= port <= 65535:
+        raise IssunError(f"`port` (={port}) must be from 0 to 65535; 0 takes any free port")
     paths = [study.path if isinstance(study, Study) else Path(study) for study in _each(studies)]
     return Server(Live(paths, Query(**asked), title=title, data=data, data_dir=data_dir), port)
 

@@ -216,15 +216,13 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
     Raises
     ------
-    ValueError
-        Where the ending is another one.
     IssunError
-        Where the file cannot be written.
+        Where the ending is another one, or the file cannot be written.
     """
     path = Path(path)
     kind = path.suffix.lower()
     if kind not in FORMATS:
-        raise ValueError(f"`path` (={path}) must end in {', '.join(FORMATS)}")
+        raise IssunError(f"`path` (={path}) must end in {', '.join(FORMATS)}")
     # A date or a random number inside a file would make two runs of one command look different.
     dated = {".svg": "Date", ".pdf": "CreationDate"}
     with writing(path), matplotlib.rc_context({"svg.hashsalt": "issun"}):

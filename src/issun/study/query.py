@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import TypedDict
 
 from issun.errors import IssunError
@@ -35,10 +36,10 @@ class Query:
     max_memory: int | None = None
 
     def __post_init__(self) -> None:
-        if self.target is not None and not 0 < self.target <= 1:
+        if self.target is not None and not (_is_number(self.target) and 0 < self.target <= 1):
             raise IssunError(f"`target` (={self.target}) must be a fraction above 0 and at most 1: 97 % is 0.97")
         for name, limit in self.budgets.items():
-            if limit != int(limit) or limit < 1:
+            if not _is_number(limit) or limit != int(limit) or limit < 1:
                 raise IssunError(f"`{name}` (={limit}) must be a whole number of at least 1: leave it out for no limit")
 
     @property
@@ -51,6 +52,10 @@ class Query:
         """Return this query, with missing values taken from another one."""
         names = [field.name for field in fields(self)]
         return Query(**{name: getattr(other if getattr(self, name) is None else self, name) for name in names})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real)
 
 
 class QueryOptions(TypedDict, total=False):

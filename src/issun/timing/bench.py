@@ -21,6 +21,7 @@ from issun.arch.ops import Op
 from issun.engine.lowering import lowered
 from issun.engine.native import NativeEngine, available_sets, measured_peak, threads_available
 from issun.engine.protocol import State, scaling_for
+from issun.errors import IssunError
 from issun.events import Event, OnProgress, Remark, ignored
 from issun.plain import plain
 from issun.study.machine import machine
@@ -313,7 +314,11 @@ def bench(
     ------
     NotationError, NetworkError
         Where a network cannot be read, before anything is timed.
+    IssunError
+        Where there are no rounds.
     """
+    if rounds < 1:
+        raise IssunError(f"`rounds` (={rounds}) must be at least 1")
     count = threads or threads_available()
     cases = [Case(text, input, batch_size) for text in networks] if networks else list(STANDARD)
     cases = [replace(case, work="predict") for case in cases] if predict else cases
