@@ -272,7 +272,7 @@ def test_tensors_that_cannot_be(tmp_path: Path, changes: dict[str, np.ndarray | 
 def test_names_that_nothing_can_print(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     path.write_bytes(save(as_tensors(NET, WEIGHTS), METADATA | {"issun.classes": r'["ant", "\ud800", "cat"]'}))
-    refused(path, "its class names must be valid Unicode, but some have unpaired surrogates")
+    refused(path, "is not valid Unicode: export the model again")
     with pytest.raises(ModelError, match=r"has an unpaired surrogate .* rename the class"):
         Model(NET, WEIGHTS, Scaling((1.0,), (0.0,)), ("ant", "\udcff", "cat")).save(path)
     # A file's name may hold bytes that are no text: no reason to lose a training, nor to refuse an older model.

@@ -165,6 +165,7 @@ def _facts(metadata: dict[str, str]) -> tuple[tuple[str, ...], Scaling, dict[str
         if not isinstance(values, list) or not all(type(value) in (int, float) and abs(value) < 1e30 for value in values):
             raise ValueError(f"the {name} of its scaling must be a list of finite numbers")
     if any(name != _as_text(name) for name in classes):
-        raise ValueError("its class names must be valid Unicode, but some have unpaired surrogates")
+        broken = next(name for name in classes if name != _as_text(name))
+        raise ValueError(f"its class name {_as_text(broken)[:60]} is not valid Unicode: export the model again with another name")
     about = {_as_text(name): _as_text(value) for name, value in about.items()}
     return tuple(classes), Scaling(tuple(map(float, scaling["factor"])), tuple(map(float, scaling["offset"]))), about

@@ -48,7 +48,7 @@ def chosen_axes(networks: pd.DataFrame, x: str | None, y: str | None, *, knobs_o
         return (table[table["family"] == family] if {across, up} & set(knobs) else table), across, up
     if knobs_only:
         raise SelectionError(
-            "a heat map needs a family with two knobs of several values, and the study has none; try `scatter` or `frontier`"
+            "a heat map needs a family with two knobs of several values each, which this study does not have; try `scatter` or `frontier`"
         )
     return table, x or ("parameters" if y != "parameters" else "macs"), y or ("macs" if x != "macs" else "parameters")
 

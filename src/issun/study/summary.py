@@ -79,7 +79,10 @@ def summarize(study: Study) -> Summary:
     """
     protocol = study.facts.protocol
     if protocol.stored() is None:
-        raise SelectionError(f"{study.path.name} was not made by `issun run`, so it has no question and no parts to summarise")
+        raise SelectionError(
+            f"{study.path.name} was not made by `issun run`, and only such studies have a summary: "
+            f"use `issun run FILE.toml --summary FILE.json`"
+        )
     if not study.entries:
         raise SelectionError(f"{study.path.name} has no finished trial yet")
     networks = _networks(study)

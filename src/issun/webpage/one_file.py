@@ -122,7 +122,7 @@ def linked(assets: Path, entry: str) -> dict[str, str]:
         exports[name] = [match[1] for match in _EXPORT.finditer(text)]
         text = _EXPORT.sub("", text)
         if other := _OTHER_FORM.search(text):
-            raise IssunError(f"the page's module {name} holds `{other[0]}`, a form that is not linked here: install issun again")
+            raise IssunError(f"the report's script {name} is damaged: it holds `{other[0]}`, which is not supported; install issun again")
         returned = ", ".join(exports[name])
         scripts[name] = f'issun["{name}"] = (() => {{ "use strict"; {text}return {{ {returned} }};\n}})();\n//# sourceURL={name}\n'
 
