@@ -135,3 +135,13 @@ def test_what_drew_before_draws_for_a_version(study: Study, tmp_path: Path) -> N
     assert (tmp_path / "a.png").exists()
     assert (tmp_path / "b.png").exists()
     assert figure.axes[0].get_legend().get_texts()[0].get_text() == issun.plot(study).axes[0].get_legend().get_texts()[0].get_text()
+
+
+def test_an_answer_prints_what_it_chose(study: Study) -> None:
+    answer = study.answer(Query(max_params=10_000))
+    lines = str(answer).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["smallest", "smallest_lower", "best"]
+    assert str(answer.best.entry) in lines[2]
+    assert str(study.answer(Query(max_params=1))).splitlines()[2].startswith("best: no network")
+    assert str(issun.show(study)) == str(study.answer())
+    assert repr(answer).startswith("<Answer of a.sqlite")

@@ -65,6 +65,7 @@ def test_parts_become_studies(issun: Issun) -> None:
     names = {path.name for path in (issun.folder / "made").iterdir()}
     assert {"small-replica.sqlite", "small-replica.png", "small-replica-curves-A.svg", "small-better.sqlite", "small-better.png"} <= names
     assert "small-better-curves-A.svg" not in names
+    assert "Learning curves of the best network of each family" in out
     shown = issun.succeeds("show", "made/small-replica.sqlite")
     assert "As published: watched on the test part" in shown
     assert issun.answers("show", "made/small-replica.sqlite")["mark"] == "as published: watched on the test part"

@@ -29,6 +29,9 @@ class Findings:
     pictures: tuple[Path, ...] = ()
     diagnosed: Sequence[Entry] | None = None
 
+    def __str__(self) -> str:
+        return str(self.answer)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the answer as plain values, with the pictures' files."""
         values: dict[str, Any] = plain(self.answer.as_dict(self.diagnosed) | {"pictures": self.pictures})

@@ -205,6 +205,10 @@ def load_npz(path: Path, name: str, range: float | None = None) -> Dataset:
         with zipfile.ZipFile(path) as archive:
             return _read(archive, path, name, range)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as error:  # the last for the names in it
+        if path.suffix.lower() != ".npz":
+            raise DataError(
+                f"{path} is not a data set: give a folder of images or of IDX files, a .csv table of files and labels, or an .npz archive"
+            ) from None
         raise DataError(f"{path} is not an .npz archive, or is damaged ({error}); write it again with numpy.savez_compressed") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None

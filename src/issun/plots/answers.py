@@ -38,7 +38,8 @@ def answer_lines(answer: Answer, *, everything: bool = False, diagnosed: Sequenc
         Whose learning curves are told in words; default: those of the frontier.
     """
     yield from _tables(answer, everything)
-    yield from _diagnoses(answer.study, answer.frontier if diagnosed is None else diagnosed)
+    told = "on the frontier" if diagnosed is None else "of the best network of each family"
+    yield from _diagnoses(answer.study, answer.frontier if diagnosed is None else diagnosed, told)
     yield from _heads(answer.study)
 
 
@@ -179,13 +180,13 @@ def _why_none(answer: Answer) -> Iterator[Printable]:
         yield Folded("No curve on the frontier still rises: larger networks or another recipe may reach the target.", "  ")
 
 
-def _diagnoses(study: Readable, entries: Sequence[Entry]) -> Iterator[Printable]:
+def _diagnoses(study: Readable, entries: Sequence[Entry], which: str) -> Iterator[Printable]:
     """Yield one short line for each network, with its parameters before it; and what remedies did, where the study can tell."""
     if len(entries) > _MOST_DIAGNOSES:
         places = sorted({round(number * (len(entries) - 1) / (_MOST_DIAGNOSES - 1)) for number in range(_MOST_DIAGNOSES)})
         entries = [entries[place] for place in places]
     if entries:
-        yield "\nLearning curves on the frontier (figures of each network's best seed):"
+        yield f"\nLearning curves {which} (figures of each network's best seed):"
     width = max((len(f"{entry.parameters:,}") for entry in entries), default=0)
     for entry in entries:
         found = diagnosis_of(study, entry)

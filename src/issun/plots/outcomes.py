@@ -9,7 +9,7 @@ from rich.text import Text
 from issun.arch.net import Net
 from issun.exporters import FORMATS
 from issun.exporters.writing import Exported
-from issun.numbers import duration, knobs_text, mean_text, percent, seeds_text, short_count
+from issun.numbers import counted, duration, knobs_text, mean_text, percent, seeds_text, short_count
 from issun.paths import from_here
 from issun.plots.classes import classes_table, pairs_table
 from issun.plots.curves import sparkline
@@ -55,7 +55,7 @@ def _figures(found: OneNetwork) -> Iterator[Printable]:
     best = ", the best" if found.asked_seed is None and entry.seeds > 1 else ""
     of = f"seed {seed}{best} of {entry.seeds}" if entry.seeds > 1 else f"seed {seed}"
     kept = f", weights of epoch {trial.kept}" if trial.kept != trial.epochs else ""
-    yield Whole(f"{of}: validation {percent(trial.val_accuracy)} after {trial.epochs} epochs{kept}\n")
+    yield Whole(f"{of}: validation {percent(trial.val_accuracy)} after {counted(trial.epochs, 'epoch')}{kept}\n")
 
 
 def _others(found: OneNetwork) -> Iterator[Printable]:
@@ -107,7 +107,7 @@ def training_lines(outcome: Outcome) -> Iterator[Printable]:
     net, epochs = outcome.net, len(outcome.history)
     yield Whole(str(net))
     kept = f"; weights of epoch {outcome.kept}" if outcome.kept < epochs else ""
-    took = f"trained for {epochs} epochs in {duration(outcome.seconds)}{kept}"
+    took = f"trained for {counted(epochs, 'epoch')} in {duration(outcome.seconds)}{kept}"
     yield f"{net.parameters:,} parameters, {net.macs:,} MACs, {took}"
     yield f"validation {percent(outcome.val_accuracy)}, loss {outcome.val_loss:.4f}"
     yield f"test       {percent(outcome.test_accuracy)}, loss {outcome.test_loss:.4f}"

@@ -96,6 +96,14 @@ class Answer:
         self.families = tuple(dict.fromkeys([*families, *(entry.label for entry in self.entries)]))
         self.nothing = nothing_to_choose(self.entries)
 
+    def __str__(self) -> str:
+        if self.nothing:
+            return self.nothing
+        return "\n".join(f"{choice.key}: {choice.entry or choice.problem}" for choice in self.choices)
+
+    def __repr__(self) -> str:
+        return f"<Answer of {self.study.path.name}\n{self}>"
+
     @property
     def ended_well(self) -> bool:
         """Whether some network was trained to its end: then there is something to tell, even where nothing is chosen."""
