@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "engine.hpp"
+#include "processor.hpp"
 
 namespace issun {
 namespace {
@@ -10,14 +11,10 @@ namespace {
 std::vector<const Kernels*> sets() {
   std::vector<const Kernels*> found;
 #if defined(ISSUN_AVX512)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw"))
-    found.push_back(kernels_avx512());
+  if (processor().avx512) found.push_back(kernels_avx512());
 #endif
 #if defined(ISSUN_AVX2)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(kernels_avx2());
+  if (processor().avx2) found.push_back(kernels_avx2());
 #endif
   found.push_back(kernels_baseline());
 #if defined(ISSUN_EMULATED)

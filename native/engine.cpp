@@ -29,8 +29,8 @@ size_t arena_bytes(int64_t count) { return (size_t(count) * sizeof(float) + 127)
 
 Floats make_floats(int64_t count) {
   const size_t bytes = arena_bytes(count);
-  void* memory = std::aligned_alloc(64, bytes);
-  if (!memory) throw std::bad_alloc();
+  constexpr std::align_val_t line{64};  // of the processor's cache
+  void* memory = ::operator new(bytes, line);
 #if defined(MADV_HUGEPAGE)
   // The pages of the operating system are small: walking through tens of megabytes misses the table of them all the time. What large
   // pages fit into an arena are asked for.
@@ -45,7 +45,7 @@ Floats make_floats(int64_t count) {
   const size_t used = size_t(count) * sizeof(float);
   __asan_poison_memory_region(static_cast<char*>(memory) + used, bytes - used);
 #endif
-  return Floats(static_cast<float*>(memory), [](float* p) { std::free(p); });
+  return Floats(static_cast<float*>(memory), [](float* p) { ::operator delete(p, std::align_val_t{64}); });
 }
 
 int chunks(const Work& work) { return work.group_count < chunk_count ? work.group_count : chunk_count; }
