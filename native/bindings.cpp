@@ -79,7 +79,14 @@ Moments to_moments(const Matrix& moments, const std::optional<Vector>& average) 
 
 NB_MODULE(_native, m) {
   m.doc() = "The compiled core of issun; use issun.engine.native.";
-  m.def("available_sets", &available_sets, "Names of the instruction sets that this machine can run, widest first.");
+  m.def("available_sets", &available_sets, "Names of the instruction sets that this build can run on this machine, widest first.");
+  m.def("processor_sets", &processor_sets, "Names of the instruction sets that this processor has, widest first.");
+  m.def("chosen_set", [] { return std::string(choose_kernels().name); }, "The instruction set in use; raises where ISSUN_ISA names none.");
+#if defined(__clang__)
+  m.attr("compiler") = "Clang " __clang_version__;
+#else
+  m.attr("compiler") = "GCC " __VERSION__;
+#endif
   m.def(
       "measure_peak",
       [](int threads, double seconds) {

@@ -31,6 +31,16 @@ std::vector<std::string> available_sets() {
   return names;
 }
 
+std::vector<std::string> processor_sets() {
+  std::vector<std::string> names;
+#if defined(__x86_64__)
+  if (processor().avx512) names.emplace_back("avx512");
+  if (processor().avx2) names.emplace_back("avx2");
+#endif
+  names.emplace_back("baseline");
+  return names;
+}
+
 const Kernels& choose_kernels() {
   const char* wanted = std::getenv("ISSUN_ISA");
   if (!wanted || !*wanted) return *sets().front();

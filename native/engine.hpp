@@ -49,6 +49,9 @@ void place_tensors(int lanes, Planned& planned);
 const Kernels& choose_kernels();
 std::vector<std::string> available_sets();
 
+// Those that this processor has, widest first, whether or not this build holds operators for them.
+std::vector<std::string> processor_sets();
+
 // Multiply-adds a second that `threads` threads reach together in about `seconds`, by the chosen operators' instruction set.
 double measure_peak(int threads, double seconds);
 

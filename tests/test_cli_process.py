@@ -16,6 +16,7 @@ import pytest
 
 from cli_runner import TINY, Issun, process, write_small_digits
 from issun import __version__
+from issun.build import build
 
 #: Hours of work, so that it certainly runs when it is stopped.
 ENDLESS = ("conv 64, conv 64, pool, dense", "--epochs", "100000", "--seeds", "1", "--study", "long.sqlite", "--threads", "1")
@@ -23,7 +24,7 @@ ENDLESS = ("conv 64, conv 64, pool, dense", "--epochs", "100000", "--seeds", "1"
 
 def test_version_and_help(tmp_path: Path) -> None:
     out, err = process("--version", folder=tmp_path).communicate(timeout=60)
-    assert out == f"issun {__version__}\n"
+    assert out == f"issun {__version__}\n{build()}\n"
     assert err == ""
     out, _ = process("--help", folder=tmp_path).communicate(timeout=60)
     for command in ("sweep", "size", "train", "predict", "show", "data"):

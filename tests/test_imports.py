@@ -32,6 +32,7 @@ ROOMS = (
         "augmentation",
         "recipe",
         "_native",
+        "build",
         "engine",
         "provenance",
         "model_file",

@@ -38,13 +38,15 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"issun {__version__}")
+        from issun.build import build
+
+        print(f"issun {__version__}\n{build()}")
         raise typer.Exit
 
 
 @app.callback()
 def issun(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print version and build.")] = False,
 ) -> None:
     """How small can the network be, and why? Trains families of small convolutional networks and shows accuracy against size."""
 

@@ -118,7 +118,7 @@ class Beginning:
 
 
 def available_sets() -> tuple[str, ...]:
-    """Return the names of the instruction sets that this machine can run, widest first; `ISSUN_ISA` chooses one."""
+    """Return the names of the instruction sets that this build can run on this machine, widest first; `ISSUN_ISA` chooses one."""
     return tuple(_native.available_sets())
 
 
