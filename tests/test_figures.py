@@ -107,6 +107,12 @@ def test_every_point_and_the_target_lie_inside() -> None:
     assert right > 100 * 1.7**7
 
 
+@pytest.mark.parametrize("deviation", [0.003, 0.05])
+def test_an_error_bar_ends_inside_or_half_way_to_no_error(deviation: float) -> None:
+    _, high = frontier_figure(networks(RISING, deviation=deviation)).axes[0].get_ylim()
+    assert 100 * min(RISING[-1] + deviation, (1 + RISING[-1]) / 2) < high < 100
+
+
 def test_the_smallest_that_meets_the_target_is_labelled_in_bold() -> None:
     figure = frontier_figure(networks(RISING), target=0.96)
     bold = [label.get_text() for label in labels_of(figure) if label.get_fontweight() == "bold"]

@@ -14,6 +14,8 @@ from issun.errors import NotationError
         ("cnov 8, dense", "cnov", "did you mean `conv`"),
         ("conv8, dense", "conv8", "did you mean `conv 8`"),
         ("Dense", "Dense", "did you mean `dense`"),
+        ("conv 8, batchnrom, dense", "batchnrom", "did you mean `batchnorm`"),
+        ("residuel (conv 8), dense", "residuel", "did you mean `residual`"),
         ("zebra 3, dense", "zebra", "the layers are conv, pool"),
         ("conv 8 smae, dense", "smae", "did you mean `same`"),
         ("conv 8 quickly, dense", "quickly", "the options are a window such as `5x5`, stride"),

@@ -183,6 +183,19 @@ def test_few_and_many_classes(count: int) -> None:
     FigureCanvasAgg(plots.classes_figure(class_report(matrix, names))).draw()
 
 
+def test_a_subtitle_of_a_gallery_stays_inside() -> None:
+    figure = plots.gallery_figure(
+        np.zeros((2, 8, 8, 1), np.uint8), [0, 0], [1, 1], [0.5, 0.5], NAMES, title="a", subtitle="many words of a subtitle " * 8
+    )
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert len(figure.texts) > 3
+    for text in figure.texts:
+        box = text.get_window_extent(canvas.get_renderer())
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert all(box.y0 > axes.get_window_extent(canvas.get_renderer()).y1 for axes in figure.axes)
+
+
 def test_perfect_networks_have_pictures_too() -> None:
     perfect = np.diag([5, 6, 7])
     figure = plots.confusion_figure(perfect, NAMES, confused_pairs(perfect, NAMES))

@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from issun.arch.knobs import GROUP_WORDS, INITIALIZER_WORDS, LARGEST_SIZE, LAYER_WORDS, OPTION_WORDS, Size
+from issun.arch.knobs import GROUP_WORDS, INITIALIZER_WORDS, LARGEST_SIZE, LAYER_WORDS, OPTION_WORDS, OTHER_WORDS, Size
 from issun.arch.layers import (
     ACTIVATION_KINDS,
     Activate,
@@ -266,7 +266,7 @@ class Parser(OptionReader):
             self.fail(f"unknown layer `{token.text}`; did you mean `{joined[1]} {joined[2]}`?", token)
         if token.text in OPTION_WORDS:
             self.fail(f"`{token.text}` is an option: write it after its layer, without a comma", token)
-        hint = nearest(token.text, LAYER_WORDS)
+        hint = nearest(token.text, (*LAYER_WORDS, *OTHER_WORDS))
         self.fail(f"unknown layer `{token.text[:40]}`{hint or '; the layers are ' + ', '.join(LAYER_WORDS)}", token)
 
     def layer(self, word: Token) -> Layer:

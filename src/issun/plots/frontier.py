@@ -208,7 +208,9 @@ def _scale(axes: Axes, data: pd.DataFrame, target: float | None, name: str) -> N
     """Set both axes so that every point, and the target, lies inside."""
     deviation = data["val_accuracy_std"].fillna(0.0)
     ends = [*(data["val_accuracy_mean"] - deviation), *data["val_accuracy_mean"], *([] if target is None else [target])]
-    accuracy_axis(axes, 100 * max(0.0, min(ends)), 100 * max([*data["val_accuracy_mean"], *([] if target is None else [target])]))
+    # Of an error bar that comes near 100 %, where the axis has no end, half the way there is shown.
+    tops = np.minimum(data["val_accuracy_mean"] + deviation, (1 + data["val_accuracy_mean"]) / 2)
+    accuracy_axis(axes, 100 * max(0.0, min(ends)), 100 * max([*tops, *([] if target is None else [target])]))
     count_axis(axes, float(data["parameters"].min()), float(data["parameters"].max()))
     axes.set_xlabel(name, color=PALE, fontsize=10, loc="right")
     axes.annotate(

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset
-from issun.plots.style import INK, PALE, families_for, letters_of, shortened, title_above, writable
+from issun.plots.style import INK, PALE, draw_subtitle, families_for, letters_of, shortened, subtitle_lines, title_above, writable
 
 #: Letters of a label that fit below an image.
 _SHEET_LETTERS = 13
@@ -116,12 +116,14 @@ def gallery_figure(
     columns = min(_COLUMNS, max(4, len(images)))
     rows = max(1, -(-len(images) // columns))
     picture = _WIDTH * 0.9 * min(2.0, max(0.4, images.shape[1] / images.shape[2]))
-    width, head = columns * _WIDTH + 0.4, 0.85
+    width = columns * _WIDTH + 0.4
+    lines = subtitle_lines(subtitle, width)
+    head = 0.85 + 0.19 * max(0, len(lines) - 1)
     height = head + rows * (picture + _CAPTION) + 0.1
     figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     title_above(figure, title)
-    figure.text(0.2 / width, 1 - 0.53 / height, subtitle, fontsize=9.5, color=PALE, va="center")
+    draw_subtitle(figure, lines, 0.53)
     if not len(images):
         figure.text(0.5, 0.4, "no image was misclassified", ha="center", color=PALE)
     for place, image in enumerate(images):

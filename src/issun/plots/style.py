@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import textwrap
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -46,16 +46,27 @@ def panel(
     """
     left, right, below, above = margins
     full = width + left + right
-    lines = textwrap.wrap(subtitle, max(20, int(full * _LETTERS)))
+    lines = subtitle_lines(subtitle, full)
     head = (0.5 if title else 0.0) + 0.19 * len(lines) + above
     figure = Figure(figsize=(full, height + below + head), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     tall = height + below + head
     axes = figure.add_axes((left / full, below / tall, width / full, height / tall))
     title_above(figure, title)
-    for number, line in enumerate(lines):
-        figure.text(0.2 / full, 1 - ((0.53 if title else 0.15) + 0.19 * number) / tall, line, fontsize=9.5, color=PALE, va="center")
+    draw_subtitle(figure, lines, 0.53 if title else 0.15)
     return figure, axes
+
+
+def subtitle_lines(subtitle: str, width: float) -> list[str]:
+    """Return a subtitle folded for a figure that is `width` inches wide."""
+    return textwrap.wrap(subtitle, max(20, int(width * _LETTERS)))
+
+
+def draw_subtitle(figure: Figure, lines: Sequence[str], top: float) -> None:
+    """Write the lines of a subtitle, 0.19 inches each, the first `top` inches below the upper edge."""
+    width, height = figure.get_size_inches()
+    for number, line in enumerate(lines):
+        figure.text(0.2 / width, 1 - (top + 0.19 * number) / height, line, fontsize=9.5, color=PALE, va="center")
 
 
 def letters_on(shades: Colormap, value: float) -> str:
