@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from issun.engine.native import available_sets, measured_peak, threads_available
+from issun.engine.native import measured_peak, threads_available
 from issun.study.machine import machine
 from issun.timing.bench import Comparison, compare
 from issun.timing.cases import Case
@@ -32,7 +32,6 @@ def main() -> int:
     options = parser.parse_args()
     peak = measured_peak(options.threads)
     about = machine() | {
-        "instruction_set": available_sets()[0],
         "threads": options.threads,
         "started": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
     }

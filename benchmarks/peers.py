@@ -25,7 +25,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from issun.engine.native import available_sets, measured_peak, threads_available
+from issun.build import instruction_set
+from issun.engine.native import measured_peak, threads_available
 from issun.study.machine import machine
 from issun.timing.bench import Comparison, compare
 from issun.timing.cases import STANDARD, Case, multiply_adds
@@ -91,10 +92,9 @@ def main() -> int:
         done = cases_key([Case.from_dict(row["case"]) for row in rows])
         cases = [case for case in cases if cases_key([case])[0] not in done]
     started = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-    print(f"{2e-9 * peak:.0f} GFLOP/s peak on {arguments.threads} threads, {arguments.isa or available_sets()[0]}", flush=True)
+    print(f"{2e-9 * peak:.0f} GFLOP/s peak on {arguments.threads} threads, {instruction_set()}", flush=True)
 
     about = machine() | {
-        "instruction_set": arguments.isa or available_sets()[0],
         "threads": arguments.threads,
         "rounds": arguments.rounds,
         "multiply_adds_a_second": peak,

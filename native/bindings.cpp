@@ -81,7 +81,6 @@ NB_MODULE(_native, m) {
   m.doc() = "The compiled core of issun; use issun.engine.native.";
   m.def("available_sets", &available_sets, "Names of the instruction sets that this build can run on this machine, widest first.");
   m.def("processor_sets", &processor_sets, "Names of the instruction sets that this processor has, widest first.");
-  m.def("chosen_set", [] { return std::string(choose_kernels().name); }, "The instruction set in use; raises where ISSUN_ISA names none.");
 #if defined(__clang__)
   m.attr("compiler") = "Clang " __clang_version__;
 #else
@@ -89,11 +88,11 @@ NB_MODULE(_native, m) {
 #endif
   m.def(
       "measure_peak",
-      [](int threads, double seconds) {
+      [](int threads, double seconds, const std::string& instruction_set) {
         nb::gil_scoped_release released;
-        return measure_peak(threads, seconds);
+        return measure_peak(threads, seconds, instruction_set);
       },
-      nb::arg("threads"), nb::arg("seconds"), "Multiply-adds a second that so many threads reach together.");
+      nb::arg("threads"), nb::arg("seconds"), nb::arg("instruction_set"), "Multiply-adds a second that so many threads reach together.");
 
 #define ISSUN_VALUE(name) .value(#name, Of::name)
   {
@@ -122,7 +121,8 @@ NB_MODULE(_native, m) {
       .def_ro("cancelled", &EpochResult::cancelled);
 
   nb::class_<Engine>(m, "Engine")
-      .def(nb::init<const Network&, const LossSettings&, int>(), nb::arg("network"), nb::arg("loss"), nb::arg("threads"))
+      .def(nb::init<const Network&, const LossSettings&, int, const std::string&>(), nb::arg("network"), nb::arg("loss"), nb::arg("threads"),
+           nb::arg("instruction_set"))
       .def_prop_ro("instruction_set", [](const Engine& e) { return std::string(e.kernels().name); })
       .def_prop_ro("lanes", [](const Engine& e) { return e.kernels().lanes; })
       .def_prop_ro("segments", [](const Engine& e) { return e.plan().segment_count; })

@@ -1,4 +1,4 @@
-// Which instruction set: the widest that this machine has, or the one that ISSUN_ISA names.
+// Which instruction set: the one that is asked for by name, else the one that ISSUN_ISA names, else the widest that this machine has.
 #include <cstdlib>
 #include <stdexcept>
 
@@ -41,15 +41,16 @@ std::vector<std::string> processor_sets() {
   return names;
 }
 
-const Kernels& choose_kernels() {
-  const char* wanted = std::getenv("ISSUN_ISA");
-  if (!wanted || !*wanted) return *sets().front();
+const Kernels& choose_kernels(const std::string& asked) {
+  const char* named = std::getenv("ISSUN_ISA");
+  const std::string wanted = asked.empty() && named ? named : asked;
+  if (wanted.empty()) return *sets().front();
   std::string known;
   for (const Kernels* kernels : sets()) {
-    if (std::string(wanted) == kernels->name) return *kernels;
+    if (wanted == kernels->name) return *kernels;
     known += (known.empty() ? "" : ", ") + std::string(kernels->name);
   }
-  throw std::runtime_error("`ISSUN_ISA` (=" + std::string(wanted) + ") must be an instruction set that this machine has: " + known);
+  throw std::runtime_error("the instruction set " + wanted + " must be one that this build can run on this machine: " + known);
 }
 
 }  // namespace issun

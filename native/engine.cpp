@@ -75,8 +75,8 @@ Update make_update(const OptimizerSettings& s, double rate, int64_t step, const 
 
 }  // namespace
 
-Engine::Engine(const Network& network, const LossSettings& loss, int threads)
-    : kernels_(choose_kernels()), planned_(make_plan(network, kernels_)), class_weights_(loss.class_weights) {
+Engine::Engine(const Network& network, const LossSettings& loss, int threads, const std::string& instruction_set)
+    : kernels_(choose_kernels(instruction_set)), planned_(make_plan(network, kernels_)), class_weights_(loss.class_weights) {
   threads_ = threads < 1 ? 1 : threads > 256 ? 256 : threads;
   const Plan& plan = planned_->plan;
   arenas_.reserve(size_t(3 * threads_ + 4));

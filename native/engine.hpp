@@ -45,15 +45,16 @@ void make_runs(Planned& planned);
 void find_narrow(Planned& planned);
 void place_tensors(int lanes, Planned& planned);
 
-// The operators for this machine, or for the set that the environment variable ISSUN_ISA names. Throws std::runtime_error.
-const Kernels& choose_kernels();
+// The operators of the set that is asked for, else of the one that the environment variable ISSUN_ISA names, else of the widest one.
+// Throws std::runtime_error where this machine or this build lacks it.
+const Kernels& choose_kernels(const std::string& asked = "");
 std::vector<std::string> available_sets();
 
 // Those that this processor has, widest first, whether or not this build holds operators for them.
 std::vector<std::string> processor_sets();
 
 // Multiply-adds a second that `threads` threads reach together in about `seconds`, by the chosen operators' instruction set.
-double measure_peak(int threads, double seconds);
+double measure_peak(int threads, double seconds, const std::string& instruction_set = "");
 
 // Settings of an optimizer, in double precision as Python has them.
 struct OptimizerSettings {
@@ -99,7 +100,7 @@ using Floats = std::unique_ptr<float[], void (*)(float*)>;
 
 class Engine {
  public:
-  Engine(const Network& network, const LossSettings& loss, int threads);
+  Engine(const Network& network, const LossSettings& loss, int threads, const std::string& instruction_set = "");
 
   // Takes every step of one epoch. `rates` has one learning rate a step. `idle` is called by the waiting thread now and then and
   // returns true to stop.

@@ -7,9 +7,9 @@
 
 namespace issun {
 
-double measure_peak(int threads, double seconds) {
+double measure_peak(int threads, double seconds, const std::string& instruction_set) {
   using clock = std::chrono::steady_clock;
-  const Kernels& kernels = choose_kernels();
+  const Kernels& kernels = choose_kernels(instruction_set);
   constexpr int64_t rounds = 80000;
   std::vector<double> rates(threads);
   std::vector<std::thread> workers;

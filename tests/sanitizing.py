@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from core_cases import cases, write_cases
-from issun.engine.native import available_sets
+from issun.build import available_sets
 
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = ("1", "3")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from issun.build import Build, build
-from issun.engine.native import available_sets
+from issun.build import Build, available_sets, build
 from issun.errors import IssunError
 
 AVX512 = {"avx512f", "avx512dq", "avx512bw", "avx512vl"}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, ndtr
 
 from issun._native import Act, Engine, Kind, LossSettings, Network, Operator
-from issun.engine.native import available_sets
+from issun.build import available_sets
 
 #: Those that are operators of their own, or computed with more than a comparison.
 KINDS = ("tanh", "gelu", "hardswish", "relu6")

@@ -35,7 +35,8 @@ from issun.arch.layers import (
     Shape,
 )
 from issun.arch.net import Net
-from issun.engine.native import NativeEngine, available_sets
+from issun.build import available_sets
+from issun.engine.native import NativeEngine
 from issun.engine.protocol import State
 from issun.recipe import Recipe
 from operator_cases import KINDS, OPERATORS

@@ -14,6 +14,7 @@ from issun.api.sources import draws_of, heads_of, kinds_of, patches_of, read_as_
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.augmentation import Augmentation
+from issun.build import takes_isa
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import ReadingOptions
 from issun.engine.fitting import Epoch
@@ -69,6 +70,7 @@ class Ablation:
         return values
 
 
+@takes_isa
 @takes(ReadingOptions)
 def ablate(
     data: str | os.PathLike[str] | Dataset,
@@ -91,6 +93,7 @@ def ablate(
     augment: Augmentation | str | None = None,
     validation: float = 0.1,
     threads: int | None = None,
+    isa: str | None = None,
     on_progress: OnProgress = ignored,
     **reading: Unpack[ReadingOptions],
 ) -> Ablation:
@@ -119,6 +122,9 @@ def ablate(
     validation : float
         Fraction of the training images used for validation.
     threads : int, optional
+    isa : str, optional
+        Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
+        sets differ in their last bits.
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `SourceProgress` for each step of a head.
     **reading

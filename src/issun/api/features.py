@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import pandas as pd
 
 from issun.api.sources import draws_of, heads_of, judged, read_as_begun, sources_of
+from issun.build import takes_isa
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import ReadingOptions
 from issun.errors import IssunError
@@ -90,6 +91,7 @@ class HeadsOnFeatures:
 
 
 @old_keywords(before="pre_activation")
+@takes_isa
 @takes(ReadingOptions)
 def features(
     data: str | os.PathLike[str] | Dataset,
@@ -113,6 +115,7 @@ def features(
     table: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     threads: int | None = None,
+    isa: str | None = None,
     on_progress: OnProgress = ignored,
     **reading: Unpack[ReadingOptions],
 ) -> HeadsOnFeatures:
@@ -158,6 +161,9 @@ def features(
     output : str or PathLike, optional
         Save the linear head (ridge, logistic, linear-svm) that is best on validation, with its layers, as a model.
     threads : int, optional
+    isa : str, optional
+        Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
+        sets differ in their last bits.
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `SourceProgress` for each step of a head.
     **reading

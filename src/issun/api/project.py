@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from issun.api.sources import judged, read_as_begun, sources_of
+from issun.build import takes_isa
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import ReadingOptions
 from issun.errors import IssunError
@@ -60,6 +61,7 @@ class Projection:
 
 
 @old_keywords(before="pre_activation")
+@takes_isa
 @takes(ReadingOptions)
 def project(
     data: str | os.PathLike[str] | Dataset,
@@ -80,6 +82,7 @@ def project(
     scaling: str | None = None,
     validation: float = 0.1,
     threads: int | None = None,
+    isa: str | None = None,
     on_progress: OnProgress = ignored,
     **reading: Unpack[ReadingOptions],
 ) -> Projection:
@@ -104,6 +107,9 @@ def project(
     output : str or PathLike, optional
         Picture to write, .png, .svg or .pdf; the coordinates go to a .csv beside it. By default nothing is written.
     threads : int, optional
+    isa : str, optional
+        Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
+        sets differ in their last bits.
     on_progress : callable, optional
         Called with each `issun.events.Event`.
     **reading

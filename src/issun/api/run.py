@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
 from issun.api.findings import Findings
+from issun.build import takes_isa
 from issun.datasets.named import loaded
 from issun.errors import StudyError
 from issun.events import Event, OnProgress, Remark, ignored
@@ -102,6 +103,7 @@ def run(
     seeds: int | Sequence[int] | None = None,
     output: str | os.PathLike[str] = ".",
     threads: int | None = None,
+    isa: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
@@ -124,6 +126,7 @@ def run(
     seeds: int | Sequence[int] | None = None,
     output: str | os.PathLike[str] = ".",
     threads: int | None = None,
+    isa: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
@@ -136,6 +139,7 @@ def run(
 ) -> Ran: ...
 
 
+@takes_isa
 @takes(QueryOptions)
 def run(
     file: str | os.PathLike[str],
@@ -146,6 +150,7 @@ def run(
     seeds: int | Sequence[int] | None = None,
     output: str | os.PathLike[str] = ".",
     threads: int | None = None,
+    isa: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
@@ -176,6 +181,9 @@ def run(
         Folder for studies and pictures.
     threads : int, optional
         Networks trained at once; default: all cores.
+    isa : str, optional
+        Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
+        sets differ in their last bits.
     data_dir, size, gray, range : optional
         How images are read, see `issun.load`.
     plot : bool

@@ -11,6 +11,7 @@ from typing import Any, Literal, Unpack, overload
 
 from issun.api.findings import Findings
 from issun.arch.knobs import LARGEST_COUNT
+from issun.build import takes_isa
 from issun.datasets.dataset import Dataset
 from issun.datasets.file_notes import split_notes
 from issun.datasets.named import ReadingOptions, loaded
@@ -58,6 +59,7 @@ def sweep(
     validation: float = 0.1,
     zip: bool = False,
     threads: int | None = None,
+    isa: str | None = None,
     plot: bool = False,
     command: str | None = None,
     on_progress: OnProgress | None = None,
@@ -78,6 +80,7 @@ def sweep(
     validation: float = 0.1,
     zip: bool = False,
     threads: int | None = None,
+    isa: str | None = None,
     plot: bool = False,
     command: str | None = None,
     on_progress: OnProgress | None = None,
@@ -85,6 +88,7 @@ def sweep(
 ) -> SweptStudy: ...
 
 
+@takes_isa
 @takes(SweepOptions)
 def sweep(
     data: str | os.PathLike[str] | Dataset,
@@ -98,6 +102,7 @@ def sweep(
     validation: float = 0.1,
     zip: bool = False,
     threads: int | None = None,
+    isa: str | None = None,
     plot: bool = False,
     command: str | None = None,
     on_progress: OnProgress | None = None,
@@ -130,6 +135,9 @@ def sweep(
         Pair the values of several knobs instead of combining them.
     threads : int, optional
         Networks trained at once; default: all cores.
+    isa : str, optional
+        Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
+        sets differ in their last bits.
     plot : bool
         Draw the frontier beside the study, as ``.png`` and ``.svg``.
     command : str, optional

@@ -14,6 +14,7 @@ import pandas as pd
 
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
+from issun.build import takes_isa
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.file_notes import split_notes
 from issun.datasets.named import ReadingOptions, loaded
@@ -103,6 +104,7 @@ class TrainOptions(ReadingOptions, RecipeOptions, total=False):
     """How images are read, and single settings of the recipe."""
 
 
+@takes_isa
 @takes(TrainOptions)
 def train(
     data: str | os.PathLike[str] | Dataset,
@@ -114,6 +116,7 @@ def train(
     recipe: Recipe | Mapping[str, Any] | None = None,
     validation: float = 0.1,
     threads: int | None = None,
+    isa: str | None = None,
     on_epoch: Callable[[Epoch, State], None] | None = None,
     on_progress: OnProgress = ignored,
     **options: Unpack[TrainOptions],
@@ -139,6 +142,9 @@ def train(
         Fraction of the training images used for validation, above 0 and below 1; the data's own validation part is used unchanged.
     threads, on_epoch
         As of `issun.training.train_network`.
+    isa : str, optional
+        Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
+        sets differ in their last bits.
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `TrainingProgress` at the start and for each epoch.
     **options

@@ -11,7 +11,7 @@ from rich.console import Console
 from issun.cli import options
 
 
-@options.taking(options.searched, options.patches, options.reading)
+@options.taking(options.searched, options.patches, options.reading, options.computing)
 def ablate(
     data: options.Data,
     network: options.OneNetwork,
@@ -29,7 +29,6 @@ def ablate(
     scaling: options.Scaling = None,
     augment: options.Augment = None,
     validation: options.Validation = 0.1,
-    threads: options.Threads = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
@@ -46,7 +45,7 @@ def ablate(
     settings = options.head_settings(given.pop("settings"))
     picture = (output or Path("ablation.png")) if plot else None
     own: dict[str, Any] = {"head": head, "weights": weights, "layer": layer, "seeds": seeds, "output": picture, "epochs": epochs}
-    own |= {"scaling": scaling, "augment": augment, "validation": validation, "threads": threads}
+    own |= {"scaling": scaling, "augment": augment, "validation": validation}
     with Shown() as show:
         found = ablate(data, network, settings=settings, on_progress=show, **own, **given)
     tell(found, as_json, _print)

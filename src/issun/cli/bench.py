@@ -9,6 +9,7 @@ import typer
 from issun.cli import options
 
 
+@options.taking(options.computing)
 def bench(
     networks: Annotated[
         list[str] | None, typer.Argument(metavar="[NETWORK]…", help="Networks without knobs; default: a set of common ones.")
@@ -20,8 +21,8 @@ def bench(
     layers: Annotated[bool, typer.Option("--layers", help="Time of each layer, on one thread.")] = False,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of timings of each network.")] = 5,
     peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also time Keras and PyTorch where installed.")] = True,
-    threads: options.Threads = None,
     as_json: options.Json = False,
+    **given: Any,
 ) -> None:
     """Benchmark this machine: its peak, the share that issun reaches, and the ratio to Keras and PyTorch."""
     from issun.cli.output import print_lines, results, tell
@@ -29,10 +30,9 @@ def bench(
     from issun.plots.speed import bench_lines
     from issun.timing.bench import bench
 
-    own: dict[str, Any] = {"input": input, "batch_size": batch_size, "images": images, "predict": predict, "layers": layers}
-    own |= {"rounds": rounds, "peers": peers, "threads": threads}
+    own: dict[str, Any] = {"input": input, "batch_size": batch_size, "images": images, "predict": predict, "layers": layers, "peers": peers}
     with Shown() as show:
-        found = bench(networks, on_progress=show, **own)
+        found = bench(networks, rounds=rounds, on_progress=show, **own, **given)
     tell(found, as_json, lambda console, _: print_lines(console, bench_lines(found)))
     if not as_json and not layers and peers and not found.others:
         results().print("Neither Keras with TensorFlow nor PyTorch is installed: no ratios.")

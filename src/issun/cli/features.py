@@ -19,7 +19,7 @@ Output = Annotated[
 ]
 
 
-@options.taking(options.searched, options.patches, options.reading)
+@options.taking(options.searched, options.patches, options.reading, options.computing)
 def features(
     data: options.Data,
     network: options.FeatureNetwork = None,
@@ -33,7 +33,6 @@ def features(
     validation: options.Validation = 0.1,
     table: Annotated[Path | None, typer.Option("--table", help="Also write all draws and settings to this .csv file.")] = None,
     output: Output = None,
-    threads: options.Threads = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
@@ -49,7 +48,7 @@ def features(
 
     settings = options.head_settings(given.pop("settings"))
     own: dict[str, Any] = {"weights": weights, "head": head, "layer": layer, "seeds": seeds, "study": study, "scaling": scaling}
-    own |= {"pre_activation": pre_activation, "validation": validation, "table": table, "output": output, "threads": threads}
+    own |= {"pre_activation": pre_activation, "validation": validation, "table": table, "output": output}
     with Shown() as show:
         found = features(data, network, settings=settings, on_progress=show, **own, **given)
     tell(found, as_json, _print)

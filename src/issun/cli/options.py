@@ -141,6 +141,13 @@ def reading(
     """Options for reading images: those of `issun.load`."""
 
 
+def computing(
+    threads: Threads = None,
+    isa: Annotated[str | None, typer.Option("--isa", help="Instruction set: avx512, avx2 or baseline; default: the widest.")] = None,
+) -> None:
+    """What work runs on."""
+
+
 def recipe(
     epochs: Epochs = None,
     learning_rate: Annotated[float | None, _training("--learning-rate", "Default: 0.005 for adam.")] = None,

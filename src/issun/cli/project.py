@@ -11,7 +11,7 @@ from rich.console import Console
 from issun.cli import options
 
 
-@options.taking(options.patches, options.reading)
+@options.taking(options.patches, options.reading, options.computing)
 def project(
     data: options.Data,
     network: options.FeatureNetwork = None,
@@ -29,7 +29,6 @@ def project(
     ] = Path("projection.png"),
     scaling: options.UntrainedScaling = None,
     validation: options.Validation = 0.1,
-    threads: options.Threads = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
@@ -43,7 +42,7 @@ def project(
 
     own: dict[str, Any] = {"method": method, "weights": weights, "layer": layer, "study": study, "part": part}
     own |= {"count": count, "thumbnails": thumbnails, "seed": seed, "output": output, "scaling": scaling}
-    own |= {"pre_activation": pre_activation, "validation": validation, "threads": threads}
+    own |= {"pre_activation": pre_activation, "validation": validation}
     with Shown() as show:
         found = project(data, network, on_progress=show, **own, **given)
     tell(found, as_json, _print)

@@ -12,6 +12,7 @@ from rich.console import Console
 from issun.cli import options
 
 
+@options.taking(options.computing, before="data_dir")
 @options.taking(options.asked, before="output")
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A study file (TOML), such as studies/shrink.toml.")],
@@ -22,7 +23,6 @@ def run(
     seeds: Annotated[str | None, options.seeds("Number of seeds, or a list (0,1,7), in place of the file's.")] = None,
     output: Annotated[Path, typer.Option("--output", help="Folder for studies and pictures.")] = Path(),
     dry_run: options.DryRun = False,
-    threads: options.Threads = None,
     data_dir: options.DataDir = None,
     size: options.Size = None,
     gray: options.Gray = None,
@@ -43,7 +43,7 @@ def run(
     from issun.cli.output import as_typed, print_json, results
     from issun.cli.progress import Shown
 
-    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "threads": threads, "data_dir": data_dir}
+    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "data_dir": data_dir}
     own |= {"size": size, "gray": gray, "range": range}
     console = results()
     with Shown({} if as_json else _printed(console, everything)) as show:

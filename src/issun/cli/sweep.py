@@ -10,7 +10,7 @@ import typer
 from issun.cli import options
 
 
-@options.taking(options.reading, before="plot")
+@options.taking(options.computing, options.reading, before="plot")
 @options.taking(options.recipe, before="validation")
 @options.taking(options.asked, before="dry_run")
 def sweep(
@@ -27,7 +27,6 @@ def sweep(
     dry_run: options.DryRun = False,
     validation: options.Validation = 0.1,
     zip: options.Zip = False,
-    threads: options.Threads = None,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = True,
     as_json: options.Json = False,
     **given: Any,
@@ -44,7 +43,7 @@ def sweep(
     from issun.plots.outcomes import forecast_lines
 
     recipe = options.take_recipe(given)
-    own: dict[str, Any] = {"study": study, "seeds": seeds, "validation": validation, "zip": zip, "threads": threads, "recipe": recipe}
+    own: dict[str, Any] = {"study": study, "seeds": seeds, "validation": validation, "zip": zip, "recipe": recipe}
     if dry_run:
         with Shown() as show:
             forecast = sweep(data, families, dry_run=True, on_progress=show, **own, **given)

@@ -18,6 +18,7 @@ from issun._native import Act, Operator
 from issun.arch.layers import LINEAR, Activation, Shape
 from issun.arch.net import Net
 from issun.arch.ops import IMAGE, Kind, Op, Role, image_of
+from issun.build import instruction_set
 from issun.engine.protocol import Scaling
 from issun.errors import DataError, IssunError
 from issun.randomness import dropout_threshold
@@ -59,14 +60,14 @@ def make_core(network: _native.Network, threads: int, loss: _native.LossSettings
     DataError
         Where images have more channels than the core takes.
     IssunError
-        Where `ISSUN_ISA` names no instruction set of this machine, memory does not suffice, or `threads` is below 1.
+        Where `ISSUN_ISA` names no instruction set that this build can run here, memory does not suffice, or `threads` is below 1.
     """
     if threads < 1:
         raise IssunError(f"`threads` (={threads}) must be at least 1")
     if not network.takes_values and network.channels > MOST_CHANNELS:
         raise DataError(f"images have {network.channels} channels, more than the limit of {MOST_CHANNELS}")
     try:
-        return _native.Engine(network, loss, threads)
+        return _native.Engine(network, loss, threads, instruction_set())
     except MemoryError:
         raise IssunError(out_of_memory) from None
     except RuntimeError as error:

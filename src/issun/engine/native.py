@@ -22,6 +22,7 @@ from issun import _native
 from issun.arch.net import Net
 from issun.arch.ops import Kind
 from issun.augmentation import Augmentation
+from issun.build import instruction_set
 from issun.engine.augmenting import draw
 from issun.engine.lowering import lowered, make_core, of_images
 from issun.engine.protocol import CancelFlag, EpochSums, Scaling, State, check_batch, check_state, check_weights, checked_class_weights
@@ -117,17 +118,12 @@ class Beginning:
         return np.concatenate([weights[part] for part in self._frozen] or [np.empty(0, np.float32)])
 
 
-def available_sets() -> tuple[str, ...]:
-    """Return the names of the instruction sets that this build can run on this machine, widest first; `ISSUN_ISA` chooses one."""
-    return tuple(_native.available_sets())
-
-
 def measured_peak(threads: int, seconds: float = 0.3) -> float:
     """Return how many float32 multiply-adds a second `threads` threads reach together in a loop of nothing else.
 
     The median of five tries of `seconds` each, with the instruction set that the core uses.
     """
-    return statistics.median(_native.measure_peak(threads, seconds) for _ in range(5))
+    return statistics.median(_native.measure_peak(threads, seconds, instruction_set()) for _ in range(5))
 
 
 def _augment(augmentation: Augmentation | None) -> _native.Augment:
@@ -173,7 +169,7 @@ class NativeEngine:
     RecipeError
         Where images of this size cannot be augmented as the recipe says.
     IssunError
-        Where `ISSUN_ISA` names no instruction set of this machine, or memory does not suffice.
+        Where `ISSUN_ISA` names no instruction set that this build can run here, or memory does not suffice.
     """
 
     name = "native"

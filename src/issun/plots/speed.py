@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from issun.numbers import percent, short_count
-from issun.plots.lines import Printable, Whole
+from issun.plots.lines import Folded, Printable, Whole
 from issun.plots.tables import plain_table
 from issun.timing.bench import Benchmark
 
@@ -23,6 +23,7 @@ def bench_lines(found: Benchmark) -> Iterator[Printable]:
         yield profile_table(profile.lines(), profile.title(found.peaks[1]))
         yield ""
     if found.profiles:
+        yield _machine(found)
         return
     rows = [
         {
@@ -36,10 +37,14 @@ def bench_lines(found: Benchmark) -> Iterator[Printable]:
     ]
     yield speed_table(rows, found.others)
     yield ""
-    both = ", ".join(f"{2e-9 * rate:.0f} on {number} thread{'s' * (number > 1)}" for number, rate in found.peaks.items())
-    yield f"{found.machine['processor']}, {found.instruction_set}; peak {both} (GFLOP/s of multiply-adds between registers)."
+    yield _machine(found)
     what = "Inference" if found.work == "predict" else "Training"
     yield Whole(f"{what} on {found.threads} threads, images of noise; median of {found.rounds}, in turn.")
+
+
+def _machine(found: Benchmark) -> Folded:
+    both = ", ".join(f"{2e-9 * rate:.0f} on {number} thread{'s' * (number > 1)}" for number, rate in found.peaks.items())
+    return Folded(f"{found.machine['processor']}, {found.build}; peak {both} (GFLOP/s of multiply-adds between registers).")
 
 
 def speed_table(rows: Sequence[Mapping[str, Any]], others: Sequence[str]) -> RenderableType:

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.build import Build, build, takes_isa
 from issun._native import Kind, Operator
 from issun.arch.ops import Op
 from issun.engine.lowering import lowered
-from issun.engine.native import NativeEngine, available_sets, measured_peak, threads_available
+from issun.engine.native import NativeEngine, measured_peak, threads_available
 from issun.engine.protocol import State, scaling_for
 from issun.errors import IssunError
 from issun.events import Event, OnProgress, Remark, ignored
@@ -237,7 +238,8 @@ class Benchmark:
     ----------
     machine : dict
         What it ran on.
-    instruction_set : str
+    build : Build
+        The instruction set in use, those that the processor has, and the compiler.
     threads : int
     peaks : dict of int to float
         The most multiply-adds a second between registers, by how many threads do them.
@@ -254,7 +256,7 @@ class Benchmark:
     """
 
     machine: dict[str, Any]
-    instruction_set: str
+    build: Build
     threads: int
     peaks: dict[int, float]
     work: Work
@@ -263,15 +265,21 @@ class Benchmark:
     comparisons: tuple[Comparison, ...] = ()
     profiles: tuple[Profile, ...] = ()
 
+    @property
+    def instruction_set(self) -> str:
+        """The one in use."""
+        return self.build.instruction_set
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
-        facts = {"instruction_set": self.instruction_set, "threads": self.threads, "multiply_adds_a_second": self.peaks}
+        facts = {"threads": self.threads, "multiply_adds_a_second": self.peaks}
         found = {"profiles": [one.as_dict() for one in self.profiles]} if self.profiles else {}
         found = found or {"cases": [one.as_dict() for one in self.comparisons]}
         values: dict[str, Any] = plain({"machine": self.machine | facts, **found})
         return values
 
 
+@takes_isa
 def bench(
     networks: Sequence[str] | None = None,
     *,
@@ -283,6 +291,7 @@ def bench(
     rounds: int = 5,
     peers: bool = True,
     threads: int | None = None,
+    isa: str | None = None,
     on_progress: OnProgress = ignored,
 ) -> Benchmark:
     """Benchmark this machine: its peak, the share that issun reaches, and the ratio to Keras and PyTorch.
@@ -307,6 +316,8 @@ def bench(
         Time Keras and PyTorch beside it where they are installed.
     threads : int, optional
         By default one for each core.
+    isa : str, optional
+        Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: the widest, or that of `ISSUN_ISA`.
     on_progress : callable, optional
         Called with a `TimingProgress` for each network, and with remarks where another library cannot run one.
 
@@ -315,7 +326,7 @@ def bench(
     NotationError, NetworkError
         Where a network cannot be read, before anything is timed.
     IssunError
-        Where there are no rounds.
+        Where there are no rounds, or `isa` is no instruction set that this build can run here.
     """
     if rounds < 1:
         raise IssunError(f"`rounds` (={rounds}) must be at least 1")
@@ -326,7 +337,7 @@ def bench(
     for case in cases:
         _ = case.net  # a misspelt network is said before anything is timed
     peaks = {number: measured_peak(number) for number in sorted({1, count})}
-    about = Benchmark(machine(), available_sets()[0], count, peaks, "predict" if predict else "train", rounds)
+    about = Benchmark(machine(), build(), count, peaks, "predict" if predict else "train", rounds)
     if layers:
         return replace(about, profiles=tuple(profiled(case) for case in cases))
     others = [name for name in SIDES if name != "issun" and peers and installed(name)]

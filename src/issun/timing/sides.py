@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from issun.build import build
 from issun.errors import IssunError
 from issun.timing.cases import Case
 
@@ -62,7 +63,9 @@ class Side:
         self.name = name
         self._command = tuple(command or (sys.executable, "-m", SIDES[name][0]))
         self.threads = threads
-        environment = dict(os.environ) | {
+        here = build()
+        pinned = {"ISSUN_ISA": here.instruction_set} if here.chosen_by else {}
+        environment = dict(os.environ) | pinned | {
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "KERAS_BACKEND": "tensorflow",
             "OMP_NUM_THREADS": str(threads),
