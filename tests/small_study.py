@@ -116,5 +116,6 @@ def rows_of(path: Path, times: bool = False) -> dict[str, list[tuple[Any, ...]]]
             rows = connection.execute(f"SELECT {', '.join(columns)} FROM {name}").fetchall()
             tables[name] = sorted(row for row in rows if row[0] != "created")
     if not times:
-        del tables["runs"]
+        for name in ("runs", "trial_runs"):
+            tables.pop(name, None)
     return tables

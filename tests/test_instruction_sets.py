@@ -42,5 +42,5 @@ def test_a_build_says_what_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_processor_with_more_than_is_used_is_named() -> None:
     lacking = Build("avx2", ("avx2", "baseline"), ("avx512", "avx2", "baseline"), "GCC 12")
     assert "this processor has avx512, which this build lacks" in str(lacking)
-    chosen = Build("baseline", ("avx2", "baseline"), ("avx2", "baseline"), "GCC 12")
+    chosen = Build("baseline", ("avx2", "baseline"), ("avx2", "baseline"), "GCC 12", "ISSUN_ISA")
     assert "chosen by ISSUN_ISA; this processor has avx2" in str(chosen)

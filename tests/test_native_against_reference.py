@@ -20,9 +20,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from engine_cases import decided, digits, gradient_errors, images_for, unit, weights_for
-from issun.build import available_sets
 from issun.arch.layers import Activation, Classifier, Conv, Dense, Dropout, Frozen, GlobalAveragePool, Layer, Pool
 from issun.arch.net import Net
+from issun.build import available_sets
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import SLOTS, State, scaling_for
 from issun.engine.reference.engine import ReferenceEngine

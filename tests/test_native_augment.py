@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine_cases import digits, gradient_errors, images_for, unit, weights_for
-from issun.build import available_sets
 from issun.arch.layers import Classifier
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.augmentation import Augmentation
+from issun.build import available_sets
 from issun.engine.augmenting import draw
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import Scaling, State

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from engine_cases import images_for, unit, weights_for
 from graph_cases import NETS
-from issun.build import available_sets
 from issun.arch.net import Net
+from issun.build import available_sets
 from issun.engine.native import NativeEngine
 from issun.engine.reference.engine import ReferenceEngine
 from issun.recipe import Recipe

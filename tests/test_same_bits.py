@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from issun.build import available_sets
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
+from issun.build import available_sets
 from issun.engine.fitting import Epoch
 from issun.engine.protocol import State
 from issun.recipe import Recipe

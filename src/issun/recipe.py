@@ -94,8 +94,10 @@ class _RuleError(ValueError):
         super().__init__(f"`{setting}` {problem}")
 
 
-def named_settings(settings: Mapping[str, Any], warn: bool = False) -> dict[str, Any]:
-    """Return settings, stored ones or those of an older version, by the names that they have now; `warn` where old names are deprecated.
+def named_settings(settings: Mapping[str, Any], warn: int = 0) -> dict[str, Any]:
+    """Return settings, stored ones or those of an older version, by the names that they have now.
+
+    Where `warn` is above 0, old names are deprecated: it is the level of the stack that is told so, as `warnings.warn` counts from here.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def named_settings(settings: Mapping[str, Any], warn: bool = False) -> dict[str,
         if name in found or (name != given and name in settings):
             raise RecipeError(f"`{given}` is the old name of `{name}`: give `{name}` alone", name)
         if warn and name != given:
-            warn_of(given, name, stacklevel=3)
+            warn_of(given, name, stacklevel=warn)
         found[name] = _KEEP.get(value, value) if given == "keep" and isinstance(value, str) else value
     return found
 
@@ -237,7 +239,7 @@ class Recipe(BaseModel):
     keep = old_attribute("keep", "restore_best_weights", lambda recipe: "best" if recipe.restore_best_weights else "last")
 
     def __init__(self, **settings: Any) -> None:
-        settings = named_settings(settings, warn=True)
+        settings = named_settings(settings, warn=3)
         try:
             super().__init__(**settings)
         except ValidationError as error:
@@ -287,7 +289,7 @@ class Recipe(BaseModel):
         given = {name: value for name, value in options.items() if value is not None}
         if isinstance(recipe, Recipe):
             return cls(**recipe.model_dump() | given)
-        return cls.for_images(images, **{**named_settings(recipe or {}, warn=True), **given})
+        return cls.for_images(images, **{**named_settings(recipe or {}, warn=3), **given})
 
     def steps(self, images: int) -> int:
         """Return how many steps one epoch over `images` images takes (the last batch may be smaller)."""

@@ -169,9 +169,9 @@ def sweep(
     """
     tell = ignored if on_progress is None else on_progress
     if "zipped" in options:
-        warnings.warn("`zipped` will be removed in the next version: use `zip`", DeprecationWarning, stacklevel=2)
+        warnings.warn("`zipped` will be removed in the next version: use `zip`", DeprecationWarning, stacklevel=3)
         zip = options.pop("zipped")  # type: ignore[typeddict-item]
-    reading, settings, asked = chosen("sweep", named_settings(options, warn=True), ReadingOptions, RecipeOptions, QueryOptions)
+    reading, settings, asked = chosen("sweep", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
     query = Query(**asked)
     dataset = loaded(data, tell, **reading)
     path = default_path(dataset) if study is None else Path(study)

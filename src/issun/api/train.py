@@ -26,6 +26,7 @@ from issun.plain import plain
 from issun.recipe import Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study.diagnosis import Diagnosis, diagnose
+from issun.study.machine import machine
 from issun.study.remedies import used_against_chance, used_against_overfitting
 from issun.training import Outcome, TrainingProgress, train_network
 
@@ -90,6 +91,7 @@ class Trained:
                 "validation": {"loss": outcome.val_loss, "accuracy": outcome.val_accuracy},
                 "test": {"loss": outcome.test_loss, "accuracy": outcome.test_accuracy},
                 "seconds": outcome.seconds,
+                "machine": machine(),
                 "history": [line.as_dict() for line in outcome.history],
                 "kept_epoch": outcome.kept,
                 "diagnosis": {"kind": found.kind, "sentence": found.sentence, "advice": found.advice},
@@ -170,7 +172,7 @@ def train(
     >>> trained.model.predict(trained.dataset.test_images[:3])  # doctest: +SKIP
     array([0, 1, 2])
     """
-    reading, settings = chosen("train", named_settings(options, warn=True), ReadingOptions, RecipeOptions)
+    reading, settings = chosen("train", named_settings(options, warn=4), ReadingOptions, RecipeOptions)
     for option, path in (("--output", output), ("--curves", curves)):
         if path is not None:
             check_new(path, option=option)

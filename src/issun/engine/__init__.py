@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.build import available_sets
 from issun.arch.net import Net
+from issun.build import available_sets
 from issun.engine.fitting import Epoch, fit, handed_over
 from issun.engine.native import NativeEngine, threads_available
 from issun.engine.protocol import NUMERICS_VERSION, Best, Engine, EpochSums, Scaling, State, class_weights_for, scaling_for

@@ -54,6 +54,9 @@ def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:
     yield ""
     for choice in answer.choices:
         yield from _choice(answer, choice)
+    if mixture := answer.mixture:
+        yield ""
+        yield Folded(f"{mixture[0].upper()}{mixture[1:]}.")
 
 
 def _networks(answer: Answer, everything: bool) -> RenderableType:

@@ -16,8 +16,9 @@ from issun.markup import block, paragraph, table
 from issun.numbers import counted, knobs_text, mean_text, percent, seeds_text
 from issun.study import columns
 from issun.study.diagnosis import Kind, diagnoses, diagnosis_of
-from issun.study.entry import Entry
+from issun.study.entry import Entry, trial_origins
 from issun.study.frontier import best, default_target, most_accurate, nothing_to_choose, smallest
+from issun.study.origins import counted_origins, mixture
 from issun.study.query import Query
 from issun.study.readable import Readable
 from issun.study.statistics import mean_and_deviation, seed_margin
@@ -179,6 +180,11 @@ class Answer:
         problems = [choice.problem for choice in (self.smallest, self.best) if choice.problem]
         return "; ".join(dict.fromkeys(problems)) or None
 
+    @property
+    def mixture(self) -> str:
+        """A sentence on trials that several instruction sets or builds computed; empty where all are of one."""
+        return mixture(trial_origins(self.entries))
+
     @cached_property
     def nearest(self) -> Entry | None:
         """The network that comes nearest to a target that none meets; None where one does, or nothing beats guessing."""
@@ -228,6 +234,9 @@ class Answer:
             "recipes": about["recipes"],
             "splits": about["splits"],
             "trials": about["trials"],
+            "machine": about.get("machine"),
+            "origins": counted_origins(trial_origins(self.entries)),
+            "mixture": self.mixture,
             "target": self.target,
             "budgets": self.query.budgets,
             **{choice.key: self._said(choice) for choice in self.choices},

@@ -48,7 +48,7 @@ OF_NETWORK = (
 #: attributes of its `Entry`.
 TRIAL = (
     *("seed", "status", "diverged", "chance", "val_loss", "val_accuracy", "validation_images", "guessing", "epochs", "kept"),
-    *("train_loss", "train_accuracy", "seconds", "finished"),
+    *("train_loss", "train_accuracy", "seconds", "finished", "instruction_set", "compiler", "processor"),
 )
 TRIAL_ID = "trial_id"
 OF_SPLIT = ("validation_images", "guessing")

@@ -15,6 +15,7 @@ import pandas as pd
 from issun.numbers import mean_text, seeds_text
 from issun.old_names import old_attribute
 from issun.study import columns
+from issun.study.origins import Origin
 from issun.study.statistics import guessing_limit, lower_bound, mean_and_deviation
 
 
@@ -52,6 +53,8 @@ class TrialResult:
         How long it took.
     finished : str
         When, in UTC.
+    origins : tuple of Origin
+        What computed it: one, or several where it was stopped and resumed elsewhere.
     """
 
     trial_id: str
@@ -66,6 +69,7 @@ class TrialResult:
     train_accuracy: float
     seconds: float
     finished: str
+    origins: tuple[Origin, ...] = (Origin(),)
 
     validation_loss = old_attribute("validation_loss", "val_loss")
     validation_accuracy = old_attribute("validation_accuracy", "val_accuracy")
@@ -74,6 +78,21 @@ class TrialResult:
     def diverged(self) -> bool:
         """Whether the training broke: a loss was no finite number."""
         return self.status == "diverged"
+
+    @property
+    def instruction_set(self) -> str:
+        """The instruction set that computed it; empty where a study of an older issun does not say it."""
+        return ", ".join(dict.fromkeys(origin.instruction_set for origin in self.origins))
+
+    @property
+    def compiler(self) -> str:
+        """The compiler of the core that computed it."""
+        return ", ".join(dict.fromkeys(origin.compiler for origin in self.origins))
+
+    @property
+    def processor(self) -> str:
+        """The processor that computed it."""
+        return ", ".join(dict.fromkeys(origin.processor for origin in self.origins))
 
 
 @dataclass(frozen=True, repr=False)
@@ -238,6 +257,11 @@ class Entry:
 def known(accuracy: float) -> float:
     """Return an accuracy to compare by: one that is no number is lower than all others."""
     return -math.inf if math.isnan(accuracy) else accuracy
+
+
+def trial_origins(entries: Iterable[Entry]) -> list[tuple[Origin, ...]]:
+    """Return what computed each trial of entries."""
+    return [trial.origins for entry in entries for trial in entry.trials]
 
 
 def with_trials(entries: Iterable[Entry], trials: Collection[str]) -> list[Entry]:

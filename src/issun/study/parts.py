@@ -21,6 +21,7 @@ from issun.datasets.dataset import Dataset, Split
 from issun.datasets.published import smaller, watched_on_test
 from issun.engine.protocol import CancelFlag
 from issun.errors import IssunError, KnobError, NetworkError, RecipeError, StudyFileError
+from issun.events import OnProgress
 from issun.extraction.comparing import Source, parts_of, row_of, trained, untrained
 from issun.extraction.extractor import operation_index
 from issun.extraction.making import Weights
@@ -32,7 +33,6 @@ from issun.study.file import FamilyEntry, Part, StudyFile
 from issun.study.frontier import most_accurate
 from issun.study.head_entries import HeadEntry
 from issun.study.plan import LARGEST_PLAN, DataFacts, Plan, check_trials, joined, plan
-from issun.study.progress import Progress
 from issun.study.protocol import Protocol
 from issun.study.store import Store, recipe_id
 from issun.study.study import Study
@@ -148,7 +148,7 @@ def run_part(
     path: str | Path,
     *,
     threads: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: OnProgress | None = None,
     cancel: CancelFlag | None = None,
     command: str = "",
     **options: Any,

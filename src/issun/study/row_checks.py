@@ -141,6 +141,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[_Column, ...]]] = {
             *(_part_in("weights"), _part_in("predictions")),
         ),
     ),
+    "trial_runs": (("trial_id", "run_id"), (_id_of("trial_id", "trials"), _id_of("run_id", "runs"))),
     "weights": (("trial_id",), (_text("scaling"), _blob("weights", 4))),
     "predictions": (("trial_id",), (_id_of("trial_id", "trials"), _blob("classes", 2, _IMAGES))),
     "checkpoints": (
@@ -172,6 +173,9 @@ class _Machine(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="allow")
     versions: dict[str, str] = {}
+    processor: str = ""
+    instruction_set: str = ""
+    compiler: str = ""
 
 
 _Read = TypeVar("_Read")

@@ -21,7 +21,7 @@ from issun.paths import kind_of, shown
 APPLICATION_ID = 0x69735374
 
 #: Raised by one whenever the tables change; a file of an older version must open.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _HEADS = """
 CREATE TABLE heads (         -- simple classifiers on the features of a layer
@@ -53,6 +53,14 @@ CREATE TABLE head_tests (    -- measured once; read by nothing that chooses
 ) WITHOUT ROWID;
 """
 
+_TRIAL_RUNS = """
+CREATE TABLE trial_runs (    -- which runs trained a trial: one, or several where it was stopped and resumed; none in files of version 4
+    trial_id TEXT NOT NULL REFERENCES trials (id),
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    PRIMARY KEY (trial_id, run_id)
+) WITHOUT ROWID;
+"""
+
 SCHEMA = f"""
 CREATE TABLE meta (          -- about the study: JSON values
     key TEXT PRIMARY KEY,
@@ -66,7 +74,7 @@ CREATE TABLE runs (          -- each time that somebody worked on it: where, wit
     command TEXT NOT NULL,
     threads INTEGER NOT NULL,
     versions TEXT NOT NULL,
-    machine TEXT NOT NULL
+    machine TEXT NOT NULL    -- JSON: processor, instruction set, compiler of the core
 );
 
 CREATE TABLE recipes (
@@ -142,6 +150,7 @@ CREATE TABLE checkpoints (   -- of the trials that still run
     best BLOB                -- weights of the best epoch so far, where the recipe keeps it
 );
 
+{_TRIAL_RUNS}
 {_HEADS}
 CREATE TABLE test_results (  -- measured once, when a trial ends; read by nothing that chooses
     trial_id TEXT PRIMARY KEY REFERENCES trials (id),
@@ -160,6 +169,7 @@ _STEPS = {
     ),
     2: tuple(statement for statement in _HEADS.split(";\n") if statement.strip()),
     3: (),  # since version 4 the facts of the data say which number is white and what the training images look like
+    4: (_TRIAL_RUNS,),
 }
 
 

@@ -17,6 +17,7 @@ from issun.study.diagnosis import never_left_chance
 from issun.study.entry import Entry, EntryKey, TrialResult
 from issun.study.facts import Facts, SplitFacts
 from issun.study.frontier import marked
+from issun.study.origins import Origin
 from issun.study.row_checks import check_history, check_rows, statuses
 from issun.study.schema import version_of
 from issun.study.statistics import guessing_limit
@@ -34,6 +35,8 @@ ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 #: What stands in a `TrialResult` as it is read; NULL is no number.
 _FIGURES = ("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds")
 
+_ORIGINS = "SELECT t.trial_id, r.machine FROM trial_runs t JOIN runs r ON r.id = t.run_id ORDER BY t.trial_id, t.run_id"
+
 _CURVES = f"SELECT {columns.selected(columns.CURVES)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
 
 _Row = Mapping[str, Any]
@@ -49,11 +52,14 @@ class Snapshot:
         What its results rest on.
     trials, heads : sequence of dict
         Those that ended.
+    origins : mapping of str to tuple of Origin
+        What computed each trial, by its id; without those of which the study does not say it.
     """
 
     facts: Facts
     trials: Sequence[_Row]
     heads: Sequence[_Row]
+    origins: Mapping[str, tuple[Origin, ...]]
 
     @classmethod
     def read(cls, connection: sqlite3.Connection, path: Path) -> Snapshot:
@@ -68,6 +74,7 @@ class Snapshot:
             facts,
             _rows(connection, trials),
             _rows(connection, heads) if version > 2 else [],
+            _origins(connection) if version > 4 else {},
         )
 
     def entries(self, connection: sqlite3.Connection, path: Path) -> tuple[Entry, ...]:
@@ -84,7 +91,9 @@ class Snapshot:
         found = []
         for key, rows in grouped.items():
             first, split = rows[0], self.facts.splits[key.split]
-            trials = [_result(row, _at_chance(connection, path, row, split)) for row in rows]
+            trials = [
+                _result(row, _at_chance(connection, path, row, split), self.origins.get(row["trial_id"], (Origin(),))) for row in rows
+            ]
             found.append(
                 Entry(
                     key=key,
@@ -112,10 +121,17 @@ def _rows(connection: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query)]
 
 
-def _result(row: _Row, chance: bool) -> TrialResult:
+def _origins(connection: sqlite3.Connection) -> dict[str, tuple[Origin, ...]]:
+    found: dict[str, dict[Origin, None]] = {}
+    for trial, machine in map(tuple, connection.execute(_ORIGINS)):
+        found.setdefault(trial, {})[Origin.of(json.loads(machine))] = None
+    return {trial: tuple(origins) for trial, origins in found.items()}
+
+
+def _result(row: _Row, chance: bool, origins: tuple[Origin, ...]) -> TrialResult:
     figures: dict[str, Any] = {name: math.nan if row[name] is None else float(row[name]) for name in _FIGURES}
     others = {name: row[name] for name in ("trial_id", "seed", "status", "epochs", "kept", "finished")}
-    return TrialResult(chance=chance, **figures, **others)
+    return TrialResult(chance=chance, origins=origins, **figures, **others)
 
 
 def _at_chance(connection: sqlite3.Connection, path: Path, row: _Row, split: SplitFacts) -> bool:

@@ -76,6 +76,7 @@ class Store:
         self.path = resolved(path, StudyError)
         check_new(self.path, StudyError)
         self._run: int | None = None
+        self._anew: set[str] = set()  # trials whose checkpoint this run does not resume
         self._loss: str | None = None
         self._lock = WriterLock(self.path)
         try:
@@ -218,8 +219,23 @@ class Store:
             rows = self._connection.execute("SELECT id, status, validation_accuracy FROM trials WHERE status != 'running'").fetchall()
         return {trial: (status, accuracy) for trial, status, accuracy in rows}
 
+    def set_of(self, trial: Trial) -> str | None:
+        """Return the instruction set under which the checkpoint of a trial was made; empty where the study does not say it, None where
+        there is no checkpoint."""
+        query = (
+            "SELECT r.machine FROM checkpoints c LEFT JOIN trial_runs t ON t.trial_id = c.trial_id LEFT JOIN runs r ON r.id = t.run_id "
+            "WHERE c.trial_id = ?"
+        )
+        with told(self.path):
+            row = self._connection.execute(query, (trial.id,)).fetchone()
+        return None if row is None else str(json.loads(row[0] or "{}").get("instruction_set", ""))
+
+    def start_anew(self, trial: Trial) -> None:
+        """Note that this run does not resume the checkpoint of a trial. It stays until the trial has a new one, or ends."""
+        self._anew.add(trial.id)
+
     def checkpoint(self, trial: Trial) -> tuple[State, tuple[Epoch, ...]] | None:
-        """Return the state and the history from which a trial goes on, or None where it starts anew."""
+        """Return the state and the history from which a trial resumes, or None where it has no checkpoint."""
         with told(self.path):
             check_history(self._connection, self.path, trial.id)
             row = self._connection.execute(
@@ -278,7 +294,7 @@ class Store:
                     "INSERT OR IGNORE INTO trials (id, network_id, recipe_id, split_id, seed, status) VALUES (?, ?, ?, ?, ?, 'running')",
                     _trial_key(trial),
                 )
-                _write_history(run, trial, history)
+                self._write_origin(run, trial, history)
                 best = None if state.best is None else state.best.weights
                 blobs = [None if array is None else array.astype("<f4").tobytes() for array in (state.average, best)]
                 arrays = (state.weights.astype("<f4").tobytes(), state.moments.astype("<f4").tobytes(), *blobs)
@@ -302,7 +318,7 @@ class Store:
                     outcome.kept,
                 ),
             )
-            _write_history(run, trial, outcome.history)
+            self._write_origin(run, trial, outcome.history)
             weights = outcome.weights.astype("<f4").tobytes()
             scaling = json.dumps({"factor": list(outcome.scaling.factor), "offset": list(outcome.scaling.offset)})
             run.execute("INSERT OR REPLACE INTO weights VALUES (?, ?, ?)", (trial.id, scaling, weights))
@@ -310,6 +326,17 @@ class Store:
             run.execute("INSERT OR REPLACE INTO predictions VALUES (?, ?)", (trial.id, predictions))
             run.execute("INSERT OR REPLACE INTO test_results VALUES (?, ?, ?)", (trial.id, outcome.test_loss, outcome.test_accuracy))
             run.execute("DELETE FROM checkpoints WHERE trial_id = ?", (trial.id,))
+
+    def _write_origin(self, run: sqlite3.Connection, trial: Trial, history: Sequence[Epoch]) -> None:
+        """Keep the history of a trial, and that this run has trained it."""
+        if trial.id in self._anew:
+            for table in ("trial_runs", "epochs"):
+                run.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial.id,))
+            self._anew.remove(trial.id)
+        if self._run is not None:
+            run.execute("INSERT OR IGNORE INTO trial_runs VALUES (?, ?)", (trial.id, self._run))
+        lines = [(trial.id, e.epoch, e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy, e.seconds) for e in history]
+        run.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
 
     def finished_heads(self) -> set[str]:
         """Return the ids of the heads that the study holds."""
@@ -412,8 +439,3 @@ def _network_row(trial: Trial) -> tuple[Any, ...]:
 
 def _trial_key(trial: Trial) -> tuple[Any, ...]:
     return trial.id, trial.net.id, recipe_id(trial), trial.split.id, trial.seed
-
-
-def _write_history(run: sqlite3.Connection, trial: Trial, history: Sequence[Epoch]) -> None:
-    lines = [(trial.id, e.epoch, e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy, e.seconds) for e in history]
-    run.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)", lines)

@@ -154,7 +154,8 @@ class Study:
         status, diverged, chance`` (whether it never left chance, as a diagnosis says it)``, val_loss, val_accuracy,
         validation_images, guessing`` (the accuracy of always predicting the most frequent class)``, epochs`` (that were trained)``,
         kept`` (the epoch, from 1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights
-        changed)``, seconds, finished``; and ``test_loss, test_accuracy`` where `test` asks for them, to show, not to choose. Accuracies
+        changed)``, seconds, finished, instruction_set, compiler, processor`` (what computed it; empty in studies of an older
+        issun)``; and ``test_loss, test_accuracy`` where `test` asks for them, to show, not to choose. Accuracies
         are fractions.
         """
         frame = trials_frame(self.entries)

@@ -20,7 +20,8 @@ from issun.extraction import comparing
 from issun.paths import write_whole
 from issun.plain import plain
 from issun.study.answer import Answer, Choice, gains, heads_frame
-from issun.study.entry import Entry
+from issun.study.entry import Entry, trial_origins
+from issun.study.origins import counted_origins
 from issun.study.study import Study
 
 #: What is said of each network.
@@ -39,11 +40,11 @@ class Summary:
     ----------
     facts : dict
         ``study`` (the file's name); ``data, fingerprint, input, images, test_images, notes, protocol, recipes, splits, trials, mark``;
-        ``machine, versions, threads``; ``finished`` (when the last run ended); ``wall_seconds`` (None where a run was killed),
-        ``training_seconds``; ``epochs`` and ``numbers`` (of networks); ``diagnoses`` (of each family's best network), ``kinds`` (how many
-        networks get which diagnosis), ``correlations`` (of each knob with the validation accuracy, in ranks), ``remedies``; ``families``
-        (text, number of parameters as a polynomial, where they sit in one network); ``confusions`` (None where the study draws none);
-        ``chosen``; ``gains`` (of the heads over softmax, in words).
+        ``machine, versions, threads``; ``origins`` (what computed the trials); ``finished`` (when the last run ended); ``wall_seconds``
+        (None where a run was killed), ``training_seconds``; ``epochs`` and ``numbers`` (of networks); ``diagnoses`` (of each family's best
+        network), ``kinds`` (how many networks get which diagnosis), ``correlations`` (of each knob with the validation accuracy, in
+        ranks), ``remedies``; ``families`` (text, number of parameters as a polynomial, where they sit in one network); ``confusions``
+        (None where the study draws none); ``chosen``; ``gains`` (of the heads over softmax, in words).
     networks : DataFrame
         Every network, its figures averaged over seeds; columns `COLUMNS`.
     histories : DataFrame
@@ -134,6 +135,7 @@ def _rests_on(study: Study, networks: pd.DataFrame) -> dict[str, Any]:
         **{name: about[name] for name in kept},
         "mark": study.mark,
         **{name: about[name] for name in ("machine", "versions", "threads")},
+        "origins": counted_origins(trial_origins(study.entries)),
         "finished": max((end for _, end in ended), default=None),
         "wall_seconds": sum(spans) if len(ended) == len(runs) else None,  # a run that was killed has no end
         "training_seconds": float((networks["seconds"] * networks["seeds"]).sum()),

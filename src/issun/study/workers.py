@@ -11,16 +11,19 @@ import queue
 import signal
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from types import FrameType
 
+from issun.build import instruction_set
 from issun.datasets.dataset import Dataset
 from issun.engine import threads_available
 from issun.engine.fitting import Epoch
 from issun.engine.protocol import CancelFlag, State
 from issun.errors import Cancelled, IssunError, StudyError
+from issun.events import OnProgress, Remark
 from issun.study.machine import machine
 from issun.study.plan import Plan, Trial
 from issun.study.progress import Progress, Running, makespan
@@ -37,7 +40,7 @@ def run(
     store: Store,
     *,
     threads: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: OnProgress | None = None,
     cancel: CancelFlag | None = None,
     checkpoint_seconds: float = 10.0,
     command: str = "",
@@ -55,7 +58,8 @@ def run(
     threads : int, optional
         How many at once; default: all cores that this process may use. Where fewer trials are left, each gets several.
     on_progress : callable, optional
-        Called with a `Progress` at every event and about four times a second, always from the calling thread.
+        Called with a `Progress` at every event and about four times a second, and with a `Remark` where trials start anew; always from
+        the calling thread.
     cancel : CancelFlag, optional
         Set it (from any thread) to stop the run. Ctrl-C does the same when the calling thread is the main one.
     checkpoint_seconds : float
@@ -95,7 +99,7 @@ class _Run:
         dataset: Dataset,
         store: Store,
         threads: int,
-        on_progress: Callable[[Progress], None] | None,
+        on_progress: OnProgress | None,
         cancel: CancelFlag | None,
         stop: threading.Event,
         checkpoint_seconds: float,
@@ -115,6 +119,8 @@ class _Run:
             if trial.id in ended and ended[trial.id][0] == "done":
                 self._compare(trial, ended[trial.id][1])
 
+        self._set = instruction_set()
+        self._anew: Counter[str] = Counter()  # trials whose checkpoints are not resumed, by the instruction sets of these
         missing = [trial for trial in plan.trials if trial.id not in ended]
         jobs = sorted((self._job(trial) for trial in missing), key=lambda job: job.work_left, reverse=True)
         self._unfinished = len(jobs)
@@ -123,6 +129,13 @@ class _Run:
         self._busy = self._work_of_ended = 0.0
 
     def _job(self, trial: Trial) -> _Job:
+        """Return what is left of a trial. A checkpoint is resumed under its own instruction set alone: another one adds in another order,
+        and a trial that mixed two could not be repeated."""
+        made_on = self._store.set_of(trial)
+        if made_on is not None and made_on != self._set:
+            self._store.start_anew(trial)
+            self._anew[made_on] += 1
+            return _Job(trial)
         kept = self._store.checkpoint(trial)
         if kept is None:
             return _Job(trial)
@@ -130,6 +143,9 @@ class _Run:
         return _Job(trial, state, list(history), None, state.epoch, state.epoch)
 
     def run(self) -> Progress:
+        for made_on, count in self._anew.items():
+            if self._on_progress is not None:
+                self._on_progress(Remark(_anew_text(count, made_on, self._set), warning=True))
         try:
             self._workers.start()
             self._supervise()
@@ -263,6 +279,13 @@ class _Run:
         return f"stopped: {kept} in `{self._store.path}`; run the same command again to resume"
 
 
+def _anew_text(count: int, made_on: str, current: str) -> str:
+    start = "trial starts" if count == 1 else "trials start"
+    if not made_on:
+        return f"{count} {start} anew: the study, of an older issun, does not say which instruction set made the checkpoints"
+    return f"{count} {start} anew: made on {made_on}, and this run is on {current}; stop now and use --isa {made_on} to resume"
+
+
 @contextlib.contextmanager
 def _interrupt_sets(stop: threading.Event) -> Iterator[None]:
     """Let Ctrl-C set `stop` instead of raising in the middle of whatever happens; only the main thread hears of it at all."""
@@ -372,7 +395,9 @@ class _Workers:
         self._waiting = deque(jobs)
         self._running: dict[str, _Job] = {}
         self._left = len(jobs)  # that are not trained yet
-        self._threads = [threading.Thread(target=self._work, name=f"issun-{number}") for number in range(self.count)]
+        self._threads = [
+            threading.Thread(target=copy_context().run, args=(self._work,), name=f"issun-{number}") for number in range(self.count)
+        ]
 
     def start(self) -> None:
         """Begin."""

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.build import Build, build, takes_isa
 from issun._native import Kind, Operator
 from issun.arch.ops import Op
+from issun.build import Build, build, takes_isa
 from issun.engine.lowering import lowered
 from issun.engine.native import NativeEngine, measured_peak, threads_available
 from issun.engine.protocol import State, scaling_for

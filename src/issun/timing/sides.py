@@ -65,13 +65,17 @@ class Side:
         self.threads = threads
         here = build()
         pinned = {"ISSUN_ISA": here.instruction_set} if here.chosen_by else {}
-        environment = dict(os.environ) | pinned | {
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "KERAS_BACKEND": "tensorflow",
-            "OMP_NUM_THREADS": str(threads),
-            "TF_NUM_INTRAOP_THREADS": str(threads),
-            "TF_NUM_INTEROP_THREADS": str(threads),
-        }
+        environment = (
+            dict(os.environ)
+            | pinned
+            | {
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+                "KERAS_BACKEND": "tensorflow",
+                "OMP_NUM_THREADS": str(threads),
+                "TF_NUM_INTRAOP_THREADS": str(threads),
+                "TF_NUM_INTEROP_THREADS": str(threads),
+            }
+        )
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,

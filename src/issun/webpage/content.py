@@ -13,7 +13,10 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "about": {"data", "input": [height, width, channels], "classes": [text], "images", "test_images", "notes": [text], "fingerprint",
                 "created", "splits": [{"id", "fraction", "seed", "images"}], "seeds": [int],
                 "recipes": [{"id", "text": in words, "differs": settings in which the study's recipes differ, "settings": all}],
-                "trials": {status: count}, "machine": {"processor", "cores", "system"}, "versions": {name: text}, "threads",
+                "trials": {status: count}, "machine": {"processor", "cores", "system", "instruction_set", "compiler"},
+                "origins": [{"instruction_set", "compiler", "processor", "trials"}],
+                "mixture": a sentence where several instruction sets or builds computed the trials, else empty,
+                "versions": {name: text}, "threads",
                 "seconds": of training, all trials together, "command",
                 "mark": what must stand beside every figure, "title", "question", "found", "part", "watched", "quick", "as_published"},
       "message": null | why nothing can be chosen (no trial has ended, all diverged, nothing beats guessing),
@@ -79,9 +82,10 @@ from issun.plots.grids import chosen_axes, grid, impossible
 from issun.recipe import Recipe
 from issun.study import Query, Study
 from issun.study.answer import heads_frame
-from issun.study.entry import networks_frame
+from issun.study.entry import networks_frame, trial_origins
 from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
+from issun.study.origins import counted_origins, mixture
 from issun.webpage.details import Budget, Pages
 from issun.webpage.networks import network_records
 from issun.webpage.rounding import fraction, significant
@@ -293,7 +297,9 @@ def about(study: Study) -> dict[str, Any]:
         "seeds": sorted({trial.seed for trial in trials}),
         "recipes": recipe_records({key: study.recipe(key) for key in facts.recipes}),
         "trials": facts.trials,
-        "machine": {name: machine.get(name) for name in ("processor", "cores", "system")},
+        "machine": {name: machine.get(name) for name in ("processor", "cores", "system", "instruction_set", "compiler")},
+        "origins": counted_origins(trial_origins(study.entries)),
+        "mixture": mixture(trial_origins(study.entries)),
         "versions": {**machine.get("versions", {}), **({} if last is None else last.versions)},
         "threads": None if last is None else last.threads,
         "seconds": significant(sum(trial.seconds for trial in trials), 4),

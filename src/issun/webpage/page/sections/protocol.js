@@ -27,6 +27,11 @@ function recipe({ text, settings }) {
   return element("details", { class: "small-fold" }, element("summary", null, text), element("p", { class: "note" }, written(settings)));
 }
 
+/** What computed trials, where the study says it. */
+function origin({ instruction_set: set, compiler, processor, trials }) {
+  return element("p", null, `${counted(trials, "trial")} on ${processor}, instruction set ${set}, compiled by ${compiler}`);
+}
+
 function protocol(study) {
   const { about } = study;
   const seeds = about.seeds ?? [];
@@ -47,6 +52,7 @@ function protocol(study) {
     line(about.recipes?.length > 1 ? "Recipes" : "Recipe", (about.recipes ?? []).map(recipe)),
     line("Trials", joined("; ", written(about.trials), about.seconds && `${duration(about.seconds)} of training in all`)),
     line("Machine", joined(", ", written(about.machine), about.threads && `${counted(about.threads, "thread")} used`)),
+    line("Builds", (about.origins ?? []).filter(({ instruction_set: set }) => set).map(origin)),
     line("Versions", written(about.versions)),
     line("Started", about.created ? `${about.created.slice(0, 16).replace("T", " ")}${SPACE}UTC` : ""),
     line("Fingerprint", about.fingerprint ? element("code", null, about.fingerprint) : ""),
