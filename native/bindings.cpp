@@ -122,7 +122,7 @@ NB_MODULE(_native, m) {
 
   nb::class_<Engine>(m, "Engine")
       .def(nb::init<const Network&, const LossSettings&, int, const std::string&>(), nb::arg("network"), nb::arg("loss"), nb::arg("threads"),
-           nb::arg("instruction_set"))
+           nb::arg("instruction_set") = "")
       .def_prop_ro("instruction_set", [](const Engine& e) { return std::string(e.kernels().name); })
       .def_prop_ro("lanes", [](const Engine& e) { return e.kernels().lanes; })
       .def_prop_ro("segments", [](const Engine& e) { return e.plan().segment_count; })

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -185,14 +186,22 @@ def deprecated() -> list[str]:
     return found
 
 
+@cache
+def added() -> frozenset[str]:
+    """Return the keys and columns that have come since the record: that they are new is no difference."""
+    return frozenset(json.loads((HERE / "renames.json").read_text())["added"])
+
+
 def differences(recorded: Any, found: Any, place: str = "", near: float = 1e-6) -> list[str]:
     """Return where two values differ, one line each. `near`: how far numbers with a fraction may lie apart (absolutely, or as a share)."""
     if isinstance(recorded, dict) and isinstance(found, dict):
         lines = [f"{place}.{key}: is missing" for key in recorded if key not in found]
-        lines += [f"{place}.{key}: is new" for key in found if key not in recorded]
+        lines += [f"{place}.{key}: is new" for key in found if key not in recorded and key not in added()]
         shared = [key for key in recorded if key in found]
         return lines + [line for key in shared for line in differences(recorded[key], found[key], f"{place}.{key}", near)]
     if isinstance(recorded, list) and isinstance(found, list):
+        if all(isinstance(entry, str) for entry in recorded):
+            found = [entry for entry in found if entry in recorded or entry not in added()]
         if len(recorded) != len(found):
             return [f"{place}: {len(recorded)} entries became {len(found)}"]
         pairs = enumerate(zip(recorded, found, strict=True))

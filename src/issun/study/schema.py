@@ -169,7 +169,11 @@ _STEPS = {
     ),
     2: tuple(statement for statement in _HEADS.split(";\n") if statement.strip()),
     3: (),  # since version 4 the facts of the data say which number is white and what the training images look like
-    4: (_TRIAL_RUNS,),
+    4: (
+        _TRIAL_RUNS,
+        # What is begun and resumed later was begun by a run that did not say on which instruction set.
+        "INSERT INTO trial_runs SELECT trial_id, (SELECT MAX(id) FROM runs) FROM checkpoints WHERE EXISTS (SELECT 1 FROM runs)",
+    ),
 }
 
 

@@ -130,9 +130,9 @@ class _Run:
 
     def _job(self, trial: Trial) -> _Job:
         """Return what is left of a trial. A checkpoint is resumed under its own instruction set alone: another one adds in another order,
-        and a trial that mixed two could not be repeated."""
+        and a trial that mixed two could not be repeated. Checkpoints of an older issun, which did not note it, are resumed."""
         made_on = self._store.set_of(trial)
-        if made_on is not None and made_on != self._set:
+        if made_on and made_on != self._set:
             self._store.start_anew(trial)
             self._anew[made_on] += 1
             return _Job(trial)
@@ -281,8 +281,6 @@ class _Run:
 
 def _anew_text(count: int, made_on: str, current: str) -> str:
     start = "trial starts" if count == 1 else "trials start"
-    if not made_on:
-        return f"{count} {start} anew: the study, of an older issun, does not say which instruction set made the checkpoints"
     return f"{count} {start} anew: made on {made_on}, and this run is on {current}; stop now and use --isa {made_on} to resume"
 
 
