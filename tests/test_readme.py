@@ -77,7 +77,7 @@ def test_options_and_links_exist(page: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("COLUMNS", "200")
     commands = ("sweep", "run", "size", "train", "predict", "show", "plot", "data", "bench", "export", "features", "ablate", "project")
     commands = (*commands, "report", "watch")
-    known = " ".join(issun.succeeds(command, "--help") for command in commands) + "--help"
+    known = " ".join(issun.succeeds(command, "--help") for command in commands) + issun.succeeds("--help")
     text = page.read_text()
     for script in re.findall(r"`python (\S+\.py)", text):
         assert (ROOT / script).exists(), script
