@@ -1,4 +1,4 @@
-"""The lock of a study as it is on Windows, on Linux's lock beneath: one byte far behind is locked, and the file is closed before it goes."""
+"""The lock of a study as it is on Windows, with locks of Linux beneath: a byte far behind is locked, and the file is closed first."""
 
 from __future__ import annotations
 

@@ -77,8 +77,9 @@ def check(folder: Path, file: Path) -> int:
     for instructions in here:
         found, expected = ask(command, file, instructions, settings), ask([native], file, instructions)
         other = [name for name, bits in expected.bits.items() if found.bits.get(name) != bits]
-        same = f"{len(other)} have other bits than here: {', '.join(other)}" if other else "the same bits as here"
-        print(f"windows, {found.text}, {same}", flush=True)
+        same = f"{len(other)} have other bits than here, the first is {other[0]}" if other else "the same bits as here"
+        answer = f"{found.text}, {same}" if found.bits else f"{instructions}: no answer (exit code {found.code}) {found.text}"
+        print(f"windows, {answer}", flush=True)
         failures += found.code != 0 or expected.code != 0 or found.bits.keys() != expected.bits.keys()
     return failures
 
