@@ -7,7 +7,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 SHELL := /bin/bash
 TORCH_VERSION := 2.13.0
 
-.PHONY: help install test test-long test-wide sanitize demo lint bench clean force
+.PHONY: help install test test-long test-wide sanitize windows-check demo lint bench clean force
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test-long the checks that take minutes: damaged files by the thousand, all of MNIST as PNG files"
 	@echo "make test-wide the 16-lane code of AVX-512 on a machine without it"
 	@echo "make sanitize  the compiled core under the address, undefined-behaviour and thread sanitizers"
+	@echo "make windows-check  the compiled core built by MinGW for Windows, and run under Wine"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     the same networks in issun, Keras and PyTorch"
 	@echo "make clean     remove everything that was made"
@@ -71,10 +72,15 @@ test-wide: $(VENV)/installed
 sanitize: $(VENV)/installed
 	$(RUN) tests/sanitizing.py
 
+# The same networks in a Windows program, with each instruction set of this machine. Needs MinGW and Wine, and says how to get them.
+windows-check: $(VENV)/installed
+	$(RUN) tests/windows.py
+
 lint: $(VENV)/linters
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(RUN) -m mypy --platform win32 --cache-dir .mypy_cache/win32
 
 demo: $(VENV)/installed
 	@mkdir -p build/demo

@@ -1,4 +1,5 @@
-// The core without Python, for the sanitizers: `check FILE THREADS…` runs every case of a file, once for each number of threads.
+// The core without Python, for sanitizers and for other systems: `check FILE THREADS…` runs every case of a file, once for each number of
+// threads. `check --bits FILE THREADS…` prints a checksum of what each case gave, so that the bits of two builds can be compared.
 //
 // A case is a network as it is given to the core, with a recipe; tests/core_cases.py writes them. Each is trained for two epochs whose
 // last batch is not full, asked for logits and a gradient, and takes a step. The bits must be the same for any number of threads, and as
@@ -250,16 +251,18 @@ Found run_case(const Case& c, int threads) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc < 3) throw std::runtime_error("usage: check FILE THREADS…");
+  const bool prints_bits = argc > 1 && std::strcmp(argv[1], "--bits") == 0;
+  const int file = prints_bits ? 2 : 1, first = file + 1;
+  if (argc <= first) throw std::runtime_error("usage: check [--bits] FILE THREADS...");
   int failures = 0, runs = 0;
   int64_t counted = 0, most_steps = 0;
-  const std::vector<Case> cases = read_cases(argv[1]);
+  const std::vector<Case> cases = read_cases(argv[file]);
   for (const Case& c : cases) {
     uint64_t bits = 0;
-    for (int i = 2; i < argc; ++i) {
+    for (int i = first; i < argc; ++i) {
       const int threads = std::atoi(argv[i]);
       const Found found = run_case(c, threads);
-      if (i > 2 && found.bits != bits) {
+      if (i > first && found.bits != bits) {
         std::printf("%s: other bits with %d threads\n", c.name.c_str(), threads);
         ++failures;
       }
@@ -278,6 +281,7 @@ int main(int argc, char** argv) try {
       most_steps = std::max(most_steps, found.steps);
       ++runs;
     }
+    if (prints_bits) std::printf("%016llx %s\n", (unsigned long long)bits, c.name.c_str());
   }
   std::printf("%s: %zu cases, %d runs, up to %lld steps in a call, %lld allocations by calls, %d failures\n", choose_kernels().name,
               cases.size(), runs, (long long)most_steps, (long long)counted, failures);

@@ -6,18 +6,16 @@ machine, with 1 and with 3 threads.
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
+import core_program
 from core_cases import cases, write_cases
 from issun.build import available_sets
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 THREADS = ("1", "3")
 
 #: Builds, each with what `-fsanitize=` wants. Addresses and undefined behaviour go together, threads go alone.
@@ -31,20 +29,15 @@ OPTIONS = {
 }
 
 
-def compiler() -> str | None:
-    """Return the C++ compiler that CMake takes, or None."""
-    return os.environ.get("CXX") or next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
-
-
 @cache
 def missing(sanitizer: str, folder: Path) -> str | None:
     """Return what there is not for a sanitizer's build: None where a program of one line can be built with it, and run, in `folder`."""
-    if compiler() is None or find_spec("cmake") is None or find_spec("ninja") is None:
-        return "needs a C++ compiler, and the packages cmake and ninja"
+    if reason := core_program.missing():
+        return reason
     program = folder / f"empty-{sanitizer}"
     source = program.with_suffix(".cpp")
     source.write_text("int main() { return 0; }\n")
-    for command in ([str(compiler()), f"-fsanitize={SANITIZERS[sanitizer]}", str(source), "-o", str(program)], [str(program)]):
+    for command in ([str(core_program.compiler()), f"-fsanitize={SANITIZERS[sanitizer]}", str(source), "-o", str(program)], [str(program)]):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = (done.stdout + done.stderr).splitlines()
@@ -53,29 +46,14 @@ def missing(sanitizer: str, folder: Path) -> str | None:
 
 
 def build(sanitizer: str, folder: Path, sets: str, optimize: str = "-O1") -> Path:
-    """Build `native/check.cpp` with a sanitizer and the instruction sets `sets` (beside the baseline) in `folder`; return the program."""
-    environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
-    options = {"ISSUN_CHECK": "ON", "ISSUN_SANITIZE": SANITIZERS[sanitizer], "ISSUN_SETS": sets, "ISSUN_OPTIMIZE": optimize}
-    options["CMAKE_BUILD_TYPE"] = "None"  # no flags but those of CMakeLists.txt
-    definitions = [f"-D{name}={value}" for name, value in options.items()]
-    ninja = f"-DCMAKE_MAKE_PROGRAM={_ninja()}"
-    for command in (["-S", str(ROOT), "-B", str(folder), "-G", "Ninja", ninja, *definitions], ["--build", str(folder)]):
-        done = subprocess.run([sys.executable, "-m", "cmake", *command], env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"the build with the {sanitizer} sanitizer failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
-    return folder / "issun_check"
-
-
-def _ninja() -> str:
-    import ninja
-
-    return str(Path(ninja.BIN_DIR) / "ninja")
+    """Build the core with a sanitizer and the instruction sets `sets` (beside the baseline) in `folder`; return the program."""
+    options = {"ISSUN_SANITIZE": SANITIZERS[sanitizer], "ISSUN_SETS": sets, "ISSUN_OPTIMIZE": optimize}
+    return core_program.build(folder, options, f"the core with the {sanitizer} sanitizer")
 
 
 def run(program: Path, file: Path, instructions: str, threads: tuple[str, ...] = THREADS) -> subprocess.CompletedProcess[str]:
     """Run the cases of a file with one instruction set; the program prints one line, and findings."""
-    environment = os.environ | OPTIONS | {"ISSUN_ISA": instructions}
-    return subprocess.run([str(program), str(file), *threads], env=environment, capture_output=True, text=True, check=False)
+    return core_program.run([program], file, instructions, threads, OPTIONS)
 
 
 def main() -> int:

@@ -25,8 +25,9 @@ def memory_limit(root: Path = Path("/")) -> int:
         ``memory.limit_in_bytes`` of version 1) and of those around them; `sys.maxsize` where the system tells nothing.
     """
     limits = [sys.maxsize]
-    with contextlib.suppress(AttributeError, ValueError, OSError):  # on systems other than Linux and macOS
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if sys.platform != "win32":
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return min(value for value in (*limits, *_group_limits(root)) if value > 0)
 
 

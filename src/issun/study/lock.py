@@ -11,13 +11,31 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 from issun.errors import StudyBusyError, StudyError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        # Nobody else can read a locked byte, and the number of the holder is there to be read: so it is a byte far behind it.
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
 
 #: What a file system without locks answers.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -27,7 +45,7 @@ class WriterLock:
     """An exclusive lock on a study, held until `release` or the end of the process, whichever comes first.
 
     The file is removed at release. That is free of races: whoever gets the lock checks that the file which it locked is still the one
-    under that name, and starts again where it is not.
+    under that name, and starts again where it is not. Windows removes no file that is open, so there it is closed first.
 
     Parameters
     ----------
@@ -52,7 +70,7 @@ class WriterLock:
         self._descriptor = descriptor
         with contextlib.suppress(OSError):  # the number is a courtesy; a full disk must not stop the work here
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
 
     def _locked(self, study: Path) -> int:
         try:
@@ -60,9 +78,9 @@ class WriterLock:
         except OSError as error:
             raise StudyError(f"`{study}` cannot be written: {error.strerror} ({self.path.name}); give another path") from None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except OSError as error:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            holder = os.read(descriptor, 32).decode(errors="replace").strip()
             os.close(descriptor)
             if error.errno in _NO_LOCKS:
                 raise StudyError(f"`{study}` is on a file system without locks: keep studies on a local disk") from None
@@ -87,9 +105,12 @@ class WriterLock:
     def release(self) -> None:
         """Give the lock up and remove its file; once."""
         if not self.released:
-            with contextlib.suppress(OSError):  # a file that stays behind is harmless: the lock itself ends below
+            if sys.platform == "win32":
+                os.close(self._descriptor)
+            with contextlib.suppress(OSError):  # a file that stays behind is harmless: the lock itself ends with the descriptor
                 self.path.unlink(missing_ok=True)
-            os.close(self._descriptor)
+            if sys.platform != "win32":
+                os.close(self._descriptor)
             self._descriptor = -1
 
 

@@ -117,7 +117,7 @@ class Side:
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
+        except OSError:  # a broken pipe; Windows calls it an invalid argument
             raise IssunError(f"the side `{self.name}` stopped: run `{' '.join(self._command)}` for details") from None
         for line in self._process.stdout:
             if line.startswith("{"):  # whatever a framework prints besides is passed over

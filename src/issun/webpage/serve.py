@@ -110,6 +110,8 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    # On Windows it would take a port that another program listens on.
+    allow_reuse_address = sys.platform != "win32"
     # How many connections may wait to be taken; the library's five are fewer than one browser opens at once.
     request_queue_size = 512
 
