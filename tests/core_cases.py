@@ -89,7 +89,7 @@ def cores(name: str, net: Net, recipe: Recipe) -> list[CoreCase]:
     """Return every core that an engine for a network makes."""
     made: list[tuple[_native.Network, _native.LossSettings]] = []
 
-    def record(network: _native.Network, loss: _native.LossSettings, threads: int) -> SimpleNamespace:
+    def record(network: _native.Network, loss: _native.LossSettings, threads: int, instruction_set: str) -> SimpleNamespace:
         made.append((network, loss))
         return SimpleNamespace(memory=0)
 
