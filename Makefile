@@ -7,7 +7,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 SHELL := /bin/bash
 TORCH_VERSION := 2.13.0
 
-.PHONY: help install test test-long test-wide sanitize demo lint bench clean force
+.PHONY: help install test test-long test-wide sanitize demo lint bench wheel wheel-smoke test-wheel clean force
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo "make sanitize  the compiled core under the address, undefined-behaviour and thread sanitizers"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     the same networks in issun, Keras and PyTorch"
+	@echo "make wheel     wheels for Linux in dist, checked (make wheel ARCHITECTURES=x86_64: those of one processor)"
+	@echo "make test-wheel the wheels on bare systems, x86-64 and arm64 under QEMU: as root on Debian, minutes"
 	@echo "make clean     remove everything that was made"
 	@echo "Another Python than python3: make PYTHON=python3.12 …"
 
@@ -86,6 +88,24 @@ bench: $(VENV)/ready
 	@$(PYTHON) -m venv build/bench
 	@build/bench/bin/python -m pip --disable-pip-version-check --quiet install . -r benchmarks/requirements-peers.txt
 	build/bench/bin/python benchmarks/peers.py $(BENCH)
+
+# In an environment of its own, whose packages are no part of issun either. The Pythons that wheels are built for are found by themselves.
+ARCHITECTURES ?= x86_64 aarch64
+
+build/wheels/ready: wheels/requirements.txt
+	@$(PYTHON) -m venv build/wheels/env
+	@build/wheels/env/bin/python -m pip --disable-pip-version-check --quiet install -r wheels/requirements.txt
+	@touch $@
+
+wheel: build/wheels/ready
+	build/wheels/env/bin/python wheels/make_wheels.py --architectures $(ARCHITECTURES) $(WHEEL)
+
+# Smoke tests of the wheels in dist that this machine can run, each in a fresh environment outside this folder.
+wheel-smoke:
+	$(PYTHON) wheels/smoke.py
+
+test-wheel: $(VENV)/installed
+	$(RUN) wheels/machines.py
 
 clean:
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
