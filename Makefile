@@ -20,6 +20,7 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     the same networks in issun, Keras and PyTorch"
 	@echo "make wheel     wheels for Linux in dist, checked (make wheel ARCHITECTURES=x86_64: those of one processor)"
+	@echo "make wheel-smoke the wheels of this machine, in fresh environments"
 	@echo "make test-wheel the wheels on bare systems, x86-64 and arm64 under QEMU: as root on Debian, minutes"
 	@echo "make clean     remove everything that was made"
 	@echo "Another Python than python3: make PYTHON=python3.12 …"
@@ -100,11 +101,13 @@ build/wheels/ready: wheels/requirements.txt
 wheel: build/wheels/ready
 	build/wheels/env/bin/python wheels/make_wheels.py --architectures $(ARCHITECTURES) $(WHEEL)
 
-# Smoke tests of the wheels in dist that this machine can run, each in a fresh environment outside this folder.
+# Each wheel in dist that this machine can run, in a fresh environment outside this folder.
 wheel-smoke:
 	$(PYTHON) wheels/smoke.py
 
+# That, the sdist, and the wheels on bare systems of both architectures, compared with the build in $(VENV).
 test-wheel: $(VENV)/installed
+	$(PYTHON) wheels/smoke.py --sdist
 	$(RUN) wheels/machines.py
 
 clean:

@@ -18,7 +18,7 @@ BLOCK = re.compile(r"^```(\w+)( fails)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 #: What a test of the documentation cannot do: build, train on data that is not here, serve until it is stopped. Options are checked all
 #: the same.
-NOT_RUN = ("make ", "source ", "issun sweep mnist ", "issun run studies/", "issun --help", "issun watch ")
+NOT_RUN = ("make ", "source ", "pip install ", "issun sweep mnist ", "issun run studies/", "issun --help", "issun watch ")
 
 #: Formats that are written through PyTorch here, by Keras too.
 NEEDS_TORCH = ("--to torch", "--to keras")
@@ -77,7 +77,7 @@ def test_options_and_links_exist(page: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("COLUMNS", "200")
     commands = ("sweep", "run", "size", "train", "predict", "show", "plot", "data", "bench", "export", "features", "ablate", "project")
     commands = (*commands, "report", "watch")
-    known = " ".join(issun.succeeds(command, "--help") for command in commands) + "--help"
+    known = " ".join(issun.succeeds(command, "--help") for command in commands) + "--help --version"
     text = page.read_text()
     for script in re.findall(r"`python (\S+\.py)", text):
         assert (ROOT / script).exists(), script
