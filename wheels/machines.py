@@ -117,7 +117,7 @@ def try_out(debian: Debian, file: Path, seeds: int, widths: str) -> tuple[dict[s
     system = System(debian.name, debian.command("/usr/bin/python3"), folder, "/tmp/issun")
     compilers = [name for name in ("cc", "c++", "gcc", "g++", "clang") if (debian.root / "usr" / "bin" / name).exists()]
     require(not compilers, system, f"has a compiler: {compilers}")
-    networks = system.run("-c", "print(*[line.split(':')[0].strip() for line in open('/proc/net/dev') if ':' in line])").split()
+    networks = system.run("-c", "import socket; print(*[name for _, name in socket.if_nameindex()])").split()
     require(networks == ["lo"], system, f"has a network: {networks}")
     found = check(system, seeds, widths)
     shutil.copy(bits.__file__, folder)

@@ -65,6 +65,8 @@ class Wheel:
             "ISSUN_ARCHITECTURE": self.architecture,
             "ISSUN_TARGET": f"{self.architecture}-linux-gnu.{GLIBC[0]}.{GLIBC[1]}",
             "_PYTHON_HOST_PLATFORM": f"linux-{self.architecture}",
+            # The date of all files in it, so that the same source gives the same bytes.
+            "SOURCE_DATE_EPOCH": "946684800",
             "SETUPTOOLS_EXT_SUFFIX": self.extension.removeprefix("issun/_native"),
         }
 
@@ -135,7 +137,7 @@ def build(wheel: Wheel, python: str, source: Path, output: Path, work: Path) -> 
     if problem := unfit(wheel, zipfile.ZipFile(built).namelist(), found):
         sys.exit(f"{built.name} {problem}: auditwheel says {json.dumps(found)}")
     # Not by auditwheel repair: it names wheels of this machine's architecture only, and there is no library to bring along.
-    run(sys.executable, "-m", "wheel", "tags", "--remove", f"--platform-tag={wheel.platform}", built)
+    run(sys.executable, "-m", "wheel", "tags", "--remove", f"--platform-tag={wheel.platform}", built, **wheel.environment)
     (checked,) = raw.glob(f"*-{wheel.tag}-{wheel.platform}.whl")
     if wheel.stable:
         run(sys.executable, "-m", "abi3audit", "--strict", checked)
