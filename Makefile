@@ -7,20 +7,23 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 SHELL := /bin/bash
 TORCH_VERSION := 2.13.0
 
-.PHONY: help install test test-long test-wide sanitize windows-check demo lint bench clean force
+.PHONY: help install test test-long test-wide sanitize windows-check demo lint bench wheel wheel-smoke test-wheel clean force
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo      train small networks on handwritten digits and draw their frontier"
-	@echo "make install   build issun into $(VENV)"
-	@echo "make test      run the tests (TORCH=1: also those against PyTorch)"
-	@echo "make test-long the checks that take minutes: damaged files by the thousand, all of MNIST as PNG files"
-	@echo "make test-wide the 16-lane code of AVX-512 on a machine without it"
-	@echo "make sanitize  the compiled core under the address, undefined-behaviour and thread sanitizers"
-	@echo "make windows-check  the compiled core built by MinGW for Windows, and run under Wine"
-	@echo "make lint      ruff and mypy"
-	@echo "make bench     the same networks in issun, Keras and PyTorch"
-	@echo "make clean     remove everything that was made"
+	@echo "make demo          train small networks on handwritten digits and draw their frontier"
+	@echo "make install       build issun into $(VENV)"
+	@echo "make test          run the tests (TORCH=1: also those against PyTorch)"
+	@echo "make test-long     the checks that take minutes: damaged files by the thousand, all of MNIST as PNG files"
+	@echo "make test-wide     the 16-lane code of AVX-512 on a machine without it"
+	@echo "make sanitize      the compiled core under the address, undefined-behaviour and thread sanitizers"
+	@echo "make windows-check the compiled core built by MinGW for Windows, and run under Wine"
+	@echo "make lint          ruff and mypy"
+	@echo "make bench         the same networks in issun, Keras and PyTorch"
+	@echo "make wheel         wheels for Linux in dist, checked (make wheel ARCHITECTURES=x86_64: those of one processor)"
+	@echo "make wheel-smoke   the wheels of this machine, in fresh environments"
+	@echo "make test-wheel    the wheels on bare systems, x86-64 and arm64 under QEMU: as root on Debian, minutes"
+	@echo "make clean         remove everything that was made"
 	@echo "Another Python than python3: make PYTHON=python3.12 …"
 
 # Which Python files there are: an editable installation knows only those that it found, so a new one asks for a new installation.
@@ -92,6 +95,26 @@ bench: $(VENV)/ready
 	@$(PYTHON) -m venv build/bench
 	@build/bench/bin/python -m pip --disable-pip-version-check --quiet install . -r benchmarks/requirements-peers.txt
 	build/bench/bin/python benchmarks/peers.py $(BENCH)
+
+# In an environment of its own, whose packages are no part of issun either. The Pythons that wheels are built for are found by themselves.
+ARCHITECTURES ?= x86_64 aarch64
+
+build/wheels/ready: wheels/requirements.txt
+	@$(PYTHON) -m venv build/wheels/env
+	@build/wheels/env/bin/python -m pip --disable-pip-version-check --quiet install -r wheels/requirements.txt
+	@touch $@
+
+wheel: build/wheels/ready
+	build/wheels/env/bin/python wheels/make_wheels.py --architectures $(ARCHITECTURES) $(WHEEL)
+
+# Each wheel in dist that this machine can run, in a fresh environment outside this folder.
+wheel-smoke:
+	$(PYTHON) wheels/smoke.py
+
+# That, the sdist, and the wheels on bare systems of both architectures, compared with the build in $(VENV).
+test-wheel: $(VENV)/installed
+	$(PYTHON) wheels/smoke.py --sdist
+	$(RUN) wheels/machines.py
 
 clean:
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

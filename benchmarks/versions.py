@@ -11,6 +11,8 @@ A ratio is this version's time over the other's: below 1 where this one is faste
     --rounds 5             epochs timed on each side, and twice as many processes
     --threads 1            of each side
     --only TEXT            cases whose network contains the text
+    --cases peers          the networks of `benchmarks/peers.py`, which are more, in place of the standard ones
+    --most 1.05            fail where this version takes longer for a network than so many times the other's time
     --json FILE            keep every figure
 """
 
@@ -23,10 +25,12 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from issun.study.machine import machine
 from issun.timing.cases import STANDARD
 from issun.timing.sides import Side
+from peers import TARGETS
 
 #: The module of issun's own side: now, and in versions before it.
 MODULES = ("issun.timing.issun_side", "issun.bench.issun_side")
@@ -55,7 +59,7 @@ def cpu_seconds(python: str, code: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def report(name: str, ours: list[float], theirs: list[float]) -> dict[str, object]:
+def report(name: str, ours: list[float], theirs: list[float]) -> dict[str, Any]:
     """Print one comparison, and return it with every figure."""
     ratios = [own / other for own, other in zip(ours, theirs, strict=True)]
     ratio = statistics.median(ratios)
@@ -69,6 +73,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--cases", choices=["standard", "peers"], default="standard")
+    parser.add_argument("--most", type=float)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     pythons = (sys.executable, options.other)
@@ -76,7 +82,8 @@ def main() -> None:
     print("    other's  ratio (spread)            what is timed")
     results = []
     sides = [Side("issun", options.threads, command=(python, "-m", module)) for python, module in zip(pythons, modules, strict=True)]
-    for case in STANDARD:
+    slow = []
+    for case in STANDARD if options.cases == "standard" else [target.case for target in TARGETS]:
         if options.only not in case.network:
             continue
         for side in sides:
@@ -86,6 +93,8 @@ def main() -> None:
             for which in (0, 1) if round_ % 2 else (1, 0):
                 seconds[which].append(sides[which].seconds())
         results.append(report(case.network, *seconds))
+        if options.most and results[-1]["ratio"] > options.most:
+            slow.append(case.network)
     for side in sides:
         side.close()
     for name, code in PROCESSES.items():
@@ -96,6 +105,8 @@ def main() -> None:
         results.append(report(name, *seconds))
     if options.json:
         options.json.write_text(json.dumps({"machine": machine(), "threads": options.threads, "results": results}, indent=1) + "\n")
+    if slow:
+        sys.exit(f"more than {options.most:g} times the other's time: {'; '.join(slow)}")
 
 
 if __name__ == "__main__":

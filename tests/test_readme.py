@@ -18,7 +18,7 @@ BLOCK = re.compile(r"^```(\w+)( fails)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 #: What a test of the documentation cannot do: build, train on data that is not here, serve until it is stopped. Options are checked all
 #: the same.
-NOT_RUN = ("make ", "source ", "issun sweep mnist ", "issun run studies/", "issun --help", "issun watch ")
+NOT_RUN = ("make ", "source ", "pip install ", "issun sweep mnist ", "issun run studies/", "issun --help", "issun watch ")
 
 #: Formats that are written through PyTorch here, by Keras too.
 NEEDS_TORCH = ("--to torch", "--to keras")
