@@ -71,6 +71,7 @@ void conv_tile(const ConvRow& row, int position) {
             const vf value = load(at + p * step);
 #pragma GCC unroll 16
             for (int c = 0; c < CB; ++c) sum[c][p] += value * weight[c];
+            read_anew();
           }
         } else {
           vf value[PB];
@@ -81,6 +82,7 @@ void conv_tile(const ConvRow& row, int position) {
             const vf weight = splat(weights[c]);
 #pragma GCC unroll 16
             for (int p = 0; p < PB; ++p) sum[c][p] += value[p] * weight;
+            read_anew();
           }
         }
       }

@@ -33,6 +33,14 @@ constexpr int ahead = 64;  // registers
 INLINE void ask_for(const float* p) { __builtin_prefetch(p, 0); }
 INLINE void ask_to_write(const float* p) { __builtin_prefetch(p, 1); }
 
+// After this Clang loads nothing early and keeps nothing that it has read. Otherwise it takes one register more than there are, for values
+// that two neighbouring taps share or for the next weight, and all sums go to memory and back in every row.
+INLINE void read_anew() {
+#if defined(__clang__)
+  __asm__ volatile("" ::: "memory");
+#endif
+}
+
 // Keeps a where the mask is set, else gives 0.
 INLINE vf where(vi mask, vf a) { return (vf)((vi)a & mask); }
 INLINE vf choose(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
