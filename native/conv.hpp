@@ -59,7 +59,7 @@ void conv_tile(const ConvRow& row, int position) {
     for (int k = 0; k < row.kernel_rows; ++k) {
 #pragma GCC unroll 5
       for (int j = 0; j < columns; ++j) {
-        const float* at = x + j * tap;
+        const float* at = read_anew(x + j * tap);
         const float* weights = w + j * CB;
         // The shorter side waits in registers, the longer one passes by: 12 sums, 3 values and one more are all the 16 there are.
         if constexpr (CB <= PB) {
@@ -71,7 +71,6 @@ void conv_tile(const ConvRow& row, int position) {
             const vf value = load(at + p * step);
 #pragma GCC unroll 16
             for (int c = 0; c < CB; ++c) sum[c][p] += value * weight[c];
-            read_anew();
           }
         } else {
           vf value[PB];
@@ -82,7 +81,7 @@ void conv_tile(const ConvRow& row, int position) {
             const vf weight = splat(weights[c]);
 #pragma GCC unroll 16
             for (int p = 0; p < PB; ++p) sum[c][p] += value[p] * weight;
-            read_anew();
+            if constexpr (KC == 2) in_order();
           }
         }
       }

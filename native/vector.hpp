@@ -33,9 +33,17 @@ constexpr int ahead = 64;  // registers
 INLINE void ask_for(const float* p) { __builtin_prefetch(p, 0); }
 INLINE void ask_to_write(const float* p) { __builtin_prefetch(p, 1); }
 
-// After this Clang loads nothing early and keeps nothing that it has read. Otherwise it takes one register more than there are, for values
-// that two neighbouring taps share or for the next weight, and all sums go to memory and back in every row.
-INLINE void read_anew() {
+// The same address, but Clang does not know it. Otherwise it keeps the values that two neighbouring taps share, which takes one register
+// more than there are: sums go to memory and back at every tap.
+INLINE const float* read_anew(const float* p) {
+#if defined(__clang__)
+  __asm__("" : "+r"(p));
+#endif
+  return p;
+}
+
+// Clang loads nothing from behind this before it, which in kernels of two columns has the same effect.
+INLINE void in_order() {
 #if defined(__clang__)
   __asm__ volatile("" ::: "memory");
 #endif
