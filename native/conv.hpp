@@ -71,6 +71,7 @@ void conv_tile(const ConvRow& row, int position) {
             const vf value = load(at + p * step);
 #pragma GCC unroll 16
             for (int c = 0; c < CB; ++c) sum[c][p] += value * weight[c];
+            if constexpr (few_registers) in_order();
           }
         } else {
           vf value[PB];
@@ -81,7 +82,7 @@ void conv_tile(const ConvRow& row, int position) {
             const vf weight = splat(weights[c]);
 #pragma GCC unroll 16
             for (int p = 0; p < PB; ++p) sum[c][p] += value[p] * weight;
-            if constexpr (KC == 2) in_order();
+            if constexpr (few_registers || KC == 2) in_order();
           }
         }
       }
@@ -356,14 +357,29 @@ void weight_tile(const float* g, int64_t g_channel, int64_t g_row, const float* 
   for (int t = 0; t < TB; ++t) xs[t] = x[t];
   for (int r = 0; r < rows; ++r) {
     for (int p = 0; p < columns; ++p) {
-      vf gradient[CB];
+      // As in conv_tile: what there is less of waits in registers.
+      if constexpr (CB <= TB) {
+        vf gradient[CB];
 #pragma GCC unroll 16
-      for (int c = 0; c < CB; ++c) gradient[c] = load(g + c * g_channel + int64_t(p) * L);
+        for (int c = 0; c < CB; ++c) gradient[c] = load(g + c * g_channel + int64_t(p) * L);
 #pragma GCC unroll 16
-      for (int t = 0; t < TB; ++t) {
-        const vf value = load(xs[t] + p * step);
+        for (int t = 0; t < TB; ++t) {
+          const vf value = load(xs[t] + p * step);
 #pragma GCC unroll 16
-        for (int c = 0; c < CB; ++c) sum[c][t] += value * gradient[c];
+          for (int c = 0; c < CB; ++c) sum[c][t] += value * gradient[c];
+          if constexpr (few_registers) in_order();
+        }
+      } else {
+        vf value[TB];
+#pragma GCC unroll 16
+        for (int t = 0; t < TB; ++t) value[t] = load(xs[t] + p * step);
+#pragma GCC unroll 16
+        for (int c = 0; c < CB; ++c) {
+          const vf gradient = load(g + c * g_channel + int64_t(p) * L);
+#pragma GCC unroll 16
+          for (int t = 0; t < TB; ++t) sum[c][t] += value[t] * gradient;
+          if constexpr (few_registers) in_order();
+        }
       }
     }
     g += g_row;

@@ -42,7 +42,10 @@ INLINE const float* read_anew(const float* p) {
   return p;
 }
 
-// Clang loads nothing from behind this before it, which in kernels of two columns has the same effect.
+// Where sums, values and one more take all registers that there are.
+constexpr bool few_registers = ISSUN_ACCUMULATORS < 16;
+
+// Clang loads nothing from behind this before it. Otherwise it loads the next weight one step early, which takes one register too many.
 INLINE void in_order() {
 #if defined(__clang__)
   __asm__ volatile("" ::: "memory");

@@ -73,7 +73,7 @@ def build() -> Build:
     IssunError
         Where `ISSUN_ISA` names no instruction set that this build can run here.
     """
-    return Build(instruction_set(), available_sets(), tuple(_native.processor_sets()), _native.compiler, _chosen()[1])
+    return Build(instruction_set(), available_sets(), tuple(_native.processor_sets()), _native.compiler.strip(), _chosen()[1])
 
 
 def available_sets() -> tuple[str, ...]:
@@ -143,10 +143,11 @@ def _check(wanted: str, source: str) -> None:
     available = available_sets()
     if wanted in available:
         return
+    known = " or ".join(filter(None, (", ".join(available[:-1]), available[-1])))
     if wanted in _native.processor_sets():
         raise IssunError(
-            f"`{source}` (={wanted}) must be an instruction set that this build has: use {' or '.join(available)}, or build issun from its "
+            f"`{source}` (={wanted}) must be an instruction set that this build has: use {known}, or build issun from its "
             "source"
         )
     why = ", and this processor does not have it" if wanted in _SETS else ""
-    raise IssunError(f"`{source}` (={wanted}) must be an instruction set that this machine has{why}: use {' or '.join(available)}")
+    raise IssunError(f"`{source}` (={wanted}) must be an instruction set that this machine has{why}: use {known}")
