@@ -140,7 +140,9 @@ def test_both_engines_agree(net: Net, count: int, seed: int, share: float, tempe
     # The teacher's part is T² times a small number, and what remains of the gradient where the network already says what it is taught is
     # rounding: both are measured against T.
     assert loss == pytest.approx(right_loss, rel=LOSS, abs=LOSS * temperature)
-    wrong = {name: error for name, error in gradient_errors(net, found, right, 1e-2).items() if not error <= GRADIENT * max(1, temperature / 4)}
+    wrong = {
+        name: error for name, error in gradient_errors(net, found, right, 1e-2).items() if not error <= GRADIENT * max(1, temperature / 4)
+    }
     assert wrong == {}
 
 
@@ -190,7 +192,7 @@ def test_threads_change_no_bit(settings: dict[str, Any], isa: str, monkeypatch: 
         found.append(state.weights.tobytes())
     assert found[0] == found[1]
     state = State.start(NET, recipe, 1)
-    plain = NativeEngine(NET, Recipe(**{**recipe.without_teacher().model_dump()}), unit(NET), 1)
+    plain = NativeEngine(NET, Recipe(**recipe.without_teacher().model_dump()), unit(NET), 1)
     for _ in range(2):
         plain.train_epoch(state, images, labels, np.arange(0, 90, 2), 7)
     assert state.weights.tobytes() != found[0], "the teacher changes something"
@@ -242,7 +244,7 @@ def test_a_teacher_that_is_missing_or_broken() -> None:
     recipe = Recipe(teacher=TEACHER)
     for kind in ("native", "reference"):
         engine = make_engine(NET, recipe, unit(NET), 1, kind)
-        with pytest.raises(RecipeError, match="`teacher` .* is not there: give the network itself"):
+        with pytest.raises(RecipeError, match=r"`teacher` .* is not there: give the network itself"):
             engine.gradients(State.start(NET, recipe, 0).weights, images, labels, np.arange(4), 0, 0)
     members = members_of(recipe, count=1)
     broken = [Member(members[0].engine, np.full_like(members[0].weights, 1e30))]

@@ -322,7 +322,9 @@ class Recipe(BaseModel):
             if first["type"] == "value_error" and isinstance(rule := first["ctx"]["error"], _RuleError):
                 raise RecipeError(str(rule), rule.setting) from None
             if name == "views":
-                raise RecipeError(f"`views` (={settings[name]!r}): must be a whole number from 1 to {LARGEST_VIEWS:,}, or `loop`", name) from None
+                raise RecipeError(
+                    f"`views` (={settings[name]!r}): must be a whole number from 1 to {LARGEST_VIEWS:,}, or `loop`", name
+                ) from None
             if name == "class_weight":
                 raise RecipeError(
                     f"`class_weight` (={settings[name]!r}): must be `balanced` or one number of at least 0 for each class", name
@@ -352,15 +354,16 @@ class Recipe(BaseModel):
         if self.teacher is not None and not re.fullmatch(FINGERPRINT, self.teacher):
             raise _RuleError(
                 "teacher",
-                f"(={self.teacher!r}): must be 16 hexadecimal digits, the fingerprint of a teacher's weights; `issun.train` and `issun.sweep` "
-                f"take the teacher itself",
+                f"(={self.teacher!r}): must be 16 hexadecimal digits, the fingerprint of its weights; `issun.train` and `issun.sweep` take "
+                f"the teacher itself",
             )
         for name in OF_TEACHER:
             if self.teacher is None and (value := getattr(self, name)) is not None:
                 raise _RuleError(name, f"(={value!r}): requires a teacher; give `teacher`, or leave it out")
         if self.views is not None and self.augment is None:
             raise _RuleError(
-                "views", f"(={self.views!r}): requires augmentation; without it a teacher sees each image once: leave it out, or give `augment`"
+                "views",
+                f"(={self.views!r}): requires augmentation; without it a teacher sees each image once: leave it out, or give `augment`",
             )
         if isinstance(self.class_weight, tuple) and not any(self.class_weight):
             raise _RuleError("class_weight", f"(={self.class_weight!r}): at least one must be above 0")
@@ -427,8 +430,8 @@ class Recipe(BaseModel):
         return {STORED_NAMES.get(name, name): value for name, value in kept.items()}
 
     def stored_json(self) -> str:
-        """Return all settings as JSON, as a model keeps them."""
-        settings = self.model_dump(mode="json")
+        """Return all settings as JSON, as a model keeps them; without a teacher those of one are left out, as before there were any."""
+        settings = self.model_dump(mode="json", exclude=set() if self.teacher else {"teacher", *OF_TEACHER})
         settings["restore_best_weights"] = "best" if self.restore_best_weights else "last"
         return to_json({STORED_NAMES.get(name, name): value for name, value in settings.items()}).decode()
 

@@ -77,8 +77,8 @@ def views_of(
     """Return what a teacher says of each view of the images at `indices`: shape (views, N, classes) for the N images of the data, zero
     for all others. Without augmentation there is one view, the image itself. Views are not mixed with each other."""
     made = recipe.distillation
-    assert made is not None and made.views != "loop"
-    count = made.views or 1
+    assert made is not None
+    count = made.views if isinstance(made.views, int) else 1
     found = np.zeros((count, len(images), members[0].engine.net.classes), np.float32)
     for view in range(count):
         draws = None if recipe.augment is None else Draws(_drawn(recipe.augment, images, view, indices).places, None)

@@ -276,7 +276,7 @@ class NativeEngine:
             _unsigned(seed),
             state.epoch,
             cancel,
-            *(draws or (None, None)),
+            *_drawn(draws),
             taught,
         )
         if result.cancelled:
@@ -304,7 +304,7 @@ class NativeEngine:
         entering: NDArray[np.uint8] | NDArray[np.float32] = images
         if self._beginning is not None and self._beginning.holds(images, weights):
             core, entering = self._beginning.rest, self._beginning.values(images, weights, cancel)
-        if not core.logits(entering, indices, weights, out, cancel, *(draws or (None, None))):
+        if not core.logits(entering, indices, weights, out, cancel, *_drawn(draws)):
             raise Cancelled("inference was stopped")
         return out
 
@@ -322,8 +322,9 @@ class NativeEngine:
         check_weights(self.net, weights)
         out = np.zeros(self.net.stored, np.float32)
         taught, draws = lesson_for(self.recipe, self._lessons, images, indices, seed, epoch)
-        drawn = draws or (None, None)
-        loss = self._core.gradients(images, labels, indices, np.ascontiguousarray(weights), _unsigned(seed), epoch, out, *drawn, taught)
+        loss = self._core.gradients(
+            images, labels, indices, np.ascontiguousarray(weights), _unsigned(seed), epoch, out, *_drawn(draws), taught
+        )
         return loss, out
 
     def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:
@@ -333,6 +334,10 @@ class NativeEngine:
         check_weights(self.net, flat)
         self._core.step(flat, state.weights, state.moments, state.average, state.step + 1, learning_rate, self._settings)
         state.step += 1
+
+
+def _drawn(draws: Draws | None) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
+    return (None, None) if draws is None else (draws.places, draws.mix)
 
 
 def _unsigned(seed: int) -> int:

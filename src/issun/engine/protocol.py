@@ -271,8 +271,8 @@ def lesson_for(
         Where the recipe names a teacher and there is none.
     """
     if recipe.teacher is None:
-        drawn = None if recipe.augment is None else draw(recipe.augment, images.shape[1:], seed, epoch, indices)
-        return None, drawn
+        height, width, channels = images.shape[1:]
+        return None, None if recipe.augment is None else draw(recipe.augment, (height, width, channels), seed, epoch, indices)
     if lessons is None:
         raise RecipeError(f"`teacher` (={recipe.teacher}) of the recipe is not there: give the network itself as `teacher`", "teacher")
     return lessons.lesson(images, indices, seed, epoch, cancel)
@@ -305,6 +305,9 @@ class Engine(Protocol):
     A `norm` that is not frozen uses mean and variance of the batch, over images and positions, in `train_epoch` and `gradients`;
     after each step of `train_epoch` the running ones, which `logits` uses, become 0.9 of what they were and 0.1 of those of the batch.
     """
+
+    net: Net
+    recipe: Recipe
 
     def train_epoch(
         self,
