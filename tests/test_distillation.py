@@ -249,6 +249,29 @@ def test_a_study_that_lost_its_teacher_is_not_trusted(tmp_path: Path, big: Model
         Study(study.path)
 
 
+def test_a_study_of_version_5_is_read_and_goes_on(tmp_path: Path, big: Model) -> None:
+    study = issun.sweep(digits(), [SMALL, "n=1"], seeds=1, study=tmp_path / "a.sqlite", epochs=2)
+    with closing(sqlite3.connect(study.path)) as connection:
+        connection.execute("DROP TABLE teachers")
+        connection.execute("PRAGMA user_version = 5")
+        connection.commit()
+    assert [entry.independent for entry in Study(study.path).entries] == [True]
+    found = taught(tmp_path, big)
+    assert len(found.facts.teachers) == 1
+    assert len(found.entries) == 3
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_balanced_classes_and_a_teacher(engine: Any, big: Model) -> None:
+    teacher = Teacher([big])
+    recipe = Recipe(
+        epochs=2, class_weight="balanced", label_smoothing=0.1, teacher=teacher.facts.fingerprint, augment="shift 1", views="loop"
+    )
+    outcome = train_network(parse_network("dense", (8, 8, 1), 10), recipe, digits(), teacher=teacher, engine=engine)
+    assert not outcome.diverged
+    assert outcome.history[-1].train_loss < outcome.history[0].train_loss
+
+
 def test_a_study_file_names_a_teacher(tmp_path: Path, big: Model) -> None:
     big.save(tmp_path / "big.safetensors")
     text = f"""

@@ -174,16 +174,19 @@ class Teacher:
             Where `cancel` was set.
         """
         self.check(dataset)
-        plain = recipe.without_teacher()
-        members = [Member(make_engine(model.net, plain, model.scaling, threads, engine), model.weights) for model in self.models]
         if recipe.views == "loop":
-            return TaughtImages(recipe, members, None)
+            return TaughtImages(recipe, self._members(recipe, threads, engine), None)
         settings = (recipe.temperature, recipe.views, recipe.augment, recipe.batch_size)
         key = (engine, instruction_set(), dataset.fingerprint, validation_mark(train), *map(str, settings))
         with self._computing:  # the trials of a study ask at the same time
             if key not in self._known:
-                self._known[key] = views_of(recipe, members, dataset.images, train, cancel)
-        return TaughtImages(recipe, members, self._known[key])
+                self._known[key] = views_of(recipe, self._members(recipe, threads, engine), dataset.images, train, cancel)
+        return TaughtImages(recipe, (), self._known[key])
+
+    def _members(self, recipe: Recipe, threads: int, engine: EngineName) -> list[Member]:
+        """Return its networks, ready to be asked about images that are changed as the recipe says."""
+        seeing = Recipe(batch_size=recipe.batch_size, augment=recipe.augment)
+        return [Member(make_engine(model.net, seeing, model.scaling, threads, engine), model.weights) for model in self.models]
 
 
 def _seen(model: Model) -> str:

@@ -99,7 +99,7 @@ class TaughtImages:
     recipe : Recipe
         With a teacher.
     members : sequence of Member
-        Asked in the loop.
+        Asked in the loop; of no use where all is known.
     known : ndarray of float32, shape (views, images, classes), optional
         From `views_of`; None in the loop.
     """

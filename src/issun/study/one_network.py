@@ -73,11 +73,13 @@ class OneNetwork:
             "diverged",
             "guessing",
             "beats_guessing",
+            "independent",
         )
         values: dict[str, Any] = plain(
             {
                 "study": study.path,
                 **{name: said[name] for name in kept},
+                "dependence": entry.dependence,
                 "seed": seed,
                 "seed_val_accuracy": self.trial.val_accuracy,
                 "diagnosis": self.diagnosis.as_dict(),
