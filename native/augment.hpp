@@ -199,7 +199,7 @@ void enter_and_mix(const Plan& plan, const Work& work, const Place& place, int g
     next[lane] = k < work.count ? (k + 1) % work.count : -1;
   }
   enter_changed<C>(plan, work, own, scratch, t, to);
-  if (!plan.augment.mixes) return;
+  if (!plan.augment.mixes || !work.mix) return;
   float* other = reinterpret_cast<float*>(scratch + plan.augment.other);
   enter_changed<C>(plan, work, next, scratch, t, other);
   vf mix = zero();

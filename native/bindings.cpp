@@ -24,6 +24,7 @@ using Rates = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::c
 using Vector = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Constant = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Matrix = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Taught = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Draws = nb::ndarray<const int32_t, nb::shape<-1, sizeof(Draw) / 4>, nb::c_contig, nb::device::cpu>;
 
 // A record of the core as a class of Python: its fields by name, all given to the constructor as keywords. What is left out has the value
@@ -48,8 +49,9 @@ void bind_record(nb::module_& m, const char* name, const char* doc) {
 
 // Images are uint8 (N, height, width, channels); values that were computed before are float32 (N, numbers of one image).
 Images to_images(const nb::object& images, const int32_t* labels, const std::optional<Draws>& draws = {},
-                 const std::optional<Constant>& mix = {}) {
-  Images given{nullptr, nullptr, labels, draws ? reinterpret_cast<const Draw*>(draws->data()) : nullptr, mix ? mix->data() : nullptr};
+                 const std::optional<Constant>& mix = {}, const std::optional<Taught>& taught = {}) {
+  Images given{nullptr, nullptr, labels, draws ? reinterpret_cast<const Draw*>(draws->data()) : nullptr, mix ? mix->data() : nullptr,
+               taught ? taught->data() : nullptr};
   Pixels pixels;
   Values values;
   if (nb::try_cast(images, pixels, false))
@@ -132,9 +134,10 @@ NB_MODULE(_native, m) {
           "train",
           [](Engine& e, const nb::object& images, const Labels& labels, const Indices& indices, const Rates& rates, Vector weights,
              Matrix moments, std::optional<Vector> average, int64_t step, const OptimizerSettings& settings, uint64_t seed, uint64_t epoch,
-             const nb::object& cancel, const std::optional<Draws>& draws, const std::optional<Constant>& mix) {
+             const nb::object& cancel, const std::optional<Draws>& draws, const std::optional<Constant>& mix,
+             const std::optional<Taught>& taught) {
             const auto idle = make_idle(cancel);
-            const Images given = to_images(images, labels.data(), draws, mix);
+            const Images given = to_images(images, labels.data(), draws, mix, taught);
             EpochResult result;
             {
               nb::gil_scoped_release released;
@@ -145,27 +148,30 @@ NB_MODULE(_native, m) {
           },
           nb::arg("images"), nb::arg("labels"), nb::arg("indices"), nb::arg("rates"), nb::arg("weights").noconvert(),
           nb::arg("moments").noconvert(), nb::arg("average").noconvert().none(), nb::arg("step"), nb::arg("settings"), nb::arg("seed"),
-          nb::arg("epoch"), nb::arg("cancel").none(), nb::arg("draws").none(), nb::arg("mix").none())
+          nb::arg("epoch"), nb::arg("cancel").none(), nb::arg("draws").none(), nb::arg("mix").none(), nb::arg("taught").none())
       .def(
           "logits",
-          [](Engine& e, const nb::object& images, const Indices& indices, const Constant& weights, Matrix out, const nb::object& cancel) {
+          [](Engine& e, const nb::object& images, const Indices& indices, const Constant& weights, Matrix out, const nb::object& cancel,
+             const std::optional<Draws>& draws, const std::optional<Constant>& mix) {
             const auto idle = make_idle(cancel);
-            const Images given = to_images(images, nullptr);
+            const Images given = to_images(images, nullptr, draws, mix);
             nb::gil_scoped_release released;
             return e.logits(given, indices.data(), int64_t(indices.shape(0)), weights.data(), out.data(), idle);
           },
-          nb::arg("images"), nb::arg("indices"), nb::arg("weights"), nb::arg("out").noconvert(), nb::arg("cancel").none())
+          nb::arg("images"), nb::arg("indices"), nb::arg("weights"), nb::arg("out").noconvert(), nb::arg("cancel").none(),
+          nb::arg("draws") = nb::none(), nb::arg("mix") = nb::none())
       .def(
           "gradients",
           [](Engine& e, const nb::object& images, const Labels& labels, const Indices& indices, const Constant& weights, uint64_t seed,
-             uint64_t epoch, Vector out, const std::optional<Draws>& draws, const std::optional<Constant>& mix) {
-            const Images given = to_images(images, labels.data(), draws, mix);
+             uint64_t epoch, Vector out, const std::optional<Draws>& draws, const std::optional<Constant>& mix,
+             const std::optional<Taught>& taught) {
+            const Images given = to_images(images, labels.data(), draws, mix, taught);
             nb::gil_scoped_release released;
             return e.gradients(given, indices.data(), int32_t(indices.shape(0)), weights.data(), seed, epoch,
                                out.data());
           },
           nb::arg("images"), nb::arg("labels"), nb::arg("indices"), nb::arg("weights"), nb::arg("seed"), nb::arg("epoch"),
-          nb::arg("out").noconvert(), nb::arg("draws").none(), nb::arg("mix").none())
+          nb::arg("out").noconvert(), nb::arg("draws").none(), nb::arg("mix").none(), nb::arg("taught").none())
       .def(
           "step",
           [](Engine& e, const Constant& gradient, Vector weights, Matrix moments, std::optional<Vector> average, int64_t step, double rate,

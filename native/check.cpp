@@ -128,10 +128,12 @@ struct Data {
   std::vector<int64_t> indices;
   std::vector<Draw> draws;
   std::vector<float> mix;
+  std::vector<float> taught;
 
   Images images(bool drawn) const {
     return {pixels.empty() ? nullptr : pixels.data(), values.empty() ? nullptr : values.data(), labels.data(),
-            drawn && !draws.empty() ? draws.data() : nullptr, drawn && !mix.empty() ? mix.data() : nullptr};
+            drawn && !draws.empty() ? draws.data() : nullptr, drawn && !mix.empty() ? mix.data() : nullptr,
+            drawn && !taught.empty() ? taught.data() : nullptr};
   }
   int64_t count() const { return int64_t(indices.size()); }
 };
@@ -153,6 +155,7 @@ Data make_data(const Case& c) {
   data.draws.resize(places.size() * sizeof(int32_t) / sizeof(Draw));
   if (!data.draws.empty()) std::memcpy(data.draws.data(), places.data(), places.size() * sizeof(int32_t));
   data.mix = to_vector<float>(c, "mix");
+  data.taught = to_vector<float>(c, "taught");
   data.pixels.shrink_to_fit();  // so that the first byte behind is nobody's
   data.values.shrink_to_fit();
   data.labels.shrink_to_fit();
@@ -192,7 +195,8 @@ int64_t bytes_of(F make) {
 }
 
 Found run_case(const Case& c, int threads) {
-  const LossSettings loss{float(get(c.settings, "smoothing")), to_vector<float>(c, "class_weights")};
+  const LossSettings loss{float(get(c.settings, "smoothing")), to_vector<float>(c, "class_weights"), float(get(c.settings, "share")),
+                          float(get(c.settings, "temperature"))};
   const OptimizerSettings optimizer = to_record<OptimizerSettings>(c.settings);
   const Network network = to_network(c);
   Data data = make_data(c);
@@ -243,6 +247,7 @@ Found run_case(const Case& c, int threads) {
   repeat(data.indices, many);
   repeat(data.draws, many);
   repeat(data.mix, many);
+  repeat(data.taught, many);
   found.allocated_by_few = allocated(std::min<int64_t>(count, network.batch));
   found.allocated_by_many = allocated(many * count);
   return found;

@@ -114,6 +114,8 @@ Engine::Engine(const Network& network, const LossSettings& loss, int threads, co
   work_.correct = correct_.data();
   work_.squares = squares_.data();
   work_.smoothing = loss.smoothing;
+  work_.share = loss.share;
+  work_.temperature = loss.temperature;
   work_.class_weights = class_weights_.empty() ? nullptr : class_weights_.data();
 }
 
@@ -157,8 +159,9 @@ void Engine::set_batch(const Images& images, const int64_t* indices, int64_t fro
   work_.indices = indices + from;
   work_.draws = images.draws ? images.draws + from : nullptr;
   work_.mix = images.mix ? images.mix + from : nullptr;
-  work_.other_labels = images.mix ? other_labels_.data() : nullptr;
-  if (images.mix)
+  work_.taught = images.taught ? images.taught + from * planned_->plan.classes : nullptr;
+  work_.other_labels = images.mix && images.labels ? other_labels_.data() : nullptr;
+  if (work_.other_labels)
     for (int32_t k = 0; k < count; ++k) other_labels_[k] = images.labels[work_.indices[k + 1 < count ? k + 1 : 0]];
   work_.count = count;
   work_.group_count = (count + planned_->plan.lanes - 1) / planned_->plan.lanes;

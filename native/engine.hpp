@@ -77,6 +77,7 @@ struct Moments {
 struct LossSettings {
   float smoothing = 0;
   std::vector<float> class_weights;  // empty: all count the same
+  float share = 0, temperature = 1;  // of a teacher, where there is one
 };
 
 struct Images {
@@ -85,6 +86,7 @@ struct Images {
   const int32_t* labels;
   const Draw* draws = nullptr;  // by position in the epoch
   const float* mix = nullptr;
+  const float* taught = nullptr;  // [position in the epoch][classes]: a teacher's probabilities
 };
 
 struct EpochResult {
@@ -107,6 +109,7 @@ class Engine {
   EpochResult train(const Images& images, const int64_t* indices, int64_t count, const double* rates, float* weights,
                     const Moments& moments, int64_t step, const OptimizerSettings& settings, uint64_t seed, uint64_t epoch,
                     const std::function<bool()>& idle);
+  // Of the images as they are, or where `images` has draws as training would see them.
   bool logits(const Images& images, const int64_t* indices, int64_t count, const float* weights, float* out,
               const std::function<bool()>& idle);
   double gradients(const Images& images, const int64_t* indices, int32_t count, const float* weights, uint64_t seed, uint64_t epoch,

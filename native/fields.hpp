@@ -71,6 +71,8 @@ template <typename F>
 void each_field(const LossSettings*, F f) {
   f("smoothing", &LossSettings::smoothing);
   f("class_weights", &LossSettings::class_weights);
+  f("share", &LossSettings::share);
+  f("temperature", &LossSettings::temperature);
 }
 
 template <typename F>

@@ -103,7 +103,58 @@ void soft_cross_entropy(const Plan& plan, Work& work, const Place& place, int gr
   work.correct[group] = correct;
 }
 
+// The same with a teacher's probabilities beside the label: (1 - share) of the loss above, and share · T² · -Σ taught log softmax(z / T).
+void taught_cross_entropy(const Plan& plan, Work& work, const Place& place, int group) {
+  soft_cross_entropy(plan, work, place, group);
+  const Tensor& t = plan.tensors[plan.tensor_count - 1];
+  const float* logits = place.value(t);
+  float* gradient = place.gradient(t);
+  const float *taught[L];
+  vf weight = zero();  // of a lane without an image 0
+  int present = 0;
+  for (int lane = 0; lane < L; ++lane) {
+    const int image = group * L + lane;
+    taught[lane] = work.taught + int64_t(plan.classes) * (image < work.count ? image : 0);
+    if (image >= work.count) continue;
+    present = lane + 1;
+    weight[lane] = 1.0f;
+    if (!work.class_weights) continue;
+    const float mix = work.other_labels ? work.mix[image] : 1.0f;
+    const int label = work.labels[work.indices[image]];
+    weight[lane] = mix * work.class_weights[label];
+    if (work.other_labels) weight[lane] += (1.0f - mix) * work.class_weights[work.other_labels[image]];
+  }
+  const auto taught_of = [&](int c) {
+    vf value;
+    for (int lane = 0; lane < L; ++lane) value[lane] = taught[lane][c];
+    return value;
+  };
+  const float cooler = 1.0f / work.temperature;
+  vf best = load(logits);
+  for (int c = 1; c < plan.classes; ++c) {
+    const vf value = load(logits + c * t.value.channel);
+    best = choose(value > best, value, best);
+  }
+  vf total = zero(), behind = zero();
+  for (int c = 0; c < plan.classes; ++c) {
+    const vf below = (best - load(logits + c * t.value.channel)) * cooler;
+    total += exponential(-below);
+    behind += taught_of(c) * below;
+  }
+  const vf own = splat(1.0f - work.share), theirs = weight * (work.share * work.temperature / float(work.count));
+  for (int c = 0; c < plan.classes; ++c) {
+    const vf e = exponential((load(logits + c * t.value.channel) - best) * cooler);
+    float* const at = gradient + c * t.gradient.channel;
+    store(at, own * load(at) + theirs * (e / total - taught_of(c)));
+  }
+  const double softer = double(work.share) * double(work.temperature) * double(work.temperature);
+  double loss = 0.0;
+  for (int lane = 0; lane < present; ++lane) loss += double(weight[lane]) * (__builtin_log(double(total[lane])) + double(behind[lane]));
+  work.losses[group] = double(1.0f - work.share) * work.losses[group] + softer * loss;
+}
+
 void loss_and_gradient(const Plan& plan, Work& work, const Place& place, int group) {
+  if (work.taught) return taught_cross_entropy(plan, work, place, group);
   const bool plain = work.smoothing == 0.0f && !work.class_weights && !work.other_labels;
   return plain ? cross_entropy(plan, work, place, group) : soft_cross_entropy(plan, work, place, group);
 }

@@ -258,6 +258,8 @@ struct Work {
   const float* mix;             // [count]
   float smoothing;              // share of the target that is spread over all classes
   const float* class_weights;   // [classes] or null: what an image of each class counts
+  const float* taught;          // [count][classes] or null: a teacher's probabilities at `temperature`, by the image's place in the batch
+  float share, temperature;     // how much of the loss the teacher is
   const int64_t* indices; // of the images of this batch
   int32_t count;          // how many they are
   int32_t group_count;

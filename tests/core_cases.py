@@ -33,14 +33,20 @@ RECIPES: tuple[dict[str, Any], ...] = (
     {"batch_size": 3, "optimizer": "rmsprop", "label_smoothing": 0.1, "ema_decay": 0.9},
     {"batch_size": 20, "optimizer": "adadelta", "augment": "rotate 30, zoom 0.2, shear 10, shift 1, fill 9, mixup 0.4", "clip_norm": 0.5},
     {"batch_size": 50, "optimizer": "adamw", "weight_decay": 0.01, "ema_decay": 0.99, "augment": "crop 2, mixup 1"},
+    {"batch_size": 16, "teacher": "0" * 16, "temperature": 3, "share": 0.7, "augment": "shift 1, mixup 0.5"},
 )
 
 #: Networks for what the others do not reach, with the shape of an image, the classes and what the recipe has of its own.
 OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
     "textbook": ("conv 3, conv 5, pool, conv 6 same, pool, dense 40, drop 0.3, dense", (15, 13, 3), 10, {}),
-    "more classes than lanes": ("conv 2, dense", (5, 5, 1), 37, {"class_weight": tuple(float(i % 3) for i in range(37))}),
+    "more classes than lanes": (
+        "conv 2, dense",
+        (5, 5, 1),
+        37,
+        {"class_weight": tuple(float(i % 3) for i in range(37)), "teacher": "0" * 16},
+    ),
     "two classes, one pixel": ("dense 3, dense", (1, 1, 1), 2, {"label_smoothing": 0.2}),
-    "one row": ("conv 3 1x4 same, pool 1x2, dense", (1, 19, 4), 3, {"augment": "flip"}),
+    "one row": ("conv 3 1x4 same, pool 1x2, dense", (1, 19, 4), 3, {"augment": "flip", "teacher": "0" * 16}),
     "one column": ("conv 3 4x1, avgpool 2x1, dense", (17, 1, 2), 3, {"augment": "flip, mixup 1"}),
     "wide": ("conv 18 norm, conv 17 stride 2 same prelu, dense 70 gelu, dense", (9, 11, 1), 19, {"augment": "rotate 40"}),
     "meetings alone": ("dense 130 l1 0.01, dense 75 norm, dense", (9, 9, 1), 11, {"clip_norm": 0.01, "ema_decay": 0.9}),
@@ -124,6 +130,8 @@ def _lines(case: CoreCase) -> Iterator[str]:
         numbers["draws"] = drawn.places.ravel()
         if drawn.mix is not None:
             numbers["mix"] = drawn.mix
+    if case.recipe.teacher is not None:
+        numbers["taught"] = np.random.default_rng(1).dirichlet(np.ones(case.net.classes), COUNT).ravel()
     yield f"case {case.name}"
     settings = [fields(record) for record in (network, network.augment, case.loss, case.settings)]
     yield _record("settings", {"count": COUNT} | {name: value for record in settings for name, value in record.items()})

@@ -120,6 +120,7 @@ def network(draw: random.Random, family: int) -> dict[str, Any]:
         "failed": "",
         "guessing": 0.1,
         "beats_guessing": True,
+        "independent": True,
         "best_seed": 0,
         "frontier": False,
         "trials": [],

@@ -37,6 +37,7 @@ ROOMS = (
         "provenance",
         "model_file",
         "model",
+        "teacher",
         "training",
         "extraction",
         "sklearn",

@@ -19,7 +19,10 @@ def _entries(records: list[dict[str, Any]]) -> list[Entry]:
     """Return networks of which mean, bound and failures are as the records say."""
 
     def made(record: dict[str, Any]) -> Any:
-        sizes = {size: record[size] for size in ("parameters", "macs", "bytes", "seconds", "diverged", "beats_guessing", "network")}
+        sizes = {
+            size: record[size]
+            for size in ("parameters", "macs", "bytes", "seconds", "diverged", "beats_guessing", "independent", "network")
+        }
         return SimpleNamespace(
             **{
                 **sizes,
@@ -31,6 +34,7 @@ def _entries(records: list[dict[str, Any]]) -> list[Entry]:
             seeds=record["validation"]["n"],
             guessing=0.5,
             validation_images=100,
+            dependence="" if record["independent"] else "its teacher had other validation images",
         )
 
     return [made(record) for record in records]
@@ -42,6 +46,7 @@ def _alike(draw: random.Random) -> dict[str, Any]:
     mean = draw.choice((0.5, 0.61, 0.62, 0.7, 0.9))
     record |= {"parameters": draw.randint(1, 6), "macs": draw.randint(1, 3), "network": f"conv {draw.randint(1, 4)}"}
     record |= {"diverged": draw.choice((0, 0, 0, 1, 2)), "beats_guessing": draw.choice((True, True, False))}
+    record["independent"] = draw.choice((True, True, True, False))
     record["validation"] |= {"mean": mean, "low": round(mean - draw.choice((0.01, 0.2)), 6)}
     return record
 

@@ -31,6 +31,8 @@ WHOLE = Provenance(
     warning="none",
     finetuned="for int8",
     trained_as="dense",
+    teacher="conv 8, dense (812 parameters)",
+    dependence="its teacher had other validation images",
 )
 
 

@@ -42,6 +42,10 @@ def test_the_default_recipe() -> None:
         "patience": None,
         "restore_best_weights": False,
         "augment": None,
+        "teacher": None,
+        "temperature": None,
+        "share": None,
+        "views": None,
     }
 
 

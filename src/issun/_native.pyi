@@ -153,7 +153,11 @@ class Network:
 class LossSettings:
     smoothing: float
     class_weights: Sequence[float]
-    def __init__(self, *, smoothing: float = 0.0, class_weights: Sequence[float] = ()) -> None: ...
+    share: float
+    temperature: float
+    def __init__(
+        self, *, smoothing: float = 0.0, class_weights: Sequence[float] = (), share: float = 0.0, temperature: float = 1.0
+    ) -> None: ...
 
 class OptimizerSettings:
     kind: Optimizer
@@ -226,6 +230,7 @@ class Engine:
         cancel: CancelFlag | None,
         draws: NDArray[np.int32] | None,
         mix: NDArray[np.float32] | None,
+        taught: NDArray[np.float32] | None,
     ) -> EpochResult: ...
     def logits(
         self,
@@ -234,6 +239,8 @@ class Engine:
         weights: NDArray[np.float32],
         out: NDArray[np.float32],
         cancel: CancelFlag | None,
+        draws: NDArray[np.int32] | None = None,
+        mix: NDArray[np.float32] | None = None,
     ) -> bool: ...
     def gradients(
         self,
@@ -246,6 +253,7 @@ class Engine:
         out: NDArray[np.float32],
         draws: NDArray[np.int32] | None,
         mix: NDArray[np.float32] | None,
+        taught: NDArray[np.float32] | None,
     ) -> float: ...
     def step(
         self,

@@ -42,8 +42,10 @@ def mean_text(mean: float, deviation: float, digits: int = 2) -> str:
     return f"{100 * mean:.{digits}f} ± {100 * deviation:.{digits}f} %"
 
 
-def seeds_text(seeds: int, chance: int, diverged: int = 0) -> str:
+def seeds_text(seeds: int, chance: int, diverged: int = 0, independent: bool = True) -> str:
     """Return what must stand beside a mean over seeds of which some failed: ``2 of 3 seeds; 1 never left chance``; else nothing.
+
+    Where they are not independent of the validation images, that is said too.
 
     Parameters
     ----------
@@ -51,7 +53,11 @@ def seeds_text(seeds: int, chance: int, diverged: int = 0) -> str:
         How many are in the mean; all of them, those that failed too.
     chance, diverged : int
         How many of them never left chance, and how many diverged.
+    independent : bool
+        Whether they have learnt from no validation image.
     """
+    if not independent:
+        return f"{seeds_text(seeds, chance, diverged) or (f'{seeds} seeds' if seeds > 1 else '')}; not independent".removeprefix("; ")
     failed = chance + diverged
     if not failed:
         return ""

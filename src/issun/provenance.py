@@ -81,6 +81,10 @@ class Provenance:
         What was trained further, and for which numbers.
     trained_as : str
         The network that was trained, where this one is that one folded.
+    teacher : str
+        The network whose probabilities it was trained on.
+    dependence : str
+        Why that one may have learnt from the validation images.
     others : mapping of str to str
         What else a file says.
     """
@@ -105,6 +109,8 @@ class Provenance:
     warning: str = ""
     finetuned: str = ""
     trained_as: str = ""
+    teacher: str = ""
+    dependence: str = ""
     others: Mapping[str, str] = field(default_factory=dict)
 
     validation_accuracy = old_attribute("validation_accuracy", "val_accuracy")
@@ -201,4 +207,6 @@ _FACTS = {
     "warning": _text("warning"),
     "finetuned": _text("finetuned"),
     "trained_as": _text("trained_as"),
+    "teacher": _text("teacher"),
+    "not independent": _text("dependence"),
 }

@@ -16,7 +16,7 @@ GOLDEN32 = 0x9E3779B9
 MASK64 = (1 << 64) - 1
 
 #: What a stream of draws is for.
-SHUFFLE, DROPOUT, INITIALISE, AUGMENT = 1, 2, 3, 4
+SHUFFLE, DROPOUT, INITIALISE, AUGMENT, VIEW = 1, 2, 3, 4, 5
 
 
 def mix64(value: int) -> int:

@@ -27,6 +27,13 @@ The loss of an image of class y, with K classes, logits z and p = softmax(z):
 
     weight(y) Σ_c target(c) (-log p(c)),  target(c) = (1 - label_smoothing) [c = y] + label_smoothing / K     (Szegedy et al. 2016)
 
+Where there is a `teacher`, a trained network whose probabilities at `temperature` T are t = softmax(its logits / T), the loss is
+
+    weight(y) ((1 - share) Σ_c target(c) (-log p(c)) + share T² Σ_c t(c) (-log q(c))),  q = softmax(z / T)   (Hinton, Vinyals & Dean 2015)
+
+The factor T² keeps the size of the teacher's part of the gradient when T changes. Both parts are cross-entropies; PyTorch's `kl_div` is
+the second without the entropy of t, which has no gradient. `issun.engine.lessons` says how images are shown to the teacher.
+
 The loss of a batch is its mean over the images, plus the penalties. Class weights do not change what it is divided by (as in Keras;
 PyTorch divides by the sum of the weights, by which a batch of one image would not feel them). `balanced` gives class c the weight
 images / (K · images of c), as scikit-learn does, measured on the training part: 1 on the average. The training loss in a history is
@@ -38,11 +45,22 @@ The schedules are in `issun.schedules`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypedDict, Unpack
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypedDict, Unpack
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import to_json
 
 from issun.arch.layers import Initializer
@@ -63,6 +81,19 @@ LEARNING_RATES: dict[str, float] = {"sgd": 0.01, "adam": 0.005, "rmsprop": 0.001
 USUAL_SCALING: InputScaling = "standard"
 #: The same, with the usual schedule.
 USUAL_WARMUP = 0.1
+
+#: Of a recipe with a teacher that does not say it otherwise: the temperature, the teacher's share of the loss, and with augmentation the
+#: views of an image.
+USUAL_TEMPERATURE, USUAL_SHARE, USUAL_VIEWS = 4.0, 0.9, 8
+
+#: The most views of an image: their probabilities are all held in memory.
+LARGEST_VIEWS = 1024
+
+#: How a teacher is told from others: 16 hexadecimal digits over its weights.
+FINGERPRINT = r"[0-9a-f]{16}"
+
+#: The settings that have a meaning with a teacher only.
+OF_TEACHER = ("temperature", "share", "views")
 
 #: Settings that studies, models and what identifies a recipe know by another name; those names, and what stands under them, never change.
 STORED_NAMES = {
@@ -122,6 +153,27 @@ def _augmentation(value: object) -> Augmentation:
         raise RecipeError(str(error), "augment") from None
 
 
+class Distillation(NamedTuple):
+    """How a network is trained on a teacher's probabilities.
+
+    Attributes
+    ----------
+    teacher : str
+        Fingerprint of the teacher's weights.
+    temperature : float
+        By which the logits of both are divided.
+    share : float
+        The teacher's share of the loss.
+    views : int, "loop" or None
+        How many changed copies of each image the teacher sees; or all that training sees; None where images are not changed.
+    """
+
+    teacher: str
+    temperature: float
+    share: float
+    views: int | Literal["loop"] | None
+
+
 class RecipeOptions(TypedDict, total=False):
     """Settings of a `Recipe` that functions take by name, as commands have options for them; left out, or None, where not given."""
 
@@ -140,6 +192,10 @@ class RecipeOptions(TypedDict, total=False):
     scaling: str | None
     initializer: str | None
     augment: Augmentation | str | None
+    teacher: Any
+    temperature: float | None
+    share: float | None
+    views: int | str | None
 
 
 class Recipe(BaseModel):
@@ -196,6 +252,16 @@ class Recipe(BaseModel):
         Whether the weights after the best epoch, judged as for `patience`, are handed over in place of those after the last one.
     augment : Augmentation or str, optional
         Random changes of the training images in every epoch; see `issun.augmentation`.
+    teacher : str, optional
+        Fingerprint of a trained network whose probabilities are learnt beside the labels; `issun.train` and `issun.sweep` take the network
+        itself.
+    temperature : float, optional
+        With a teacher: what the logits of both are divided by, from 0.01 to 100. Default: `USUAL_TEMPERATURE`.
+    share : float, optional
+        With a teacher: its share of the loss, from 0 to 1; the rest is that of the labels. Default: `USUAL_SHARE`.
+    views : int or "loop", optional
+        With a teacher and augmentation: how many fixed changed copies of each image there are, which the teacher sees once; or ``"loop"``
+        (also 0): every epoch changes images anew, and the teacher sees each of them. Default: `USUAL_VIEWS`.
 
     Raises
     ------
@@ -230,6 +296,10 @@ class Recipe(BaseModel):
     patience: int | None = Field(None, ge=1)
     restore_best_weights: bool = False
     augment: Annotated[Augmentation, PlainValidator(_augmentation), PlainSerializer(str, return_type=str)] | None = None
+    teacher: str | None = None
+    temperature: float | None = Field(None, ge=0.01, le=100, validate_default=True)
+    share: float | None = Field(None, ge=0, le=1, validate_default=True)
+    views: int | Literal["loop"] | None = Field(None, validate_default=True)
 
     drop_at = old_attribute("drop_at", "reduce_at")
     drop_every = old_attribute("drop_every", "reduce_every")
@@ -251,12 +321,27 @@ class Recipe(BaseModel):
                 raise RecipeError(f"`{name}` is not a setting of a recipe; the settings are {known}", name) from None
             if first["type"] == "value_error" and isinstance(rule := first["ctx"]["error"], _RuleError):
                 raise RecipeError(str(rule), rule.setting) from None
+            if name == "views":
+                raise RecipeError(
+                    f"`views` (={settings[name]!r}): must be a whole number from 1 to {LARGEST_VIEWS:,}, or `loop`", name
+                ) from None
             if name == "class_weight":
                 raise RecipeError(
                     f"`class_weight` (={settings[name]!r}): must be `balanced` or one number of at least 0 for each class", name
                 ) from None
             message = first["msg"][0].lower() + first["msg"][1:]
             raise RecipeError(f"`{name}` (={first['input']!r}): {message}", name) from None
+
+    @field_validator(*OF_TEACHER)
+    @classmethod
+    def _with_teacher(cls, value: Any, info: ValidationInfo) -> Any:
+        """Return a setting as it is, or where there is a teacher its usual value in place of None."""
+        usual = {"temperature": USUAL_TEMPERATURE, "share": USUAL_SHARE, "views": USUAL_VIEWS if info.data.get("augment") else None}
+        if info.field_name == "views" and isinstance(value, int):
+            if not 0 <= value <= LARGEST_VIEWS:
+                raise ValueError
+            value = value or "loop"
+        return usual[str(info.field_name)] if value is None and info.data.get("teacher") is not None else value
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
@@ -265,6 +350,20 @@ class Recipe(BaseModel):
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise _RuleError(
                 "nesterov", f"(=True): requires sgd with a momentum above 0, not {self.optimizer} with {self.momentum:g}; leave it out"
+            )
+        if self.teacher is not None and not re.fullmatch(FINGERPRINT, self.teacher):
+            raise _RuleError(
+                "teacher",
+                f"(={self.teacher!r}): must be 16 hexadecimal digits, the fingerprint of its weights; `issun.train` and `issun.sweep` take "
+                f"the teacher itself",
+            )
+        for name in OF_TEACHER:
+            if self.teacher is None and (value := getattr(self, name)) is not None:
+                raise _RuleError(name, f"(={value!r}): requires a teacher; give `teacher`, or leave it out")
+        if self.views is not None and self.augment is None:
+            raise _RuleError(
+                "views",
+                f"(={self.views!r}): requires augmentation; without it a teacher sees each image once: leave it out, or give `augment`",
             )
         if isinstance(self.class_weight, tuple) and not any(self.class_weight):
             raise _RuleError("class_weight", f"(={self.class_weight!r}): at least one must be above 0")
@@ -290,6 +389,17 @@ class Recipe(BaseModel):
         if isinstance(recipe, Recipe):
             return cls(**recipe.model_dump() | given)
         return cls.for_images(images, **{**named_settings(recipe or {}, warn=3), **given})
+
+    @property
+    def distillation(self) -> Distillation | None:
+        """How a teacher is used; None where there is none."""
+        if self.teacher is None or self.temperature is None or self.share is None:
+            return None
+        return Distillation(self.teacher, self.temperature, self.share, self.views)
+
+    def without_teacher(self) -> Recipe:
+        """Return the recipe with the labels alone."""
+        return type(self)(**self.model_dump() | dict.fromkeys(("teacher", *OF_TEACHER)))
 
     def steps(self, images: int) -> int:
         """Return how many steps one epoch over `images` images takes (the last batch may be smaller)."""
@@ -320,8 +430,8 @@ class Recipe(BaseModel):
         return {STORED_NAMES.get(name, name): value for name, value in kept.items()}
 
     def stored_json(self) -> str:
-        """Return all settings as JSON, as a model keeps them."""
-        settings = self.model_dump(mode="json")
+        """Return all settings as JSON, as a model keeps them; without a teacher those of one are left out, as before there were any."""
+        settings = self.model_dump(mode="json", exclude=set() if self.teacher else {"teacher", *OF_TEACHER})
         settings["restore_best_weights"] = "best" if self.restore_best_weights else "last"
         return to_json({STORED_NAMES.get(name, name): value for name, value in settings.items()}).decode()
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
+from issun.datasets.split import validation_mark
 from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, fit, handed_over, make_engine, scaling_for, threads_available
 from issun.engine.fitting import best_of, loss_and_accuracy
 from issun.engine.protocol import SLOTS, CancelFlag, check_average
@@ -22,6 +23,7 @@ from issun.model import Model
 from issun.old_names import old_attribute
 from issun.provenance import KeptEpoch, Provenance
 from issun.recipe import Recipe
+from issun.teacher import Teacher, TeacherFacts
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Outcome:
         Time spent training, measuring left out.
     diverged : bool
         Whether a loss or a weight stopped being a finite number; training then ended early.
+    teacher : TeacherFacts or None
+        Whose probabilities it was trained on.
+    dependence : str
+        Why the teacher may have learnt from the validation images, so that the validation figures choose nothing; else empty.
     """
 
     net: Net
@@ -74,6 +80,8 @@ class Outcome:
     test_accuracy: float
     seconds: float
     diverged: bool
+    teacher: TeacherFacts | None = None
+    dependence: str = ""
 
     validation_loss = old_attribute("validation_loss", "val_loss")
     validation_accuracy = old_attribute("validation_accuracy", "val_accuracy")
@@ -110,6 +118,8 @@ class Outcome:
             epoch=KeptEpoch(self.kept, len(self.history)),
             recipe=self.recipe.stored_json(),
             issun=_version(),
+            teacher="" if self.teacher is None else str(self.teacher),
+            dependence=self.dependence,
         )
         return Model(self.net, self.weights, self.scaling, dataset.classes, provenance, dataset.appearance)
 
@@ -134,6 +144,7 @@ def train_network(
     history: Sequence[Epoch] = (),
     on_epoch: Callable[[Epoch, State], None] | None = None,
     cancel: CancelFlag | None = None,
+    teacher: Teacher | None = None,
 ) -> Outcome:
     """Train one network to the last epoch of its recipe, from the first or from a stored state, and measure it.
 
@@ -158,6 +169,8 @@ def train_network(
         Called after each epoch with its line and the state (copy it to keep it).
     cancel : CancelFlag, optional
         Asked again and again whether to stop.
+    teacher : Teacher, optional
+        The one that the recipe names by its fingerprint.
 
     Returns
     -------
@@ -171,9 +184,9 @@ def train_network(
     DataError
         Where a class has too few images to be split.
     RecipeError
-        Where the seed is out of range.
+        Where the seed is out of range, or the recipe names another teacher, or there is one and it names none.
     ModelError
-        Where `state` and `history` do not belong to each other, the network or the recipe.
+        Where `state` and `history` do not belong to each other, the network or the recipe; or the teacher cannot teach on these images.
     Cancelled
         Where `cancel` was set.
     """
@@ -181,6 +194,7 @@ def train_network(
     if not 0 <= seed < 2**63:
         raise RecipeError(f"`seed` (={seed}) must be a whole number from 0 to 2^63 - 1")
     _check_fit(net, dataset)
+    check_teacher(recipe, teacher)
     lines = list(history)
     state = State.start(net, recipe, seed) if state is None else state.copy()
     if state.best is None and not recipe.restore_best_weights:
@@ -190,7 +204,9 @@ def train_network(
     train, validation = dataset.parts(split)
     scaling = scaling_for(recipe, dataset.images, train)
     class_weights = class_weights_for(recipe, dataset.labels, train, len(dataset.classes))
-    runner = make_engine(net, recipe, scaling, threads_available() if threads is None else threads, engine, class_weights)
+    count = threads_available() if threads is None else threads
+    lessons = None if teacher is None else teacher.lessons(recipe, dataset, train, threads=count, engine=engine, cancel=cancel)
+    runner = make_engine(net, recipe, scaling, count, engine, class_weights, lessons)
 
     def keep(line: Epoch, state: State) -> None:
         lines.append(line)
@@ -220,7 +236,20 @@ def train_network(
         test_accuracy=test_accuracy,
         seconds=sum(line.seconds for line in lines),
         diverged=any(line.diverged for line in lines) or not (np.isfinite(loss) and np.isfinite(state.weights).all()),
+        teacher=None if teacher is None else teacher.facts,
+        dependence="" if teacher is None else teacher.facts.doubt(dataset.fingerprint, validation_mark(validation)),
     )
+
+
+def check_teacher(recipe: Recipe, teacher: Teacher | None) -> None:
+    """Raise `RecipeError` where the teacher is not the one that a recipe names."""
+    given = None if teacher is None else teacher.facts.fingerprint
+    if given != recipe.teacher:
+        raise RecipeError(
+            f"the recipe names {f'the teacher {recipe.teacher}' if recipe.teacher else 'no teacher'}, but "
+            f"{f'{given} is' if given else 'none is'} given: give the network as `teacher`, or leave it out of the recipe",
+            "teacher",
+        )
 
 
 def _check_fit(net: Net, dataset: Dataset) -> None:

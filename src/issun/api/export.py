@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from issun.api.sources import ValidationPart, is_study, of_model, of_study
+from issun.api.sources import ValidationPart, of_model, of_study
 from issun.arch.net import Net
 from issun.errors import DataError, ExportError, IssunError, SelectionError
 from issun.events import OnProgress, Remark, ignored
@@ -18,6 +18,7 @@ from issun.model import Model
 from issun.numbers import percent
 from issun.plain import plain
 from issun.study import Study
+from issun.study.schema import is_study
 
 
 @dataclass(frozen=True)

@@ -61,17 +61,6 @@ class ValidationPart:
     remarks: tuple[str, ...] = ()
 
 
-def is_study(path: Path) -> bool:
-    """Return whether a file is a study rather than a model; what is neither is called a model, and refused as such."""
-    if kind_of(path, IssunError) != "file":
-        return path.suffix == ".sqlite"
-    try:
-        with path.open("rb") as file:
-            return file.read(16) == b"SQLite format 3\0"
-    except OSError:
-        return path.suffix == ".sqlite"
-
-
 def of_study(study: Study, network: str | None, seed: int | None, data: str | None, data_dir: Path | None) -> ValidationPart:
     """Return the images that chose a network of a study.
 

@@ -23,6 +23,7 @@ from issun.study.forecast import Forecast, plan_text
 from issun.study.query import QueryOptions
 from issun.study.store import recipe_id
 from issun.study.sweep import as_begun
+from issun.study.teachers import with_teacher
 
 
 class SweptStudy(Study):
@@ -147,9 +148,9 @@ def sweep(
     **options
         How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for images that are already loaded;
         single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
-        weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment``); and
-        what is asked, as of
-        `issun.Query` (``target, max_params, max_macs, max_bytes, max_memory``).
+        weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment, teacher,
+        temperature, share, views``; a `teacher` is a `Model`, a `Study`, or the file of one: see `issun.study.teachers.teacher_of`); and
+        what is asked, as of `issun.Query` (``target, max_params, max_macs, max_bytes, max_memory``).
 
     Returns
     -------
@@ -162,6 +163,8 @@ def sweep(
         When a family cannot be read, has no values, or has no valid network.
     RecipeError, DataError
         When a setting or the images cannot be used.
+    ModelError
+        When the teacher is missing, or takes other images or classes.
     StudyError
         When the study cannot be written.
     Cancelled
@@ -173,6 +176,7 @@ def sweep(
         zip = options.pop("zipped")  # type: ignore[typeddict-item]
     reading, settings, asked = chosen("sweep", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
     query = Query(**asked)
+    settings, teacher = with_teacher(recipe, settings)
     dataset = loaded(data, tell, **reading)
     path = default_path(dataset) if study is None else Path(study)
     if not isinstance(data, Dataset):
@@ -182,7 +186,7 @@ def sweep(
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
-    plan = make_plan(arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, zip=zip, **settings)
+    plan = make_plan(arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, zip=zip, taught_by=teacher, **settings)
     if dry_run:
         return Forecast.of(plan, dataset, path, threads)
     meant = {name for name, value in settings.items() if value is not None}
@@ -199,6 +203,9 @@ def _tell(plan: Plan, dataset: Dataset, path: Path, meant: set[str], on_progress
     left_out = (f"left out: {problem.reason}" for problem in plan.infeasible)
     for remark in (*dataset.notes, *split_notes(dataset, plan.split), *left_out, plan_text(plan)):
         on_progress(Remark(remark))
+    teacher = plan.trials[0].teacher
+    if teacher is not None and (doubt := teacher.doubt(dataset, plan.split)):
+        on_progress(Remark(f"not independent, so none of these networks will be chosen: {doubt}", warning=True))
     if before := trained_before(path, plan, meant):
         on_progress(Remark(before))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
@@ -28,6 +28,7 @@ from issun.signature import chosen, takes
 from issun.study.diagnosis import Diagnosis, diagnose
 from issun.study.machine import machine
 from issun.study.remedies import used_against_chance, used_against_overfitting
+from issun.study.teachers import with_teacher
 from issun.training import Outcome, TrainingProgress, train_network
 
 
@@ -91,6 +92,8 @@ class Trained:
                 "validation": {"loss": outcome.val_loss, "accuracy": outcome.val_accuracy},
                 "test": {"loss": outcome.test_loss, "accuracy": outcome.test_accuracy},
                 "seconds": outcome.seconds,
+                "teacher": None if outcome.teacher is None else asdict(outcome.teacher),
+                "dependence": outcome.dependence,
                 "machine": machine(),
                 "history": [line.as_dict() for line in outcome.history],
                 "kept_epoch": outcome.kept,
@@ -152,7 +155,8 @@ def train(
     **options
         How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for a data set that is loaded
         already; and single settings of the recipe, in place of its own: ``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
-        weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment``.
+        weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment, teacher,
+        temperature, share, views``. A `teacher` is a `Model`, a `Study`, or the file of one: see `issun.study.teachers.teacher_of`.
 
     Returns
     -------
@@ -163,6 +167,8 @@ def train(
     ------
     DataError, NotationError, NetworkError, RecipeError
         Where data, network or settings cannot be used.
+    ModelError
+        Where the teacher is missing, or takes other images or classes.
     IssunError
         Where `output` or `curves` cannot be written.
 
@@ -173,6 +179,7 @@ def train(
     array([0, 1, 2])
     """
     reading, settings = chosen("train", named_settings(options, warn=4), ReadingOptions, RecipeOptions)
+    settings, teacher = with_teacher(recipe, settings)
     for option, path in (("--output", output), ("--curves", curves)):
         if path is not None:
             check_new(path, option=option)
@@ -187,6 +194,8 @@ def train(
     wanted = Recipe.wanted(recipe, len(dataset.parts(split)[0]), **settings)
     for note in (*dataset.notes, *split_notes(dataset, split)):
         on_progress(Remark(note))
+    if teacher is not None and (doubt := teacher.doubt(dataset, split)):
+        on_progress(Remark(f"not independent: {doubt}", warning=True))
     lines: list[Epoch] = []
     on_progress(TrainingProgress(net, dataset.name, wanted.epochs, ()))
 
@@ -196,7 +205,7 @@ def train(
             on_epoch(line, state)
         on_progress(TrainingProgress(net, dataset.name, wanted.epochs, tuple(lines)))
 
-    outcome = train_network(net, wanted, dataset, split, seed, threads=threads, on_epoch=tell)
+    outcome = train_network(net, wanted, dataset, split, seed, threads=threads, on_epoch=tell, teacher=teacher)
     saved = None if output is None or outcome.diverged else Path(output)
     trained = Trained(outcome, dataset, saved, None if curves is None else Path(curves))
     if trained.curves is not None:

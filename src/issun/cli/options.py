@@ -76,18 +76,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="Number of threads; default: all cores.")]
 Validation = Annotated[float, typer.Option("--validation", help="Fraction of the training images used for validation.")]
 Zip = Annotated[bool, typer.Option("--zip", help="Pair the values of several knobs instead of combining them.")]
-Target = Annotated[
-    str | None,
-    typer.Option(
-        "--target", parser=reads(values.accuracy, "--target"), help="Accuracy to reach, 97% or 0.97; default: within 1 % of the best."
-    ),
-]
 
 
-def _budget(option: str, words: str) -> Any:
-    return typer.Option(option, parser=reads(values.count, option), help=words)
+def _read(option: str, words: str, read: Callable[..., Any] = values.count) -> Any:
+    return typer.Option(option, parser=reads(read, option), help=words)
 
 
+Target = Annotated[str | None, _read("--target", "Accuracy to reach, 97% or 0.97; default: within 1 % of the best.", values.accuracy)]
 Studies = Annotated[list[Path], typer.Argument(metavar="STUDY…", help="Study files; several are shown together.")]
 ImagesAt = Annotated[
     str | None, typer.Option("--data", metavar="DATA", help="Location of the images, which a study does not hold; default: as stored.")
@@ -164,6 +159,12 @@ def recipe(
     scaling: Scaling = None,
     initializer: Annotated[str | None, _training("--initializer", "glorot, he or orthogonal.")] = None,
     augment: Augment = None,
+    teacher: Annotated[
+        str | None, _training("--teacher", "Model (.safetensors) or study (.sqlite) whose probabilities are learnt.")
+    ] = None,
+    temperature: Annotated[float | None, _training("--temperature", "Of the teacher's probabilities. Default: 4.")] = None,
+    share: Annotated[float | None, _training("--share", "The teacher's share of the loss. Default: 0.9.")] = None,
+    views: Annotated[str | None, _training("--views", "Augmented copies of an image the teacher sees, or loop. Default: 8.")] = None,
     others: Annotated[
         list[str] | None, _training("--set", "Any setting of a recipe: reduce_every=5. Can be repeated.", metavar="NAME=VALUE")
     ] = None,
@@ -173,10 +174,10 @@ def recipe(
 
 def asked(
     target: Target = None,
-    max_params: Annotated[str | None, _budget("--max-params", "Maximum parameters of the best network: 932, 5k, 1.5M.")] = None,
-    max_macs: Annotated[str | None, _budget("--max-macs", "Maximum multiply-accumulates for one image: 200k.")] = None,
-    max_bytes: Annotated[str | None, _budget("--max-bytes", "Maximum bytes of weights as float32: 16k.")] = None,
-    max_memory: Annotated[str | None, _budget("--max-memory", "Maximum bytes of working memory for one image, as float32: 32k.")] = None,
+    max_params: Annotated[str | None, _read("--max-params", "Maximum parameters of the best network: 932, 5k, 1.5M.")] = None,
+    max_macs: Annotated[str | None, _read("--max-macs", "Maximum multiply-accumulates for one image: 200k.")] = None,
+    max_bytes: Annotated[str | None, _read("--max-bytes", "Maximum bytes of weights as float32: 16k.")] = None,
+    max_memory: Annotated[str | None, _read("--max-memory", "Maximum bytes of working memory for one image, as float32: 32k.")] = None,
 ) -> None:
     """What is asked of a study: the parameters of `issun.Query`."""
 

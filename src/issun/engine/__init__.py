@@ -14,7 +14,7 @@ from issun.arch.net import Net
 from issun.build import available_sets
 from issun.engine.fitting import Epoch, fit, handed_over
 from issun.engine.native import NativeEngine, threads_available
-from issun.engine.protocol import NUMERICS_VERSION, Best, Engine, EpochSums, Scaling, State, class_weights_for, scaling_for
+from issun.engine.protocol import NUMERICS_VERSION, Best, Engine, EpochSums, Lessons, Scaling, State, class_weights_for, scaling_for
 from issun.engine.reference.engine import ReferenceEngine
 from issun.recipe import Recipe
 
@@ -27,6 +27,7 @@ __all__ = [
     "EngineName",
     "Epoch",
     "EpochSums",
+    "Lessons",
     "NativeEngine",
     "ReferenceEngine",
     "Scaling",
@@ -48,11 +49,13 @@ def make_engine(
     threads: int = 1,
     name: EngineName = "native",
     class_weights: NDArray[np.float32] | None = None,
+    lessons: Lessons | None = None,
 ) -> Engine:
     """Return the engine `name` for a network and a recipe; the reference has no threads.
 
-    `class_weights` are those of `class_weights_for`, needed where the recipe balances them.
+    `class_weights` are those of `class_weights_for`, needed where the recipe balances them; `lessons` are a teacher's, needed to train
+    where the recipe names one.
     """
     if name == "reference":
-        return ReferenceEngine(net, recipe, scaling, class_weights)
-    return NativeEngine(net, recipe, scaling, threads, class_weights)
+        return ReferenceEngine(net, recipe, scaling, class_weights, lessons)
+    return NativeEngine(net, recipe, scaling, threads, class_weights, lessons)

@@ -45,6 +45,10 @@ class Draws(NamedTuple):
     places: NDArray[np.int32]
     mix: NDArray[np.float32] | None
 
+    def part(self, which: slice) -> Draws:
+        """Return what is drawn for some of the images."""
+        return Draws(self.places[which], None if self.mix is None else self.mix[which])
+
 
 def draw(augmentation: Augmentation, shape: Shape, seed: int, epoch: int, indices: NDArray[np.int64]) -> Draws:
     """Return what `seed` draws in `epoch` for the images at `indices`, in their order; `shape` is that of one image."""

@@ -23,9 +23,20 @@ from issun.arch.net import Net
 from issun.arch.ops import Kind
 from issun.augmentation import Augmentation
 from issun.build import instruction_set
-from issun.engine.augmenting import draw
+from issun.engine.augmenting import Draws
 from issun.engine.lowering import lowered, make_core, of_images
-from issun.engine.protocol import CancelFlag, EpochSums, Scaling, State, check_batch, check_state, check_weights, checked_class_weights
+from issun.engine.protocol import (
+    CancelFlag,
+    EpochSums,
+    Lessons,
+    Scaling,
+    State,
+    check_batch,
+    check_state,
+    check_weights,
+    checked_class_weights,
+    lesson_for,
+)
 from issun.errors import Cancelled
 from issun.recipe import Recipe
 
@@ -163,6 +174,8 @@ class NativeEngine:
         That work on one batch together. The result does not depend on it, to the bit.
     class_weights : ndarray of float32, shape (classes,), optional
         From `issun.engine.protocol.class_weights_for`; needed where the recipe balances them.
+    lessons : Lessons, optional
+        A teacher's; needed to train where the recipe names one.
 
     Raises
     ------
@@ -175,10 +188,17 @@ class NativeEngine:
     name = "native"
 
     def __init__(
-        self, net: Net, recipe: Recipe, scaling: Scaling, threads: int = 1, class_weights: NDArray[np.float32] | None = None
+        self,
+        net: Net,
+        recipe: Recipe,
+        scaling: Scaling,
+        threads: int = 1,
+        class_weights: NDArray[np.float32] | None = None,
+        lessons: Lessons | None = None,
     ) -> None:
         self.net = net
         self.recipe = recipe
+        self._lessons = lessons
         if recipe.augment:
             recipe.augment.check(net.input)
         class_weights = checked_class_weights(recipe, class_weights, net.classes)
@@ -186,7 +206,10 @@ class NativeEngine:
             make_core,
             threads=threads,
             loss=_native.LossSettings(
-                smoothing=recipe.label_smoothing, class_weights=[] if class_weights is None else class_weights.tolist()
+                smoothing=recipe.label_smoothing,
+                class_weights=[] if class_weights is None else class_weights.tolist(),
+                share=recipe.share or 0.0,
+                temperature=recipe.temperature or 1.0,
             ),
             out_of_memory=f"not enough memory to train `{net}` with batches of {recipe.batch_size}: use a smaller `batch_size`",
         )
@@ -239,6 +262,7 @@ class NativeEngine:
             self._beginning = self._make_beginning()
         if self._beginning is not None and self._beginning.fits(images):
             core, entering = self._beginning.rest, self._beginning.values(images, state.weights, cancel)
+        taught, draws = lesson_for(self.recipe, self._lessons, images, indices, seed, state.epoch, cancel)
         result = core.train(
             entering,
             labels,
@@ -252,7 +276,8 @@ class NativeEngine:
             _unsigned(seed),
             state.epoch,
             cancel,
-            *self._draws(seed, state.epoch, indices),
+            *_drawn(draws),
+            taught,
         )
         if result.cancelled:
             raise Cancelled("training was stopped within an epoch")
@@ -261,7 +286,12 @@ class NativeEngine:
         return EpochSums(result.loss / len(indices) if result.finite else float("nan"), result.correct / len(indices))
 
     def logits(
-        self, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], cancel: CancelFlag | None = None
+        self,
+        weights: NDArray[np.float32],
+        images: NDArray[np.uint8],
+        indices: NDArray[np.int64],
+        cancel: CancelFlag | None = None,
+        draws: Draws | None = None,
     ) -> NDArray[np.float32]:
         """See `Engine.logits`."""
         check_batch(self.net, images, indices, None)
@@ -274,7 +304,7 @@ class NativeEngine:
         entering: NDArray[np.uint8] | NDArray[np.float32] = images
         if self._beginning is not None and self._beginning.holds(images, weights):
             core, entering = self._beginning.rest, self._beginning.values(images, weights, cancel)
-        if not core.logits(entering, indices, weights, out, cancel):
+        if not core.logits(entering, indices, weights, out, cancel, *_drawn(draws)):
             raise Cancelled("inference was stopped")
         return out
 
@@ -291,8 +321,10 @@ class NativeEngine:
         check_batch(self.net, images, indices, labels, self.recipe.batch_size)
         check_weights(self.net, weights)
         out = np.zeros(self.net.stored, np.float32)
-        drawn = self._draws(seed, epoch, indices)
-        loss = self._core.gradients(images, labels, indices, np.ascontiguousarray(weights), _unsigned(seed), epoch, out, *drawn)
+        taught, draws = lesson_for(self.recipe, self._lessons, images, indices, seed, epoch)
+        loss = self._core.gradients(
+            images, labels, indices, np.ascontiguousarray(weights), _unsigned(seed), epoch, out, *_drawn(draws), taught
+        )
         return loss, out
 
     def step(self, state: State, gradient: NDArray[np.floating], learning_rate: float) -> None:
@@ -303,9 +335,9 @@ class NativeEngine:
         self._core.step(flat, state.weights, state.moments, state.average, state.step + 1, learning_rate, self._settings)
         state.step += 1
 
-    def _draws(self, seed: int, epoch: int, indices: NDArray[np.int64]) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
-        augmentation = self.recipe.augment
-        return (None, None) if augmentation is None else draw(augmentation, self.net.input, seed, epoch, indices)
+
+def _drawn(draws: Draws | None) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
+    return (None, None) if draws is None else (draws.places, draws.mix)
 
 
 def _unsigned(seed: int) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.net import Net
+from issun.engine.augmenting import Draws, draw
 from issun.engine.weights import initialised
 from issun.errors import DataError, IssunError, RecipeError
 from issun.recipe import Optimizer, Recipe
@@ -228,6 +229,55 @@ def check_batch(
         raise DataError("there are no images to train on")
 
 
+class Lesson(NamedTuple):
+    """What a teacher says of some images, in their order.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float32, shape (N, classes)
+        At the recipe's temperature.
+    draws : Draws or None
+        How these images are changed: the teacher has seen the same; None without augmentation.
+    """
+
+    probabilities: NDArray[np.float32]
+    draws: Draws | None
+
+
+class Lessons(Protocol):
+    """A teacher, as an engine asks it; see `issun.engine.lessons`."""
+
+    def lesson(
+        self, images: NDArray[np.uint8], indices: NDArray[np.int64], seed: int, epoch: int, cancel: CancelFlag | None = None
+    ) -> Lesson:
+        """Return what the teacher says of the images at `indices`, in batches of the recipe's size in this order."""
+        ...
+
+
+def lesson_for(
+    recipe: Recipe,
+    lessons: Lessons | None,
+    images: NDArray[np.uint8],
+    indices: NDArray[np.int64],
+    seed: int,
+    epoch: int,
+    cancel: CancelFlag | None = None,
+) -> tuple[NDArray[np.float32] | None, Draws | None]:
+    """Return a teacher's probabilities of some images of an epoch, or None without one; and how the images are changed.
+
+    Raises
+    ------
+    RecipeError
+        Where the recipe names a teacher and there is none.
+    """
+    if recipe.teacher is None:
+        height, width, channels = images.shape[1:]
+        return None, None if recipe.augment is None else draw(recipe.augment, (height, width, channels), seed, epoch, indices)
+    if lessons is None:
+        raise RecipeError(f"`teacher` (={recipe.teacher}) of the recipe is not there: give the network itself as `teacher`", "teacher")
+    return lessons.lesson(images, indices, seed, epoch, cancel)
+
+
 class EpochSums(NamedTuple):
     """What one pass over the training images saw, with the weights as they were when each batch was met.
 
@@ -249,11 +299,15 @@ class Engine(Protocol):
     """One network under one recipe, ready to be trained or to answer.
 
     `images` are uint8 (N, height, width, channels), C-contiguous; `labels` int32 (N,); `indices` int64, which of them to use, in
-    which order. Batches are taken from `indices` in order. Dropout draws are keyed by seed, epoch and the image's index.
+    which order. Batches are taken from `indices` in order. Dropout draws are keyed by seed, epoch and the image's index. Where the
+    recipe has a teacher, an engine is made with its `Lessons`.
 
     A `norm` that is not frozen uses mean and variance of the batch, over images and positions, in `train_epoch` and `gradients`;
     after each step of `train_epoch` the running ones, which `logits` uses, become 0.9 of what they were and 0.1 of those of the batch.
     """
+
+    net: Net
+    recipe: Recipe
 
     def train_epoch(
         self,
@@ -268,10 +322,15 @@ class Engine(Protocol):
         ...
 
     def logits(
-        self, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], cancel: CancelFlag | None = None
+        self,
+        weights: NDArray[np.float32],
+        images: NDArray[np.uint8],
+        indices: NDArray[np.int64],
+        cancel: CancelFlag | None = None,
+        draws: Draws | None = None,
     ) -> NDArray[np.float32]:
         """Return the logits of the images at `indices`, shape (len(indices), classes), as inference gives them: without dropout and
-        with running statistics."""
+        with running statistics. With `draws` the images are changed by the recipe's augmentation, in its batches, as training sees them."""
         ...
 
     def gradients(

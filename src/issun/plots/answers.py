@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 
 from issun.extraction.comparing import summary
-from issun.numbers import counted, knobs_text, mean_text, percent, seeds_text
+from issun.numbers import counted, knobs_text, mean_text, percent
 from issun.plots.heads import heads_table
 from issun.plots.lines import Folded, Printable, Whole
 from issun.plots.tables import family_letters, networks_table, plain_table
@@ -54,9 +54,10 @@ def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:
     yield ""
     for choice in answer.choices:
         yield from _choice(answer, choice)
-    if mixture := answer.mixture:
-        yield ""
-        yield Folded(f"{mixture[0].upper()}{mixture[1:]}.")
+    for said in (answer.dependent, answer.mixture):
+        if said:
+            yield ""
+            yield Folded(f"{said[0].upper()}{said[1:]}.")
 
 
 def _networks(answer: Answer, everything: bool) -> RenderableType:
@@ -65,7 +66,7 @@ def _networks(answer: Answer, everything: bool) -> RenderableType:
     for choice in answer.choices:
         if choice.entry is not None:
             chosen.setdefault(choice.entry, []).append(_NOTES[choice.key])
-    listed = [entry for entry in answer.entries if everything or entry.frontier or entry in chosen]
+    listed = [entry for entry in answer.entries if everything or entry.frontier or entry in chosen or not entry.independent]
     # What lies on the frontier was chosen on validation too, so its test figure may stand beside it.
     nan = float("nan")
     tests = [answer.test(entry) if entry.frontier or entry in chosen else (nan, nan) for entry in listed]
@@ -107,15 +108,11 @@ def _families(answer: Answer) -> Iterator[Printable]:
             table.add_row(letters[family], "none")
             continue
         accuracies = [mean_text(entry.val_accuracy_mean, entry.val_accuracy_std), "test " + mean_text(*answer.test(entry))]
-        if failed := _failed(entry):
+        if failed := entry.remark:
             failures.append(f"{letters[family]} {knobs_text(entry.knobs)}".strip() + f": {failed}")
         table.add_row(letters[family], knobs_text(entry.knobs), f"{entry.parameters:,}", *accuracies)
     yield table
     yield from map(Folded, failures)
-
-
-def _failed(entry: Entry) -> str:
-    return seeds_text(entry.seeds, entry.chance, entry.diverged)
 
 
 def _chosen_for(answer: Answer, choice: Choice) -> str:
@@ -154,7 +151,7 @@ def _choice(answer: Answer, choice: Choice) -> Iterator[Printable]:
     # The mark stands above the table too, but an answer is read, and quoted, by itself.
     mark = f" ({answer.study.mark})" if answer.study.mark else ""
     yield Whole(f"  {entry.parameters:,} parameters, {accuracies}{mark}")
-    if failed := _failed(entry):
+    if failed := entry.remark:
         yield Whole(f"  {failed}")
 
 
@@ -164,7 +161,7 @@ def _why_none(answer: Answer) -> Iterator[Printable]:
         yield Folded(f"{answer.nothing[0].upper()}{answer.nothing[1:]}.", "  ")
     nearest, target = answer.nearest, answer.target
     if nearest is not None and target is not None:
-        failed = _failed(nearest)
+        failed = nearest.remark
         mean = mean_text(nearest.val_accuracy_mean, nearest.val_accuracy_std) + (f" ({failed})" if failed else "")
         far = 100 * (target - nearest.val_accuracy_mean)
         words = f"The nearest is {nearest.network} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points too few."

@@ -312,11 +312,14 @@ def failures_caption(networks: pd.DataFrame, most: int = 3) -> str:
     Returns
     -------
     str
-        Empty where no seed failed.
+        Empty where no seed failed, and all networks are independent of the validation images.
     """
     told = []
     for _, row in networks.iterrows():
         if failed := seeds_text(row["seeds"], row["chance"], row["diverged"]):
             told.append(f"{knobs_text(row['knobs']) or row['network']} ({failed})")
     more = f" and {len(told) - most} more" if len(told) > most else ""
-    return f"means including failed seeds: {', '.join(told[:most])}{more}" if told else ""
+    captions = [f"means including failed seeds: {', '.join(told[:most])}{more}"] if told else []
+    if "independent" in networks and (dependent := int((~networks["independent"].astype(bool)).sum())):
+        captions.append(f"{dependent} not independent of the validation images")
+    return "; ".join(captions)

@@ -9,7 +9,7 @@ from rich.text import Text
 from issun.arch.net import Net
 from issun.exporters import FORMATS
 from issun.exporters.writing import Exported
-from issun.numbers import counted, duration, knobs_text, mean_text, percent, seeds_text, short_count
+from issun.numbers import counted, duration, knobs_text, mean_text, percent, short_count
 from issun.paths import from_here
 from issun.plots.classes import classes_table, pairs_table
 from issun.plots.curves import sparkline
@@ -48,8 +48,10 @@ def _figures(found: OneNetwork) -> Iterator[Printable]:
     means = f"validation {mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)}, test {mean_text(*study.test(entry))}"
     mark = f" ({study.mark})" if study.mark else ""
     yield Whole(f"{entry.parameters:,} parameters, {entry.macs:,} MACs; {means}{mark}")
-    if failed := seeds_text(entry.seeds, entry.chance, entry.diverged):
-        yield failed
+    if entry.remark:
+        yield entry.remark
+    if entry.dependence:
+        yield Folded(f"{entry.dependence[0].upper()}{entry.dependence[1:]}.")
     if not entry.beats_guessing:
         yield Folded(f"It does not beat guessing: always predicting the most frequent class gives {percent(entry.guessing)}.")
     best = ", the best" if found.asked_seed is None and entry.seeds > 1 else ""
@@ -68,7 +70,7 @@ def _others(found: OneNetwork) -> Iterator[Printable]:
     yield Folded(f"This is the most accurate of {len(ways)} ways of training it ({own}). The others:")
     for words, other in ways.items():
         if other.key != entry.key:
-            failed = seeds_text(other.seeds, other.chance, other.diverged)
+            failed = other.remark
             mean = mean_text(other.val_accuracy_mean, other.val_accuracy_std) + (f" ({failed})" if failed else "")
             yield Folded(f"{words}: validation {mean}; {found.study.diagnosis(other).sentence}", "  ")
 
@@ -111,6 +113,8 @@ def training_lines(outcome: Outcome) -> Iterator[Printable]:
     yield f"{net.parameters:,} parameters, {net.macs:,} MACs, {took}"
     yield f"validation {percent(outcome.val_accuracy)}, loss {outcome.val_loss:.4f}"
     yield f"test       {percent(outcome.test_accuracy)}, loss {outcome.test_loss:.4f}"
+    if outcome.teacher is not None:
+        yield Whole(f"taught by {outcome.teacher}")
 
 
 def forecast_lines(forecast: Forecast) -> Iterator[Printable]:

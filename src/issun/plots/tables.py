@@ -71,7 +71,8 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
         One row a network. Columns: `family` (str), `knobs` (dict), `parameters`, `macs` (int), `val_accuracy_mean`, `val_accuracy_std`,
         `val_accuracy_lower95` (fractions; the deviation is NaN for one seed); where there is one, `test_accuracy_mean` and
         `test_accuracy_std` (NaN: not shown) and `note` (str, may be empty), `training` (str; shown where it differs), `seeds`, `chance`
-        and `diverged` (int; shown where seeds failed). Where there is one, `label`: the family's name, which then stands for it.
+        and `diverged` (int; shown where seeds failed), `independent` (bool; where it is false a star stands beside the accuracy). Where
+        there is one, `label`: the family's name, which then stands for it.
     letters : mapping of str to str, optional
         What the families (or their labels) are called; by default A, B, … in the order in which they come.
     texts : mapping of str to str, optional
@@ -89,7 +90,8 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     for (_, row), name in zip(frame.iterrows(), names, strict=True):
         note = str(row["note"]) if noted else ""
         cells = [letters[name], knobs_text(row["knobs"]), *([row["training"]] if trainings else [])]
-        cells += [f"{row['parameters']:,}", short_count(row["macs"]), mean_text(row["val_accuracy_mean"], row["val_accuracy_std"])]
+        accuracy = mean_text(row["val_accuracy_mean"], row["val_accuracy_std"]) + (" *" if not row.get("independent", True) else "")
+        cells += [f"{row['parameters']:,}", short_count(row["macs"]), accuracy]
         if failed:
             ended = row["seeds"] - row["chance"] - row["diverged"]
             cells.append(f"{ended} of {row['seeds']}" if ended < row["seeds"] else f"{row['seeds']}")
@@ -100,7 +102,9 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
         table.add_row(*(Text(cell) for cell in cells), style="bold" if note else "")
     called = [f"{letters[name]} {knobs_text(knobs)}".strip() for name, knobs in zip(names, frame["knobs"], strict=True)]
     key = _family_key(letters, texts or dict(zip(names, frame["family"], strict=True)))
-    return Group(table, *key, *([_failures(frame, called)] if failed else []))
+    stars = "independent" in frame and not frame["independent"].all()
+    starred = [Padding(Text("* not independent of the validation images"), (1, 0, 0, 0))] if stars else []
+    return Group(table, *key, *starred, *([_failures(frame, called)] if failed else []))
 
 
 def _failures(frame: pd.DataFrame, names: Sequence[str]) -> RenderableType:

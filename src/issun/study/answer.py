@@ -13,7 +13,7 @@ import pandas as pd
 from issun.errors import SelectionError
 from issun.extraction.comparing import summary
 from issun.markup import block, paragraph, table
-from issun.numbers import counted, knobs_text, mean_text, percent, seeds_text
+from issun.numbers import counted, knobs_text, mean_text, percent
 from issun.study import columns
 from issun.study.diagnosis import Kind, diagnoses, diagnosis_of
 from issun.study.entry import Entry, trial_origins
@@ -185,6 +185,11 @@ class Answer:
         """A sentence on trials that several instruction sets or builds computed; empty where all are of one."""
         return mixture(trial_origins(self.entries))
 
+    @property
+    def dependent(self) -> str:
+        """A sentence on networks that may have learnt from the validation images, and are never chosen; empty where there is none."""
+        return not_independent(self.entries)
+
     @cached_property
     def nearest(self) -> Entry | None:
         """The network that comes nearest to a target that none meets; None where one does, or nothing beats guessing."""
@@ -237,6 +242,8 @@ class Answer:
             "machine": about.get("machine"),
             "origins": counted_origins(trial_origins(self.entries)),
             "mixture": self.mixture,
+            "teachers": [asdict(teacher) for teacher in self.study.facts.teachers.values()],
+            "dependent": self.dependent,
             "target": self.target,
             "budgets": self.query.budgets,
             **{choice.key: self._said(choice) for choice in self.choices},
@@ -253,6 +260,16 @@ class Answer:
         if choice.entry is None:
             return None
         return choice.entry.as_dict() | dict(zip((columns.TEST_MEAN, columns.TEST_STD), self.test(choice.entry), strict=True))
+
+
+def not_independent(entries: Iterable[Entry]) -> str:
+    """Return a sentence on those of the entries that are not independent of the validation images; empty where all are."""
+    found = [entry for entry in entries if not entry.independent]
+    if not found:
+        return ""
+    reasons = "; ".join(dict.fromkeys(entry.dependence for entry in found))
+    which = "1 network is" if len(found) == 1 else f"{len(found)} networks are"
+    return f"{which} not independent of the validation images and never chosen: {reasons}"
 
 
 def study_html(answer: Answer) -> str:
@@ -272,7 +289,7 @@ def study_html(answer: Answer) -> str:
     lines = [
         (
             *(entry.network, knobs_text(entry.knobs), f"{entry.parameters:,}", mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)),
-            *(percent(entry.val_accuracy_lower95), seeds_text(entry.seeds, entry.chance, entry.diverged) or entry.seeds),
+            *(percent(entry.val_accuracy_lower95), entry.remark or entry.seeds),
         )
         for entry in answer.frontier[-_LISTED:]
     ]

@@ -119,6 +119,9 @@ class Entry:
         The share of their most frequent class, which naming it always reaches; NaN where that is not known.
     trials : tuple of TrialResult
         One a seed, by seed; at least one.
+    dependence : str
+        Why it may have learnt from the validation images, through its teacher (see `issun.teacher`): then its figures are shown, but it is
+        never chosen. Mostly empty.
     frontier : bool
         Whether no smaller network among those that it was read with beats it, see `issun.study.frontier.marked`.
     """
@@ -136,6 +139,7 @@ class Entry:
     validation_images: int
     guessing: float
     trials: tuple[TrialResult, ...]
+    dependence: str = ""
     frontier: bool = False
 
     trained = old_attribute("trained", "trainable_params")
@@ -147,7 +151,7 @@ class Entry:
         return hash(self.key)
 
     def __str__(self) -> str:
-        failed = seeds_text(self.seeds, self.chance, self.diverged)
+        failed = self.remark
         figures = f"{self.parameters:,} parameters, validation {mean_text(self.val_accuracy_mean, self.val_accuracy_std)}"
         return f"{self.network}: {figures}{f' ({failed})' if failed else ''}"
 
@@ -225,6 +229,16 @@ class Entry:
         return sum(trial.chance for trial in self.trials)
 
     @property
+    def independent(self) -> bool:
+        """Whether it has learnt from no validation image, as far as is known: only then its validation figures may choose it."""
+        return not self.dependence
+
+    @property
+    def remark(self) -> str:
+        """What must stand beside its mean: seeds that failed, and that it is not independent; mostly nothing."""
+        return seeds_text(self.seeds, self.chance, self.diverged, self.independent)
+
+    @property
     def ended_well(self) -> bool:
         """Whether some seed did not diverge: then there are weights to hand over."""
         return self.diverged < self.seeds
@@ -289,7 +303,8 @@ def networks_frame(entries: Iterable[Entry]) -> pd.DataFrame:
         - ``val_accuracy_mean, val_accuracy_std``: mean and standard deviation over seeds of the validation accuracy, fractions (the
           deviation is NaN for one seed); ``val_accuracy_lower95``: lower 95 % bound
         - ``validation_images``: how many images it was measured on; ``guessing``: the share of their most frequent class;
-          ``beats_guessing``: whether some seed is clearly above it
+          ``beats_guessing``: whether some seed is clearly above it; ``independent``: whether it has learnt from no validation image
+          through a teacher
         - ``seconds``: mean time that one trial took to train
         - ``best_seed``: the seed with the highest validation accuracy, the first of equals
         - ``frontier``: whether no smaller network beats it

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from issun.recipe import named_settings
 from issun.study.plan import DataFacts
 from issun.study.protocol import Protocol
+from issun.teacher import TeacherFacts
 
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """A split: the share of the training images that is set aside, its seed, how many images those are, and what guessing reaches there
-    (the share of their most frequent class)."""
+    """A split: the share of the training images that is set aside, its seed, how many images those are, what guessing reaches there
+    (the share of their most frequent class), and which they are (see `issun.datasets.split.validation_mark`)."""
 
     fraction: float
     seed: int
     images: int
     guessing: float
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Facts:
         How many trials have each status.
     runs : tuple of RunFacts
         In their order.
+    teachers : mapping of str to TeacherFacts
+        By their fingerprints.
     """
 
     data: DataFacts
@@ -67,6 +71,16 @@ class Facts:
     splits: Mapping[str, SplitFacts]
     trials: Mapping[str, int]
     runs: tuple[RunFacts, ...]
+    teachers: Mapping[str, TeacherFacts] = field(default_factory=dict)
+
+    def dependence(self, recipe_id: str, split: str) -> str:
+        """Return why trials of a recipe on a split may have learnt from the validation images, through their teacher; mostly nothing."""
+        fingerprint = json.loads(self.recipes[recipe_id]).get("teacher")
+        if fingerprint is None:
+            return ""
+        if fingerprint not in self.teachers:
+            return f"the study does not say what its teacher {fingerprint} was trained on"
+        return self.teachers[fingerprint].doubt(self.data.fingerprint, self.splits[split].mark)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as `Study.about` gives it, in plain values of its own."""

@@ -158,6 +158,7 @@ def _seconds_per_image(net: Net, recipe: Recipe, plan: Plan, dataset: Dataset, b
     minutes. A batch before the first part pays for memory that is touched for the first time, and for a frozen beginning.
     """
     images = len(plan.train)
+    recipe = recipe.without_teacher()  # a teacher is asked once, or in the loop by a forward pass more
     class_weights = class_weights_for(recipe, dataset.labels, plan.train, len(dataset.classes))
     machine = make_engine(net, recipe, scaling_for(recipe, dataset.images, plan.train[:1000]), 1, name, class_weights)
     state = State.start(net, recipe, 0)

@@ -7,6 +7,9 @@ it is. It never is the best seed while another seed ended well, and a network of
 has no weights to hand over. Neither is one that does not beat guessing: no seed of it is clearly above the share of the most frequent
 class of the validation part (`issun.study.statistics.guessing_limit`). Seeds that never left chance while others did stay in mean,
 deviation and bound, and are counted beside them.
+
+Nor is one ever chosen, nor on the frontier, whose teacher may have learnt from the validation images (`issun.teacher`): its figure there is
+not that of images that it has never seen.
 """
 
 from __future__ import annotations
@@ -70,12 +73,11 @@ def frontier(entries: Iterable[Entry], size: str = "parameters", measure: Measur
         Which accuracy.
     """
     found, best = [], -math.inf
-    for entry in in_order(entries, size, measure):
+    for entry in in_order(_ended_well(entries), size, measure):
         accuracy = known(getattr(entry, measure))
-        if entry.ended_well and accuracy > best + _ROUNDING:
+        if accuracy > best + _ROUNDING:
             found.append(entry)
-        if entry.ended_well:
-            best = max(best, accuracy)
+        best = max(best, accuracy)
     return found
 
 
@@ -162,8 +164,9 @@ def best(entries: Sequence[Entry], budgets: Mapping[str, int] | None = None) -> 
 
 
 def most_accurate(entries: Iterable[Entry]) -> Entry:
-    """Return the entry with the highest mean, whatever may be chosen; the first of equals. At least one must come in."""
-    return max(entries, key=lambda entry: known(entry.val_accuracy_mean))
+    """Return the entry with the highest mean, the first of equals: of those that are independent, or where none is, of all. At least one
+    must come in."""
+    return max(entries, key=lambda entry: (entry.independent, known(entry.val_accuracy_mean)))
 
 
 def nothing_to_choose(entries: Sequence[Entry]) -> str:
@@ -171,6 +174,11 @@ def nothing_to_choose(entries: Sequence[Entry]) -> str:
     if not entries:
         return "the study has no finished trial to choose from: finish its sweep first"
     usable = _ended_well(entries)
+    if not usable and (dependent := [entry for entry in entries if entry.ended_well]):
+        return (
+            f"no network was trained independently of the validation images, so nothing is chosen: {dependent[0].dependence}; "
+            f"train the teacher on the same data and split"
+        )
     if not usable:
         return f"all {len(entries)} networks diverged with every seed: lower the learning rate, or scale the input"
     if any(entry.beats_guessing for entry in usable):
@@ -188,7 +196,8 @@ def nothing_to_choose(entries: Sequence[Entry]) -> str:
 
 
 def _ended_well(entries: Iterable[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.ended_well]
+    """Return the entries that have weights to hand over, and are independent of the validation images."""
+    return [entry for entry in entries if entry.ended_well and entry.independent]
 
 
 def _some(entries: Sequence[Entry]) -> list[Entry]:

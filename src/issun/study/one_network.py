@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from issun.plain import plain
+from issun.recipe import OF_TEACHER
 from issun.study.diagnosis import Diagnosis, diagnoses
 from issun.study.entry import Entry, TrialResult
 from issun.study.readable import NetworkLike, Readable
@@ -72,11 +73,13 @@ class OneNetwork:
             "diverged",
             "guessing",
             "beats_guessing",
+            "independent",
         )
         values: dict[str, Any] = plain(
             {
                 "study": study.path,
                 **{name: said[name] for name in kept},
+                "dependence": entry.dependence,
                 "seed": seed,
                 "seed_val_accuracy": self.trial.val_accuracy,
                 "diagnosis": self.diagnosis.as_dict(),
@@ -100,5 +103,9 @@ def trainings(study: Readable, entries: Sequence[Entry]) -> list[str]:
     }
     names = sorted({name for found in settings.values() for name in found})
     differing = [name for name in names if len({str(found[name]) for found in settings.values()}) > 1]
-    said = {way: ", ".join(f"{name.replace('_', ' ')} {found[name]}" for name in differing) for way, found in settings.items()}
+    # Of what is taught by nobody it need not be said at which temperature.
+    said = {
+        way: ", ".join(f"{name.replace('_', ' ')} {found[name]}" for name in differing if name not in OF_TEACHER or found["teacher"])
+        for way, found in settings.items()
+    }
     return [said[entry.recipe_id, entry.split] for entry in entries]

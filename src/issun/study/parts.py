@@ -20,7 +20,7 @@ from issun.arch.notation import BoundFamily, parse_network
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.published import smaller, watched_on_test
 from issun.engine.protocol import CancelFlag
-from issun.errors import IssunError, KnobError, NetworkError, RecipeError, StudyFileError
+from issun.errors import IssunError, KnobError, ModelError, NetworkError, RecipeError, SelectionError, StudyError, StudyFileError
 from issun.events import OnProgress
 from issun.extraction.comparing import Source, parts_of, row_of, trained, untrained
 from issun.extraction.extractor import operation_index
@@ -36,7 +36,9 @@ from issun.study.plan import LARGEST_PLAN, DataFacts, Plan, check_trials, joined
 from issun.study.protocol import Protocol
 from issun.study.store import Store, recipe_id
 from issun.study.study import Study
+from issun.study.teachers import with_teacher
 from issun.study.workers import run
+from issun.teacher import Teacher
 
 #: What `quick` leaves: epochs, training images, test images; of the seeds the first, of each knob its smallest and its largest value.
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 2, 2000, 1000
@@ -106,7 +108,8 @@ def prepare(file: StudyFile, name: str, dataset: Dataset, *, quick: bool = False
     Raises
     ------
     StudyFileError
-        Where there is no such part, or a family makes no network for these images.
+        Where there is no such part, a family makes no network for these images, or its teacher is missing or takes other images or
+        classes.
     DataError, RecipeError
         Where the images cannot be split so, or the seeds cannot be used.
     """
@@ -130,11 +133,13 @@ def prepare(file: StudyFile, name: str, dataset: Dataset, *, quick: bool = False
         split = Split(part.share, how="last" if part.watch == "last" else "stratified")
     train = len(dataset.parts(split)[0])
     plans: list[Plan] = []
+    teachers: dict[str, Teacher] = {}
     labels: dict[tuple[str, str], str] = {}
     for family in part.families:
         try:
-            made = plan([family.bound], dataset, Recipe.for_images(train, **family.settings), split, family.seeds)
-        except (NetworkError, RecipeError) as error:
+            settings, teacher = with_teacher(None, family.settings, teachers)
+            made = plan([family.bound], dataset, Recipe.for_images(train, **settings), split, family.seeds, teacher)
+        except (NetworkError, RecipeError, ModelError, StudyError, SelectionError) as error:
             raise StudyFileError(f"{family.place}: {error}") from None
         plans.append(made)
         if family.label:

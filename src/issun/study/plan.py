@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,8 @@ from issun.datasets.dataset import Dataset, Split
 from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import KnobError, NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe
+from issun.teacher import Teacher
+from issun.training import check_teacher
 
 #: How many trials a study may be asked for at once: to plan a million takes about a minute and 300 MB.
 LARGEST_PLAN = 1_000_000
@@ -95,6 +97,8 @@ class Trial:
         What is trained, how, on which images, from which draw of weights and order.
     fingerprint : str
         Of the data set.
+    teacher : Teacher or None
+        The one that the recipe names.
     """
 
     family: str
@@ -104,6 +108,7 @@ class Trial:
     split: Split
     seed: int
     fingerprint: str
+    teacher: Teacher | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def id(self) -> str:
@@ -173,7 +178,14 @@ def recipe_text(recipe: Recipe) -> str:
     return json.dumps(recipe.identity(), sort_keys=True)
 
 
-def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, split: Split, seeds: Sequence[int]) -> Plan:
+def plan(
+    families: Iterable[BoundFamily],
+    dataset: Dataset,
+    recipe: Recipe,
+    split: Split,
+    seeds: Sequence[int],
+    teacher: Teacher | None = None,
+) -> Plan:
     """Return the trials that train every network of the families with every seed.
 
     A network that comes out of several families, or of several combinations of knobs, is trained once and listed under the first.
@@ -189,6 +201,8 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
         Which of the training images are the validation part; the same for all. The plan's is that of `Dataset.resolved`.
     seeds : sequence of int
         Different whole numbers from 0 to 2^63 - 1, at least one.
+    teacher : Teacher, optional
+        The one that the recipe names.
 
     Raises
     ------
@@ -197,7 +211,9 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
     NetworkError
         When no combination gives a network that can be; the message says why.
     RecipeError
-        When the seeds cannot be used, or images of this size cannot be augmented so.
+        When the seeds cannot be used, images of this size cannot be augmented so, or the recipe names another teacher.
+    ModelError
+        When the teacher takes images of another size, or knows other classes.
     DataError
         When the data cannot be split so.
     """
@@ -208,6 +224,9 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
         raise RecipeError(f"`seeds` (={list(seeds)}) must be at least one whole number from 0 to 2^63 - 1, without repetitions")
     if recipe.augment:
         recipe.augment.check(dataset.input)
+    check_teacher(recipe, teacher)
+    if teacher is not None:
+        teacher.check(dataset)
     found: dict[str, tuple[str, Mapping[str, int], Net]] = {}
     infeasible: list[Infeasible] = []
     for family in families:
@@ -223,7 +242,9 @@ def plan(families: Iterable[BoundFamily], dataset: Dataset, recipe: Recipe, spli
     split = dataset.resolved(split)
     train, validation = dataset.parts(split)
     trials = tuple(
-        Trial(family, knobs, net, recipe, split, seed, dataset.fingerprint) for family, knobs, net in found.values() for seed in seeds
+        Trial(family, knobs, net, recipe, split, seed, dataset.fingerprint, teacher)
+        for family, knobs, net in found.values()
+        for seed in seeds
     )
     return Plan(DataFacts.of(dataset), recipe, split, seeds, trials, tuple(infeasible), train, validation)
 

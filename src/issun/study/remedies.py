@@ -158,7 +158,7 @@ def used_against_chance(net: Net, recipe: Recipe) -> set[str]:
 def _trained(study: Readable) -> list[_Trained]:
     found = []
     for entry in sorted(study.entries, key=lambda entry: (entry.parameters, entry.network, entry.recipe_id, entry.split)):
-        trials = [trial for trial in entry.trials if not trial.diverged]
+        trials = [trial for trial in entry.trials if not trial.diverged and entry.independent]
         if not trials:
             continue
         net, recipe = study.net(entry), study.recipe(entry.recipe_id)

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from issun.arch.knobs import LARGEST_SIZE
 from issun.arch.layers import shape_text
 from issun.arch.notation import parse
+from issun.datasets.split import validation_mark
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, StudyError, first_line
 from issun.recipe import Recipe
@@ -30,6 +31,7 @@ from issun.study.facts import Facts, RunFacts, SplitFacts
 from issun.study.plan import DataFacts
 from issun.study.protocol import Protocol
 from issun.study.schema import damaged, version_of
+from issun.teacher import TeacherFacts
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,10 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[_Column, ...]]] = {
             *(_part_in("weights"), _part_in("predictions")),
         ),
     ),
+    "teachers": (
+        ("id",),
+        (*(_text(name) for name in ("id", "name", "network", "seeds", "data", "validation_images", "seen")), _whole("parameters")),
+    ),
     "trial_runs": (("trial_id", "run_id"), (_id_of("trial_id", "trials"), _id_of("run_id", "runs"))),
     "weights": (("trial_id",), (_text("scaling"), _blob("weights", 4))),
     "predictions": (("trial_id",), (_id_of("trial_id", "trials"), _blob("classes", 2, _IMAGES))),
@@ -181,6 +187,7 @@ class _Machine(BaseModel):
 _Read = TypeVar("_Read")
 
 _TEXT, _TEXTS, _SETTINGS = TypeAdapter(str), TypeAdapter(dict[str, str]), TypeAdapter(dict[str, Any])
+_SEEDS = TypeAdapter(tuple[int, ...])
 
 
 def check_rows(connection: sqlite3.Connection, path: Path) -> Facts:
@@ -312,11 +319,12 @@ class _Contents:
         for key, settings in recipes.items():
             self._json("recipes", {"id": key}, "settings", settings, Recipe.of_stored)
         splits = dict(self._splits(data))
+        teachers = dict(self._teachers()) if version_of(self._connection) > 5 else {}
         self._networks(data)
         if version_of(self._connection) > 2:
             for key, settings in self._rows("SELECT id, settings FROM heads"):
                 self._json("heads", {"id": key}, "settings", settings, _SETTINGS.validate_python)
-        return Facts(data, created, labels, protocol, recipes, splits, statuses(self._connection), runs)
+        return Facts(data, created, labels, protocol, recipes, splits, statuses(self._connection), runs, teachers)
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         return (tuple(row) for row in self._connection.execute(query))
@@ -345,7 +353,13 @@ class _Contents:
                     value = int(array.min()) if array.min() < 0 else int(array.max())
                     raise wrong_row(self._path, "splits", {"id": key}, column, value, f"be numbers from 0 to {limit - 1:,}")
             # The share of the most frequent class is the accuracy of guessing.
-            yield key, SplitFacts(fraction, seed, images, float(np.bincount(labels).max() / len(labels)))
+            yield key, SplitFacts(fraction, seed, images, float(np.bincount(labels).max() / len(labels)), validation_mark(indices))
+
+    def _teachers(self) -> Iterator[tuple[str, TeacherFacts]]:
+        columns = "id, name, network, parameters, seeds, data, validation_images, seen"
+        for key, name, network, parameters, seeds, *others in self._rows(f"SELECT {columns} FROM teachers ORDER BY id"):
+            found = self._json("teachers", {"id": key}, "seeds", seeds, _SEEDS.validate_python)
+            yield key, TeacherFacts(key, name, network, parameters, found, *others)
 
     def _networks(self, data: DataFacts) -> None:
         head = f"{shape_text(data.input)}|{len(data.classes)}|"

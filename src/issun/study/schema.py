@@ -21,7 +21,7 @@ from issun.paths import kind_of, shown
 APPLICATION_ID = 0x69735374
 
 #: Raised by one whenever the tables change; a file of an older version must open.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _HEADS = """
 CREATE TABLE heads (         -- simple classifiers on the features of a layer
@@ -58,6 +58,19 @@ CREATE TABLE trial_runs (    -- which runs trained a trial: one, or several wher
     trial_id TEXT NOT NULL REFERENCES trials (id),
     run_id INTEGER NOT NULL REFERENCES runs (id),
     PRIMARY KEY (trial_id, run_id)
+) WITHOUT ROWID;
+"""
+
+_TEACHERS = """
+CREATE TABLE teachers (      -- networks whose probabilities trials were trained on, as recipes name them
+    id TEXT PRIMARY KEY,     -- fingerprint of the weights
+    name TEXT NOT NULL,      -- the file that it came from, or nothing
+    network TEXT NOT NULL,
+    parameters INTEGER NOT NULL,
+    seeds TEXT NOT NULL,     -- JSON: of several their probabilities are averaged
+    data TEXT NOT NULL,      -- fingerprint of the data that it was trained on, or nothing
+    validation_images TEXT NOT NULL, -- which images of it were set aside, or nothing
+    seen TEXT NOT NULL       -- why it may have learnt from these, or nothing
 ) WITHOUT ROWID;
 """
 
@@ -151,6 +164,7 @@ CREATE TABLE checkpoints (   -- of the trials that still run
 );
 
 {_TRIAL_RUNS}
+{_TEACHERS}
 {_HEADS}
 CREATE TABLE test_results (  -- measured once, when a trial ends; read by nothing that chooses
     trial_id TEXT PRIMARY KEY REFERENCES trials (id),
@@ -174,6 +188,7 @@ _STEPS = {
         # What is begun and resumed later was begun by a run that did not say on which instruction set.
         "INSERT INTO trial_runs SELECT trial_id, (SELECT MAX(id) FROM runs) FROM checkpoints WHERE EXISTS (SELECT 1 FROM runs)",
     ),
+    5: (_TEACHERS,),
 }
 
 
@@ -252,6 +267,17 @@ def damaged(path: Path, detail: str) -> StudyError:
     """Return the error for a study whose content is not what issun wrote."""
     line = " ".join(detail.split())
     return StudyError(f"`{path}` is damaged ({line}): restore a backup, or start again with another path")
+
+
+def is_study(path: Path) -> bool:
+    """Return whether a file is a study rather than a model; what is neither is called a model, and refused as such."""
+    if kind_of(path, StudyError) != "file":
+        return path.suffix == ".sqlite"
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return path.suffix == ".sqlite"
 
 
 def check_is_study(path: Path) -> None:

@@ -105,6 +105,7 @@ class Snapshot:
                     validation_images=split.images,
                     guessing=split.guessing,
                     trials=tuple(trials),
+                    dependence=self.facts.dependence(key.recipe_id, key.split),
                 )
             )
         return marked(found)

@@ -41,6 +41,7 @@ from issun.study.schema import (
     damaged,
     told,
 )
+from issun.teacher import TeacherFacts
 from issun.training import Outcome
 
 #: How long the end of a run waits for readers before it leaves the log beside the study (which loses nothing).
@@ -182,6 +183,9 @@ class Store:
         with self._transaction() as run:
             run.executemany("INSERT OR IGNORE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_network_row, networks.values()))
             run.executemany("INSERT OR IGNORE INTO recipes VALUES (?, ?)", recipes.items())
+            teachers = {trial.teacher.facts.fingerprint: trial.teacher.facts for trial in plan.trials if trial.teacher}
+            # What was known last of a teacher holds: its weights are the same, but its file may say more of where they come from.
+            run.executemany("INSERT OR REPLACE INTO teachers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_teacher_row, teachers.values()))
             arrays = (plan.validation.astype("<i8").tobytes(), labels.astype("<u2").tobytes())
             run.execute("INSERT OR IGNORE INTO splits VALUES (?, ?, ?, ?, ?, ?)", (*split, *arrays))
             if run.execute("SELECT indices FROM splits WHERE id = ?", (plan.split.id,)).fetchone()[0] != arrays[0]:
@@ -435,6 +439,11 @@ def _network_row(trial: Trial) -> tuple[Any, ...]:
     net = trial.net
     words = (net.id, str(net), trial.family, json.dumps(dict(trial.knobs)))
     return (*words, net.parameters, net.trainable_params, net.macs, net.bytes(), net.peak_memory())
+
+
+def _teacher_row(facts: TeacherFacts) -> tuple[Any, ...]:
+    seeds = json.dumps(facts.seeds)
+    return (facts.fingerprint, facts.name, facts.network, facts.parameters, seeds, facts.data, facts.validation_images, facts.seen)
 
 
 def _trial_key(trial: Trial) -> tuple[Any, ...]:

@@ -415,6 +415,8 @@ class Study:
             mark=self.mark,
             range=self.facts.data.range,
             warning=_warning(entry, trial),
+            teacher=str(self.facts.teachers.get(self.recipe(entry.recipe_id).teacher or "", "")),
+            dependence=entry.dependence,
         )
         return Model(self.net(entry), weights, scaling, self.classes, provenance, self.facts.data.appearance)
 
@@ -458,8 +460,11 @@ def opened(study: _Study | str | os.PathLike[str]) -> _Study | Study:
 
 
 def _warning(entry: Entry, trial: TrialResult) -> str:
-    """Return what must be said of a network that is handed over although its training failed; mostly nothing."""
+    """Return what must be said of a network that is handed over although its training failed, or it is not independent; mostly nothing."""
     guess = f"always predicting the most frequent class gives {100 * entry.guessing:.2f} % on validation"
-    if trial.chance:
-        return f"this training never left chance: {guess}"
-    return "" if entry.beats_guessing else f"it does not beat guessing: {guess}"
+    said = [f"this training never left chance: {guess}"] if trial.chance else []
+    if not trial.chance and not entry.beats_guessing:
+        said.append(f"it does not beat guessing: {guess}")
+    if not entry.independent:
+        said.append(f"its validation accuracy is not that of images that it has never learnt from: {entry.dependence}")
+    return "; ".join(said)

@@ -28,7 +28,7 @@ from issun.study.study import Study
 COLUMNS = (
     *("label", "network", "knobs", "parameters", "trainable_params", "macs", "seeds"),
     *("val_accuracy_mean", "val_accuracy_std", "val_accuracy_lower95", "test_accuracy_mean", "test_accuracy_std"),
-    *("train", "epochs", "seconds", "diverged", "chance", "best_seed", "frontier", "recipe_id", "split"),
+    *("train", "epochs", "seconds", "diverged", "chance", "best_seed", "independent", "frontier", "recipe_id", "split"),
 )
 
 

@@ -15,6 +15,7 @@ from issun.errors import IssunError, RecipeError
 from issun.recipe import CHANGED_DEFAULTS, Recipe, RecipeOptions
 from issun.study.plan import Plan, plan
 from issun.study.study import Study
+from issun.teacher import Teacher
 
 
 def make_plan(
@@ -25,16 +26,20 @@ def make_plan(
     recipe: Recipe | Mapping[str, Any] | None = None,
     validation: float = 0.1,
     zip: bool = False,
+    taught_by: Teacher | None = None,
     **settings: Unpack[RecipeOptions],
 ) -> Plan:
-    """Return the plan of a sweep, where families and values stand in `arguments` as on the command line; the rest as in `issun.sweep`."""
+    """Return the plan of a sweep, where families and values stand in `arguments` as on the command line; the rest as in `issun.sweep`.
+
+    Settings name the teacher, `taught_by`, by its fingerprint: see `issun.study.teachers.with_teacher`.
+    """
     split = Split(validation)
     full = Recipe.wanted(recipe, len(dataset.parts(split)[0]), **settings)
     if isinstance(seeds, int):
         if not 1 <= seeds <= 10_000:
             raise RecipeError(f"`seeds` (={seeds}) must be a number of seeds, from 1 to 10,000, or a list of seeds")
         seeds = range(seeds)
-    return plan(bind_arguments(list(arguments), zipped=zip), dataset, full, split, seeds)
+    return plan(bind_arguments(list(arguments), zipped=zip), dataset, full, split, seeds, taught_by)
 
 
 def trained_before(path: Path, plan: Plan, given: Collection[str]) -> str:

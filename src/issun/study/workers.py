@@ -467,6 +467,7 @@ class _Workers:
                     history=lines,
                     on_epoch=keep,
                     cancel=self._stop,
+                    **({} if trial.teacher is None else {"teacher": trial.teacher}),
                 )
             except _Widened:
                 start = job.latest[0] if job.latest else job.start

@@ -15,6 +15,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
                 "recipes": [{"id", "text": in words, "differs": settings in which the study's recipes differ, "settings": all}],
                 "trials": {status: count}, "machine": {"processor", "cores", "system", "instruction_set", "compiler"},
                 "origins": [{"instruction_set", "compiler", "processor", "trials"}],
+                "dependent": a sentence on networks that are not independent of the validation images, else empty,
                 "mixture": a sentence where several instruction sets or builds computed the trials, else empty,
                 "versions": {name: text}, "threads",
                 "seconds": of training, all trials together, "command",
@@ -37,7 +38,9 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "validation": {"mean", "sd": null for one seed, "low", "high": bounds of 95 %, "n": seeds, "images"},
       "test": {"mean", "sd"} | null,     only of networks that some target or budget can choose: on the frontier by parameters, MACs,
                                          bytes, working memory or seconds, by mean or lower bound. To stand beside what was chosen.
-      "diverged": how many seeds, "chance": how many others never left chance, "failed": that in words, empty where none failed,
+      "diverged": how many seeds, "chance": how many others never left chance, "failed": that in words, empty where none failed and all
+                                         are independent,
+      "independent": whether it has learnt from no validation image through a teacher; else it is never chosen,
       "guessing": the share of the most frequent class, "beats_guessing": whether some seed is clearly above it, "best_seed",
       "frontier": bool,
       "trials": [{"seed", "val_accuracy", "train_accuracy", "epochs", "kept", "seconds", "status": "done" | "diverged",
@@ -81,7 +84,7 @@ from issun.plain import plain
 from issun.plots.grids import chosen_axes, grid, impossible
 from issun.recipe import Recipe
 from issun.study import Query, Study
-from issun.study.answer import heads_frame
+from issun.study.answer import heads_frame, not_independent
 from issun.study.entry import networks_frame, trial_origins
 from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
@@ -299,6 +302,7 @@ def about(study: Study) -> dict[str, Any]:
         "trials": facts.trials,
         "machine": {name: machine.get(name) for name in ("processor", "cores", "system", "instruction_set", "compiler")},
         "origins": counted_origins(trial_origins(study.entries)),
+        "dependent": not_independent(study.entries),
         "mixture": mixture(trial_origins(study.entries)),
         "versions": {**machine.get("versions", {}), **({} if last is None else last.versions)},
         "threads": None if last is None else last.threads,

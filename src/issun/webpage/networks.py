@@ -21,7 +21,6 @@ from issun.engine.reference.engine import ReferenceEngine
 from issun.exporters.page import encoded
 from issun.extraction.projecting import principal_components
 from issun.model import Model
-from issun.numbers import seeds_text
 from issun.recipe import Recipe
 from issun.study import Answer, Entry, Study
 from issun.study.columns import SIZES
@@ -79,9 +78,10 @@ def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
         "test": None if test is None else {"mean": fraction(test[0]), "sd": fraction(test[1])},
         "diverged": entry.diverged,
         "chance": entry.chance,
-        "failed": seeds_text(entry.seeds, entry.chance, entry.diverged),
+        "failed": entry.remark,
         "guessing": fraction(entry.guessing),
         "beats_guessing": entry.beats_guessing,
+        "independent": entry.independent,
         "best_seed": entry.best_seed,
         "frontier": entry.frontier,
         "trials": [_trial(trial) for trial in entry.trials],

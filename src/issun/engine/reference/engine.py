@@ -13,8 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.net import Net
-from issun.engine.augmenting import draw
-from issun.engine.protocol import CancelFlag, EpochSums, Scaling, State, check_batch, check_state, check_weights, checked_class_weights
+from issun.engine.augmenting import Draws
+from issun.engine.protocol import (
+    CancelFlag,
+    EpochSums,
+    Lessons,
+    Scaling,
+    State,
+    check_batch,
+    check_state,
+    check_weights,
+    checked_class_weights,
+    lesson_for,
+)
 from issun.engine.reference.augment import seen as augmented
 from issun.engine.reference.channels import RUNNING_SHARE
 from issun.engine.reference.graph import Masks, Passed, backward, batch_statistics, dropout_masks, forward
@@ -87,6 +98,8 @@ class ReferenceEngine:
         How uint8 values become the network's input; `issun.engine.protocol.scaling_for` measures it.
     class_weights : ndarray of float32, shape (classes,), optional
         From `issun.engine.protocol.class_weights_for`; needed where the recipe balances them.
+    lessons : Lessons, optional
+        A teacher's; needed to train where the recipe names one.
 
     Raises
     ------
@@ -98,8 +111,16 @@ class ReferenceEngine:
         From each method that takes `cancel`, when it is set between two batches.
     """
 
-    def __init__(self, net: Net, recipe: Recipe, scaling: Scaling, class_weights: NDArray[np.float32] | None = None) -> None:
-        self._class_weights = checked_class_weights(recipe, class_weights, net.classes)
+    def __init__(
+        self,
+        net: Net,
+        recipe: Recipe,
+        scaling: Scaling,
+        class_weights: NDArray[np.float32] | None = None,
+        lessons: Lessons | None = None,
+    ) -> None:
+        self._lessons = lessons
+        self._loss = recipe.label_smoothing, checked_class_weights(recipe, class_weights, net.classes)
         self.net = net
         self.recipe = recipe
         self.scaling = scaling
@@ -119,11 +140,14 @@ class ReferenceEngine:
         check_state(self.net, self.recipe, state)
         size = self.recipe.batch_size
         rates = self.recipe.learning_rates(state.epoch, len(indices))
+        taught, draws = lesson_for(self.recipe, self._lessons, images, indices, seed, state.epoch, cancel)
         loss_sum, correct = 0.0, 0
         for start, rate in zip(range(0, len(indices), size), rates, strict=True):
             _stop_if(cancel)
-            batch = indices[start : start + size]
-            loss, hits, gradient, seen = self._batch(state.weights, images, labels, batch, seed, state.epoch)
+            part = slice(start, start + size)
+            batch = indices[part]
+            own = (None if taught is None else taught[part], None if draws is None else draws.part(part))
+            loss, hits, gradient, seen = self._batch(state.weights, images, labels, batch, seed, state.epoch, *own)
             correct += hits
             if not np.isfinite(loss):
                 loss_sum = np.nan
@@ -136,16 +160,23 @@ class ReferenceEngine:
 
     @np.errstate(over="ignore", invalid="ignore")  # a network that diverged has infinite weights
     def logits(
-        self, weights: NDArray[np.float32], images: Images, indices: Indices, cancel: CancelFlag | None = None
+        self,
+        weights: NDArray[np.float32],
+        images: Images,
+        indices: Indices,
+        cancel: CancelFlag | None = None,
+        draws: Draws | None = None,
     ) -> NDArray[np.float32]:
         """Return the logits of the images at `indices`, shape (len(indices), classes), without dropout and with running statistics."""
         check_batch(self.net, images, indices, None)
         check_weights(self.net, weights)
         out = np.zeros((len(indices), self.net.classes), np.float32)
-        for start in range(0, len(indices), INFERENCE_BATCH):
+        size = INFERENCE_BATCH if draws is None else self.recipe.batch_size  # whose images are mixed with each other
+        for start in range(0, len(indices), size):
             _stop_if(cancel)
-            part = indices[start : start + INFERENCE_BATCH]
-            out[start : start + len(part)] = self.forward(weights, images, part, None)[0]
+            part = slice(start, start + size)
+            batch = self._changed(images[indices[part]], None if draws is None else draws.part(part))
+            out[part] = self.forward(weights, batch, np.arange(len(batch)), None)[0]
         return out
 
     def gradients(
@@ -154,7 +185,9 @@ class ReferenceEngine:
         """Return the loss of one batch (penalties included) and its gradient, float64, flat as the weights, zero where none is trained."""
         check_batch(self.net, images, indices, labels)
         check_weights(self.net, weights)
-        loss, _, gradient, _ = self._batch(weights, images, labels, indices, seed, epoch)
+        loss, _, gradient, _ = self._batch(
+            weights, images, labels, indices, seed, epoch, *lesson_for(self.recipe, self._lessons, images, indices, seed, epoch)
+        )
         return loss, gradient
 
     @np.errstate(over="ignore", invalid="ignore")  # the loss of the next batch shows a step that went too far
@@ -178,18 +211,22 @@ class ReferenceEngine:
 
     @np.errstate(over="ignore", invalid="ignore")
     def _batch(
-        self, weights: NDArray[np.float32], images: Images, labels: Labels, indices: Indices, seed: int, epoch: int
+        self,
+        weights: NDArray[np.float32],
+        images: Images,
+        labels: Labels,
+        indices: Indices,
+        seed: int,
+        epoch: int,
+        taught: NDArray[np.float32] | None,
+        draws: Draws | None,
     ) -> tuple[float, int, Array, list[Passed]]:
         """Return of one training batch: loss (penalties included), how many images are classified correctly, the gradient, and what
         each row saw."""
         masks = dropout_masks(self.net, indices, seed, epoch)
-        batch: Images | Array = images[indices]
-        own, mix = labels[indices], None
-        if self.recipe.augment:
-            drawn = draw(self.recipe.augment, self.net.input, seed, epoch, indices)
-            batch, mix = augmented(images[indices], self.recipe.augment, drawn), drawn.mix
+        batch, own, mix = self._changed(images[indices], draws), labels[indices], None if draws is None else draws.mix
         logits, seen = self.forward(weights, batch, np.arange(len(batch)), masks)
-        loss, by_logits = cross_entropy(logits, own, np.roll(own, -1), mix, self.recipe.label_smoothing, self._class_weights)
+        loss, by_logits = cross_entropy(logits, own, np.roll(own, -1), mix, *self._loss, taught, self.recipe.distillation)
         gradient = backward(self.net, weights, seen, by_logits, masks)
         for tensor in self.net.tensors:
             if tensor.trained:
@@ -197,6 +234,10 @@ class ReferenceEngine:
                 gradient[tensor.slice] += tensor.l1 * np.sign(w) + 2 * tensor.l2 * w
         hits = int((logits.argmax(axis=1) == own).sum())
         return loss + penalty(self.net, weights), hits, gradient, seen
+
+    def _changed(self, images: Images, draws: Draws | None) -> Images | Array:
+        """Return one batch as it is, or as training sees it."""
+        return images if draws is None or self.recipe.augment is None else augmented(images, self.recipe.augment, draws)
 
     def forward(self, weights: NDArray[np.floating], images: Images | Array, indices: Indices, masks: Masks) -> tuple[Array, list[Passed]]:
         """Return the logits and what each row saw: while training with the masks of `dropout_masks`, in inference with None."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from issun.arch.ops import Window
 from issun.engine.fitting import log_softmax
+from issun.recipe import Distillation
 
 Array = NDArray[np.float64]
 
@@ -140,11 +141,14 @@ def cross_entropy(
     mix: NDArray[np.floating] | None = None,
     smoothing: float = 0.0,
     class_weights: NDArray[np.floating] | None = None,
+    taught: NDArray[np.floating] | None = None,
+    distillation: Distillation | None = None,
 ) -> tuple[float, Array]:
     """Return the mean cross-entropy after softmax (natural logarithm) and its gradient by the logits.
 
     The formulas stand at the top of `issun.recipe`. Where an image is mixed of two, `other_labels` and `mix` (shape (N,), the share of
-    the first) say so: target and class weight are then mixed in the same way.
+    the first) say so: target and class weight are then mixed in the same way. `taught` are a teacher's probabilities, shape (N, classes),
+    and `distillation` says how much they count.
     """
     share = np.ones(len(labels)) if mix is None else mix.astype(np.float64)
     others = labels if other_labels is None else other_labels
@@ -157,5 +161,12 @@ def cross_entropy(
     if class_weights is not None:
         weight = share * class_weights[labels] + (1 - share) * class_weights[others]
     log_probabilities = log_softmax(logits)
-    losses = -weight * np.where(target > 0, target * log_probabilities, 0.0).sum(axis=1)
-    return float(losses.mean()), weight[:, None] * (np.exp(log_probabilities) - target) / len(labels)
+    losses = -np.where(target > 0, target * log_probabilities, 0.0).sum(axis=1)
+    gradient = np.exp(log_probabilities) - target
+    if taught is not None and distillation is not None:
+        part, temperature = distillation.share, distillation.temperature
+        cooler = log_softmax(logits / temperature)
+        taught_losses = -np.where(taught > 0, taught * cooler, 0.0).sum(axis=1)
+        losses = (1 - part) * losses + part * temperature**2 * taught_losses
+        gradient = (1 - part) * gradient + part * temperature * (np.exp(cooler) - taught)
+    return float((weight * losses).mean()), weight[:, None] * gradient / len(labels)

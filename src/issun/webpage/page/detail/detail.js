@@ -57,6 +57,7 @@ function head(network) {
     state.content.studies.length > 1 ? element("p", { class: "pale" }, `Study: ${network.study.name}`) : null,
     figures(network),
     network.failed ? element("p", { class: "warning" }, `${network.failed}. Failed seeds are included in the mean.`) : null,
+    network.independent === false ? element("p", { class: "warning" }, "It is not independent of the validation images, through its teacher: this accuracy chooses nothing.") : null,
     network.beats_guessing === false ? element("p", { class: "warning" }, `It does not beat guessing: always predicting the most frequent class gives ${percent(network.guessing)}.`) : null,
   );
 }

@@ -88,6 +88,7 @@ function answerOf(study, several) {
     budget === null ? null : element("p", { class: "sentence second" }, budgetSentence(networks, budget, size)),
     basis(study, networks, target.value, size),
     mark ? element("p", { class: "warning" }, `${capital(mark)}.`) : null,
+    study.about?.dependent ? element("p", { class: "warning" }, `${capital(study.about.dependent)}.`) : null,
     study.about?.mixture ? element("p", { class: "basis" }, `${capital(study.about.mixture)}.`) : null,
     study.networks.some((network) => hidden.has(network.series.key)) ? element("p", { class: "basis" }, "Among the families shown.") : null,
   ];

@@ -7,8 +7,8 @@ const MARGIN = 0.01;
 /** Whether a network has a mean that says something: it was measured, and did not diverge with every seed. */
 export const isUsable = (network) => network.validation.mean !== null && network.diverged < network.validation.n;
 
-/** What does not beat guessing is never an answer. */
-export const isChoosable = (network) => isUsable(network) && network.beats_guessing !== false;
+/** What does not beat guessing, or may have learnt from the validation images, is never an answer. */
+export const isChoosable = (network) => isUsable(network) && network.beats_guessing !== false && network.independent !== false;
 
 const text = (first, second) => (first < second ? -1 : first > second ? 1 : 0);
 
@@ -42,7 +42,7 @@ export function bestNetwork(networks, budget = Infinity, size = "parameters") {
 export function frontierOf(networks, size = "parameters") {
   let highest = -Infinity;
   return networks
-    .filter(isUsable)
+    .filter((network) => isUsable(network) && network.independent !== false)
     .sort(bySize(size))
     .filter((network) => {
       const better = network.validation.mean > highest + ROUNDING;
