@@ -47,6 +47,8 @@ def disagreements(
     # Few values have nothing left but their signs once they are normalised, and a gradient that is all rounding.
     if any(row.norm and len(indices) * prod(row.output[:-1]) < 8 for row in net.ops):
         return {}
+    if any(op.sets and prod(op.output) // op.sets < 8 for op in net.ops):
+        return {}
     right_loss, right = reference.gradients(weights, images, labels, indices, seed, 2)
     loss, found = NativeEngine(net, recipe, scaling, threads).gradients(weights, images, labels, indices, seed, 2)
     assert found.shape == right.shape
@@ -66,7 +68,7 @@ def disagreements(
 )
 def test_loss_and_gradients(net: Net, count: int, seed: int, threads: int, scaling: str) -> None:
     # Before a norm the gradient of a kernel is what is left of a cancellation: its length does not matter to what comes out.
-    floor = FLOOR if net.stored == net.parameters else 1e-2
+    floor = 1e-2 if any(op.norm or op.sets for op in net.ops) else FLOOR
     assert disagreements(net, count, seed, threads, Recipe(scaling=scaling), floor) == {}
 
 
