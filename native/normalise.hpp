@@ -74,7 +74,9 @@ void normalise_forward(const Plan& plan, const Work& work, const Op& op, const P
   const float share = 1.0f / (float(size) * float(in.rows * in.columns));
   for (int set = place.first / size, end = place.until(in.channels) / size; set < end; ++set) {
     const float* from = place.value(in) + set * size * in.value.channel;
-    const vf mean = over_set(grid, from, [](vf x) { return x; }) * share;
+    // Summed as distances from the first value: where all are equal, as on an empty image, their deviation is zero and no rounding.
+    const vf pivot = load(from);
+    const vf mean = pivot + over_set(grid, from, [pivot](vf x) { return x - pivot; }) * share;
     const vf squares = over_set(grid, from, [mean](vf x) { return (x - mean) * (x - mean); });
     const vf inverse = inverse_root(squares * share + float(norm_epsilon));
     float* kept = statistics_of(op, place) + 2 * set * L;

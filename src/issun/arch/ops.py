@@ -257,6 +257,11 @@ class Op:
         return "mean" in self
 
     @property
+    def one_pair(self) -> bool:
+        """Whether it is a normalisation of each image with one factor and one shift for several channels or features."""
+        return self.kind is Kind.NORMALISE and "factor" in self and self["factor"].size < self.output[-1]
+
+    @property
     def biased(self) -> bool:
         """Whether a bias is added to its sums; a `norm` stands in place of one."""
         return "bias" in self

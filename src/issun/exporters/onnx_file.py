@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from issun.arch.layers import ActivationKind
 from issun.arch.net import Net
 from issun.arch.ops import Kind, Op, Role
+from issun.engine.reference.channels import NORM_EPSILON
 from issun.engine.weights import as_tensors
 from issun.exporters.check import facts_of, probabilities
 from issun.exporters.writing import Written
@@ -157,6 +158,25 @@ def _scale(adding: Adding) -> str:
     return adding.node("Add", adding.node("Mul", adding.x, factor, part=".scaled"), shift)
 
 
+def _normalise(adding: Adding) -> str:
+    """Add a normalisation of each image: runs of channels become the channels of an InstanceNormalization. Newer operators do the same."""
+    op, sets = adding.op, adding.op.sets
+    ones, zeros = (adding.graph.constant(f"{which}.{sets}", fill(sets, np.float32)) for which, fill in (("ones", np.ones), ("zeros", np.zeros)))
+    channels_first = (op.output[-1], *op.output[:-1])
+    shapes = (
+        adding.graph.constant(f"shape.{'x'.join(map(str, shape))}", np.array([0, *shape], np.int64))
+        for shape in ((sets, -1), channels_first)
+    )
+    apart = adding.node("Reshape", adding.x, next(shapes), part=".sets")
+    y = adding.node("InstanceNormalization", apart, ones, zeros, part=".normalised", epsilon=NORM_EPSILON)
+    has = "factor" in op
+    y = adding.node("Reshape", y, next(shapes), part=".together" if has else "")
+    if not has:
+        return y
+    factor, shift = adding.per_channel("factor"), adding.per_channel("shift")
+    return adding.node("Add", adding.node("Mul", y, factor, part=".scaled"), shift)
+
+
 def _window(op: Op) -> dict[str, Any]:
     """Return the attributes of a window; `same` is written as numbers, since runtimes read its name differently."""
     (top, bottom), (left, right) = op.window.padding
@@ -175,6 +195,7 @@ OPERATORS: dict[Kind, Callable[[Adding], str]] = {
     Kind.ACTIVATE: lambda adding: adding.x,
     Kind.ADD: _add,
     Kind.SCALE: _scale,
+    Kind.NORMALISE: _normalise,
 }
 
 
