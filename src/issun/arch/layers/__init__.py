@@ -18,7 +18,7 @@ from issun.arch.layers.activations import (
 from issun.arch.layers.base import Initializer, Layer, Padding, Shape, Wiring, same_padding, shape_text, spanned, window_positions
 from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
 from issun.arch.layers.groups import Frozen, Group, Residual, Tied
-from issun.arch.layers.norms import OVER_WORDS, Normalise
+from issun.arch.layers.norms import OVER_WORDS, Normalise, Pairs
 from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Pool, Scale, normed_parts
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Layer",
     "Normalise",
     "Padding",
+    "Pairs",
     "Pool",
     "Residual",
     "Scale",
