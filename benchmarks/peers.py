@@ -55,7 +55,8 @@ _697 = (
 )
 #: One of 1,936, in which the same layers are used three times.
 _1936 = (
-    "conv 8, norm layer one, pool, sepconv 26, norm layer one, tied 3 (sepconv 26 same, norm layer one), gap, dense 16, norm layer one, dense"
+    "conv 8, norm layer one, pool, sepconv 26, norm layer one, tied 3 (sepconv 26 same, norm layer one), gap, dense 16, "
+    "norm layer one, dense"
 )
 
 #: STANDARD's cases in their order, then those that take long or are special.

@@ -47,7 +47,7 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
     "frozen beginning": ("frozen (conv 4 2x2 same, pool, conv 8 2x2 same, pool), dense", (12, 12, 1), 10, {}),
     "frozen beginning, norms after": ("frozen (conv 4 norm, pool), conv 5 norm, drop 0.2 spatial, gap, dense", (11, 10, 3), 5, {}),
     "each image, several segments": (
-        "conv 3 norm image, norm group 3 one, conv 4 norm, tied 2 (sepconv 4 same norm layer one, norm group 2), dense 70 norm layer, dense",
+        "conv 3 norm image, norm group 3, conv 4 norm, tied 2 (sepconv 4 same norm layer one, norm group 2), dense 70 norm layer, dense",
         (10, 9, 3),
         10,
         {"augment": "shift 1", "clip_norm": 0.1},
@@ -61,7 +61,10 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
 }
 
 #: Of these the short form is made, which runs with every test run.
-SHORT = ("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable", "each image, several segments")
+SHORT = (
+    *("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable"),
+    "each image, several segments",
+)
 
 #: More than the largest batch, and not a whole number of any.
 COUNT = 53

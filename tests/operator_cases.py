@@ -67,7 +67,12 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "norm of each image after one of the batch": (FIRST, Conv(4, (2, 2), activation=TANH, norm=True), Normalise("image"), LAST),
     "norm of the batch after one of each image": (FIRST, Normalise("layer"), Conv(4, (2, 2), activation=TANH, norm=True), LAST),
     "frozen norm of each image": (FIRST, Frozen((Normalise("group", 3), Conv(4, (2, 2), norm=Normalise("layer"), activation=TANH))), LAST),
-    "norm of each image in res": (FIRST, Residual((Normalise("image"), Conv(3, padding="same", activation=TANH))), Normalise("layer"), LAST),
+    "norm of each image in res": (
+        FIRST,
+        Residual((Normalise("image"), Conv(3, padding="same", activation=TANH))),
+        Normalise("layer"),
+        LAST,
+    ),
     "norm of each image, tied": (FIRST, Tied(3, (Conv(3, padding="same", activation=TANH), Normalise("layer", pairs="one"))), LAST),
     "norm of each image, tied in tied": (
         FIRST,

@@ -59,6 +59,15 @@ def disagreements(
     return wrong
 
 
+def floor_of(net: Net) -> float:
+    """Return which share of the whole gradient is the least that a tensor's is measured against.
+
+    Before a norm the gradient of a kernel is what is left of a cancellation: its length does not matter to what comes out. Where an image
+    is normalised, the rounding of that is divided by its deviation, too.
+    """
+    return 1e-1 if any(op.sets for op in net.ops) else 1e-2 if any(op.norm for op in net.ops) else FLOOR
+
+
 @hypothesis_settings(max_examples=250)
 @given(
     net=nets(),
@@ -68,10 +77,7 @@ def disagreements(
     scaling=st.sampled_from(["unit", "standard"]),
 )
 def test_loss_and_gradients(net: Net, count: int, seed: int, threads: int, scaling: str) -> None:
-    # Before a norm the gradient of a kernel is what is left of a cancellation: its length does not matter to what comes out.
-    # Where an image is normalised the rounding of that is divided by its deviation, too.
-    floor = 1e-1 if any(op.sets for op in net.ops) else 1e-2 if any(op.norm for op in net.ops) else FLOOR
-    assert disagreements(net, count, seed, threads, Recipe(scaling=scaling), floor) == {}
+    assert disagreements(net, count, seed, threads, Recipe(scaling=scaling), floor_of(net)) == {}
 
 
 LARGER: dict[str, tuple[tuple[int, int, int], int, tuple[Layer, ...]]] = {

@@ -30,8 +30,8 @@ def substituted(layer: Layer, size: Callable[[Size], Any], classes: int) -> Laye
             changes[name] = size(given)
         elif type(given) is tuple and Size in map(type, given):
             changes[name] = tuple(size(part) if type(part) is Size else part for part in given)
-        elif type(given) is Normalise and type(given.groups) is Size:
-            changes[name] = substituted(given, size, classes)
+        elif type(given) is Normalise and (norm := substituted(given, size, classes)) is not given:
+            changes[name] = norm
     if isinstance(layer, Classifier):
         changes["classes"] = classes
     # Most layers of a plan of many networks have no knob: they are handed on as they are.

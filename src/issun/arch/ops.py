@@ -240,7 +240,7 @@ class Op:
 
     @property
     def stored(self) -> int:
-        """How many float32 numbers it has in the flat array of weights while training: `parameters`, but four a channel where it has `norm`."""
+        """How many float32 numbers it has in the flat array of weights while training: `parameters`, but four a channel for `norm`."""
         return sum(tensor.size for tensor in self.own)
 
     def __getitem__(self, role: Role) -> Tensor:

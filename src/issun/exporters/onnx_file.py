@@ -161,17 +161,16 @@ def _scale(adding: Adding) -> str:
 def _normalise(adding: Adding) -> str:
     """Add a normalisation of each image: runs of channels become the channels of an InstanceNormalization. Newer operators do the same."""
     op, sets = adding.op, adding.op.sets
-    ones, zeros = (adding.graph.constant(f"{which}.{sets}", fill(sets, np.float32)) for which, fill in (("ones", np.ones), ("zeros", np.zeros)))
-    channels_first = (op.output[-1], *op.output[:-1])
-    shapes = (
-        adding.graph.constant(f"shape.{'x'.join(map(str, shape))}", np.array([0, *shape], np.int64))
-        for shape in ((sets, -1), channels_first)
-    )
-    apart = adding.node("Reshape", adding.x, next(shapes), part=".sets")
+
+    def shape(*sizes: int) -> str:
+        return adding.graph.constant(f"shape.{'x'.join(map(str, sizes))}", np.array([0, *sizes], np.int64))
+
+    ones = adding.graph.constant(f"ones.{sets}", np.ones(sets, np.float32))
+    zeros = adding.graph.constant(f"zeros.{sets}", np.zeros(sets, np.float32))
+    apart = adding.node("Reshape", adding.x, shape(sets, -1), part=".sets")
     y = adding.node("InstanceNormalization", apart, ones, zeros, part=".normalised", epsilon=NORM_EPSILON)
-    has = "factor" in op
-    y = adding.node("Reshape", y, next(shapes), part=".together" if has else "")
-    if not has:
+    y = adding.node("Reshape", y, shape(op.output[-1], *op.output[:-1]), part=".together" if "factor" in op else "")
+    if "factor" not in op:
         return y
     factor, shift = adding.per_channel("factor"), adding.per_channel("shift")
     return adding.node("Add", adding.node("Mul", y, factor, part=".scaled"), shift)

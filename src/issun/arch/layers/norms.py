@@ -44,7 +44,8 @@ class Normalise(Layer):
         channels = shape[-1]
         if self.over != "layer" and len(shape) != 3:
             raise NetworkError(
-                f"`{self}` needs an image, but its input is {shape_text(shape)} features: use `norm layer`, or put it before `dense` and `gap`"
+                f"`{self}` needs an image, but its input is {shape_text(shape)} features: "
+                f"use `norm layer`, or put it before `dense` and `gap`"
             )
         if self.over == "image" and shape[0] * shape[1] == 1:
             raise NetworkError(
