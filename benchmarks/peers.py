@@ -48,6 +48,18 @@ _LARGE = (
 )
 _FROZEN = "frozen (conv 4 2x2 same, pool, conv 8 2x2 same, pool), dense"
 
+#: A published network of 697 parameters: bare, and with norms. What its last convolution leaves is one pixel a channel, which
+#: `norm image` cannot have.
+_697 = (
+    "conv 6 same leaky 0.2{0}, pool, sepconv 5 same leaky 0.2{0}, pool, sepconv 9 same leaky 0.2{0}, sepconv 10 same leaky 0.2{0}, pool, "
+    "sepconv 8 leaky 0.2{1}, gap, dense"
+)
+#: One of 1,936, in which the same layers are used three times.
+_1936 = (
+    "conv 8, norm layer one, pool, sepconv 26, norm layer one, tied 3 (sepconv 26 same, norm layer one), gap, dense 16, "
+    "norm layer one, dense"
+)
+
 #: STANDARD's cases in their order, then those that take long or are special.
 _RATIOS = (
     *((30, 60), (18, 35), (13, 18), (4.4, 5.5), (2.2, 2.6), (1.2, 1.45)),
@@ -58,6 +70,8 @@ _RATIOS = (
 )
 TARGETS = (
     *(Target(case, least, aim) for case, (least, aim) in zip(STANDARD, _RATIOS, strict=True)),
+    *(Target(Case(_697.format(*norms)), 15, 30) for norms in (("", ""), (" norm", " norm"), (" norm image", ""))),
+    Target(Case(_1936), 12, 25),
     Target(Case(_FROZEN, batch=32, images=12_800), 30, 60),
     Target(Case(_LARGE[0], (32, 32, 3), images=2_560), 2.5, 4),
     Target(Case(_LARGE[1], (32, 32, 3), images=2_560), 1.5, 1.9),

@@ -40,6 +40,7 @@ void each_field(const Operator*, F f) {
   f("rate", &Operator::rate);
   f("threshold", &Operator::threshold);
   f("spatial", &Operator::spatial);
+  f("sets", &Operator::sets);
 }
 
 template <typename F>

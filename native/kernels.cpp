@@ -12,6 +12,7 @@
 #include "input.hpp"
 #include "loss.hpp"
 #include "norm.hpp"
+#include "normalise.hpp"
 #include "optimizer.hpp"
 #include "peak.hpp"
 #include "pool.hpp"

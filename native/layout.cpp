@@ -96,6 +96,19 @@ void place_tensors(int lanes, Planned& planned) {
     t.gradient = make_view(t, left, right, t.rows * t.columns == 1, t.one_gradient, lanes,
                            t.gradient_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
   }
+  // What normalisations of each image keep from the values to the gradients.
+  for (int i = 0; i < count; ++i) {
+    Op& op = planned.ops[i];
+    if (op.sets == 0) continue;
+    const auto place = [lanes](int64_t& arena, int64_t registers) {
+      const int64_t offset = arena;
+      arena += (registers * lanes + 15) / 16 * 16;
+      return offset;
+    };
+    op.statistics_per_group = segment_of[i] < last;
+    op.statistics = place(op.statistics_per_group ? planned.plan.group_floats : planned.plan.thread_floats, 2 * int64_t(op.sets));
+    if (tensors[op.output].needs_gradient) op.gradient_sums = place(planned.plan.thread_floats, 2 * int64_t(op.in_channels));
+  }
   // An odd number of cache lines: what meetings read of many groups at once must not fall into the same set of the cache.
   int64_t& group_floats = planned.plan.group_floats;
   if (group_floats && group_floats / 16 % 2 == 0) group_floats += 16;

@@ -24,7 +24,8 @@ namespace issun {
   line(depthwise)             \
   line(add)                   \
   line(norm)                  \
-  line(scale)
+  line(scale)                 \
+  line(normalise)
 #define ISSUN_ACTIVATIONS(line) \
   line(linear)                  \
   line(relu)                    \
@@ -110,19 +111,21 @@ struct Operator {
   Act act = Act::linear;
   float slope = 0;
   bool trained = false;         // has weights that change
-  // Offsets in the flat weights, and how many there are; bias -1 where there is none (norm: factor and shift).
+  // Offsets in the flat weights, and how many there are; bias -1 where there is none (norm, normalise: factor and shift).
   int64_t kernel = -1, kernel_size = 0, bias = -1, bias_size = 0;
   int64_t mean = -1, variance = -1;  // norm: offsets of the running statistics
   float l1 = 0, l2 = 0;         // penalties on the kernel
   float rate = 0;               // dropout
   uint32_t threshold = 0;       // dropout: draws below it drop
   bool spatial = false;         // dropout: one draw for a whole channel
+  int32_t sets = 0;             // normalise: runs of channels, each of which is normalised by itself
 };
 
 // The same with what the planner adds.
 struct Op : Operator {
   const OperatorTraits* traits;
   bool cheap;                  // with its activation: see OperatorTraits
+  bool by_channel;             // see OperatorTraits; a normalisation of each channel of an image, too
   int32_t output;              // tensor
   bool adds, other_adds;       // the gradient of input (other) has been written by another reader of it: add to it
   bool sends_gradient;         // to its input, or to the other one
@@ -131,6 +134,9 @@ struct Op : Operator {
   bool meeting;                // a dense layer over all groups at once
   int64_t norm;                // norm: its first channel among those of all norms
   bool batch_statistics;       // norm: it opens its segment, and uses the batch's statistics while training
+  int64_t statistics;          // normalise: where mean and inverse deviation of each set are kept, in the arena of a thread or a group
+  bool statistics_per_group;
+  int64_t gradient_sums;       // normalise: where its sums of gradients are, in the arena of a thread
   // conv: register blocks, packed weights
   Cut forward_channels, forward_columns;
   Cut backward_channels, backward_columns;

@@ -99,6 +99,7 @@ void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, 
   op = Op{};
   static_cast<Operator&>(op) = operators[i];
   op.traits = &kernels.operators[int(op.kind)];
+  op.by_channel = op.traits->by_channel || op.sets == op.in_channels;
   op.cheap = op.traits->cheap && !kernels.activations[int(op.act)].dear;
   op.output = i + 1;
   op.packed_backward = -1;

@@ -119,7 +119,7 @@ class Runs {
     constexpr int least_positions = 32;
     const Op& op = ops_[step.op];
     const Tensor& in = tensors_[op.input];
-    if (!op.traits->by_channel || in.channels != tensors_[op.output].channels) return 0;
+    if (!op.by_channel || in.channels != tensors_[op.output].channels) return 0;
     return in.rows * in.columns < least_positions ? 0 : in.channels;
   }
 

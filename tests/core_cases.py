@@ -52,6 +52,12 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
     "meetings alone": ("dense 130 l1 0.01, dense 75 norm, dense", (9, 9, 1), 11, {"clip_norm": 0.01, "ema_decay": 0.9}),
     "frozen beginning": ("frozen (conv 4 2x2 same, pool, conv 8 2x2 same, pool), dense", (12, 12, 1), 10, {}),
     "frozen beginning, norms after": ("frozen (conv 4 norm, pool), conv 5 norm, drop 0.2 spatial, gap, dense", (11, 10, 3), 5, {}),
+    "each image, several segments": (
+        "conv 3 norm image, norm group 3, conv 4 norm, tied 2 (sepconv 4 same norm layer one, norm group 2), dense 70 norm layer, dense",
+        (10, 9, 3),
+        10,
+        {"augment": "shift 1", "clip_norm": 0.1},
+    ),
     "separable": (
         "conv 4 norm, res (sepconv 6 same norm hardswish, sepconv 4 same norm linear), relu, tied 2 (dwconv 5x5 same, scale), gap, dense",
         (10, 9, 3),
@@ -61,7 +67,10 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
 }
 
 #: Of these the short form is made, which runs with every test run.
-SHORT = ("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable")
+SHORT = (
+    *("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable"),
+    "each image, several segments",
+)
 
 #: More than the largest batch, and not a whole number of any.
 COUNT = 53

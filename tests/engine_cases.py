@@ -81,6 +81,23 @@ def margins(
     return nearest
 
 
+def least_deviation(
+    engine: ReferenceEngine, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], seed: int, epoch: int
+) -> float:
+    """Return the smallest deviation that a normalisation of each image divides by; infinity without one, 0 where one has few values.
+
+    Rounding is enlarged by as much as values are divided by: where they are all but equal, as those that a dead unit leaves, nothing else
+    is left of them.
+    """
+    _, seen = engine.forward(weights, images, indices, dropout_masks(engine.net, indices, seed, epoch))
+    least = np.inf
+    for op, passed in zip(engine.net.ops, seen, strict=True):
+        if op.sets:
+            values = passed.x.reshape(len(indices), op.sets, -1)
+            least = min(least, float(values.std(axis=2).min()) if values.shape[2] >= 8 else 0.0)
+    return least
+
+
 def _typical(values: NDArray[np.float64]) -> float:
     return float(np.sqrt((values**2).mean())) or 1.0
 

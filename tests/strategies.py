@@ -26,6 +26,7 @@ from issun.arch.layers import (
     GlobalAveragePool,
     Group,
     Layer,
+    Normalise,
     Pool,
     Residual,
     Scale,
@@ -39,7 +40,7 @@ from issun.errors import NetworkError
 NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6")
 
 #: What a network may have beside convolutions, pooling, dense layers, dropout, frozen groups and simple activations.
-OPERATORS = ("dilation", "norm", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")
+OPERATORS = ("dilation", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")
 
 #: The operators that both engines have: those that `nets` draws from where a test does not say.
 BOTH_ENGINES: tuple[str, ...] = OPERATORS
@@ -69,14 +70,22 @@ def pairs(largest: int) -> st.SearchStrategy[tuple[int, int]]:
     return st.one_of(st.integers(1, largest).map(lambda size: (size, size)), st.tuples(st.integers(1, largest), st.integers(1, largest)))
 
 
+#: Normalisations of each image; `fitting` changes one whose groups do not divide the channels.
+NORMALISATIONS = st.builds(
+    Normalise, st.sampled_from(["image", "layer", "group"]), st.just(1), st.sampled_from(["channel", "one", "none"])
+).flatmap(lambda norm: st.integers(1, 3).map(lambda groups: replace(norm, groups=groups)) if norm.over == "group" else st.just(norm))
+
+
 @st.composite
 def weighted(draw: st.DrawFn, kind: type[Layer], operators: Collection[str], **given: Any) -> Layer:
     """Draw a layer with a kernel: its activation, bias or norm, initializer and penalties; `given` are its other settings."""
-    norm = "norm" in operators and draw(st.booleans())
+    norm: bool | Normalise = "norm" in operators and draw(st.booleans())
+    if "normalise" in operators and not norm and draw(st.integers(0, 3)) == 0:
+        norm = draw(NORMALISATIONS)
     return kind(
         **given,
         activation=draw(activations(operators)),
-        bias=norm or draw(st.booleans()),
+        bias=bool(norm) or draw(st.booleans()),
         **({"norm": norm} if norm else {}),
         initializer=draw(INITIALIZERS),
         l1=draw(PENALTIES),
@@ -109,7 +118,8 @@ def elementwise(operators: Collection[str], image: bool) -> Layers:
     """Layers that leave every shape as it is."""
     spatial = st.booleans() if image and "spatial" in operators else st.just(False)
     scale = [st.just(Scale())] if "scale" in operators else []
-    return st.one_of(st.builds(Dropout, RATES, spatial), st.builds(Activate, activations(operators)), *scale)
+    norms = [NORMALISATIONS] if "normalise" in operators else []
+    return st.one_of(st.builds(Dropout, RATES, spatial), st.builds(Activate, activations(operators)), *scale, *norms)
 
 
 def image_layers(max_channels: int, operators: Collection[str], keeps: bool = False) -> Layers:
@@ -158,20 +168,32 @@ def fitting(candidates: Iterable[Layer], shape: Shape) -> tuple[tuple[Layer, ...
             candidate = replace(candidate, **changes)
         if isinstance(candidate, DepthwiseConv) and shape[-1] * candidate.multiplier > MOST_CHANNELS:
             candidate = replace(candidate, multiplier=1)
-        try:
-            shape = candidate.output_shape(shape)
-        except NetworkError:
-            continue
-        kept.append(candidate)
+        for tried in (candidate, with_norm_of_all(candidate)):
+            try:
+                shape = tried.output_shape(shape)
+            except NetworkError:
+                continue
+            kept.append(tried)
+            break
     return tuple(kept), shape
 
 
+def with_norm_of_all(layer: Layer) -> Layer:
+    """Return a layer whose normalisation of each image is that of all values, which every shape can have."""
+    if isinstance(layer, Normalise):
+        return Normalise("layer", pairs=layer.pairs)
+    if isinstance(norm := getattr(layer, "norm", False), Normalise):
+        changes: dict[str, Any] = {"norm": with_norm_of_all(norm)}
+        return replace(layer, **changes)
+    return layer
+
+
 def without_norm(layer: Layer) -> Layer:
-    """Return the layer, or the group, without `norm`."""
+    """Return the layer, or the group, without batch normalisation."""
     if isinstance(layer, Group):
         changes: dict[str, Any] = {"layers": tuple(without_norm(inner) for inner in layer.layers)}
         return replace(layer, **changes)
-    if isinstance(layer, Conv | DepthwiseConv | SeparableConv | Dense):
+    if isinstance(layer, Conv | DepthwiseConv | SeparableConv | Dense) and layer.norm is True:
         return replace(layer, norm=False)
     return layer
 

@@ -25,6 +25,15 @@ def test_a_network_layer_by_layer(issun: Issun) -> None:
     assert "int8 in C: constants 95.2 kB, working memory 27.1 kB" in text
 
 
+def test_a_normalisation_of_each_image_has_no_int8(issun: Issun) -> None:
+    text = " ".join(issun.succeeds("size", "conv 8 norm layer one, pool, dense").split())
+    assert "int8 in C: not possible, because of `norm layer one`" in text
+    assert "folded" not in text
+    (network,) = issun.answers("size", "conv 8 norm layer one, pool, dense")["families"][0]["networks"]
+    assert network["int8"] is None
+    assert [layer["layer"] for layer in network["layers"]] == ["conv 8 linear nobias", "norm layer one", "relu", "pool", "dense"]
+
+
 def test_what_a_layer_shares_and_reads_is_readable(issun: Issun) -> None:
     network = "conv 4 same norm, res (sepconv 8 same), tied 2 (conv 8 same), frozen (res (dwconv same)), gap, dense"
     text = issun.succeeds("size", network)

@@ -1,4 +1,4 @@
-"""A folded network says the same of every image, and has no norm left."""
+"""A folded network says the same of every image, and has no batch normalisation left."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def check(net: Net, seed: int) -> None:
     plain, folded = fold(net, weights.astype(np.float64))
     assert (plain.input, plain.classes, plain.parameters, plain.macs) == (net.input, net.classes, net.parameters, net.macs)
     assert plain.stored == plain.parameters == len(folded)
-    assert " norm" not in str(plain)
+    assert not any(op.norm for op in plain.ops)
+    assert [op.sets for op in plain.ops] == [op.sets for op in net.ops]
     assert [(row.source, row.other, row.shares, row.frozen) for row in plain.ops] == [
         (row.source, row.other, row.shares, row.frozen) for row in net.ops
     ]

@@ -16,6 +16,8 @@ CASES = (
     "frozen (conv 6, res (conv 6 same)), pool, dense 300, dense",
     "frozen (dwconv, conv 5 1x1, gap), dense 7, dense",
     "frozen (conv 3 same, dense 20), dense",
+    "frozen (conv 4 norm image, norm layer one, pool), conv 3 same norm group 3, dense",
+    "frozen (conv 4 norm image), res (conv 3 same norm layer), dense",
 )
 
 

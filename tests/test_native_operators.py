@@ -29,6 +29,7 @@ from issun.arch.layers import (
     Frozen,
     GlobalAveragePool,
     Layer,
+    Normalise,
     Pool,
     Scale,
     SeparableConv,
@@ -40,8 +41,8 @@ from issun.engine.native import NativeEngine
 from issun.engine.protocol import State
 from issun.recipe import Recipe
 from operator_cases import KINDS, OPERATORS
-from strategies import PADDINGS, PENALTIES, fitting, pairs
-from test_native_against_reference import disagreements
+from strategies import NORMALISATIONS, PADDINGS, PENALTIES, fitting, pairs
+from test_native_against_reference import disagreements, floor_of
 
 ACTIVATIONS = st.builds(Activation, st.sampled_from(KINDS), st.sampled_from([0.01, 0.3]))
 STEPS = st.one_of(
@@ -74,6 +75,7 @@ def image_layers() -> st.SearchStrategy[Layer]:
     )
     rest = st.one_of(
         st.just(Scale()),
+        NORMALISATIONS,
         st.builds(Activate, ACTIVATIONS),
         st.builds(Dropout, st.sampled_from([0.2, 0.5]), st.booleans()),
         st.builds(Pool, pairs(2), padding=PADDINGS),
@@ -95,7 +97,7 @@ def nets(draw: st.DrawFn) -> Net:
 @hypothesis_settings(max_examples=250)
 @given(net=nets(), count=st.sampled_from([1, 8, 17]), seed=st.integers(0, 2**64 - 1), threads=st.sampled_from([1, 1, 3]))
 def test_random_networks(net: Net, count: int, seed: int, threads: int) -> None:
-    assert disagreements(net, count, seed, threads) == {}
+    assert disagreements(net, count, seed, threads, floor=floor_of(net)) == {}
 
 
 CHAINS = {
@@ -110,7 +112,7 @@ def test_each_operator(name: str) -> None:
 
 def test_there_are_chains_of_every_operator() -> None:
     words = {row.text.split()[0] for net in CHAINS.values() for row in net.ops}
-    assert {"conv", "dwconv", "scale", "drop", "pool", "avgpool", "gap", "dense", "prelu", "gelu", "hardswish", "tanh"} <= words
+    assert {"conv", "dwconv", "scale", "norm", "drop", "pool", "avgpool", "gap", "dense", "prelu", "gelu", "hardswish", "tanh"} <= words
     assert any(row.spatial for net in CHAINS.values() for row in net.ops)
 
 
@@ -137,6 +139,23 @@ USUAL: dict[str, tuple[Layer, ...]] = {
     "windows wider than the image": (Pool(), Pool(), DepthwiseConv(2, (5, 5), padding="same", dilation=(3, 2)), Classifier(5)),
     "1x1 between pools": (Conv(7, (1, 1)), Pool(), Conv(9, (1, 1), activation=TANH), Conv(3, (1, 1)), Pool(), Classifier(5)),
     "dense with tanh, all groups at once": (Dense(70, TANH), Scale(), Dense(40, Activation("gelu")), Classifier(5)),
+    "norm image, channel by channel": around(DepthwiseConv(1, (3, 3), padding="same", activation=TANH, norm=Normalise("image"))),
+    "norm image one, channel by channel": (
+        Conv(4),
+        Normalise("image", pairs="one"),
+        DepthwiseConv(activation=PRELU),
+        Normalise("image"),
+        Classifier(5),
+    ),
+    "norm layer": around(DepthwiseConv(2, (3, 3), (2, 2), "same", activation=Activation("leaky"), norm=Normalise("layer"))),
+    "norm group": around(DepthwiseConv(2, (3, 3), padding="same", norm=Normalise("group", 2, "one"))),
+    "norm layer of features, all groups at once": (
+        Dense(70, TANH, norm=Normalise("layer")),
+        Normalise("layer", pairs="one"),
+        Dense(33),
+        Classifier(5),
+    ),
+    "norm of the image": (Normalise("image"), Normalise("layer", pairs="none"), Conv(4, activation=TANH), Classifier(5)),
     "frozen": (Frozen((DepthwiseConv(2, activation=PRELU), Scale())), DepthwiseConv(activation=PRELU), Classifier(5)),
     "spatial dropout twice": (Conv(9), Dropout(0.5, spatial=True), DepthwiseConv(), Dropout(0.3, spatial=True), Classifier(5)),
 }

@@ -28,6 +28,9 @@ NETWORK_MAKERS = {
 #: Kinds that are gone when a network has become steps of C.
 NO_STEPS = {"drop", "scale"}
 
+#: And those that int8 lacks: it refuses a network that has one.
+NOT_INT8 = {*NO_STEPS, "normalise"}
+
 #: The tables of kinds, and those that they need not have.
 OPERATIONS = [
     ("issun.engine.lowering", "OPERATORS", set()),
@@ -40,8 +43,8 @@ OPERATIONS = [
     ("issun.exporters.torch.source", "COMPUTED", set()),
     ("issun.exporters.c.steps", "STEPS", set()),
     ("issun.exporters.c.operators", "BODIES", NO_STEPS),
-    ("issun.exporters.quantize", "QUANTISED", NO_STEPS),
-    ("issun.exporters.integer", "RUN", NO_STEPS),
+    ("issun.exporters.quantize", "QUANTISED", NOT_INT8),
+    ("issun.exporters.integer", "RUN", NOT_INT8),
 ]
 #: Those of activations. Keras writes two of them as layers of their own.
 ACTIVATIONS = [

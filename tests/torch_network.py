@@ -50,6 +50,20 @@ def batch_normalised(x, own: dict, training: bool):
     return y
 
 
+def each_normalised(op: Op, own: dict, x):
+    """Normalise each image; PyTorch refuses a single value where there is one a channel, which less its mean is 0."""
+    if op.sets == 1:
+        y = functional.layer_norm(x, x.shape[1:], eps=1e-5)
+    elif op.sets == x.shape[1]:
+        y = functional.instance_norm(x, eps=1e-5) if x[0, 0].numel() > 1 else x - x
+    else:
+        y = functional.group_norm(x, op.sets, eps=1e-5)
+    if "factor" not in own:
+        return y
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    return y * own["factor"].reshape(shape) + own["shift"].reshape(shape)
+
+
 def computed(op: Op, own: dict, x, other, zero):
     """Return what an operation makes of its input, before norm and activation; `zero` says what dropout drops (None in inference)."""
     kernel, bias, window = own.get("kernel"), own.get("bias"), op.window
@@ -61,6 +75,8 @@ def computed(op: Op, own: dict, x, other, zero):
         case Kind.SCALE:
             shape = (1, -1, *[1] * (x.ndim - 2))
             return x * own["factor"].reshape(shape) + own["shift"].reshape(shape)
+        case Kind.NORMALISE:
+            return each_normalised(op, own, x)
         case Kind.ADD:
             return x + other
         case Kind.MAX:

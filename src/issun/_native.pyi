@@ -24,6 +24,7 @@ class Kind(Enum):
     add = 8
     norm = 9
     scale = 10
+    normalise = 11
 
 class Act(Enum):
     linear = 0
@@ -74,6 +75,7 @@ class Operator:
     rate: float
     threshold: int
     spatial: bool
+    sets: int
     def __init__(
         self,
         *,
@@ -109,6 +111,7 @@ class Operator:
         rate: float = 0.0,
         threshold: int = 0,
         spatial: bool = False,
+        sets: int = 0,
     ) -> None: ...
 
 class Augment:

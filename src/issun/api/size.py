@@ -152,7 +152,7 @@ def _sizes(bound: BoundFamily, shape: Shape, classes: int) -> FamilySizes:
 
 def sizes_of(net: Net, knobs: Mapping[str, int]) -> dict[str, Any]:
     """Return the sizes of one network of a family, in all and layer by layer."""
-    constants, memory = int8_size(net)
+    int8 = int8_size(net)
     return {
         "network": str(net),
         "knobs": dict(knobs),
@@ -161,7 +161,7 @@ def sizes_of(net: Net, knobs: Mapping[str, int]) -> dict[str, Any]:
         "macs": net.macs,
         "bytes": net.bytes(),
         "peak_memory": net.peak_memory(),
-        "int8": {"constants": constants, "memory": memory},
+        "int8": None if int8 is None else dict(zip(("constants", "memory"), int8, strict=True)),
         "layers": [
             {
                 "layer": op.text,

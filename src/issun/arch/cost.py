@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from issun.arch.knobs import LARGEST_SIZE, Size
-from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv, Group, Layer, Residual, SeparableConv, Shape, Tied
+from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv, Group, Layer, Normalise, Residual, SeparableConv, Shape, Tied
 from issun.arch.net import Net
 from issun.arch.notation import Family, substituted, unchecked, values_text
 from issun.arch.parser import Item, Repeat
@@ -152,7 +152,7 @@ def agreement(left: Polynomial | Number, right: Polynomial | Number) -> str | No
 
 __all__ = ["NotPolynomial", "Polynomial", "TableRow", "macs_polynomial", "polynomial", "table"]
 
-Count = Literal["parameters", "macs"]
+Count = Literal["parameters", "parameters_of_pass", "macs"]
 
 #: The highest degree that is worked out: with several knobs, the points of the proof are too many beyond.
 LARGEST_DEGREE = 12
@@ -229,6 +229,7 @@ def _proved(family: Family, input: Shape, classes: int, what: Count) -> Polynomi
     try:
         # The walk passes through a group as often as a number says: what is no network with the smallest sizes is not walked through.
         family.check_layers(lambda size: max(1, math.floor(size.factor)))
+        family = replace(family, items=tuple(map(_without_norm_groups, family.items)))
         _, degree = _Degrees().of(family.items, 0)
         points = _points(family, degree)
         _, total = _Walk(classes, what).through(family.items, input)
@@ -265,6 +266,13 @@ class _Walk:
     def __init__(self, classes: int, what: Count) -> None:
         self._classes, self._what = classes, what
         self._known: dict[tuple[int, Any], tuple[Any, Any]] = {}
+        self._pass: _Walk | None = None
+
+    def _of_pass(self) -> _Walk:
+        """Return the walk that counts what each pass of `tied` has for itself."""
+        if self._pass is None:
+            self._pass = _Walk(self._classes, "parameters_of_pass")
+        return self._pass
 
     def through(self, items: Sequence[Item], shape: Any) -> tuple[Any, Any]:
         """Return the shape that leaves the items and their count, both with polynomials wherever knobs stand."""
@@ -323,8 +331,12 @@ class _Walk:
         if isinstance(group, Tied):
             if same is None:
                 group.check_shapes(entry, end)
-            if self._what == "macs":
-                total = total * (_symbol(group.times) if isinstance(group.times, Size) else group.times)
+            times: Any = _symbol(group.times) if isinstance(group.times, Size) else group.times
+            if self._what == "parameters":  # weights once, but what each pass has for itself
+                _, each = self._of_pass().through(group.layers, entry)
+                total = total + (times - 1) * each
+            else:
+                total = total * times
         if same:
             raise _NoPolynomialError(
                 f"`{group}` is possible only where {same}, so that the {what_agrees} agree: no polynomial is exact for all values"
@@ -345,6 +357,23 @@ def _without_windows(layer: Layer) -> Layer:
                     f"so there is no exact polynomial"
                 )
     return layer
+
+
+def _without_norm_groups(item: Item) -> Item:
+    """Return an item with `norm layer` in place of each `norm group`, which counts the same for any channels.
+
+    Which groups divide the channels decides whether values make a network, not how it is counted.
+    """
+    changes: dict[str, Any] = {}
+    if isinstance(item, Repeat):
+        changes["items"] = tuple(map(_without_norm_groups, item.items))
+    elif isinstance(item, Group):
+        changes["layers"] = tuple(map(_without_norm_groups, item.layers))
+    elif isinstance(item, Normalise):
+        changes = {"over": "layer", "groups": 1} if item.over == "group" else {}
+    elif isinstance(norm := getattr(item, "norm", False), Normalise):
+        changes["norm"] = _without_norm_groups(norm)
+    return replace(item, **changes) if changes else item
 
 
 class _Degrees:

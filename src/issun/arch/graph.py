@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from issun.arch.layers import Layer, Shape
+from issun.arch.layers import Layer, Normalise, Shape
 from issun.arch.ops import IMAGE, Op, operation
 from issun.errors import NetworkError
 
@@ -30,7 +30,8 @@ class Graph:
             raise NetworkError(f"the network has more than {LARGEST_LAYERS:,} layers when its groups are expanded; use fewer repeats")
         if self.ended:
             raise NetworkError("`dense` without a number is the classifier and must be the last layer; give it a number of units here")
-        shared = self.ops[index - self._back] if self._back else None
+        # A normalisation of each image has a factor and a shift of its own in each pass.
+        shared = self.ops[index - self._back] if self._back and type(layer) is not Normalise else None
         op = operation(layer, index, source, other, self.shape(source), self._frozen, shared, self._stored)
         if shared is None and op.weights:
             self._stored = op.weights[-1].slice.stop
@@ -59,7 +60,10 @@ class Graph:
 
     @contextmanager
     def tied(self, back: int) -> Iterator[None]:
-        """Operations added within use the tensors of the one `back` before them; what is tied within a later pass follows that pass."""
+        """Operations added within use the tensors of the one `back` before them, if they can share any.
+
+        What is tied within a later pass follows that pass.
+        """
         before, self._back = self._back, self._back or back
         yield
         self._back = before

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from issun.arch.layers import ACTIVATION_KINDS
+from issun.arch.layers import ACTIVATION_KINDS, OVER_WORDS
 from issun.errors import KnobError, NetworkError
 
 #: The largest whole number that a size, a knob's value or a stride may be.
@@ -20,13 +20,15 @@ LARGEST_COUNT = 100_000
 #: Every word of the notation; none of them can name a knob.
 GROUP_WORDS = ("frozen", "res", "tied")
 LAYER_WORDS = (
-    *("conv", "pool", "avgpool", "gap", "dense", "drop", "dwconv", "sepconv", "scale"),
+    *("conv", "pool", "avgpool", "gap", "dense", "drop", "dwconv", "sepconv", "scale", "norm"),
     *(*GROUP_WORDS, *ACTIVATION_KINDS),
 )
+#: What may follow `norm`, beside the number of groups: which values share a factor and a shift.
+PAIR_WORDS = ("one", "none")
 INITIALIZER_WORDS = ("glorot", "he", "orthogonal")
 OPTION_WORDS = (
     *("stride", "dilation", "same", "valid", *ACTIVATION_KINDS, "norm", "nobias", "l1", "l2"),
-    *(*INITIALIZER_WORDS, "spatial"),
+    *(*INITIALIZER_WORDS, "spatial", *OVER_WORDS, *PAIR_WORDS),
 )
 
 #: Words of other libraries that are read as those of the notation, and never written.

@@ -119,8 +119,8 @@ class Net:
         """Return the bytes of working memory that inference of one image needs, layer by layer.
 
         Each layer needs its input, its output and every earlier output that a later layer still reads: in
-        `res (…)`, the input of the group is kept for its sum. Activations, dropout, `scale` and the sum work in place,
-        unless a later layer reads their input too. The peak is the largest of these sums. `number` is the bytes of one value.
+        `res (…)`, the input of the group is kept for its sum. Activations, dropout, `scale`, normalisations and the sum work in
+        place, unless a later layer reads their input too. The peak is the largest of these sums. `number` is the bytes of one value.
         """
         return max(sum(math.prod(shape) for shape in live) for live in self.live()) * number
 
@@ -143,7 +143,10 @@ class Net:
         return found
 
     def without_norms(self) -> Net:
-        """Return the network with a bias in place of every `norm`, as folding leaves it; its operations have the same places."""
+        """Return the network with a bias in place of every batch normalisation, as folding leaves it.
+
+        Its operations have the same places.
+        """
         return replace(self, layers=tuple(map(_without_norm, self.layers)))
 
     def __str__(self) -> str:
@@ -169,10 +172,10 @@ class Net:
 
 
 def _without_norm(layer: Layer) -> Layer:
-    """Return a layer, or a group of layers, without norms."""
+    """Return a layer, or a group of layers, without batch normalisation."""
     changed: dict[str, Any] = {}
     if isinstance(layer, Group):
         changed["layers"] = tuple(map(_without_norm, layer.layers))
-    elif getattr(layer, "norm", False):
+    elif getattr(layer, "norm", False) is True:
         changed["norm"] = False  # it has no `nobias`, so a bias takes its place
     return replace(layer, **changed)

@@ -14,7 +14,7 @@ from typing import Any
 
 from issun.arch.graph import LARGEST_LAYERS
 from issun.arch.knobs import LARGEST_COUNT, LAYER_WORDS, OPTION_WORDS, KnobValues, Size
-from issun.arch.layers import Classifier, Group, Layer, SeparableConv, Shape, Tied
+from issun.arch.layers import Classifier, Group, Layer, Normalise, SeparableConv, Shape, Tied, normed_parts
 from issun.arch.net import Net
 from issun.arch.parser import Item, Parser, Repeat
 from issun.arch.tokens import nearest
@@ -30,6 +30,8 @@ def substituted(layer: Layer, size: Callable[[Size], Any], classes: int) -> Laye
             changes[name] = size(given)
         elif type(given) is tuple and Size in map(type, given):
             changes[name] = tuple(size(part) if type(part) is Size else part for part in given)
+        elif type(given) is Normalise and (norm := substituted(given, size, classes)) is not given:
+            changes[name] = norm
     if isinstance(layer, Classifier):
         changes["classes"] = classes
     # Most layers of a plan of many networks have no knob: they are handed on as they are.
@@ -131,7 +133,7 @@ def _count(items: Sequence[Item], at: Callable[[Size], int]) -> int:
             times: Any = item.times if isinstance(item, Tied) else 1
             total += (at(times) if isinstance(times, Size) else times) * _count(item.layers, at)
         else:
-            total += 2 if isinstance(item, SeparableConv) else 1
+            total += len(normed_parts(item)) + isinstance(item, SeparableConv)
     return total
 
 

@@ -24,6 +24,7 @@ from issun.arch.layers import (
     GlobalAveragePool,
     Initializer,
     Layer,
+    Normalise,
     Pool,
     Scale,
     Shape,
@@ -36,7 +37,10 @@ IMAGE = -1
 
 
 class Kind(Enum):
-    """What an operation does with its input, its bias, `norm` and activation aside; the values are what files call it."""
+    """What an operation does with its input, its bias, batch normalisation and activation aside; the values are what files call it.
+
+    A normalisation of each image is an operation of its own, ``normalise``.
+    """
 
     CONV = "conv"
     DEPTHWISE = "dwconv"
@@ -48,16 +52,17 @@ class Kind(Enum):
     ACTIVATE = "activate"
     ADD = "add"
     SCALE = "scale"
+    NORMALISE = "normalise"
 
 
 #: Kinds whose output may lie where their input was.
-IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE}
+IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE, Kind.NORMALISE}
 
 #: Kinds that have a kernel.
 WITH_KERNEL = {Kind.CONV, Kind.DEPTHWISE, Kind.DENSE}
 
-#: What a tensor does in its operation. `factor`, `shift`, `mean` and `variance` are those of a `norm`; `scale` has the first two;
-#: `slope` is that of `prelu`.
+#: What a tensor does in its operation. `factor`, `shift`, `mean` and `variance` are those of batch normalisation; `scale` has the first
+#: two, and so may a normalisation of each image: a number a channel, or one for all; `slope` is that of `prelu`.
 Role = Literal["kernel", "bias", "factor", "shift", "mean", "variance", "slope"]
 
 #: Roles that training measures instead of learning them.
@@ -199,6 +204,9 @@ class Op:
         Whether it is the `dense` that gives the logits.
     rate, spatial
         Of a dropout.
+    sets : int
+        Of a normalisation of each image: into how many runs of channels, all of one length, the image is cut; each is normalised by
+        itself. 0 elsewhere.
     parameters, trained, macs : int
         Counts for the inference of one image; `trainable_params` is the part of `parameters` that training changes. A later pass of
         `tied` has
@@ -220,6 +228,7 @@ class Op:
     classifier: bool
     rate: float
     spatial: bool
+    sets: int
     parameters: int
     trainable_params: int
     macs: int
@@ -246,6 +255,11 @@ class Op:
     def norm(self) -> bool:
         """Whether batch normalisation stands between its sums and its activation."""
         return "mean" in self
+
+    @property
+    def one_pair(self) -> bool:
+        """Whether it is a normalisation of each image with one factor and one shift for several channels or features."""
+        return self.kind is Kind.NORMALISE and "factor" in self and self["factor"].size < self.output[-1]
 
     @property
     def biased(self) -> bool:
@@ -325,6 +339,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
         classifier=type(layer) is Classifier,
         rate=rate,
         spatial=spatial,
+        sets=layer.sets(shape) if type(layer) is Normalise else 0,
         parameters=parameters,
         trainable_params=0 if frozen else parameters,
         macs=layer.macs(shape),
@@ -386,6 +401,11 @@ def _classifier(layer: Classifier, shape: Shape, output: Shape) -> _Parts:
     return Kind.DENSE, _PIXEL, LINEAR, (*kernel, ("bias", output)) if layer.bias else kernel
 
 
+def _normalise(layer: Normalise, shape: Shape, output: Shape) -> _Parts:
+    pairs = (layer.pairs_for(output[-1]),)
+    return Kind.NORMALISE, _PIXEL, LINEAR, (("factor", pairs), ("shift", pairs)) if pairs != (0,) else ()
+
+
 def _pool(layer: Pool, shape: Shape, output: Shape) -> _Parts:
     kind = Kind.MAX if layer.kind == "max" else Kind.AVERAGE
     return kind, Window.over(shape, layer.window, layer.stride, layer.padding), LINEAR, ()
@@ -403,4 +423,5 @@ _PARTS: dict[type[Layer], Callable[[Any, Shape, Shape], _Parts]] = {
     Activate: lambda layer, shape, output: (Kind.ACTIVATE, _PIXEL, layer.activation, _slopes(layer.activation, output[-1:])),
     Add: lambda layer, shape, output: (Kind.ADD, _PIXEL, LINEAR, ()),
     Scale: lambda layer, shape, output: (Kind.SCALE, _PIXEL, LINEAR, (("factor", output[-1:]), ("shift", output[-1:]))),
+    Normalise: _normalise,
 }

@@ -3,7 +3,8 @@
     network = items
     items   = item {"," item}
     item    = size "*" "(" items ")"  |  ("frozen" | "res" | "tied" size) "(" items ")"  |  layer
-    layer   = word [size] {option}
+    layer   = word [size] {option}  |  norm
+    norm    = "norm" ("image" | "layer" | "group" size) ["one" | "none"]     as an option of a layer also "norm" alone
     size    = whole number  |  knob  |  factor followed at once by a knob (2n, 0.6d)
 
 What is read becomes the records of `issun.arch.layers`, with a `Size` wherever a knob stands instead of a whole number, so a family
@@ -16,11 +17,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
-from issun.arch.knobs import GROUP_WORDS, INITIALIZER_WORDS, LARGEST_SIZE, LAYER_WORDS, OPTION_WORDS, OTHER_WORDS, Size
+from issun.arch.knobs import GROUP_WORDS, INITIALIZER_WORDS, LARGEST_SIZE, LAYER_WORDS, OPTION_WORDS, OTHER_WORDS, PAIR_WORDS, Size
 from issun.arch.layers import (
     ACTIVATION_KINDS,
+    OVER_WORDS,
     Activate,
     Classifier,
     Conv,
@@ -30,6 +32,7 @@ from issun.arch.layers import (
     Frozen,
     GlobalAveragePool,
     Layer,
+    Normalise,
     Pool,
     Residual,
     Scale,
@@ -72,6 +75,7 @@ class OptionReader(Reader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.tied = 0  # how many `tied (…)` stand around what is read
+        self.channels: int | Size | None = None  # that the layer leaves, where its text says how many
 
     def options(self, name: str, settings: dict[str, Any], classifier: bool = False) -> dict[str, Any]:
         """Read options in any order and return the settings that they decide, added to those that are decided already."""
@@ -96,11 +100,13 @@ class OptionReader(Reader):
             against = CONTRADICTIONS.get(setting)
             if against in said:
                 self.fail(f"`{token.text}` cannot be combined with `{said[against].text}` before it: `norm` replaces the bias", token)
-            if setting == "norm" and self.tied:
+            if setting == "norm" and self.tied and self.next.text not in OVER_WORDS:
                 self.fail("`norm` cannot be used in `tied (…)`: its statistics would differ at each pass; use `scale` instead", token)
             said[setting] = token
             settings[setting] = self.option_value(setting, token)
             self.check_stride(settings, token)
+            if setting == "norm":
+                self.check_norm(name, settings, token)
         return settings
 
     def check_stride(self, settings: dict[str, Any], token: Token) -> None:
@@ -108,6 +114,24 @@ class OptionReader(Reader):
         stride, dilation = settings.get("stride", (1, 1)), settings.get("dilation", (1, 1))
         if all(isinstance(step, int) for step in (*stride, *dilation)) and stride != (1, 1) and dilation != (1, 1):
             self.fail("`stride` and `dilation` cannot be combined: leave one out, or use a second layer", token)
+
+    def norm(self) -> Normalise:
+        """Read what follows `norm` where it normalises each image by itself."""
+        over = self.take().text
+        groups: Any = self.size("a number of groups", "norm group 4") if over == "group" else 1
+        pairs = self.take().text if self.next.text in PAIR_WORDS else "channel"
+        return Normalise(cast(Any, over), groups, cast(Any, pairs))
+
+    def check_norm(self, name: str, settings: dict[str, Any], token: Token) -> None:
+        """Refuse a norm that the layer cannot have whatever its input; with a knob in either number, binding decides."""
+        norm, channels = settings["norm"], self.channels
+        if not isinstance(norm, Normalise):
+            return
+        words = self.tokens[self.tokens.index(token) + 1 : self.index]
+        if name == "dense" and norm.over != "layer":
+            self.fail(f"`norm {norm.over}` needs the channels of an image, but `dense` returns a vector: use `norm layer`", words[0])
+        if norm.over == "group" and isinstance(channels, int) and isinstance(norm.groups, int) and channels % norm.groups:
+            self.fail(f"{norm.groups} groups do not divide the {channels} channels of `{name} {channels}`", words[1])
 
     def option_value(self, setting: str, token: Token) -> Any:
         """Return what an option sets, reading the number that belongs to it."""
@@ -119,7 +143,7 @@ class OptionReader(Reader):
             step = self.size(f"a {setting}", f"{setting} 2")
             return step, step
         if setting == "norm":
-            return True
+            return self.norm() if self.next.text in OVER_WORDS else True
         if setting == "activation":
             return self.activation(token.text)
         if setting == "bias":
@@ -137,6 +161,9 @@ class OptionReader(Reader):
         known = [word for word, setting in SETTINGS.items() if setting in allowed]
         if token.text in LAYER_WORDS:
             self.fail(f"`,` is expected between `{name}` and `{token.text}`", token)
+        if token.text in (*OVER_WORDS, *PAIR_WORDS):
+            before = "`norm`" if token.text in OVER_WORDS else "`norm image`, `norm layer` or `norm group 4`"
+            self.fail(f"`{token.text}` belongs right after {before}", token)
         if token.text in ("(", "*"):
             self.fail(f"`,` is expected after `{name}`, but `{token.text}` was found", token)
         if token.text.isdigit() and "window" in allowed:
@@ -272,18 +299,20 @@ class Parser(OptionReader):
     def layer(self, word: Token) -> Layer:
         """Read what follows a layer's word."""
         name = word.text
-        if name in (*ACTIVATION_KINDS, "gap", "drop", "scale"):
-            layer = self.small_layer(name)
+        if name in (*ACTIVATION_KINDS, "gap", "drop", "scale", "norm"):
+            layer = self.small_layer(word)
             self.end_of_layer(name)
             return layer
         if name in ("conv", "sepconv"):
             size: Any = self.size("a number of filters", f"{name} 8")
+            self.channels = size
             settings = self.options(name, {})
             window = settings.pop("window", (3, 3))
             return Conv(size, window, **settings) if name == "conv" else SeparableConv(size, window, **settings)
         if name == "dwconv":
             multiplies = self.size_follows() and self.next.kind != "window"
             size = self.size("a multiplier", "dwconv 2") if multiplies else 1
+            self.channels = None
             settings = self.options(name, {})
             return DepthwiseConv(size, settings.pop("window", (3, 3)), **settings)
         if name == "dense":
@@ -295,12 +324,21 @@ class Parser(OptionReader):
         window = settings.pop("window", (2, 2))
         return Pool(window, settings.pop("stride", window), kind="max" if name == "pool" else "average", **settings)
 
-    def small_layer(self, name: str) -> Layer:
-        """Read what follows a word that takes a number or nothing."""
+    def small_layer(self, word: Token) -> Layer:
+        """Read what follows a word that takes a number, a few words or nothing."""
+        name = word.text
         if name == "gap":
             return GlobalAveragePool()
         if name == "scale":
             return Scale()
+        if name == "norm":
+            if self.next.text not in OVER_WORDS:
+                self.fail(
+                    "`norm` is an option: write it after its layer, without a comma; as layers of their own there are `norm image`, "
+                    "`norm layer` and `norm group 4`",
+                    word,
+                )
+            return self.norm()
         if name == "drop":
             token = self.next
             rate = self.decimal("`drop`", "a rate, such as `drop 0.2`")

@@ -2,7 +2,7 @@
 
 An operator reads tensor `input` (an addition also `other`), and the operator at index i makes tensor i + 1; tensor 0 is what enters. An
 operation is one operator, but for two cases: batch normalisation is an operator of its own, and so is an activation whose derivative cannot
-be told from its output. On the other hand an activation right after an addition is a part of it.
+be told from its output. On the other hand an activation right after an addition, or after a normalisation of each image, is a part of it.
 
 The compiled core's engine is made here, and nowhere else: for a whole network, a part of one, or what an operation makes of images.
 """
@@ -81,6 +81,8 @@ Fields = dict[str, Any]
 _FUSED = {"linear", "relu", "leaky", "tanh"}
 #: Those that additions and norms apply as they store.
 _SHORT = {"linear", "relu", "leaky"}
+#: Kinds that apply such an activation where it is the next operation.
+_APPLYING = {Kind.ADD, Kind.NORMALISE}
 
 
 def lowered(ops: Sequence[Op], entering: int = IMAGE) -> list[Operator]:
@@ -95,7 +97,7 @@ def lowered(ops: Sequence[Op], entering: int = IMAGE) -> list[Operator]:
     """
     readers = Counter(source for op in ops for source in (op.source, op.other) if source is not None)
     numbers = {entering: 0}  # of the tensor that each operation makes
-    additions = {op.index for op in ops if op.kind is Kind.ADD}
+    applying = {op.index for op in ops if op.kind in _APPLYING}
     operators: list[Operator] = []
 
     def emit(fields: Fields, op: Op, shape: Shape, source: int, activation: Activation) -> int:
@@ -106,8 +108,8 @@ def lowered(ops: Sequence[Op], entering: int = IMAGE) -> list[Operator]:
 
     for op in ops:
         source, left = numbers[op.source], op.activation  # what has not been applied yet
-        ends = op.kind is Kind.ACTIVATE and op.source in additions and op.source == op.index - 1
-        if ends and left.kind in _SHORT and readers[op.source] == 1:  # the sum applies it, since nobody else reads the sum as it is
+        ends = op.kind is Kind.ACTIVATE and op.source in applying and op.source == op.index - 1
+        if ends and left.kind in _SHORT and readers[op.source] == 1:  # it is applied there, since nobody else reads that as it is
             operators[-1].act, operators[-1].slope = Act[left.kind], left.slope
             numbers[op.index] = source
             continue
@@ -170,4 +172,5 @@ OPERATORS: dict[Kind, Callable[[Op], Fields]] = {
     Kind.ACTIVATE: lambda op: {"kind": _native.Kind.activate} | _weights(op, "slope"),
     Kind.ADD: lambda op: {"kind": _native.Kind.add},
     Kind.SCALE: lambda op: {"kind": _native.Kind.scale} | _weights(op, "factor", "shift"),
+    Kind.NORMALISE: lambda op: {"kind": _native.Kind.normalise, "sets": op.sets} | _weights(op, "factor", "shift"),
 }

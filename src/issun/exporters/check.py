@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.layers import shape_text
+from issun.arch.ops import Kind
 from issun.errors import ExportError, MismatchError
 from issun.model import Model
 
@@ -153,9 +154,14 @@ def agrees(
 
 
 def noise(model: Model, count: int = _DRAWN) -> NDArray[np.uint8]:
-    """Return random images for a model, always the same; the first two are black and white."""
+    """Return random images for a model, always the same; the first two are black and white.
+
+    For a model that normalises each image they are as random as the others: the values of an image of one colour may all be equal, and
+    their deviation is then nothing but rounding, which every program does in its own way.
+    """
     images = np.random.default_rng(0).integers(0, 256, (count, *model.net.input), np.uint8)
-    images[0], images[1] = 0, 255
+    if not any(op.kind is Kind.NORMALISE for op in model.net.ops):
+        images[0], images[1] = 0, 255
     return images
 
 

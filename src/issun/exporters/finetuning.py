@@ -23,7 +23,7 @@ from issun.engine.reference.graph import backward, forward
 from issun.engine.reference.layers import Array, cross_entropy
 from issun.errors import ExportError
 from issun.exporters import integer
-from issun.exporters.c.steps import steps
+from issun.exporters.c.steps import check_int8, steps
 from issun.exporters.quantize import Numbers, quantised
 from issun.exporters.ranges import Ranges, measured
 from issun.model import Model, as_batch
@@ -91,7 +91,7 @@ def finetune(
     Raises
     ------
     ExportError
-        Where there are no images or labels do not fit them.
+        Where there are no images, labels do not fit them, or int8 lacks a layer.
     RecipeError
         Where a setting is out of range.
     ModelError
@@ -100,6 +100,7 @@ def finetune(
     for name, given, count in (("labels", labels, len(images)), ("validation_labels", validation_labels, len(validation_images))):
         if len(given) != count or not count:
             raise ExportError(f"`{name}` must have one entry for each of the {count} images, at least one, not {len(given)}")
+    check_int8(model.net)
     recipe = Recipe(optimizer="adam", learning_rate=learning_rate, epochs=epochs, batch_size=batch_size, restore_best_weights=True)
     model = model.folded()
     accuracy = model.evaluate(validation_images, validation_labels).accuracy

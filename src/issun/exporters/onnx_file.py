@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from issun.arch.layers import ActivationKind
 from issun.arch.net import Net
 from issun.arch.ops import Kind, Op, Role
+from issun.engine.reference.channels import NORM_EPSILON
 from issun.engine.weights import as_tensors
 from issun.exporters.check import facts_of, probabilities
 from issun.exporters.writing import Written
@@ -157,6 +158,24 @@ def _scale(adding: Adding) -> str:
     return adding.node("Add", adding.node("Mul", adding.x, factor, part=".scaled"), shift)
 
 
+def _normalise(adding: Adding) -> str:
+    """Add a normalisation of each image: runs of channels become the channels of an InstanceNormalization. Newer operators do the same."""
+    op, sets = adding.op, adding.op.sets
+
+    def shape(*sizes: int) -> str:
+        return adding.graph.constant(f"shape.{'x'.join(map(str, sizes))}", np.array([0, *sizes], np.int64))
+
+    ones = adding.graph.constant(f"ones.{sets}", np.ones(sets, np.float32))
+    zeros = adding.graph.constant(f"zeros.{sets}", np.zeros(sets, np.float32))
+    apart = adding.node("Reshape", adding.x, shape(sets, -1), part=".sets")
+    y = adding.node("InstanceNormalization", apart, ones, zeros, part=".normalised", epsilon=NORM_EPSILON)
+    y = adding.node("Reshape", y, shape(op.output[-1], *op.output[:-1]), part=".together" if "factor" in op else "")
+    if "factor" not in op:
+        return y
+    factor, shift = adding.per_channel("factor"), adding.per_channel("shift")
+    return adding.node("Add", adding.node("Mul", y, factor, part=".scaled"), shift)
+
+
 def _window(op: Op) -> dict[str, Any]:
     """Return the attributes of a window; `same` is written as numbers, since runtimes read its name differently."""
     (top, bottom), (left, right) = op.window.padding
@@ -175,6 +194,7 @@ OPERATORS: dict[Kind, Callable[[Adding], str]] = {
     Kind.ACTIVATE: lambda adding: adding.x,
     Kind.ADD: _add,
     Kind.SCALE: _scale,
+    Kind.NORMALISE: _normalise,
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from issun.arch.layers import LINEAR, Shape
 from issun.arch.ops import Kind, Op, image_of
+from issun.engine.reference.channels import NORM_EPSILON
 from issun.model import Model
 
 
@@ -50,12 +51,14 @@ def record(op: Op) -> dict[str, Any]:
     Returns
     -------
     dict
-        - ``op``: ``conv, dwconv, dense, max, average, gap, drop, activate, add`` or ``scale``
+        - ``op``: ``conv, dwconv, dense, max, average, gap, drop, activate, add, scale`` or ``normalise``
         - ``source``, for ``add`` also ``other``: the rows whose outputs it reads, -1 is the image
         - ``input``, ``output``: [channels, rows, columns]; the features of a vector are channels of one pixel
         - ``window``, ``stride``, ``dilation``, ``pad``: [rows, columns], of whatever has a window; ``pad`` is what is added above and to
           the left
         - ``kernel``, ``bias``, ``factor``, ``shift``, ``slope``: where in the weights a tensor begins, for those that the row has
+        - ``sets``, of ``normalise``: how many runs of channels are normalised by themselves; ``pairs``: how many factors, and
+          shifts, it has; ``epsilon``: what is added to a variance
         - ``activation``: what follows, ``relu`` and so on; ``negative``: the slope of ``leaky``
     """
     found: dict[str, Any] = {
@@ -99,4 +102,5 @@ PARTICULARS: dict[Kind, Callable[[Op], dict[str, Any]]] = {
     Kind.ACTIVATE: _nothing,
     Kind.ADD: lambda op: {"other": op.other},
     Kind.SCALE: _nothing,
+    Kind.NORMALISE: lambda op: {"sets": op.sets, "pairs": op["factor"].size if "factor" in op else 0, "epsilon": NORM_EPSILON},
 }

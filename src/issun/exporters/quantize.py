@@ -23,7 +23,7 @@ from issun.arch.net import Net
 from issun.arch.ops import IMAGE, Kind
 from issun.engine.reference.channels import activation_forward
 from issun.errors import ExportError
-from issun.exporters.c.steps import Arrays, Step, arrays, steps
+from issun.exporters.c.steps import Arrays, Step, arrays, check_int8, steps
 from issun.exporters.ranges import Range, Ranges
 from issun.model import Model
 
@@ -140,8 +140,9 @@ def quantised(model: Model, ranges: Ranges) -> Quantised:
     Raises
     ------
     ExportError
-        Where the sums of a layer may not fit into 32 bits.
+        Where int8 lacks a layer, or the sums of a layer may not fit into 32 bits.
     """
+    check_int8(model.net)
     model = model.folded()
     walk = steps(model.net)
     numbers, image_table = _numbers(model, walk, ranges)

@@ -13,6 +13,7 @@ from issun.arch import cost
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.exporters.c.source import int8_size
+from issun.exporters.c.steps import lacking_int8
 from issun.numbers import bytes_text, knobs_text
 from issun.plots.lines import Printable, Whole
 from issun.plots.tables import plain_table
@@ -22,9 +23,12 @@ def network_lines(net: Net) -> Iterator[Printable]:
     """Yield the layers of a network, and what it takes as float32 and as whole numbers of 8 bits."""
     yield layers_table(net)
     yield ""
-    constants, memory = int8_size(net)
     yield f"float32: weights {bytes_text(net.bytes())}, working memory for one image {bytes_text(net.peak_memory())}"
-    yield f"int8 in C: constants {bytes_text(constants)}, working memory {bytes_text(memory)}, plus its code"
+    int8 = int8_size(net)
+    if int8 is None:
+        yield f"int8 in C: not possible, because of `{lacking_int8(net)}`"
+    else:
+        yield f"int8 in C: constants {bytes_text(int8[0])}, working memory {bytes_text(int8[1])}, plus its code"
     if net.stored > net.parameters:
         yield "`norm` is counted as in a saved model, folded into its layer: one number per channel"
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.layers import Dropout, Group, Layer
+from issun.arch.layers import Dropout, Group, Layer, Normalise
 from issun.arch.layers.groups import leaves
 from issun.arch.net import Net
 from issun.numbers import seeds_text
@@ -151,7 +151,7 @@ def used_against_overfitting(net: Net, recipe: Recipe) -> dict[str, str]:
 
 def used_against_chance(net: Net, recipe: Recipe) -> set[str]:
     """Return which keys of `issun.study.diagnosis.AGAINST_CHANCE` a network and its recipe have already."""
-    used = {"norm"} if any(getattr(layer, "norm", False) for layer in leaves(net.layers)) else set()
+    used = {"norm"} if any(getattr(layer, "norm", False) or isinstance(layer, Normalise) for layer in leaves(net.layers)) else set()
     return used | ({"scaling"} if recipe.scaling == "standard" else set())
 
 

@@ -2,7 +2,7 @@
 
 A shape is a tuple of whole numbers: ``(height, width, channels)`` for an image, ``(features,)`` for a vector. Nothing here
 knows how a layer is computed; `issun.engine.reference.engine` defines that. The modules, from low to high, are `activations`, `base`,
-`windows`, `convolutions`, `vectors`, `small` and `groups`.
+`norms`, `small`, `convolutions` and `groups`.
 """
 
 from issun.arch.layers.activations import (
@@ -18,12 +18,14 @@ from issun.arch.layers.activations import (
 from issun.arch.layers.base import Initializer, Layer, Padding, Shape, Wiring, same_padding, shape_text, spanned, window_positions
 from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
 from issun.arch.layers.groups import Frozen, Group, Residual, Tied
-from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Pool, Scale
+from issun.arch.layers.norms import OVER_WORDS, Normalise, Pairs
+from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Pool, Scale, normed_parts
 
 __all__ = [
     "ACTIVATION_KINDS",
     "LEAKY_SLOPE",
     "LINEAR",
+    "OVER_WORDS",
     "PRELU_SLOPE",
     "RELU",
     "Activate",
@@ -40,7 +42,9 @@ __all__ = [
     "Group",
     "Initializer",
     "Layer",
+    "Normalise",
     "Padding",
+    "Pairs",
     "Pool",
     "Residual",
     "Scale",
@@ -48,6 +52,7 @@ __all__ = [
     "Shape",
     "Tied",
     "Wiring",
+    "normed_parts",
     "number_text",
     "same_padding",
     "shape_text",

@@ -100,7 +100,11 @@ class Layer(ABC):
         """Raise `NetworkError` where a setting is out of range."""
 
     def parameters(self, shape: Shape) -> int:
-        """Return how many numbers inference needs from this layer when `shape` enters it; `norm` counts folded, as a bias."""
+        """Return how many numbers inference needs from this layer when `shape` enters it; batch normalisation counts folded, as a bias."""
+        return 0
+
+    def parameters_of_pass(self, shape: Shape) -> int:
+        """Return how many of them each pass of `tied` has for itself: those of a normalisation of each image."""
         return 0
 
     def macs(self, shape: Shape) -> int:
@@ -128,8 +132,20 @@ class Weighted(Protocol):
     def l2(self) -> float: ...
 
 
+def own_norm(layer: Layer | Weighted) -> Layer | None:
+    """Return the normalisation of each image that a layer has (`Normalise`), or None: batch normalisation is a part of the layer."""
+    norm = getattr(layer, "norm", False)
+    return norm if isinstance(norm, Layer) else None
+
+
 def biases(layer: Weighted, channels: int) -> int:
-    """Return how many biases a layer has for inference: one a channel, also where `norm` folds into one."""
+    """Return how many numbers stand in place of a layer's biases for inference.
+
+    One a channel, also where batch normalisation folds into one; the factors and shifts of a normalisation of each image.
+    """
+    norm = own_norm(layer)
+    if norm is not None:
+        return norm.parameters((channels,))
     return channels if layer.bias else 0
 
 
@@ -149,13 +165,13 @@ def check_weights(layer: Weighted) -> None:
         raise NetworkError(f"`{layer}` is not valid: `norm` replaces the bias, so `nobias` cannot be combined with it; leave one out")
 
 
-def weights_text(layer: Weighted, activation: Activation | None, norm: bool = False) -> str:
+def weights_text(layer: Weighted, activation: Activation | None, norm: bool | Layer = False) -> str:
     """Return the options that layers with weights share, in canonical order, each with a leading space."""
     words = []
     if activation is not None and activation != RELU:
         words.append(str(activation))
     if norm:
-        words.append("norm")
+        words.append(str(own_norm(layer) or "norm"))
     if not layer.bias:
         words.append("nobias")
     if layer.initializer is not None:
@@ -181,7 +197,11 @@ def shape_through(layers: Iterable[Layer], shape: Shape) -> Shape:
     return shape
 
 
-def sum_over(layers: Iterable[Layer], shape: Shape, what: Literal["parameters", "macs"]) -> int:
+#: What layers can be counted by.
+Count = Literal["parameters", "parameters_of_pass", "macs"]
+
+
+def sum_over(layers: Iterable[Layer], shape: Shape, what: Count) -> int:
     """Return the count of these layers together, one after the other."""
     total = 0
     for layer in layers:

@@ -17,6 +17,7 @@ from issun.arch.layers.base import (
     biases,
     check_weights,
     image_shape,
+    own_norm,
     pair_text,
     positions,
     shape_through,
@@ -25,6 +26,8 @@ from issun.arch.layers.base import (
     weights_text,
     window_text,
 )
+from issun.arch.layers.norms import Normalise
+from issun.arch.layers.small import normed_shape, wire_normed
 from issun.errors import NetworkError
 
 FITS = "use `same`, a smaller window, or less pooling before it"
@@ -55,8 +58,8 @@ def _check_convolution(layer: Conv | DepthwiseConv | SeparableConv) -> None:
 class Conv(Layer):
     """A convolution (cross-correlation) over height and width: `filters` windows over all channels.
 
-    `dilation` is the distance between the pixels of a window (Yu & Koltun 2016); `norm` is batch normalisation between the sums and
-    the activation, in place of the bias (Ioffe & Szegedy 2015).
+    `dilation` is the distance between the pixels of a window (Yu & Koltun 2016); `norm` is a normalisation between the sums and the
+    activation, in place of the bias: that of the batch (True, Ioffe & Szegedy 2015), or of each image (`Normalise`).
     """
 
     filters: int
@@ -69,7 +72,7 @@ class Conv(Layer):
     l1: float = 0.0
     l2: float = 0.0
     dilation: Pair = (1, 1)
-    norm: bool = False
+    norm: bool | Normalise = False
 
     @property
     def span(self) -> Pair:
@@ -81,14 +84,20 @@ class Conv(Layer):
         _check_convolution(self)
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (*positions(self, shape, self.span, self.stride, self.padding, FITS), self.filters)
+        return normed_shape(self, (*positions(self, shape, self.span, self.stride, self.padding, FITS), self.filters))
 
     def parameters(self, shape: Shape) -> int:
         own = biases(self, self.filters) + self.activation.parameters(self.filters)
         return math.prod(self.kernel) * shape[2] * self.filters + own
 
+    def parameters_of_pass(self, shape: Shape) -> int:
+        return biases(self, self.filters) if own_norm(self) else 0
+
     def macs(self, shape: Shape) -> int:
         return math.prod(self.output_shape(shape)) * math.prod(self.kernel) * shape[2]
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        return wire_normed(self, wiring, source)
 
     def __str__(self) -> str:
         return _convolution_text(self, f"conv {self.filters}")
@@ -108,7 +117,7 @@ class DepthwiseConv(Layer):
     dilation: Pair = (1, 1)
     activation: Activation = RELU
     bias: bool = True
-    norm: bool = False
+    norm: bool | Normalise = False
     initializer: Initializer | None = None
     l1: float = 0.0
     l2: float = 0.0
@@ -124,14 +133,20 @@ class DepthwiseConv(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         channels = image_shape(self, shape)[2]
-        return (*positions(self, shape, self.span, self.stride, self.padding, FITS), channels * self.multiplier)
+        return normed_shape(self, (*positions(self, shape, self.span, self.stride, self.padding, FITS), channels * self.multiplier))
 
     def parameters(self, shape: Shape) -> int:
         channels = shape[2] * self.multiplier
         return math.prod(self.kernel) * channels + biases(self, channels) + self.activation.parameters(channels)
 
+    def parameters_of_pass(self, shape: Shape) -> int:
+        return biases(self, shape[2] * self.multiplier) if own_norm(self) else 0
+
     def macs(self, shape: Shape) -> int:
         return math.prod(self.output_shape(shape)) * math.prod(self.kernel)
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        return wire_normed(self, wiring, source)
 
     def __str__(self) -> str:
         return _convolution_text(self, "dwconv" if self.multiplier == 1 else f"dwconv {self.multiplier}")
@@ -155,7 +170,7 @@ class SeparableConv(Layer):
     l1: float = 0.0
     l2: float = 0.0
     dilation: Pair = (1, 1)
-    norm: bool = False
+    norm: bool | Normalise = False
 
     @property
     def parts(self) -> tuple[DepthwiseConv, Conv]:
@@ -189,6 +204,9 @@ class SeparableConv(Layer):
 
     def parameters(self, shape: Shape) -> int:
         return sum_over(self.parts, shape, "parameters")
+
+    def parameters_of_pass(self, shape: Shape) -> int:
+        return sum_over(self.parts, shape, "parameters_of_pass")
 
     def macs(self, shape: Shape) -> int:
         return sum_over(self.parts, shape, "macs")

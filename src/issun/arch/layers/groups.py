@@ -33,6 +33,9 @@ class Group(Layer):
     def parameters(self, shape: Shape) -> int:
         return sum_over(self.layers, shape, "parameters")
 
+    def parameters_of_pass(self, shape: Shape) -> int:
+        return sum_over(self.layers, shape, "parameters_of_pass")
+
     def macs(self, shape: Shape) -> int:
         return sum_over(self.layers, shape, "macs")
 
@@ -120,7 +123,8 @@ class Residual(Group):
 class Tied(Group):
     """The same layers, with the same weights, applied `times` times one after the other (`tied 3 (…)`).
 
-    Parameters count once, multiply-accumulates each time. `norm` cannot stand inside: its statistics would differ at each pass.
+    Parameters count once, multiply-accumulates each time. Batch normalisation cannot stand inside: its statistics would differ at each
+    pass. A normalisation of each image can; its factors and shifts are each pass's own.
     """
 
     times: int
@@ -133,7 +137,7 @@ class Tied(Group):
     def check(self) -> None:
         at_least_one(self, times=self.times)
         for layer in leaves(self.layers):
-            if getattr(layer, "norm", False):
+            if getattr(layer, "norm", False) is True:
                 raise NetworkError(f"`{layer}` cannot be used in `tied`: the statistics of `norm` differ at each pass; use `scale` instead")
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -148,6 +152,12 @@ class Tied(Group):
                 f"`{self}` is not valid: its input is {shape_text(entry)} and its output {shape_text(end)}, but the next pass uses the "
                 f"same weights, so both shapes must be equal"
             )
+
+    def parameters(self, shape: Shape) -> int:
+        return super().parameters(shape) + (self.times - 1) * super().parameters_of_pass(shape)
+
+    def parameters_of_pass(self, shape: Shape) -> int:
+        return self.times * super().parameters_of_pass(shape)
 
     def macs(self, shape: Shape) -> int:
         return self.times * super().macs(shape)

@@ -1,27 +1,33 @@
-"""Layers without a window of weights: fully connected, pooling, dropout, activations that stand alone, scale, and a residual's sum."""
+"""Layers without a window of weights: fully connected, pooling, dropout, activations that stand alone, scale, and a residual's sum.
+
+Here stands, too, how a layer with a `norm` of each image becomes operations.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from issun.arch.layers.activations import RELU, Activation, number_text
+from issun.arch.layers.activations import LINEAR, RELU, Activation, number_text
 from issun.arch.layers.base import (
     Initializer,
     Layer,
     Padding,
     Pair,
     Shape,
+    Wiring,
     at_least_one,
     biases,
     check_weights,
     image_shape,
+    own_norm,
     pair_text,
     positions,
     weights_text,
     window_text,
 )
+from issun.arch.layers.norms import Normalise
 from issun.errors import NetworkError
 
 
@@ -29,7 +35,7 @@ from issun.errors import NetworkError
 class Dense(Layer):
     """A fully connected hidden layer; an image that reaches it is flattened in the order channel, row, column.
 
-    `norm` is batch normalisation between the sums and the activation, in place of the bias.
+    `norm` is a normalisation between the sums and the activation, in place of the bias: that of the batch (True), or of each image.
     """
 
     units: int
@@ -38,17 +44,23 @@ class Dense(Layer):
     initializer: Initializer | None = None
     l1: float = 0.0
     l2: float = 0.0
-    norm: bool = False
+    norm: bool | Normalise = False
 
     def check(self) -> None:
         at_least_one(self, units=self.units)
         check_weights(self)
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (self.units,)
+        return normed_shape(self, (self.units,))
 
     def parameters(self, shape: Shape) -> int:
         return math.prod(shape) * self.units + biases(self, self.units) + self.activation.parameters(self.units)
+
+    def parameters_of_pass(self, shape: Shape) -> int:
+        return biases(self, self.units) if own_norm(self) else 0
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        return wire_normed(self, wiring, source)
 
     def macs(self, shape: Shape) -> int:
         return math.prod(shape) * self.units
@@ -183,3 +195,26 @@ class Add(Layer):
 
     def __str__(self) -> str:
         return "add"
+
+
+def normed_shape(layer: Layer, shape: Shape) -> Shape:
+    """Return the shape of a layer's sums, once the `norm` of each image that the layer may have has taken it; raise where it cannot."""
+    norm = own_norm(layer)
+    return shape if norm is None else norm.output_shape(shape)
+
+
+def normed_parts(layer: Layer) -> tuple[Layer, ...]:
+    """Return the layers that compute a layer with a `norm` of each image: its sums, the norm, its activation; itself where it has none."""
+    norm, activation = own_norm(layer), getattr(layer, "activation", LINEAR)
+    if norm is None:
+        return (layer,)
+    changes: dict[str, Any] = {"norm": False, "bias": False, "activation": LINEAR}
+    return replace(layer, **changes), norm, *([] if activation == LINEAR else [Activate(activation)])
+
+
+def wire_normed(layer: Layer, wiring: Wiring, source: int) -> int:
+    """Add the operations of a layer that may have a `norm` of each image, and return the index of the last."""
+    layer.check()
+    for part in normed_parts(layer):
+        source = wiring.add(part, source)
+    return source

@@ -1,4 +1,4 @@
-"""What is done to a layer's values one by one, or channel by channel: activations, biases, factors and shifts, batch normalisation.
+"""What is done to a layer's values one by one, or channel by channel: activations, biases, factors and shifts, normalisation.
 
 Pairs of pure functions in NumPy and float64, as in `issun.engine.reference.layers`. Values are images (N, channels, rows, columns) or
 vectors (N, features); what belongs to a channel, or to a feature, has the shape (channels,).
@@ -16,7 +16,7 @@ from scipy.special import erf
 from issun.arch.layers import Activation, ActivationKind
 from issun.engine.reference.layers import Array
 
-#: What batch normalisation adds to the variance before it divides by its root.
+#: What every normalisation adds to the variance before it divides by its root, as PyTorch does by default.
 NORM_EPSILON = 1e-5
 
 #: How much of a running statistic one training step replaces by that of its batch.
@@ -99,17 +99,20 @@ def slope_gradient(gradient: Array, x: Array) -> Array:
     return channel_sums(gradient * np.minimum(x, 0.0))
 
 
-# A factor and a shift a channel, learned (`scale`) or with statistics (`norm`).
+# A factor and a shift a channel, or one of each for all: learned (`scale`), with statistics of the batch, or with those of an image.
 
 
 def scale_forward(x: Array, factor: Array, shift: Array) -> Array:
-    """Return factor · x + shift."""
+    """Return factor · x + shift; both have one number a channel, or one."""
     return spread(factor, x) * x + spread(shift, x)
 
 
 def scale_backward(gradient: Array, x: Array, factor: Array) -> tuple[Array, Array, Array]:
     """Return the gradients by input, factor and shift."""
-    return gradient * spread(factor, x), channel_sums(gradient * x), channel_sums(gradient)
+    by_factor, by_shift = channel_sums(gradient * x), channel_sums(gradient)
+    if len(factor) == 1:
+        by_factor, by_shift = by_factor.sum(keepdims=True), by_shift.sum(keepdims=True)
+    return gradient * spread(factor, x), by_factor, by_shift
 
 
 def statistics(x: Array) -> tuple[Array, Array]:
@@ -130,3 +133,25 @@ def normalised_backward(gradient: Array, x: Array, mean: Array, variance: Array,
         count, y = x.size / x.shape[1], normalised(x, mean, variance)
         gradient = gradient - spread(channel_sums(gradient) / count, x) - y * spread(channel_sums(gradient * y) / count, x)
     return gradient / spread(np.sqrt(variance + NORM_EPSILON), x)
+
+
+# Normalisation of each image by itself: every one of `sets` runs of its channels.
+
+
+def _by_sets(x: Array, sets: int) -> Array:
+    """Return values with what is normalised together in the last axis, shape (N, sets, values)."""
+    return x.reshape(len(x), sets, -1)
+
+
+def each_normalised(x: Array, sets: int) -> Array:
+    """Return each run of channels of each image less its mean, divided by its deviation (Wu & He 2018)."""
+    values = _by_sets(x, sets)
+    away = values - values.mean(axis=2, keepdims=True)
+    return np.asarray(away / np.sqrt((away**2).mean(axis=2, keepdims=True) + NORM_EPSILON)).reshape(x.shape)
+
+
+def each_normalised_backward(gradient: Array, x: Array, sets: int) -> Array:
+    """Return the gradient by the input of `each_normalised`."""
+    values, g, y = (_by_sets(array, sets) for array in (x, gradient, each_normalised(x, sets)))
+    through = g - g.mean(axis=2, keepdims=True) - y * (g * y).mean(axis=2, keepdims=True)
+    return np.asarray(through / np.sqrt(values.var(axis=2, keepdims=True) + NORM_EPSILON)).reshape(x.shape)

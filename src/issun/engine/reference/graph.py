@@ -20,6 +20,8 @@ from issun.engine.reference.channels import (
     activation_backward,
     activation_forward,
     channel_sums,
+    each_normalised,
+    each_normalised_backward,
     normalised,
     normalised_backward,
     scale_backward,
@@ -59,6 +61,11 @@ def _sum(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
     return x + beside
 
 
+def _normalised(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
+    y = each_normalised(x, op.sets)
+    return scale_forward(y, own["factor"], own["shift"]) if "factor" in own else y
+
+
 #: What each kind makes of its input, before bias, norm and activation. It is given the operation, its tensors, what enters, and what
 #: stands beside: the other addend of a sum, the mask of a dropout.
 FORWARD: dict[Kind, Callable[[Op, ByRole, Array, Array | None], Array]] = {
@@ -72,7 +79,15 @@ FORWARD: dict[Kind, Callable[[Op, ByRole, Array, Array | None], Array]] = {
     Kind.ACTIVATE: lambda op, own, x, beside: x,
     Kind.ADD: _sum,
     Kind.SCALE: lambda op, own, x, beside: scale_forward(x, own["factor"], own["shift"]),
+    Kind.NORMALISE: _normalised,
 }
+
+
+def _normalised_back(op: Op, own: ByRole, back: Back) -> tuple[Array, ByRole]:
+    gradient, found = back.gradient, ByRole()
+    if "factor" in own:
+        gradient, found["factor"], found["shift"] = scale_backward(gradient, each_normalised(back.x, op.sets), own["factor"])
+    return each_normalised_backward(gradient, back.x, op.sets), found
 
 
 def _scaled_back(op: Op, own: ByRole, back: Back) -> tuple[Array, ByRole]:
@@ -96,6 +111,7 @@ BACKWARD: dict[Kind, Callable[[Op, ByRole, Back], tuple[Array, ByRole]]] = {
     Kind.ACTIVATE: lambda op, own, back: (back.gradient, {}),
     Kind.ADD: lambda op, own, back: (back.gradient, {}),
     Kind.SCALE: _scaled_back,
+    Kind.NORMALISE: _normalised_back,
 }
 
 

@@ -12,6 +12,7 @@ from issun.errors import ExportError
 from issun.exporters import integer
 from issun.exporters.c.compile import Library, footprints, write_source
 from issun.exporters.c.source import Source, float_source, int8_source
+from issun.exporters.c.steps import check_int8
 from issun.exporters.check import probabilities
 from issun.exporters.quantize import quantised
 from issun.exporters.ranges import measured
@@ -46,6 +47,7 @@ def write(model: Model, target: Path, logits: bool = False, int8: bool = False, 
 
 
 def _write_int8(model: Model, target: Path, calibration: NDArray[np.uint8] | None) -> Written:
+    check_int8(model.net)
     images = np.zeros((0, *model.net.input), np.uint8) if calibration is None else calibration
     whole = quantised(model, measured(model, images))
     source = int8_source(whole, target)

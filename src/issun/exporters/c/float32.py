@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from issun.arch.layers import ActivationKind
-from issun.arch.net import IMAGE
+from issun.arch.ops import IMAGE, Kind
 from issun.engine.protocol import Scaling
+from issun.engine.reference.channels import NORM_EPSILON
 from issun.exporters.c.operators import Dialect
 from issun.exporters.c.steps import Arrays, Step
 from issun.exporters.c.text import number, table
@@ -26,6 +27,42 @@ HELPERS = {
     "relu6": "static float relu6(float x)\n{\n    return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;\n}",
 }
 WITH_MATH = ("gelu", "tanh")
+
+#: The loops of a normalisation. Sums are taken row by row, so that long ones lose no digits, and the mean as distances from the first
+#: value, so that the deviation of equal values is zero and no rounding.
+_NORMALISE = """\
+for (int32_t set = 0; set < SETS; set++) {
+    const int32_t first = set * SIZE;
+    const float pivot = FIRST;
+    float sum = 0.0f;
+    for (int32_t row = 0; row < ROWS; row++) {
+        float part = 0.0f;
+        for (int32_t i = row * COLUMNS; i < (row + 1) * COLUMNS; i++) {
+            for (int32_t k = first; k < first + SIZE; k++) {
+                part += VALUE - pivot;
+            }
+        }
+        sum += part;
+    }
+    const float mean = pivot + sum / COUNT;
+    float squares = 0.0f;
+    for (int32_t row = 0; row < ROWS; row++) {
+        float part = 0.0f;
+        for (int32_t i = row * COLUMNS; i < (row + 1) * COLUMNS; i++) {
+            for (int32_t k = first; k < first + SIZE; k++) {
+                const float away = VALUE - mean;
+                part += away * away;
+            }
+        }
+        squares += part;
+    }
+    const float inverse = 1.0f / sqrtf(squares / COUNT + EPSILON);
+    for (int32_t i = 0; i < AREA; i++) {
+        for (int32_t k = first; k < first + SIZE; k++) {
+            STORED
+        }
+    }
+}"""
 
 #: What each activation makes of a value.
 ACTIVATIONS: dict[ActivationKind, str] = {
@@ -88,6 +125,29 @@ class FloatDialect(Dialect):
     def largest(self, step: Step, place: str, value: str) -> str:
         return f"{place} = {value};"
 
+    def normalise(self, step: Step) -> str:
+        height, width, channels = step.input
+        at, size = f"i * {channels} + k", channels // step.sets
+        pair = "0" if step.pairs == 1 else "k"
+        value = self.load(step, f"x[{at}]", "k")
+        total = f"({value} - mean) * inverse" + (f" * weights[{pair}] + bias[{pair}]" if step.pairs else "")
+        filled = {
+            "SETS": str(step.sets),
+            "SIZE": str(size),
+            "ROWS": str(height),
+            "COLUMNS": str(width),
+            "AREA": str(height * width),
+            "COUNT": number(float(height * width * size)),
+            "EPSILON": number(NORM_EPSILON),
+            "STORED": f"y[{at}] = {self._activated(step, total, 'k')};",
+            "FIRST": self.load(step, "x[first]", "first"),
+            "VALUE": value,
+        }
+        text = _NORMALISE
+        for word, meant in filled.items():
+            text = text.replace(word, meant)
+        return text
+
     def activate(self, step: Step) -> str:
         return f"y[i] = {self._activated(step, self.load(step, 'x[i]', f'i % {step.input[2]}'), '')};"
 
@@ -95,6 +155,11 @@ class FloatDialect(Dialect):
         channel = f"i % {step.input[2]}"
         value = f"{self.load(step, 'x[i]', channel)} + {self.load(step, 'other[i]', channel, 'other')}"
         return f"y[i] = {self._activated(step, value, '')};"
+
+
+def needs_math(steps: Sequence[Step]) -> bool:
+    """Return whether one of the steps calls a function of <math.h>."""
+    return any(step.activation.kind in WITH_MATH or step.kind is Kind.NORMALISE for step in steps)
 
 
 def helpers(steps: Sequence[Step]) -> list[str]:
@@ -138,6 +203,6 @@ def table_bytes(steps: Sequence[Step]) -> int:
     """Return the bytes of all constant arrays, but for a scaling of the image that differs between channels."""
     found: dict[str, int] = {}
     for step in steps:
-        sizes = {"weights": step.kernel_size}
+        sizes = {"weights": step.kernel_size} | ({"bias": step.pairs} if step.kind is Kind.NORMALISE else {})
         found |= {name: 4 * sizes.get(name.split("_")[0], step.output[2]) for name in arguments(step)}
     return sum(found.values())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from issun.arch.ops import IMAGE, Kind
+from issun.errors import ExportError
 from issun.exporters.c.operators import Dialect
 from issun.exporters.c.steps import Step
 from issun.exporters.c.text import table
@@ -88,6 +89,9 @@ class IntegerDialect(Dialect):
 
     def largest(self, step: Step, place: str, value: str) -> str:
         return f"{place} = narrowed({value} + y_zero);"
+
+    def normalise(self, step: Step) -> str:
+        raise ExportError(f"`{step.text}` cannot be computed in whole numbers")  # `quantised` has refused the network before
 
     def activate(self, step: Step) -> str:
         return "y[i] = lookup[x[i]];" if self._type(step.source) == "uint8_t" else "y[i] = lookup[x[i] + 128];"

@@ -63,6 +63,10 @@ class Dialect(ABC):
         """Return the statement that stores a maximum."""
 
     @abstractmethod
+    def normalise(self, step: Step) -> str:
+        """Return the body of a normalisation of each image."""
+
+    @abstractmethod
     def activate(self, step: Step) -> str:
         """Return the statement for the value at `i` of a step that is an activation alone."""
 
@@ -199,6 +203,10 @@ def _gap(step: Step, dialect: Dialect) -> str:
     return _over("k", channels, total + dialect.mean(step, "y[k]", "sum", str(height * width)))
 
 
+def _normalise(step: Step, dialect: Dialect) -> str:
+    return dialect.normalise(step)
+
+
 def _activate(step: Step, dialect: Dialect) -> str:
     return _over("i", step.size, dialect.activate(step))
 
@@ -217,4 +225,5 @@ BODIES: dict[Kind, Callable[[Step, Dialect], str]] = {
     Kind.GAP: _gap,
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
+    Kind.NORMALISE: _normalise,
 }

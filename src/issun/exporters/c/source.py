@@ -12,7 +12,7 @@ from issun.arch.net import IMAGE, Net
 from issun.exporters.c import float32 as c_float
 from issun.exporters.c import int8 as c_int8
 from issun.exporters.c.operators import Dialect, function
-from issun.exporters.c.steps import Memory, Step, arrays, plan, steps
+from issun.exporters.c.steps import Memory, Step, arrays, lacking_int8, plan, steps
 from issun.exporters.c.text import comment, file_stem, identifier, number, string
 from issun.exporters.quantize import SCORE_BITS, Quantised
 from issun.model import Model
@@ -74,7 +74,7 @@ def float_source(model: Model, path: Path, *, logits: bool = False) -> Source:
     tables = c_float.tables(walk, [arrays(model.net, model.weights, step) for step in walk], model.scaling)
     functions, calls = _calls(walk, dialect, name, [c_float.arguments(step) for step in walk], memory)
     answer = f"{name}_memory + {memory.offsets[walk[-1].operation]}" if memory.offsets[walk[-1].operation] else f"{name}_memory"
-    classes, math = model.net.classes, any(step.activation.kind in c_float.WITH_MATH for step in walk)
+    classes, math = model.net.classes, c_float.needs_math(walk)
     public = [
         f"/* Writes {classes} logits: the network's outputs before softmax. */",
         f"void {name}_logits(const uint8_t *image, float *logits);",
@@ -156,11 +156,13 @@ def int8_source(model: Quantised, path: Path) -> Source:
     return Source(name, file, header, code, "int8", (f"classes[i] = {name}_classify(image, answer);",), constants, total)
 
 
-def int8_size(net: Net) -> tuple[int, int]:
+def int8_size(net: Net) -> tuple[int, int] | None:
     """Return the bytes of constants and of working memory that a network takes in int8, known before it is trained.
 
-    For an input scaling that differs between channels a table of 256 bytes a channel comes on top.
+    None where int8 lacks a layer of it. For an input scaling that differs between channels a table of 256 bytes a channel comes on top.
     """
+    if lacking_int8(net) is not None:
+        return None
     walk = steps(net.without_norms())
     return c_int8.table_bytes(walk), int8_memory(walk, True).size + 4 * net.classes
 

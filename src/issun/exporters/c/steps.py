@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from issun.arch.layers import LINEAR, Activation
 from issun.arch.net import Net
 from issun.arch.ops import IMAGE, WITH_KERNEL, Kind, Op, Role, Window, image_of
-from issun.errors import NetworkError
+from issun.errors import ExportError, NetworkError
 
 
 @dataclass
@@ -118,6 +118,8 @@ class Step:
     window : Window
     activation : Activation
     biased : bool
+    sets, pairs : int
+        Of ``normalise``: how many runs of channels are normalised by themselves, and how many factors and shifts there are.
     """
 
     kind: Kind
@@ -132,6 +134,8 @@ class Step:
     window: Window = _PIXEL
     activation: Activation = LINEAR
     biased: bool = False
+    sets: int = 0
+    pairs: int = 0
 
     @property
     def size(self) -> int:
@@ -140,18 +144,38 @@ class Step:
 
     @property
     def elementwise(self) -> bool:
-        """Whether each value that it makes depends on the value in the same place alone, so that it may be written there."""
+        """Whether each value that it makes may be written where the one lies that it is made of.
+
+        Each depends on the value in the same place alone, or as in a normalisation on what has been summed before any is written.
+        """
         if self.kind is Kind.DEPTHWISE:
             return self.window.size == self.window.stride == (1, 1) and self.input == self.output
-        return self.kind in (Kind.ACTIVATE, Kind.ADD)
+        return self.kind in (Kind.ACTIVATE, Kind.ADD, Kind.NORMALISE)
 
     @property
     def kernel_size(self) -> int:
-        """Values of its kernel."""
+        """Values of its kernel; of a normalisation, its factors."""
+        if self.kind is Kind.NORMALISE:
+            return self.pairs
         if self.kind not in WITH_KERNEL:
             return 0
         channels = {Kind.DENSE: math.prod(self.input), Kind.DEPTHWISE: 1}.get(self.kind, self.input[2])
         return math.prod(self.window.size) * channels * self.output[2]
+
+
+def lacking_int8(net: Net) -> str | None:
+    """Return the first layer that int8 lacks, or None: a normalisation of each image, which divides by a root that each image has anew."""
+    return next((op.text for op in net.ops if op.kind is Kind.NORMALISE), None)
+
+
+def check_int8(net: Net) -> None:
+    """Raise `ExportError` where int8 lacks a layer of a network."""
+    layer = lacking_int8(net)
+    if layer is not None:
+        raise ExportError(
+            f"`{layer}` cannot be exported as int8: each image has a mean and deviation of its own, which whole numbers do not hold; "
+            f"export C with float32 numbers (without --int8, in Python `int8=False`), or use `norm`, which is folded"
+        )
 
 
 def steps(net: Net) -> tuple[Step, ...]:
@@ -183,7 +207,7 @@ def steps(net: Net) -> tuple[Step, ...]:
 
 def _joined(step: Step, op: Op) -> Step | None:
     """Return a step that applies an activation that stands alone, too; None where it cannot."""
-    fits = step.kind in WITH_KERNEL or (step.kind is Kind.ADD and op.activation.cuts)
+    fits = step.kind in WITH_KERNEL or (step.kind in (Kind.ADD, Kind.NORMALISE) and op.activation.cuts)
     if step.activation != LINEAR or not fits:
         return None
     return replace(step, activation=op.activation, slope_operation=_slope_operation(op), operation=op.index, text=f"{step.text}, {op.text}")
@@ -215,6 +239,11 @@ def _scale(op: Op, step: Step) -> Step:
     return replace(step, kind=Kind.DEPTHWISE, weights_operation=op.shares, biased=True)
 
 
+def _normalise(op: Op, step: Step) -> Step:
+    pairs = op["factor"].size if "factor" in op else 0
+    return replace(step, weights_operation=op.index if pairs else None, biased=pairs > 0, sets=op.sets, pairs=pairs)
+
+
 def _as_it_is(op: Op, step: Step) -> Step:
     return step
 
@@ -231,6 +260,7 @@ STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
     Kind.ACTIVATE: _activate,
     Kind.ADD: _as_it_is,
     Kind.SCALE: _scale,
+    Kind.NORMALISE: _normalise,
 }
 
 
@@ -239,7 +269,8 @@ class Arrays:
     """The weights of one step, float32.
 
     `kernel` is (rows, columns, channels, filters) of a convolution, (rows, columns, filters) of a depthwise one and (inputs, units)
-    of a dense layer, whose inputs come in the order row, column, channel; `bias` and `slope` have one value a filter or unit.
+    of a dense layer, whose inputs come in the order row, column, channel; `bias` and `slope` have one value a filter or unit. Those of a
+    normalisation are its factors and shifts: one a channel, one for all, or none.
     """
 
     kernel: NDArray[np.float32] | None = None
@@ -259,6 +290,8 @@ def arrays(net: Net, weights: NDArray[np.float32], step: Step) -> Arrays:
         kernel = kernel.transpose(2, 3, 1, 0)
     elif step.kind is Kind.DEPTHWISE and kernel is not None:
         kernel = kernel[:, 0].transpose(1, 2, 0)
+    elif step.kind is Kind.NORMALISE:
+        kernel, bias = own.get("factor"), own.get("shift")
     elif step.kind is Kind.DEPTHWISE:  # `scale`, or a `prelu` that stands alone: then the factor is one
         ones = np.ones(channels, np.float32)
         kernel, bias = own.get("factor", ones).reshape(1, 1, -1), own.get("shift")

@@ -89,7 +89,7 @@ class Reader:
     def add(self, layer: arch.Layer, config: dict[str, Any], joins: bool = False) -> None:
         """Add a layer; with `joins` a norm and an activation after it may become its own."""
         self.layers.append(layer)
-        self.frozen.append(config.get("trainable") is False and isinstance(layer, Weighted))
+        self.frozen.append(config.get("trainable") is False and isinstance(layer, Weighted | arch.Normalise))
         self.open = joins
 
     def weighted(self, config: dict[str, Any], *prefixes: str) -> dict[str, Any]:
@@ -210,6 +210,43 @@ def _norm(reader: Reader, config: dict[str, Any]) -> None:
     reader.layers[-1] = replace(last, norm=True, bias=True)
 
 
+def _pairs(config: dict[str, Any]) -> arch.Pairs:
+    """Return whether a normalisation of each image has factors and shifts: both or neither."""
+    for key in ("beta", "gamma"):
+        for what in ("regularizer", "constraint"):
+            if config.get(f"{key}_{what}") is not None:
+                raise Unsupported(f"`{key}_{what}` is not supported")
+    center, scale = config.get("center", True) is not False, config.get("scale", True) is not False
+    if center != scale:
+        raise Unsupported("`center` and `scale` must be both on or both off")
+    return "channel" if scale else "none"
+
+
+def _group_norm(reader: Reader, config: dict[str, Any]) -> None:
+    if reader.vector or config.get("axis", -1) not in (-1, 3):
+        raise Unsupported("it must normalise an image, over its channel axis; for features use LayerNormalization")
+    groups = config.get("groups", 32)
+    if groups == -1:
+        reader.add(arch.Normalise("image", pairs=_pairs(config)), config)
+    elif groups == 1:
+        reader.add(arch.Normalise("layer", pairs=_pairs(config)), config)
+    else:
+        reader.add(arch.Normalise("group", whole({"groups": groups}, "groups"), _pairs(config)), config)
+
+
+def _layer_norm(reader: Reader, config: dict[str, Any]) -> None:
+    axis, pairs = config.get("axis", -1), _pairs(config)
+    if config.get("rms_scaling"):
+        raise Unsupported("`rms_scaling` is not supported")
+    rank = 2 if reader.vector else 4
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    if not all(type(one) is int for one in axes) or {one % rank for one in axes} != set(range(1, rank)):
+        raise Unsupported("it must normalise all values of an image, or all features of a vector; for channels use GroupNormalization")
+    if pairs == "channel" and (reader.flat or not reader.vector):
+        raise Unsupported("a factor for each value of an image is not supported: use GroupNormalization(groups=1), or center=scale=False")
+    reader.add(arch.Normalise("layer", pairs=pairs), config)
+
+
 def _activation(reader: Reader, config: dict[str, Any]) -> None:
     reader.activate(activation(config.get("activation")), config)
 
@@ -270,6 +307,8 @@ LAYERS: dict[str, Callable[[Reader, dict[str, Any]], None]] = {
     "Dropout": _dropout,
     "SpatialDropout2D": _spatial,
     "BatchNormalization": _norm,
+    "GroupNormalization": _group_norm,
+    "LayerNormalization": _layer_norm,
     "Activation": _activation,
     "ReLU": _relu,
     "LeakyReLU": _leaky,
@@ -368,8 +407,9 @@ def from_keras(model: Any, input: tuple[int, int, int] | None = None) -> Net:
     -------
     Net
         A ``Dense`` with softmax or without activation at the end is the classifier. ``BatchNormalization`` between a layer and its
-        activation is `norm`, in place of the bias; its settings are issun's. A ``Rescaling`` at the start is left out, since that is the
-        recipe's scaling. Warnings list what was left out.
+        activation is `norm`, in place of the bias; ``GroupNormalization`` and ``LayerNormalization`` are `norm group`, `norm image` or
+        `norm layer`. Their settings are issun's. A ``Rescaling`` at the start is left out, since that is the recipe's scaling. Warnings
+        list what was left out.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from issun.arch.layers import PRELU_SLOPE
 from issun.arch.net import Net
 from issun.arch.ops import IMAGE, Kind, Op
+from issun.engine.reference.channels import NORM_EPSILON
 from issun.exporters.keras.words import WORDS
 
 _INITIALIZERS = {
@@ -48,6 +49,9 @@ def set_weights(model: Any, net: Net, tensors: dict[str, NDArray[np.float32]]) -
             _set(model, f"slopes_{op.index}", [own["slope"].reshape(*[1] * (len(op.output) - 1), -1)])
         if op.kind is Kind.SCALE and own:
             _set(model, f"scale_{op.index}", [own["factor"].reshape(1, 1, -1, 1), own["shift"]])
+        elif op.kind is Kind.NORMALISE and own:
+            one = op.one_pair
+            _set(model, f"{'pair' if one else 'norm'}_{op.index}", [own["factor"].reshape((1, 1) if one else -1), own["shift"]])
         elif "mean" in own:
             _set(model, f"norm_{op.index}", [own[role] for role in ("factor", "shift", "mean", "variance")])
         if "kernel" in own:
@@ -155,6 +159,22 @@ def _scale(op: Op, default: Start) -> list[Any]:
     return [pixel, scale, keras.layers.Reshape(features, name=f"features_{op.index}")]
 
 
+def _normalise(op: Op, default: Start) -> list[Any]:
+    """Return a normalisation of each image. One factor and shift for all values are a dense layer from one number to one."""
+    one, trainable = op.one_pair, not op.frozen
+    own = "factor" in op and not one
+    options: dict[str, Any] = {"epsilon": NORM_EPSILON, "center": own, "scale": own, "name": f"norm_{op.index}", "trainable": trainable}
+    norm = keras.layers.GroupNormalization(op.sets, **options) if op.image else keras.layers.LayerNormalization(**options)
+    if not one:
+        return [norm]
+    return [
+        norm,
+        keras.layers.Reshape((-1, 1), name=f"values_{op.index}"),
+        keras.layers.Dense(1, kernel_initializer="ones", name=f"pair_{op.index}", trainable=trainable),
+        keras.layers.Reshape(op.output, name=f"together_{op.index}"),
+    ]
+
+
 #: The layers of each kind, its norm and activation aside.
 LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
     Kind.CONV: _conv,
@@ -167,6 +187,7 @@ LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
     Kind.ACTIVATE: lambda op, default: [],
     Kind.ADD: lambda op, default: [keras.layers.Add(name=f"sum_{op.index}")],
     Kind.SCALE: _scale,
+    Kind.NORMALISE: _normalise,
 }
 
 

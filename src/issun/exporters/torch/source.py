@@ -133,6 +133,7 @@ NAMES: dict[Kind, str] = {
     Kind.DENSE: "dense",
     Kind.DROP: "drop",
     Kind.SCALE: "scale",
+    Kind.NORMALISE: "norm",
 }
 
 
@@ -145,8 +146,10 @@ def _tensor_name(op: Op, role: Role) -> str:
     """Return what a tensor is called in the module's state: ``conv_0.weight``."""
     if role == "slope":
         return f"slopes_{op.shares}.weight"
-    if op.kind is Kind.SCALE:  # no module of PyTorch's
+    if op.kind is Kind.SCALE or op.one_pair:  # no module of PyTorch's
         return f"{_name(op)}_{role}"
+    if op.kind is Kind.NORMALISE:
+        return f"{_name(op)}{_ROLES[role]}"
     return f"{_name(op) if role in ('kernel', 'bias') else f'norm_{op.shares}'}{_ROLES[role]}"
 
 
@@ -194,6 +197,14 @@ def _made_scale(op: Op) -> list[str]:
     return [f"self.{name}_factor = nn.Parameter(torch.ones({shape}))", f"self.{name}_shift = nn.Parameter(torch.zeros({shape}))"]
 
 
+def _made_normalise(op: Op) -> list[str]:
+    name, own = _name(op), "factor" in op and not op.one_pair
+    lines = [f"self.{name} = nn.GroupNorm({op.sets}, {op.output[-1]}{'' if own else ', affine=False'})"]
+    if op.one_pair:
+        lines += [f"self.{name}_factor = nn.Parameter(torch.ones(1))", f"self.{name}_shift = nn.Parameter(torch.zeros(1))"]
+    return lines
+
+
 def _nothing(op: Op) -> list[str]:
     return []
 
@@ -210,6 +221,7 @@ MADE: dict[Kind, Callable[[Op], list[str]]] = {
     Kind.ACTIVATE: _nothing,
     Kind.ADD: _nothing,
     Kind.SCALE: _made_scale,
+    Kind.NORMALISE: _made_normalise,
 }
 
 
@@ -228,6 +240,11 @@ def _module(op: Op, x: str, other: str) -> str:
     return f"self.{_name(op)}({x})"
 
 
+def _normalised(op: Op, x: str, other: str) -> str:
+    y, name = _module(op, x, other), _name(op)
+    return f"{y} * self.{name}_factor + self.{name}_shift" if op.one_pair else y
+
+
 #: The expression that each kind is computed by, for those of its input and of the other addend.
 COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
     Kind.CONV: lambda op, x, other: _module(op, _padded(x, op.window), other),
@@ -240,6 +257,7 @@ COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
     Kind.ACTIVATE: lambda op, x, other: x,
     Kind.ADD: lambda op, x, other: f"{x} + {other}",
     Kind.SCALE: lambda op, x, other: f"{x} * self.{_name(op)}_factor + self.{_name(op)}_shift",
+    Kind.NORMALISE: _normalised,
 }
 
 

@@ -153,6 +153,22 @@ const OPERATORS = {
       out[i] = weights[row.factor + c] * image[i] + weights[row.shift + c];
     }
   },
+  normalise(row, image, out, weights) {
+    const area = row.input[1] * row.input[2];
+    const size = image.length / row.sets;
+    for (let set = 0; set < row.sets; set++) {
+      const values = image.subarray(set * size, (set + 1) * size);
+      const mean = values.reduce((a, b) => a + b, 0) / size;
+      const variance = values.reduce((a, b) => a + (b - mean) * (b - mean), 0) / size;
+      const deviation = Math.sqrt(variance + row.epsilon);
+      for (let i = 0; i < size; i++) {
+        const at = set * size + i;
+        const pair = row.pairs === 1 ? 0 : Math.floor(at / area);
+        const normal = (values[i] - mean) / deviation;
+        out[at] = row.pairs ? weights[row.factor + pair] * normal + weights[row.shift + pair] : normal;
+      }
+    }
+  },
   activate(row, image, out, weights) {
     const area = row.input[1] * row.input[2];
     for (let c = 0; c < row.input[0]; c++) finish(row, weights, c, image.subarray(c * area, (c + 1) * area), out, c * area);
