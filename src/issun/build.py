@@ -146,8 +146,7 @@ def _check(wanted: str, source: str) -> None:
     known = " or ".join(filter(None, (", ".join(available[:-1]), available[-1])))
     if wanted in _native.processor_sets():
         raise IssunError(
-            f"`{source}` (={wanted}) must be an instruction set that this build has: use {known}, or build issun from its "
-            "source"
+            f"`{source}` (={wanted}) must be an instruction set that this build has: use {known}, or build issun from its source"
         )
     why = ", and this processor does not have it" if wanted in _SETS else ""
     raise IssunError(f"`{source}` (={wanted}) must be an instruction set that this machine has{why}: use {known}")
