@@ -11,7 +11,7 @@ from issun.arch.net import Net
 from issun.arch.ops import Kind
 from issun.engine.protocol import Scaling, scaling_for
 from issun.engine.reference.engine import ReferenceEngine
-from issun.engine.reference.graph import dropout_masks
+from issun.engine.reference.graph import Masks, dropout_masks
 from issun.engine.reference.layers import windows
 from issun.engine.weights import initialised
 from issun.recipe import Recipe
@@ -82,14 +82,14 @@ def margins(
 
 
 def least_deviation(
-    engine: ReferenceEngine, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], seed: int, epoch: int
+    engine: ReferenceEngine, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], masks: Masks
 ) -> float:
     """Return the smallest deviation that a normalisation of each image divides by; infinity without one, 0 where one has few values.
 
     Rounding is enlarged by as much as values are divided by: where they are all but equal, as those that a dead unit leaves, nothing else
     is left of them.
     """
-    _, seen = engine.forward(weights, images, indices, dropout_masks(engine.net, indices, seed, epoch))
+    _, seen = engine.forward(weights, images, indices, masks)
     least = np.inf
     for op, passed in zip(engine.net.ops, seen, strict=True):
         if op.sets:

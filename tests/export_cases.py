@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine_cases import weights_for
+from engine_cases import least_deviation, weights_for
 from graph_cases import NETS
 from issun.arch.net import Net
 from issun.engine.protocol import Scaling
+from issun.engine.reference.engine import ReferenceEngine
 from issun.model import Model
 from issun.recipe import Recipe
 from operator_cases import OPERATORS
@@ -23,6 +25,13 @@ def model_of(net: Net, seed: int = 0) -> Model:
     scaling = Scaling(tuple(generator.uniform(0.003, 0.01, channels).tolist()), tuple(generator.uniform(-1, 0.5, channels).tolist()))
     classes = tuple(f"class {number}" for number in range(net.classes))
     return Model(net, weights_for(net, Recipe(), seed), scaling, classes)
+
+
+def steady(model: Model, images: NDArray[np.uint8]) -> bool:
+    """Whether no normalisation of an image enlarges rounding, which every program does in its own way, beyond what is compared."""
+    engine = ReferenceEngine(model.net, Recipe(), model.scaling)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return least_deviation(engine, model.weights, images, np.arange(len(images)), None) > 0.05
 
 
 #: Names that break a file which believes them to be harmless.

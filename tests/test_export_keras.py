@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 import issun
-from export_cases import CASES, WILD_NAMES, model_of
+from export_cases import CASES, WILD_NAMES, model_of, steady
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.arch.ops import Kind
@@ -47,6 +47,7 @@ def test_every_operator(tmp_path: Path, name: str) -> None:
 @given(nets(operators=OPERATORS))
 def test_random_networks(tmp_path_factory: pytest.TempPathFactory, net: Net) -> None:
     model = model_of(net)
+    assume(steady(model, noise(model, 20)))
     export_model(model, tmp_path_factory.mktemp("keras") / "net", "keras", noise(model, 20))
 
 

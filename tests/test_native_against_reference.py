@@ -26,6 +26,7 @@ from issun.build import available_sets
 from issun.engine.native import NativeEngine
 from issun.engine.protocol import SLOTS, State, scaling_for
 from issun.engine.reference.engine import ReferenceEngine
+from issun.engine.reference.graph import dropout_masks
 from issun.errors import IssunError
 from issun.recipe import Recipe
 from strategies import nets
@@ -48,7 +49,7 @@ def disagreements(
     # Few values have nothing left but their signs once they are normalised, and a gradient that is all rounding.
     if any(row.norm and len(indices) * prod(row.output[:-1]) < 8 for row in net.ops):
         return {}
-    if least_deviation(reference, weights, images, indices, seed, 2) < 0.05:
+    if least_deviation(reference, weights, images, indices, dropout_masks(net, indices, seed, 2)) < 0.05:
         return {}
     right_loss, right = reference.gradients(weights, images, labels, indices, seed, 2)
     loss, found = NativeEngine(net, recipe, scaling, threads).gradients(weights, images, labels, indices, seed, 2)
