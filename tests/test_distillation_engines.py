@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from engine_cases import decided, digits, gradient_errors, images_for, unit, weights_for
+from engine_cases import decided, digits, gradient_errors, images_for, least_deviation, unit, weights_for
 from issun.arch.layers import Classifier, Conv, Dense, Dropout, Pool
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
@@ -22,10 +22,12 @@ from issun.engine.native import NativeEngine
 from issun.engine.protocol import Lesson, State
 from issun.engine.reference.augment import seen
 from issun.engine.reference.engine import ReferenceEngine
+from issun.engine.reference.graph import dropout_masks
 from issun.engine.reference.layers import cross_entropy, log_softmax
 from issun.errors import ModelError, RecipeError
 from issun.recipe import Distillation, Recipe
 from strategies import nets
+from test_native_against_reference import floor_of
 
 LOSS, GRADIENT, FLOOR = 1e-5, 1e-4, 1e-3
 TEACHER = "0123456789abcdef"
@@ -131,6 +133,9 @@ def test_both_engines_agree(net: Net, count: int, seed: int, share: float, tempe
     indices = decided(reference, weights, images, count, seed, 2)
     if not len(indices) or any(op.norm for op in net.ops):
         return
+    # As in test_native_against_reference.py: what a normalisation of nearly equal values leaves is rounding.
+    if least_deviation(reference, weights, images, indices, dropout_masks(net, indices, seed, 2)) < 0.05:
+        return
     right_loss, right = reference.gradients(weights, images, labels, indices, seed, 2)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("ISSUN_ISA", isa)
@@ -140,9 +145,8 @@ def test_both_engines_agree(net: Net, count: int, seed: int, share: float, tempe
     # The teacher's part is T² times a small number, and what remains of the gradient where the network already says what it is taught is
     # rounding: both are measured against T.
     assert loss == pytest.approx(right_loss, rel=LOSS, abs=LOSS * temperature)
-    wrong = {
-        name: error for name, error in gradient_errors(net, found, right, 1e-2).items() if not error <= GRADIENT * max(1, temperature / 4)
-    }
+    floor, allowed = max(1e-2, floor_of(net)), GRADIENT * max(1, temperature / 4)
+    wrong = {name: error for name, error in gradient_errors(net, found, right, floor).items() if not error <= allowed}
     assert wrong == {}
 
 
