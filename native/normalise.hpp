@@ -20,11 +20,13 @@ INLINE Grid grid_of(const Tensor& t, const View& view, int channels) {
   return {channels, t.rows, t.columns, view.channel, view.row, L};
 }
 
-// The sum of f(x) over a set, lanes apart. Four sums take turns along each row, so that none waits for its own last addition.
+// The sum of f(x) over a set, lanes apart. Four sums take turns along each row, so that none waits for its own last addition; each
+// channel has sums of its own, so that those of many values lose fewer digits.
 template <typename F>
 INLINE vf over_set(const Grid& grid, const float* from, F f) {
-  vf s0 = zero(), s1 = zero(), s2 = zero(), s3 = zero();
-  for (int c = 0; c < grid.channels; ++c)
+  vf total = zero();
+  for (int c = 0; c < grid.channels; ++c) {
+    vf s0 = zero(), s1 = zero(), s2 = zero(), s3 = zero();
     for (int r = 0; r < grid.rows; ++r) {
       const float* x = from + c * grid.channel + r * grid.row;
       int p = 0;
@@ -38,7 +40,9 @@ INLINE vf over_set(const Grid& grid, const float* from, F f) {
       if (p + 1 < grid.columns) s1 += f(load(x + grid.column));
       if (p + 2 < grid.columns) s2 += f(load(x + 2 * grid.column));
     }
-  return (s0 + s1) + (s2 + s3);
+    total += (s0 + s1) + (s2 + s3);
+  }
+  return total;
 }
 
 // One over the root of each lane.

@@ -162,6 +162,15 @@ def test_an_image_of_one_colour_leaves_the_shifts(norm: str) -> None:
         np.testing.assert_allclose(engine.logits(weights, images, np.arange(4)), np.tile(right, (4, 1)), atol=1e-6)
 
 
+@pytest.mark.parametrize("norm", ["norm image", "norm layer", "norm group 2"])
+def test_large_bright_images_lose_no_digits(norm: str) -> None:
+    """A mean far from zero, over a hundred thousand values."""
+    net = parse_network(f"conv 16 same linear nobias, {norm}, relu, gap, dense", (96, 96, 3), 5)
+    images = np.random.default_rng(0).integers(200, 256, (3, 96, 96, 3)).astype(np.uint8)
+    right, found = (engine.logits(weights_for(net, Recipe(), 0), images, np.arange(3)) for engine in engines(net))
+    np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-5 * np.abs(right).max())
+
+
 def test_training_and_inference_compute_the_same_for_each_image() -> None:
     net = parse_network("conv 4 norm image, norm group 2, tied 2 (conv 4 same norm layer one), dense 6 norm layer, dense", (9, 8, 2), 5)
     images, _ = images_for(net, 20, 3)
