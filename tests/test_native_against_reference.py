@@ -33,6 +33,9 @@ from strategies import nets
 
 LOSS, GRADIENT, FLOOR = 1e-5, 1e-4, 1e-3
 
+#: What rounding makes of a gradient that is zero, where that by the logits is about 1.
+ROUNDING = 3e-6
+
 
 def disagreements(
     net: Net, count: int, seed: int, threads: int = 1, recipe: Recipe | None = None, floor: float = FLOOR
@@ -54,7 +57,13 @@ def disagreements(
     right_loss, right = reference.gradients(weights, images, labels, indices, seed, 2)
     loss, found = NativeEngine(net, recipe, scaling, threads).gradients(weights, images, labels, indices, seed, 2)
     assert found.shape == right.shape
-    wrong = {name: error for name, error in gradient_errors(net, found, right, floor).items() if not error <= GRADIENT}
+    # Each normalisation of an image may enlarge rounding twenty times. The mean of what it leaves does not depend on the image: where
+    # nothing else is asked for, the whole gradient is rounding.
+    tolerance, least = (3 * GRADIENT, ROUNDING) if any(op.sets for op in net.ops) else (GRADIENT, 0.0)
+    wrong = {name: error for name, error in gradient_errors(net, found, right, floor).items() if not error <= tolerance}
+    for tensor in net.tensors:
+        if float(np.linalg.norm(found[tensor.slice] - right[tensor.slice])) < least:
+            wrong.pop(tensor.name, None)
     # The loss of an image that is classified with certainty is near zero, and what is left of larger numbers.
     if not abs(loss - right_loss) <= LOSS * max(abs(right_loss), 0.01):
         wrong["loss"] = abs(loss - right_loss) / abs(right_loss)
