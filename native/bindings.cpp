@@ -148,7 +148,7 @@ NB_MODULE(_native, m) {
           },
           nb::arg("images"), nb::arg("labels"), nb::arg("indices"), nb::arg("rates"), nb::arg("weights").noconvert(),
           nb::arg("moments").noconvert(), nb::arg("average").noconvert().none(), nb::arg("step"), nb::arg("settings"), nb::arg("seed"),
-          nb::arg("epoch"), nb::arg("cancel").none(), nb::arg("draws").none(), nb::arg("mix").none(), nb::arg("taught").none())
+          nb::arg("epoch"), nb::arg("cancel").none(), nb::arg("draws").none(), nb::arg("mix").none(), nb::arg("taught") = nb::none())
       .def(
           "logits",
           [](Engine& e, const nb::object& images, const Indices& indices, const Constant& weights, Matrix out, const nb::object& cancel,
@@ -171,7 +171,7 @@ NB_MODULE(_native, m) {
                                out.data());
           },
           nb::arg("images"), nb::arg("labels"), nb::arg("indices"), nb::arg("weights"), nb::arg("seed"), nb::arg("epoch"),
-          nb::arg("out").noconvert(), nb::arg("draws").none(), nb::arg("mix").none(), nb::arg("taught").none())
+          nb::arg("out").noconvert(), nb::arg("draws").none(), nb::arg("mix").none(), nb::arg("taught") = nb::none())
       .def(
           "step",
           [](Engine& e, const Constant& gradient, Vector weights, Matrix moments, std::optional<Vector> average, int64_t step, double rate,

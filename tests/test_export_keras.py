@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +44,25 @@ def test_every_operator(tmp_path: Path, name: str) -> None:
     assert found.agreement.difference < 1e-5
 
 
+def without_onednn() -> AbstractContextManager[None]:
+    """Keep PyTorch from the library with which version 2.13 computes convolutions of tiny images with stride 1x2 wrongly on processors with
+    AVX-512: 2.3 off beside float64, for a 3x3 image, a 2x2 kernel and a batch of 20."""
+    if keras.backend.backend() != "torch":
+        return nullcontext()
+    import torch
+
+    found: AbstractContextManager[None] = torch.backends.mkldnn.flags(enabled=False)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration:UserWarning")  # PyTorch warns of graphics cards wherever its flags are set
 @settings(max_examples=40)
 @given(nets(operators=OPERATORS))
 def test_random_networks(tmp_path_factory: pytest.TempPathFactory, net: Net) -> None:
     model = model_of(net)
     assume(steady(model, noise(model, 20)))
-    export_model(model, tmp_path_factory.mktemp("keras") / "net", "keras", noise(model, 20))
+    with without_onednn():
+        export_model(model, tmp_path_factory.mktemp("keras") / "net", "keras", noise(model, 20))
 
 
 def test_it_takes_any_number_of_images(tmp_path: Path) -> None:

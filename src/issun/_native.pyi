@@ -233,7 +233,7 @@ class Engine:
         cancel: CancelFlag | None,
         draws: NDArray[np.int32] | None,
         mix: NDArray[np.float32] | None,
-        taught: NDArray[np.float32] | None,
+        taught: NDArray[np.float32] | None = None,
     ) -> EpochResult: ...
     def logits(
         self,
@@ -256,7 +256,7 @@ class Engine:
         out: NDArray[np.float32],
         draws: NDArray[np.int32] | None,
         mix: NDArray[np.float32] | None,
-        taught: NDArray[np.float32] | None,
+        taught: NDArray[np.float32] | None = None,
     ) -> float: ...
     def step(
         self,
