@@ -67,7 +67,7 @@ def distances(
 
 
 def main(output: Path) -> None:
-    from issun.engine.native import available_sets
+    from issun.build import available_sets
 
     kept = {}
     for name in available_sets():
