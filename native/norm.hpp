@@ -46,6 +46,33 @@ INLINE vf over_channel(int rows, int columns, F f) {
   return (s0 + s1) + (s2 + s3);
 }
 
+// The sums of dy, and of dy times the distance of x from the mean, over a channel of one group, lanes apart.
+struct GradientSums {
+  vf total, products;
+};
+
+INLINE GradientSums gradient_sums(const Tensor& in, const Tensor& out, const Place& place, int c, vf mean) {
+  vf total[2] = {zero(), zero()}, products[2] = {zero(), zero()};
+  for (int r = 0; r < in.rows; ++r) {
+    const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+    const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+    int p = 0;
+    for (; p + 1 < in.columns; p += 2)
+#pragma GCC unroll 2
+      for (int k = 0; k < 2; ++k) {
+        const vf gradient = load(g + int64_t(p + k) * L);
+        total[k] += gradient;
+        products[k] += gradient * (load(x + int64_t(p + k) * L) - mean);
+      }
+    if (p < in.columns) {
+      const vf gradient = load(g + int64_t(p) * L);
+      total[0] += gradient;
+      products[0] += gradient * (load(x + int64_t(p) * L) - mean);
+    }
+  }
+  return {total[0] + total[1], products[0] + products[1]};
+}
+
 struct Moments {
   double mean, squares;  // squares: the sum of squared deviations from the mean
 };
@@ -141,28 +168,8 @@ void norm_sum_gradients(const Plan& plan, const Work& work, const Op& op, const 
   double* sums = work.sums + 2 * (chunk * plan.norm_channels + op.norm);
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const NormChannel& n = work.norms[op.norm + c];
-    const vf mean = splat(n.mean);
-    const float* x = place.value(in) + c * in.value.channel;
-    const float* g = place.gradient(out) + c * out.gradient.channel;
-    vf total[2] = {zero(), zero()}, products[2] = {zero(), zero()};
-    for (int r = 0; r < in.rows; ++r) {
-      const float* x_row = x + r * in.value.row;
-      const float* g_row = g + r * out.gradient.row;
-      int p = 0;
-      for (; p + 1 < in.columns; p += 2)
-#pragma GCC unroll 2
-        for (int k = 0; k < 2; ++k) {
-          const vf gradient = load(g_row + int64_t(p + k) * L);
-          total[k] += gradient;
-          products[k] += gradient * (load(x_row + int64_t(p + k) * L) - mean);
-        }
-      if (p < in.columns) {
-        const vf gradient = load(g_row + int64_t(p) * L);
-        total[0] += gradient;
-        products[0] += gradient * (load(x_row + int64_t(p) * L) - mean);
-      }
-    }
-    const double by_shift = sum(total[0] + total[1]), by_factor = double(sum(products[0] + products[1])) * n.inverse;
+    const GradientSums of_channel = gradient_sums(in, out, place, c, splat(n.mean));
+    const double by_shift = sum(of_channel.total), by_factor = double(sum(of_channel.products)) * n.inverse;
     sums[2 * c] = first ? by_shift : sums[2 * c] + by_shift;
     sums[2 * c + 1] = first ? by_factor : sums[2 * c + 1] + by_factor;
   }

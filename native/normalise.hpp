@@ -5,7 +5,7 @@
 // [set][mean, inverse deviation][lane]. The kernel holds the factors, the bias the shifts: one a channel, one for all, or none. A sum over
 // a set takes its values in one order, whatever border lies beside them.
 #pragma once
-#include "operator.hpp"
+#include "norm.hpp"
 
 namespace {
 
@@ -106,27 +106,10 @@ void normalise_sums(const Plan& plan, const Op& op, const Place& place) {
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const float* kept = statistics_of(op, place) + 2 * (c / size) * L;
     const vf mean = load(kept), inverse = load(kept + L);
-    vf total[2] = {zero(), zero()}, products[2] = {zero(), zero()};
-    for (int r = 0; r < in.rows; ++r) {
-      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-      const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
-      int p = 0;
-      for (; p + 1 < in.columns; p += 2)
-#pragma GCC unroll 2
-        for (int k = 0; k < 2; ++k) {
-          const vf gradient = load(g + int64_t(p + k) * L);
-          total[k] += gradient;
-          products[k] += gradient * (load(x + int64_t(p + k) * L) - mean);
-        }
-      if (p < in.columns) {
-        const vf gradient = load(g + int64_t(p) * L);
-        total[0] += gradient;
-        products[0] += gradient * (load(x + int64_t(p) * L) - mean);
-      }
-    }
+    const GradientSums of_channel = gradient_sums(in, out, place, c, mean);
     float* sums = sums_of(op, place) + 2 * c * L;
-    store(sums, total[0] + total[1]);
-    store(sums + L, (products[0] + products[1]) * inverse);
+    store(sums, of_channel.total);
+    store(sums + L, of_channel.products * inverse);
   }
 }
 
