@@ -4,7 +4,7 @@ import { byId, fill, fillSwitch, svg } from "../common/element.js";
 import { markClass, markPath } from "../common/marks.js";
 import { SIZES, counted } from "../common/numbers.js";
 import { frontierOf } from "../study/choose.js";
-import { onTest } from "../study/content.js";
+import { hasFailed, onTest } from "../study/content.js";
 import { answerNetwork, change, listen, networksOf, shownNetworks, shownSeries, shownStudies, state } from "../study/state.js";
 import { drawHandles } from "./handles.js";
 import { findPoints } from "./points.js";
@@ -145,7 +145,7 @@ function draw() {
 }
 
 function note({ networks }) {
-  const failed = networks.filter((network) => network.failed).length;
+  const failed = networks.filter(hasFailed).length;
   const spread = networks.some((network) => network.validation.sd);
   byId("chart-note").textContent = [
     "The step line is the frontier: no smaller network beats a network on it.",

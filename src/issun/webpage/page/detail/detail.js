@@ -3,7 +3,7 @@
 import { byId, calm, element, fill, say } from "../common/element.js";
 import { markPicture } from "../common/marks.js";
 import { bytesText, counted, knobsText, meanText, percent, whole } from "../common/numbers.js";
-import { detailOf, nameOf, onTest } from "../study/content.js";
+import { detailOf, hasFailed, nameOf, onTest } from "../study/content.js";
 import { answerNetwork, change, listen, state } from "../study/state.js";
 import { tryTab } from "../tryit/tryit.js";
 import { insideTab } from "./inside.js";
@@ -56,7 +56,7 @@ function head(network) {
     named || knobs ? element("p", { class: "notation" }, named ? network.network : `${network.family}, ${knobs}`) : null,
     state.content.studies.length > 1 ? element("p", { class: "pale" }, `Study: ${network.study.name}`) : null,
     figures(network),
-    network.failed ? element("p", { class: "warning" }, `${network.failed}. Failed seeds are included in the mean.`) : null,
+    hasFailed(network) ? element("p", { class: "warning" }, `${network.failed}. Failed seeds are included in the mean.`) : null,
     network.independent === false ? element("p", { class: "warning" }, "It is not independent of the validation images, through its teacher: this accuracy chooses nothing.") : null,
     network.beats_guessing === false ? element("p", { class: "warning" }, `It does not beat guessing: always predicting the most frequent class gives ${percent(network.guessing)}.`) : null,
   );

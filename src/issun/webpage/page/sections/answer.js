@@ -3,7 +3,7 @@
 import { byId, element, fill, fillSwitch, say } from "../common/element.js";
 import { SIZES, SPACE, capital, counted, percent, roundPercent, saidMean, whole } from "../common/numbers.js";
 import { bestNetwork, isChoosable, isUsable, smallestNetwork } from "../study/choose.js";
-import { detailOf, nameOf, onTest, withFailed } from "../study/content.js";
+import { detailOf, hasFailed, nameOf, onTest, withFailed } from "../study/content.js";
 import { answerNetwork, change, currentBudget, listen, networksOf, openNetwork, shownStudies, state, targetOf } from "../study/state.js";
 
 /** A mean as it is said, and beside it the seeds that failed. */
@@ -54,7 +54,7 @@ function basis(study, networks, value, size) {
   parts.push(
     `On ${onTest(study) ? "the test part, as published" : "validation"}${images ? ` (${counted(images, "image")})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
   );
-  if (found.failed) parts.push(" Failed seeds are included in mean, deviation and bound.");
+  if (hasFailed(found)) parts.push(" Failed seeds are included in mean, deviation and bound.");
   if (found.test && !onTest(study)) parts.push(` On the test images, measured once and not used to choose: ${saidMean(found.test)}.`);
   const sure = smallestNetwork(networks, value, { size, lower: true });
   const words = SIZES[size].words;

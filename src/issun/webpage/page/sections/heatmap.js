@@ -3,7 +3,7 @@
 import { byId, element, fill, scrollable } from "../common/element.js";
 import { isKnown, percent, whole } from "../common/numbers.js";
 import { shaded } from "../common/pixels.js";
-import { withFailed } from "../study/content.js";
+import { hasFailed, withFailed } from "../study/content.js";
 import { listen, openNetwork, shownStudies } from "../study/state.js";
 
 /** Accuracies as colours: by rank between the worst and the best, from the page's ground to its accent. */
@@ -22,7 +22,7 @@ function grid(study, map, several) {
     return element("td", { class: value === best ? "best" : null, style: shaded(amount(value), "--accent") }, content);
   };
   return [
-    element("p", { class: "note" }, several ? `${study.name}: ` : "", element("code", null, map.family), ", mean validation accuracy in per cent; the best has a frame.", map.shared ? " Where several networks share a cell it shows the best." : "", study.networks.some((network) => network.failed) ? " Failed seeds are included in the means." : ""),
+    element("p", { class: "note" }, several ? `${study.name}: ` : "", element("code", null, map.family), ", mean validation accuracy in per cent; the best has a frame.", map.shared ? " Where several networks share a cell it shows the best." : "", study.networks.some(hasFailed) ? " Failed seeds are included in the means." : ""),
     scrollable(
       `Accuracies by ${map.x} and ${map.y}`,
       element(

@@ -40,6 +40,9 @@ export const detailOf = (network) => (network.detail === null || network.detail 
 
 export const classesOf = (network) => network.study.about?.classes ?? [];
 
+/** Whether seeds failed, which its mean includes. */
+export const hasFailed = (network) => network.diverged + network.chance > 0;
+
 /** A text about a network, and beside it the seeds that failed. */
 export const withFailed = (text, network) => `${text}${network.failed ? ` (${network.failed})` : ""}`;
 
