@@ -203,9 +203,10 @@ def _tell(plan: Plan, dataset: Dataset, path: Path, meant: set[str], on_progress
     left_out = (f"left out: {problem.reason}" for problem in plan.infeasible)
     for remark in (*dataset.notes, *split_notes(dataset, plan.split), *left_out, plan_text(plan)):
         on_progress(Remark(remark))
-    teacher = plan.trials[0].teacher
-    if teacher is not None and (doubt := teacher.doubt(dataset, plan.split)):
-        on_progress(Remark(f"not independent, so none of these networks will be chosen: {doubt}", warning=True))
+    if (teacher := plan.trials[0].teacher) is not None:
+        on_progress(Remark(f"taught by {teacher.facts}"))
+        if doubt := teacher.doubt(dataset, plan.split):
+            on_progress(Remark(f"not independent, so none of these networks will be chosen: {doubt}", warning=True))
     if before := trained_before(path, plan, meant):
         on_progress(Remark(before))
 

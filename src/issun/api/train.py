@@ -211,7 +211,7 @@ def train(
     if trained.curves is not None:
         found = trained.diagnosis
         turned = found.since if found.kind == "overfits" else None
-        title = f"{net} on {dataset.name}"
+        title = f"{net} on {Path(dataset.name).stem}"
         save_figure(curves_figure(trained.history, title=title, diagnosis=str(found), turned=turned), trained.curves)
     if saved is not None:
         trained.model.save(saved)
