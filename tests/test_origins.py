@@ -154,6 +154,29 @@ def test_a_checkpoint_is_resumed_under_its_own_set_alone(tmp_path: Path) -> None
 
 
 @two_sets
+def test_a_checkpoint_that_was_resumed_belongs_to_the_set_that_wrote_it_last(tmp_path: Path) -> None:
+    """One of an older study, which does not say its set, is resumed under any; from then on it is known."""
+    path = Path(shutil.copy(ROOT / "tests" / "golden" / "study-v4.sqlite", tmp_path / "old.sqlite"))
+    reached: list[int] = []
+
+    def one_more(*arguments: Any, on_epoch: Any, history: Any, cancel: threading.Event, **options: Any) -> Any:
+        reached.append(len(history))
+
+        def keep(line: Any, state: Any) -> None:
+            on_epoch(line, state)
+            stop.set()
+            cancel.wait(60)
+
+        return pretend(*arguments, on_epoch=keep, history=history, cancel=cancel, **options)
+
+    for name in (SETS[0], SETS[-1]):
+        stop = threading.Event()
+        with running_on(name), suppress(Cancelled):
+            run_small(path, small_plan("dense 3, dense", seeds=(0,)), train=one_more, cancel=stop)
+    assert reached == [2, 0]
+
+
+@two_sets
 def test_a_run_that_is_stopped_at_once_keeps_the_checkpoint_of_another_set(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     with running_on(SETS[0]):

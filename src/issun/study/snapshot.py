@@ -35,7 +35,7 @@ ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 #: What stands in a `TrialResult` as it is read; NULL is no number.
 _FIGURES = ("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds")
 
-_ORIGINS = "SELECT t.trial_id, r.machine FROM trial_runs t JOIN runs r ON r.id = t.run_id ORDER BY t.trial_id, t.run_id"
+_ORIGINS = "SELECT trial_id, run_id FROM trial_runs ORDER BY trial_id, run_id"
 
 _CURVES = f"SELECT {columns.selected(columns.CURVES)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
 
@@ -123,9 +123,10 @@ def _rows(connection: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
 
 
 def _origins(connection: sqlite3.Connection) -> dict[str, tuple[Origin, ...]]:
+    of_run = {run: Origin.of(json.loads(machine)) for run, machine in map(tuple, connection.execute("SELECT id, machine FROM runs"))}
     found: dict[str, dict[Origin, None]] = {}
-    for trial, machine in map(tuple, connection.execute(_ORIGINS)):
-        found.setdefault(trial, {})[Origin.of(json.loads(machine))] = None
+    for trial, run in map(tuple, connection.execute(_ORIGINS)):
+        found.setdefault(trial, {})[of_run[run]] = None
     return {trial: tuple(origins) for trial, origins in found.items()}
 
 

@@ -224,11 +224,11 @@ class Store:
         return {trial: (status, accuracy) for trial, status, accuracy in rows}
 
     def set_of(self, trial: Trial) -> str | None:
-        """Return the instruction set under which the checkpoint of a trial was made; empty where an older issun made it, which did
+        """Return the instruction set under which the checkpoint of a trial was written; empty where an older issun made it, which did
         not note it; None where there is no checkpoint."""
         query = (
             "SELECT r.machine FROM checkpoints c LEFT JOIN trial_runs t ON t.trial_id = c.trial_id LEFT JOIN runs r ON r.id = t.run_id "
-            "WHERE c.trial_id = ?"
+            "WHERE c.trial_id = ? ORDER BY r.id DESC LIMIT 1"
         )
         with told(self.path):
             row = self._connection.execute(query, (trial.id,)).fetchone()
