@@ -51,6 +51,11 @@ def side_module(python: str) -> str:
     sys.exit(f"--other {python}: imports no issun that this script can time; give the Python of an environment with issun")
 
 
+def build_of(python: str) -> str:
+    """Return what the issun that a Python imports says of its version and build."""
+    return subprocess.run([python, "-m", "issun", "--version"], check=False, capture_output=True, text=True).stdout.strip()
+
+
 def cpu_seconds(python: str, code: str) -> float:
     """Return the CPU time of a new process that runs `code`."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -104,7 +109,8 @@ def main() -> None:
                 seconds[which].append(cpu_seconds(pythons[which], code))
         results.append(report(name, *seconds))
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "threads": options.threads, "results": results}, indent=1) + "\n")
+        about = {"machine": machine(), "threads": options.threads, "rounds": options.rounds, "builds": [build_of(one) for one in pythons]}
+        options.json.write_text(json.dumps({**about, "results": results}, indent=1) + "\n")
     if slow:
         sys.exit(f"more than {options.most:g} times the other's time: {'; '.join(slow)}")
 
