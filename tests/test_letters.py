@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib
 import matplotlib.font_manager as fonts
 import numpy as np
 import pytest
@@ -35,10 +36,14 @@ def written(dataset: Dataset) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def bundled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leave only the fonts that come with matplotlib, whatever this machine has."""
-    monkeypatch.setattr(fonts.fontManager, "ttflist", [entry for entry in fonts.fontManager.ttflist if "mpl-data" in entry.fname])
+    """Leave only the fonts that come with matplotlib, whatever this machine has and an earlier test found."""
+    forget = fonts.fontManager._findfont_cached.cache_clear  # type: ignore[attr-defined]
+    forget()
+    monkeypatch.setattr(fonts.fontManager, "ttflist", [])
+    for path in sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")):
+        fonts.fontManager.addfont(path)
     yield
-    fonts.fontManager._findfont_cached.cache_clear()  # type: ignore[attr-defined]
+    forget()
 
 
 def install(path: Path, family: str, letters: str) -> None:
