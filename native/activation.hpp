@@ -20,8 +20,9 @@ INLINE void each_row(const Tensor& in, const Tensor& out, const Place& place, bo
 template <typename F>
 INLINE void each_value(const Plan& plan, const Op& op, const Place& place, F f) {
   const Tensor& in = plan.tensors[op.input];
+  const int64_t end_of_row = int64_t(in.columns) * L;
   each_row(in, plan.tensors[op.output], place, false, [&](int c, const float* x, float* y, float*, const float*) {
-    for (int p = 0; p < in.columns; ++p) store(y + int64_t(p) * L, f(c, load(x + int64_t(p) * L)));
+    for (int64_t p = 0; p < end_of_row; p += L) store(y + p, f(c, load(x + p)));
   });
 }
 
@@ -29,11 +30,14 @@ INLINE void each_value(const Plan& plan, const Op& op, const Place& place, F f) 
 template <typename F>
 INLINE void each_gradient(const Plan& plan, const Op& op, const Place& place, F f) {
   const Tensor& in = plan.tensors[op.input];
-  each_row(in, plan.tensors[op.output], place, true, [&](int c, const float* x, const float*, float* dx, const float* dy) {
-    for (int p = 0; p < in.columns; ++p) {
-      const vf value = load(x + int64_t(p) * L);
-      put_gradient(op.adds, dx + int64_t(p) * L, derived(in.act, in.slope, f(c, load(dy + int64_t(p) * L), value), value));
-    }
+  const int64_t end_of_row = int64_t(in.columns) * L;
+  with_gradient(op.adds, in.act, in.slope, [&](auto put) {
+    each_row(in, plan.tensors[op.output], place, true, [&](int c, const float* x, const float*, float* dx, const float* dy) {
+      for (int64_t p = 0; p < end_of_row; p += L) {
+        const vf value = load(x + p);
+        put(dx + p, f(c, load(dy + p), value), value);
+      }
+    });
   });
 }
 
@@ -88,7 +92,7 @@ void relu6_gradient(const Plan& plan, const Work&, const Op& op, const Place& pl
 
 // The short ones, as they are elsewhere a part of the operator before them.
 void values_at_once(const Plan& plan, const Work&, const Op& op, const Place& place) {
-  each_value(plan, op, place, [&op](int, vf x) { return activated(op.act, op.slope, x); });
+  with_activation(op.act, op.slope, [&](auto activation) { each_value(plan, op, place, [activation](int, vf x) { return activation(x); }); });
 }
 
 // Where the derivative is known from the value, whoever wrote the gradient has multiplied by it.

@@ -8,28 +8,35 @@ void add_forward(const Plan& plan, const Work&, const Op& op, const Place& place
   const Tensor& a = plan.tensors[op.input];
   const Tensor& b = plan.tensors[op.other];
   const Tensor& out = plan.tensors[op.output];
-  for (int c = place.first, end = place.until(out.channels); c < end; ++c)
-    for (int r = 0; r < out.rows; ++r) {
-      const float* from = place.value(a) + c * a.value.channel + r * a.value.row;
-      const float* other = place.value(b) + c * b.value.channel + r * b.value.row;
-      float* to = place.value(out) + c * out.value.channel + r * out.value.row;
-      for (int64_t p = 0; p < int64_t(out.columns) * L; p += L) store(to + p, activated(op.act, op.slope, load(from + p) + load(other + p)));
-    }
+  with_activation(op.act, op.slope, [&](auto activation) {
+    for (int c = place.first, end = place.until(out.channels); c < end; ++c)
+      for (int r = 0; r < out.rows; ++r) {
+        const float* from = place.value(a) + c * a.value.channel + r * a.value.row;
+        const float* other = place.value(b) + c * b.value.channel + r * b.value.row;
+        float* to = place.value(out) + c * out.value.channel + r * out.value.row;
+        const int64_t end_of_row = int64_t(out.columns) * L;
+        for (int64_t p = 0; p < end_of_row; p += L) store(to + p, activation(load(from + p) + load(other + p)));
+      }
+  });
 }
 
 // What leaves an addition goes back to both of its inputs as it is.
 void add_backward(const Tensor& in, const Tensor& out, bool adds, const Place& place) {
   if (!in.needs_gradient) return;
-  for (int c = place.first, end = place.until(out.channels); c < end; ++c)
-    for (int r = 0; r < out.rows; ++r) {
-      const float* values = place.value(in) + c * in.value.channel + r * in.value.row;
-      const float* from = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
-      float* to = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
-      for (int64_t p = 0; p < int64_t(out.columns) * L; p += L) {
-        if (in.gradient_per_group) ask_to_write(to + p + ahead * L);
-        put_gradient(adds, to + p, derived(in.act, in.slope, load(from + p), load(values + p)));
+  const bool far = in.gradient_per_group;
+  with_gradient(adds, in.act, in.slope, [&](auto put) {
+    for (int c = place.first, end = place.until(out.channels); c < end; ++c)
+      for (int r = 0; r < out.rows; ++r) {
+        const float* values = place.value(in) + c * in.value.channel + r * in.value.row;
+        const float* from = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+        float* to = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+        const int64_t end_of_row = int64_t(out.columns) * L;
+        for (int64_t p = 0; p < end_of_row; p += L) {
+          if (far) ask_to_write(to + p + ahead * L);
+          put(to + p, load(from + p), load(values + p));
+        }
       }
-    }
+  });
 }
 
 void add_backward(const Plan& plan, const Work&, const Op& op, const Place& place, int) {

@@ -57,32 +57,46 @@ void conv_tile(const ConvRow& row, int position) {
     const float* x = x_channel;
     const float* w = w_channel;
     for (int k = 0; k < row.kernel_rows; ++k) {
+      if constexpr (CB == 1 && KC > 1 && UNIT) {
+        // One channel leaves as many loads as multiply-adds, unless a value goes into the sums of all windows that hold it.
+        vf weight[KC];
+#pragma GCC unroll 8
+        for (int j = 0; j < KC; ++j) weight[j] = held_with_room(splat(w[j]));
+#pragma GCC unroll 32
+        for (int v = 0; v < PB + KC - 1; ++v) {
+          const vf value = held_with_room(load(x + v * L));
+#pragma GCC unroll 8
+          for (int j = 0; j < KC; ++j)
+            if (v >= j && v - j < PB) sum[0][v - j] += value * weight[j];
+        }
+      } else {
 #pragma GCC unroll 5
-      for (int j = 0; j < columns; ++j) {
-        const float* at = read_anew(x + j * tap);
-        const float* weights = w + j * CB;
-        // The shorter side waits in registers, the longer one passes by: 12 sums, 3 values and one more are all the 16 there are.
-        if constexpr (CB <= PB) {
-          vf weight[CB];
+        for (int j = 0; j < columns; ++j) {
+          const float* at = read_anew(x + j * tap);
+          const float* weights = w + j * CB;
+          // The shorter side waits in registers, the longer one passes by: 12 sums, 3 values and one more are all the 16 there are.
+          if constexpr (CB <= PB) {
+            vf weight[CB];
 #pragma GCC unroll 16
-          for (int c = 0; c < CB; ++c) weight[c] = splat(weights[c]);
+            for (int c = 0; c < CB; ++c) weight[c] = held_with_room(splat(weights[c]));
 #pragma GCC unroll 16
-          for (int p = 0; p < PB; ++p) {
-            const vf value = load(at + p * step);
+            for (int p = 0; p < PB; ++p) {
+              const vf value = held_with_room(load(at + p * step));
 #pragma GCC unroll 16
-            for (int c = 0; c < CB; ++c) sum[c][p] += value * weight[c];
-            if constexpr (few_registers) in_order();
-          }
-        } else {
-          vf value[PB];
+              for (int c = 0; c < CB; ++c) sum[c][p] += value * weight[c];
+              if constexpr (few_registers) in_order();
+            }
+          } else {
+            vf value[PB];
 #pragma GCC unroll 16
-          for (int p = 0; p < PB; ++p) value[p] = load(at + p * step);
+            for (int p = 0; p < PB; ++p) value[p] = held_with_room(load(at + p * step));
 #pragma GCC unroll 16
-          for (int c = 0; c < CB; ++c) {
-            const vf weight = splat(weights[c]);
+            for (int c = 0; c < CB; ++c) {
+              const vf weight = held_with_room(splat(weights[c]));
 #pragma GCC unroll 16
-            for (int p = 0; p < PB; ++p) sum[c][p] += value[p] * weight;
-            if constexpr (few_registers || KC == 2) in_order();
+              for (int p = 0; p < PB; ++p) sum[c][p] += value[p] * weight;
+              if constexpr (few_registers || KC == 2) in_order();
+            }
           }
         }
       }
@@ -102,16 +116,21 @@ void conv_tile(const ConvRow& row, int position) {
     add_tile(row, position, CB, PB, sums);
   } else if (row.values) {
     const float* values = row.values + position * L;
+    const int64_t y_channel = row.y_channel, values_channel = row.values_channel;
+    with_derivative(row.act, row.slope, [&](auto derivative) INLINE_LAMBDA {
 #pragma GCC unroll 16
-    for (int c = 0; c < CB; ++c)
+      for (int c = 0; c < CB; ++c)
 #pragma GCC unroll 16
-      for (int p = 0; p < PB; ++p)
-        store(y + c * row.y_channel + p * L, derived(row.act, row.slope, sum[c][p], load(values + c * row.values_channel + p * L)));
+        for (int p = 0; p < PB; ++p) store(y + c * y_channel + p * L, derivative(sum[c][p], load(values + c * values_channel + p * L)));
+    });
   } else {
+    const int64_t y_channel = row.y_channel;
+    with_activation(row.act, row.slope, [&](auto activation) INLINE_LAMBDA {
 #pragma GCC unroll 16
-    for (int c = 0; c < CB; ++c)
+      for (int c = 0; c < CB; ++c)
 #pragma GCC unroll 16
-      for (int p = 0; p < PB; ++p) store(y + c * row.y_channel + p * L, activated(row.act, row.slope, sum[c][p]));
+        for (int p = 0; p < PB; ++p) store(y + c * y_channel + p * L, activation(sum[c][p]));
+    });
   }
 }
 
@@ -132,6 +151,18 @@ ConvTile conv_tile_for(int kernel_columns, bool unit) {
 
 template <int CB>
 ConvTile conv_tile_for(int positions, int kernel_columns, bool unit) {
+  if constexpr (CB == 1) {  // one sum a position: as many as hide the latency of a multiply-add are more of them
+    switch (positions) {
+      case 9: return conv_tile_for<1, 9>(kernel_columns, unit);
+      case 10: return conv_tile_for<1, 10>(kernel_columns, unit);
+      case 11: return conv_tile_for<1, 11>(kernel_columns, unit);
+      case 12: return conv_tile_for<1, 12>(kernel_columns, unit);
+      case 13: return conv_tile_for<1, 13>(kernel_columns, unit);
+      case 14: return conv_tile_for<1, 14>(kernel_columns, unit);
+      case 15: return conv_tile_for<1, 15>(kernel_columns, unit);
+      case 16: return conv_tile_for<1, 16>(kernel_columns, unit);
+    }
+  }
   switch (positions) {
     case 1: return conv_tile_for<CB, 1>(kernel_columns, unit);
     case 2: return conv_tile_for<CB, 2>(kernel_columns, unit);
@@ -339,8 +370,6 @@ void conv_input_gradient(const Plan& plan, const Work& work, const Op& op, const
 
 // ---- the gradient of the weights: for each tap, the sum over images and positions of input times gradient --------------------------
 
-constexpr int most_taps = 8;
-
 // CB channels of the gradient x TB taps of the input, over a few rows of positions. The sums keep their lanes: they are added up
 // once for all groups of a chunk, not once a sweep.
 template <int CB, int TB, bool UNIT>
@@ -361,10 +390,10 @@ void weight_tile(const float* g, int64_t g_channel, int64_t g_row, const float* 
       if constexpr (CB <= TB) {
         vf gradient[CB];
 #pragma GCC unroll 16
-        for (int c = 0; c < CB; ++c) gradient[c] = load(g + c * g_channel + int64_t(p) * L);
+        for (int c = 0; c < CB; ++c) gradient[c] = held_with_room(load(g + c * g_channel + int64_t(p) * L));
 #pragma GCC unroll 16
         for (int t = 0; t < TB; ++t) {
-          const vf value = load(xs[t] + p * step);
+          const vf value = held_with_room(load(xs[t] + p * step));
 #pragma GCC unroll 16
           for (int c = 0; c < CB; ++c) sum[c][t] += value * gradient[c];
           if constexpr (few_registers) in_order();
@@ -372,10 +401,10 @@ void weight_tile(const float* g, int64_t g_channel, int64_t g_row, const float* 
       } else {
         vf value[TB];
 #pragma GCC unroll 16
-        for (int t = 0; t < TB; ++t) value[t] = load(xs[t] + p * step);
+        for (int t = 0; t < TB; ++t) value[t] = held_with_room(load(xs[t] + p * step));
 #pragma GCC unroll 16
         for (int c = 0; c < CB; ++c) {
-          const vf gradient = load(g + c * g_channel + int64_t(p) * L);
+          const vf gradient = held_with_room(load(g + c * g_channel + int64_t(p) * L));
 #pragma GCC unroll 16
           for (int t = 0; t < TB; ++t) sum[c][t] += value[t] * gradient;
           if constexpr (few_registers) in_order();
@@ -425,6 +454,65 @@ WeightTile weight_tile_for(int channels, int taps, bool unit) {
   }
 }
 
+// CB channels of the gradient x KR x 3 taps of one channel of the input, at stride 1, over a few rows of positions. Each step loads one
+// value a row of the kernel, since the next two positions need it as well, so that all taps together read the gradient once.
+template <int CB, int KR>
+void window_tile(const float* g, int64_t g_channel, int64_t g_row, const float* x, int64_t x_tap_row, int64_t x_row, int rows, int columns,
+                 float* sums, int64_t sums_channel, int64_t sums_row) {
+  vf sum[CB][KR][3];
+#pragma GCC unroll 4
+  for (int c = 0; c < CB; ++c)
+#pragma GCC unroll 4
+    for (int i = 0; i < KR; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < 3; ++j) sum[c][i][j] = load(sums + c * sums_channel + i * sums_row + j * L);
+  for (int r = 0; r < rows; ++r, g += g_row, x += x_row) {
+    vf first[KR], second[KR], third[KR];
+    const auto step = [&](int64_t at, vf* a, vf* b, vf* c) INLINE_LAMBDA {
+#pragma GCC unroll 4
+      for (int i = 0; i < KR; ++i) c[i] = held_with_room(load(x + i * x_tap_row + at + 2 * L));
+#pragma GCC unroll 4
+      for (int k = 0; k < CB; ++k) {
+        const vf gradient = held_with_room(load(g + k * g_channel + at));
+#pragma GCC unroll 4
+        for (int i = 0; i < KR; ++i) {
+          sum[k][i][0] += a[i] * gradient;
+          sum[k][i][1] += b[i] * gradient;
+          sum[k][i][2] += c[i] * gradient;
+        }
+      }
+    };
+#pragma GCC unroll 4
+    for (int i = 0; i < KR; ++i) {
+      first[i] = load(x + i * x_tap_row);
+      second[i] = load(x + i * x_tap_row + L);
+      third[i] = zero();
+    }
+    int p = 0;
+    for (; p + 2 < columns; p += 3) {
+      const int64_t at = int64_t(p) * L;
+      step(at, first, second, third);
+      step(at + L, second, third, first);
+      step(at + 2 * L, third, first, second);
+    }
+    if (p < columns) step(int64_t(p) * L, first, second, third);
+    if (p + 1 < columns) step(int64_t(p + 1) * L, second, third, first);
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < CB; ++c)
+#pragma GCC unroll 4
+    for (int i = 0; i < KR; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < 3; ++j) store(sums + c * sums_channel + i * sums_row + j * L, sum[c][i][j]);
+}
+
+typedef void (*WindowTile)(const float*, int64_t, int64_t, const float*, int64_t, int64_t, int, int, float*, int64_t, int64_t);
+
+WindowTile window_tile_for(int channels, int rows) {
+  if (channels == 1) return rows == 1 ? window_tile<1, 1> : rows == 2 ? window_tile<1, 2> : window_tile<1, 3>;
+  return rows == 1 ? window_tile<2, 1> : rows == 2 ? window_tile<2, 2> : window_tile<2, 3>;
+}
+
 // Adds to the gradient of the bias, if there is one: [channel][lane].
 void add_bias_gradient(const Op& op, const Tensor& out, const Place& place, float* lanes) {
   if (op.bias < 0) return;
@@ -445,6 +533,39 @@ void add_bias_gradient(const Op& op, const Tensor& out, const Place& place, floa
   }
 }
 
+// Neighbouring output rows for which the same rows of the kernel lie in the image, together.
+template <typename F>
+INLINE void each_band(const Op& op, int in_rows, int out_rows, F f) {
+  for (int first = 0, last; first < out_rows; first = last) {
+    const int top = first * op.stride_rows - op.pad_top;
+    const int skip = taps_above(top, op.dilation_rows), end = taps_until(top, op.kernel_rows, op.dilation_rows, in_rows);
+    for (last = first + 1; last < out_rows; ++last) {
+      const int at = last * op.stride_rows - op.pad_top;
+      if (taps_above(at, op.dilation_rows) != skip || taps_until(at, op.kernel_rows, op.dilation_rows, in_rows) != end) break;
+    }
+    f(first, last, top, skip, end);
+  }
+}
+
+void conv_windows_gradient(const Op& op, const Tensor& in, const Tensor& out, const float* x, const float* dz, float* kernel) {
+  const int64_t taps = int64_t(in.channels) * 3;
+  each_band(op, in.rows, out.rows, [&](int first, int last, int top, int skip, int end) {
+    for (int start = first; start < last; start += op.gradient_rows) {
+      const int rows = last - start < op.gradient_rows ? last - start : op.gradient_rows;
+      const float* x_row = x + (top + start - first + skip) * in.value.row - int64_t(op.pad_left) * L;
+      for (int filter = 0; filter < out.channels && skip < end; filter += op.gradient_windows) {
+        const int filters = out.channels - filter < op.gradient_windows ? out.channels - filter : op.gradient_windows;
+        const float* g = dz + filter * out.gradient.channel + start * out.gradient.row;
+        float* sums = kernel + (int64_t(skip) * out.channels + filter) * taps * L;
+        const WindowTile tile = window_tile_for(filters, end - skip);
+        for (int channel = 0; channel < in.channels; ++channel)
+          tile(g, out.gradient.channel, out.gradient.row, x_row + channel * in.value.channel, in.value.row, in.value.row, rows, out.columns,
+               sums + int64_t(channel) * 3 * L, taps * L, out.channels * taps * L);
+      }
+    }
+  });
+}
+
 // Adds to the gradients with lanes: kernel [kernel row][filter][channel, kernel column][lane], bias [filter][lane].
 void conv_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
   const Tensor& in = plan.tensors[op.input];
@@ -455,6 +576,10 @@ void conv_weight_gradient(const Plan& plan, const Op& op, const Place& place, fl
   const int taps = in.channels * op.kernel_columns;
   const bool flat_rows = in.value.row == int64_t(in.columns) * L && out.gradient.row == int64_t(out.columns) * L;
   float* kernel = lanes + op.lanes_kernel;
+  if (op.gradient_windows) {
+    conv_windows_gradient(op, in, out, x, dz, kernel);
+    return add_bias_gradient(op, out, place, lanes);
+  }
   for (int start = 0; start < out.rows; start += op.gradient_rows) {
     const int stop = start + op.gradient_rows < out.rows ? start + op.gradient_rows : out.rows;
     for (int i = 0; i < op.kernel_rows; ++i) {

@@ -8,7 +8,9 @@
 
 namespace {
 
-constexpr int most_positions = 8;  // of a block: with five weights and a value they are 14 of 16 registers
+// Positions of a block. With five weights and a value 8 are 14 of 16 registers. Where there are 32, twice as many leave a long enough time
+// between two multiply-adds to the same sum, and fewer values are loaded twice.
+constexpr int most_positions = few_registers ? 8 : 16;
 
 // One row of output positions of one channel, summed over `planes` channels of what is read.
 struct DepthRow {
@@ -25,6 +27,20 @@ struct DepthRow {
   bool adds;
   bool far;             // y lies in the arena of a group
 };
+
+// Adds a finished block to a gradient that is already there: rare, so that it stands here once and not in every block.
+__attribute__((noinline)) void add_depth_tile(const DepthRow& row, int position, int positions, const float* sums) {
+  const int64_t y_step = row.y_step;
+  float* y = row.y + position * y_step;
+  const float* values = row.values ? row.values + position * y_step : y;  // not read where the derivative is 1
+  with_gradient(true, row.values ? row.act : Act::linear, row.slope, [&](auto put) {
+    for (int p = 0; p < positions; ++p) {
+      vf gradient;
+      __builtin_memcpy(&gradient, sums + p * L, sizeof(vf));
+      put(y + p * y_step, gradient, load(values + p * y_step));
+    }
+  });
+}
 
 // P positions; KC taps, side by side, and STEP between positions where known at compile time (KC 0: neither is).
 template <int P, int KC, int STEP>
@@ -46,10 +62,10 @@ void depth_tile(const DepthRow& row, int position) {
       if constexpr (KC > 0) {
         vf weight[KC];
 #pragma GCC unroll 8
-        for (int j = 0; j < KC; ++j) weight[j] = splat(w[j * row.w_tap]);
+        for (int j = 0; j < KC; ++j) weight[j] = held(splat(w[j * row.w_tap]));
 #pragma GCC unroll 32
         for (int v = 0; v < (P - 1) * STEP + KC; ++v) {
-          const vf value = load(x + v * L);
+          const vf value = held(load(x + v * L));
 #pragma GCC unroll 8
           for (int j = 0; j < KC; ++j)
             if (v >= j && (v - j) % STEP == 0 && (v - j) / STEP < P) sum[(v - j) / STEP] += value * weight[j];
@@ -57,7 +73,7 @@ void depth_tile(const DepthRow& row, int position) {
       } else {
         const float* at = x;
         for (int j = 0; j < row.kernel_columns; ++j, at += row.x_tap) {
-          const vf weight = splat(w[j * row.w_tap]);
+          const vf weight = held(splat(w[j * row.w_tap]));
 #pragma GCC unroll 16
           for (int p = 0; p < P; ++p) sum[p] += load(at + p * step) * weight;
         }
@@ -68,29 +84,45 @@ void depth_tile(const DepthRow& row, int position) {
     x_plane += row.x_plane;
     w_plane += row.w_plane;
   }
-  float* y = row.y + position * row.y_step;
-  const float* values = row.values + (row.values ? position * row.y_step : 0);
+  const int64_t y_step = row.y_step;
+  float* y = row.y + position * y_step;
+  if (row.adds) {
+    float sums[P * L];
 #pragma GCC unroll 16
-  for (int p = 0; p < P; ++p, y += row.y_step) {
-    const vf v = row.values ? derived(row.act, row.slope, sum[p], load(values + p * row.y_step)) : activated(row.act, row.slope, sum[p]);
-    put_gradient(row.adds, y, v);
+    for (int p = 0; p < P; ++p) __builtin_memcpy(sums + p * L, &sum[p], sizeof(vf));
+    add_depth_tile(row, position, P, sums);
+  } else if (row.values) {
+    const float* values = row.values + position * y_step;
+    with_derivative(row.act, row.slope, [&](auto derivative) INLINE_LAMBDA {
+#pragma GCC unroll 16
+      for (int p = 0; p < P; ++p) store(y + p * y_step, derivative(sum[p], load(values + p * y_step)));
+    });
+  } else {
+    with_activation(row.act, row.slope, [&](auto activation) INLINE_LAMBDA {
+#pragma GCC unroll 16
+      for (int p = 0; p < P; ++p) store(y + p * y_step, activation(sum[p]));
+    });
   }
 }
 
 typedef void (*DepthTile)(const DepthRow&, int);
 
+template <int P, int KC, int STEP>
+constexpr DepthTile depth_tile_of() {
+  if constexpr (P <= most_positions)
+    return depth_tile<P, KC, STEP>;
+  else
+    return nullptr;
+}
+
 template <int KC, int STEP>
 DepthTile depth_tile_for(int positions) {
-  switch (positions) {
-    case 1: return depth_tile<1, KC, STEP>;
-    case 2: return depth_tile<2, KC, STEP>;
-    case 3: return depth_tile<3, KC, STEP>;
-    case 4: return depth_tile<4, KC, STEP>;
-    case 5: return depth_tile<5, KC, STEP>;
-    case 6: return depth_tile<6, KC, STEP>;
-    case 7: return depth_tile<7, KC, STEP>;
-    default: return depth_tile<8, KC, STEP>;
-  }
+  constexpr DepthTile tiles[] = {
+      depth_tile_of<1, KC, STEP>(),  depth_tile_of<2, KC, STEP>(),  depth_tile_of<3, KC, STEP>(),  depth_tile_of<4, KC, STEP>(),
+      depth_tile_of<5, KC, STEP>(),  depth_tile_of<6, KC, STEP>(),  depth_tile_of<7, KC, STEP>(),  depth_tile_of<8, KC, STEP>(),
+      depth_tile_of<9, KC, STEP>(),  depth_tile_of<10, KC, STEP>(), depth_tile_of<11, KC, STEP>(), depth_tile_of<12, KC, STEP>(),
+      depth_tile_of<13, KC, STEP>(), depth_tile_of<14, KC, STEP>(), depth_tile_of<15, KC, STEP>(), depth_tile_of<16, KC, STEP>()};
+  return tiles[positions - 1];
 }
 
 // 3 and 5 taps at stride 1 and 2; 1 and 2 are what is left of 3 on the way back through stride 2.
@@ -302,6 +334,12 @@ void depthwise_weight_gradient(const Plan& plan, const Op& op, const Place& plac
       const float* g = dz + o * out.gradient.channel + first * out.gradient.row;
       const float* x = place.value(in) + o / multiplier * in.value.channel + top * in.value.row - int64_t(op.pad_left) * L;
       float* sums = lanes + op.lanes_kernel + int64_t(o) * op.kernel_rows * columns * L;
+      if (usual && step == 1 && columns == 3 && op.kernel_rows == 3 && !few_registers) {
+        if (skip < end)
+          window_tile_for(1, end - skip)(g, 0, out.gradient.row, x + skip * tap_row, tap_row, next_row, last - first, out.columns,
+                                         sums + int64_t(skip) * columns * L, 0, columns * L);
+        continue;
+      }
       if (usual) {
         for (int i = skip; i < end; i += block) {
           const int rows = end - i < block ? end - i : block;

@@ -25,13 +25,41 @@ __attribute__((noinline)) void activate_stored(Act act, float* y, int64_t count)
 
 INLINE vf derived(Act act, float slope, vf gradient, vf value) {
   if (act == Act::relu) return where(value > 0.0f, gradient);
-  if (act == Act::leaky) return choose(value > 0.0f, gradient, gradient * slope);
+  if (act == Act::leaky) return value > 0.0f ? gradient : gradient * slope;
   if (act == Act::tanh) return gradient - gradient * (value * value);
   return gradient;
 }
 
 // Of a tensor that several operators read, the first on the way back stores its share of the gradient and the others add theirs.
 INLINE void put_gradient(bool adds, float* to, vf gradient) { store(to, adds ? load(to) + gradient : gradient); }
+
+// A loop over values asks once what their activation is, before it begins: within it the question would be read from memory and answered
+// again after every store, since for the compiler a register may have been stored anywhere. `body` gets the answer as a function and is
+// compiled once for each.
+template <typename Body>
+INLINE void with_activation(Act act, float slope, Body body) {
+  if (act == Act::relu) return body([](vf x) INLINE_LAMBDA { return relu(x); });
+  if (act == Act::leaky) return body([slope](vf x) INLINE_LAMBDA { return leaky(x, slope); });
+  body([](vf x) INLINE_LAMBDA { return x; });
+}
+
+// The same for gradients: a function of a gradient and a value.
+template <typename Body>
+INLINE void with_derivative(Act act, float slope, Body body) {
+  if (act == Act::relu) return body([](vf gradient, vf value) INLINE_LAMBDA { return derived(Act::relu, 0, gradient, value); });
+  if (act == Act::leaky) return body([slope](vf gradient, vf value) INLINE_LAMBDA { return derived(Act::leaky, slope, gradient, value); });
+  if (act == Act::tanh) return body([](vf gradient, vf value) INLINE_LAMBDA { return derived(Act::tanh, 0, gradient, value); });
+  body([](vf gradient, vf) INLINE_LAMBDA { return gradient; });
+}
+
+// And one that puts the gradient of a value at its place, too.
+template <typename Body>
+INLINE void with_gradient(bool adds, Act act, float slope, Body body) {
+  with_derivative(act, slope, [adds, &body](auto derivative) INLINE_LAMBDA {
+    if (adds) return body([derivative](float* to, vf gradient, vf value) INLINE_LAMBDA { store(to, load(to) + derivative(gradient, value)); });
+    body([derivative](float* to, vf gradient, vf value) INLINE_LAMBDA { store(to, derivative(gradient, value)); });
+  });
+}
 
 // Where the blocks of a cut begin.
 INLINE int block_size(const Cut& cut, int block) { return cut.base + (block < cut.wide ? 1 : 0); }

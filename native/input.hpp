@@ -72,13 +72,25 @@ void enter_values(const Plan& plan, const Work& work, const Place& place, int gr
   }
   float* to = place.value(t);
   int64_t at = 0;
+  vf block[L];  // that many neighbouring values, each of all images: `at` is the first of them
   for (int c = 0; c < t.channels; ++c)
-    for (int r = 0; r < t.rows; ++r)
-      for (int p = 0; p < t.columns; ++p, ++at) {
-        vf value;
-        for (int lane = 0; lane < L; ++lane) value[lane] = from[lane][at];
-        store(to + c * t.value.channel + r * t.value.row + int64_t(p) * L, value * present);
+    for (int r = 0; r < t.rows; ++r) {
+      float* y = to + c * t.value.channel + r * t.value.row;
+      for (int p = 0; p < t.columns; ++p, ++at, y += L) {
+        const int number = int(at % L);
+        if (number == 0) {
+          if (at + L <= size) {
+#pragma GCC unroll 16
+            for (int lane = 0; lane < L; ++lane) block[lane] = *reinterpret_cast<const unaligned_vf*>(from[lane] + at);
+            transpose(block);
+          } else {
+            for (int64_t k = at; k < size; ++k)
+              for (int lane = 0; lane < L; ++lane) block[k - at][lane] = from[lane][k];
+          }
+        }
+        store(y, block[number] * present);
       }
+    }
 }
 
 void enter(const Plan& plan, const Work& work, const Place& place, int group) {

@@ -126,18 +126,21 @@ void norm_input_gradient(const Plan& plan, const Work& work, const Op& op, const
     const vf scale = splat(factors(work, op)[c] * n.inverse), mean = splat(n.mean), inverse = splat(n.inverse);
     const vf mean_gradient = splat(op.batch_statistics ? n.mean_gradient : 0.0f);
     const vf mean_product = splat(op.batch_statistics ? n.mean_product : 0.0f);
-    for (int r = 0; r < in.rows; ++r) {
-      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-      const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
-      float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
-      for (int64_t p = 0; p < int64_t(in.columns) * L; p += L) {
-        ask_for(x + p + ahead * L);
-        ask_for(g + p + ahead * L);
-        const vf value = load(x + p);
-        const vf gradient = scale * (load(g + p) - mean_gradient - (value - mean) * inverse * mean_product);
-        put_gradient(op.adds, dx + p, derived(in.act, in.slope, where(present, gradient), value));
+    with_gradient(op.adds, in.act, in.slope, [&](auto put) {
+      for (int r = 0; r < in.rows; ++r) {
+        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+        const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+        float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+        const int64_t end_of_row = int64_t(in.columns) * L;
+        for (int64_t p = 0; p < end_of_row; p += L) {
+          ask_for(x + p + ahead * L);
+          ask_for(g + p + ahead * L);
+          const vf value = load(x + p);
+          const vf gradient = scale * (load(g + p) - mean_gradient - (value - mean) * inverse * mean_product);
+          put(dx + p, where(present, gradient), value);
+        }
       }
-    }
+    });
   }
 }
 
@@ -149,14 +152,17 @@ void norm_forward(const Plan& plan, const Work& work, const Op& op, const Place&
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const NormChannel& n = work.norms[op.norm + c];
     const vf scale = splat(factors(work, op)[c] * n.inverse), mean = splat(n.mean), shift = splat(shifts(work, op)[c]);
-    for (int r = 0; r < in.rows; ++r) {
-      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-      float* y = place.value(out) + c * out.value.channel + r * out.value.row;
-      for (int64_t p = 0; p < int64_t(in.columns) * L; p += L) {
-        ask_for(x + p + ahead * L);
-        store(y + p, activated(op.act, op.slope, scale * (load(x + p) - mean) + shift));
+    with_activation(op.act, op.slope, [&](auto activation) {
+      for (int r = 0; r < in.rows; ++r) {
+        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+        float* y = place.value(out) + c * out.value.channel + r * out.value.row;
+        const int64_t end_of_row = int64_t(in.columns) * L;
+        for (int64_t p = 0; p < end_of_row; p += L) {
+          ask_for(x + p + ahead * L);
+          store(y + p, activation(scale * (load(x + p) - mean) + shift));
+        }
       }
-    }
+    });
   }
 }
 

@@ -86,15 +86,17 @@ void normalise_forward(const Plan& plan, const Work& work, const Op& op, const P
     float* kept = statistics_of(op, place) + 2 * set * L;
     store(kept, mean);
     store(kept + L, inverse);
-    for (int c = set * size; c < (set + 1) * size; ++c) {
-      const vf scale = inverse * factor_of(work, op, c), shift = splat(shift_of(work, op, c));
-      for (int r = 0; r < in.rows; ++r) {
-        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-        float* y = place.value(out) + c * out.value.channel + r * out.value.row;
-        for (int64_t p = 0; p < int64_t(in.columns) * L; p += L)
-          store(y + p, activated(op.act, op.slope, (load(x + p) - mean) * scale + shift));
+    with_activation(op.act, op.slope, [&](auto activation) {
+      for (int c = set * size; c < (set + 1) * size; ++c) {
+        const vf scale = inverse * factor_of(work, op, c), shift = splat(shift_of(work, op, c));
+        for (int r = 0; r < in.rows; ++r) {
+          const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+          float* y = place.value(out) + c * out.value.channel + r * out.value.row;
+          const int64_t end_of_row = int64_t(in.columns) * L;
+          for (int64_t p = 0; p < end_of_row; p += L) store(y + p, activation((load(x + p) - mean) * scale + shift));
+        }
       }
-    }
+    });
   }
 }
 
@@ -145,19 +147,21 @@ void normalise_input_gradient(const Plan& plan, const Work& work, const Op& op, 
     }
     total = total * share * inverse;
     product = product * share * inverse * inverse;
-    for (int c = set * size; c < (set + 1) * size; ++c) {
-      const vf scale = inverse * factor_of(work, op, c);
-      for (int r = 0; r < in.rows; ++r) {
-        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-        const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
-        float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
-        for (int64_t p = 0; p < int64_t(in.columns) * L; p += L) {
-          const vf value = load(x + p);
-          const vf gradient = scale * load(g + p) - total - (value - mean) * product;
-          put_gradient(op.adds, dx + p, derived(in.act, in.slope, gradient, value));
+    with_gradient(op.adds, in.act, in.slope, [&](auto put) {
+      for (int c = set * size; c < (set + 1) * size; ++c) {
+        const vf scale = inverse * factor_of(work, op, c);
+        for (int r = 0; r < in.rows; ++r) {
+          const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+          const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+          float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+          const int64_t end_of_row = int64_t(in.columns) * L;
+          for (int64_t p = 0; p < end_of_row; p += L) {
+            const vf value = load(x + p);
+            put(dx + p, scale * load(g + p) - total - (value - mean) * product, value);
+          }
         }
       }
-    }
+    });
   }
 }
 

@@ -49,6 +49,7 @@ enum class Optimizer : int32_t { ISSUN_OPTIMIZERS(ISSUN_NAME) };
 
 constexpr int max_channels = 4;  // of an input image
 constexpr int max_block = 16;    // register blocks an operator may be split into along one row
+constexpr int most_taps = 8;     // of a register block of the gradient of weights
 constexpr int chunk_count = 8;   // a batch is cut into so many parts, whatever the number of threads: sums keep their order
 constexpr int norm_task = 32;    // channels of a batch normalisation that one task completes
 constexpr double norm_epsilon = 1e-5, norm_keep = 0.9;  // running = keep * running + (1 - keep) * batch
@@ -142,6 +143,7 @@ struct Op : Operator {
   Cut backward_channels, backward_columns;
   Cut gradient_channels, gradient_taps;
   int32_t gradient_rows;       // rows that one sweep of the weight gradient takes
+  int32_t gradient_windows;    // filters of which one sweep takes a whole 3x3 window of taps; 0: by the two cuts
   int64_t packed, packed_backward;  // offsets in the packed weights
   int64_t lanes_kernel, lanes_bias; // offsets in the gradient with lanes not yet summed, in floats (trained, not meeting)
   int64_t feature_offsets;     // dense: index of the table feature -> offset in the input's gradient view, in floats

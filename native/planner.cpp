@@ -28,11 +28,15 @@ double cut_cycles(const Cut& a, const Cut& b) {
   return total;
 }
 
-// The best way to cut channels x others into blocks that fit the registers.
-void choose_blocks(int channels, int others, int registers, Cut& channel_cut, Cut& other_cut) {
+// How many positions a register block of so many channels has at most.
+int most_positions(int channels) { return channels == 1 ? 16 : 8; }
+
+// The best way to cut channels x others into blocks that fit the registers; `most` is how many others a block of so many channels may have.
+template <typename Most>
+void choose_blocks(int channels, int others, int registers, Most most, Cut& channel_cut, Cut& other_cut) {
   double best = std::numeric_limits<double>::infinity();
   for (int a = 1; a <= std::min(4, channels); ++a)
-    for (int b = 1; b <= std::min({8, registers / a, others}); ++b) {
+    for (int b = 1; b <= std::min({most(a), registers / a, others}); ++b) {
       const Cut ca = cut(channels, a), cb = cut(others, b);
       const double cycles = cut_cycles(ca, cb);
       if (cycles < best - 1e-9) {
@@ -45,7 +49,8 @@ void choose_blocks(int channels, int others, int registers, Cut& channel_cut, Cu
 
 // The best way to cut others where the channels are cut already.
 Cut cut_beside(const Cut& channels, int others, int registers) {
-  const int most = std::min({8, registers / (channels.base + (channels.wide > 0 ? 1 : 0)), others});
+  const int widest = channels.base + (channels.wide > 0 ? 1 : 0);
+  const int most = std::min({most_positions(widest), registers / widest, others});
   Cut best = cut(others, most);
   for (int b = 1; b < most; ++b)
     if (const Cut c = cut(others, b); cut_cycles(channels, c) < cut_cycles(channels, best) - 1e-9) best = c;
@@ -69,6 +74,12 @@ void flatten(Op& op, const Tensor& in, const Tensor& out, int lanes, int registe
   const int positions = in.rows * in.columns;
   if (op.flat_forward) op.forward_columns = cut_beside(op.forward_channels, positions, registers);
   if (op.flat_backward) op.backward_columns = cut_beside(op.backward_channels, positions, registers);
+}
+
+// Whether the gradient of the weights takes whole 3x3 windows: 18 sums, nine values and two gradients need 32 registers.
+bool has_window_tile(const Op& op, const Kernels& kernels) {
+  return kernels.registers >= 24 && op.kernel_rows == 3 && op.kernel_columns == 3 && op.stride_rows == 1 && op.stride_columns == 1 &&
+         op.dilation_rows == 1 && op.dilation_columns == 1;
 }
 
 // Tensor 0 is the image; every layer makes the next one.
@@ -120,11 +131,13 @@ void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, 
   }
   op.meeting = !tied && is_meeting(op, conv_macs);
   if (op.traits->blocks) {
-    choose_blocks(op.out_channels, op.out_columns, kernels.registers, op.forward_channels, op.forward_columns);
-    choose_blocks(op.in_channels, op.in_columns, kernels.registers, op.backward_channels, op.backward_columns);
-    choose_blocks(op.out_channels, op.in_channels * op.kernel_columns, kernels.registers, op.gradient_channels, op.gradient_taps);
+    choose_blocks(op.out_channels, op.out_columns, kernels.registers, most_positions, op.forward_channels, op.forward_columns);
+    choose_blocks(op.in_channels, op.in_columns, kernels.registers, most_positions, op.backward_channels, op.backward_columns);
+    choose_blocks(op.out_channels, op.in_channels * op.kernel_columns, kernels.registers, [](int) { return most_taps; },
+                  op.gradient_channels, op.gradient_taps);
+    if (has_window_tile(op, kernels)) op.gradient_windows = 2;
     // So many rows that the gradient of a block's channels, which one sweep reads again for the next taps, stays in the nearest cache.
-    const int64_t row_bytes = int64_t(op.out_columns) * kernels.lanes * 4 * op.gradient_channels.base;
+    const int64_t row_bytes = int64_t(op.out_columns) * kernels.lanes * 4 * (op.gradient_windows ? 2 : op.gradient_channels.base);
     op.gradient_rows = int32_t(std::max<int64_t>(1, std::min<int64_t>(op.out_rows, 24576 / row_bytes)));
   }
   const bool unit = op.traits->blocks && op.stride_rows == 1 && op.stride_columns == 1;

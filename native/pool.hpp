@@ -79,6 +79,28 @@ INLINE vf first_maximum(vf x, vf best, vf gradient, vi& open) {
   return where(here, gradient);
 }
 
+// The usual pool, one row of windows: x and dx begin with the upper of its two rows of input.
+template <bool ONCE, typename Derivative>
+INLINE void plain_max_row(const float* x, int64_t x_row, const float* y, const float* g, float* dx, int64_t dx_row, int columns,
+                          Derivative derivative) {
+  const auto put = [](float* to, vf share) INLINE_LAMBDA { store(to, ONCE ? share : load(to) + share); };
+  for (int p = 0; p < columns; ++p, x += 2 * L, dx += 2 * L, y += L, g += L) {
+    const vf best = load(y);
+    // All four inputs of the one that gets the gradient share its value, so its derivative is that of the maximum.
+    const vf gradient = derivative(load(g), best);
+    const vf a = load(x), b = load(x + L), c = load(x + x_row);
+    // A lane that is no maximum of the first three places goes to the fourth, whatever stands there; a NaN, which equals nothing, to none.
+    const vf none = zero();
+    const vf to_a = a == best ? gradient : none, left_a = a == best ? none : gradient;
+    const vf to_b = b == best ? left_a : none, left_b = b == best ? none : left_a;
+    const vf to_c = c == best ? left_b : none, left_c = c == best ? none : left_b;
+    put(dx, to_a);
+    put(dx + L, to_b);
+    put(dx + dx_row, to_c);
+    put(dx + dx_row + L, best == best ? left_c : none);
+  }
+}
+
 void max_pool_backward(const Plan& plan, const Work&, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
@@ -86,31 +108,32 @@ void max_pool_backward(const Plan& plan, const Work&, const Op& op, const Place&
   const float* y = place.value(out);
   const float* g = place.gradient(out);
   float* dx = place.gradient(in);
-  const bool plain = is_plain(op, in, out), once = writes_once(op);
+  const bool once = writes_once(op);
   if (clears(op)) clear_gradient(in, place);
+  if (is_plain(op, in, out)) {
+    const auto all_rows = [&](auto row) INLINE_LAMBDA {
+      for (int c = place.first, end = place.until(out.channels); c < end; ++c)
+        for (int r = 0; r < out.rows; ++r)
+          row(x + c * in.value.channel + 2 * r * in.value.row, y + c * out.value.channel + r * out.value.row,
+              g + c * out.gradient.channel + r * out.gradient.row, dx + c * in.gradient.channel + 2 * r * in.gradient.row);
+    };
+    return with_derivative(in.act, in.slope, [&](auto derivative) {
+      if (once)
+        all_rows([&](const float* x, const float* y, const float* g, float* dx) {
+          plain_max_row<true>(x, in.value.row, y, g, dx, in.gradient.row, out.columns, derivative);
+        });
+      else
+        all_rows([&](const float* x, const float* y, const float* g, float* dx) {
+          plain_max_row<false>(x, in.value.row, y, g, dx, in.gradient.row, out.columns, derivative);
+        });
+    });
+  }
   for (int c = place.first, end = place.until(out.channels); c < end; ++c)
     for (int r = 0; r < out.rows; ++r) {
       const float* best_row = y + c * out.value.channel + r * out.value.row;
       const float* g_row = g + c * out.gradient.channel + r * out.gradient.row;
       const float* x_channel = x + c * in.value.channel;
       float* dx_channel = dx + c * in.gradient.channel;
-      if (plain) {
-        const float* a = x_channel + (2 * r) * in.value.row;
-        const float* b = a + in.value.row;
-        float* da = dx_channel + (2 * r) * in.gradient.row;
-        float* db = da + in.gradient.row;
-        for (int p = 0; p < out.columns; ++p, a += 2 * L, b += 2 * L, da += 2 * L, db += 2 * L) {
-          const vf best = load(best_row + int64_t(p) * L);
-          // All four inputs of the one that gets the gradient share its value, so its derivative is that of the maximum.
-          const vf gradient = derived(in.act, in.slope, load(g_row + int64_t(p) * L), best);
-          vi open = best == best;
-          put_gradient(!once, da, first_maximum(load(a), best, gradient, open));
-          put_gradient(!once, da + L, first_maximum(load(a + L), best, gradient, open));
-          put_gradient(!once, db, first_maximum(load(b), best, gradient, open));
-          put_gradient(!once, db + L, where(open, gradient));
-        }
-        continue;
-      }
       for (int p = 0; p < out.columns; ++p) {
         const Window w = window_at(op, in, r, p);
         const vf best = load(best_row + int64_t(p) * L);
@@ -185,13 +208,17 @@ void global_average_pool_backward(const Plan& plan, const Work&, const Op& op, c
   const float* x = place.value(in);
   const float* g = place.gradient(out);
   float* dx = place.gradient(in);
-  for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
-    const vf share = load(g + c * out.gradient.channel) * (1.0f / float(in.rows * in.columns));
-    for (int r = 0; r < in.rows; ++r)
-      for (int p = 0; p < in.columns; ++p)
-        put_gradient(op.adds, dx + c * in.gradient.channel + r * in.gradient.row + int64_t(p) * L,
-                     derived(in.act, in.slope, share, load(x + c * in.value.channel + r * in.value.row + int64_t(p) * L)));
-  }
+  with_gradient(op.adds, in.act, in.slope, [&](auto put) {
+    for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
+      const vf share = load(g + c * out.gradient.channel) * (1.0f / float(in.rows * in.columns));
+      for (int r = 0; r < in.rows; ++r) {
+        const float* values = x + c * in.value.channel + r * in.value.row;
+        float* to = dx + c * in.gradient.channel + r * in.gradient.row;
+        const int64_t end_of_row = int64_t(in.columns) * L;
+        for (int64_t p = 0; p < end_of_row; p += L) put(to + p, share, load(values + p));
+      }
+    }
+  });
 }
 
 constexpr OperatorType max_pool_operator = [] {

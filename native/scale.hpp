@@ -10,15 +10,15 @@ void scale_forward(const Plan& plan, const Work& work, const Op& op, const Place
   const Tensor& out = plan.tensors[op.output];
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const vf factor = splat(work.weights[op.kernel + c]), shift = splat(work.weights[op.bias + c]);
-    for (int r = 0; r < in.rows; ++r) {
-      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-      float* y = place.value(out) + c * out.value.channel + r * out.value.row;
-      for (int p = 0; p < in.columns; ++p) {
-        const vf value = load(x + int64_t(p) * L) * factor + shift;
-        store(y + int64_t(p) * L, activated(op.act, op.slope, value));
+    with_activation(op.act, op.slope, [&](auto activation) {
+      for (int r = 0; r < in.rows; ++r) {
+        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+        float* y = place.value(out) + c * out.value.channel + r * out.value.row;
+        const int64_t end_of_row = int64_t(in.columns) * L;
+        for (int64_t p = 0; p < end_of_row; p += L) store(y + p, activation(load(x + p) * factor + shift));
+        activate_stored(op.act, y, in.columns);
       }
-      activate_stored(op.act, y, in.columns);
-    }
+    });
   }
 }
 
@@ -27,15 +27,15 @@ void scale_input_gradient(const Plan& plan, const Work& work, const Op& op, cons
   const Tensor& out = plan.tensors[op.output];
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     const vf factor = splat(work.weights[op.kernel + c]);
-    for (int r = 0; r < in.rows; ++r) {
-      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-      const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
-      float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
-      for (int p = 0; p < in.columns; ++p) {
-        const vf gradient = load(g + int64_t(p) * L) * factor;
-        put_gradient(op.adds, dx + int64_t(p) * L, derived(in.act, in.slope, gradient, load(x + int64_t(p) * L)));
+    with_gradient(op.adds, in.act, in.slope, [&](auto put) {
+      for (int r = 0; r < in.rows; ++r) {
+        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+        const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+        float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+        const int64_t end_of_row = int64_t(in.columns) * L;
+        for (int64_t p = 0; p < end_of_row; p += L) put(dx + p, load(g + p) * factor, load(x + p));
       }
-    }
+    });
   }
 }
 

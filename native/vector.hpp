@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #define INLINE inline __attribute__((always_inline))
+#define INLINE_LAMBDA __attribute__((always_inline))
 
 namespace {
 
@@ -44,6 +45,19 @@ INLINE const float* read_anew(const float* p) {
 
 // Where sums, values and one more take all registers that there are.
 constexpr bool few_registers = ISSUN_ACCUMULATORS < 16;
+
+// The same value, which waits in a register. Otherwise GCC makes the load a part of each multiply-add that uses it.
+INLINE vf held(vf v) {
+#if defined(__AVX512F__) && ISSUN_LANES == 16
+  __asm__("" : "+v"(v));
+#elif (defined(__AVX__) && ISSUN_LANES == 8) || (defined(__SSE2__) && ISSUN_LANES == 4)
+  __asm__("" : "+x"(v));
+#endif
+  return v;
+}
+
+// The same, unless sums take the register that it needs.
+INLINE vf held_with_room(vf v) { return few_registers ? v : held(v); }
 
 // Clang loads nothing from behind this before it. Otherwise it loads the next weight one step early, which takes one register too many.
 INLINE void in_order() {
