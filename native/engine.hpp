@@ -43,6 +43,12 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
 // then where the tensors lie, some of which have room for one channel only.
 void make_runs(Planned& planned);
 void find_narrow(Planned& planned);
+
+// The first and the last run that touches something; where none does, the first comes after the last.
+struct Lifetime {
+  int first, last;
+};
+std::vector<Lifetime> lifetimes_of_gradients(Planned& planned);
 void place_tensors(int lanes, Planned& planned);
 
 // The operators of the set that is asked for, else of the one that the environment variable ISSUN_ISA names, else of the widest one.

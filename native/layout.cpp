@@ -46,6 +46,70 @@ void gradient_border(const Op& maker, int& left, int& right) {
   }
 }
 
+// Room in the arena of a thread that gradients use one after the other. They have the same rows and the same border, which nobody writes.
+struct Room {
+  int32_t rows, columns;
+  int left, right;
+  int32_t channels;  // most of them
+  int last;          // the run after which it is free
+  std::vector<int> tensors;
+};
+
+// Whether a gradient has places that nobody writes, which must be zero from the start.
+bool has_gaps(const Tensor& t, int tensor, const std::vector<Op>& ops) {
+  for (const Op& op : ops) {
+    if (op.input != tensor || !op.traits->leaves_gaps) continue;
+    const auto covered = [](int inputs, int outputs, int size, int stride, int before) {
+      return stride <= size && (outputs - 1) * stride + size - before >= inputs;
+    };
+    if (!covered(t.rows, op.out_rows, op.kernel_rows, op.stride_rows, op.pad_top) ||
+        !covered(t.columns, op.out_columns, op.kernel_columns, op.stride_columns, op.pad_left))
+      return true;
+  }
+  return false;
+}
+
+// A gradient is written by those who read the tensor's values and read by the one that made them, neighbours on the way back. So the next
+// but one can lie in its place, and what a group touches stays in a nearer cache.
+void place_gradients(int lanes, Planned& planned) {
+  auto& tensors = planned.tensors;
+  const std::vector<Lifetime> lifetimes = lifetimes_of_gradients(planned);
+  std::vector<int> order;
+  for (int i = 0; i < int(tensors.size()); ++i)
+    if (tensors[i].needs_gradient) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return lifetimes[a].first < lifetimes[b].first; });
+  std::vector<Room> rooms;
+  for (const int i : order) {
+    Tensor& t = tensors[i];
+    int left = 0, right = 0;
+    if (i > 0 && planned.ops[i - 1].sends_gradient) gradient_border(planned.ops[i - 1], left, right);
+    const bool contiguous = t.rows * t.columns == 1;
+    if (t.gradient_per_group || t.one_gradient || contiguous || has_gaps(t, i, planned.ops)) {
+      t.gradient = make_view(t, left, right, contiguous, t.one_gradient, lanes,
+                             t.gradient_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
+      continue;
+    }
+    Room* free = nullptr;
+    for (Room& room : rooms)
+      if (room.last < lifetimes[i].first && room.rows == t.rows && room.columns == t.columns && room.left == left && room.right == right &&
+          (!free || room.last > free->last))
+        free = &room;
+    if (!free) {
+      rooms.push_back({t.rows, t.columns, left, right, 0, 0, {}});
+      free = &rooms.back();
+    }
+    free->channels = std::max(free->channels, t.channels);
+    free->last = lifetimes[i].last;
+    free->tensors.push_back(i);
+  }
+  for (const Room& room : rooms) {
+    Tensor widest = tensors[room.tensors.front()];
+    widest.channels = room.channels;
+    const View view = make_view(widest, room.left, room.right, false, false, lanes, planned.plan.thread_floats);
+    for (const int i : room.tensors) tensors[i].gradient = view;
+  }
+}
+
 }  // namespace
 
 // What more than one segment touches is kept for every group, and so is everything where the walk does not turn round at once.
@@ -90,12 +154,8 @@ void place_tensors(int lanes, Planned& planned) {
     if (contiguous && left + right > 0 && t.rows * t.columns > 1)
       throw std::runtime_error("an image that a dense layer reads cannot have a border for another layer");
     t.value = make_view(t, left, right, contiguous, t.one_value, lanes, t.value_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
-    if (!t.needs_gradient) continue;
-    left = right = 0;
-    if (i > 0 && ops[i - 1].sends_gradient) gradient_border(ops[i - 1], left, right);
-    t.gradient = make_view(t, left, right, t.rows * t.columns == 1, t.one_gradient, lanes,
-                           t.gradient_per_group ? planned.plan.group_floats : planned.plan.thread_floats);
   }
+  place_gradients(lanes, planned);
   // What normalisations of each image keep from the values to the gradients.
   for (int i = 0; i < count; ++i) {
     Op& op = planned.ops[i];

@@ -91,6 +91,7 @@ struct OperatorTraits {
   bool as_cheap_as_read;  // no more than reading them
   bool by_channel;        // makes a channel of each channel of its input, and can do so for one alone
   bool reads_own_values;  // on the way back
+  bool leaves_gaps;       // there it writes no gradient where no window lies, which is zero from the start
 };
 
 // And of an activation.

@@ -226,6 +226,7 @@ constexpr OperatorType max_pool_operator = [] {
   type.cheap = true;
   type.by_channel = true;
   type.reads_own_values = true;
+  type.leaves_gaps = true;
   type.values = max_pool_forward;
   type.input_gradient = max_pool_backward;
   return type;
@@ -235,6 +236,7 @@ constexpr OperatorType average_pool_operator = [] {
   OperatorType type{};
   type.cheap = true;
   type.by_channel = true;
+  type.leaves_gaps = true;
   type.values = average_pool_forward;
   type.input_gradient = average_pool_backward;
   return type;

@@ -152,6 +152,22 @@ class Runs {
     }
   }
 
+  // When each gradient is touched: the first and the last of all runs, counted over the whole plan. Those of a thread's arena are touched
+  // in one segment alone, and that of the last tensor is first written by the loss.
+  std::vector<Lifetime> lifetimes_of_gradients() const {
+    std::vector<Lifetime> found(tensors_.size(), {int(planned_.runs.size()), -1});
+    const auto touch = [&](int tensor, int run) {
+      found[tensor].first = std::min(found[tensor].first, run);
+      found[tensor].last = std::max(found[tensor].last, run);
+    };
+    for (const Segment& segment : planned_.segments)
+      for (int r = segment.backward_first; r < segment.backward_last; ++r)
+        for (int i = planned_.runs[r].first; i < planned_.runs[r].last; ++i)
+          for (const int t : gradients_touched(planned_.steps[i])) touch(t, r);
+    touch(int(tensors_.size()) - 1, planned_.segments.back().backward_first);
+    return found;
+  }
+
  private:
   // A tensor has room for one channel only if, in every list of runs that touches it, one run by channels makes it and does all the rest.
   void look_at(int first, int last) {
@@ -186,5 +202,7 @@ class Runs {
 void make_runs(Planned& planned) { Runs(planned).make(); }
 
 void find_narrow(Planned& planned) { Runs(planned).find_narrow(); }
+
+std::vector<Lifetime> lifetimes_of_gradients(Planned& planned) { return Runs(planned).lifetimes_of_gradients(); }
 
 }  // namespace issun
