@@ -53,6 +53,13 @@ def test_a_profile_names_every_layer_and_adds_up(work: str) -> None:
     assert sum(row["share"] for row in profile.lines()) == pytest.approx(1)
 
 
+def test_layers_whose_values_are_held_take_no_time() -> None:
+    profile = profiled(Case("frozen (conv 2, pool), dense", images=256), epochs=1)
+    assert [line.total > 0 for line in profile.entries][:3] == [False, False, True]
+    assert [line["rate"] is None for line in profile.lines()][:3] == [True, True, False]
+    assert sum(line.total for line in profile.entries) == pytest.approx(profile.microseconds) and profile.microseconds > 0
+
+
 def test_sides_take_turns_and_say_what_they_cannot() -> None:
     seen: list[Comparison] = []
     compare([SMALL], [], threads=1, rounds=2, peak=1e9, on_case=seen.append)

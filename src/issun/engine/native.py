@@ -236,9 +236,15 @@ class NativeEngine:
         """Return what the processor's counter ran through at each operator since the last call; begin to count, or stop.
 
         Three numbers for each operator of `issun.engine.lowering.lowered` (values, gradient of the input, gradient of the weights), then
-        those of entering images, the loss, adding gradients up, the optimizer and packing weights. Empty where nothing was counted.
+        those of entering images, the loss, adding gradients up, the optimizer and packing weights. Empty where nothing was counted. Once
+        the values of a frozen beginning are held, its operators have none.
         """
-        return list(self._core.ticks(count))
+        ticks = list(self._core.ticks(count))
+        if self._beginning is None:
+            return ticks
+        rest = self._beginning.rest.ticks(count)
+        before = len(ticks) - len(rest)
+        return ticks[:before] + [own + other for own, other in zip(ticks[before:], rest, strict=True)]
 
     def train_epoch(
         self,

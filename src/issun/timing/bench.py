@@ -78,7 +78,7 @@ class Profile:
                 "backward": line.backward,
                 "weights": line.weights,
                 "share": line.total / self.microseconds,
-                "rate": 2e-3 * line.multiply_adds * _directions(line) / line.total if line.multiply_adds else None,
+                "rate": 2e-3 * line.multiply_adds * _directions(line) / line.total if line.multiply_adds and line.total else None,
             }
             for line in self.entries
         ]
