@@ -156,6 +156,8 @@ class OptionReader(Reader):
     def unknown_option(self, name: str, allowed: tuple[str, ...], token: Token) -> NoReturn:
         """Raise the error for something that is no option."""
         known = [word for word, setting in SETTINGS.items() if setting in allowed]
+        if self.tokens[self.index - 2].text == "norm":
+            known += OVER_WORDS
         if token.text in LAYER_WORDS:
             self.fail(f"`,` is expected between `{name}` and `{token.text}`", token)
         if token.text in (*OVER_WORDS, *PAIR_WORDS):
@@ -333,6 +335,9 @@ class Parser(OptionReader):
             return Scale(each)
         if name == "norm":
             if self.next.text not in OVER_WORDS:
+                hint = nearest(self.next.text, OVER_WORDS) if self.next.kind == "name" else ""
+                if hint:
+                    self.fail(f"unknown normalisation `{self.next.text[:40]}`{hint}", self.next)
                 self.fail(
                     "`norm` is an option: write it after its layer, without a comma; as layers of their own there are `norm image`, "
                     "`norm layer` and `norm group 4`",
