@@ -624,9 +624,9 @@ void conv_reduce(const Plan& plan, const Work&, const Op& op, int, float* lanes,
     for (int o = 0; o < filters; ++o)
       for (int c = 0; c < channels; ++c) {
         float* to = kernel + ((int64_t(o) * channels + c) * op.kernel_rows + i) * op.kernel_columns;
-        for (int j = 0; j < op.kernel_columns; ++j) to[j] = *from++;
+        for (int j = 0; j < op.kernel_columns; ++j, ++from) to[j] = op.reduce_adds ? to[j] + *from : *from;
       }
-  if (op.bias >= 0) sum_lanes(lanes + op.lanes_bias, filters, gradient + op.bias);
+  if (op.bias >= 0) sum_lanes(lanes + op.lanes_bias, filters, gradient + op.bias, op.reduce_adds);
 }
 
 // ---- the weights in the order in which register blocks read them; packed anew after every step --------------------------------------

@@ -92,7 +92,11 @@ void walk(const Plan& plan, Work& work, int32_t number, int32_t chunk, int32_t t
   Stopwatch watch(work.ticks);
   const int rest = plan.op_count * ticks_of_op;
   if (direction & backward)
-    for (int64_t i = segment.lanes_first; i < segment.lanes_last; i += L) store(lanes + i, zero());
+    for (int o = segment.first; o < segment.last; ++o) {
+      const Op& op = plan.ops[o];
+      if (!op.reduces || op.batch_statistics) continue;
+      for (int64_t i = op.lanes_kernel; i < op.lanes_bias + op.bias_size * L; i += L) store(lanes + i, zero());
+    }
   watch.lap(rest + rest_sums);
   for (int group = first; group < last; ++group) {
     const Walk walk{plan, work, segment, chunk, first, group, lanes};
@@ -115,7 +119,7 @@ void walk(const Plan& plan, Work& work, int32_t number, int32_t chunk, int32_t t
   if (direction & backward)
     for (int o = segment.first; o < segment.last; ++o) {
       const Op& op = plan.ops[o];
-      if (!op.trained || op.shares != o) continue;
+      if (!op.reduces) continue;
       float* gradient = work.chunk_gradients + chunk * plan.weights;
       type_of(op).reduce(plan, work, op, chunk, lanes, gradient);
     }

@@ -8,7 +8,8 @@ namespace {
 struct OperatorType : OperatorTraits {
   void (*values)(const Plan&, const Work&, const Op&, const Place&, int group);
   void (*input_gradient)(const Plan&, const Work&, const Op&, const Place&, int group);
-  // Where there are weights: adds a group to the gradients with lanes; sums those of a chunk into the flat order (the lanes may be used up).
+  // Where there are weights: adds a group to the gradients with lanes; sums those of a chunk into the flat order (the lanes may be used up),
+  // adding to what is there where the operator `reduce_adds`.
   void (*weight_gradient)(const Plan&, const Op&, const Place&, float* lanes);
   void (*reduce)(const Plan&, const Work&, const Op&, int chunk, float* lanes, float* gradient);
   // Puts weights into the order in which they are read, before anything runs and after every step; null where they are read as they lie.
@@ -28,8 +29,8 @@ struct OperatorType : OperatorTraits {
 
 // Sums the lanes of a chunk's gradient where they lie in the flat order.
 void flat_reduce(const Plan&, const Work&, const Op& op, int, float* lanes, float* gradient) {
-  sum_lanes(lanes + op.lanes_kernel, op.kernel_size, gradient + op.kernel);
-  sum_lanes(lanes + op.lanes_bias, op.bias_size, gradient + op.bias);
+  sum_lanes(lanes + op.lanes_kernel, op.kernel_size, gradient + op.kernel, op.reduce_adds);
+  sum_lanes(lanes + op.lanes_bias, op.bias_size, gradient + op.bias, op.reduce_adds);
 }
 
 }  // namespace

@@ -133,6 +133,9 @@ struct Op : Operator {
   bool sends_gradient;         // to its input, or to the other one
   bool several;                // the gradient of input has other writers: leave no place of it unwritten
   int32_t shares;              // op whose weights, packed weights and gradients with lanes it uses: itself, but for later passes
+  bool reduces;                // has weights of which it is the first pass in its segment: it clears their gradients with lanes, and adds
+                               // them up for a chunk
+  bool reduce_adds;            // to what another segment, which came before on the way back, has left of its passes for the chunk
   bool meeting;                // a dense layer over all groups at once
   int64_t norm;                // norm: its first channel among those of all norms
   bool batch_statistics;       // norm: it opens its segment, and uses the batch's statistics while training
@@ -176,7 +179,6 @@ struct Segment {
   int32_t first, last;
   bool meeting;
   int32_t norm;                      // op that opens the next segment and needs the statistics of what this one made; else -1
-  int64_t lanes_first, lanes_last;   // its part of the gradients with lanes, in floats
   int32_t forward_first, forward_last, backward_first, backward_last;  // its runs
 };
 

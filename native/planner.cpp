@@ -167,31 +167,36 @@ void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, 
 }
 
 // Every meeting stands alone, a norm that needs the whole batch opens a segment, and the last segment walks, since it holds the loss.
-void make_segments(int lanes, Planned& planned) {
+void make_segments(Planned& planned) {
   auto& segments = planned.segments;
   const int count = int(planned.ops.size());
   int start = 0;
   for (int i = 0; i < count; ++i) {
     const Op& op = planned.ops[i];
     if (op.batch_statistics) {
-      segments.push_back({start, i, false, i, 0, 0, 0, 0, 0, 0});  // empty after a meeting: it measures what that made
+      segments.push_back({start, i, false, i, 0, 0, 0, 0});  // empty after a meeting: it measures what that made
       start = i;
     } else if (op.meeting) {
-      if (start < i || i == 0) segments.push_back({start, i, false, -1, 0, 0, 0, 0, 0, 0});  // the first one lets the images in
-      segments.push_back({i, i + 1, true, -1, 0, 0, 0, 0, 0, 0});
+      if (start < i || i == 0) segments.push_back({start, i, false, -1, 0, 0, 0, 0});  // the first one lets the images in
+      segments.push_back({i, i + 1, true, -1, 0, 0, 0, 0});
       start = i + 1;
     }
   }
-  if (start < count || segments.empty() || segments.back().meeting) segments.push_back({start, count, false, -1, 0, 0, 0, 0, 0, 0});
-  for (Segment& segment : segments) {
-    for (int i = segment.first; i < segment.last; ++i) {
-      const Op& op = planned.ops[i];
-      if (op.shares < segment.first) throw std::runtime_error("passes of tied weights must lie in one segment");
-      if (!op.trained || op.meeting || op.batch_statistics || op.shares != i) continue;
-      if (segment.lanes_last == 0) segment.lanes_first = op.lanes_kernel;
-      segment.lanes_last = op.lanes_kernel + (op.kernel_size + op.bias_size) * lanes;
+  if (start < count || segments.empty() || segments.back().meeting) segments.push_back({start, count, false, -1, 0, 0, 0, 0});
+}
+
+// Which operators add up gradients for a chunk: of tied weights the first pass in every segment that has one.
+void make_order_of_sums(Planned& planned) {
+  std::vector<int> reduced(planned.ops.size(), -1);  // by the owner of weights: the segment that has passes of them, as met on the way back
+  for (int s = int(planned.segments.size()) - 1; s >= 0; --s)
+    for (int i = planned.segments[s].first; i < planned.segments[s].last; ++i) {
+      Op& op = planned.ops[i];
+      int& segment = reduced[op.shares];
+      op.reduces = op.trained && !op.meeting && segment != s;
+      if (!op.reduces) continue;
+      op.reduce_adds = segment >= 0;
+      segment = s;
     }
-  }
 }
 
 // Who is the first on the way back to write the gradient of a tensor, and who adds to it.
@@ -284,7 +289,8 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
   plan.outputs = int64_t(end.channels) * end.rows * end.columns;
   planned->ops.resize(count);
   for (int i = 0; i < count; ++i) make_op(network, kernels, conv_macs, i, *planned);
-  make_segments(kernels.lanes, *planned);
+  make_segments(*planned);
+  make_order_of_sums(*planned);
   make_order_of_gradients(*planned);
   make_runs(*planned);
   place_tensors(kernels.lanes, *planned);

@@ -205,11 +205,16 @@ INLINE void transpose(vf* r) {
 // A register of floats that need not be aligned.
 typedef float unaligned_vf __attribute__((vector_size(4 * ISSUN_LANES), may_alias, aligned(4)));
 
-// Sums the lanes of `count` registers: to[i] from the L floats at from + i * L. `to` may be `from`: what is written was read.
-INLINE void sum_lanes(const float* from, int64_t count, float* to) {
+// Sums the lanes of `count` registers: to[i] from the L floats at from + i * L, added to what is there where it `adds`. `to` may be `from`:
+// what is written was read.
+INLINE void sum_lanes(const float* from, int64_t count, float* to, bool adds = false) {
   int64_t i = 0;
-  for (; i + L <= count; i += L) *reinterpret_cast<unaligned_vf*>(to + i) = lane_sums(from + i * L);
-  for (; i < count; ++i) to[i] = sum(load(from + i * L));
+  for (; i + L <= count; i += L) {
+    unaligned_vf& place = *reinterpret_cast<unaligned_vf*>(to + i);
+    const vf sums = lane_sums(from + i * L);
+    place = adds ? place + sums : sums;
+  }
+  for (; i < count; ++i) to[i] = adds ? to[i] + sum(load(from + i * L)) : sum(load(from + i * L));
 }
 
 // e^x for x <= 0, relative error below 2e-7: 2^n times a polynomial in the remainder (Cephes' expf).

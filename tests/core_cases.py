@@ -58,6 +58,12 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
         10,
         {"augment": "shift 1", "clip_norm": 0.1},
     ),
+    "passes in several segments": (
+        "tied 2 (conv 3 3x2 same norm), tied 3 (sepconv 3 same norm prelu, scale, dwconv same), dense 70, tied 2 (dense 70 norm), dense",
+        (9, 8, 3),
+        10,
+        {"clip_norm": 0.1, "ema_decay": 0.9},
+    ),
     "separable": (
         "conv 4 norm, res (sepconv 6 same norm hardswish, sepconv 4 same norm linear), relu, tied 2 (dwconv 5x5 same, scale), gap, dense",
         (10, 9, 3),
@@ -69,7 +75,7 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
 #: Of these the short form is made, which runs with every test run.
 SHORT = (
     *("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable"),
-    "each image, several segments",
+    *("each image, several segments", "passes in several segments"),
 )
 
 #: More than the largest batch, and not a whole number of any.

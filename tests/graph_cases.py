@@ -84,10 +84,26 @@ GRAPHS: dict[str, tuple[Layer, ...]] = {
         Tied(2, (Residual((same(3),)),)),
         Classifier(4),
     ),
+    "norms in tied": (same(4), Tied(3, (same(4, norm=True),)), Pool(), Classifier(4)),
+    "norms in tied over the image": (
+        Tied(2, (Conv(2, (3, 3), padding="same", norm=True, l1=0.01, l2=0.02), same(2, LEAKY))),
+        Classifier(4),
+    ),
+    "norms in tied dense layers": (Dense(40), Tied(3, (Dense(40, norm=True, l2=0.1), Dense(40, LEAKY))), Dense(70), Classifier(4)),
+    "norms in tied in tied, in residuals": (
+        same(4, norm=True),
+        Tied(2, (Tied(2, (same(4, norm=True), Dropout(0.2))), Residual((same(3), same(4, LINEAR, norm=True))))),
+        Residual((Tied(2, (Frozen((same(4, norm=True),)), same(4, norm=True))),)),
+        Classifier(4),
+    ),
+    "frozen norms in tied": (same(4), Frozen((Tied(2, (same(4, norm=True),)),)), Tied(2, (Frozen((same(4, norm=True),)),)), Classifier(4)),
 }
 NETS = {name: Net((9, 8, 2), 4, layers) for name, layers in GRAPHS.items()}
 ALL = Net(
     (9, 8, 2),
     4,
-    (same(4, norm=True), Tied(2, (same(4),)), Residual((same(4, norm=True), Dropout(0.2))), Pool(), Dense(40, norm=True), Classifier(4)),
+    (
+        *(same(4, norm=True), Tied(2, (same(4),)), Residual((same(4, norm=True), Dropout(0.2))), Tied(3, (same(4), same(4, norm=True)))),
+        *(Pool(), Dense(40, norm=True), Classifier(4)),
+    ),
 )

@@ -117,7 +117,7 @@ def depthwise_convs(draw: st.DrawFn, operators: Collection[str], keeps: bool = F
 def elementwise(operators: Collection[str], image: bool) -> Layers:
     """Layers that leave every shape as it is."""
     spatial = st.booleans() if image and "spatial" in operators else st.just(False)
-    scale = [st.just(Scale())] if "scale" in operators else []
+    scale = [st.builds(Scale, st.booleans())] if "scale" in operators else []
     norms = [NORMALISATIONS] if "normalise" in operators else []
     return st.one_of(st.builds(Dropout, RATES, spatial), st.builds(Activate, activations(operators)), *scale, *norms)
 
@@ -162,8 +162,6 @@ def fitting(candidates: Iterable[Layer], shape: Shape) -> tuple[tuple[Layer, ...
                 continue
             if end != shape and (isinstance(candidate, Tied) or (isinstance(candidate, Residual) and len(shape) == 1)):
                 inner = (*inner, Dense(shape[0]) if len(shape) == 1 else Conv(shape[2], (1, 1), activation=LINEAR))
-            if isinstance(candidate, Tied):
-                inner = tuple(without_norm(layer) for layer in inner)
             changes: dict[str, Any] = {"layers": inner}
             candidate = replace(candidate, **changes)
         if isinstance(candidate, DepthwiseConv) and shape[-1] * candidate.multiplier > MOST_CHANNELS:
@@ -185,16 +183,6 @@ def with_norm_of_all(layer: Layer) -> Layer:
     if isinstance(norm := getattr(layer, "norm", False), Normalise):
         changes: dict[str, Any] = {"norm": with_norm_of_all(norm)}
         return replace(layer, **changes)
-    return layer
-
-
-def without_norm(layer: Layer) -> Layer:
-    """Return the layer, or the group, without batch normalisation."""
-    if isinstance(layer, Group):
-        changes: dict[str, Any] = {"layers": tuple(without_norm(inner) for inner in layer.layers)}
-        return replace(layer, **changes)
-    if isinstance(layer, Conv | DepthwiseConv | SeparableConv | Dense) and layer.norm is True:
-        return replace(layer, norm=False)
     return layer
 
 

@@ -46,6 +46,10 @@ def test_what_a_layer_shares_and_reads_is_readable(issun: Issun) -> None:
     assert [layer["reads"] for layer in layers] == [[-1], [0], [1], [0], [2, 3], [4], [5], [6], [7, 6], [8], [9]]
     assert [layer["shares"] for layer in layers] == [0, 1, 2, 3, 4, 5, 5, 7, 8, 9, 10]
     assert [layer["parameters"] for layer in layers[5:7]] == [584, 0]
+    assert "in `tied`" not in folded
+    tied = " ".join(issun.succeeds("size", "conv 4, tied 2 (conv 4 same norm), dense").split())
+    assert "`norm` in `tied` is counted as in a saved model, `scale each`: two numbers per channel and pass" in tied
+    assert "folded" not in tied
     assert "shortcut from the image" in " ".join(issun.succeeds("size", "res (conv 4 same), dense").split())
 
 

@@ -79,6 +79,8 @@ def test_published_networks_have_the_published_counts(
         ("conv n same, k * (res (conv 2n same)), gap, dense", "36kn² + 2kn - 16n² + 30n + 10", "28224kn² - 12544n² + 7076n"),
         ("conv n same, tied k (conv n same), gap, dense", "9n² + 21n + 10", "7056kn² + 7066n"),
         ("conv n same, frozen (tied 3 (dwconv same, tied k (scale))), gap, dense", "32n + 10", "28234n"),
+        ("conv n same, tied k (conv n same norm), gap, dense", "2kn + 9n² + 20n + 10", "7056kn² + 7066n"),
+        ("conv n same, tied k (3 * (dwconv same norm), scale each), gap, dense", "8kn + 47n + 10", "21168kn + 7066n"),
         ("dense n norm, res (dense n), prelu, dense", "n² + 797n + 10", "n² + 794n"),
         ("conv 8 same dilation n, gap, dense", "170", "56528"),
     ],
@@ -203,6 +205,7 @@ LAYERS = [
     "conv 4a same, res (conv 4a same prelu)",
     "conv a same, b * (res (conv 3a same))",
     "conv 2b same, tied a (conv 2b same, scale)",
+    "conv 2b same, tied a (sepconv 2b same norm prelu, tied b (conv 2b same norm), scale each)",
 ]
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -20,11 +21,15 @@ from export_cases import CASES, WILD_NAMES, model_of, steady
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.arch.ops import Kind
+from issun.engine.reference.engine import ReferenceEngine
+from issun.engine.reference.graph import dropout_masks
+from issun.engine.weights import as_tensors
 from issun.errors import ExportError
 from issun.exporters import export_model
 from issun.exporters.check import noise
 from issun.model import Model
 from issun.provenance import Provenance
+from issun.recipe import Recipe
 from strategies import OPERATORS, nets
 
 if not any(importlib.util.find_spec(name) for name in ("tensorflow", "torch", "jax")):
@@ -105,6 +110,25 @@ def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", script, tmp_path / "model.safetensors", tmp_path / "there"], check=True, capture_output=True)
     assert (tmp_path / "there.keras").read_bytes() == here.read_bytes()
+
+
+def test_each_pass_of_tied_has_a_norm_of_its_own() -> None:
+    from issun.exporters.keras.network import applied, set_weights
+
+    text = "conv 4, tied 2 (conv 4 same norm prelu, tied 2 (sepconv 4 same norm)), tied 3 (dwconv same norm), dense"
+    model = model_of(parse_network(text, (8, 8, 1), 3))
+    image = keras.Input(model.net.input)
+    network = keras.Model(image, applied(model.net, image))
+    set_weights(network, model.net, as_tensors(model.net, model.weights))
+    count = Counter(type(layer).__name__ for layer in network.layers)
+    assert (count["Conv2D"], count["DepthwiseConv2D"], count["BatchNormalization"]) == (3, 2, 9)
+    images = noise(model, 30)
+    scaled = (images * np.array(model.scaling.factor) + np.array(model.scaling.offset)).astype(np.float32)
+    engine, indices = ReferenceEngine(model.net, Recipe(), model.scaling), np.arange(30)
+    for training, masks in ((False, None), (True, dropout_masks(model.net, indices, 0, 0))):
+        found = keras.ops.convert_to_numpy(network(scaled, training=training))
+        right, _ = engine.forward(model.weights, images, indices, masks)
+        np.testing.assert_allclose(found, right, rtol=1e-3, atol=1e-3)
 
 
 CHAINS = [operator for operator in OPERATORS if operator not in ("res", "tied", "scale")]

@@ -134,6 +134,41 @@ def test_groups_stand_in_tied_groups() -> None:
     assert [row.frozen for row in rows("frozen (tied 2 (res (scale)))")] == [True] * 4
 
 
+def test_each_pass_has_a_norm_of_its_own() -> None:
+    found = rows("conv 3, tied 2 (conv 3 same norm prelu, tied 2 (sepconv 3 same norm linear)), gap")
+    assert [row.text for row in found[1:6]] == ["conv 3 same prelu norm", *["dwconv same linear nobias", "conv 3 1x1 linear norm"] * 2]
+    assert [row.shares for row in found] == [0, *[1, 2, 3, 2, 3] * 2, 11]
+    assert [row.parameters for row in found] == [57, *(81 + 6 + 3, 27, 9 + 6, 0, 6), *(6, 0, 6, 0, 6), 0]
+    assert [row.stored for row in found] == [57, *(81 + 12 + 3, 27, 9 + 12, 0, 12), *(12, 0, 12, 0, 12), 0]
+    assert len({tensor for row in found if row.norm for tensor in row.own if tensor.role in ("factor", "mean")}) == 12
+    assert {row["kernel"].op for row in found if row.norm} == {1, 3}
+    assert {row["slope"].op for row in found if "slope" in row} == {1}
+    assert [row.trainable_params for row in rows("frozen (tied 2 (conv 2 same norm))")] == [0, 0]
+
+
+def test_one_pass_counts_as_each_of_many_does() -> None:
+    for times in (1, 2, 5):
+        net = Net(SHAPE, 10, (Tied(times, (Conv(2, padding="same", norm=True),)), OUT))
+        assert net.parameters == 36 + times * 4 + net.ops[-1].parameters
+        assert net.layers[0].parameters(SHAPE) == 36 + times * 4
+        assert net.layers[0].parameters_of_pass(SHAPE) == times * 4
+    nested = Tied(2, (Residual((Tied(3, (Conv(2, padding="same", norm=True),)),)), Conv(2, padding="same")))
+    assert nested.parameters(SHAPE) == 36 + 6 * 4 + 38
+
+
+def test_scale_each_is_a_pass_s_own() -> None:
+    found = rows("tied 3 (scale each, scale)")
+    assert [row.shares for row in found] == [0, 1, 2, 1, 4, 1]
+    assert [row.parameters for row in found] == [4, 4, 4, 0, 4, 0]
+
+
+def test_what_folding_makes_of_norms_is_within_the_bound_on_layers() -> None:
+    with pytest.raises(NetworkError, match="more than 10,000 layers"):
+        Net(SHAPE, 10, (Tied(4000, (Conv(2, padding="same", norm=True),)), OUT))
+    with pytest.raises(NetworkError, match="more than 10,000 layers"):
+        parse("tied 4000 (conv 2 same norm), dense").bind({}, SHAPE, 10)
+
+
 @given(nets(trainable=False, operators=OPERATORS))
 def test_every_row_reads_what_was_there_before(net: Net) -> None:
     for index, row in enumerate(net.ops):
@@ -148,12 +183,16 @@ def test_every_row_reads_what_was_there_before(net: Net) -> None:
         assert first.shares == first.index <= index
         if first is not row:
             assert (first.text, first.input, first.output, first.frozen) == (row.text, row.input, row.output, row.frozen)
-            assert (first.kind, first.window, first.weights) == (row.kind, row.window, row.weights)
-            assert (row.parameters, row.stored) == (0, 0)
+            assert (first.kind, first.window) == (row.kind, row.window)
+            assert [(tensor.role, tensor.shape) for tensor in first.weights] == [(tensor.role, tensor.shape) for tensor in row.weights]
+            own = 0 if not row.norm else row.output[-1]  # nothing, or a norm
+            assert (row.parameters, row.stored) == (2 * own, 4 * own)
+            assert [tensor.role for tensor in row.own] == (["factor", "shift", "mean", "variance"] if own else [])
     read = {row.source for row in net.ops} | {row.other for row in net.ops}
     assert {row.index for row in net.ops[:-1]} <= read
-    normed = sum(3 * row.output[-1] for row in net.ops if row.norm)
-    assert net.stored == net.parameters + normed
+    for row in net.ops:  # of the four numbers of a norm inference needs one, in `tied` two
+        assert row.stored - row.parameters == ((2 if row.tied else 3) * row.output[-1] if row.norm else 0)
+    assert net.parameters == net.without_norms().parameters == net.without_norms().stored
 
 
 def test_what_a_residual_still_reads_stays_in_memory() -> None:
@@ -202,8 +241,6 @@ def test_what_a_residual_still_reads_stays_in_memory() -> None:
         ),
         ((Tied(3, (Conv(4, padding="same"),)), OUT), "`tied 3 (conv 4 same)` is not valid: its input is 6x5x2 and its output 6x5x4"),
         ((Tied(1, (Dense(4),)), OUT), "the next pass uses the same weights, so both shapes must be equal"),
-        ((Tied(2, (Frozen((Residual((Conv(2, padding="same", norm=True),)),)),)), OUT), "`conv 2 same norm` cannot be used in `tied`"),
-        ((Tied(2, (SeparableConv(2, padding="same", norm=True),)), OUT), "the statistics of `norm` differ at each pass"),
         ((Residual((OUT,)),), "layer 1: `res (dense)` is not valid"),
         ((Residual((Activate(Activation("relu")),)),), "ends with `res (relu)` and has no classifier: end it with `dense`"),
         ((Tied(10_000, (Scale(), Scale())), OUT), "more than 10,000 layers when its groups are expanded"),

@@ -16,7 +16,10 @@ import issun as package
 from cli_runner import Issun
 from folder_of import draw
 from issun.api.train import train
+from issun.arch.notation import parse_network
 from issun.datasets.pictures import inverted
+from issun.engine.protocol import Scaling
+from issun.engine.weights import initialised
 from issun.errors import DataError, ModelError
 from issun.model import Model
 from issun.plots.classes import confusion_table
@@ -322,3 +325,17 @@ def test_the_confusion_fits_into_80_columns_or_is_left_out(classes: int, count: 
         with console.capture() as captured:
             console.print(table)
         assert max(len(line.rstrip()) for line in captured.get().splitlines()) <= 80
+
+
+def test_named_data_are_looked_for_in_a_folder(issun: Issun) -> None:
+    net = parse_network("pool 7, dense", (28, 28, 1), 10)
+    model = Model(net, initialised(net, "glorot", 0), Scaling((1 / 255,), (0.0,)), tuple("0123456789"))
+    model.save(issun.folder / "large.safetensors")
+    images = np.pad(IMAGES, ((0, 0), (10, 10), (10, 10), (0, 0)))
+    at = issun.folder / "data"
+    at.mkdir()
+    np.savez(at / "mnist.npz", x_train=images[20:], y_train=LABELS[20:], x_test=images[:20], y_test=LABELS[:20])
+    said = predict(model, "mnist", data_dir=at)
+    assert (len(said.images), said.accuracy) == (20, (model.predict(images[:20]) == LABELS[:20]).mean())
+    told = json.loads(issun.succeeds("predict", "large.safetensors", "mnist", "--data-dir", "data", "--json"))
+    assert told["accuracy"] == said.accuracy

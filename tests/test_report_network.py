@@ -105,7 +105,7 @@ def test_any_network_gives_the_probabilities_of_the_model(run: Run, net: Net, se
     check(run, model, seed)
 
 
-@pytest.mark.parametrize("name", ["norms in residuals", "norm and tied", "pools in residuals"])
+@pytest.mark.parametrize("name", ["norms in residuals", "norm and tied", "norms in tied in tied, in residuals", "pools in residuals"])
 def test_what_leaves_each_row_is_what_the_reference_says(run: Run, name: str) -> None:
     model = trained(NETS[name], 3).folded()
     images = np.random.default_rng(3).integers(0, 256, (2, *model.net.input), dtype=np.uint8)

@@ -23,7 +23,10 @@ from issun.recipe import Recipe
 from issun.training import Outcome, train_network
 from small_study import digits, rows_of, run_small, small_plan
 
-NETWORK = "conv 4 norm prelu, res (conv 4 same norm, drop 0.2 spatial), tied 2 (dwconv same, scale), pool, dense 40 norm, drop 0.3, dense"
+NETWORK = (
+    "conv 4 norm prelu, res (conv 4 same norm, drop 0.2 spatial), tied 2 (dwconv same, scale), tied 3 (sepconv 4 same norm), pool, "
+    "dense 40 norm, drop 0.3, dense"
+)
 SETTINGS: dict[str, Any] = {
     "batch_size": 50,
     "augment": "rotate 10, shift 1, flip, cutout 2, mixup 0.3",

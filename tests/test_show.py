@@ -63,7 +63,33 @@ def test_no_test_figure_stands_beside_what_was_not_chosen() -> None:
 
 def test_trainings_are_told_apart_only_where_they_differ() -> None:
     assert "epochs" not in printed(networks_table(networks().assign(training="epochs 5")))
-    assert "epochs 12" in printed(networks_table(networks().assign(training=["epochs 5", "epochs 12", "epochs 5"])), width=120)
+    lines = printed(networks_table(networks().assign(training=["epochs 5", "epochs 12", "epochs 5"])), width=120).splitlines()
+    assert [line.split()[:2] for line in lines[2:5]] == [["A", "a"], ["A", "b"], ["B", "a"]]
+    assert {"a  epochs 5", "b  epochs 12"} <= {line.strip() for line in lines}
+
+
+def test_no_word_is_broken_where_trainings_differ_and_seeds_failed() -> None:
+    ways = [f"epochs {epochs}, learning rate 0.005, optimizer adam" for epochs in (5, 12, 5)]
+    text = printed(networks_table(networks().assign(training=ways, seeds=3, chance=[1, 0, 0], diverged=0)))
+    assert all(len(line) <= 80 for line in text.splitlines())
+    words = set(text.replace(",", " ").split())
+    assert {
+        "knobs",
+        "parameters",
+        "MACs",
+        "validation",
+        "seeds",
+        "test",
+        "chosen",
+        "for",
+        "target",
+        "bound",
+        "best",
+        "c=32",
+        "d=256",
+    } <= words
+    assert "A a n=1: 2 of 3 seeds" in text
+    assert ways[1] in text
 
 
 def test_letters_go_on_after_z() -> None:

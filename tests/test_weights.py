@@ -51,14 +51,14 @@ def test_the_tensors_cover_the_flat_array_once_and_in_order(net: Net) -> None:
     for row in net.ops:
         own = [t for t in net.tensors if t.op == row.index]
         assert sum(t.size for t in own) == row.stored
-        assert not own or row.shares == row.index
         roles = [t.role for t in own]
+        assert not own or row.shares == row.index or roles == ["factor", "shift", "mean", "variance"]
         assert roles == [role for role in ORDER if role in roles]
         assert all(t.trained == (not row.frozen and t.role not in ("mean", "variance")) for t in own)
-        # Folded, the four numbers of a norm are one bias.
+        # Folded, the four numbers of a norm are one bias; in `tied` a factor and a shift.
         norms = sum(t.size for t in own if t.role == "mean")
-        assert sum(t.size for t in own) - 3 * norms == row.parameters
-        assert sum(t.size for t in own if t.trained) - (0 if row.frozen else norms) == row.trainable_params
+        assert sum(t.size for t in own) - (2 if row.tied else 3) * norms == row.parameters
+        assert row.trainable_params == (0 if row.frozen else row.parameters)
         assert all(t.kernel or (t.l1, t.l2, t.initializer) == (0, 0, None) for t in own)
 
 

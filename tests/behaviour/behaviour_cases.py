@@ -257,7 +257,7 @@ WRONG_COMMANDS: dict[str, list[str]] = {
     "no classifier": ["size", "conv 8, pool"],
     "window too large": ["size", "conv 8 40x40, dense"],
     "res changes size": ["size", "res (conv 8), dense"],
-    "norm in tied": ["size", "conv 4, tied 2 (conv 4 same norm), dense"],
+    "each without scale": ["size", "conv 4, tied 2 (conv 4 same each), dense"],
     "norm as a layer": ["size", "conv 4, norm, dense"],
     "groups do not divide": ["size", "conv 6 norm group 4, dense"],
     "groups of a layer do not divide": ["size", "conv 6, norm group 4, dense"],

@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from issun.arch.knobs import LARGEST_SIZE, Size
-from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv, Group, Layer, Normalise, Residual, SeparableConv, Shape, Tied
+from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv, Group, Layer, Normalise, Residual, SeparableConv, Shape, Tied, in_tied
 from issun.arch.net import Net
 from issun.arch.notation import Family, substituted, unchecked, values_text
 from issun.arch.parser import Item, Repeat
@@ -229,7 +229,7 @@ def _proved(family: Family, input: Shape, classes: int, what: Count) -> Polynomi
     try:
         # The walk passes through a group as often as a number says: what is no network with the smallest sizes is not walked through.
         family.check_layers(lambda size: max(1, math.floor(size.factor)))
-        family = replace(family, items=tuple(map(_without_norm_groups, family.items)))
+        family = replace(family, items=tuple(map(_as_counted, family.items)))
         _, degree = _Degrees().of(family.items, 0)
         points = _points(family, degree)
         _, total = _Walk(classes, what).through(family.items, input)
@@ -359,20 +359,23 @@ def _without_windows(layer: Layer) -> Layer:
     return layer
 
 
-def _without_norm_groups(item: Item) -> Item:
-    """Return an item with `norm layer` in place of each `norm group`, which counts the same for any channels.
+def _as_counted(item: Item, tied: bool = False) -> Item:
+    """Return an item with what counts the same in place of its normalisations.
 
-    Which groups divide the channels decides whether values make a network, not how it is counted.
+    In place of `norm group` it has `norm layer`, which any channels can have: which groups divide them decides whether values make a
+    network, not how it is counted. Where it is `tied`, it has what is left of batch normalisation there.
     """
     changes: dict[str, Any] = {}
     if isinstance(item, Repeat):
-        changes["items"] = tuple(map(_without_norm_groups, item.items))
+        changes["items"] = tuple(_as_counted(inner, tied) for inner in item.items)
     elif isinstance(item, Group):
-        changes["layers"] = tuple(map(_without_norm_groups, item.layers))
+        changes["layers"] = tuple(_as_counted(inner, tied or isinstance(item, Tied)) for inner in item.layers)
     elif isinstance(item, Normalise):
         changes = {"over": "layer", "groups": 1} if item.over == "group" else {}
     elif isinstance(norm := getattr(item, "norm", False), Normalise):
-        changes["norm"] = _without_norm_groups(norm)
+        changes["norm"] = _as_counted(norm)
+    elif tied:
+        return in_tied(item)
     return replace(item, **changes) if changes else item
 
 

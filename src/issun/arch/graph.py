@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from issun.arch.layers import Layer, Normalise, Shape
-from issun.arch.ops import IMAGE, Op, operation
+from issun.arch.layers import Layer, Normalise, Scale, Shape, in_tied, normed_parts
+from issun.arch.ops import IMAGE, Op, Place, operation
 from issun.errors import NetworkError
 
 #: How many layers a network may have when its groups are written out.
@@ -20,21 +20,24 @@ class Graph:
         self.image = image
         self.ops: list[Op] = []
         self._stored = 0
-        self._frozen = False
+        self._layers = 0
+        self._place = Place()
         self._back = 0
 
     def add(self, layer: Layer, source: int, other: int | None = None) -> int:
         """Add the operation of a layer that reads `source` (and `other`) and return its index."""
         index = len(self.ops)
-        if index == LARGEST_LAYERS:
+        # What is left of a norm in `tied` is a layer of its own in a model's file.
+        self._layers += len(normed_parts(in_tied(layer))) if self._place.tied else 1
+        if self._layers > LARGEST_LAYERS:
             raise NetworkError(f"the network has more than {LARGEST_LAYERS:,} layers when its groups are expanded; use fewer repeats")
         if self.ended:
             raise NetworkError("`dense` without a number is the classifier and must be the last layer; give it a number of units here")
-        # A normalisation of each image has a factor and a shift of its own in each pass.
-        shared = self.ops[index - self._back] if self._back and type(layer) is not Normalise else None
-        op = operation(layer, index, source, other, self.shape(source), self._frozen, shared, self._stored)
-        if shared is None and op.weights:
-            self._stored = op.weights[-1].slice.stop
+        # What is a pass's own as a whole shares nothing.
+        own = type(layer) is Normalise or (type(layer) is Scale and layer.each)
+        shared = self.ops[index - self._back] if self._back and not own else None
+        op = operation(layer, index, source, other, self.shape(source), self._place, shared, self._stored)
+        self._stored += op.stored
         self.ops.append(op)
         return index
 
@@ -54,19 +57,20 @@ class Graph:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Operations added within are frozen."""
-        before, self._frozen = self._frozen, True
+        before, self._place = self._place, self._place._replace(frozen=True)
         yield
-        self._frozen = before
+        self._place = before
 
     @contextmanager
     def tied(self, back: int) -> Iterator[None]:
-        """Operations added within use the tensors of the one `back` before them, if they can share any.
+        """Operations added within are a pass of `tied`: they use the tensors of the one `back` before them, with 0 their own.
 
         What is tied within a later pass follows that pass.
         """
-        before, self._back = self._back, self._back or back
+        before = self._place, self._back
+        self._place, self._back = self._place._replace(tied=True), self._back or back
         yield
-        self._back = before
+        self._place, self._back = before
 
 
 def operations(image: Shape, layers: Iterable[Layer]) -> tuple[Op, ...]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from issun.arch.graph import operations
-from issun.arch.layers import Group, Layer, Shape, shape_text
+from issun.arch.layers import Group, Layer, Shape, Tied, in_tied, normed_parts, shape_text
 from issun.arch.ops import IMAGE, IN_PLACE, Kind, Op, Tensor
 from issun.errors import NetworkError
 from issun.markup import block, paragraph, table
@@ -79,7 +79,7 @@ class Net:
     def tensors(self) -> tuple[Tensor, ...]:
         """The tensors in the order in which they lie in the flat array of weights: operation by operation, in each as `Role` lists them.
 
-        The later passes of a `tied` group have none of their own. All sizes together are `stored`.
+        The later passes of a `tied` group have those of a `norm` alone. All sizes together are `stored`.
         """
         return tuple(tensor for op in self.ops for tensor in op.own)
 
@@ -143,11 +143,8 @@ class Net:
         return found
 
     def without_norms(self) -> Net:
-        """Return the network with a bias in place of every batch normalisation, as folding leaves it.
-
-        Its operations have the same places.
-        """
-        return replace(self, layers=tuple(map(_without_norm, self.layers)))
+        """Return the network as folding leaves it: with a bias in place of every batch normalisation, in `tied` with `scale each`."""
+        return replace(self, layers=_without_norms(self.layers))
 
     def __str__(self) -> str:
         return ", ".join(str(layer) for layer in self.layers)
@@ -171,11 +168,17 @@ class Net:
         )
 
 
-def _without_norm(layer: Layer) -> Layer:
-    """Return a layer, or a group of layers, without batch normalisation."""
-    changed: dict[str, Any] = {}
-    if isinstance(layer, Group):
-        changed["layers"] = tuple(map(_without_norm, layer.layers))
-    elif getattr(layer, "norm", False) is True:
-        changed["norm"] = False  # it has no `nobias`, so a bias takes its place
-    return replace(layer, **changed)
+def _without_norms(layers: tuple[Layer, ...], tied: bool = False) -> tuple[Layer, ...]:
+    """Return layers, groups among them, without batch normalisation; `tied` says whether they stand in a group of that kind."""
+    found: list[Layer] = []
+    for layer in layers:
+        changed: dict[str, Any] = {}
+        if isinstance(layer, Group):
+            changed["layers"] = _without_norms(layer.layers, tied or isinstance(layer, Tied))
+        elif getattr(layer, "norm", False) is True:
+            if tied:
+                found += normed_parts(in_tied(layer))
+                continue
+            changed["norm"] = False  # it has no `nobias`, so a bias takes its place
+        found.append(replace(layer, **changed))
+    return tuple(found)

@@ -14,7 +14,7 @@ from typing import Any
 
 from issun.arch.graph import LARGEST_LAYERS
 from issun.arch.knobs import LARGEST_COUNT, LAYER_WORDS, OPTION_WORDS, KnobValues, Size
-from issun.arch.layers import Classifier, Group, Layer, Normalise, SeparableConv, Shape, Tied, normed_parts
+from issun.arch.layers import Classifier, Group, Layer, Normalise, SeparableConv, Shape, Tied, in_tied, normed_parts
 from issun.arch.net import Net
 from issun.arch.parser import Item, Parser, Repeat
 from issun.arch.tokens import nearest
@@ -124,16 +124,16 @@ def _at(size: int | Size, values: Mapping[str, int]) -> int:
     return size.at(values) if isinstance(size, Size) else size
 
 
-def _count(items: Sequence[Item], at: Callable[[Size], int]) -> int:
+def _count(items: Sequence[Item], at: Callable[[Size], int], tied: bool = False) -> int:
     total = 0
     for item in items:
         if isinstance(item, Repeat):
-            total += (at(item.count) if isinstance(item.count, Size) else item.count) * _count(item.items, at)
+            total += (at(item.count) if isinstance(item.count, Size) else item.count) * _count(item.items, at, tied)
         elif isinstance(item, Group):
             times: Any = item.times if isinstance(item, Tied) else 1
-            total += (at(times) if isinstance(times, Size) else times) * _count(item.layers, at)
+            total += (at(times) if isinstance(times, Size) else times) * _count(item.layers, at, tied or isinstance(item, Tied))
         else:
-            total += len(normed_parts(item)) + isinstance(item, SeparableConv)
+            total += len(normed_parts(in_tied(item) if tied else item)) + isinstance(item, SeparableConv)
     return total
 
 

@@ -28,6 +28,7 @@ from issun.arch.layers import (
     Pool,
     Scale,
     Shape,
+    in_tied,
 )
 from issun.arch.layers.base import Padding, Pair, same_padding, spanned
 from issun.errors import NetworkError
@@ -65,8 +66,9 @@ WITH_KERNEL = {Kind.CONV, Kind.DEPTHWISE, Kind.DENSE}
 #: two, and so may a normalisation of each image: a number a channel, or one for all; `slope` is that of `prelu`.
 Role = Literal["kernel", "bias", "factor", "shift", "mean", "variance", "slope"]
 
-#: Roles that training measures instead of learning them.
+#: Roles that training measures instead of learning them, and all that batch normalisation has.
 STATISTICS: tuple[Role, ...] = ("mean", "variance")
+NORM: tuple[Role, ...] = ("factor", "shift", *STATISTICS)
 
 
 class Window(NamedTuple):
@@ -191,9 +193,11 @@ class Op:
     other : int or None
         For a sum, the operation whose output is added (-1 is the image); None elsewhere.
     shares : int
-        Index of the operation whose tensors it uses: its own, but in a later pass of `tied`.
+        Index of the operation whose tensors it uses: its own, but in a later pass of `tied`, which has a `norm` of its own.
     frozen : bool
         Whether its weights stay as they were drawn.
+    tied : bool
+        Whether it belongs to a pass of `tied`, so that a `norm` cannot be folded into the kernel that the passes share.
     weights : tuple of Tensor
         The tensors that it uses, in the order in which they lie in the flat array: kernel, bias or those of a `norm`, slope.
     window : Window
@@ -209,8 +213,7 @@ class Op:
         itself. 0 elsewhere.
     parameters, trained, macs : int
         Counts for the inference of one image; `trainable_params` is the part of `parameters` that training changes. A later pass of
-        `tied` has
-        none of its own, but MACs.
+        `tied` has MACs of its own, and of the parameters only what is left of a `norm`.
     """
 
     index: int
@@ -222,6 +225,7 @@ class Op:
     other: int | None
     shares: int
     frozen: bool
+    tied: bool
     weights: tuple[Tensor, ...]
     window: Window
     activation: Activation
@@ -235,8 +239,8 @@ class Op:
 
     @property
     def own(self) -> tuple[Tensor, ...]:
-        """Its tensors, but in a later pass of `tied`, which has none of its own."""
-        return self.weights if self.shares == self.index else ()
+        """Its tensors, but in a later pass of `tied`, which has only those of a `norm` for itself."""
+        return tuple(tensor for tensor in self.weights if tensor.op == self.index)
 
     @property
     def stored(self) -> int:
@@ -290,12 +294,19 @@ class Op:
         return replace(self, frozen=True, weights=tuple(tensor._replace(trained=False, l1=0.0, l2=0.0) for tensor in self.weights))
 
 
+class Place(NamedTuple):
+    """Which groups stand around an operation: is it frozen, is it in a pass of `tied`?"""
+
+    frozen: bool = False
+    tied: bool = False
+
+
 def image_of(shape: Shape) -> tuple[int, int, int]:
     """Return a shape as that of an image, (height, width, channels): the features of a vector are the channels of one pixel."""
     return (1, 1, shape[0]) if len(shape) == 1 else (shape[0], shape[1], shape[2])
 
 
-def operation(layer: Layer, index: int, source: int, other: int | None, shape: Shape, frozen: bool, shared: Op | None, offset: int) -> Op:
+def operation(layer: Layer, index: int, source: int, other: int | None, shape: Shape, place: Place, shared: Op | None, offset: int) -> Op:
     """Return the operation of a layer that is no group.
 
     Parameters
@@ -305,7 +316,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
         As of `Op`.
     shape : tuple of int
         What enters.
-    frozen : bool
+    place : Place
     shared : Op or None
         The operation whose tensors it uses, where that is another.
     offset : int
@@ -321,7 +332,8 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
     layer.check()
     output = layer.output_shape(shape)
     kind, window, activation, roles = _PARTS[type(layer)](layer, shape, output)
-    parameters = 0 if shared else layer.parameters(shape)
+    counted = in_tied(layer) if place.tied else layer
+    parameters = counted.parameters_of_pass(shape) if shared else counted.parameters(shape)
     rate, spatial = (layer.rate, layer.spatial) if type(layer) is Dropout else (0.0, False)
     return Op(
         index=index,
@@ -332,8 +344,9 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
         source=source,
         other=other,
         shares=shared.shares if shared else index,
-        frozen=frozen,
-        weights=shared.weights if shared else _tensors(layer, index, roles, frozen, offset),
+        frozen=place.frozen,
+        tied=place.tied,
+        weights=_tensors(layer, index, roles, place.frozen, shared, offset),
         window=window,
         activation=activation,
         classifier=type(layer) is Classifier,
@@ -341,7 +354,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
         spatial=spatial,
         sets=layer.sets(shape) if type(layer) is Normalise else 0,
         parameters=parameters,
-        trainable_params=0 if frozen else parameters,
+        trainable_params=0 if place.frozen else parameters,
         macs=layer.macs(shape),
     )
 
@@ -354,10 +367,14 @@ _Parts = tuple[Kind, Window, Activation, _Roles]
 _PIXEL = Window()
 
 
-def _tensors(layer: Any, index: int, roles: _Roles, frozen: bool, offset: int) -> tuple[Tensor, ...]:
-    """Return the tensors of a layer, the first of which begins at `offset`."""
+def _tensors(layer: Any, index: int, roles: _Roles, frozen: bool, shared: Op | None, offset: int) -> tuple[Tensor, ...]:
+    """Return the tensors of a layer, the first of which begins at `offset`; those of `shared`, but for a batch normalisation's."""
     found = []
+    normed = any(role in STATISTICS for role, _ in roles)
     for role, shape in roles:
+        if shared and not (normed and role in NORM):
+            found.append(shared[role])
+            continue
         trained = not frozen and role not in STATISTICS
         if role == "kernel":
             found.append(Tensor(index, role, shape, offset, trained, layer.l1, layer.l2, layer.initializer))
@@ -372,7 +389,7 @@ def _weighted(layer: Conv | DepthwiseConv | Dense, kernel: tuple[int, ...]) -> _
     channels = kernel[:1]
     roles: _Roles = (("kernel", kernel),)
     if layer.norm:
-        roles += (("factor", channels), ("shift", channels), ("mean", channels), ("variance", channels))
+        roles += tuple((role, channels) for role in NORM)
     elif layer.bias:
         roles += (("bias", channels),)
     return roles + _slopes(layer.activation, channels)

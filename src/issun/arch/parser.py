@@ -3,7 +3,7 @@
     network = items
     items   = item {"," item}
     item    = size "*" "(" items ")"  |  ("frozen" | "res" | "tied" size) "(" items ")"  |  layer
-    layer   = word [size] {option}  |  norm
+    layer   = word [size] {option}  |  norm  |  "scale" ["each"]
     norm    = "norm" ("image" | "layer" | "group" size) ["one" | "none"]     as an option of a layer also "norm" alone
     size    = whole number  |  knob  |  factor followed at once by a knob (2n, 0.6d)
 
@@ -74,7 +74,6 @@ class OptionReader(Reader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.tied = 0  # how many `tied (…)` stand around what is read
         self.channels: int | Size | None = None  # that the layer leaves, where its text says how many
 
     def options(self, name: str, settings: dict[str, Any], classifier: bool = False) -> dict[str, Any]:
@@ -100,8 +99,6 @@ class OptionReader(Reader):
             against = CONTRADICTIONS.get(setting)
             if against in said:
                 self.fail(f"`{token.text}` cannot be combined with `{said[against].text}` before it: `norm` replaces the bias", token)
-            if setting == "norm" and self.tied and self.next.text not in OVER_WORDS:
-                self.fail("`norm` cannot be used in `tied (…)`: its statistics would differ at each pass; use `scale` instead", token)
             said[setting] = token
             settings[setting] = self.option_value(setting, token)
             self.check_stride(settings, token)
@@ -159,11 +156,15 @@ class OptionReader(Reader):
     def unknown_option(self, name: str, allowed: tuple[str, ...], token: Token) -> NoReturn:
         """Raise the error for something that is no option."""
         known = [word for word, setting in SETTINGS.items() if setting in allowed]
+        if self.tokens[self.index - 2].text == "norm":
+            known += OVER_WORDS
         if token.text in LAYER_WORDS:
             self.fail(f"`,` is expected between `{name}` and `{token.text}`", token)
         if token.text in (*OVER_WORDS, *PAIR_WORDS):
             before = "`norm`" if token.text in OVER_WORDS else "`norm image`, `norm layer` or `norm group 4`"
             self.fail(f"`{token.text}` belongs right after {before}", token)
+        if token.text == "each":
+            self.fail("`each` belongs right after `scale`", token)
         if token.text in ("(", "*"):
             self.fail(f"`,` is expected after `{name}`, but `{token.text}` was found", token)
         if token.text.isdigit() and "window" in allowed:
@@ -248,9 +249,7 @@ class Parser(OptionReader):
         times: Any = self.size("a number of times", "tied 3 (conv 8 same)")
         if isinstance(times, int) and times > LARGEST_REPEAT:
             self.fail(f"a group is applied at most {LARGEST_REPEAT:,} times", number)
-        self.tied += 1
         layers = self.group(f"`tied {number.text}`")
-        self.tied -= 1
         return Tied(times, layers)
 
     def repeat(self) -> Repeat:
@@ -330,9 +329,15 @@ class Parser(OptionReader):
         if name == "gap":
             return GlobalAveragePool()
         if name == "scale":
-            return Scale()
+            each = self.next.text == "each"
+            if each:
+                self.take()
+            return Scale(each)
         if name == "norm":
             if self.next.text not in OVER_WORDS:
+                hint = nearest(self.next.text, OVER_WORDS) if self.next.kind == "name" else ""
+                if hint:
+                    self.fail(f"unknown normalisation `{self.next.text[:40]}`{hint}", self.next)
                 self.fail(
                     "`norm` is an option: write it after its layer, without a comma; as layers of their own there are `norm image`, "
                     "`norm layer` and `norm group 4`",

@@ -21,12 +21,10 @@ def predict(
         ),
     ],
     invert: Annotated[bool, typer.Option("--invert", help="Invert brightness.")] = False,
-    fit: Annotated[
-        bool,
-        typer.Option("--fit", help="Centre and scale the foreground of each image, as in the training images."),
-    ] = False,
+    fit: Annotated[bool, typer.Option("--fit", help="Centre and scale the foreground of each image, as in the training images.")] = False,
     top: Annotated[int | None, typer.Option("--top", min=1, help="Classes to print for each image; default: 3, in folders 1.")] = None,
     range: options.Range = None,
+    data_dir: options.DataDir = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -40,7 +38,7 @@ def predict(
     from issun.plots.predictions import prediction_lines, warnings_of
     from issun.predicting.prediction import predict
 
-    own: dict[str, Any] = {"invert": invert, "fit": fit, "top": top, "range": range, "threads": threads}
+    own: dict[str, Any] = {"invert": invert, "fit": fit, "top": top, "range": range, "data_dir": data_dir, "threads": threads}
     with Shown() as show:
         said = predict(model, images, on_progress=lambda done, total: show(Reading("reading", done, total)), **own)
     for warning in warnings_of(said):

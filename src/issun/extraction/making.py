@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.net import Net
-from issun.arch.ops import Kind, Op, Role
+from issun.arch.ops import Kind, Op, Role, Tensor
 from issun.engine import Scaling
 from issun.engine.weights import initialised
 from issun.errors import DataError, RecipeError
@@ -84,11 +84,12 @@ def make_extractor(
     flat = initialised(net, "glorot", seed)
     batch = as_batch(images, net.input)
     for op in net.ops[: operation + 1]:
-        if op.kind in (Kind.CONV, Kind.DEPTHWISE) and op.own:
+        if op.kind in (Kind.CONV, Kind.DEPTHWISE) and op.shares == op.index:
             random = np.random.default_rng(stream(seed, _PATCHES, op.index))
             drawn = _patches(net, flat, scaling, op, batch, settings, random)
             blocks = [learned(block, count, weights, settings, random) for block, count in _blocks(op, drawn)]
-            _put(flat, op, blocks, settings)
+            tensors = [tensor for passed in net.ops if passed.shares == op.index for tensor in passed.own]
+            _put(flat, op, tensors, blocks, settings)
     return Extractor(net, flat, scaling, operation, pre_activation, weights)
 
 
@@ -127,8 +128,8 @@ def _blocks(op: Op, patches: Floats) -> list[tuple[Floats, int]]:
     return [(patches.reshape(len(patches), -1), op.output[-1])]
 
 
-def _put(flat: Floats, op: Op, blocks: Sequence[Filters], settings: Patches) -> None:
-    """Write the filters of a convolution to the weights."""
+def _put(flat: Floats, op: Op, tensors: Sequence[Tensor], blocks: Sequence[Filters], settings: Patches) -> None:
+    """Write the filters of a convolution to its tensors, in `tied` those of all passes."""
     mean = np.concatenate([block.mean for block in blocks])
     threshold = settings.threshold if op.activation.kind == "relu" else 0.0
     found: dict[Role, NDArray[np.float64]] = {
@@ -137,6 +138,6 @@ def _put(flat: Floats, op: Op, blocks: Sequence[Filters], settings: Patches) -> 
         "shift": np.full(len(mean), -threshold),
         "mean": mean,
     }
-    for tensor in op.own:
+    for tensor in tensors:
         if tensor.role in found:
             flat[tensor.slice] = found[tensor.role]

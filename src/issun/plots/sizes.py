@@ -29,8 +29,10 @@ def network_lines(net: Net) -> Iterator[Printable]:
         yield f"int8 in C: not possible, because of `{lacking_int8(net)}`"
     else:
         yield f"int8 in C: constants {bytes_text(int8[0])}, working memory {bytes_text(int8[1])}, plus its code"
-    if net.stored > net.parameters:
+    if any(op.norm and not op.tied for op in net.ops):
         yield "`norm` is counted as in a saved model, folded into its layer: one number per channel"
+    if any(op.norm and op.tied for op in net.ops):
+        yield "`norm` in `tied` is counted as in a saved model, `scale each`: two numbers per channel and pass"
 
 
 def family_lines(

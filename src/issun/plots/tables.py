@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from math import isnan
 from string import ascii_uppercase
@@ -51,15 +51,14 @@ def family_letters(families: Iterable[str]) -> dict[str, str]:
     return dict(zip(dict.fromkeys(families), names, strict=False))
 
 
-def _family_key(letters: Mapping[str, str], texts: Mapping[str, str] | None = None) -> Iterator[RenderableType]:
-    """Yield what each letter stands for, long families folded beside it; `texts` are the families of those that have names."""
+def _key(meanings: Mapping[str, str]) -> RenderableType:
+    """Return what each letter stands for, long texts folded beside it."""
     key = Table.grid(padding=(0, 2))
     key.add_column(style="bold", no_wrap=True)
     key.add_column(overflow="fold")
-    for family, letter in letters.items():
-        text = (texts or {}).get(family, family)
-        key.add_row(letter, Text(family if text == family else f"{family}: {text}"))
-    yield Padding(key, (1, 0, 0, 0))
+    for letter, meaning in meanings.items():
+        key.add_row(letter, Text(meaning))
+    return Padding(key, (1, 0, 0, 0))
 
 
 def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None, texts: Mapping[str, str] | None = None) -> RenderableType:
@@ -70,9 +69,9 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     frame : DataFrame
         One row a network. Columns: `family` (str), `knobs` (dict), `parameters`, `macs` (int), `val_accuracy_mean`, `val_accuracy_std`,
         `val_accuracy_lower95` (fractions; the deviation is NaN for one seed); where there is one, `test_accuracy_mean` and
-        `test_accuracy_std` (NaN: not shown) and `note` (str, may be empty), `training` (str; shown where it differs), `seeds`, `chance`
-        and `diverged` (int; shown where seeds failed), `independent` (bool; where it is false a star stands beside the accuracy). Where
-        there is one, `label`: the family's name, which then stands for it.
+        `test_accuracy_std` (NaN: not shown) and `note` (str, may be empty), `training` (str; where it differs a small letter stands for
+        it), `seeds`, `chance` and `diverged` (int; shown where seeds failed), `independent` (bool; where it is false a star stands beside
+        the accuracy). Where there is one, `label`: the family's name, which then stands for it.
     letters : mapping of str to str, optional
         What the families (or their labels) are called; by default A, B, … in the order in which they come.
     texts : mapping of str to str, optional
@@ -80,16 +79,20 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     """
     names = frame["label"] if "label" in frame else frame["family"]
     letters = letters or family_letters(names)
-    trainings = "training" in frame and frame["training"].nunique() > 1
+    # A training is told in many words, so that a letter stands for it, too.
+    differ = "training" in frame and frame["training"].nunique() > 1
+    trainings = {text: letter.lower() for text, letter in family_letters(frame["training"]).items()} if differ else {}
     tested = "test_accuracy_mean" in frame and bool(frame["test_accuracy_mean"].notna().any())
     noted = "note" in frame and bool(frame["note"].astype(bool).any())
     failed = "chance" in frame and bool((frame["chance"] + frame["diverged"]).any())
-    columns = ["", "knobs", *(["training"] if trainings else []), "parameters", "MACs", "validation"]
+    columns = ["", *([""] if trainings else []), "knobs", "parameters", "MACs", "validation"]
     columns += ["seeds"] * failed + ["test"] * tested + ["chosen for"] * noted
-    table = plain_table(*columns, left=["", "knobs", "training", "chosen for"])
-    for (_, row), name in zip(frame.iterrows(), names, strict=True):
+    table = plain_table(*columns, left=["", "knobs", "chosen for"])
+    ways = [[trainings[text]] for text in frame["training"]] if trainings else [[]] * len(frame)
+    rows = list(zip(ways, frame.iterrows(), names, strict=True))
+    for own, (_, row), name in rows:
         note = str(row["note"]) if noted else ""
-        cells = [letters[name], knobs_text(row["knobs"]), *([row["training"]] if trainings else [])]
+        cells = [letters[name], *own, knobs_text(row["knobs"])]
         accuracy = mean_text(row["val_accuracy_mean"], row["val_accuracy_std"]) + (" *" if not row.get("independent", True) else "")
         cells += [f"{row['parameters']:,}", short_count(row["macs"]), accuracy]
         if failed:
@@ -100,11 +103,13 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
         if noted:
             cells.append(note)
         table.add_row(*(Text(cell) for cell in cells), style="bold" if note else "")
-    called = [f"{letters[name]} {knobs_text(knobs)}".strip() for name, knobs in zip(names, frame["knobs"], strict=True)]
-    key = _family_key(letters, texts or dict(zip(names, frame["family"], strict=True)))
+    called = [" ".join(filter(None, (letters[name], *own, knobs_text(row["knobs"])))) for own, (_, row), name in rows]
+    told = texts or dict(zip(names, frame["family"], strict=True))
+    meanings = {letter: name if told.get(name, name) == name else f"{name}: {told[name]}" for name, letter in letters.items()}
+    keys = [_key(meanings), *([_key({letter: text for text, letter in trainings.items()})] if trainings else [])]
     stars = "independent" in frame and not frame["independent"].all()
     starred = [Padding(Text("* not independent of the validation images"), (1, 0, 0, 0))] if stars else []
-    return Group(table, *key, *starred, *([_failures(frame, called)] if failed else []))
+    return Group(table, *keys, *starred, *([_failures(frame, called)] if failed else []))
 
 
 def _failures(frame: pd.DataFrame, names: Sequence[str]) -> RenderableType:

@@ -194,6 +194,7 @@ def predict(
     fit: bool = False,
     top: int | None = None,
     range: float | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     labels: Sequence[str] | None = None,
     threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -218,6 +219,8 @@ def predict(
         Number of classes to return for each image, at least 1; default: 3, and 1 for folders.
     range : float, optional
         The white level of images of more than 8 bits; by default that of the model's training images.
+    data_dir : str or PathLike, optional
+        Folder to search first for named data sets.
     labels : sequence of str, optional
         The true class of each image, where `images` is an array.
     threads : int, optional
@@ -260,7 +263,7 @@ def predict(
     progress = on_progress or (lambda done, total: None)
     if labels is not None and not isinstance(images, np.ndarray):
         raise DataError("`labels` applies only to an array of images; folders, tables and data sets have their own labels")
-    arrays = _arrays(images, loaded, labels, white, notes)
+    arrays = _arrays(images, loaded, labels, white, data_dir, notes)
     if arrays is not None:
         labelled, batches = arrays.labelled, _of_arrays(arrays, shape, invert, style, remarks)
     else:
@@ -332,7 +335,14 @@ class _Arrays(NamedTuple):
     labelled: bool
 
 
-def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: float | None, notes: list[str]) -> _Arrays | None:
+def _arrays(
+    images: _Images,
+    model: Model,
+    labels: Sequence[str] | None,
+    white: float | None,
+    data_dir: str | os.PathLike[str] | None,
+    notes: list[str],
+) -> _Arrays | None:
     """Return images that are in memory, or in a file that is read whole; None where they are pictures' files."""
     if isinstance(images, np.ndarray):
         batch = as_batch(images, model.net.input)
@@ -345,7 +355,7 @@ def _arrays(images: _Images, model: Model, labels: Sequence[str] | None, white: 
         if not named_data and path.suffix.lower() != ".npz" and not (is_folder(path) and (is_idx_folder(path) or cifar.is_cifar(path))):
             return None
         height, width, channels = model.net.input
-        images = load_as(images, None, (height, width, channels), white)
+        images = load_as(images, data_dir, (height, width, channels), white)
         notes += [note for note in images.notes if note != test_note(len(images.test_images))]
     if not isinstance(images, Dataset):
         return None

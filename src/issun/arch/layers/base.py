@@ -85,7 +85,7 @@ class Wiring(Protocol):
         """Operations added within are frozen."""
 
     def tied(self, back: int) -> AbstractContextManager[None]:
-        """Operations added within use the tensors of the one so many before them."""
+        """Operations added within are a pass of `tied`: they use the tensors of the one so many before them, with 0 their own."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Layer(ABC):
         return 0
 
     def parameters_of_pass(self, shape: Shape) -> int:
-        """Return how many of them each pass of `tied` has for itself: those of a normalisation of each image."""
+        """Return how many of them each pass of `tied` has for itself: its factors and shifts."""
         return 0
 
     def macs(self, shape: Shape) -> int:
@@ -133,7 +133,10 @@ class Weighted(Protocol):
 
 
 def own_norm(layer: Layer | Weighted) -> Layer | None:
-    """Return the normalisation of each image that a layer has (`Normalise`), or None: batch normalisation is a part of the layer."""
+    """Return the layer that stands in place of another one's bias, or None.
+
+    That is a normalisation of each image (`Normalise`), or a `Scale` for each pass of `tied`; batch normalisation is a part of its layer.
+    """
     norm = getattr(layer, "norm", False)
     return norm if isinstance(norm, Layer) else None
 
@@ -141,7 +144,7 @@ def own_norm(layer: Layer | Weighted) -> Layer | None:
 def biases(layer: Weighted, channels: int) -> int:
     """Return how many numbers stand in place of a layer's biases for inference.
 
-    One a channel, also where batch normalisation folds into one; the factors and shifts of a normalisation of each image.
+    One a channel, also where batch normalisation folds into one; the factors and shifts of what `own_norm` returns.
     """
     norm = own_norm(layer)
     if norm is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from issun.arch.layers.activations import LINEAR
 from issun.arch.layers.base import Layer, Shape, Wiring, at_least_one, shape_text, shape_through, sum_over
 from issun.arch.layers.convolutions import Conv
-from issun.arch.layers.small import Add
+from issun.arch.layers.small import Add, in_tied
 from issun.errors import NetworkError
 
 
@@ -123,8 +124,8 @@ class Residual(Group):
 class Tied(Group):
     """The same layers, with the same weights, applied `times` times one after the other (`tied 3 (…)`).
 
-    Parameters count once, multiply-accumulates each time. Batch normalisation cannot stand inside: its statistics would differ at each
-    pass. A normalisation of each image can; its factors and shifts are each pass's own.
+    Parameters count once, multiply-accumulates each time. The factors, shifts and statistics of normalisations and the numbers of
+    `scale each` are each pass's own.
     """
 
     times: int
@@ -136,9 +137,6 @@ class Tied(Group):
 
     def check(self) -> None:
         at_least_one(self, times=self.times)
-        for layer in leaves(self.layers):
-            if getattr(layer, "norm", False) is True:
-                raise NetworkError(f"`{layer}` cannot be used in `tied`: the statistics of `norm` differ at each pass; use `scale` instead")
 
     def output_shape(self, shape: Shape) -> Shape:
         end = shape_through(self.layers, shape)
@@ -154,10 +152,11 @@ class Tied(Group):
             )
 
     def parameters(self, shape: Shape) -> int:
-        return super().parameters(shape) + (self.times - 1) * super().parameters_of_pass(shape)
+        layers = as_in_tied(self.layers)
+        return sum_over(layers, shape, "parameters") + (self.times - 1) * sum_over(layers, shape, "parameters_of_pass")
 
     def parameters_of_pass(self, shape: Shape) -> int:
-        return self.times * super().parameters_of_pass(shape)
+        return self.times * sum_over(as_in_tied(self.layers), shape, "parameters_of_pass")
 
     def macs(self, shape: Shape) -> int:
         return self.times * super().macs(shape)
@@ -165,13 +164,23 @@ class Tied(Group):
     def wire(self, wiring: Wiring, source: int) -> int:
         self.check()
         before = wiring.count()
-        end = super().wire(wiring, source)
+        with wiring.tied(0):
+            end = super().wire(wiring, source)
         self.check_shapes(wiring.shape(source), wiring.shape(end))
         ops = wiring.count() - before
         for passed in range(1, self.times):
             with wiring.tied(ops * passed):
                 end = super().wire(wiring, end)
         return end
+
+
+def as_in_tied(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Return layers as `in_tied` has them, groups opened."""
+    changed: list[Layer] = []
+    for layer in layers:
+        inner: dict[str, Any] = {"layers": as_in_tied(layer.layers)} if isinstance(layer, Group) else {}
+        changed.append(replace(layer, **inner) if inner else in_tied(layer))
+    return tuple(changed)
 
 
 def leaves(layers: tuple[Layer, ...]) -> Iterator[Layer]:

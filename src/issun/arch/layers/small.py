@@ -174,7 +174,12 @@ class Activate(Layer):
 
 @dataclass(frozen=True)
 class Scale(Layer):
-    """A learned factor and shift for each channel or feature (`scale`): y = x·factor + shift."""
+    """A learned factor and shift for each channel or feature (`scale`): y = x·factor + shift.
+
+    With `each`, every pass of `tied` has factors and shifts of its own; without, all passes share them, as they share all weights.
+    """
+
+    each: bool = False
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
@@ -182,8 +187,11 @@ class Scale(Layer):
     def parameters(self, shape: Shape) -> int:
         return 2 * shape[-1]
 
+    def parameters_of_pass(self, shape: Shape) -> int:
+        return self.parameters(shape) if self.each else 0
+
     def __str__(self) -> str:
-        return "scale"
+        return "scale each" if self.each else "scale"
 
 
 @dataclass(frozen=True)
@@ -203,8 +211,17 @@ def normed_shape(layer: Layer, shape: Shape) -> Shape:
     return shape if norm is None else norm.output_shape(shape)
 
 
+def in_tied(layer: Layer) -> Layer:
+    """Return what a layer in `tied` is for inference, for `normed_parts`: with `scale each` in place of batch normalisation.
+
+    The passes share a kernel, so that the norm of each pass cannot be folded into it: a factor and a shift a channel are left of it.
+    """
+    changes: dict[str, Any] = {"norm": Scale(each=True)}
+    return replace(layer, **changes) if getattr(layer, "norm", False) is True else layer
+
+
 def normed_parts(layer: Layer) -> tuple[Layer, ...]:
-    """Return the layers that compute a layer with a `norm` of each image: its sums, the norm, its activation; itself where it has none."""
+    """Return the layers that compute one which has an `own_norm`: its sums, the norm, its activation; itself where it has none."""
     norm, activation = own_norm(layer), getattr(layer, "activation", LINEAR)
     if norm is None:
         return (layer,)

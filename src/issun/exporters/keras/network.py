@@ -34,8 +34,9 @@ def applied(net: Net, image: Any, initializer: Start = "glorot") -> Any:
         x = values[op.source]
         key = op.index if op.kind is Kind.ADD else op.shares  # a sum has nothing to share
         if key not in made:
-            made[key] = layers_of(op, initializer)
-        for layer in made[key]:
+            made[key] = LAYERS[op.kind](op, initializer), _activation(op)
+        sums, active = made[key]
+        for layer in (*sums, *_norm(op), *active):
             x = layer(x if op.other is None else [x, values[op.other]])
         values[op.index] = x
     return values[len(net.ops) - 1]
@@ -77,10 +78,14 @@ def _kernel(op: Op, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def layers_of(op: Op, default: Start) -> list[Any]:
     """Return the Keras layers that do what one operation does; each is named after it, so that equal networks give equal files."""
-    made = LAYERS[op.kind](op, default)
-    if op.norm:
-        made.append(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm_{op.index}", trainable=not op.frozen))
-    return made + _activation(op)
+    return LAYERS[op.kind](op, default) + _norm(op) + _activation(op)
+
+
+def _norm(op: Op) -> list[Any]:
+    """Return the batch normalisation of an operation, which a later pass of `tied` has for itself."""
+    if not op.norm:
+        return []
+    return [keras.layers.BatchNormalization(momentum=0.9, epsilon=NORM_EPSILON, name=f"norm_{op.index}", trainable=not op.frozen)]
 
 
 def _weighted(op: Op, default: Start) -> dict[str, Any]:

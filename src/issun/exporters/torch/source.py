@@ -52,7 +52,7 @@ def module_source(
         Whether ``forward`` gives logits instead of probabilities.
     """
     kept = _kept(net)
-    made = [line for op in net.ops if op.shares == op.index for line in _made(op)]
+    made = [line for op in net.ops for line in _made(op)]
     computed = [line for op in net.ops for line in _computed(op, kept)]
     height, width, channels = net.input
     gives = "outputs before softmax" if logits else "probabilities"
@@ -150,7 +150,7 @@ def _tensor_name(op: Op, role: Role) -> str:
         return f"{_name(op)}_{role}"
     if op.kind is Kind.NORMALISE:
         return f"{_name(op)}{_ROLES[role]}"
-    return f"{_name(op) if role in ('kernel', 'bias') else f'norm_{op.shares}'}{_ROLES[role]}"
+    return f"{_name(op) if role in ('kernel', 'bias') else f'norm_{op.index}'}{_ROLES[role]}"
 
 
 def _kept(net: Net) -> set[int]:
@@ -160,12 +160,12 @@ def _kept(net: Net) -> set[int]:
 
 
 def _made(op: Op) -> list[str]:
-    """Return the statements that make the modules of an operation."""
-    channels = op.output[-1]
-    lines = MADE[op.kind](op)
+    """Return the statements that make the modules of an operation; those that passes of `tied` share belong to the first."""
+    channels, first = op.output[-1], op.shares == op.index
+    lines = MADE[op.kind](op) if first else []
     if op.norm:
         lines.append(f"self.norm_{op.index} = nn.BatchNorm{2 if op.image else 1}d({channels})")
-    if "slope" in op:
+    if "slope" in op and first:
         lines.append(f"self.slopes_{op.index} = nn.PReLU({channels}, init={PRELU_SLOPE})")
     if op.frozen:  # what is frozen stays as it is when the module is trained further
         lines += [f"{line.split(' = ')[0]}.requires_grad_(False)" for line in lines if "Dropout" not in line]
@@ -272,7 +272,7 @@ def _computed(op: Op, kept: set[int]) -> list[str]:
 
     y = COMPUTED[op.kind](op, value(op.source), value(IMAGE if op.other is None else op.other))
     if op.norm:
-        y = f"self.norm_{op.shares}({y})"
+        y = f"self.norm_{op.index}({y})"
     y = ACTIVATIONS[op.activation.kind].format(x=y, slope=op.activation.slope, shares=op.shares)
     lines = ["image = x"] if op.index == 0 and IMAGE in kept else []
     lines += [f"x = {y}"]

@@ -63,7 +63,9 @@ function activations(network, detail) {
     const run = runCurrent(network);
     if (!run) return fill(node);
     const { image, activations: made } = run;
-    const shown = detail.weights.rows.map((row, i) => ({ row, i, values: made[i], text: detail.layers[i]?.text ?? row.op })).filter(({ row, values }) => values && row.op !== "drop");
+    const rows = detail.weights.rows;
+    const texts = detail.layers.length === rows.length ? detail.layers.map((each) => each.text) : []; // a folded norm in `tied` is a row more
+    const shown = rows.map((row, i) => ({ row, i, values: made[i], text: texts[i] ?? row.op })).filter(({ row, values }) => values && row.op !== "drop");
     return fill(
       node,
       element("h3", null, "Activations of one image"),
