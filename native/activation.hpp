@@ -86,6 +86,37 @@ void relu6_gradient(const Plan& plan, const Work&, const Op& op, const Place& pl
   each_gradient(plan, op, place, [](int, vf g, vf x) { return where(~(x > 6.0f), where(x > 0.0f, g)); });
 }
 
+void sigmoid_values(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_value(plan, op, place, [](int, vf x) { return sigmoid(x); });
+}
+
+void sigmoid_gradient(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_gradient(plan, op, place, [](int, vf g, vf x) { return g * (sigmoid(x) * sigmoid(-x)); });
+}
+
+// x sigmoid(x) (Hendrycks & Gimpel 2016; Ramachandran, Zoph & Le 2017).
+void silu_values(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_value(plan, op, place, [](int, vf x) { return x * sigmoid(x); });
+}
+
+void silu_gradient(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_gradient(plan, op, place, [](int, vf g, vf x) {
+    const vf share = sigmoid(x);
+    return g * (share * (1.0f + x * (1.0f - share)));
+  });
+}
+
+// x, but slope (e^x - 1) where it is negative (Clevert, Unterthiner & Hochreiter 2016).
+void elu_values(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_value(plan, op, place, [&op](int, vf x) { return choose(x > 0.0f, x, exponential_less_one(x > 0.0f ? zero() : x) * op.slope); });
+}
+
+void elu_gradient(const Plan& plan, const Work&, const Op& op, const Place& place) {
+  each_gradient(plan, op, place, [&op](int, vf g, vf x) {
+    return choose(x > 0.0f, g, g * (exponential(x > 0.0f ? zero() : x) * op.slope));
+  });
+}
+
 // The short ones, as they are elsewhere a part of the operator before them.
 void values_at_once(const Plan& plan, const Work&, const Op& op, const Place& place) {
   each_value(plan, op, place, [&op](int, vf x) { return activated(op.act, op.slope, x); });
@@ -122,6 +153,9 @@ constexpr ActivationType gelu_activation{{false, true}, gelu_values, gelu_gradie
 constexpr ActivationType hardswish_activation{{false, false}, hardswish_values, hardswish_gradient};
 constexpr ActivationType prelu_activation{{false, false}, prelu_values, prelu_gradient};
 constexpr ActivationType relu6_activation{{false, false}, relu6_values, relu6_gradient};
+constexpr ActivationType sigmoid_activation{{false, true}, sigmoid_values, sigmoid_gradient};
+constexpr ActivationType silu_activation{{false, true}, silu_values, silu_gradient};
+constexpr ActivationType elu_activation{{false, true}, elu_values, elu_gradient};
 
 #define ISSUN_ACTIVATION(name) name##_activation,
 constexpr ActivationType activations[] = {ISSUN_ACTIVATIONS(ISSUN_ACTIVATION)};

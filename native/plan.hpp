@@ -34,7 +34,10 @@ namespace issun {
   line(gelu)                    \
   line(hardswish)               \
   line(prelu)                   \
-  line(relu6)
+  line(relu6)                   \
+  line(sigmoid)                 \
+  line(silu)                    \
+  line(elu)
 #define ISSUN_OPTIMIZERS(line) \
   line(sgd)                    \
   line(adam)                   \

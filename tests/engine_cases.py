@@ -56,7 +56,10 @@ def unit(net: Net) -> Scaling:
 
 def kinks(activation: Activation) -> tuple[float, ...]:
     """Return where an activation has a kink."""
-    return {"relu": (0.0,), "leaky": (0.0,), "prelu": (0.0,), "hardswish": (-3.0, 3.0), "relu6": (0.0, 6.0)}.get(activation.kind, ())
+    if activation.kind == "elu" and activation.slope == 1:
+        return ()
+    bends = {"relu": (0.0,), "leaky": (0.0,), "prelu": (0.0,), "hardswish": (-3.0, 3.0), "relu6": (0.0, 6.0), "elu": (0.0,)}
+    return bends.get(activation.kind, ())
 
 
 def margins(

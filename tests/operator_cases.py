@@ -30,7 +30,7 @@ from issun.arch.net import Net
 IMAGE = (6, 5, 2)
 CLASSES = 3
 GELU, PRELU, TANH = Activation("gelu"), Activation("prelu"), Activation("tanh")
-KINDS: tuple[ActivationKind, ...] = ("linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6")
+KINDS: tuple[ActivationKind, ...] = ("linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6", "sigmoid", "silu", "elu")
 FIRST = Conv(3, (2, 2), activation=TANH)
 LAST = Classifier(CLASSES)
 
@@ -101,6 +101,7 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "tied res": (FIRST, Tied(2, (Residual((SeparableConv(3, padding="same", activation=TANH),)), Activate(PRELU))), LAST),
     "res of tied": (FIRST, Residual((Tied(3, (Conv(3, (1, 1), activation=GELU), Scale())),)), LAST),
     "frozen tied": (FIRST, Frozen((Tied(2, (Conv(3, (1, 1), activation=PRELU),)),)), LAST),
+    "elu with a slope": (FIRST, Conv(4, (2, 2), activation=Activation("elu", 0.3)), Activate(Activation("elu", 0.6)), LAST),
     **{f"{kind} of a layer": (FIRST, Conv(4, (2, 2), activation=Activation(kind)), LAST) for kind in KINDS},
     **{f"{kind} alone": (FIRST, Activate(Activation(kind)), Dense(5, LINEAR), Activate(Activation(kind)), LAST) for kind in KINDS},
 }

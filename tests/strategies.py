@@ -37,7 +37,7 @@ from issun.arch.layers import (
 from issun.arch.net import Net
 from issun.errors import NetworkError
 
-NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6")
+NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6", "sigmoid", "silu", "elu")
 
 #: What a network may have beside convolutions, pooling, dense layers, dropout, frozen groups and simple activations.
 OPERATORS = ("dilation", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")
@@ -60,7 +60,7 @@ def activations(operators: Collection[str]) -> st.SearchStrategy[Activation]:
     """Activations with and without a number; those of `OPERATORS` which needs asked for."""
     new = [Activation(kind) for kind in NEW_ACTIVATIONS if kind in operators]
     return st.one_of(
-        st.sampled_from([Activation("relu"), Activation("linear"), *new]),
+        st.sampled_from([Activation("relu"), Activation("linear"), *new, *([Activation("elu", 0.3)] if "elu" in operators else [])]),
         st.builds(Activation, st.just("leaky"), st.sampled_from([LEAKY_SLOPE, 0.2, 0.0])),
     )
 

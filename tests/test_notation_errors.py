@@ -43,6 +43,7 @@ from issun.errors import NotationError
         ("conv 8 l1, dense", ",", "a penalty"),
         ("conv 8 l1 9999999, dense", "9999999", "at most 1,000,000"),
         ("conv 8 leaky 3, dense", "3", "from 0 to 1"),
+        ("conv 8, elu 1.5, dense", "1.5", "the slope (=1.5) of `elu` must be from 0 to 1"),
         ("pool relu, dense", "relu", "not an option of `pool`"),
         ("dense 8 same, dense", "same", "not an option of `dense`"),
         ("dense relu", "relu", "for a hidden layer, write its size"),

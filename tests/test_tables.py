@@ -46,11 +46,11 @@ OPERATIONS = [
     ("issun.exporters.quantize", "QUANTISED", NOT_INT8),
     ("issun.exporters.integer", "RUN", NOT_INT8),
 ]
-#: Those of activations. Keras writes two of them as layers of their own.
+#: Those of activations. Keras writes some of them as layers of their own.
 ACTIVATIONS = [
     ("issun.engine.reference.channels", "FUNCTIONS", set()),
     ("issun.exporters.onnx_file", "ACTIVATIONS", set()),
-    ("issun.exporters.keras.words", "WORDS", {"leaky", "prelu"}),
+    ("issun.exporters.keras.words", "WORDS", {"leaky", "prelu", "elu"}),
     ("issun.exporters.torch.source", "ACTIVATIONS", set()),
     ("issun.exporters.c.float32", "ACTIVATIONS", set()),
 ]

@@ -27,9 +27,11 @@ def activated(x, activation: Activation, slope):
             return functional.leaky_relu(x, activation.slope)
         case "prelu":
             return functional.prelu(x, slope)
+        case "elu":
+            return functional.elu(x, activation.slope)
         case kind:
             simple = {"relu": torch.relu, "gelu": functional.gelu, "hardswish": functional.hardswish, "tanh": torch.tanh}
-            return {**simple, "relu6": functional.relu6}[kind](x)
+            return {**simple, "relu6": functional.relu6, "sigmoid": torch.sigmoid, "silu": functional.silu}[kind](x)
 
 
 def batch_normalised(x, own: dict, training: bool):

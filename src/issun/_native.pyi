@@ -35,6 +35,9 @@ class Act(Enum):
     hardswish = 5
     prelu = 6
     relu6 = 7
+    sigmoid = 8
+    silu = 9
+    elu = 10
 
 class Optimizer(Enum):
     sgd = 0

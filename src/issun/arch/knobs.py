@@ -32,7 +32,7 @@ OPTION_WORDS = (
 )
 
 #: Words of other libraries that are read as those of the notation, and never written.
-OTHER_WORDS = {"dropout": "drop", "batchnorm": "norm", "residual": "res"}
+OTHER_WORDS = {"dropout": "drop", "batchnorm": "norm", "residual": "res", "swish": "silu"}
 
 #: What names a knob, word of the notation or not.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -214,6 +214,10 @@ def _relu6(adding: Adding, x: str) -> str:
     return adding.node("Clip", x, *ends, part=".active")
 
 
+def _silu(adding: Adding, x: str) -> str:
+    return adding.node("Mul", x, adding.node("Sigmoid", x, part=".active.share"), part=".active")
+
+
 #: The nodes of each activation, for the name of what enters it.
 ACTIVATIONS: dict[ActivationKind, Callable[[Adding, str], str]] = {
     "linear": lambda adding, x: x,
@@ -224,4 +228,7 @@ ACTIVATIONS: dict[ActivationKind, Callable[[Adding, str], str]] = {
     "hardswish": lambda adding, x: adding.node("HardSwish", x, part=".active"),
     "tanh": lambda adding, x: adding.node("Tanh", x, part=".active"),
     "relu6": _relu6,
+    "sigmoid": lambda adding, x: adding.node("Sigmoid", x, part=".active"),
+    "silu": _silu,
+    "elu": lambda adding, x: adding.node("Elu", x, part=".active", alpha=adding.op.activation.slope),
 }

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from issun.arch.layers import LINEAR, Shape
+from issun.arch.layers import LINEAR, SLOPES, Shape
 from issun.arch.ops import Kind, Op, image_of
 from issun.engine.reference.channels import NORM_EPSILON
 from issun.model import Model
@@ -59,7 +59,7 @@ def record(op: Op) -> dict[str, Any]:
         - ``kernel``, ``bias``, ``factor``, ``shift``, ``slope``: where in the weights a tensor begins, for those that the row has
         - ``sets``, of ``normalise``: how many runs of channels are normalised by themselves; ``pairs``: how many factors, and
           shifts, it has; ``epsilon``: what is added to a variance
-        - ``activation``: what follows, ``relu`` and so on; ``negative``: the slope of ``leaky``
+        - ``activation``: what follows, ``relu`` and so on; ``negative``: the slope of ``leaky`` and ``elu``
     """
     found: dict[str, Any] = {
         "op": op.kind.value,
@@ -71,7 +71,7 @@ def record(op: Op) -> dict[str, Any]:
     }
     if op.activation != LINEAR:
         found["activation"] = op.activation.kind
-        if op.activation.kind == "leaky":
+        if op.activation.kind in SLOPES:
             found["negative"] = op.activation.slope
     return found
 

@@ -6,7 +6,7 @@ multiplication with a fixed-point number, multiplier / 2^shift, rounded to neare
 exactly what is computed.
 
 Activations: ReLU needs nothing, since the range of its outputs begins at zero; `leaky` and `prelu` have a second multiplier for sums
-below zero, so nothing is rounded twice; `gelu`, `hardswish` and `tanh` are tables of 256 entries. Scores, the last outputs, are first
+below zero, so nothing is rounded twice; the other curves are tables of 256 entries. Scores, the last outputs, are first
 made 256 times finer than int8, and the class is chosen on these: equal int8 scores of two classes are common, and would be guesses.
 """
 

@@ -7,10 +7,12 @@ knows how a layer is computed; `issun.engine.reference.engine` defines that. The
 
 from issun.arch.layers.activations import (
     ACTIVATION_KINDS,
+    ELU_SLOPE,
     LEAKY_SLOPE,
     LINEAR,
     PRELU_SLOPE,
     RELU,
+    SLOPES,
     Activation,
     ActivationKind,
     number_text,
@@ -23,11 +25,13 @@ from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, G
 
 __all__ = [
     "ACTIVATION_KINDS",
+    "ELU_SLOPE",
     "LEAKY_SLOPE",
     "LINEAR",
     "OVER_WORDS",
     "PRELU_SLOPE",
     "RELU",
+    "SLOPES",
     "Activate",
     "Activation",
     "ActivationKind",

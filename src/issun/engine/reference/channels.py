@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, expit
 
 from issun.arch.layers import Activation, ActivationKind
 from issun.engine.reference.layers import Array
@@ -47,6 +47,12 @@ def gelu_derivative(x: Array) -> Array:
     return np.asarray(normal_distribution(x) + x * density)
 
 
+def silu_derivative(x: Array) -> Array:
+    """Return the derivative of x·s(x), s being the logistic function."""
+    share = expit(x)
+    return np.asarray(share * (1 + x * (1 - share)))
+
+
 class Function(NamedTuple):
     """An activation: what it makes of each value, and the gradient by its input given that by its output.
 
@@ -75,6 +81,12 @@ FUNCTIONS: dict[ActivationKind, Function] = {
     "relu6": Function(  # Krizhevsky 2010
         lambda x, slope: np.clip(x, 0.0, 6.0),
         lambda g, x, slope: np.where((x > 0) & (x <= 6), g, 0.0),
+    ),
+    "sigmoid": Function(lambda x, slope: expit(x), lambda g, x, slope: g * expit(x) * expit(-x)),
+    "silu": Function(lambda x, slope: x * expit(x), lambda g, x, slope: g * silu_derivative(x)),
+    "elu": Function(  # Clevert, Unterthiner & Hochreiter 2016
+        lambda x, slope: np.where(x > 0, x, slope * np.expm1(np.minimum(x, 0.0))),
+        lambda g, x, slope: np.where(x > 0, g, g * slope * np.exp(np.minimum(x, 0.0))),
     ),
 }
 

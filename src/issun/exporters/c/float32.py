@@ -25,8 +25,11 @@ HELPERS = {
         "    return x * (gate < 0.0f ? 0.0f : gate > 6.0f ? 6.0f : gate) / 6.0f;\n}"
     ),
     "relu6": "static float relu6(float x)\n{\n    return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;\n}",
+    "sigmoid": "static float sigmoid(float x)\n{\n    return 1.0f / (1.0f + expf(-x));\n}",
+    "silu": "static float silu(float x)\n{\n    return x / (1.0f + expf(-x));\n}",
+    "elu": "static float elu(float x, float slope)\n{\n    return x > 0.0f ? x : slope * expm1f(x);\n}",
 }
-WITH_MATH = ("gelu", "tanh")
+WITH_MATH = ("gelu", "tanh", "sigmoid", "silu", "elu")
 
 #: The loops of a normalisation. Sums are taken row by row, so that long ones lose no digits, and the mean as distances from the first
 #: value, so that the deviation of equal values is zero and no rounding.
@@ -74,6 +77,9 @@ ACTIVATIONS: dict[ActivationKind, str] = {
     "hardswish": "hardswish({x})",
     "tanh": "tanhf({x})",
     "relu6": "relu6({x})",
+    "sigmoid": "sigmoid({x})",
+    "silu": "silu({x})",
+    "elu": "elu({x}, {number})",
 }
 
 

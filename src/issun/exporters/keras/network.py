@@ -197,6 +197,8 @@ def _activation(op: Op) -> list[Any]:
         return []
     if activation.kind == "leaky":
         return [keras.layers.LeakyReLU(negative_slope=activation.slope, name=f"active_{op.index}")]
+    if activation.kind == "elu":
+        return [keras.layers.ELU(alpha=activation.slope, name=f"active_{op.index}")]
     if activation.kind == "prelu":
         axes = [1, 2] if op.image else None
         start = keras.initializers.Constant(PRELU_SLOPE)

@@ -28,6 +28,9 @@ ACTIVATIONS: dict[ActivationKind, str] = {
     "hardswish": "functional.hardswish({x})",
     "tanh": "torch.tanh({x})",
     "relu6": "functional.relu6({x})",
+    "sigmoid": "torch.sigmoid({x})",
+    "silu": "functional.silu({x})",
+    "elu": "functional.elu({x}, {slope!r})",
 }
 
 

@@ -32,6 +32,9 @@ const ACTIVATIONS = {
   hardswish: (x) => (x * Math.min(6, Math.max(0, x + 3))) / 6,
   tanh: (x) => Math.tanh(x),
   relu6: (x) => Math.min(6, Math.max(0, x)),
+  sigmoid: (x) => 1 / (1 + Math.exp(-x)),
+  silu: (x) => x / (1 + Math.exp(-x)),
+  elu: (x, slope) => (x > 0 ? x : slope * Math.expm1(x)),
 };
 
 /* Add the bias and apply the activation to one channel of sums, and store it. */
