@@ -173,7 +173,7 @@ void activate_backward(const Plan& plan, const Work& work, const Op& op, const P
 }
 
 // Adds to the gradients with lanes: slope [channel][lane]. Only prelu has weights.
-void activate_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+void activate_weight_gradient(const Plan& plan, const Work&, const Op& op, const Place& place, float* lanes) {
   const Tensor& in = plan.tensors[op.input];
   each_row(in, plan.tensors[op.output], place, true, [&](int c, const float* x, const float*, float*, const float* dy) {
     float* slope = lanes + op.lanes_kernel + c * L;

@@ -446,7 +446,7 @@ void add_bias_gradient(const Op& op, const Tensor& out, const Place& place, floa
 }
 
 // Adds to the gradients with lanes: kernel [kernel row][filter][channel, kernel column][lane], bias [filter][lane].
-void conv_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+void conv_weight_gradient(const Plan& plan, const Work&, const Op& op, const Place& place, float* lanes) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);

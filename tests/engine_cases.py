@@ -87,7 +87,8 @@ def margins(
 def least_deviation(
     engine: ReferenceEngine, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], masks: Masks
 ) -> float:
-    """Return the smallest deviation that a normalisation of each image divides by; infinity without one, 0 where one has few values.
+    """Return the smallest deviation that a normalisation of each image divides by; infinity without one, 0 where one has few values, and
+    where a norm of the batch has values that are all but equal.
 
     Rounding is enlarged by as much as values are divided by: where they are all but equal, as those that a dead unit leaves, nothing else
     is left of them.
@@ -98,6 +99,8 @@ def least_deviation(
         if op.sets:
             values = passed.x.reshape(len(indices), op.sets, -1)
             least = min(least, float(values.std(axis=2).min()) if values.shape[2] >= 8 else 0.0)
+        if op.norm and passed.y.std(axis=(0, *range(2, passed.y.ndim))).min() < 1e-3:
+            least = 0.0
     return least
 
 

@@ -145,7 +145,7 @@ def groups(layers: Layers, keeping: Layers, operators: Collection[str]) -> Layer
         return st.lists(inner, min_size=1, max_size=3).map(tuple)
 
     def wrapped(inner: Layers) -> list[Layers]:
-        residual: list[Layers] = [st.builds(Residual, several(inner))] if "res" in operators else []
+        residual: list[Layers] = [st.builds(Residual, several(inner), st.booleans())] if "res" in operators else []
         return residual + ([st.builds(Tied, st.integers(1, 3), several(inner))] if "tied" in operators else [])
 
     nested = st.one_of(keeping, keeping, *wrapped(keeping), st.builds(Frozen, several(keeping)))

@@ -26,7 +26,7 @@ NETWORK_MAKERS = {
 }
 
 #: Kinds that are gone when a network has become steps of C.
-NO_STEPS = {"drop", "scale"}
+NO_STEPS = {"drop", "scale", "gain"}
 
 #: And those that int8 lacks: it refuses a network that has one.
 NOT_INT8 = {*NO_STEPS, "normalise"}

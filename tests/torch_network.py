@@ -77,6 +77,8 @@ def computed(op: Op, own: dict, x, other, zero):
         case Kind.SCALE:
             shape = (1, -1, *[1] * (x.ndim - 2))
             return x * own["factor"].reshape(shape) + own["shift"].reshape(shape)
+        case Kind.GAIN:
+            return x * own["gain"]
         case Kind.NORMALISE:
             return each_normalised(op, own, x)
         case Kind.ADD:

@@ -28,7 +28,7 @@ PAIR_WORDS = ("one", "none")
 INITIALIZER_WORDS = ("glorot", "he", "orthogonal")
 OPTION_WORDS = (
     *("stride", "dilation", "same", "valid", *ACTIVATION_KINDS, "norm", "nobias", "l1", "l2"),
-    *(*INITIALIZER_WORDS, "spatial", *OVER_WORDS, *PAIR_WORDS),
+    *(*INITIALIZER_WORDS, "spatial", "scaled", *OVER_WORDS, *PAIR_WORDS),
 )
 
 #: Words of other libraries that are read as those of the notation, and never written.

@@ -21,6 +21,7 @@ from issun.arch.layers import (
     Dense,
     DepthwiseConv,
     Dropout,
+    Gain,
     GlobalAveragePool,
     Initializer,
     Layer,
@@ -53,17 +54,19 @@ class Kind(Enum):
     ADD = "add"
     SCALE = "scale"
     NORMALISE = "normalise"
+    GAIN = "gain"
 
 
 #: Kinds whose output may lie where their input was.
-IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE, Kind.NORMALISE}
+IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE, Kind.NORMALISE, Kind.GAIN}
 
 #: Kinds that have a kernel.
 WITH_KERNEL = {Kind.CONV, Kind.DEPTHWISE, Kind.DENSE}
 
 #: What a tensor does in its operation. `factor`, `shift`, `mean` and `variance` are those of batch normalisation; `scale` has the first
-#: two, and so may a normalisation of each image: a number a channel, or one for all; `slope` is that of `prelu`.
-Role = Literal["kernel", "bias", "factor", "shift", "mean", "variance", "slope"]
+#: two, and so may a normalisation of each image: a number a channel, or one for all; `slope` is that of `prelu`, `gain` the one number of
+#: `res scaled`.
+Role = Literal["kernel", "bias", "factor", "shift", "mean", "variance", "slope", "gain"]
 
 #: Roles that training measures instead of learning them.
 STATISTICS: tuple[Role, ...] = ("mean", "variance")
@@ -423,5 +426,6 @@ _PARTS: dict[type[Layer], Callable[[Any, Shape, Shape], _Parts]] = {
     Activate: lambda layer, shape, output: (Kind.ACTIVATE, _PIXEL, layer.activation, _slopes(layer.activation, output[-1:])),
     Add: lambda layer, shape, output: (Kind.ADD, _PIXEL, LINEAR, ()),
     Scale: lambda layer, shape, output: (Kind.SCALE, _PIXEL, LINEAR, (("factor", output[-1:]), ("shift", output[-1:]))),
+    Gain: lambda layer, shape, output: (Kind.GAIN, _PIXEL, LINEAR, (("gain", (1,)),)),
     Normalise: _normalise,
 }

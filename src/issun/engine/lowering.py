@@ -173,4 +173,5 @@ OPERATORS: dict[Kind, Callable[[Op], Fields]] = {
     Kind.ADD: lambda op: {"kind": _native.Kind.add},
     Kind.SCALE: lambda op: {"kind": _native.Kind.scale} | _weights(op, "factor", "shift"),
     Kind.NORMALISE: lambda op: {"kind": _native.Kind.normalise, "sets": op.sets} | _weights(op, "factor", "shift"),
+    Kind.GAIN: lambda op: {"kind": _native.Kind.scale} | _weights(op, "gain"),
 }

@@ -195,6 +195,7 @@ OPERATORS: dict[Kind, Callable[[Adding], str]] = {
     Kind.ADD: _add,
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
+    Kind.GAIN: lambda adding: adding.node("Mul", adding.x, *adding.weights("gain")),
 }
 
 

@@ -21,7 +21,7 @@ from issun.arch.layers.base import Initializer, Layer, Padding, Shape, Wiring, s
 from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
 from issun.arch.layers.groups import Frozen, Group, Residual, Tied
 from issun.arch.layers.norms import OVER_WORDS, Normalise, Pairs
-from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Pool, Scale, normed_parts
+from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, Gain, GlobalAveragePool, Pool, Scale, normed_parts
 
 __all__ = [
     "ACTIVATION_KINDS",
@@ -42,6 +42,7 @@ __all__ = [
     "DepthwiseConv",
     "Dropout",
     "Frozen",
+    "Gain",
     "GlobalAveragePool",
     "Group",
     "Initializer",

@@ -80,6 +80,7 @@ FORWARD: dict[Kind, Callable[[Op, ByRole, Array, Array | None], Array]] = {
     Kind.ADD: _sum,
     Kind.SCALE: lambda op, own, x, beside: scale_forward(x, own["factor"], own["shift"]),
     Kind.NORMALISE: _normalised,
+    Kind.GAIN: lambda op, own, x, beside: x * own["gain"],
 }
 
 
@@ -112,6 +113,7 @@ BACKWARD: dict[Kind, Callable[[Op, ByRole, Back], tuple[Array, ByRole]]] = {
     Kind.ADD: lambda op, own, back: (back.gradient, {}),
     Kind.SCALE: _scaled_back,
     Kind.NORMALISE: _normalised_back,
+    Kind.GAIN: lambda op, own, back: (back.gradient * own["gain"], {"gain": np.asarray((back.gradient * back.x).sum())}),
 }
 
 

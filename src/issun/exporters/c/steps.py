@@ -105,7 +105,7 @@ class Step:
     Attributes
     ----------
     kind : Kind
-        Never ``drop`` or ``scale``.
+        Never ``drop``, ``scale`` or ``gain``.
     text : str
         The layer, or layers, that it computes.
     operation : int
@@ -239,6 +239,10 @@ def _scale(op: Op, step: Step) -> Step:
     return replace(step, kind=Kind.DEPTHWISE, weights_operation=op.shares, biased=True)
 
 
+def _gain(op: Op, step: Step) -> Step:
+    return replace(step, kind=Kind.DEPTHWISE, weights_operation=op.shares)
+
+
 def _normalise(op: Op, step: Step) -> Step:
     pairs = op["factor"].size if "factor" in op else 0
     return replace(step, weights_operation=op.index if pairs else None, biased=pairs > 0, sets=op.sets, pairs=pairs)
@@ -261,6 +265,7 @@ STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
     Kind.ADD: _as_it_is,
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
+    Kind.GAIN: _gain,
 }
 
 
@@ -292,9 +297,9 @@ def arrays(net: Net, weights: NDArray[np.float32], step: Step) -> Arrays:
         kernel = kernel[:, 0].transpose(1, 2, 0)
     elif step.kind is Kind.NORMALISE:
         kernel, bias = own.get("factor"), own.get("shift")
-    elif step.kind is Kind.DEPTHWISE:  # `scale`, or a `prelu` that stands alone: then the factor is one
-        ones = np.ones(channels, np.float32)
-        kernel, bias = own.get("factor", ones).reshape(1, 1, -1), own.get("shift")
+    elif step.kind is Kind.DEPTHWISE:  # `scale`, `gain`, or a `prelu` that stands alone: then the factor is one
+        one = np.full(channels, own.get("gain", 1.0), np.float32)
+        kernel, bias = own.get("factor", one).reshape(1, 1, -1), own.get("shift")
     return Arrays(None if kernel is None else np.ascontiguousarray(kernel), bias, slope)
 
 

@@ -52,6 +52,8 @@ def set_weights(model: Any, net: Net, tensors: dict[str, NDArray[np.float32]]) -
         elif op.kind is Kind.NORMALISE and own:
             one = op.one_pair
             _set(model, f"{'pair' if one else 'norm'}_{op.index}", [own["factor"].reshape((1, 1) if one else -1), own["shift"]])
+        elif "gain" in own:
+            _set(model, f"gain_{op.index}", [own["gain"].reshape(1, 1)])
         elif "mean" in own:
             _set(model, f"norm_{op.index}", [own[role] for role in ("factor", "shift", "mean", "variance")])
         if "kernel" in own:
@@ -175,6 +177,15 @@ def _normalise(op: Op, default: Start) -> list[Any]:
     ]
 
 
+def _gain(op: Op, default: Start) -> list[Any]:
+    """Return one factor for all values: a dense layer from one number to one."""
+    return [
+        keras.layers.Reshape((-1, 1), name=f"values_{op.index}"),
+        keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name=f"gain_{op.index}", trainable=not op.frozen),
+        keras.layers.Reshape(op.output, name=f"together_{op.index}"),
+    ]
+
+
 #: The layers of each kind, its norm and activation aside.
 LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
     Kind.CONV: _conv,
@@ -188,6 +199,7 @@ LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
     Kind.ADD: lambda op, default: [keras.layers.Add(name=f"sum_{op.index}")],
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
+    Kind.GAIN: _gain,
 }
 
 

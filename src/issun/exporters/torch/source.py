@@ -137,6 +137,7 @@ NAMES: dict[Kind, str] = {
     Kind.DROP: "drop",
     Kind.SCALE: "scale",
     Kind.NORMALISE: "norm",
+    Kind.GAIN: "gain",
 }
 
 
@@ -149,6 +150,8 @@ def _tensor_name(op: Op, role: Role) -> str:
     """Return what a tensor is called in the module's state: ``conv_0.weight``."""
     if role == "slope":
         return f"slopes_{op.shares}.weight"
+    if role == "gain":
+        return _name(op)
     if op.kind is Kind.SCALE or op.one_pair:  # no module of PyTorch's
         return f"{_name(op)}_{role}"
     if op.kind is Kind.NORMALISE:
@@ -225,6 +228,7 @@ MADE: dict[Kind, Callable[[Op], list[str]]] = {
     Kind.ADD: _nothing,
     Kind.SCALE: _made_scale,
     Kind.NORMALISE: _made_normalise,
+    Kind.GAIN: lambda op: [f"self.{_name(op)} = nn.Parameter(torch.zeros(1))"],
 }
 
 
@@ -261,6 +265,7 @@ COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
     Kind.ADD: lambda op, x, other: f"{x} + {other}",
     Kind.SCALE: lambda op, x, other: f"{x} * self.{_name(op)}_factor + self.{_name(op)}_shift",
     Kind.NORMALISE: _normalised,
+    Kind.GAIN: lambda op, x, other: f"{x} * self.{_name(op)}",
 }
 
 

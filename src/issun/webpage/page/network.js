@@ -156,6 +156,9 @@ const OPERATORS = {
       out[i] = weights[row.factor + c] * image[i] + weights[row.shift + c];
     }
   },
+  gain(row, image, out, weights) {
+    for (let i = 0; i < image.length; i++) out[i] = weights[row.gain] * image[i];
+  },
   normalise(row, image, out, weights) {
     const area = row.input[1] * row.input[2];
     const size = image.length / row.sets;
