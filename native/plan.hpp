@@ -37,7 +37,8 @@ namespace issun {
   line(relu6)                   \
   line(sigmoid)                 \
   line(silu)                    \
-  line(elu)
+  line(elu)                     \
+  line(rational)
 #define ISSUN_OPTIMIZERS(line) \
   line(sgd)                    \
   line(adam)                   \

@@ -59,7 +59,7 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
         {"augment": "shift 1", "clip_norm": 0.1},
     ),
     "learned gains": (
-        "conv 4 norm, res scaled (sepconv 4 same norm elu), tied 2 (res scaled (dwconv same sigmoid, res scaled (scale))), gap, dense",
+        "conv 4 norm, res scaled (conv 4 same norm elu), rational, tied 2 (res scaled (dwconv same silu, res scaled (scale))), gap, dense",
         (9, 9, 3),
         10,
         {"ema_decay": 0.9, "clip_norm": 0.1},

@@ -30,7 +30,10 @@ from issun.arch.net import Net
 IMAGE = (6, 5, 2)
 CLASSES = 3
 GELU, PRELU, TANH = Activation("gelu"), Activation("prelu"), Activation("tanh")
-KINDS: tuple[ActivationKind, ...] = ("linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6", "sigmoid", "silu", "elu")
+KINDS: tuple[ActivationKind, ...] = (
+    *("linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6"),
+    *("sigmoid", "silu", "elu", "rational"),
+)
 FIRST = Conv(3, (2, 2), activation=TANH)
 LAST = Classifier(CLASSES)
 
@@ -112,6 +115,12 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "res of tied": (FIRST, Residual((Tied(3, (Conv(3, (1, 1), activation=GELU), Scale())),)), LAST),
     "frozen tied": (FIRST, Frozen((Tied(2, (Conv(3, (1, 1), activation=PRELU),)),)), LAST),
     "elu with a slope": (FIRST, Conv(4, (2, 2), activation=Activation("elu", 0.3)), Activate(Activation("elu", 0.6)), LAST),
+    "rational, tied and frozen": (
+        FIRST,
+        Tied(2, (Conv(3, padding="same", activation=Activation("rational"), norm=Normalise("image")), Activate(Activation("rational")))),
+        Frozen((SeparableConv(4, (2, 2), activation=Activation("rational"), norm=True),)),
+        LAST,
+    ),
     **{f"{kind} of a layer": (FIRST, Conv(4, (2, 2), activation=Activation(kind)), LAST) for kind in KINDS},
     **{f"{kind} alone": (FIRST, Activate(Activation(kind)), Dense(5, LINEAR), Activate(Activation(kind)), LAST) for kind in KINDS},
 }

@@ -37,7 +37,7 @@ from issun.arch.layers import (
 from issun.arch.net import Net
 from issun.errors import NetworkError
 
-NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6", "sigmoid", "silu", "elu")
+NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6", "sigmoid", "silu", "elu", "rational")
 
 #: What a network may have beside convolutions, pooling, dense layers, dropout, frozen groups and simple activations.
 OPERATORS = ("dilation", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")

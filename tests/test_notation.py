@@ -123,6 +123,7 @@ def layer(text: str) -> Layer:
         ("hardswish", Activate(Activation("hardswish"))),
         ("relu6", Activate(Activation("relu6"))),
         ("sigmoid", Activate(Activation("sigmoid"))),
+        ("dwconv 2 rational norm", DepthwiseConv(2, activation=Activation("rational"), norm=True)),
         ("elu", Activate(Activation("elu", 1.0))),
         ("conv 8 elu 0.5 nobias", Conv(8, activation=Activation("elu", 0.5), bias=False)),
         ("dense 8 silu", Dense(8, Activation("silu"))),

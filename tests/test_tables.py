@@ -50,7 +50,7 @@ OPERATIONS = [
 ACTIVATIONS = [
     ("issun.engine.reference.channels", "FUNCTIONS", set()),
     ("issun.exporters.onnx_file", "ACTIVATIONS", set()),
-    ("issun.exporters.keras.words", "WORDS", {"leaky", "prelu", "elu"}),
+    ("issun.exporters.keras.words", "WORDS", {"leaky", "prelu", "elu", "rational"}),
     ("issun.exporters.torch.source", "ACTIVATIONS", set()),
     ("issun.exporters.c.float32", "ACTIVATIONS", set()),
 ]

@@ -35,7 +35,7 @@ from strategies import OPERATORS, nets
 INITIALIZERS: tuple[Initializer, ...] = ("glorot", "he", "orthogonal")
 
 
-ORDER = ("kernel", "bias", "factor", "shift", "mean", "variance", "slope", "gain")
+ORDER = ("kernel", "bias", "factor", "shift", "mean", "variance", "slope", "coefficients", "gain")
 
 
 @given(nets(trainable=False, operators=OPERATORS))

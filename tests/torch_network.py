@@ -27,6 +27,10 @@ def activated(x, activation: Activation, slope):
             return functional.leaky_relu(x, activation.slope)
         case "prelu":
             return functional.prelu(x, slope)
+        case "rational":
+            a, b, c, d = slope
+            s = functional.softsign(d * x)
+            return x * (a + s * (b + s * c))
         case "elu":
             return functional.elu(x, activation.slope)
         case kind:
@@ -113,5 +117,5 @@ def torch_logits(net: Net, weights: dict, image, training: tuple[np.ndarray, int
         x = computed(op, own, x, other, zero)
         if op.norm:
             x = batch_normalised(x, own, training is not None and not op.frozen)
-        outputs.append(activated(x, op.activation, own.get("slope")))
+        outputs.append(activated(x, op.activation, own.get("slope", own.get("coefficients"))))
     return outputs[-1]

@@ -38,6 +38,7 @@ class Act(Enum):
     sigmoid = 8
     silu = 9
     elu = 10
+    rational = 11
 
 class Optimizer(Enum):
     sgd = 0

@@ -219,6 +219,18 @@ def _silu(adding: Adding, x: str) -> str:
     return adding.node("Mul", x, adding.node("Sigmoid", x, part=".active.share"), part=".active")
 
 
+def _rational(adding: Adding, x: str) -> str:
+    """Add x (a + s (b + s c)) with s = softsign(d x)."""
+    a, b, c, d = (
+        adding.graph.constant(f"{adding.op.shares}.coefficients.{which}", number)
+        for which, number in zip("abcd", adding.own["coefficients"], strict=True)
+    )
+    s = adding.node("Softsign", adding.node("Mul", x, d, part=".active.scaled"), part=".active.s")
+    gate = adding.node("Add", adding.node("Mul", s, c, part=".active.cs"), b, part=".active.tilt")
+    gate = adding.node("Add", adding.node("Mul", gate, s, part=".active.rest"), a, part=".active.gate")
+    return adding.node("Mul", x, gate, part=".active")
+
+
 #: The nodes of each activation, for the name of what enters it.
 ACTIVATIONS: dict[ActivationKind, Callable[[Adding, str], str]] = {
     "linear": lambda adding, x: x,
@@ -232,4 +244,5 @@ ACTIVATIONS: dict[ActivationKind, Callable[[Adding, str], str]] = {
     "sigmoid": lambda adding, x: adding.node("Sigmoid", x, part=".active"),
     "silu": _silu,
     "elu": lambda adding, x: adding.node("Elu", x, part=".active", alpha=adding.op.activation.slope),
+    "rational": _rational,
 }

@@ -56,7 +56,8 @@ def record(op: Op) -> dict[str, Any]:
         - ``input``, ``output``: [channels, rows, columns]; the features of a vector are channels of one pixel
         - ``window``, ``stride``, ``dilation``, ``pad``: [rows, columns], of whatever has a window; ``pad`` is what is added above and to
           the left
-        - ``kernel``, ``bias``, ``factor``, ``shift``, ``slope``, ``gain``: where in the weights a tensor begins, for those that the row has
+        - ``kernel``, ``bias``, ``factor``, ``shift``, ``slope``, ``coefficients``, ``gain``: where in the weights a tensor begins, for
+          those that the row has
         - ``sets``, of ``normalise``: how many runs of channels are normalised by themselves; ``pairs``: how many factors, and
           shifts, it has; ``epsilon``: what is added to a variance
         - ``activation``: what follows, ``relu`` and so on; ``negative``: the slope of ``leaky`` and ``elu``

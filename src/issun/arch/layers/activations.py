@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, get_args
 
-ActivationKind = Literal["linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6", "sigmoid", "silu", "elu"]
+ActivationKind = Literal["linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6", "sigmoid", "silu", "elu", "rational"]
 
 #: Every activation's word.
 ACTIVATION_KINDS: tuple[ActivationKind, ...] = get_args(ActivationKind)
@@ -27,6 +27,9 @@ SLOPES: dict[ActivationKind, float] = {"leaky": LEAKY_SLOPE, "elu": ELU_SLOPE}
 #: What the learned slopes of `prelu` start at (He et al. 2015).
 PRELU_SLOPE = 0.25
 
+#: What the numbers a, b, c, d of `rational` start as: the least squares fit to `silu` over [-3, 3].
+RATIONAL_START = (0.5, 0.8344, 0.0, 0.4093)
+
 
 def number_text(value: float) -> str:
     """Return a number as the notation writes it: without an exponent and without trailing zeros, exact when read back."""
@@ -36,13 +39,16 @@ def number_text(value: float) -> str:
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise activation.
+    r"""An elementwise activation.
 
     ``linear`` is none; ``relu``; ``leaky`` with a fixed slope for negative inputs; ``prelu`` with a learned slope for each channel or
     feature (He et al. 2015); ``gelu``, x·Φ(x) with the exact normal distribution function (Hendrycks & Gimpel 2016); ``hardswish``,
     x·min(max(x + 3, 0), 6)/6 (Howard et al. 2019); ``tanh``; ``relu6``, min(max(x, 0), 6) (Krizhevsky 2010); ``sigmoid``, the logistic
     function s(x) = 1 / (1 + e^-x); ``silu``, x·s(x) (Hendrycks & Gimpel 2016; Ramachandran, Zoph & Le 2017); ``elu``, x, but
     slope·(e^x - 1) for negative inputs (Clevert et al. 2016). `slope` belongs to ``leaky`` and ``elu``; nan is the usual one.
+    ``rational`` is x·(a + b·s + c·s²) with s = d·x / (1 + \|d·x\|) and four numbers that a layer learns: a quotient of polynomials in x and
+    \|x\| (after the Padé activation units of Molina, Schramowski & Kersting 2020), here one without poles whose two sides each end in a
+    straight line of their own.
     """
 
     kind: ActivationKind = "relu"
@@ -53,8 +59,8 @@ class Activation:
             object.__setattr__(self, "slope", SLOPES.get(self.kind, LEAKY_SLOPE))
 
     def parameters(self, channels: int) -> int:
-        """Return how many slopes are learned for so many channels or features."""
-        return channels if self.kind == "prelu" else 0
+        """Return how many numbers are learned for so many channels or features."""
+        return len(RATIONAL_START) if self.kind == "rational" else channels if self.kind == "prelu" else 0
 
     @property
     def cuts(self) -> bool:

@@ -14,7 +14,7 @@ LARGEST = 2**31
 #: Slope of Keras's `leaky_relu` where it is named as an activation.
 _LEAKY_ACTIVATION = 0.2
 
-#: What Keras calls each activation that it has as a word; `leaky`, `prelu` and `elu` are written as layers of their own.
+#: What Keras calls each activation that it has as a word; `leaky`, `prelu`, `elu` and `rational` are written as layers of their own.
 WORDS: dict[ActivationKind, str] = {
     "linear": "linear",
     "relu": "relu",

@@ -35,13 +35,18 @@ const ACTIVATIONS = {
   sigmoid: (x) => 1 / (1 + Math.exp(-x)),
   silu: (x) => x / (1 + Math.exp(-x)),
   elu: (x, slope) => (x > 0 ? x : slope * Math.expm1(x)),
+  rational: (x, [a, b, c, d]) => {
+    const s = (d * x) / (1 + Math.abs(d * x));
+    return x * (a + s * (b + s * c));
+  },
 };
 
 /* Add the bias and apply the activation to one channel of sums, and store it. */
 function finish(row, weights, channel, sums, out, at) {
   const bias = row.bias === undefined ? 0 : weights[row.bias + channel];
   const activation = ACTIVATIONS[row.activation];
-  const slope = row.slope === undefined ? row.negative : weights[row.slope + channel];
+  const curve = row.coefficients === undefined ? row.negative : weights.subarray(row.coefficients, row.coefficients + 4);
+  const slope = row.slope === undefined ? curve : weights[row.slope + channel];
   for (let i = 0; i < sums.length; i++) {
     // What enters an activation is a float32 too.
     const value = Math.fround(sums[i] + bias);
