@@ -567,7 +567,7 @@ void conv_windows_gradient(const Op& op, const Tensor& in, const Tensor& out, co
 }
 
 // Adds to the gradients with lanes: kernel [kernel row][filter][channel, kernel column][lane], bias [filter][lane].
-void conv_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+void conv_weight_gradient(const Plan& plan, const Work&, const Op& op, const Place& place, float* lanes) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* x = place.value(in);

@@ -73,7 +73,7 @@ void dense_input_gradient(const Plan& plan, const Work& work, const Op& op, cons
 }
 
 // Adds to the gradients with lanes, in the flat order.
-void dense_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+void dense_weight_gradient(const Plan& plan, const Work&, const Op& op, const Place& place, float* lanes) {
   const float* g = place.gradient(plan.tensors[op.output]);
   const float* x = place.value(plan.tensors[op.input]);
   const int units = plan.tensors[op.output].channels, features = int(op.kernel_size / units);

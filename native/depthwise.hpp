@@ -313,7 +313,7 @@ DepthWeightTile depth_weight_tile_for(int rows, int columns) {
 }
 
 // Adds to the gradients with lanes, in the flat order: kernel [channel][kernel row][kernel column][lane], bias [channel][lane].
-void depthwise_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+void depthwise_weight_gradient(const Plan& plan, const Work&, const Op& op, const Place& place, float* lanes) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   const float* dz = place.gradient(out);

@@ -1,4 +1,4 @@
-// Functions of one number that activations need: hyperbolic tangent, normal distribution. A NaN stays one in each.
+// Functions of one number that activations need: hyperbolic tangent, logistic function, normal distribution. A NaN stays one in each.
 #pragma once
 #include "vector.hpp"
 
@@ -18,6 +18,13 @@ INLINE vf hyperbolic_tangent(vf x) {
   const vf e = exponential(size * -2.0f);
   const vf large = with_sign_of(1.0f - 2.0f * e / (1.0f + e), x);
   return choose(size < 0.625f, small, large);
+}
+
+// 1 / (1 + e^-x) to within 2 units in the last place, on the left too, where (1 + tanh(x/2)) / 2 would lose its digits.
+INLINE vf sigmoid(vf x) {
+  const vf e = exponential(magnitude(x) * -1.0f);
+  const vf tail = e / (1.0f + e);
+  return choose(x > 0.0f, 1.0f - tail, tail);
 }
 
 // The standard normal distribution: `below` is its distribution function Phi(x), `density` its density.

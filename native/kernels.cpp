@@ -59,7 +59,7 @@ void do_step(const Walk& walk, const Step& step, const Place& place, Stopwatch& 
       type.input_gradient(plan, work, op, place, walk.group);
       return watch.lap(ticks + 1);
     case Do::gradients:
-      if (op.trained) type.weight_gradient(plan, op, place, walk.lanes);
+      if (op.trained) type.weight_gradient(plan, work, op, place, walk.lanes);
       watch.lap(ticks + 2);
       if (op.sends_gradient) type.input_gradient(plan, work, op, place, walk.group);
       return watch.lap(ticks + 1);

@@ -116,7 +116,7 @@ void normalise_sums(const Plan& plan, const Op& op, const Place& place) {
 }
 
 // Adds to the gradients with lanes: factor [channel][lane], shift [channel][lane], or one of each.
-void normalise_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+void normalise_weight_gradient(const Plan& plan, const Work&, const Op& op, const Place& place, float* lanes) {
   normalise_sums(plan, op, place);
   for (int c = place.first, end = place.until(plan.tensors[op.input].channels); c < end; ++c) {
     const int64_t number = op.kernel_size == 1 ? 0 : c;

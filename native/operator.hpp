@@ -10,7 +10,7 @@ struct OperatorType : OperatorTraits {
   void (*input_gradient)(const Plan&, const Work&, const Op&, const Place&, int group);
   // Where there are weights: adds a group to the gradients with lanes; sums those of a chunk into the flat order (the lanes may be used up),
   // adding to what is there where the operator `reduce_adds`.
-  void (*weight_gradient)(const Plan&, const Op&, const Place&, float* lanes);
+  void (*weight_gradient)(const Plan&, const Work&, const Op&, const Place&, float* lanes);
   void (*reduce)(const Plan&, const Work&, const Op&, int chunk, float* lanes, float* gradient);
   // Puts weights into the order in which they are read, before anything runs and after every step; null where they are read as they lie.
   void (*pack)(const Plan&, Work&, const Op&);

@@ -34,7 +34,11 @@ namespace issun {
   line(gelu)                    \
   line(hardswish)               \
   line(prelu)                   \
-  line(relu6)
+  line(relu6)                   \
+  line(sigmoid)                 \
+  line(silu)                    \
+  line(elu)                     \
+  line(rational)
 #define ISSUN_OPTIMIZERS(line) \
   line(sgd)                    \
   line(adam)                   \

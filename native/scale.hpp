@@ -1,15 +1,18 @@
 // `scale`: a learned factor and shift for each channel of an image, or each feature of a vector. The kernel holds the factors, the bias
-// the shifts.
+// the shifts. Without a bias there is no shift, and a kernel of one number is the factor of all channels: the gain of `res scaled`.
 #pragma once
 #include "operator.hpp"
 
 namespace {
 
+// Which number of the kernel is a channel's factor.
+INLINE int64_t factor_at(const Op& op, int channel) { return op.kernel_size == 1 ? 0 : channel; }
+
 void scale_forward(const Plan& plan, const Work& work, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
-    const vf factor = splat(work.weights[op.kernel + c]), shift = splat(work.weights[op.bias + c]);
+    const vf factor = splat(work.weights[op.kernel + factor_at(op, c)]), shift = op.bias < 0 ? zero() : splat(work.weights[op.bias + c]);
     with_activation(op.act, op.slope, [&](auto activation) {
       for (int r = 0; r < in.rows; ++r) {
         const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
@@ -26,7 +29,7 @@ void scale_input_gradient(const Plan& plan, const Work& work, const Op& op, cons
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
-    const vf factor = splat(work.weights[op.kernel + c]);
+    const vf factor = splat(work.weights[op.kernel + factor_at(op, c)]);
     with_gradient(op.adds, in.act, in.slope, [&](auto put) {
       for (int r = 0; r < in.rows; ++r) {
         const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
@@ -39,8 +42,8 @@ void scale_input_gradient(const Plan& plan, const Work& work, const Op& op, cons
   }
 }
 
-// Adds to the gradients with lanes: factor [channel][lane], shift [channel][lane].
-void scale_weight_gradient(const Plan& plan, const Op& op, const Place& place, float* lanes) {
+// Adds to the gradients with lanes: factor [channel][lane], shift [channel][lane], or one factor.
+void scale_weight_gradient(const Plan& plan, const Work&, const Op& op, const Place& place, float* lanes) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
@@ -54,9 +57,10 @@ void scale_weight_gradient(const Plan& plan, const Op& op, const Place& place, f
         shift += gradient;
       }
     }
-    float* factors = lanes + op.lanes_kernel + c * L;
-    float* shifts = lanes + op.lanes_bias + c * L;
+    float* factors = lanes + op.lanes_kernel + factor_at(op, c) * L;
     store(factors, load(factors) + factor);
+    if (op.bias < 0) continue;
+    float* shifts = lanes + op.lanes_bias + c * L;
     store(shifts, load(shifts) + shift);
   }
 }

@@ -217,8 +217,11 @@ INLINE void sum_lanes(const float* from, int64_t count, float* to, bool adds = f
   for (; i < count; ++i) to[i] = adds ? to[i] + sum(load(from + i * L)) : sum(load(from + i * L));
 }
 
-// e^x for x <= 0, relative error below 2e-7: 2^n times a polynomial in the remainder (Cephes' expf).
-INLINE vf exponential(vf x) {
+// e^x for x <= 0 as scale (1 + beyond): scale is 2^n, beyond a polynomial in the remainder (Cephes' expf).
+struct Exponential {
+  vf scale, beyond;
+};
+INLINE Exponential exponential_parts(vf x) {
   const vf low = splat(-87.0f);
   x = low > x ? low : x;  // a NaN stays one
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
@@ -230,9 +233,21 @@ INLINE vf exponential(vf x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
+  p = p * r * r + r;
   vi exponent = (__builtin_convertvector(n, vi) + 127) << 23;
-  return p * (vf)exponent;
+  return {(vf)exponent, p};
+}
+
+// e^x for x <= 0, relative error below 2e-7.
+INLINE vf exponential(vf x) {
+  const Exponential e = exponential_parts(x);
+  return (e.beyond + 1.0f) * e.scale;
+}
+
+// e^x - 1 for x <= 0, which loses no digits near zero.
+INLINE vf exponential_less_one(vf x) {
+  const Exponential e = exponential_parts(x);
+  return e.beyond * e.scale + (e.scale - 1.0f);
 }
 
 }  // namespace

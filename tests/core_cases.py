@@ -64,6 +64,12 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
         10,
         {"clip_norm": 0.1, "ema_decay": 0.9},
     ),
+    "learned gains": (
+        "conv 4 norm, res scaled (conv 4 same norm elu), rational, tied 2 (res scaled (dwconv same silu, res scaled (scale))), gap, dense",
+        (9, 9, 3),
+        10,
+        {"ema_decay": 0.9, "clip_norm": 0.1},
+    ),
     "separable": (
         "conv 4 norm, res (sepconv 6 same norm hardswish, sepconv 4 same norm linear), relu, tied 2 (dwconv 5x5 same, scale), gap, dense",
         (10, 9, 3),
@@ -75,7 +81,7 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
 #: Of these the short form is made, which runs with every test run.
 SHORT = (
     *("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable"),
-    *("each image, several segments", "passes in several segments"),
+    *("each image, several segments", "passes in several segments", "learned gains"),
 )
 
 #: More than the largest batch, and not a whole number of any.

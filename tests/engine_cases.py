@@ -56,7 +56,10 @@ def unit(net: Net) -> Scaling:
 
 def kinks(activation: Activation) -> tuple[float, ...]:
     """Return where an activation has a kink."""
-    return {"relu": (0.0,), "leaky": (0.0,), "prelu": (0.0,), "hardswish": (-3.0, 3.0), "relu6": (0.0, 6.0)}.get(activation.kind, ())
+    if activation.kind == "elu" and activation.slope == 1:
+        return ()
+    bends = {"relu": (0.0,), "leaky": (0.0,), "prelu": (0.0,), "hardswish": (-3.0, 3.0), "relu6": (0.0, 6.0), "elu": (0.0,)}
+    return bends.get(activation.kind, ())
 
 
 def margins(
@@ -84,7 +87,8 @@ def margins(
 def least_deviation(
     engine: ReferenceEngine, weights: NDArray[np.float32], images: NDArray[np.uint8], indices: NDArray[np.int64], masks: Masks
 ) -> float:
-    """Return the smallest deviation that a normalisation of each image divides by; infinity without one, 0 where one has few values.
+    """Return the smallest deviation that a normalisation of each image divides by; infinity without one, 0 where one has few values, and
+    where a norm of the batch has values that are all but equal.
 
     Rounding is enlarged by as much as values are divided by: where they are all but equal, as those that a dead unit leaves, nothing else
     is left of them.
@@ -95,6 +99,8 @@ def least_deviation(
         if op.sets:
             values = passed.x.reshape(len(indices), op.sets, -1)
             least = min(least, float(values.std(axis=2).min()) if values.shape[2] >= 8 else 0.0)
+        if op.norm and passed.y.std(axis=(0, *range(2, passed.y.ndim))).min() < 1e-3:
+            least = 0.0
     return least
 
 

@@ -30,7 +30,10 @@ from issun.arch.net import Net
 IMAGE = (6, 5, 2)
 CLASSES = 3
 GELU, PRELU, TANH = Activation("gelu"), Activation("prelu"), Activation("tanh")
-KINDS: tuple[ActivationKind, ...] = ("linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6")
+KINDS: tuple[ActivationKind, ...] = (
+    *("linear", "relu", "leaky", "prelu", "gelu", "hardswish", "tanh", "relu6"),
+    *("sigmoid", "silu", "elu", "rational"),
+)
 FIRST = Conv(3, (2, 2), activation=TANH)
 LAST = Classifier(CLASSES)
 
@@ -102,6 +105,16 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
         ),
         LAST,
     ),
+    "res scaled": (FIRST, Residual((Conv(3, padding="same", activation=GELU),), scaled=True), Activate(PRELU), LAST),
+    "res scaled, other channels": (FIRST, Residual((Conv(5, padding="same", activation=TANH, norm=True),), scaled=True), LAST),
+    "res scaled of the image": (Residual((Dropout(0.2), Scale()), scaled=True), Conv(3, (2, 2), activation=TANH), LAST),
+    "res scaled of features": (FIRST, Dense(4, TANH), Residual((Dense(4, TANH),), scaled=True), LAST),
+    "res scaled, tied and frozen": (
+        FIRST,
+        Tied(3, (Residual((SeparableConv(3, padding="same", activation=TANH),), scaled=True),)),
+        Frozen((Residual((Conv(3, padding="same", activation=TANH),), scaled=True),)),
+        LAST,
+    ),
     "res of a dropout": (FIRST, Residual((Dropout(0.5, spatial=True),)), LAST),
     "frozen res": (FIRST, Frozen((Residual((Conv(4, padding="same", activation=TANH),)),)), Scale(), LAST),
     "tied": (FIRST, Tied(3, (Conv(3, padding="same", activation=TANH, l2=0.05),)), LAST),
@@ -110,6 +123,13 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "tied res": (FIRST, Tied(2, (Residual((SeparableConv(3, padding="same", activation=TANH),)), Activate(PRELU))), LAST),
     "res of tied": (FIRST, Residual((Tied(3, (Conv(3, (1, 1), activation=GELU), Scale())),)), LAST),
     "frozen tied": (FIRST, Frozen((Tied(2, (Conv(3, (1, 1), activation=PRELU),)),)), LAST),
+    "elu with a slope": (FIRST, Conv(4, (2, 2), activation=Activation("elu", 0.3)), Activate(Activation("elu", 0.6)), LAST),
+    "rational, tied and frozen": (
+        FIRST,
+        Tied(2, (Conv(3, padding="same", activation=Activation("rational"), norm=Normalise("image")), Activate(Activation("rational")))),
+        Frozen((SeparableConv(4, (2, 2), activation=Activation("rational"), norm=True),)),
+        LAST,
+    ),
     **{f"{kind} of a layer": (FIRST, Conv(4, (2, 2), activation=Activation(kind)), LAST) for kind in KINDS},
     **{f"{kind} alone": (FIRST, Activate(Activation(kind)), Dense(5, LINEAR), Activate(Activation(kind)), LAST) for kind in KINDS},
 }

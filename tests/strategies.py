@@ -37,7 +37,7 @@ from issun.arch.layers import (
 from issun.arch.net import Net
 from issun.errors import NetworkError
 
-NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6")
+NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6", "sigmoid", "silu", "elu", "rational")
 
 #: What a network may have beside convolutions, pooling, dense layers, dropout, frozen groups and simple activations.
 OPERATORS = ("dilation", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")
@@ -60,7 +60,7 @@ def activations(operators: Collection[str]) -> st.SearchStrategy[Activation]:
     """Activations with and without a number; those of `OPERATORS` which needs asked for."""
     new = [Activation(kind) for kind in NEW_ACTIVATIONS if kind in operators]
     return st.one_of(
-        st.sampled_from([Activation("relu"), Activation("linear"), *new]),
+        st.sampled_from([Activation("relu"), Activation("linear"), *new, *([Activation("elu", 0.3)] if "elu" in operators else [])]),
         st.builds(Activation, st.just("leaky"), st.sampled_from([LEAKY_SLOPE, 0.2, 0.0])),
     )
 
@@ -145,7 +145,7 @@ def groups(layers: Layers, keeping: Layers, operators: Collection[str]) -> Layer
         return st.lists(inner, min_size=1, max_size=3).map(tuple)
 
     def wrapped(inner: Layers) -> list[Layers]:
-        residual: list[Layers] = [st.builds(Residual, several(inner))] if "res" in operators else []
+        residual: list[Layers] = [st.builds(Residual, several(inner), st.booleans())] if "res" in operators else []
         return residual + ([st.builds(Tied, st.integers(1, 3), several(inner))] if "tied" in operators else [])
 
     nested = st.one_of(keeping, keeping, *wrapped(keeping), st.builds(Frozen, several(keeping)))

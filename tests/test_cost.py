@@ -77,6 +77,8 @@ def test_published_networks_have_the_published_counts(
         ("conv n same, res (conv 2n same), gap, dense", "20n² + 32n + 10", "15680n² + 7076n"),
         ("conv 2 same, res (conv 3n same), gap, dense", "93n + 30", "47070n + 14112"),
         ("conv n same, k * (res (conv 2n same)), gap, dense", "36kn² + 2kn - 16n² + 30n + 10", "28224kn² - 12544n² + 7076n"),
+        ("conv n same, k * (res scaled (conv n same)), gap, dense", "9kn² + kn + k + 20n + 10", "7056kn² + 7066n"),
+        ("conv n same, tied k (res scaled (conv 2n same, conv n same)), gap, dense", "36n² + 23n + 11", "28224kn² + 7066n"),
         ("conv n same, tied k (conv n same), gap, dense", "9n² + 21n + 10", "7056kn² + 7066n"),
         ("conv n same, frozen (tied 3 (dwconv same, tied k (scale))), gap, dense", "32n + 10", "28234n"),
         ("conv n same, tied k (conv n same norm), gap, dense", "2kn + 9n² + 20n + 10", "7056kn² + 7066n"),

@@ -106,7 +106,7 @@ def test_the_same_model_gives_the_same_bytes() -> None:
 
 
 def test_no_library_but_math_where_an_activation_needs_it() -> None:
-    for text, math in (("conv 3 relu, pool, dense", False), ("conv 3 hardswish, prelu, dense", False), ("dense 4 tanh, dense", True)):
+    for text, math in (("conv 3 relu, pool, dense", False), ("hardswish, prelu, rational, dense", False), ("dense 4 tanh, dense", True)):
         model = model_of(parse_network(text, (6, 6, 1), 3))
         source = float_source(model, Path("m"))
         assert ("math.h" in source.code, "-lm" in source.header) == (math, math)

@@ -27,6 +27,7 @@ NETWORKS = (
         4,
     ),
     ("res (conv 2 same tanh), relu, tied 2 (conv 2 same, prelu), res (conv 5 same, dwconv same linear), pool, gap, dense", (5, 5, 2), 2),
+    ("conv 3 sigmoid, res scaled (dwconv same silu, elu 0.5), rational, dense 4 rational, relu6, dense", (6, 5, 1), 3),
     ("conv 4 stride 2, conv 3 1x1, gap", (8, 7, 3), 3),
 )
 MODELS = [model_of(parse_network(*network)) for network in NETWORKS]

@@ -80,7 +80,8 @@ def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
 
 
 def test_only_standard_operators_and_no_normalisation(tmp_path: Path) -> None:
-    for name in ("norm of a conv", "gelu alone", "hardswish alone", "prelu alone", "scale of channels", "dwconv, multiplied"):
+    activations = ("gelu alone", "hardswish alone", "prelu alone", "silu alone", "rational alone")
+    for name in ("norm of a conv", *activations, "res scaled", "scale of channels", "dwconv, multiplied"):
         made = onnx.load(export_model(model_of(CASES[name]), tmp_path / f"{name}.onnx").files[0])
         assert {entry.domain for entry in made.opset_import} == {""}
         assert {node.domain for node in made.graph.node} == {""}

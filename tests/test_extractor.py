@@ -107,6 +107,8 @@ def test_parameters_are_those_that_the_features_need() -> None:
     assert made("pool, dense").parameters == 0
     assert made("conv 4 norm, dense").parameters == 40  # folded: one bias a channel
     assert made("conv 4 prelu, dense", "conv 4").parameters == 44
+    assert made("conv 4 rational, dense", "conv 4").parameters == 44
+    assert made("conv 4 rational, dense", "conv 4", pre_activation=True).parameters == 40
     assert made("conv 4 prelu, dense", "conv 4", pre_activation=True).parameters == 40
     assert made("frozen (conv 4), conv 2, dense").trainable_params == 74
     drawn = made("conv 4, dense")

@@ -55,6 +55,8 @@ def wires(text: str) -> list[tuple[str, int, int | None, int]]:
         ("dense 7 norm", (7,), 60 * 7 + 7, 60 * 7 + 28, 420),
         ("scale", SHAPE, 4, 4, 0),
         ("prelu", SHAPE, 2, 2, 0),
+        ("rational", SHAPE, 4, 4, 0),
+        ("conv 4 rational norm", (4, 3, 4), 80, 72 + 16 + 4, 12 * 4 * 9 * 2),
         ("gelu", SHAPE, 0, 0, 0),
         ("drop 0.5 spatial", SHAPE, 0, 0, 0),
     ],

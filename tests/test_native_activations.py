@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.special import log_softmax, ndtr
+from scipy.special import expit, log_softmax, ndtr
 
 from issun._native import Act, Engine, Kind, LossSettings, Network, Operator
 from issun.build import available_sets
 
 #: Those that are operators of their own, or computed with more than a comparison.
-KINDS = ("tanh", "gelu", "hardswish", "relu6")
+KINDS = ("tanh", "gelu", "hardswish", "relu6", "sigmoid", "silu", "elu")
+
+#: How many units in the last place the values of some may be off.
+UNITS = (("sigmoid", 2), ("silu", 3), ("elu", 1))
 
 
 def points() -> NDArray[np.float32]:
@@ -36,7 +39,7 @@ def core(kind: str, count: int) -> tuple[Any, NDArray[np.float32]]:
     weights = {"kernel": 0, "kernel_size": count, "bias": count, "bias_size": count, "trained": True}
     operators = [
         Operator(row=0, kind=Kind.dense, input=0, in_channels=1, **weights, **vector),
-        Operator(row=1, kind=Kind.activate, input=1, in_channels=count, act=Act[kind], **vector),
+        Operator(row=1, kind=Kind.activate, input=1, in_channels=count, act=Act[kind], slope=1.0, **vector),
         Operator(row=2, kind=Kind.global_average_pool, input=2, in_channels=count, **vector),
     ]
     shape = {"height": 1, "width": 1, "channels": 1, "classes": count, "factor": [1.0], "offset": [0.0]}
@@ -66,6 +69,7 @@ def derivatives(kind: str, x: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def exact(kind: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
     made = {"tanh": lambda: np.tanh(x), "gelu": lambda: x * ndtr(x), "hardswish": lambda: x * np.clip(x + 3, 0, 6) / 6}
+    made |= {"sigmoid": lambda: expit(x), "silu": lambda: x * expit(x), "elu": lambda: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))}
     return np.asarray({**made, "relu6": lambda: np.clip(x, 0, 6)}[kind]())
 
 
@@ -74,6 +78,12 @@ def exact_derivative(kind: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(1 - np.tanh(x) ** 2)
     if kind == "gelu":
         return np.asarray(ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
+    if kind == "sigmoid":
+        return np.asarray(expit(x) * expit(-x))
+    if kind == "silu":
+        return np.asarray(expit(x) * (1 + x * expit(-x)))
+    if kind == "elu":
+        return np.where(x > 0, 1.0, np.exp(np.minimum(x, 0)))
     if kind == "relu6":
         return np.where((x > 0) & (x <= 6), 1.0, 0.0)
     return np.where(x > 3, 1.0, np.where(x > -3, (2 * x + 3) / 6, 0.0))
@@ -101,6 +111,16 @@ def test_hardswish_to_float32() -> None:
     assert (np.abs(values("hardswish", x) - right) <= 3e-7 * np.maximum(np.abs(right), np.abs(x))).all()
 
 
+@pytest.mark.parametrize(("kind", "units"), UNITS)
+def test_sigmoid_silu_and_elu_to_units_in_the_last_place(kind: str, units: int) -> None:
+    """Also where they vanish: far left, and elu near zero. Below -87 the exponential is that of -87."""
+    x = points()
+    right = exact(kind, x.astype(np.float64))
+    error = np.abs(values(kind, x) - right) / np.spacing(np.abs(right).astype(np.float32))
+    assert error[x >= -87].max() <= units
+    assert np.abs(values(kind, x) - right)[x < -87].max() <= 2e-36
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives(kind: str) -> None:
     x = np.linspace(-7, 7, 2001).astype(np.float32)
@@ -121,7 +141,8 @@ def test_every_instruction_set(name: str) -> None:
         pytest.skip(f"this machine has no {name}")
     program = (
         "import test_native_activations as t; t.test_tanh_to_two_units_in_the_last_place(); t.test_gelu_to_float32()\n"
-        "t.test_hardswish_to_float32(); [t.test_derivatives(kind) for kind in t.KINDS]; print('all right')"
+        "t.test_hardswish_to_float32(); [t.test_derivatives(kind) for kind in t.KINDS]\n"
+        "[t.test_sigmoid_silu_and_elu_to_units_in_the_last_place(*given) for given in t.UNITS]; print('all right')"
     )
     path = os.pathsep.join([str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"ISSUN_ISA": name, "PYTHONPATH": path}

@@ -125,7 +125,13 @@ def layer(text: str) -> Layer:
         ("prelu", Activate(Activation("prelu"))),
         ("hardswish", Activate(Activation("hardswish"))),
         ("relu6", Activate(Activation("relu6"))),
+        ("sigmoid", Activate(Activation("sigmoid"))),
+        ("dwconv 2 rational norm", DepthwiseConv(2, activation=Activation("rational"), norm=True)),
+        ("elu", Activate(Activation("elu", 1.0))),
+        ("conv 8 elu 0.5 nobias", Conv(8, activation=Activation("elu", 0.5), bias=False)),
+        ("dense 8 silu", Dense(8, Activation("silu"))),
         ("res (conv 8 same, drop 0)", Residual((Conv(8, padding="same"), Dropout(0)))),
+        ("residual scaled(conv 8 same)", Residual((Conv(8, padding="same"),), scaled=True)),
         ("tied 3 (relu, 2 * (conv 1 same))", Tied(3, (Activate(Activation("relu")), *[Conv(1, padding="same")] * 2))),
     ],
 )
@@ -168,7 +174,9 @@ def test_spaces_and_line_ends_do_not_matter() -> None:
         ("conv 1.0n, conv 0.60n, conv 12.5n, dense", "conv n, conv 0.6n, conv 12.5n, dense"),
         ("2n*(pool k stride k),3 * ( dense 08 ),dense", "2n * (pool k), 3 * (dense 8), dense"),
         ("frozen(n * (conv 4 stride s)), pool 2x2 stride 2, dense", "frozen (n * (conv 4 stride s)), pool, dense"),
+        ("conv n swish, elu 1.0, conv n elu .50, dense", "conv n silu, elu, conv n elu 0.5, dense"),
         ("dwconv 1 3x3, dwconv n norm tanh, dense", "dwconv, dwconv n tanh norm, dense"),
+        ("residual  scaled( 2*(conv n same)), dense", "res scaled (2 * (conv n same)), dense"),
         ("res(sepconv 2n dilation d same), tied k(scale), dense", "res (sepconv 2n dilation d same), tied k (scale), dense"),
     ],
 )

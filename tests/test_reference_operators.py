@@ -103,6 +103,9 @@ CURVES = {
     "hardswish": lambda x: x * min(max(x + 3, 0), 6) / 6,
     "relu6": lambda x: min(max(x, 0), 6),
     "tanh": math.tanh,
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "silu": lambda x: x / (1 + math.exp(-x)),
+    "elu": lambda x: x if x > 0 else math.exp(x) - 1,
     "prelu": lambda x: x if x > 0 else 0.3 * x,
 }
 

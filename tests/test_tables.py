@@ -26,7 +26,7 @@ NETWORK_MAKERS = {
 }
 
 #: Kinds that are gone when a network has become steps of C.
-NO_STEPS = {"drop", "scale"}
+NO_STEPS = {"drop", "scale", "gain"}
 
 #: And those that int8 lacks: it refuses a network that has one.
 NOT_INT8 = {*NO_STEPS, "normalise"}
@@ -46,11 +46,11 @@ OPERATIONS = [
     ("issun.exporters.quantize", "QUANTISED", NOT_INT8),
     ("issun.exporters.integer", "RUN", NOT_INT8),
 ]
-#: Those of activations. Keras writes two of them as layers of their own.
+#: Those of activations. Keras writes some of them as layers of their own.
 ACTIVATIONS = [
     ("issun.engine.reference.channels", "FUNCTIONS", set()),
     ("issun.exporters.onnx_file", "ACTIVATIONS", set()),
-    ("issun.exporters.keras.words", "WORDS", {"leaky", "prelu"}),
+    ("issun.exporters.keras.words", "WORDS", {"leaky", "prelu", "elu", "rational"}),
     ("issun.exporters.torch.source", "ACTIVATIONS", set()),
     ("issun.exporters.c.float32", "ACTIVATIONS", set()),
 ]

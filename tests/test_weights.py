@@ -35,7 +35,7 @@ from strategies import OPERATORS, nets
 INITIALIZERS: tuple[Initializer, ...] = ("glorot", "he", "orthogonal")
 
 
-ORDER = ("kernel", "bias", "factor", "shift", "mean", "variance", "slope")
+ORDER = ("kernel", "bias", "factor", "shift", "mean", "variance", "slope", "coefficients", "gain")
 
 
 @given(nets(trainable=False, operators=OPERATORS))
@@ -128,7 +128,7 @@ def test_a_seed_decides_the_start(net: Net, default: Initializer, seed: int) -> 
     assert np.array_equal(flat, initialised(net, default, seed))
     assert np.isfinite(flat).all()
     for tensor in net.tensors:
-        assert flat[tensor.slice].any() == (tensor.role not in ("bias", "shift", "mean")), tensor.name
+        assert flat[tensor.slice].any() == (tensor.role not in ("bias", "shift", "mean", "gain")), tensor.name
     if any(tensor.kernel and tensor.size > 1 for tensor in net.tensors):
         assert not np.array_equal(flat, initialised(net, default, seed ^ 1))
 

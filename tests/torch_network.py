@@ -27,9 +27,15 @@ def activated(x, activation: Activation, slope):
             return functional.leaky_relu(x, activation.slope)
         case "prelu":
             return functional.prelu(x, slope)
+        case "rational":
+            a, b, c, d = slope
+            s = functional.softsign(d * x)
+            return x * (a + s * (b + s * c))
+        case "elu":
+            return functional.elu(x, activation.slope)
         case kind:
             simple = {"relu": torch.relu, "gelu": functional.gelu, "hardswish": functional.hardswish, "tanh": torch.tanh}
-            return {**simple, "relu6": functional.relu6}[kind](x)
+            return {**simple, "relu6": functional.relu6, "sigmoid": torch.sigmoid, "silu": functional.silu}[kind](x)
 
 
 def batch_normalised(x, own: dict, training: bool):
@@ -75,6 +81,8 @@ def computed(op: Op, own: dict, x, other, zero):
         case Kind.SCALE:
             shape = (1, -1, *[1] * (x.ndim - 2))
             return x * own["factor"].reshape(shape) + own["shift"].reshape(shape)
+        case Kind.GAIN:
+            return x * own["gain"]
         case Kind.NORMALISE:
             return each_normalised(op, own, x)
         case Kind.ADD:
@@ -109,5 +117,5 @@ def torch_logits(net: Net, weights: dict, image, training: tuple[np.ndarray, int
         x = computed(op, own, x, other, zero)
         if op.norm:
             x = batch_normalised(x, own, training is not None and not op.frozen)
-        outputs.append(activated(x, op.activation, own.get("slope")))
+        outputs.append(activated(x, op.activation, own.get("slope", own.get("coefficients"))))
     return outputs[-1]

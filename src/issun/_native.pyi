@@ -35,6 +35,10 @@ class Act(Enum):
     hardswish = 5
     prelu = 6
     relu6 = 7
+    sigmoid = 8
+    silu = 9
+    elu = 10
+    rational = 11
 
 class Optimizer(Enum):
     sgd = 0

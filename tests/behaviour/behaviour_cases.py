@@ -264,6 +264,8 @@ WRONG_COMMANDS: dict[str, list[str]] = {
     "norm image of a vector": ["size", "conv 6, gap, norm image, dense"],
     "norm group of a dense": ["size", "dense 6 norm group 3, dense"],
     "tied changes shape": ["size", "tied 2 (conv 4), dense"],
+    "res scaled misspelt": ["size", "res scald (conv 1 same), dense"],
+    "slope of elu": ["size", "conv 8 elu 2, dense"],
     "dilation and stride": ["size", "conv 4 dilation 2 stride 2, dense"],
     "knob without values in train": ["train", "digits", "conv n, dense"],
     "values without knob": ["size", "conv 8, dense", "n=1,2"],

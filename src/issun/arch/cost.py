@@ -328,6 +328,7 @@ class _Walk:
             shortcut = None if same else group.shortcut(entry, end)
             if shortcut is not None:
                 total = total + getattr(shortcut, self._what)(entry)
+            total = total + sum(getattr(layer, self._what)(end) for layer in group.gain)
         if isinstance(group, Tied):
             if same is None:
                 group.check_shapes(entry, end)

@@ -28,11 +28,11 @@ PAIR_WORDS = ("one", "none")
 INITIALIZER_WORDS = ("glorot", "he", "orthogonal")
 OPTION_WORDS = (
     *("stride", "dilation", "same", "valid", *ACTIVATION_KINDS, "norm", "nobias", "l1", "l2"),
-    *(*INITIALIZER_WORDS, "spatial", "each", *OVER_WORDS, *PAIR_WORDS),
+    *(*INITIALIZER_WORDS, "spatial", "each", "scaled", *OVER_WORDS, *PAIR_WORDS),
 )
 
 #: Words of other libraries that are read as those of the notation, and never written.
-OTHER_WORDS = {"dropout": "drop", "batchnorm": "norm", "residual": "res"}
+OTHER_WORDS = {"dropout": "drop", "batchnorm": "norm", "residual": "res", "swish": "silu"}
 
 #: What names a knob, word of the notation or not.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from issun.arch.layers import (
     LINEAR,
+    RATIONAL_START,
     Activate,
     Activation,
     Add,
@@ -21,6 +22,7 @@ from issun.arch.layers import (
     Dense,
     DepthwiseConv,
     Dropout,
+    Gain,
     GlobalAveragePool,
     Initializer,
     Layer,
@@ -54,17 +56,22 @@ class Kind(Enum):
     ADD = "add"
     SCALE = "scale"
     NORMALISE = "normalise"
+    GAIN = "gain"
 
 
 #: Kinds whose output may lie where their input was.
-IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE, Kind.NORMALISE}
+IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE, Kind.NORMALISE, Kind.GAIN}
 
 #: Kinds that have a kernel.
 WITH_KERNEL = {Kind.CONV, Kind.DEPTHWISE, Kind.DENSE}
 
 #: What a tensor does in its operation. `factor`, `shift`, `mean` and `variance` are those of batch normalisation; `scale` has the first
-#: two, and so may a normalisation of each image: a number a channel, or one for all; `slope` is that of `prelu`.
-Role = Literal["kernel", "bias", "factor", "shift", "mean", "variance", "slope"]
+#: two, and so may a normalisation of each image: a number a channel, or one for all; `slope` is that of `prelu`, `coefficients` those of
+#: `rational`, `gain` the one number of `res scaled`.
+Role = Literal["kernel", "bias", "factor", "shift", "mean", "variance", "slope", "coefficients", "gain"]
+
+#: Roles of what activations learn.
+OF_ACTIVATIONS: tuple[Role, ...] = ("slope", "coefficients")
 
 #: Roles that training measures instead of learning them, and all that batch normalisation has.
 STATISTICS: tuple[Role, ...] = ("mean", "variance")
@@ -199,7 +206,8 @@ class Op:
     tied : bool
         Whether it belongs to a pass of `tied`, so that a `norm` cannot be folded into the kernel that the passes share.
     weights : tuple of Tensor
-        The tensors that it uses, in the order in which they lie in the flat array: kernel, bias or those of a `norm`, slope.
+        The tensors that it uses, in the order in which they lie in the flat array: kernel, bias or those of a `norm`, what its
+        activation learns.
     window : Window
         Of convolutions and poolings; one pixel elsewhere.
     activation : Activation
@@ -256,6 +264,11 @@ class Op:
         return any(tensor.role == role for tensor in self.weights)
 
     @property
+    def curve(self) -> Tensor | None:
+        """What its activation learns: the slopes of `prelu`, the coefficients of `rational`."""
+        return next((tensor for tensor in self.weights if tensor.role in OF_ACTIVATIONS), None)
+
+    @property
     def norm(self) -> bool:
         """Whether batch normalisation stands between its sums and its activation."""
         return "mean" in self
@@ -287,7 +300,7 @@ class Op:
 
     def linear(self) -> Op:
         """Return it without its activation."""
-        return replace(self, activation=LINEAR, weights=tuple(tensor for tensor in self.weights if tensor.role != "slope"))
+        return replace(self, activation=LINEAR, weights=tuple(tensor for tensor in self.weights if tensor.role not in OF_ACTIVATIONS))
 
     def at_rest(self) -> Op:
         """Return it with nothing to train and no penalties: a `norm` then uses its stored statistics."""
@@ -392,10 +405,13 @@ def _weighted(layer: Conv | DepthwiseConv | Dense, kernel: tuple[int, ...]) -> _
         roles += tuple((role, channels) for role in NORM)
     elif layer.bias:
         roles += (("bias", channels),)
-    return roles + _slopes(layer.activation, channels)
+    return roles + _curve(layer.activation, channels)
 
 
-def _slopes(activation: Activation, channels: tuple[int, ...]) -> _Roles:
+def _curve(activation: Activation, channels: tuple[int, ...]) -> _Roles:
+    """Return the tensor of what an activation learns."""
+    if activation.kind == "rational":
+        return (("coefficients", (len(RATIONAL_START),)),)
     return (("slope", channels),) if activation.kind == "prelu" else ()
 
 
@@ -437,8 +453,9 @@ _PARTS: dict[type[Layer], Callable[[Any, Shape, Shape], _Parts]] = {
     Pool: _pool,
     GlobalAveragePool: lambda layer, shape, output: (Kind.GAP, _PIXEL, LINEAR, ()),
     Dropout: lambda layer, shape, output: (Kind.DROP, _PIXEL, LINEAR, ()),
-    Activate: lambda layer, shape, output: (Kind.ACTIVATE, _PIXEL, layer.activation, _slopes(layer.activation, output[-1:])),
+    Activate: lambda layer, shape, output: (Kind.ACTIVATE, _PIXEL, layer.activation, _curve(layer.activation, output[-1:])),
     Add: lambda layer, shape, output: (Kind.ADD, _PIXEL, LINEAR, ()),
     Scale: lambda layer, shape, output: (Kind.SCALE, _PIXEL, LINEAR, (("factor", output[-1:]), ("shift", output[-1:]))),
+    Gain: lambda layer, shape, output: (Kind.GAIN, _PIXEL, LINEAR, (("gain", (1,)),)),
     Normalise: _normalise,
 }

@@ -2,7 +2,7 @@
 
     network = items
     items   = item {"," item}
-    item    = size "*" "(" items ")"  |  ("frozen" | "res" | "tied" size) "(" items ")"  |  layer
+    item    = size "*" "(" items ")"  |  ("frozen" | "res" ["scaled"] | "tied" size) "(" items ")"  |  layer
     layer   = word [size] {option}  |  norm  |  "scale" ["each"]
     norm    = "norm" ("image" | "layer" | "group" size) ["one" | "none"]     as an option of a layer also "norm" alone
     size    = whole number  |  knob  |  factor followed at once by a knob (2n, 0.6d)
@@ -242,9 +242,18 @@ class Parser(OptionReader):
 
     def layer_group(self, word: Token) -> Layer:
         """Read ``frozen (…)``, ``res (…)`` or ``tied 3 (…)``; records of a template hold repeats and sizes too, binding replaces them."""
-        if word.text != "tied":
-            layers: Any = self.group(f"`{word.text}`")
-            return Frozen(layers) if word.text == "frozen" else Residual(layers)
+        layers: Any
+        if word.text == "frozen":
+            layers = self.group("`frozen`")
+            return Frozen(layers)
+        if word.text == "res":
+            scaled = self.next.text == "scaled"
+            if scaled:
+                self.take()
+            elif hint := nearest(self.next.text, ("scaled",)):
+                self.fail(f"`(` is expected after `res`, but {self.found(self.next)}{hint}", self.next)
+            layers = self.group("`res scaled`" if scaled else "`res`")
+            return Residual(layers, scaled)
         number = self.next
         times: Any = self.size("a number of times", "tied 3 (conv 8 same)")
         if isinstance(times, int) and times > LARGEST_REPEAT:

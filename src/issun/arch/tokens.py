@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import NoReturn, cast
 
 from issun.arch.knobs import LARGEST_SIZE, LAYER_WORDS, NAME, OPTION_WORDS, OTHER_WORDS, Size, name_problem
-from issun.arch.layers import Activation, ActivationKind
+from issun.arch.layers import SLOPES, Activation, ActivationKind
 from issun.errors import NotationError
 
 LARGEST_TEXT = 20_000
@@ -173,11 +173,11 @@ class Reader:
         return side, side
 
     def activation(self, kind: str) -> Activation:
-        """Return the activation that a word names, reading the slope that may follow ``leaky``."""
-        if kind != "leaky" or self.next.kind != "number":
+        """Return the activation that a word names, reading the slope that may follow ``leaky`` or ``elu``."""
+        if kind not in SLOPES or self.next.kind != "number":
             return Activation(cast(ActivationKind, kind))
         token = self.next
-        slope = self.decimal("`leaky`", "a slope")
+        slope = self.decimal(f"`{kind}`", "a slope")
         if slope > 1:
-            self.fail(f"the slope (={token.text}) of `leaky` must be from 0 to 1", token)
-        return Activation("leaky", slope)
+            self.fail(f"the slope (={token.text}) of `{kind}` must be from 0 to 1", token)
+        return Activation(kind, slope)

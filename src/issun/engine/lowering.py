@@ -126,7 +126,7 @@ def lowered(ops: Sequence[Op], entering: int = IMAGE) -> list[Operator]:
             number = emit(fields | _weights(op, "factor", "shift"), op, op.output, number, now)
             left = LINEAR if now == left else left
         if left != LINEAR:
-            number = emit({"kind": _native.Kind.activate} | _weights(op, "slope"), op, op.output, number, left)
+            number = emit({"kind": _native.Kind.activate} | _curve(op), op, op.output, number, left)
         numbers[op.index] = number
     return operators
 
@@ -140,6 +140,11 @@ def _weights(op: Op, kernel: Role, bias: Role | None = None) -> Fields:
     if bias is not None and bias in op:
         fields |= {"bias": op[bias].offset, "bias_size": op[bias].size}
     return fields | {"trained": not op.frozen} if fields else fields
+
+
+def _curve(op: Op) -> Fields:
+    """Return where lies what an activation learns."""
+    return {} if op.curve is None else _weights(op, op.curve.role)
 
 
 def _window(op: Op) -> Fields:
@@ -169,8 +174,9 @@ OPERATORS: dict[Kind, Callable[[Op], Fields]] = {
     Kind.AVERAGE: lambda op: {"kind": _native.Kind.average_pool} | _window(op),
     Kind.GAP: lambda op: {"kind": _native.Kind.global_average_pool},
     Kind.DROP: _dropout,
-    Kind.ACTIVATE: lambda op: {"kind": _native.Kind.activate} | _weights(op, "slope"),
+    Kind.ACTIVATE: lambda op: {"kind": _native.Kind.activate} | _curve(op),
     Kind.ADD: lambda op: {"kind": _native.Kind.add},
     Kind.SCALE: lambda op: {"kind": _native.Kind.scale} | _weights(op, "factor", "shift"),
     Kind.NORMALISE: lambda op: {"kind": _native.Kind.normalise, "sets": op.sets} | _weights(op, "factor", "shift"),
+    Kind.GAIN: lambda op: {"kind": _native.Kind.scale} | _weights(op, "gain"),
 }

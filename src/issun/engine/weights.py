@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from issun.arch.layers import PRELU_SLOPE, Initializer
+from issun.arch.layers import PRELU_SLOPE, RATIONAL_START, Initializer
 from issun.arch.net import Net
 from issun.arch.ops import Role
 from issun.datasets.memory import memory_limit
@@ -16,7 +16,16 @@ from issun.errors import NetworkError
 from issun.randomness import INITIALISE, draws64, stream
 
 #: What the numbers of each role start as; kernels are drawn.
-START: dict[Role, float] = {"bias": 0.0, "factor": 1.0, "shift": 0.0, "mean": 0.0, "variance": 1.0, "slope": PRELU_SLOPE}
+START: dict[Role, float | tuple[float, ...]] = {
+    "bias": 0.0,
+    "factor": 1.0,
+    "shift": 0.0,
+    "mean": 0.0,
+    "variance": 1.0,
+    "slope": PRELU_SLOPE,
+    "coefficients": RATIONAL_START,
+    "gain": 0.0,
+}
 
 #: Standard deviation of a standard normal that is cut off at two (as TensorFlow's truncated normal).
 TRUNCATED_DEVIATION = 0.87962566103423978

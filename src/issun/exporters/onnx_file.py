@@ -195,6 +195,7 @@ OPERATORS: dict[Kind, Callable[[Adding], str]] = {
     Kind.ADD: _add,
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
+    Kind.GAIN: lambda adding: adding.node("Mul", adding.x, *adding.weights("gain")),
 }
 
 
@@ -214,6 +215,22 @@ def _relu6(adding: Adding, x: str) -> str:
     return adding.node("Clip", x, *ends, part=".active")
 
 
+def _silu(adding: Adding, x: str) -> str:
+    return adding.node("Mul", x, adding.node("Sigmoid", x, part=".active.share"), part=".active")
+
+
+def _rational(adding: Adding, x: str) -> str:
+    """Add x (a + s (b + s c)) with s = softsign(d x)."""
+    a, b, c, d = (
+        adding.graph.constant(f"{adding.op.shares}.coefficients.{which}", number)
+        for which, number in zip("abcd", adding.own["coefficients"], strict=True)
+    )
+    s = adding.node("Softsign", adding.node("Mul", x, d, part=".active.scaled"), part=".active.s")
+    gate = adding.node("Add", adding.node("Mul", s, c, part=".active.cs"), b, part=".active.tilt")
+    gate = adding.node("Add", adding.node("Mul", gate, s, part=".active.rest"), a, part=".active.gate")
+    return adding.node("Mul", x, gate, part=".active")
+
+
 #: The nodes of each activation, for the name of what enters it.
 ACTIVATIONS: dict[ActivationKind, Callable[[Adding, str], str]] = {
     "linear": lambda adding, x: x,
@@ -224,4 +241,8 @@ ACTIVATIONS: dict[ActivationKind, Callable[[Adding, str], str]] = {
     "hardswish": lambda adding, x: adding.node("HardSwish", x, part=".active"),
     "tanh": lambda adding, x: adding.node("Tanh", x, part=".active"),
     "relu6": _relu6,
+    "sigmoid": lambda adding, x: adding.node("Sigmoid", x, part=".active"),
+    "silu": _silu,
+    "elu": lambda adding, x: adding.node("Elu", x, part=".active", alpha=adding.op.activation.slope),
+    "rational": _rational,
 }

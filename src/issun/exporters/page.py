@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from issun.arch.layers import LINEAR, Shape
+from issun.arch.layers import LINEAR, SLOPES, Shape
 from issun.arch.ops import Kind, Op, image_of
 from issun.engine.reference.channels import NORM_EPSILON
 from issun.model import Model
@@ -51,15 +51,16 @@ def record(op: Op) -> dict[str, Any]:
     Returns
     -------
     dict
-        - ``op``: ``conv, dwconv, dense, max, average, gap, drop, activate, add, scale`` or ``normalise``
+        - ``op``: ``conv, dwconv, dense, max, average, gap, drop, activate, add, scale, normalise`` or ``gain``
         - ``source``, for ``add`` also ``other``: the rows whose outputs it reads, -1 is the image
         - ``input``, ``output``: [channels, rows, columns]; the features of a vector are channels of one pixel
         - ``window``, ``stride``, ``dilation``, ``pad``: [rows, columns], of whatever has a window; ``pad`` is what is added above and to
           the left
-        - ``kernel``, ``bias``, ``factor``, ``shift``, ``slope``: where in the weights a tensor begins, for those that the row has
+        - ``kernel``, ``bias``, ``factor``, ``shift``, ``slope``, ``coefficients``, ``gain``: where in the weights a tensor begins, for
+          those that the row has
         - ``sets``, of ``normalise``: how many runs of channels are normalised by themselves; ``pairs``: how many factors, and
           shifts, it has; ``epsilon``: what is added to a variance
-        - ``activation``: what follows, ``relu`` and so on; ``negative``: the slope of ``leaky``
+        - ``activation``: what follows, ``relu`` and so on; ``negative``: the slope of ``leaky`` and ``elu``
     """
     found: dict[str, Any] = {
         "op": op.kind.value,
@@ -71,7 +72,7 @@ def record(op: Op) -> dict[str, Any]:
     }
     if op.activation != LINEAR:
         found["activation"] = op.activation.kind
-        if op.activation.kind == "leaky":
+        if op.activation.kind in SLOPES:
             found["negative"] = op.activation.slope
     return found
 
@@ -103,4 +104,5 @@ PARTICULARS: dict[Kind, Callable[[Op], dict[str, Any]]] = {
     Kind.ADD: lambda op: {"other": op.other},
     Kind.SCALE: _nothing,
     Kind.NORMALISE: lambda op: {"sets": op.sets, "pairs": op["factor"].size if "factor" in op else 0, "epsilon": NORM_EPSILON},
+    Kind.GAIN: _nothing,
 }

@@ -6,7 +6,7 @@ multiplication with a fixed-point number, multiplier / 2^shift, rounded to neare
 exactly what is computed.
 
 Activations: ReLU needs nothing, since the range of its outputs begins at zero; `leaky` and `prelu` have a second multiplier for sums
-below zero, so nothing is rounded twice; `gelu`, `hardswish` and `tanh` are tables of 256 entries. Scores, the last outputs, are first
+below zero, so nothing is rounded twice; the other curves are tables of 256 entries. Scores, the last outputs, are first
 made 256 times finer than int8, and the class is chosen on these: equal int8 scores of two classes are common, and would be guesses.
 """
 
@@ -232,7 +232,8 @@ def _add(making: _Making) -> IntegerStep:
 
 def _activate(making: _Making) -> IntegerStep:
     step = making.whole.step
-    return replace(making.whole, table=_table(step.activation, making.x, making.y), table_first=making.direct.get(step.source, 0) - 128)
+    table = _table(step.activation, making.x, making.y, making.own.slope)
+    return replace(making.whole, table=table, table_first=making.direct.get(step.source, 0) - 128)
 
 
 def _weighted(making: _Making) -> IntegerStep:
@@ -251,7 +252,7 @@ def _weighted(making: _Making) -> IntegerStep:
     whole = replace(whole, weights=weights, bias=bias)
     if tabled(step.activation):
         middle = Numbers.over(ranges.middles[step.operation])
-        whole = replace(whole, middle_zero=middle.zero, table=_table(step.activation, middle, y))
+        whole = replace(whole, middle_zero=middle.zero, table=_table(step.activation, middle, y, own.slope))
         y = middle
     finer = 1 << SCORE_BITS if whole.last else 1
     ratio = x.scale * scale / y.scale * finer
@@ -277,9 +278,10 @@ QUANTISED: dict[Kind, Callable[[_Making], IntegerStep]] = {
 }
 
 
-def _table(activation: Activation, x: Numbers, y: Numbers) -> NDArray[np.int8]:
-    """Return what an activation makes of each int8 value."""
-    return y.quantised(activation_forward(x.real(np.arange(-128, 128)), activation))
+def _table(activation: Activation, x: Numbers, y: Numbers, learned: NDArray[np.float32] | None) -> NDArray[np.int8]:
+    """Return what an activation, with what it has learned, makes of each int8 value."""
+    curve = 0.0 if learned is None else learned.astype(np.float64)
+    return y.quantised(activation_forward(x.real(np.arange(-128, 128)), activation, curve))
 
 
 def fixed(real: NDArray[np.float64]) -> tuple[Int32, NDArray[np.uint8]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from issun import _native
 from issun.arch.net import IMAGE, Net
+from issun.arch.ops import OF_ACTIVATIONS
 from issun.datasets.memory import memory_limit
 from issun.engine import Scaling, threads_available
 from issun.engine.lowering import lowered, make_core, of_images
@@ -79,7 +80,7 @@ def parameters_up_to(net: Net, operation: int, pre_activation: bool) -> int:
         return 0
     total = sum(op.parameters for op in net.ops[: operation + 1])
     last = net.ops[operation]
-    return total - sum(tensor.size for tensor in last.own if tensor.role == "slope") if pre_activation else total
+    return total - sum(tensor.size for tensor in last.own if tensor.role in OF_ACTIVATIONS) if pre_activation else total
 
 
 #: Images that enter the core together. Only what a dense layer reads is kept for all of them.

@@ -7,10 +7,13 @@ knows how a layer is computed; `issun.engine.reference.engine` defines that. The
 
 from issun.arch.layers.activations import (
     ACTIVATION_KINDS,
+    ELU_SLOPE,
     LEAKY_SLOPE,
     LINEAR,
     PRELU_SLOPE,
+    RATIONAL_START,
     RELU,
+    SLOPES,
     Activation,
     ActivationKind,
     number_text,
@@ -19,15 +22,18 @@ from issun.arch.layers.base import Initializer, Layer, Padding, Shape, Wiring, s
 from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
 from issun.arch.layers.groups import Frozen, Group, Residual, Tied
 from issun.arch.layers.norms import OVER_WORDS, Normalise, Pairs
-from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Pool, Scale, in_tied, normed_parts
+from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, Gain, GlobalAveragePool, Pool, Scale, in_tied, normed_parts
 
 __all__ = [
     "ACTIVATION_KINDS",
+    "ELU_SLOPE",
     "LEAKY_SLOPE",
     "LINEAR",
     "OVER_WORDS",
     "PRELU_SLOPE",
+    "RATIONAL_START",
     "RELU",
+    "SLOPES",
     "Activate",
     "Activation",
     "ActivationKind",
@@ -38,6 +44,7 @@ __all__ = [
     "DepthwiseConv",
     "Dropout",
     "Frozen",
+    "Gain",
     "GlobalAveragePool",
     "Group",
     "Initializer",

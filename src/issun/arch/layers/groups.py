@@ -10,7 +10,7 @@ from typing import Any
 from issun.arch.layers.activations import LINEAR
 from issun.arch.layers.base import Layer, Shape, Wiring, at_least_one, shape_text, shape_through, sum_over
 from issun.arch.layers.convolutions import Conv
-from issun.arch.layers.small import Add, in_tied
+from issun.arch.layers.small import Add, Gain, in_tied
 from issun.errors import NetworkError
 
 
@@ -68,14 +68,16 @@ class Frozen(Group):
 class Residual(Group):
     """What the layers give plus what enters them (`res`, He et al. 2016), without an activation of its own.
 
-    Where the channels differ, what enters goes through a 1x1 convolution without bias and activation first.
+    Where the channels differ, what enters goes through a 1x1 convolution without bias and activation first. Where it is `scaled`, what the
+    layers give is multiplied by one learned number, which starts at 0 (ReZero, Bachlechner et al. 2020): the block begins as its shortcut.
     """
 
     layers: tuple[Layer, ...]
+    scaled: bool = False
 
     @property
     def opening(self) -> str:
-        return "res"
+        return "res scaled" if self.scaled else "res"
 
     def shortcut(self, entry: Shape, end: Shape) -> Conv | None:
         """Return the convolution that what enters goes through, or None where it is added as it is.
@@ -99,6 +101,11 @@ class Residual(Group):
             )
         return Conv(end[2], (1, 1), activation=LINEAR, bias=False)
 
+    @property
+    def gain(self) -> tuple[Layer, ...]:
+        """What stands between its layers and the sum."""
+        return (Gain(),) if self.scaled else ()
+
     def _with_shortcut(self, shape: Shape) -> tuple[Layer, ...]:
         shortcut = self.shortcut(shape, shape_through(self.layers, shape))
         return () if shortcut is None else (shortcut,)
@@ -109,7 +116,7 @@ class Residual(Group):
         return end
 
     def parameters(self, shape: Shape) -> int:
-        return super().parameters(shape) + sum_over(self._with_shortcut(shape), shape, "parameters")
+        return super().parameters(shape) + sum_over((*self._with_shortcut(shape), *self.gain), shape, "parameters")
 
     def macs(self, shape: Shape) -> int:
         return super().macs(shape) + sum_over(self._with_shortcut(shape), shape, "macs")
@@ -117,6 +124,8 @@ class Residual(Group):
     def wire(self, wiring: Wiring, source: int) -> int:
         end = super().wire(wiring, source)
         shortcut = self.shortcut(wiring.shape(source), wiring.shape(end))
+        for layer in self.gain:
+            end = layer.wire(wiring, end)
         return wiring.add(Add(), end, source if shortcut is None else wiring.add(shortcut, source))
 
 

@@ -1,4 +1,4 @@
-"""Layers without a window of weights: fully connected, pooling, dropout, activations that stand alone, scale, and a residual's sum.
+"""Layers without a window of weights: fully connected, pooling, dropout, activations that stand alone, scale, a residual's gain and sum.
 
 Here stands, too, how a layer with a `norm` of each image becomes operations.
 """
@@ -192,6 +192,20 @@ class Scale(Layer):
 
     def __str__(self) -> str:
         return "scale each" if self.each else "scale"
+
+
+@dataclass(frozen=True)
+class Gain(Layer):
+    """One learned number that all values are multiplied by, 0 at first: of `res scaled`. It stands in `Net.ops`, not in the notation."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def parameters(self, shape: Shape) -> int:
+        return 1
+
+    def __str__(self) -> str:
+        return "gain"
 
 
 @dataclass(frozen=True)

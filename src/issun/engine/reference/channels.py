@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, expit
 
 from issun.arch.layers import Activation, ActivationKind
 from issun.engine.reference.layers import Array
@@ -47,10 +47,39 @@ def gelu_derivative(x: Array) -> Array:
     return np.asarray(normal_distribution(x) + x * density)
 
 
+def silu_derivative(x: Array) -> Array:
+    """Return the derivative of x·s(x), s being the logistic function."""
+    share = expit(x)
+    return np.asarray(share * (1 + x * (1 - share)))
+
+
+class Rational(NamedTuple):
+    """Of `rational` with the numbers a, b, c, d: s = d·x / (1 + |d·x|), its derivative by d·x, a + b·s + c·s² and its derivative by s."""
+
+    share: Array
+    bend: Array
+    gate: Array
+    tilt: Array
+
+    @classmethod
+    def of(cls, x: Array, numbers: Array | float) -> Rational:
+        """Return these of every value."""
+        a, b, c, d = np.asarray(numbers)
+        inverse = 1 / (1 + np.abs(d * x))
+        s = d * x * inverse
+        return cls(s, inverse**2, a + s * (b + s * c), b + 2 * c * s)
+
+
+def rational_derivative(x: Array, numbers: Array | float) -> Array:
+    """Return the derivative of `rational` by its input."""
+    parts = Rational.of(x, numbers)
+    return np.asarray(parts.gate + x * np.asarray(numbers)[3] * parts.bend * parts.tilt)
+
+
 class Function(NamedTuple):
     """An activation: what it makes of each value, and the gradient by its input given that by its output.
 
-    Both take the slope for negative values last, the others after what they are called for; at a kink the derivative is that from below.
+    Both take the slope for negative values last, or the numbers of `rational`; at a kink the derivative is that from below.
     """
 
     forward: Callable[[Array, Array | float], Array]
@@ -76,11 +105,18 @@ FUNCTIONS: dict[ActivationKind, Function] = {
         lambda x, slope: np.clip(x, 0.0, 6.0),
         lambda g, x, slope: np.where((x > 0) & (x <= 6), g, 0.0),
     ),
+    "sigmoid": Function(lambda x, slope: expit(x), lambda g, x, slope: g * expit(x) * expit(-x)),
+    "silu": Function(lambda x, slope: x * expit(x), lambda g, x, slope: g * silu_derivative(x)),
+    "elu": Function(  # Clevert, Unterthiner & Hochreiter 2016
+        lambda x, slope: np.where(x > 0, x, slope * np.expm1(np.minimum(x, 0.0))),
+        lambda g, x, slope: np.where(x > 0, g, g * slope * np.exp(np.minimum(x, 0.0))),
+    ),
+    "rational": Function(lambda x, numbers: x * Rational.of(x, numbers).gate, lambda g, x, numbers: g * rational_derivative(x, numbers)),
 }
 
 
 def activation_forward(x: Array, activation: Activation, slopes: Array | float = 0.0) -> Array:
-    """Apply an activation to every value; `slopes` are what `prelu` has learned, one number a channel."""
+    """Apply an activation to every value; `slopes` are what `prelu` has learned, one number a channel, or `rational`."""
     return np.asarray(FUNCTIONS[activation.kind].forward(x, _slope(x, activation, slopes)))
 
 
@@ -90,13 +126,21 @@ def activation_backward(gradient: Array, x: Array, activation: Activation, slope
 
 
 def _slope(x: Array, activation: Activation, slopes: Array | float) -> Array | float:
-    """Return the slope of an activation for negative values, in a shape that broadcasts over them."""
+    """Return the slope of an activation for negative values, in a shape that broadcasts over them, or the numbers of `rational`."""
+    if activation.kind == "rational":
+        return slopes
     return spread(np.asarray(slopes), x) if activation.kind == "prelu" else activation.slope
 
 
 def slope_gradient(gradient: Array, x: Array) -> Array:
     """Return the gradient by the slopes of `prelu`, given that by its output."""
     return channel_sums(gradient * np.minimum(x, 0.0))
+
+
+def rational_gradient(gradient: Array, x: Array, numbers: Array) -> Array:
+    """Return the gradient by the four numbers of `rational`, given that by its output."""
+    parts, first = Rational.of(x, numbers), gradient * x
+    return np.array([(first * factor).sum() for factor in (1.0, parts.share, parts.share**2, x * parts.bend * parts.tilt)])
 
 
 # A factor and a shift a channel, or one of each for all: learned (`scale`), with statistics of the batch, or with those of an image.

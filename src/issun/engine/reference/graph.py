@@ -24,6 +24,7 @@ from issun.engine.reference.channels import (
     each_normalised_backward,
     normalised,
     normalised_backward,
+    rational_gradient,
     scale_backward,
     scale_forward,
     slope_gradient,
@@ -80,6 +81,7 @@ FORWARD: dict[Kind, Callable[[Op, ByRole, Array, Array | None], Array]] = {
     Kind.ADD: _sum,
     Kind.SCALE: lambda op, own, x, beside: scale_forward(x, own["factor"], own["shift"]),
     Kind.NORMALISE: _normalised,
+    Kind.GAIN: lambda op, own, x, beside: x * own["gain"],
 }
 
 
@@ -112,6 +114,7 @@ BACKWARD: dict[Kind, Callable[[Op, ByRole, Back], tuple[Array, ByRole]]] = {
     Kind.ADD: lambda op, own, back: (back.gradient, {}),
     Kind.SCALE: _scaled_back,
     Kind.NORMALISE: _normalised_back,
+    Kind.GAIN: lambda op, own, back: (back.gradient * own["gain"], {"gain": np.asarray((back.gradient * back.x).sum())}),
 }
 
 
@@ -155,7 +158,7 @@ def forward(
             z = scale_forward(normalised(y, mean, variance), own["factor"], own["shift"])
         elif op.biased:
             z = y + spread(own["bias"], y)
-        out = activation_forward(z, op.activation, own.get("slope", 0.0))
+        out = activation_forward(z, op.activation, _curve(op, own))
         seen.append(Passed(x, y, z, out if change is None else change(op, out)))
     return seen
 
@@ -173,7 +176,9 @@ def backward(net: Net, weights: NDArray[np.floating], seen: Sequence[Passed], by
         gradient, found = gradients.pop(op.index), ByRole()
         if "slope" in own:
             found["slope"] = slope_gradient(gradient, z)
-        gradient = activation_backward(gradient, z, op.activation, own.get("slope", 0.0))
+        if "coefficients" in own:
+            found["coefficients"] = rational_gradient(gradient, z, own["coefficients"])
+        gradient = activation_backward(gradient, z, op.activation, _curve(op, own))
         if op.norm:
             of_batch = _of_batch(op, masks)
             mean, variance = statistics(y) if of_batch else (own["mean"], own["variance"])
@@ -205,6 +210,11 @@ def batch_statistics(net: Net, seen: Sequence[Passed]) -> dict[str, Array]:
 def _of_batch(op: Op, masks: Masks) -> bool:
     """Whether a `norm` uses the statistics of its batch: while training, and if it is not frozen."""
     return masks is not None and not op.frozen
+
+
+def _curve(op: Op, own: ByRole) -> Array | float:
+    """Return what its activation has learned, 0 where that learns nothing."""
+    return 0.0 if op.curve is None else own[op.curve.role]
 
 
 def _tensors(op: Op, weights: NDArray[np.floating]) -> ByRole:

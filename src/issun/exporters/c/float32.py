@@ -25,8 +25,15 @@ HELPERS = {
         "    return x * (gate < 0.0f ? 0.0f : gate > 6.0f ? 6.0f : gate) / 6.0f;\n}"
     ),
     "relu6": "static float relu6(float x)\n{\n    return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;\n}",
+    "sigmoid": "static float sigmoid(float x)\n{\n    return 1.0f / (1.0f + expf(-x));\n}",
+    "silu": "static float silu(float x)\n{\n    return x / (1.0f + expf(-x));\n}",
+    "rational": (
+        "static float rational(float x, const float *curve)\n{\n    const float d = curve[3] * x;\n"
+        "    const float s = d / (1.0f + (d < 0.0f ? -d : d));\n    return x * (curve[0] + s * (curve[1] + s * curve[2]));\n}"
+    ),
+    "elu": "static float elu(float x, float slope)\n{\n    return x > 0.0f ? x : slope * expm1f(x);\n}",
 }
-WITH_MATH = ("gelu", "tanh")
+WITH_MATH = ("gelu", "tanh", "sigmoid", "silu", "elu")
 
 #: The loops of a normalisation. Sums are taken row by row, so that long ones lose no digits, and the mean as distances from the first
 #: value, so that the deviation of equal values is zero and no rounding.
@@ -74,6 +81,10 @@ ACTIVATIONS: dict[ActivationKind, str] = {
     "hardswish": "hardswish({x})",
     "tanh": "tanhf({x})",
     "relu6": "relu6({x})",
+    "sigmoid": "sigmoid({x})",
+    "silu": "silu({x})",
+    "elu": "elu({x}, {number})",
+    "rational": "rational({x}, curve)",
 }
 
 
@@ -97,7 +108,8 @@ class FloatDialect(Dialect):
     def parameters(self, step: Step) -> list[str]:
         other = [] if step.other is None else [f"const {'uint8_t' if step.other == IMAGE else 'float'} *other"]
         weights = ["const float *weights"] if step.kernel_size else []
-        own = [f"const float *{name}" for name, has in (("bias", step.biased), ("slope", step.slope_operation is not None)) if has]
+        curve = _curve(step)
+        own = [f"const float *{name}" for name, has in (("bias", step.biased), (curve, step.slope_operation is not None)) if has]
         return [f"const {self.input(step)} *x", *other, *weights, *own, "float *y"]
 
     def load(self, step: Step, text: str, channel: str, name: str = "x") -> str:
@@ -168,6 +180,11 @@ def helpers(steps: Sequence[Step]) -> list[str]:
     return [text for name, text in HELPERS.items() if name in kinds]
 
 
+def _curve(step: Step) -> str:
+    """Return what is called that which an activation learns: a slope for each filter, or the numbers of one curve for all."""
+    return "slope" if step.activation.sloped else "curve"
+
+
 def tables(steps: Sequence[Step], weights: Sequence[Arrays], scaling: Scaling) -> dict[str, str]:
     """Return the constant arrays by name: those that several steps share once."""
     found: dict[str, str] = {}
@@ -176,7 +193,7 @@ def tables(steps: Sequence[Step], weights: Sequence[Arrays], scaling: Scaling) -
         found["image_offset"] = table("float", "image_offset", np.array(scaling.offset, np.float32))
     for step, own in zip(steps, weights, strict=True):
         names = table_names(step)
-        for role, values in (("weights", own.kernel), ("bias", own.bias), ("slope", own.slope)):
+        for role, values in (("weights", own.kernel), ("bias", own.bias), (_curve(step), own.slope)):
             if values is not None:
                 found[names[role]] = table("float", names[role], values)
     return found
@@ -188,14 +205,14 @@ def table_names(step: Step) -> dict[str, str]:
     if step.weights_operation is not None:
         names |= {role: f"{role}_{step.weights_operation + 1}" for role in ("weights", "bias")}
     if step.slope_operation is not None:
-        names["slope"] = f"slope_{step.slope_operation + 1}"
+        names[_curve(step)] = f"{_curve(step)}_{step.slope_operation + 1}"
     return names
 
 
 def arguments(step: Step) -> list[str]:
     """Return the constant arrays that a step's function is called with."""
     names = table_names(step)
-    wanted = [("weights", step.kernel_size > 0), ("bias", step.biased), ("slope", step.slope_operation is not None)]
+    wanted = [("weights", step.kernel_size > 0), ("bias", step.biased), (_curve(step), step.slope_operation is not None)]
     return [names[role] for role, has in wanted if has]
 
 
@@ -203,6 +220,7 @@ def table_bytes(steps: Sequence[Step]) -> int:
     """Return the bytes of all constant arrays, but for a scaling of the image that differs between channels."""
     found: dict[str, int] = {}
     for step in steps:
-        sizes = {"weights": step.kernel_size} | ({"bias": step.pairs} if step.kind is Kind.NORMALISE else {})
+        sizes = {"weights": step.kernel_size, "curve": step.activation.parameters(step.output[2])}
+        sizes |= {"bias": step.pairs} if step.kind is Kind.NORMALISE else {}
         found |= {name: 4 * sizes.get(name.split("_")[0], step.output[2]) for name in arguments(step)}
     return sum(found.values())

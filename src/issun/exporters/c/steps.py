@@ -105,13 +105,14 @@ class Step:
     Attributes
     ----------
     kind : Kind
-        Never ``drop`` or ``scale``.
+        Never ``drop``, ``scale`` or ``gain``.
     text : str
         The layer, or layers, that it computes.
     operation : int
         Index in `Net.ops` of the layer whose output it makes; tensors are known by it, and the image is -1.
     weights_operation, slope_operation : int or None
-        Rows that own its kernel and bias, and the slopes of its `prelu`; None where it has none. Rows that share tensors have the same.
+        Rows that own its kernel and bias, and what its activation has learned: the slopes of a `prelu`, the coefficients of a `rational`;
+        None where it has none. Rows that share tensors have the same.
     source, other : int, int or None
         Tensors that it reads; `other` only for ``add``.
     input, output : (height, width, channels)
@@ -221,7 +222,7 @@ def _step(op: Op, source: int, other: int | None) -> Step:
 
 
 def _slope_operation(op: Op) -> int | None:
-    return op.shares if "slope" in op else None
+    return op.shares if op.curve is not None else None
 
 
 def _weighted(op: Op, step: Step) -> Step:
@@ -231,12 +232,16 @@ def _weighted(op: Op, step: Step) -> Step:
 def _activate(op: Op, step: Step) -> Step:
     """Return the step of an activation that stands alone; slopes that are learned are those of a depthwise convolution with ones."""
     if "slope" not in op:
-        return replace(step, activation=op.activation)
+        return replace(step, activation=op.activation, slope_operation=_slope_operation(op))
     return replace(step, kind=Kind.DEPTHWISE, activation=op.activation, weights_operation=op.shares, slope_operation=op.shares)
 
 
 def _scale(op: Op, step: Step) -> Step:
     return replace(step, kind=Kind.DEPTHWISE, weights_operation=op.shares, biased=True)
+
+
+def _gain(op: Op, step: Step) -> Step:
+    return replace(step, kind=Kind.DEPTHWISE, weights_operation=op.shares)
 
 
 def _normalise(op: Op, step: Step) -> Step:
@@ -261,6 +266,7 @@ STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
     Kind.ADD: _as_it_is,
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
+    Kind.GAIN: _gain,
 }
 
 
@@ -269,8 +275,9 @@ class Arrays:
     """The weights of one step, float32.
 
     `kernel` is (rows, columns, channels, filters) of a convolution, (rows, columns, filters) of a depthwise one and (inputs, units)
-    of a dense layer, whose inputs come in the order row, column, channel; `bias` and `slope` have one value a filter or unit. Those of a
-    normalisation are its factors and shifts: one a channel, one for all, or none.
+    of a dense layer, whose inputs come in the order row, column, channel; `bias` and `slope` have one value a filter or unit; of a
+    `rational`, `slope` are its four coefficients. Kernel and bias of a normalisation are its factors and shifts: one a channel, one for
+    all, or none.
     """
 
     kernel: NDArray[np.float32] | None = None
@@ -281,7 +288,8 @@ class Arrays:
 def arrays(net: Net, weights: NDArray[np.float32], step: Step) -> Arrays:
     """Return the weights of a step of `net`."""
     own = {} if step.weights_operation is None else _own(net.ops[step.weights_operation], weights)
-    slope = None if step.slope_operation is None else _own(net.ops[step.slope_operation], weights).get("slope")
+    curve = None if step.slope_operation is None else net.ops[step.slope_operation].curve
+    slope = None if curve is None else weights[curve.slice]
     kernel, bias = own.get("kernel"), own.get("bias")
     height, width, channels = step.input
     if step.kind is Kind.DENSE and kernel is not None:
@@ -292,9 +300,9 @@ def arrays(net: Net, weights: NDArray[np.float32], step: Step) -> Arrays:
         kernel = kernel[:, 0].transpose(1, 2, 0)
     elif step.kind is Kind.NORMALISE:
         kernel, bias = own.get("factor"), own.get("shift")
-    elif step.kind is Kind.DEPTHWISE:  # `scale`, or a `prelu` that stands alone: then the factor is one
-        ones = np.ones(channels, np.float32)
-        kernel, bias = own.get("factor", ones).reshape(1, 1, -1), own.get("shift")
+    elif step.kind is Kind.DEPTHWISE:  # `scale`, `gain`, or a `prelu` that stands alone: then the factor is one
+        one = np.full(channels, own.get("gain", 1.0), np.float32)
+        kernel, bias = own.get("factor", one).reshape(1, 1, -1), own.get("shift")
     return Arrays(None if kernel is None else np.ascontiguousarray(kernel), bias, slope)
 
 

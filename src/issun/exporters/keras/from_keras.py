@@ -259,6 +259,13 @@ def _leaky(reader: Reader, config: dict[str, Any]) -> None:
     reader.activate(Activation("leaky", number(config.get("negative_slope", config.get("alpha")), "negative_slope")), config)
 
 
+def _elu(reader: Reader, config: dict[str, Any]) -> None:
+    alpha = number(config.get("alpha", 1.0), "alpha")
+    if not 0 <= alpha <= 1:
+        raise Unsupported(f"its `alpha` (={alpha}) must be from 0 to 1")
+    reader.activate(Activation("elu", alpha), config)
+
+
 def _prelu(reader: Reader, config: dict[str, Any]) -> None:
     if reader.flat or (config.get("shared_axes") or []) != ([] if reader.vector else [1, 2]):
         raise Unsupported("`prelu` has one slope for each channel of an image: give it shared_axes=[1, 2], and put it before Flatten")
@@ -313,6 +320,7 @@ LAYERS: dict[str, Callable[[Reader, dict[str, Any]], None]] = {
     "ReLU": _relu,
     "LeakyReLU": _leaky,
     "PReLU": _prelu,
+    "ELU": _elu,
     "Softmax": _softmax,
 }
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.layers import PRELU_SLOPE
+from issun.arch.layers import PRELU_SLOPE, RATIONAL_START
 from issun.arch.net import Net
 from issun.arch.ops import IMAGE, Kind, Op
 from issun.engine.reference.channels import NORM_EPSILON
@@ -48,11 +48,17 @@ def set_weights(model: Any, net: Net, tensors: dict[str, NDArray[np.float32]]) -
         own = {tensor.role: tensors[tensor.name] for tensor in op.own}
         if "slope" in own:
             _set(model, f"slopes_{op.index}", [own["slope"].reshape(*[1] * (len(op.output) - 1), -1)])
+        if "coefficients" in own:
+            a, b, c, d = own["coefficients"].reshape(4, 1)
+            for name, values in (("scaled", [d[None]]), ("first", [b[None], a]), ("second", [c[None]])):
+                _set(model, f"{name}_{op.index}", values)
         if op.kind is Kind.SCALE and own:
             _set(model, f"scale_{op.index}", [own["factor"].reshape(1, 1, -1, 1), own["shift"]])
         elif op.kind is Kind.NORMALISE and own:
             one = op.one_pair
             _set(model, f"{'pair' if one else 'norm'}_{op.index}", [own["factor"].reshape((1, 1) if one else -1), own["shift"]])
+        elif "gain" in own:
+            _set(model, f"gain_{op.index}", [own["gain"].reshape(1, 1)])
         elif "mean" in own:
             _set(model, f"norm_{op.index}", [own[role] for role in ("factor", "shift", "mean", "variance")])
         if "kernel" in own:
@@ -180,6 +186,15 @@ def _normalise(op: Op, default: Start) -> list[Any]:
     ]
 
 
+def _gain(op: Op, default: Start) -> list[Any]:
+    """Return one factor for all values: a dense layer from one number to one."""
+    return [
+        keras.layers.Reshape((-1, 1), name=f"values_{op.index}"),
+        keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name=f"gain_{op.index}", trainable=not op.frozen),
+        keras.layers.Reshape(op.output, name=f"together_{op.index}"),
+    ]
+
+
 #: The layers of each kind, its norm and activation aside.
 LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
     Kind.CONV: _conv,
@@ -193,6 +208,7 @@ LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
     Kind.ADD: lambda op, default: [keras.layers.Add(name=f"sum_{op.index}")],
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
+    Kind.GAIN: _gain,
 }
 
 
@@ -202,8 +218,36 @@ def _activation(op: Op) -> list[Any]:
         return []
     if activation.kind == "leaky":
         return [keras.layers.LeakyReLU(negative_slope=activation.slope, name=f"active_{op.index}")]
+    if activation.kind == "elu":
+        return [keras.layers.ELU(alpha=activation.slope, name=f"active_{op.index}")]
     if activation.kind == "prelu":
         axes = [1, 2] if op.image else None
         start = keras.initializers.Constant(PRELU_SLOPE)
         return [keras.layers.PReLU(start, shared_axes=axes, name=f"slopes_{op.index}", trainable=not op.frozen)]
+    if activation.kind == "rational":
+        return [_rational(op)]
     return [keras.layers.Activation(WORDS[activation.kind], name=f"active_{op.index}")]
+
+
+def _rational(op: Op) -> Callable[[Any], Any]:
+    """Return what computes x (a + b s + c s²) with s = softsign(d x): its numbers are dense layers from one number to one."""
+    a, b, c, d = RATIONAL_START
+
+    def times(name: str, start: float, bias: float | None = None) -> Any:
+        kernel, shift = keras.initializers.Constant(start), keras.initializers.Constant(bias or 0.0)
+        options = {"use_bias": bias is not None, "kernel_initializer": kernel, "bias_initializer": shift}
+        return keras.layers.Dense(1, **options, name=f"{name}_{op.index}", trainable=not op.frozen)
+
+    scaled, first, second = times("scaled", d), times("first", b, a), times("second", c)
+    apart = keras.layers.Reshape((-1, 1), name=f"apart_{op.index}")
+    softsign = keras.layers.Activation("softsign", name=f"softsign_{op.index}")
+    square, product = (keras.layers.Multiply(name=f"{name}_{op.index}") for name in ("square", "product"))
+    gate = keras.layers.Add(name=f"gate_{op.index}")
+    whole = keras.layers.Reshape(op.output, name=f"active_{op.index}")
+
+    def applied(x: Any) -> Any:
+        values = apart(x)
+        s = softsign(scaled(values))
+        return whole(product([values, gate([first(s), second(square([s, s]))])]))
+
+    return applied

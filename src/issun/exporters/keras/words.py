@@ -14,7 +14,7 @@ LARGEST = 2**31
 #: Slope of Keras's `leaky_relu` where it is named as an activation.
 _LEAKY_ACTIVATION = 0.2
 
-#: What Keras calls each activation that it has as a word; `leaky` and `prelu` are written as layers of their own.
+#: What Keras calls each activation that it has as a word; `leaky`, `prelu`, `elu` and `rational` are written as layers of their own.
 WORDS: dict[ActivationKind, str] = {
     "linear": "linear",
     "relu": "relu",
@@ -22,11 +22,15 @@ WORDS: dict[ActivationKind, str] = {
     "tanh": "tanh",
     "hardswish": "hard_swish",
     "relu6": "relu6",
+    "sigmoid": "sigmoid",
+    "silu": "silu",
 }
 
 _ACTIVATIONS = {
     **{word: Activation(kind) for kind, word in WORDS.items()},
     "hard_silu": Activation("hardswish"),
+    "swish": Activation("silu"),
+    "elu": Activation("elu"),
     "leaky_relu": Activation("leaky", _LEAKY_ACTIVATION),
 }
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 
-from issun.arch.layers import PRELU_SLOPE, ActivationKind, shape_text
+from issun.arch.layers import PRELU_SLOPE, RATIONAL_START, ActivationKind, shape_text
 from issun.arch.net import Net
 from issun.arch.ops import IMAGE, Kind, Op, Role, Window
 
@@ -16,6 +16,15 @@ def mean_inside(x, sides, window, stride):
     """Return the mean over windows of an image with padded sides; the padding does not count."""
     inside = functional.pad(torch.ones_like(x[:1, :1]), sides)
     return functional.avg_pool2d(functional.pad(x, sides), window, stride) / functional.avg_pool2d(inside, window, stride)
+'''
+
+_RATIONAL = '''
+
+def rational(x, numbers):
+    """Return x (a + b s + c s²) with s = d x / (1 + |d x|) for the numbers a, b, c, d."""
+    a, b, c, d = numbers
+    s = functional.softsign(d * x)
+    return x * (a + s * (b + s * c))
 '''
 
 #: What each activation makes of a value.
@@ -28,6 +37,10 @@ ACTIVATIONS: dict[ActivationKind, str] = {
     "hardswish": "functional.hardswish({x})",
     "tanh": "torch.tanh({x})",
     "relu6": "functional.relu6({x})",
+    "sigmoid": "torch.sigmoid({x})",
+    "silu": "functional.silu({x})",
+    "elu": "functional.elu({x}, {slope!r})",
+    "rational": "rational({x}, self.rational_{shares})",
 }
 
 
@@ -57,6 +70,7 @@ def module_source(
     height, width, channels = net.input
     gives = "outputs before softmax" if logits else "probabilities"
     helper = _MEAN_INSIDE if any("mean_inside(" in line for line in computed) else ""
+    helper += _RATIONAL if any("rational(" in line for line in computed) else ""
     functions = "from torch.nn import functional\n" if helper or any("functional." in line for line in computed) else ""
     # Nothing but the network's own text stands inside a string here without `repr`: names may hold quotes and line ends.
     file = weights if re.fullmatch(r"[\w .-]+", weights) else "the file with the same name that ends in .pt"
@@ -134,6 +148,7 @@ NAMES: dict[Kind, str] = {
     Kind.DROP: "drop",
     Kind.SCALE: "scale",
     Kind.NORMALISE: "norm",
+    Kind.GAIN: "gain",
 }
 
 
@@ -146,6 +161,10 @@ def _tensor_name(op: Op, role: Role) -> str:
     """Return what a tensor is called in the module's state: ``conv_0.weight``."""
     if role == "slope":
         return f"slopes_{op.shares}.weight"
+    if role == "coefficients":
+        return f"rational_{op.shares}"
+    if role == "gain":
+        return _name(op)
     if op.kind is Kind.SCALE or op.one_pair:  # no module of PyTorch's
         return f"{_name(op)}_{role}"
     if op.kind is Kind.NORMALISE:
@@ -167,6 +186,8 @@ def _made(op: Op) -> list[str]:
         lines.append(f"self.norm_{op.index} = nn.BatchNorm{2 if op.image else 1}d({channels})")
     if "slope" in op and first:
         lines.append(f"self.slopes_{op.index} = nn.PReLU({channels}, init={PRELU_SLOPE})")
+    if "coefficients" in op:
+        lines.append(f"self.rational_{op.index} = nn.Parameter(torch.tensor({RATIONAL_START}))")
     if op.frozen:  # what is frozen stays as it is when the module is trained further
         lines += [f"{line.split(' = ')[0]}.requires_grad_(False)" for line in lines if "Dropout" not in line]
     return lines
@@ -222,6 +243,7 @@ MADE: dict[Kind, Callable[[Op], list[str]]] = {
     Kind.ADD: _nothing,
     Kind.SCALE: _made_scale,
     Kind.NORMALISE: _made_normalise,
+    Kind.GAIN: lambda op: [f"self.{_name(op)} = nn.Parameter(torch.zeros(1))"],
 }
 
 
@@ -258,6 +280,7 @@ COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
     Kind.ADD: lambda op, x, other: f"{x} + {other}",
     Kind.SCALE: lambda op, x, other: f"{x} * self.{_name(op)}_factor + self.{_name(op)}_shift",
     Kind.NORMALISE: _normalised,
+    Kind.GAIN: lambda op, x, other: f"{x} * self.{_name(op)}",
 }
 
 

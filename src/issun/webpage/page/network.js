@@ -32,13 +32,21 @@ const ACTIVATIONS = {
   hardswish: (x) => (x * Math.min(6, Math.max(0, x + 3))) / 6,
   tanh: (x) => Math.tanh(x),
   relu6: (x) => Math.min(6, Math.max(0, x)),
+  sigmoid: (x) => 1 / (1 + Math.exp(-x)),
+  silu: (x) => x / (1 + Math.exp(-x)),
+  elu: (x, slope) => (x > 0 ? x : slope * Math.expm1(x)),
+  rational: (x, [a, b, c, d]) => {
+    const s = (d * x) / (1 + Math.abs(d * x));
+    return x * (a + s * (b + s * c));
+  },
 };
 
 /* Add the bias and apply the activation to one channel of sums, and store it. */
 function finish(row, weights, channel, sums, out, at) {
   const bias = row.bias === undefined ? 0 : weights[row.bias + channel];
   const activation = ACTIVATIONS[row.activation];
-  const slope = row.slope === undefined ? row.negative : weights[row.slope + channel];
+  const curve = row.coefficients === undefined ? row.negative : weights.subarray(row.coefficients, row.coefficients + 4);
+  const slope = row.slope === undefined ? curve : weights[row.slope + channel];
   for (let i = 0; i < sums.length; i++) {
     // What enters an activation is a float32 too.
     const value = Math.fround(sums[i] + bias);
@@ -152,6 +160,9 @@ const OPERATORS = {
       const c = Math.floor(i / area);
       out[i] = weights[row.factor + c] * image[i] + weights[row.shift + c];
     }
+  },
+  gain(row, image, out, weights) {
+    for (let i = 0; i < image.length; i++) out[i] = weights[row.gain] * image[i];
   },
   normalise(row, image, out, weights) {
     const area = row.input[1] * row.input[2];
