@@ -20,6 +20,12 @@ INLINE int mirrored(int place, int size) {
   return place >= size ? 2 * (size - 1) - place : place;
 }
 
+// A row or column of the plane, less than one image away from it: which one of the image stands there; negative where none does.
+INLINE int at_edge(int place, int size, Edge edge) {
+  if (place >= 0 && place < size) return place;
+  return edge == Edge::fill ? -1 : edge == Edge::mirror ? mirrored(place, size) : place < 0 ? 0 : size - 1;
+}
+
 // A few bytes without a call.
 INLINE void copy_bytes(uint8_t* to, const uint8_t* from, int count) {
   if (count >= 16) {
@@ -48,16 +54,15 @@ void move_image(const Plan& plan, const Draw& draw, const uint8_t* from, uint8_t
   begin = begin > end ? end : begin;
   for (int r = 0; r < height; ++r) {
     uint8_t* line = to + int64_t(r) * width * C;
-    const int row = y + mirrored(r + draw.crop_row, height);
-    if (row < 0 || row >= height) {
+    const int row = at_edge(y + mirrored(r + draw.crop_row, height), height, plan.augment.edge);
+    if (row < 0) {
       std::memset(line, fill, size_t(width) * C);
       continue;
     }
     const uint8_t* source = from + int64_t(row) * width * C;
     const auto single = [&](int p) {
-      const int column = x + step * mirrored(p + draw.crop_column, width);
-      const bool inside = column >= 0 && column < width;
-      for (int c = 0; c < C; ++c) line[p * C + c] = inside ? source[column * C + c] : uint8_t(fill);
+      const int column = at_edge(x + step * mirrored(p + draw.crop_column, width), width, plan.augment.edge);
+      for (int c = 0; c < C; ++c) line[p * C + c] = column < 0 ? uint8_t(fill) : source[column * C + c];
     };
     for (int p = 0; p < begin; ++p) single(p);
     if (step > 0) {
@@ -77,11 +82,32 @@ struct LaneDraws {
   vi y, y_by_row, y_by_column, x, x_by_row, x_by_column, crop_row, crop_column;
 };
 
-INLINE vi clamped(vi place, int high) {
-  const vi low = vi{} - parts, most = vi{} + high;
-  place = place < low ? low : place;
-  return place > most ? most : place;
-}
+// Where places along one side of an image are read. With `fill` the pixels of the border are read too, but none further out. Otherwise what
+// lies between the outermost pixels is enough; the pixel behind the last one is then read with a weight of zero.
+struct Side {
+  bool mirrors;
+  int low, high, period;  // places that are twice a side apart see the same in mirrors
+  float inverse;          // of the period
+
+  Side(int size, Edge edge)
+      : mirrors(edge == Edge::mirror),
+        low(edge == Edge::fill ? -parts : 0),
+        high((edge == Edge::fill ? size : size - 1) * parts),
+        period(2 * (size - 1) * parts),
+        inverse(size > 1 ? 1.0f / float(period) : 0.0f) {}
+
+  INLINE vi read(vi place) const {
+    if (mirrors) {
+      // The quotient may be one too small or too large, so that what is left lies within one period either way, or just beyond.
+      place -= __builtin_convertvector(__builtin_convertvector(place, vf) * inverse, vi) * period;
+      place = place < 0 ? -place : place;
+      place = place > high ? period - place : place;
+      place = place < 0 ? -place : place;
+    }
+    place = place < low ? vi{} + low : place;
+    return place > high ? vi{} + high : place;
+  }
+};
 
 INLINE vi mirrored(vi place, int size) {
   place = place < 0 ? -place : place;
@@ -101,6 +127,7 @@ template <int C>
 void sample_images(const Plan& plan, const Draw* const* draw, vf present, uint8_t* scratch, const Tensor& t, float* to) {
   constexpr int K = C == 1 ? 1 : 4;  // words of one pixel
   const int height = plan.height, width = plan.width, stride = (width + 2) * C;
+  const Side rows(height, plan.augment.edge), columns(width, plan.augment.edge);
   LaneDraws d{};
   for (int lane = 0; lane < L; ++lane) {
     if (!draw[lane]) continue;
@@ -124,7 +151,7 @@ void sample_images(const Plan& plan, const Draw* const* draw, vf present, uint8_
     const vi row_y = d.y + d.y_by_row * row, row_x = d.x + d.x_by_row * row;
     for (int p = 0; p < width; ++p) {
       const vi column = cropped ? mirrored(d.crop_column + p, width) : vi{} + p;
-      const vi y = clamped(row_y + d.y_by_column * column, height * parts), x = clamped(row_x + d.x_by_column * column, width * parts);
+      const vi y = rows.read(row_y + d.y_by_column * column), x = columns.read(row_x + d.x_by_column * column);
       *reinterpret_cast<vi*>(at + int64_t(p) * L) = (y >> 16) * stride + (x >> 16) * C;
       store(down + int64_t(p) * L, __builtin_convertvector(y & (parts - 1), vf) * (1.0f / parts));
       store(across + int64_t(p) * L, __builtin_convertvector(x & (parts - 1), vf) * (1.0f / parts));

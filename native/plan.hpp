@@ -193,11 +193,15 @@ struct Draw {
   int32_t cut_top, cut_left, cut_bottom, cut_right;  // what is filled
 };
 
+// What lies beyond the edge of an image: the value `fill`, its outermost pixels again, or its mirror image.
+enum class Edge : int32_t { fill, repeat, mirror };
+
 // How images are changed as they enter; the memory for it is one scratch a thread, sizes and places in bytes.
 struct Augment {
   bool moves;     // by whole pixels, or something is cut out
   bool bilinear;  // sampled between pixels
   bool mixes;
+  Edge edge;
   int32_t fill;
   int64_t image;         // of the copy of one lane's image (with a border where bilinear)
   int64_t rows, other;   // where the work on one row and the images to be mixed in begin

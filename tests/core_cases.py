@@ -29,7 +29,14 @@ from operator_cases import OPERATORS
 #: Recipes, which the networks take in turns. Every batch size leaves a last batch that is not full.
 RECIPES: tuple[dict[str, Any], ...] = (
     {"batch_size": 16},
-    {"batch_size": 7, "optimizer": "sgd", "momentum": 0.9, "nesterov": True, "clip_norm": 0.1, "augment": "shift 1, flip, cutout 2"},
+    {
+        "batch_size": 7,
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "nesterov": True,
+        "clip_norm": 0.1,
+        "augment": "shift 1, flip, cutout 2, edge repeat",
+    },
     {"batch_size": 3, "optimizer": "rmsprop", "label_smoothing": 0.1, "ema_decay": 0.9},
     {"batch_size": 20, "optimizer": "adadelta", "augment": "rotate 30, zoom 0.2, shear 10, shift 1, fill 9, mixup 0.4", "clip_norm": 0.5},
     {"batch_size": 50, "optimizer": "adamw", "weight_decay": 0.01, "ema_decay": 0.99, "augment": "crop 2, mixup 1"},
@@ -48,7 +55,12 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
     "two classes, one pixel": ("dense 3, dense", (1, 1, 1), 2, {"label_smoothing": 0.2}),
     "one row": ("conv 3 1x4 same, pool 1x2, dense", (1, 19, 4), 3, {"augment": "flip", "teacher": "0" * 16}),
     "one column": ("conv 3 4x1, avgpool 2x1, dense", (17, 1, 2), 3, {"augment": "flip, mixup 1"}),
-    "wide": ("conv 18 norm, conv 17 stride 2 same prelu, dense 70 gelu, dense", (9, 11, 1), 19, {"augment": "rotate 40"}),
+    "wide": (
+        "conv 18 norm, conv 17 stride 2 same prelu, dense 70 gelu, dense",
+        (9, 11, 1),
+        19,
+        {"augment": "rotate 40, zoom 0.5, edge mirror"},
+    ),
     "meetings alone": ("dense 130 l1 0.01, dense 75 norm, dense", (9, 9, 1), 11, {"clip_norm": 0.01, "ema_decay": 0.9}),
     "frozen beginning": ("frozen (conv 4 2x2 same, pool, conv 8 2x2 same, pool), dense", (12, 12, 1), 10, {}),
     "frozen beginning, norms after": ("frozen (conv 4 norm, pool), conv 5 norm, drop 0.2 spatial, gap, dense", (11, 10, 3), 5, {}),

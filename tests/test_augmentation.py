@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from issun.augmentation import Augmentation
+from issun.augmentation import EDGES, Augmentation
 from issun.errors import NotationError, RecipeError
 from issun.recipe import Recipe
 from issun.study.plan import recipe_text
@@ -29,18 +29,25 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
-@given(SETTINGS, st.integers(0, 255))
-def test_text_reads_back_as_the_same_augmentation(settings: dict[str, float], fill: int) -> None:
+@given(SETTINGS, st.integers(0, 255), st.sampled_from(EDGES))
+def test_text_reads_back_as_the_same_augmentation(settings: dict[str, float], fill: int, edge: str) -> None:
     assume(any(settings.values()))
-    filled = any(settings.get(name) for name in ("shift", "rotate", "zoom", "shear", "cutout"))
-    augmentation = Augmentation(**settings, fill=fill if filled else 0)  # type: ignore[arg-type]
+    leaves = any(settings.get(name) for name in ("shift", "rotate", "zoom", "shear"))
+    edge = edge if leaves else "fill"
+    filled = (leaves and edge == "fill") or settings.get("cutout")
+    augmentation = Augmentation(**settings, edge=edge, fill=fill if filled else 0)  # type: ignore[arg-type]
     assert Augmentation.parse(str(augmentation)) == augmentation
     assert Recipe(augment=augmentation) == Recipe(augment=str(augmentation))
 
 
 def test_order_and_spaces_do_not_matter_and_the_text_has_one_order() -> None:
-    text = "cutout 8,mixup .2 ,  fill 9, rotate 10.0, crop 3, shear 5, zoom 0.10, flip, shift 02"
-    assert str(Augmentation.parse(text)) == "shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 3, cutout 8, mixup 0.2, fill 9"
+    text = "edge   mirror, cutout 8,mixup .2 ,  fill 9, rotate 10.0, crop 3, shear 5, zoom 0.10, flip, shift 02"
+    assert str(Augmentation.parse(text)) == "shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 3, cutout 8, mixup 0.2, edge mirror, fill 9"
+
+
+def test_the_edge_that_is_filled_is_not_said() -> None:
+    assert str(Augmentation.parse("shift 2, edge fill")) == "shift 2"
+    assert Augmentation.parse("edge fill, shift 2") == Augmentation(shift=2)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +74,12 @@ def test_order_and_spaces_do_not_matter_and_the_text_has_one_order() -> None:
         ("flip; shift 2", 4, "separated by `,`"),
         ("shift=2", 5, "after a space"),
         ("rotate 0." + "1" * 40, 7, "at most 30 characters"),
+        ("shift 1, edge", 13, "`edge` needs fill, repeat or mirror, but the text ends"),
+        ("shift 1, edge reflect", 14, "`reflect` was found; did you mean `mirror`?"),
+        ("shift 1, edge nearest", 14, "did you mean `repeat`?"),
+        ("shift 1, edge miror", 14, "did you mean `mirror`?"),
+        ("shift 1, edge 0", 14, "`0` was found"),
+        ("shift 1, fill_mode reflect", 9, "did you mean `edge`?"),
         ("(flip)", 0, "`(` is not an augmentation"),
     ],
 )
@@ -98,6 +111,11 @@ def test_no_text_breaks_the_reader(text: str) -> None:
         ({"rotate": math.nan}, "a number from 0 to 180"),
         ({"rotate": "ten"}, "`rotate` \\(='ten'\\)"),
         ({"flip": 1}, "True or False"),
+        ({"shift": 1, "edge": "wrap"}, "`edge` \\(='wrap'\\) must be fill, repeat or mirror"),
+        ({"shift": 1, "edge": None}, "`edge` \\(=None\\) must be fill, repeat or mirror"),
+        ({"flip": True, "edge": "mirror"}, "`edge` \\(=mirror\\) has no effect: it requires shift, rotate, zoom or shear"),
+        ({"edge": "mirror"}, "changes nothing"),
+        ({"shift": 1, "edge": "repeat", "fill": 9}, "`fill` \\(=9\\) has no effect: it requires cutout, since the edge is `repeat`"),
         ({"shift": 1, "fill": 256}, "0 or|from 0 to 255"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,6 +39,14 @@ def test_shift_moves_rows_and_columns_and_fills_what_is_left_empty() -> None:
     assert len(moved) > 20  # of 25
 
 
+@pytest.mark.parametrize(("edge", "mode"), [("mirror", "reflect"), ("repeat", "edge")])
+def test_shift_finds_the_plane_beyond_the_edge(edge: str, mode: Literal["reflect", "edge"]) -> None:
+    before = images(60, 5, 7, 2)
+    for old, new in zip(before, augmented(before, f"shift 4, edge {edge}", seed=3), strict=True):
+        padded = np.pad(old, ((4, 4), (4, 4), (0, 0)), mode=mode)
+        assert any((padded[r : r + 5, c : c + 7] == new).all() for r in range(9) for c in range(9))
+
+
 def test_crop_moves_and_mirrors() -> None:
     before, moved = images(60, 6, 5, 3), set()
     for old, new in zip(before, augmented(before, "crop 3", seed=3), strict=True):
@@ -65,17 +75,22 @@ def test_cutout_fills_a_square_that_may_reach_over_the_edge() -> None:
     assert cut.any(axis=0).all()
 
 
+@pytest.mark.parametrize("edge", ["fill 100", "edge repeat", "edge mirror"])
 @pytest.mark.parametrize("text", ["rotate 40", "zoom 0.5", "shear 35", "rotate 90, zoom 0.3, shear 20, shift 3, flip"])
-def test_affine_maps_sample_as_scipy_does(text: str) -> None:
+def test_affine_maps_sample_as_scipy_does(text: str, edge: str) -> None:
     shape = (9, 12, 1)
-    before, augmentation = images(40, *shape), Augmentation.parse(text + ", fill 100")
+    before, augmentation = images(40, *shape), Augmentation.parse(f"{text}, {edge}")
     after = augmented(before, augmentation, seed=2, epoch=5)
     drawn = draw(augmentation, shape, 2, 5, np.arange(40)).places / PARTS
     for old, new, place in zip(before, after, drawn, strict=True):
         matrix = [[place[PLACE["y_by_row"]], place[PLACE["y_by_column"]]], [place[PLACE["x_by_row"]], place[PLACE["x_by_column"]]]]
         offset = [place[PLACE["y"]], place[PLACE["x"]]]
-        padded = np.pad(old[..., 0].astype(float), 1, constant_values=100)  # so that the edge blends into the fill
-        right = ndimage.affine_transform(padded, np.array(matrix), np.array(offset) + 1, (9, 12), order=1, cval=100)
+        if augmentation.edge == "fill":
+            padded = np.pad(old[..., 0].astype(float), 1, constant_values=100)  # so that the edge blends into the fill
+            right = ndimage.affine_transform(padded, np.array(matrix), np.array(offset) + 1, (9, 12), order=1, cval=100)
+        else:
+            mode = "nearest" if augmentation.edge == "repeat" else "mirror"
+            right = ndimage.affine_transform(old[..., 0].astype(float), np.array(matrix), offset, (9, 12), order=1, mode=mode)
         assert np.abs(new[..., 0] - right).max() < 1e-4
 
 

@@ -114,12 +114,20 @@ class Operator:
         sets: int = 0,
     ) -> None: ...
 
+class Edge(Enum):
+    fill = 0
+    repeat = 1
+    mirror = 2
+
 class Augment:
     moves: bool
     bilinear: bool
     mixes: bool
+    edge: Edge
     fill: int
-    def __init__(self, *, moves: bool = False, bilinear: bool = False, mixes: bool = False, fill: int = 0) -> None: ...
+    def __init__(
+        self, *, moves: bool = False, bilinear: bool = False, mixes: bool = False, edge: Edge = Edge.fill, fill: int = 0
+    ) -> None: ...
 
 class Network:
     operators: Sequence[Operator]

@@ -1,14 +1,15 @@
 """`Augmentation`: how training images are changed, anew in every epoch. A frozen record with a text of its own.
 
-    shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 4, cutout 8, mixup 0.2, fill 255
+    shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 4, cutout 8, mixup 0.2, edge mirror, fill 255
 
 What happens to an image, in this order:
 
-1. It lies on an endless plane of the value `fill`.
+1. It lies on an endless plane: of the value `fill` (``edge fill``), of its own outermost pixels repeated (``edge repeat``), or of its
+   mirror images, each without the pixels of the edge that it shares with the last (``edge mirror``).
 2. About the middle of the image the plane is mirrored (`flip`, one draw in two), sheared sideways, enlarged or reduced, and turned; then
    it is moved by whole pixels (`shift`). All that is one affine map; the image is sampled once, bilinearly.
 3. The result is padded by its own mirror image and cut back to its size at a random place (`crop`). A padding with `fill` in place of
-   the mirror image would be `shift`.
+   the mirror image would be `shift`, and `shift` with ``edge mirror`` is a `crop`.
 4. A square is filled (`cutout`, DeVries & Taylor 2017); its middle is any pixel, so that it may reach over the edge.
 5. Two images and their labels are mixed (`mixup`, Zhang et al. 2018).
 
@@ -38,7 +39,12 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "fill": (0, 255, "the value of pixels without a source"),
 }
 _WHOLE = ("shift", "crop", "cutout", "fill")
-_WORDS = ("shift", "flip", "rotate", "zoom", "shear", "crop", "cutout", "mixup", "fill")
+_WORDS = ("shift", "flip", "rotate", "zoom", "shear", "crop", "cutout", "mixup", "edge", "fill")
+#: What does not change an image by itself.
+_MODIFIERS = ("edge", "fill")
+
+#: What lies beyond the edge of an image.
+EDGES = ("fill", "repeat", "mirror")
 
 #: What other libraries call it.
 _KNOWN_AS = {
@@ -51,6 +57,20 @@ _KNOWN_AS = {
     "erase": "cutout",
     "erasing": "cutout",
     "cutmix": "cutout",
+    "fill_mode": "edge",
+    "padding_mode": "edge",
+    "border": "edge",
+}
+#: What other libraries call an edge.
+_EDGES_KNOWN_AS = {
+    "constant": "fill",
+    "black": "fill",
+    "zeros": "fill",
+    "nearest": "repeat",
+    "replicate": "repeat",
+    "clamp": "repeat",
+    "reflect": "mirror",
+    "symmetric": "mirror",
 }
 _EXAMPLE = "shift 2, flip, rotate 10"
 
@@ -83,6 +103,10 @@ class Augmentation:
         The α of Beta(α, α), from 0.01 to 100: image and label become λ times their own and 1 - λ times those of the next image of the
         batch (after the last comes the first). λ is the larger of the draw and 1 minus the draw, so that an image's own label always
         weighs the most; which of two images comes first is the shuffle's choice, so the mixtures are those of the paper.
+    edge : {"fill", "repeat", "mirror"}
+        What shift, rotate, zoom and shear find beyond the edge: the value `fill`; the outermost pixels, repeated; or the mirror image,
+        without the pixels of the edge twice. ``"mirror"`` is "reflect" of PyTorch and "mirror" of SciPy, ``"repeat"`` is "nearest" of
+        Keras and SciPy.
     fill : int
         Value of pixels without a source, from 0 to 255, the same for each channel: 0 for a black background, 255 for a white one.
 
@@ -105,6 +129,7 @@ class Augmentation:
     crop: int = 0
     cutout: int = 0
     mixup: float = 0.0
+    edge: str = "fill"
     fill: int = 0
 
     def __post_init__(self) -> None:
@@ -118,10 +143,16 @@ class Augmentation:
                 kind = ("0 or " if low else "") + ("a whole number" if whole else "a number")
                 raise RecipeError(f"`{name}` (={value!r}) must be {kind} from {low:g} to {high:g} ({what})")
             object.__setattr__(self, name, int(value) if whole else float(value))
-        if not any(getattr(self, name) for name in _WORDS if name != "fill"):
+        if self.edge not in EDGES:
+            raise RecipeError(f"`edge` (={self.edge!r}) must be {_either(EDGES)}")
+        if not any(getattr(self, name) for name in _WORDS if name not in _MODIFIERS):
             raise RecipeError(f"this augmentation changes nothing: leave it out, or name an augmentation, for example `{_EXAMPLE}`")
-        if self.fill and not (self.shift or self.bilinear or self.cutout):
-            raise RecipeError(f"`fill` (={self.fill}) has no effect: it requires shift, rotate, zoom, shear or cutout")
+        leaves = self.shift or self.bilinear  # the image
+        if self.edge != "fill" and not leaves:
+            raise RecipeError(f"`edge` (={self.edge}) has no effect: it requires shift, rotate, zoom or shear")
+        if self.fill and not (leaves and self.edge == "fill") and not self.cutout:
+            needed = "shift, rotate, zoom, shear or cutout" if self.edge == "fill" else f"cutout, since the edge is `{self.edge}`"
+            raise RecipeError(f"`fill` (={self.fill}) has no effect: it requires {needed}")
 
     @property
     def bilinear(self) -> bool:
@@ -141,7 +172,7 @@ class Augmentation:
             raise RecipeError(f"images of {size} are too large to rotate, zoom or shear: at most {LARGEST_SIDE} pixels a side")
 
     def __str__(self) -> str:
-        return ", ".join(_item(name, getattr(self, name)) for name in _WORDS if getattr(self, name))
+        return ", ".join(_item(name, getattr(self, name)) for name in _WORDS if getattr(self, name) not in (0, "fill"))
 
     @classmethod
     def parse(cls, text: str) -> Augmentation:
@@ -166,11 +197,15 @@ class Augmentation:
         raise RecipeError(f"`augment` (={value!r}) must be an Augmentation or its text, for example {_EXAMPLE!r}")
 
 
-def _item(name: str, value: float) -> str:
+def _either(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _item(name: str, value: float | str) -> str:
     """Return one setting as text, the shortest that reads back as the same number."""
     if name == "flip":
         return name
-    number = repr(value)
+    number = value if isinstance(value, str) else repr(value)
     return f"{name} {number.removesuffix('.0')}"
 
 
@@ -195,7 +230,7 @@ class _Reader:
                 self._fail(f"`{name[:40]}` is not an augmentation{known or '; choose from ' + ', '.join(_WORDS)}", token)
             if name in found:
                 self._fail(f"`{name}` is given twice; give it once", token)
-            found[name] = True if name == "flip" else self._number(name)
+            found[name] = True if name == "flip" else self._edge() if name == "edge" else self._number(name)
             if self.next.kind == "end":
                 break
             if self.next.text != ",":
@@ -203,6 +238,15 @@ class _Reader:
                 self._fail(f"`,` or the end is expected after `{name}`, but {stands}", self.next)
             self._take()
         return found
+
+    def _edge(self) -> str:
+        token = self._take()
+        if token.text not in EDGES:
+            known = _EDGES_KNOWN_AS.get(token.text.lower())
+            guess = f"; did you mean `{known}`?" if known else nearest(token.text, EDGES)
+            found = "the text ends" if token.kind == "end" else f"`{token.text[:40]}` was found"
+            self._fail(f"`edge` needs {_either(EDGES)}, but {found}{guess}", token)
+        return token.text
 
     def _number(self, name: str) -> float:
         token = self.next

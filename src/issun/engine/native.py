@@ -142,7 +142,8 @@ def _augment(augmentation: Augmentation | None) -> _native.Augment:
     if augmentation is None:
         return _native.Augment()
     moves = bool(augmentation.shift or augmentation.flip or augmentation.crop or augmentation.cutout)
-    return _native.Augment(moves=moves, bilinear=augmentation.bilinear, mixes=augmentation.mixup > 0, fill=augmentation.fill)
+    edge = _native.Edge[augmentation.edge]
+    return _native.Augment(moves=moves, bilinear=augmentation.bilinear, mixes=augmentation.mixup > 0, edge=edge, fill=augmentation.fill)
 
 
 def _optimizer(recipe: Recipe) -> _native.OptimizerSettings:

@@ -23,16 +23,25 @@ def changed(images: NDArray[np.uint8], augmentation: Augmentation, places: NDArr
     column = mirrored(np.arange(width)[None, None, :] + drawn["crop_column"], width)
     y = drawn["y"] + drawn["y_by_row"] * row + drawn["y_by_column"] * column
     x = drawn["x"] + drawn["x_by_row"] * row + drawn["x_by_column"] * column
-    found = np.zeros(images.shape)
+    found, nth = np.zeros(images.shape), np.arange(count)[:, None, None]
     for row_step, column_step in ((0, 0), (0, 1), (1, 0), (1, 1)):
         row, column = y // PARTS + row_step, x // PARTS + column_step
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        near = images[np.arange(count)[:, None, None], row.clip(0, height - 1), column.clip(0, width - 1)]
+        near = images[nth, continued(row, height, augmentation.edge), continued(column, width, augmentation.edge)]
         weight = np.abs(1 - row_step - y % PARTS / PARTS) * np.abs(1 - column_step - x % PARTS / PARTS)
-        found += np.where(inside[..., None], near, augmentation.fill) * weight[..., None]
+        value = np.where(inside[..., None], near, augmentation.fill) if augmentation.edge == "fill" else near
+        found += value * weight[..., None]
     rows, columns = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
     cut = (rows >= drawn["cut_top"]) & (rows < drawn["cut_bottom"]) & (columns >= drawn["cut_left"]) & (columns < drawn["cut_right"])
     return np.where(cut[..., None], float(augmentation.fill), found)
+
+
+def continued(place: NDArray[np.int64], size: int, edge: str) -> NDArray[np.int64]:
+    """Return the rows or columns of an image that stand at any places of the plane around it."""
+    if edge != "mirror":
+        return place.clip(0, size - 1)
+    place = place % max(1, 2 * (size - 1))
+    return np.minimum(place, 2 * (size - 1) - place)
 
 
 def mirrored(place: NDArray[np.int64], size: int) -> NDArray[np.int64]:
