@@ -1,8 +1,8 @@
-// Images enter the lanes changed, while training: moved by whole pixels, or turned, zoomed and sheared with bilinear sampling; a square is
+// Images enter the lanes changed, while training: in other colours, moved by whole pixels, or turned, zoomed and sheared with bilinear sampling; a square is
 // cut out; two images are mixed. What is right stands in src/issun/engine/reference/augment.py, the draws come from
 // src/issun/engine/augmenting.py.
 //
-// What moves by whole pixels is copied into a scratch image, which then enters as any other. What is sampled between pixels is copied into
+// Other colours are computed in whole numbers, in a copy of the image. What moves by whole pixels is copied into a scratch image, which then enters as any other. What is sampled between pixels is copied into
 // an image with a border of the fill value (which is never written to, so that it need be made once), and goes row by row: places for all
 // lanes, then the bytes around each place (one word an image, or four with several channels), then the arithmetic in the lanes.
 #pragma once
@@ -12,7 +12,7 @@ namespace {
 
 constexpr int parts = 65536;  // of a pixel
 
-static_assert(sizeof(Draw) == 12 * sizeof(int32_t), "Python hands over rows of 12 numbers");
+static_assert(sizeof(Draw) == 15 * sizeof(int32_t), "Python hands over rows of 15 numbers");
 
 // A place in the image padded by its mirror image; the padding is narrower than the image.
 INLINE int mirrored(int place, int size) {
@@ -36,6 +36,30 @@ INLINE void copy_bytes(uint8_t* to, const uint8_t* from, int count) {
     std::memcpy(to + count - 4, from + count - 4, 4);
   } else {
     for (int i = 0; i < count; ++i) to[i] = from[i];
+  }
+}
+
+// The gray of a pixel with red, green and blue (ITU-R BT.601).
+INLINE int gray_of(const uint8_t* pixel) { return (19595 * pixel[0] + 38470 * pixel[1] + 7471 * pixel[2] + parts / 2) >> 16; }
+
+// One image in other colours.
+template <int C>
+void recolour(const Plan& plan, const Draw& draw, const uint8_t* from, uint8_t* to) {
+  const int64_t pixels = int64_t(plan.height) * plan.width;
+  int added = parts / 2;  // for rounding
+  if (draw.mean) {
+    const int64_t count = C == 3 ? pixels : pixels * C;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += C == 3 ? gray_of(from + 3 * i) : from[i];
+    added += draw.mean * int((2 * sum + count) / (2 * count));
+  }
+  for (int64_t i = 0; i < pixels * C; i += C) {
+    const int shared = C == 3 ? added + draw.gray * gray_of(from + i) : added;
+    for (int c = 0; c < C; ++c) {
+      int value = draw.own * from[i + c] + shared;
+      value = value < 0 ? 0 : value >> 16;
+      to[i + c] = uint8_t(value > 255 ? 255 : value);
+    }
   }
 }
 
@@ -202,6 +226,11 @@ void enter_changed(const Plan& plan, const Work& work, const int* position, uint
     from[lane] = work.images + size * work.indices[k < 0 ? 0 : k];
     if (k < 0) continue;
     uint8_t* copy = scratch + plan.augment.image * lane;
+    if (plan.augment.recolours) {
+      uint8_t* coloured = plan.augment.moves || plan.augment.bilinear ? scratch + plan.augment.coloured : copy;
+      recolour<C>(plan, *draw[lane], from[lane], coloured);
+      from[lane] = coloured;
+    }
     if (plan.augment.bilinear) {
       const int64_t stride = row_bytes + 2 * C;
       for (int r = 0; r < plan.height; ++r) copy_bytes(copy + (r + 1) * stride + C, from[lane] + r * row_bytes, int(row_bytes));

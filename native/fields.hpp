@@ -45,6 +45,7 @@ void each_field(const Operator*, F f) {
 
 template <typename F>
 void each_field(const Augment*, F f) {
+  f("recolours", &Augment::recolours);
   f("moves", &Augment::moves);
   f("bilinear", &Augment::bilinear);
   f("mixes", &Augment::mixes);

@@ -186,11 +186,13 @@ struct Piece {
 };
 
 // Where one image is sampled while training, by position in the batch; drawn in src/issun/engine/augmenting.py. Places are in 65536ths
-// of a pixel: output (r, c) lies at row y + r·y_by_row + c·y_by_column and column x + r·x_by_row + c·x_by_column of the image.
+// of a pixel: output (r, c) lies at row y + r·y_by_row + c·y_by_column and column x + r·x_by_row + c·x_by_column of the image. What a value
+// becomes before, and how much of the pixel's and of the image's mean gray is added, is in 65536ths too.
 struct Draw {
   int32_t y, y_by_row, y_by_column, x, x_by_row, x_by_column;
   int32_t crop_row, crop_column;                     // the frame that is cut out of the padded one
   int32_t cut_top, cut_left, cut_bottom, cut_right;  // what is filled
+  int32_t own, gray, mean;
 };
 
 // What lies beyond the edge of an image: the value `fill`, its outermost pixels again, or its mirror image.
@@ -198,12 +200,14 @@ enum class Edge : int32_t { fill, repeat, mirror };
 
 // How images are changed as they enter; the memory for it is one scratch a thread, sizes and places in bytes.
 struct Augment {
+  bool recolours;
   bool moves;     // by whole pixels, or something is cut out
   bool bilinear;  // sampled between pixels
   bool mixes;
   Edge edge;
   int32_t fill;
   int64_t image;         // of the copy of one lane's image (with a border where bilinear)
+  int64_t coloured;      // where an image in other colours lies before it is moved or sampled
   int64_t rows, other;   // where the work on one row and the images to be mixed in begin
   int64_t bytes;         // all of it
 };

@@ -229,8 +229,10 @@ void make_pieces(const Network& network, Planned& planned) {
 Augment plan_augment(Augment augment, const Plan& plan, const Tensor& image) {
   const auto whole_lines = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
   if (augment.bilinear) augment.image = whole_lines(int64_t(plan.height + 3) * (plan.width + 2) * plan.channels + 8);
-  else if (augment.moves) augment.image = whole_lines(int64_t(plan.height) * plan.width * plan.channels);
-  augment.rows = augment.image * plan.lanes;
+  else if (augment.moves || augment.recolours) augment.image = whole_lines(int64_t(plan.height) * plan.width * plan.channels);
+  augment.coloured = augment.image * plan.lanes;
+  const bool between = augment.recolours && (augment.moves || augment.bilinear);
+  augment.rows = augment.coloured + (between ? whole_lines(int64_t(plan.height) * plan.width * plan.channels) : 0);
   augment.other = augment.rows + (augment.bilinear ? whole_lines(int64_t(plan.width) * plan.lanes * 4 * (plan.channels == 1 ? 4 : 7)) : 0);
   augment.bytes = augment.other + (augment.mixes ? whole_lines(image.channels * image.value.channel * 4) : 0);
   return augment;

@@ -25,6 +25,10 @@ SETTINGS = st.fixed_dictionaries(
         "crop": st.integers(0, 1024),
         "cutout": st.integers(0, 1024),
         "mixup": st.one_of(st.just(0), st.floats(0.01, 100)),
+        "brightness": st.floats(0, 1),
+        "contrast": st.floats(0, 1),
+        "saturation": st.floats(0, 1),
+        "gray": st.floats(0, 1),
     },
 )
 
@@ -41,8 +45,9 @@ def test_text_reads_back_as_the_same_augmentation(settings: dict[str, float], fi
 
 
 def test_order_and_spaces_do_not_matter_and_the_text_has_one_order() -> None:
-    text = "edge   mirror, cutout 8,mixup .2 ,  fill 9, rotate 10.0, crop 3, shear 5, zoom 0.10, flip, shift 02"
-    assert str(Augmentation.parse(text)) == "shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 3, cutout 8, mixup 0.2, edge mirror, fill 9"
+    text = "edge   mirror, cutout 8,mixup .2 ,  fill 9, rotate 10.0, gray 1, crop 3, shear 5, zoom 0.10, contrast .3, flip, shift 02"
+    right = "shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 3, contrast 0.3, gray 1, cutout 8, mixup 0.2, edge mirror, fill 9"
+    assert str(Augmentation.parse(text)) == right
 
 
 def test_the_edge_that_is_filled_is_not_said() -> None:
@@ -80,6 +85,9 @@ def test_the_edge_that_is_filled_is_not_said() -> None:
         ("shift 1, edge miror", 14, "did you mean `mirror`?"),
         ("shift 1, edge 0", 14, "`0` was found"),
         ("shift 1, fill_mode reflect", 9, "did you mean `edge`?"),
+        ("brightness 2", 11, "above 0 and at most 1 (how far the factor is from 1)"),
+        ("grayscale 0.1", 0, "did you mean `gray`?"),
+        ("gray", 4, "`gray` needs a number (a probability)"),
         ("(flip)", 0, "`(` is not an augmentation"),
     ],
 )
@@ -116,6 +124,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
         ({"flip": True, "edge": "mirror"}, "`edge` \\(=mirror\\) has no effect: it requires shift, rotate, zoom or shear"),
         ({"edge": "mirror"}, "changes nothing"),
         ({"shift": 1, "edge": "repeat", "fill": 9}, "`fill` \\(=9\\) has no effect: it requires cutout, since the edge is `repeat`"),
+        ({"contrast": 1.5}, "`contrast` \\(=1.5\\) must be a number from 0 to 1"),
         ({"shift": 1, "fill": 256}, "0 or|from 0 to 255"),
     ],
 )
@@ -131,6 +140,16 @@ def test_what_is_as_large_as_the_image_is_refused(name: str) -> None:
         Augmentation(**{name: 5}).check((9, 5, 3))  # type: ignore[arg-type]
     with pytest.raises(RecipeError, match="leave it out"):
         Augmentation(**{name: 1}).check((1, 1, 1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["saturation 0.3", "gray 0.3"])
+def test_colours_of_images_without_colours_are_refused(text: str) -> None:
+    Augmentation.parse(text).check((5, 9, 3))
+    with pytest.raises(RecipeError, match=r"\(=0.3\) requires images with red, green and blue, and these have 1 channel: leave it out"):
+        Augmentation.parse(text).check((5, 9, 1))
+    with pytest.raises(RecipeError, match="these have 4 channels"):
+        Augmentation.parse(text).check((5, 9, 4))
+    Augmentation.parse("brightness 1, contrast 1").check((5, 9, 1))
 
 
 def test_places_of_turned_images_fit_their_32_bits() -> None:

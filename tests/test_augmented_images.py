@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
 from scipy import ndimage, stats
 
 from issun.augmentation import Augmentation
@@ -19,7 +20,7 @@ from issun.errors import DataError, RecipeError
 PLACE = {name: place for place, name in enumerate(FIELDS)}
 
 
-GOLDEN = [[-98008, 76315, 21843, 385567, 22406, -76154, 0, 1, 1, 1, 3, 3]]
+GOLDEN = [[-98008, 76315, 21843, 385567, 22406, -76154, 0, 1, 1, 1, 3, 3, PARTS, 0, 0]]
 GOLDEN_MIX = 0.927033543586731
 
 
@@ -63,6 +64,74 @@ def test_flip_mirrors_every_other_image() -> None:
     flipped = (after == before[:, :, ::-1]).all(axis=(1, 2, 3))
     assert (flipped | (after == before).all(axis=(1, 2, 3))).all()
     assert 150 < flipped.sum() < 250
+
+
+def weights_of_colours(text: str, shape: tuple[int, int, int], count: int) -> NDArray[np.float64]:
+    places = draw(Augmentation.parse(text), shape, 3, 1, np.arange(count)).places / PARTS
+    return places[:, [PLACE["own"], PLACE["gray"], PLACE["mean"]]]
+
+
+def test_colours_are_those_of_pillow() -> None:
+    shape = (9, 8, 3)
+    before = images(40, *shape)
+    known = {"brightness": ImageEnhance.Brightness, "contrast": ImageEnhance.Contrast, "saturation": ImageEnhance.Color}
+    for name, enhance in known.items():
+        factors = weights_of_colours(f"{name} 1", shape, 40)[:, 0]
+        assert factors.min() < 0.2
+        assert factors.max() > 1.8
+        for old, new, factor in zip(before, augmented(before, f"{name} 1", seed=3, epoch=1), factors, strict=True):
+            right = np.asarray(enhance(Image.fromarray(old)).enhance(factor)).astype(float)
+            assert np.abs(new - right).max() <= 1  # it cuts fractions off
+
+
+def test_colours_come_in_the_order_that_is_said() -> None:
+    """Saturation, contrast, brightness, with one rounding at the end."""
+    shape, count = (6, 7, 3), 50
+    before, text = images(count, *shape), "brightness 0.6, contrast 0.7, saturation 0.8"
+    own, by_gray, by_mean = (weights[:, None, None, None] for weights in weights_of_colours(text, shape, count).T)
+    bright = own + by_gray + by_mean
+    contrast, saturation = 1 - by_mean / bright, own / (own + by_gray)
+    gray = np.array([np.asarray(Image.fromarray(image).convert("L")) for image in before])[..., None].astype(float)
+    right = saturation * before + (1 - saturation) * gray
+    right = contrast * right + (1 - contrast) * np.floor(gray.mean(axis=(1, 2, 3), keepdims=True) + 0.5)
+    right = (bright * right).clip(0, 255)
+    found = augmented(before, text, seed=3, epoch=1)
+    assert np.abs(found - right).max() <= 0.51
+    assert (found == np.rint(found)).all()
+    single = [stats.uniform(1 - most, 2 * most) for most in (0.6, 0.7, 0.8)]
+    many = weights_of_colours(text, shape, 20_000)
+    drawn = (many.sum(axis=1), 1 - many[:, 2] / many.sum(axis=1), many[:, 0] / (many[:, 0] + many[:, 1]))
+    assert all(stats.kstest(values, expected.cdf).pvalue > 1e-4 for values, expected in zip(drawn, single, strict=True))
+
+
+def test_some_images_become_gray() -> None:
+    before = images(600, 4, 3, 3)
+    after = augmented(before, "gray 0.25", seed=5)
+    gray = (after == after[..., :1]).all(axis=(1, 2, 3))
+    assert (after[~gray] == before[~gray]).all()
+    assert 110 < gray.sum() < 190
+    right = [np.asarray(Image.fromarray(image).convert("L")) for image in before[gray]]
+    assert (after[gray][..., 0] == right).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_other_numbers_of_channels_have_brightness_and_contrast(channels: int) -> None:
+    shape = (5, 4, channels)
+    before, text = images(30, *shape), "brightness 0.5, contrast 0.9"
+    own, by_gray, by_mean = (weights[:, None, None, None] for weights in weights_of_colours(text, shape, 30).T)
+    assert not by_gray.any()
+    right = own * before + by_mean * np.rint(before.mean(axis=(1, 2, 3), keepdims=True))
+    assert np.abs(augmented(before, text, seed=3, epoch=1) - right.clip(0, 255)).max() < 1
+
+
+def test_colours_leave_the_fill_value_and_the_places_alone() -> None:
+    before, text = images(40, 8, 8, 3), "shift 3, cutout 3, fill 200"
+    plain, coloured = augmented(before, text), augmented(before, f"{text}, brightness 0.5, saturation 1")
+    filled = (plain == 200).all(axis=3)
+    assert filled.any()
+    assert (coloured[filled] == 200).all()
+    moved = augmented(augmented(before, "brightness 0.5, saturation 1").astype(np.uint8), text)
+    assert (coloured == moved).all()
 
 
 def test_cutout_fills_a_square_that_may_reach_over_the_edge() -> None:

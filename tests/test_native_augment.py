@@ -73,7 +73,9 @@ def cases(draw: st.DrawFn, bilinear: bool) -> tuple[tuple[int, int, int], Augmen
     edge = draw(st.sampled_from(EDGES)) if settings["shift"] or any(angles.values()) else "fill"
     filled = settings["cutout"] or (edge == "fill" and (settings["shift"] or any(angles.values())))
     fill = draw(st.integers(0, 255)) if filled else 0
-    return shape, Augmentation(**settings, **angles, flip=flip, edge=edge, fill=fill)  # type: ignore[arg-type]
+    names = ("brightness", "contrast", *(("saturation", "gray") if shape[2] == 3 else ()))
+    colours = {name: draw(st.floats(0.01, 1)) for name in draw(st.sampled_from([(), (), names[:1], names[1:2], names]))}
+    return shape, Augmentation(**settings, **angles, **colours, flip=flip, edge=edge, fill=fill)  # type: ignore[arg-type]
 
 
 def test_moves_that_leave_nothing_of_the_straight_run() -> None:
@@ -153,7 +155,12 @@ def trained(recipe: Recipe, threads: int, epochs: int = 2) -> tuple[bytes, list[
 
 @pytest.mark.parametrize(
     "text",
-    ["shift 2, flip, crop 1, cutout 3", "rotate 10, zoom 0.2, shift 1", "shift 1, mixup 0.4", "rotate 9, mixup 1, edge mirror"],
+    [
+        "shift 2, flip, crop 1, cutout 3",
+        "rotate 10, zoom 0.2, shift 1",
+        "shift 1, mixup 0.4, contrast 0.4",
+        "rotate 9, mixup 1, edge mirror, brightness 0.3",
+    ],
 )
 def test_bits_do_not_depend_on_threads(text: str) -> None:
     recipe = Recipe(augment=text, batch_size=50)
@@ -199,6 +206,8 @@ def test_only_what_is_asked_for_takes_memory() -> None:
         NativeEngine(net, Recipe(augment=text), unit(net), 2).memory for text in (None, "flip", "rotate 3", "rotate 3, mixup 1")
     )
     assert plain < moved < turned < mixed
+    coloured, both = (NativeEngine(net, Recipe(augment=text), unit(net), 2).memory for text in ("gray 1", "gray 1, flip"))
+    assert plain < coloured == moved < both
 
 
 SCRIPT = """
@@ -213,10 +222,12 @@ for text in (
     "shift 3, flip, crop 1, edge mirror",
     "rotate 40, zoom 0.3, shear 20, flip, shift 1, crop 2, cutout 3, fill 200",
     "rotate 40, zoom 0.7, shear 20, flip, shift 1, edge mirror",
-    "rotate 90, zoom 0.5, crop 2, edge repeat",
+    "rotate 90, zoom 0.5, crop 2, edge repeat, brightness 0.5, contrast 0.5",
+    "brightness 1, contrast 1",
+    "contrast 1, saturation 1, gray 0.3",
 ):
     for shape in ((8, 8, 1), (5, 7, 3), (6, 21, 2), (9, 4, 4)):
-        for count in (1, 9, 33):
+        for count in (1, 9, 33) if shape[2] == 3 or "gray" not in text else ():
             found, right = entered_and_right(shape, Augmentation.parse(text), count, 6, 1, 2)
             if np.abs(found - right).max() > 2 * PIXEL:
                 wrong.append([text, shape, count])

@@ -120,13 +120,21 @@ class Edge(Enum):
     mirror = 2
 
 class Augment:
+    recolours: bool
     moves: bool
     bilinear: bool
     mixes: bool
     edge: Edge
     fill: int
     def __init__(
-        self, *, moves: bool = False, bilinear: bool = False, mixes: bool = False, edge: Edge = Edge.fill, fill: int = 0
+        self,
+        *,
+        recolours: bool = False,
+        moves: bool = False,
+        bilinear: bool = False,
+        mixes: bool = False,
+        edge: Edge = Edge.fill,
+        fill: int = 0,
     ) -> None: ...
 
 class Network:

@@ -1,17 +1,26 @@
 """`Augmentation`: how training images are changed, anew in every epoch. A frozen record with a text of its own.
 
-    shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 4, cutout 8, mixup 0.2, edge mirror, fill 255
+    shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 4, brightness 0.2, contrast 0.2, saturation 0.2, gray 0.1, cutout 8, mixup 0.2,
+    edge mirror, fill 255
 
 What happens to an image, in this order:
 
-1. It lies on an endless plane: of the value `fill` (``edge fill``), of its own outermost pixels repeated (``edge repeat``), or of its
+1. Its colours change. Of a value v of a pixel with the gray g, in an image of the mean gray m, becomes
+
+       contrast · brightness · (saturation · v + (1 - saturation) · g) + (1 - contrast) · brightness · m
+
+   rounded once to a whole number and kept within 0 to 255, with three factors between 1 minus and 1 plus their setting: that is
+   saturation, contrast and brightness, in this order, as PyTorch's ColorJitter and Pillow's ImageEnhance define them. An image that is
+   made gray (`gray`, with this probability) has a saturation of 0. The gray is 0.299 red + 0.587 green + 0.114 blue, a whole number, as m
+   is; m is that of the image as it was read. Of images that do not have three channels m is the mean of all values.
+2. It lies on an endless plane: of the value `fill` (``edge fill``), of its own outermost pixels repeated (``edge repeat``), or of its
    mirror images, each without the pixels of the edge that it shares with the last (``edge mirror``).
-2. About the middle of the image the plane is mirrored (`flip`, one draw in two), sheared sideways, enlarged or reduced, and turned; then
+3. About the middle of the image the plane is mirrored (`flip`, one draw in two), sheared sideways, enlarged or reduced, and turned; then
    it is moved by whole pixels (`shift`). All that is one affine map; the image is sampled once, bilinearly.
-3. The result is padded by its own mirror image and cut back to its size at a random place (`crop`). A padding with `fill` in place of
+4. The result is padded by its own mirror image and cut back to its size at a random place (`crop`). A padding with `fill` in place of
    the mirror image would be `shift`, and `shift` with ``edge mirror`` is a `crop`.
-4. A square is filled (`cutout`, DeVries & Taylor 2017); its middle is any pixel, so that it may reach over the edge.
-5. Two images and their labels are mixed (`mixup`, Zhang et al. 2018).
+5. A square is filled (`cutout`, DeVries & Taylor 2017); its middle is any pixel, so that it may reach over the edge.
+6. Two images and their labels are mixed (`mixup`, Zhang et al. 2018).
 
 Each draw is uniform between the two ends, but that of `mixup`, which is Beta(α, α). `issun.engine.augmenting` draws,
 `issun.engine.reference.augment` says what is right.
@@ -34,12 +43,17 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "zoom": (0, 0.75, "as a fraction of the size"),
     "shear": (0, 60, "degrees"),
     "crop": (1, 1024, "pixels"),
+    "brightness": (0, 1, "how far the factor is from 1"),
+    "contrast": (0, 1, "how far the factor is from 1"),
+    "saturation": (0, 1, "how far the factor is from 1"),
+    "gray": (0, 1, "a probability"),
     "cutout": (1, 1024, "pixels, the side of the square"),
     "mixup": (0.01, 100, "the α of Beta(α, α)"),
     "fill": (0, 255, "the value of pixels without a source"),
 }
 _WHOLE = ("shift", "crop", "cutout", "fill")
-_WORDS = ("shift", "flip", "rotate", "zoom", "shear", "crop", "cutout", "mixup", "edge", "fill")
+_COLOURS = ("brightness", "contrast", "saturation", "gray")
+_WORDS = ("shift", "flip", "rotate", "zoom", "shear", "crop", *_COLOURS, "cutout", "mixup", "edge", "fill")
 #: What does not change an image by itself.
 _MODIFIERS = ("edge", "fill")
 
@@ -60,6 +74,13 @@ _KNOWN_AS = {
     "fill_mode": "edge",
     "padding_mode": "edge",
     "border": "edge",
+    "grey": "gray",
+    "grayscale": "gray",
+    "greyscale": "gray",
+    "colour": "saturation",
+    "color": "saturation",
+    "jitter": "brightness",
+    "colorjitter": "brightness",
 }
 #: What other libraries call an edge.
 _EDGES_KNOWN_AS = {
@@ -103,12 +124,16 @@ class Augmentation:
         The α of Beta(α, α), from 0.01 to 100: image and label become λ times their own and 1 - λ times those of the next image of the
         batch (after the last comes the first). λ is the larger of the draw and 1 minus the draw, so that an image's own label always
         weighs the most; which of two images comes first is the shuffle's choice, so the mixtures are those of the paper.
+    fill : int
+        Value of pixels without a source, from 0 to 255, the same for each channel: 0 for a black background, 255 for a white one.
     edge : {"fill", "repeat", "mirror"}
         What shift, rotate, zoom and shear find beyond the edge: the value `fill`; the outermost pixels, repeated; or the mirror image,
         without the pixels of the edge twice. ``"mirror"`` is "reflect" of PyTorch and "mirror" of SciPy, ``"repeat"`` is "nearest" of
         Keras and SciPy.
-    fill : int
-        Value of pixels without a source, from 0 to 255, the same for each channel: 0 for a black background, 255 for a white one.
+    brightness, contrast, saturation : float
+        The factor lies between 1 minus and 1 plus this; at most 1. `saturation` requires images with red, green and blue.
+    gray : float
+        Probability of an image without colours, above 0 to 1. Requires images with red, green and blue.
 
     Raises
     ------
@@ -129,8 +154,12 @@ class Augmentation:
     crop: int = 0
     cutout: int = 0
     mixup: float = 0.0
-    edge: str = "fill"
     fill: int = 0
+    edge: str = "fill"
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    gray: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.flip, bool):
@@ -159,6 +188,11 @@ class Augmentation:
         """Whether pixels are interpolated: with rotate, zoom or shear."""
         return bool(self.rotate or self.zoom or self.shear)
 
+    @property
+    def recolours(self) -> bool:
+        """Whether values of pixels change: with brightness, contrast, saturation or gray."""
+        return any(getattr(self, name) for name in _COLOURS)
+
     def check(self, shape: Shape) -> None:
         """Raise `RecipeError` where the augmentation cannot be applied to images of this shape (height, width, channels)."""
         side = min(shape[:2])
@@ -170,6 +204,11 @@ class Augmentation:
                 raise RecipeError(f"{problem}: use at most {side - 1}" if side > 1 else f"{problem}: leave it out")
         if self.bilinear and max(shape[:2]) > LARGEST_SIDE:
             raise RecipeError(f"images of {size} are too large to rotate, zoom or shear: at most {LARGEST_SIDE} pixels a side")
+        for name in ("saturation", "gray"):
+            if getattr(self, name) and shape[2] != 3:
+                has = "1 channel" if shape[2] == 1 else f"{shape[2]} channels"
+                problem = f"`{name}` (={getattr(self, name):g}) requires images with red, green and blue, and these have {has}"
+                raise RecipeError(f"{problem}: leave it out")
 
     def __str__(self) -> str:
         return ", ".join(_item(name, getattr(self, name)) for name in _WORDS if getattr(self, name) not in (0, "fill"))

@@ -1,4 +1,4 @@
-"""What is drawn for each image of an epoch: where it is sampled, what is cut out, how much of its neighbour is mixed in.
+"""What is drawn for each image of an epoch: its colours, where it is sampled, what is cut out, how much of its neighbour is mixed in.
 
 Drawn here once, for both engines: a draw is a pure function of seed, epoch and the image's index (`issun.randomness`), so it
 depends on no order, lane or thread, and a list of plain numbers is all that the compiled core needs to know of distributions. Places are
@@ -20,16 +20,19 @@ from issun.randomness import AUGMENT, uniform
 
 #: What a draw is for; part of its stream.
 SHIFT_ROWS, SHIFT_COLUMNS, FLIP, ROTATE, ZOOM, SHEAR, CROP_ROWS, CROP_COLUMNS, CUT_ROW, CUT_COLUMN, MIXUP = range(11)
+BRIGHTNESS, CONTRAST, SATURATION, GRAY = range(11, 15)
 
-#: Parts of a pixel that places are counted in.
+#: Parts of a pixel that places are counted in, and of 1 that weights of colours are counted in.
 PARTS = 65536
 
 #: The numbers of one image, in the order of `struct Draw` in `native/plan.hpp`. Output pixel (r, c) of the frame before the crop is
-#: sampled at row ``(y + r·y_by_row + c·y_by_column) / PARTS`` and column ``(x + r·x_by_row + c·x_by_column) / PARTS``.
+#: sampled at row ``(y + r·y_by_row + c·y_by_column) / PARTS`` and column ``(x + r·x_by_row + c·x_by_column) / PARTS``. Before that, a value
+#: v of a pixel becomes ``(own·v + gray·(the gray of the pixel) + mean·(the mean gray of the image)) / PARTS``.
 FIELDS = (
     *("y", "y_by_row", "y_by_column", "x", "x_by_row", "x_by_column"),
     *("crop_row", "crop_column"),  # by how much the cropped frame is moved
     *("cut_top", "cut_left", "cut_bottom", "cut_right"),  # rows and columns from … up to but without …
+    *("own", "gray", "mean"),
 )
 
 #: Steps of the table of mixup's distribution, whose distribution function is right to one part in so many.
@@ -90,6 +93,19 @@ def draw(augmentation: Augmentation, shape: Shape, seed: int, epoch: int, indice
             first = whole(purpose, size) - augmentation.cutout // 2
             column[start][:] = np.maximum(first, 0)
             column[end][:] = np.minimum(first + augmentation.cutout, size)
+    brightness, contrast, saturation = (
+        1 + between(purpose, most) if most else np.ones(len(indices))
+        for purpose, most in (
+            (BRIGHTNESS, augmentation.brightness),
+            (CONTRAST, augmentation.contrast),
+            (SATURATION, augmentation.saturation),
+        )
+    )
+    if augmentation.gray:
+        saturation = np.where(uniform(seed, (AUGMENT, epoch, GRAY), indices) < augmentation.gray, 0.0, saturation)
+    column["own"][:] = np.rint(PARTS * brightness * contrast * saturation)
+    column["gray"][:] = np.rint(PARTS * brightness * contrast * (1 - saturation))
+    column["mean"][:] = np.rint(PARTS * brightness * (1 - contrast))
     if not augmentation.mixup:
         return Draws(places, None)
     at = uniform(seed, (AUGMENT, epoch, MIXUP), indices) * TABLE

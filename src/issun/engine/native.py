@@ -143,7 +143,14 @@ def _augment(augmentation: Augmentation | None) -> _native.Augment:
         return _native.Augment()
     moves = bool(augmentation.shift or augmentation.flip or augmentation.crop or augmentation.cutout)
     edge = _native.Edge[augmentation.edge]
-    return _native.Augment(moves=moves, bilinear=augmentation.bilinear, mixes=augmentation.mixup > 0, edge=edge, fill=augmentation.fill)
+    return _native.Augment(
+        recolours=augmentation.recolours,
+        moves=moves,
+        bilinear=augmentation.bilinear,
+        mixes=augmentation.mixup > 0,
+        edge=edge,
+        fill=augmentation.fill,
+    )
 
 
 def _optimizer(recipe: Recipe) -> _native.OptimizerSettings:

@@ -11,12 +11,16 @@ from issun.errors import DataError
 
 Array = NDArray[np.float64]
 
+#: The weights of red, green and blue in a gray (ITU-R BT.601), in 65,536ths.
+GRAY = (19595, 38470, 7471)
+
 #: Images that `augmented` takes at a time, so that float64 copies of a whole data set need not fit in memory.
 _BLOCK = 1024
 
 
 def changed(images: NDArray[np.uint8], augmentation: Augmentation, places: NDArray[np.int32]) -> Array:
     """Return images as they were drawn, before they are mixed, float64 (N, height, width, channels), values from 0 to 255."""
+    images = recoloured(images, places) if augmentation.recolours else images
     count, height, width, _ = images.shape
     drawn = {name: places[:, place].astype(np.int64)[:, None, None] for place, name in enumerate(FIELDS)}
     row = mirrored(np.arange(height)[None, :, None] + drawn["crop_row"], height)
@@ -34,6 +38,18 @@ def changed(images: NDArray[np.uint8], augmentation: Augmentation, places: NDArr
     rows, columns = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
     cut = (rows >= drawn["cut_top"]) & (rows < drawn["cut_bottom"]) & (columns >= drawn["cut_left"]) & (columns < drawn["cut_right"])
     return np.where(cut[..., None], float(augmentation.fill), found)
+
+
+def recoloured(images: NDArray[np.uint8], places: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return images in other colours, in whole numbers throughout."""
+    own, by_gray, by_mean = (places[:, FIELDS.index(name)].astype(np.int64)[:, None, None, None] for name in ("own", "gray", "mean"))
+    values = images.astype(np.int64)
+    grays = (values @ np.array(GRAY) + PARTS // 2 >> 16)[..., None] if images.shape[3] == 3 else values
+    count = int(np.prod(grays.shape[1:]))
+    means = (2 * grays.sum(axis=(1, 2, 3), keepdims=True) + count) // (2 * count)
+    # Without three channels no gray has a weight.
+    found = own * values + by_gray * grays + by_mean * means + PARTS // 2 >> 16
+    return np.asarray(found.clip(0, 255), np.uint8)
 
 
 def continued(place: NDArray[np.int64], size: int, edge: str) -> NDArray[np.int64]:
