@@ -22,7 +22,7 @@ SETTINGS = st.fixed_dictionaries(
         "rotate": st.floats(0, 180),
         "zoom": st.floats(0, 0.75),
         "shear": st.floats(0, 60),
-        "crop": st.integers(0, 1024),
+        "crop": st.one_of(st.integers(0, 1024), st.floats(0.05, 0.99)),
         "cutout": st.integers(0, 1024),
         "mixup": st.one_of(st.just(0), st.floats(0.01, 100)),
         "brightness": st.floats(0, 1),
@@ -48,6 +48,13 @@ def test_order_and_spaces_do_not_matter_and_the_text_has_one_order() -> None:
     text = "edge   mirror, cutout 8,mixup .2 ,  fill 9, rotate 10.0, gray 1, crop 3, shear 5, zoom 0.10, contrast .3, flip, shift 02"
     right = "shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 3, contrast 0.3, gray 1, cutout 8, mixup 0.2, edge mirror, fill 9"
     assert str(Augmentation.parse(text)) == right
+
+
+def test_a_crop_below_one_is_a_share_of_the_area() -> None:
+    assert str(Augmentation.parse("crop 0.50, flip")) == "flip, crop 0.5"
+    assert Augmentation.parse("crop 0.5") == Augmentation(crop=0.5)
+    Augmentation(crop=0.5).check((1, 1, 1))
+    assert str(Augmentation(crop=2.0)) == "crop 2"
 
 
 def test_the_edge_that_is_filled_is_not_said() -> None:
@@ -85,6 +92,10 @@ def test_the_edge_that_is_filled_is_not_said() -> None:
         ("shift 1, edge miror", 14, "did you mean `mirror`?"),
         ("shift 1, edge 0", 14, "`0` was found"),
         ("shift 1, fill_mode reflect", 9, "did you mean `edge`?"),
+        ("crop 0.01", 5, "a whole number (pixels), or a share of the area from 0.05 to below 1"),
+        ("crop 1.5", 5, "a whole number (pixels), or a share of the area from 0.05 to below 1"),
+        ("crop 1.0", 5, "a whole number (pixels), or a share of the area from 0.05 to below 1"),
+        ("crop 0", 5, "from 1 to 1024"),
         ("brightness 2", 11, "above 0 and at most 1 (how far the factor is from 1)"),
         ("grayscale 0.1", 0, "did you mean `gray`?"),
         ("gray", 4, "`gray` needs a number (a probability)"),
@@ -124,6 +135,10 @@ def test_no_text_breaks_the_reader(text: str) -> None:
         ({"flip": True, "edge": "mirror"}, "`edge` \\(=mirror\\) has no effect: it requires shift, rotate, zoom or shear"),
         ({"edge": "mirror"}, "changes nothing"),
         ({"shift": 1, "edge": "repeat", "fill": 9}, "`fill` \\(=9\\) has no effect: it requires cutout, since the edge is `repeat`"),
+        ({"crop": 0.04}, "0 or a whole number from 1 to 1024 \\(pixels\\), or a share of the area from 0.05 to below 1"),
+        ({"crop": 2.5}, "or a share of the area from 0.05 to below 1"),
+        ({"crop": 0.5, "edge": "mirror"}, "`edge` \\(=mirror\\) has no effect"),
+        ({"crop": 0.5, "fill": 3}, "`fill` \\(=3\\) has no effect"),
         ({"contrast": 1.5}, "`contrast` \\(=1.5\\) must be a number from 0 to 1"),
         ({"shift": 1, "fill": 256}, "0 or|from 0 to 255"),
     ],
@@ -155,7 +170,7 @@ def test_colours_of_images_without_colours_are_refused(text: str) -> None:
 def test_places_of_turned_images_fit_their_32_bits() -> None:
     Augmentation(rotate=1).check((1024, 1024, 3))
     Augmentation(flip=True).check((4000, 30, 3))
-    with pytest.raises(RecipeError, match="too large to rotate, zoom or shear: at most 1024"):
+    with pytest.raises(RecipeError, match="too large to rotate, zoom, shear or enlarge: at most 1024"):
         Augmentation(rotate=1).check((30, 1025, 3))
 
 

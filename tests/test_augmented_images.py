@@ -145,7 +145,10 @@ def test_cutout_fills_a_square_that_may_reach_over_the_edge() -> None:
 
 
 @pytest.mark.parametrize("edge", ["fill 100", "edge repeat", "edge mirror"])
-@pytest.mark.parametrize("text", ["rotate 40", "zoom 0.5", "shear 35", "rotate 90, zoom 0.3, shear 20, shift 3, flip"])
+@pytest.mark.parametrize(
+    "text",
+    ["rotate 40", "zoom 0.5", "shear 35", "rotate 90, zoom 0.3, shear 20, shift 3, flip", "crop 0.2, rotate 20, shift 2, zoom 0.1, flip"],
+)
 def test_affine_maps_sample_as_scipy_does(text: str, edge: str) -> None:
     shape = (9, 12, 1)
     before, augmentation = images(40, *shape), Augmentation.parse(f"{text}, {edge}")
@@ -180,6 +183,43 @@ def test_angles_factors_and_slants_are_even_between_their_ends() -> None:
     slanted = measured("shear 20")
     assert stats.kstest(np.rad2deg(np.arctan(-slanted["x_by_row"])), stats.uniform(-20, 40).cdf).pvalue > 1e-4
     assert (slanted["y_by_row"] == 1).all()
+
+
+def test_parts_have_the_areas_the_forms_and_the_places_that_are_said() -> None:
+    found = measured("crop 0.3")
+    tall, wide = found["y_by_row"], found["x_by_column"]
+    assert not found["y_by_column"].any()
+    assert not found["x_by_row"].any()
+    area = tall * wide
+    assert stats.kstest(area, stats.uniform(0.3, 0.7).cdf).pvalue > 1e-4
+    assert max(tall.max(), wide.max()) <= 1
+    # Even in the logarithm, up to 4/3 or as far as there is room.
+    most = np.minimum(np.log(4 / 3), -np.log(area))
+    free = area < 0.999
+    assert stats.kstest((np.log(wide / tall) / most)[free], stats.uniform(-1, 2).cdf).pvalue > 1e-4
+    free = tall < 0.99
+    assert stats.kstest(found["y"][free] / (8 - 8 * tall[free]), stats.uniform(0, 1).cdf).pvalue > 1e-4
+    for start, side, size in ((found["y"], tall, 9), (found["x"], wide, 13)):
+        assert start.min() > -1e-3
+        assert (start + side * (size - 1)).max() < size - 1 + 1e-3
+
+
+def test_a_part_of_an_image_is_enlarged_as_pytorch_does() -> None:
+    functional = pytest.importorskip("torch.nn.functional")
+    torch = pytest.importorskip("torch")
+    shape, text = (10, 10, 3), "crop 0.1"
+    before = images(200, *shape)
+    after = augmented(before, text, seed=2)
+    places = draw(Augmentation.parse(text), shape, 2, 0, np.arange(200)).places / PARTS
+    tall, wide = places[:, PLACE["y_by_row"]], places[:, PLACE["x_by_column"]]
+    # From -1 to 1 between the middles of the outermost pixels.
+    middle = [2 * (places[:, PLACE[name]] + 4.5 * side) / 9 - 1 for name, side in (("x", wide), ("y", tall))]
+    nothing = np.zeros(200)
+    theta = np.stack([wide, nothing, middle[0], nothing, tall, middle[1]], axis=1).reshape(200, 2, 3)
+    grid = functional.affine_grid(torch.tensor(theta), (200, 3, 10, 10), align_corners=True)
+    given = torch.tensor(before.transpose(0, 3, 1, 2).astype(np.float64))
+    right = functional.grid_sample(given, grid, padding_mode="border", align_corners=True).numpy().transpose(0, 2, 3, 1)
+    assert np.abs(after - right).max() < 0.05
 
 
 @pytest.mark.parametrize("text", ["rotate 50", "zoom 0.5", "shear 40", "flip", "rotate 50, zoom 0.3, shear 20, flip"])

@@ -69,6 +69,8 @@ def cases(draw: st.DrawFn, bilinear: bool) -> tuple[tuple[int, int, int], Augmen
     settings = {name: draw(st.one_of(st.just(0), st.integers(0, most))) for name in ("shift", "crop", "cutout")}
     turned = {"rotate": 180.0, "zoom": 0.75, "shear": 60.0}
     angles = {name: draw(st.one_of(st.just(0.0), st.floats(0.01, most))) for name, most in turned.items()} if bilinear else {}
+    if bilinear and draw(st.booleans()):
+        settings["crop"] = draw(st.floats(0.05, 0.99))
     flip = draw(st.booleans()) or not any([*settings.values(), *angles.values()])
     edge = draw(st.sampled_from(EDGES)) if settings["shift"] or any(angles.values()) else "fill"
     filled = settings["cutout"] or (edge == "fill" and (settings["shift"] or any(angles.values())))
@@ -160,6 +162,7 @@ def trained(recipe: Recipe, threads: int, epochs: int = 2) -> tuple[bytes, list[
         "rotate 10, zoom 0.2, shift 1",
         "shift 1, mixup 0.4, contrast 0.4",
         "rotate 9, mixup 1, edge mirror, brightness 0.3",
+        "crop 0.5, flip",
     ],
 )
 def test_bits_do_not_depend_on_threads(text: str) -> None:
@@ -223,6 +226,7 @@ for text in (
     "rotate 40, zoom 0.3, shear 20, flip, shift 1, crop 2, cutout 3, fill 200",
     "rotate 40, zoom 0.7, shear 20, flip, shift 1, edge mirror",
     "rotate 90, zoom 0.5, crop 2, edge repeat, brightness 0.5, contrast 0.5",
+    "crop 0.1, flip, rotate 10, shift 2, contrast 0.5",
     "brightness 1, contrast 1",
     "contrast 1, saturation 1, gray 0.3",
 ):

@@ -15,10 +15,13 @@ What happens to an image, in this order:
    is; m is that of the image as it was read. Of images that do not have three channels m is the mean of all values.
 2. It lies on an endless plane: of the value `fill` (``edge fill``), of its own outermost pixels repeated (``edge repeat``), or of its
    mirror images, each without the pixels of the edge that it shares with the last (``edge mirror``).
-3. About the middle of the image the plane is mirrored (`flip`, one draw in two), sheared sideways, enlarged or reduced, and turned; then
-   it is moved by whole pixels (`shift`). All that is one affine map; the image is sampled once, bilinearly.
-4. The result is padded by its own mirror image and cut back to its size at a random place (`crop`). A padding with `fill` in place of
-   the mirror image would be `shift`, and `shift` with ``edge mirror`` is a `crop`.
+3. A part of the image is enlarged to the whole (`crop` below 1: PyTorch's RandomResizedCrop). Its share of the area is drawn from `crop` to
+   1, how much wider than high it is in relation to the image from 3/4 to 4/3, evenly in the logarithm, as far as the part fits into the
+   image, and then its place, which may lie between pixels. The middles of the outermost pixels of the part become those of the image.
+   About the middle of the image the plane is then mirrored (`flip`, one draw in two), sheared sideways, enlarged or reduced, and turned;
+   then it is moved by whole pixels (`shift`). All that is one affine map; the image is sampled once, bilinearly.
+4. The result is padded by its own mirror image and cut back to its size at a random place (`crop` from 1 up). A padding with `fill` in
+   place of the mirror image would be `shift`, and `shift` with ``edge mirror`` is a `crop`.
 5. A square is filled (`cutout`, DeVries & Taylor 2017); its middle is any pixel, so that it may reach over the edge.
 6. Two images and their labels are mixed (`mixup`, Zhang et al. 2018).
 
@@ -52,6 +55,9 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "fill": (0, 255, "the value of pixels without a source"),
 }
 _WHOLE = ("shift", "crop", "cutout", "fill")
+#: The least share of an image's area that `crop` may leave; below 1 it is such a share.
+_LEAST_SHARE = 0.05
+_SHARE = f"a share of the area from {_LEAST_SHARE} to below 1"
 _COLOURS = ("brightness", "contrast", "saturation", "gray")
 _WORDS = ("shift", "flip", "rotate", "zoom", "shear", "crop", *_COLOURS, "cutout", "mixup", "edge", "fill")
 #: What does not change an image by itself.
@@ -68,6 +74,8 @@ _KNOWN_AS = {
     "translate": "shift",
     "rotation": "rotate",
     "pad": "crop",
+    "resized_crop": "crop",
+    "randomresizedcrop": "crop",
     "erase": "cutout",
     "erasing": "cutout",
     "cutmix": "cutout",
@@ -115,9 +123,10 @@ class Augmentation:
         Enlarged or reduced: the factor lies between ``1 - zoom`` and ``1 + zoom``; at most 0.75.
     shear : float
         Largest horizontal shear in degrees, in both directions; at most 60.
-    crop : int
-        Pad every side by this many pixels of its mirror image (without repeating the edge) and crop to the original size;
-        smaller than the image.
+    crop : float
+        From 1 up, in pixels: pad every side by this many pixels of its mirror image (without repeating the edge) and crop to the original
+        size; smaller than the image. Below 1, a share of the area: enlarge a random part of the image that has at least this share of its
+        area; from 0.05.
     cutout : int
         Side of the square that is filled, in pixels; smaller than the image.
     mixup : float
@@ -151,7 +160,7 @@ class Augmentation:
     rotate: float = 0.0
     zoom: float = 0.0
     shear: float = 0.0
-    crop: int = 0
+    crop: float = 0
     cutout: int = 0
     mixup: float = 0.0
     fill: int = 0
@@ -166,17 +175,19 @@ class Augmentation:
             raise RecipeError(f"`flip` (={self.flip!r}) must be True or False")
         for name, (low, high, what) in _RANGES.items():
             value = getattr(self, name)
-            whole = name in _WHOLE
+            share = name == "crop" and isinstance(value, float) and _LEAST_SHARE <= value < 1
+            whole = name in _WHOLE and not share
             number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            if not (number and (value == 0 or low <= value <= high) and (not whole or value == int(value))):
+            if not (number and (value == 0 or low <= value <= high or share) and (not whole or value == int(value))):
                 kind = ("0 or " if low else "") + ("a whole number" if whole else "a number")
-                raise RecipeError(f"`{name}` (={value!r}) must be {kind} from {low:g} to {high:g} ({what})")
+                other = f", or {_SHARE}" if name == "crop" else ""
+                raise RecipeError(f"`{name}` (={value!r}) must be {kind} from {low:g} to {high:g} ({what}){other}")
             object.__setattr__(self, name, int(value) if whole else float(value))
         if self.edge not in EDGES:
             raise RecipeError(f"`edge` (={self.edge!r}) must be {_either(EDGES)}")
         if not any(getattr(self, name) for name in _WORDS if name not in _MODIFIERS):
             raise RecipeError(f"this augmentation changes nothing: leave it out, or name an augmentation, for example `{_EXAMPLE}`")
-        leaves = self.shift or self.bilinear  # the image
+        leaves = self.shift or self.rotate or self.zoom or self.shear  # the image
         if self.edge != "fill" and not leaves:
             raise RecipeError(f"`edge` (={self.edge}) has no effect: it requires shift, rotate, zoom or shear")
         if self.fill and not (leaves and self.edge == "fill") and not self.cutout:
@@ -185,8 +196,8 @@ class Augmentation:
 
     @property
     def bilinear(self) -> bool:
-        """Whether pixels are interpolated: with rotate, zoom or shear."""
-        return bool(self.rotate or self.zoom or self.shear)
+        """Whether pixels are interpolated: with rotate, zoom, shear, or a share of the area as `crop`."""
+        return bool(self.rotate or self.zoom or self.shear or 0 < self.crop < 1)
 
     @property
     def recolours(self) -> bool:
@@ -203,7 +214,7 @@ class Augmentation:
                 problem = f"`{name}` (={value}) must be smaller than the images ({size})"
                 raise RecipeError(f"{problem}: use at most {side - 1}" if side > 1 else f"{problem}: leave it out")
         if self.bilinear and max(shape[:2]) > LARGEST_SIDE:
-            raise RecipeError(f"images of {size} are too large to rotate, zoom or shear: at most {LARGEST_SIDE} pixels a side")
+            raise RecipeError(f"images of {size} are too large to rotate, zoom, shear or enlarge: at most {LARGEST_SIDE} pixels a side")
         for name in ("saturation", "gray"):
             if getattr(self, name) and shape[2] != 3:
                 has = "1 channel" if shape[2] == 1 else f"{shape[2]} channels"
@@ -297,6 +308,10 @@ class _Reader:
         if len(token.text) > LONGEST_NUMBER:
             self._fail(f"a number has at most {LONGEST_NUMBER} characters", token)
         value = float(token.text)
+        if name == "crop" and not token.text.isdigit():
+            if not _LEAST_SHARE <= value < 1:
+                self._fail(f"`crop` (={token.text}) must be a whole number (pixels), or {_SHARE}", token)
+            return value
         if name in _WHOLE and not token.text.isdigit():
             self._fail(f"`{name}` (={token.text}) must be a whole number ({what})", token)
         if not low <= value <= high or (value == 0 and name != "fill"):

@@ -7,6 +7,7 @@ whole multiples of 1/65536 pixel: both engines then sample the same places, to t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from issun.randomness import AUGMENT, uniform
 #: What a draw is for; part of its stream.
 SHIFT_ROWS, SHIFT_COLUMNS, FLIP, ROTATE, ZOOM, SHEAR, CROP_ROWS, CROP_COLUMNS, CUT_ROW, CUT_COLUMN, MIXUP = range(11)
 BRIGHTNESS, CONTRAST, SATURATION, GRAY = range(11, 15)
+PART_AREA, PART_RATIO, PART_ROW, PART_COLUMN = range(15, 19)
 
 #: Parts of a pixel that places are counted in, and of 1 that weights of colours are counted in.
 PARTS = 65536
@@ -34,6 +36,9 @@ FIELDS = (
     *("cut_top", "cut_left", "cut_bottom", "cut_right"),  # rows and columns from … up to but without …
     *("own", "gray", "mean"),
 )
+
+#: How much wider than high an enlarged part of an image may be, and how much less, in relation to the image.
+WIDEST = 4 / 3
 
 #: Steps of the table of mixup's distribution, whose distribution function is right to one part in so many.
 TABLE = 4096
@@ -56,38 +61,43 @@ class Draws(NamedTuple):
 def draw(augmentation: Augmentation, shape: Shape, seed: int, epoch: int, indices: NDArray[np.int64]) -> Draws:
     """Return what `seed` draws in `epoch` for the images at `indices`, in their order; `shape` is that of one image."""
 
+    def drawn(purpose: int) -> NDArray[np.float64]:
+        return uniform(seed, (AUGMENT, epoch, purpose), indices)
+
     def between(purpose: int, most: float) -> NDArray[np.float64]:
-        return (2 * uniform(seed, (AUGMENT, epoch, purpose), indices) - 1) * most
+        return (2 * drawn(purpose) - 1) * most
 
     def whole(purpose: int, count: int) -> NDArray[np.int64]:
-        return np.floor(uniform(seed, (AUGMENT, epoch, purpose), indices) * count).astype(np.int64)
+        return np.floor(drawn(purpose) * count).astype(np.int64)
 
     height, width = shape[:2]
     places = np.zeros((len(indices), len(FIELDS)), np.int32)
     column = {name: places[:, place] for place, name in enumerate(FIELDS)}
-    side = np.where(uniform(seed, (AUGMENT, epoch, FLIP), indices) < 0.5, -1.0, 1.0) if augmentation.flip else 1.0
+    side = np.where(drawn(FLIP) < 0.5, -1.0, 1.0) if augmentation.flip else 1.0
     down: NDArray[np.int64] | int = 0
     right: NDArray[np.int64] | int = 0
     if augmentation.shift:
         down = whole(SHIFT_ROWS, 2 * augmentation.shift + 1) - augmentation.shift
         right = whole(SHIFT_COLUMNS, 2 * augmentation.shift + 1) - augmentation.shift
-    # The plane is mirrored, sheared, zoomed, turned and moved; a place is found by going back through all that.
+    # A part is enlarged, and the plane mirrored, sheared, zoomed, turned and moved; a place is found by going back through all that.
     angle = between(ROTATE, np.deg2rad(augmentation.rotate)) if augmentation.rotate else 0.0
     factor = 1 + between(ZOOM, augmentation.zoom) if augmentation.zoom else 1.0
     slant = np.tan(between(SHEAR, np.deg2rad(augmentation.shear))) if augmentation.shear else 0.0
     sine, cosine = np.sin(angle), np.cos(angle)
-    y_by_row, y_by_column = np.rint(PARTS * cosine / factor), np.rint(-PARTS * sine / factor)
-    x_by_row = np.rint(PARTS * side * (sine - slant * cosine) / factor)
-    x_by_column = np.rint(PARTS * side * (cosine + slant * sine) / factor)
+    tall, wide, below, beside = _part(augmentation.crop, drawn) if 0 < augmentation.crop < 1 else (1.0, 1.0, 0.0, 0.0)
+    y_by_row, y_by_column = np.rint(PARTS * tall * cosine / factor), np.rint(-PARTS * tall * sine / factor)
+    x_by_row = np.rint(PARTS * wide * side * (sine - slant * cosine) / factor)
+    x_by_column = np.rint(PARTS * wide * side * (cosine + slant * sine) / factor)
     middle_row, middle_column = (height - 1) / 2, (width - 1) / 2
     row, col = middle_row + down, middle_column + right
-    column["y"][:] = np.rint(PARTS * middle_row - y_by_row * row - y_by_column * col)
-    column["x"][:] = np.rint(PARTS * middle_column - x_by_row * row - x_by_column * col)
+    column["y"][:] = np.rint(PARTS * (middle_row + middle_row * below) - y_by_row * row - y_by_column * col)
+    column["x"][:] = np.rint(PARTS * (middle_column + middle_column * beside) - x_by_row * row - x_by_column * col)
     column["y_by_row"][:], column["y_by_column"][:] = y_by_row, y_by_column
     column["x_by_row"][:], column["x_by_column"][:] = x_by_row, x_by_column
-    if augmentation.crop:
-        column["crop_row"][:] = whole(CROP_ROWS, 2 * augmentation.crop + 1) - augmentation.crop
-        column["crop_column"][:] = whole(CROP_COLUMNS, 2 * augmentation.crop + 1) - augmentation.crop
+    if augmentation.crop >= 1:
+        pad = int(augmentation.crop)
+        column["crop_row"][:] = whole(CROP_ROWS, 2 * pad + 1) - pad
+        column["crop_column"][:] = whole(CROP_COLUMNS, 2 * pad + 1) - pad
     if augmentation.cutout:
         for purpose, size, start, end in ((CUT_ROW, height, "cut_top", "cut_bottom"), (CUT_COLUMN, width, "cut_left", "cut_right")):
             first = whole(purpose, size) - augmentation.cutout // 2
@@ -102,14 +112,23 @@ def draw(augmentation: Augmentation, shape: Shape, seed: int, epoch: int, indice
         )
     )
     if augmentation.gray:
-        saturation = np.where(uniform(seed, (AUGMENT, epoch, GRAY), indices) < augmentation.gray, 0.0, saturation)
+        saturation = np.where(drawn(GRAY) < augmentation.gray, 0.0, saturation)
     column["own"][:] = np.rint(PARTS * brightness * contrast * saturation)
     column["gray"][:] = np.rint(PARTS * brightness * contrast * (1 - saturation))
     column["mean"][:] = np.rint(PARTS * brightness * (1 - contrast))
     if not augmentation.mixup:
         return Draws(places, None)
-    at = uniform(seed, (AUGMENT, epoch, MIXUP), indices) * TABLE
-    return Draws(places, np.interp(at, np.arange(TABLE + 1), _upper_half(augmentation.mixup)).astype(np.float32))
+    return Draws(places, np.interp(drawn(MIXUP) * TABLE, np.arange(TABLE + 1), _upper_half(augmentation.mixup)).astype(np.float32))
+
+
+def _part(least: float, drawn: Callable[[int], NDArray[np.float64]]) -> tuple[NDArray[np.float64], ...]:
+    """Return which part of each image is enlarged: its height and width as shares of the image's, and how far its middle lies below and
+    right of that of the image, as shares of half the image."""
+    area = 1 - (1 - least) * drawn(PART_AREA)
+    # Wider than the image no part can be: the smaller it is, the more forms it may have.
+    ratio = np.exp((2 * drawn(PART_RATIO) - 1) * np.minimum(np.log(WIDEST), -np.log(area)))
+    tall, wide = np.minimum(np.sqrt(area / ratio), 1), np.minimum(np.sqrt(area * ratio), 1)
+    return tall, wide, (2 * drawn(PART_ROW) - 1) * (1 - tall), (2 * drawn(PART_COLUMN) - 1) * (1 - wide)
 
 
 @lru_cache(16)
