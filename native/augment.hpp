@@ -7,12 +7,13 @@
 // lanes, then the bytes around each place (one word an image, or four with several channels), then the arithmetic in the lanes.
 #pragma once
 #include "input.hpp"
+#include "random.hpp"
 
 namespace {
 
 constexpr int parts = 65536;  // of a pixel
 
-static_assert(sizeof(Draw) == 15 * sizeof(int32_t), "Python hands over rows of 15 numbers");
+static_assert(sizeof(Draw) == 16 * sizeof(int32_t), "Python hands over rows of 16 numbers");
 
 // A place in the image padded by its mirror image; the padding is narrower than the image.
 INLINE int mirrored(int place, int size) {
@@ -146,6 +147,33 @@ INLINE uint32_t pair_at(const uint8_t* bytes) {
   return pair;
 }
 
+// Displacements of a group's images, in 65536ths of a pixel: drawn at the points of a coarse grid, a cubic spline between them, in whole
+// numbers. First the points of one row of the image, then those of a pixel.
+struct Bends {
+  vi y[bend_points][bend_points], x[bend_points][bend_points];
+  vi row_y[bend_points], row_x[bend_points];
+
+  void draw(vu keys, int most) {
+    const auto drawn = [&](int number) { return ((vi)(mix32(keys ^ (uint32_t(number) * golden32)) >> 21) * 2 - 2047) * most >> 11; };
+    for (int i = 0; i < bend_points; ++i)
+      for (int j = 0; j < bend_points; ++j) {
+        y[i][j] = drawn(i * bend_points + j);
+        x[i][j] = drawn((bend_points + i) * bend_points + j);
+      }
+  }
+
+  void enter_row(const Spline& s) {
+    for (int j = 0; j < bend_points; ++j) {
+      row_y[j] = blended(&y[s.first][j], bend_points, s);
+      row_x[j] = blended(&x[s.first][j], bend_points, s);
+    }
+  }
+
+  INLINE static vi blended(const vi* points, int step, const Spline& s) {
+    return (points[0] * s.weight[0] + points[step] * s.weight[1] + points[2 * step] * s.weight[2] + points[3 * step] * s.weight[3]) >> 10;
+  }
+};
+
 // The images of a group sampled between pixels, from their bordered copies; `draw` may be null in lanes without an image.
 template <int C>
 void sample_images(const Plan& plan, const Draw* const* draw, vf present, uint8_t* scratch, const Tensor& t, float* to) {
@@ -158,6 +186,13 @@ void sample_images(const Plan& plan, const Draw* const* draw, vf present, uint8_
     d.y[lane] = draw[lane]->y, d.y_by_row[lane] = draw[lane]->y_by_row, d.y_by_column[lane] = draw[lane]->y_by_column;
     d.x[lane] = draw[lane]->x, d.x_by_row[lane] = draw[lane]->x_by_row, d.x_by_column[lane] = draw[lane]->x_by_column;
     d.crop_row[lane] = draw[lane]->crop_row, d.crop_column[lane] = draw[lane]->crop_column;
+  }
+  Bends bends;
+  if (plan.augment.bend) {
+    vu keys = {};
+    for (int lane = 0; lane < L; ++lane)
+      if (draw[lane]) keys[lane] = draw[lane]->bend;
+    bends.draw(keys, plan.augment.bend);
   }
   bool cropped = false;
   for (int lane = 0; lane < L; ++lane) cropped |= d.crop_column[lane] != 0;
@@ -173,9 +208,17 @@ void sample_images(const Plan& plan, const Draw* const* draw, vf present, uint8_
   for (int r = 0; r < height; ++r) {
     const vi row = mirrored(d.crop_row + r, height);
     const vi row_y = d.y + d.y_by_row * row, row_x = d.x + d.x_by_row * row;
+    if (plan.augment.bend) bends.enter_row(plan.row_splines[r]);
     for (int p = 0; p < width; ++p) {
       const vi column = cropped ? mirrored(d.crop_column + p, width) : vi{} + p;
-      const vi y = rows.read(row_y + d.y_by_column * column), x = columns.read(row_x + d.x_by_column * column);
+      vi y = row_y + d.y_by_column * column, x = row_x + d.x_by_column * column;
+      if (plan.augment.bend) {
+        const Spline& s = plan.column_splines[p];
+        y += Bends::blended(bends.row_y + s.first, 1, s);
+        x += Bends::blended(bends.row_x + s.first, 1, s);
+      }
+      y = rows.read(y);
+      x = columns.read(x);
       *reinterpret_cast<vi*>(at + int64_t(p) * L) = (y >> 16) * stride + (x >> 16) * C;
       store(down + int64_t(p) * L, __builtin_convertvector(y & (parts - 1), vf) * (1.0f / parts));
       store(across + int64_t(p) * L, __builtin_convertvector(x & (parts - 1), vf) * (1.0f / parts));

@@ -49,6 +49,7 @@ void each_field(const Augment*, F f) {
   f("moves", &Augment::moves);
   f("bilinear", &Augment::bilinear);
   f("mixes", &Augment::mixes);
+  f("bend", &Augment::bend);
   f("edge", &Augment::edge);
   f("fill", &Augment::fill);
 }

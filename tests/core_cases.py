@@ -60,7 +60,7 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
         "conv 18 norm, conv 17 stride 2 same prelu, dense 70 gelu, dense",
         (9, 11, 1),
         19,
-        {"augment": "rotate 40, zoom 0.5, crop 0.3, edge repeat"},
+        {"augment": "rotate 40, elastic 16, crop 0.3, edge repeat"},
     ),
     "meetings alone": ("dense 130 l1 0.01, dense 75 norm, dense", (9, 9, 1), 11, {"clip_norm": 0.01, "ema_decay": 0.9}),
     "frozen beginning": ("frozen (conv 4 2x2 same, pool, conv 8 2x2 same, pool), dense", (12, 12, 1), 10, {}),
@@ -75,7 +75,7 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
         "conv 4 norm, res (sepconv 6 same norm hardswish, sepconv 4 same norm linear), relu, tied 2 (dwconv 5x5 same, scale), gap, dense",
         (10, 9, 3),
         10,
-        {"augment": "rotate 20, flip, crop 2, cutout 3, mixup 0.3, contrast 0.5, saturation 1, edge mirror"},
+        {"augment": "rotate 20, elastic 3, flip, crop 2, cutout 3, mixup 0.3, contrast 0.5, saturation 1, edge mirror"},
     ),
 }
 

@@ -29,6 +29,7 @@ SETTINGS = st.fixed_dictionaries(
         "contrast": st.floats(0, 1),
         "saturation": st.floats(0, 1),
         "gray": st.floats(0, 1),
+        "elastic": st.floats(0, 16),
     },
 )
 
@@ -36,7 +37,7 @@ SETTINGS = st.fixed_dictionaries(
 @given(SETTINGS, st.integers(0, 255), st.sampled_from(EDGES))
 def test_text_reads_back_as_the_same_augmentation(settings: dict[str, float], fill: int, edge: str) -> None:
     assume(any(settings.values()))
-    leaves = any(settings.get(name) for name in ("shift", "rotate", "zoom", "shear"))
+    leaves = any(settings.get(name) for name in ("shift", "rotate", "zoom", "shear", "elastic"))
     edge = edge if leaves else "fill"
     filled = (leaves and edge == "fill") or settings.get("cutout")
     augmentation = Augmentation(**settings, edge=edge, fill=fill if filled else 0)  # type: ignore[arg-type]
@@ -45,8 +46,9 @@ def test_text_reads_back_as_the_same_augmentation(settings: dict[str, float], fi
 
 
 def test_order_and_spaces_do_not_matter_and_the_text_has_one_order() -> None:
-    text = "edge   mirror, cutout 8,mixup .2 ,  fill 9, rotate 10.0, gray 1, crop 3, shear 5, zoom 0.10, contrast .3, flip, shift 02"
-    right = "shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 3, contrast 0.3, gray 1, cutout 8, mixup 0.2, edge mirror, fill 9"
+    text = "edge   mirror, cutout 8,mixup .2 ,  fill 9, rotate 10.0, gray 1, crop 3, shear 5, zoom 0.10, contrast .3"
+    text += ", flip, elastic 4.0, shift 02"
+    right = "shift 2, flip, rotate 10, zoom 0.1, shear 5, elastic 4, crop 3, contrast 0.3, gray 1, cutout 8, mixup 0.2, edge mirror, fill 9"
     assert str(Augmentation.parse(text)) == right
 
 
@@ -98,6 +100,8 @@ def test_the_edge_that_is_filled_is_not_said() -> None:
         ("crop 0", 5, "from 1 to 1024"),
         ("brightness 2", 11, "above 0 and at most 1 (how far the factor is from 1)"),
         ("grayscale 0.1", 0, "did you mean `gray`?"),
+        ("elastic 17", 8, "above 0 and at most 16 (pixels)"),
+        ("distortion 1", 0, "did you mean `elastic`?"),
         ("gray", 4, "`gray` needs a number (a probability)"),
         ("(flip)", 0, "`(` is not an augmentation"),
     ],
@@ -132,7 +136,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
         ({"flip": 1}, "True or False"),
         ({"shift": 1, "edge": "wrap"}, "`edge` \\(='wrap'\\) must be fill, repeat or mirror"),
         ({"shift": 1, "edge": None}, "`edge` \\(=None\\) must be fill, repeat or mirror"),
-        ({"flip": True, "edge": "mirror"}, "`edge` \\(=mirror\\) has no effect: it requires shift, rotate, zoom or shear"),
+        ({"flip": True, "edge": "mirror"}, "`edge` \\(=mirror\\) has no effect: it requires shift, rotate, zoom, shear or elastic"),
         ({"edge": "mirror"}, "changes nothing"),
         ({"shift": 1, "edge": "repeat", "fill": 9}, "`fill` \\(=9\\) has no effect: it requires cutout, since the edge is `repeat`"),
         ({"crop": 0.04}, "0 or a whole number from 1 to 1024 \\(pixels\\), or a share of the area from 0.05 to below 1"),
@@ -170,7 +174,7 @@ def test_colours_of_images_without_colours_are_refused(text: str) -> None:
 def test_places_of_turned_images_fit_their_32_bits() -> None:
     Augmentation(rotate=1).check((1024, 1024, 3))
     Augmentation(flip=True).check((4000, 30, 3))
-    with pytest.raises(RecipeError, match="too large to rotate, zoom, shear or enlarge: at most 1024"):
+    with pytest.raises(RecipeError, match="too large to rotate, zoom, shear, bend or enlarge: at most 1024"):
         Augmentation(rotate=1).check((30, 1025, 3))
 
 

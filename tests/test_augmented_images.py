@@ -10,17 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
-from scipy import ndimage, stats
+from scipy import interpolate, ndimage, stats
 
 from issun.augmentation import Augmentation
-from issun.engine.augmenting import FIELDS, PARTS, draw
+from issun.engine.augmenting import CELLS, FIELDS, PARTS, POINTS, displacements, draw, splines
 from issun.engine.reference.augment import augmented, mirrored
 from issun.errors import DataError, RecipeError
+from issun.randomness import draws32, keys32, stream
 
 PLACE = {name: place for place, name in enumerate(FIELDS)}
 
 
-GOLDEN = [[-98008, 76315, 21843, 385567, 22406, -76154, 0, 1, 1, 1, 3, 3, PARTS, 0, 0]]
+GOLDEN = [[-98008, 76315, 21843, 385567, 22406, -76154, 0, 1, 1, 1, 3, 3, PARTS, 0, 0, 0]]
 GOLDEN_MIX = 0.927033543586731
 
 
@@ -229,6 +230,61 @@ def test_the_middle_of_the_image_stays_where_it_is(text: str) -> None:
     assert np.abs(found["x"] + 4 * found["x_by_row"] + 6 * found["x_by_column"] - 6).max() < 1e-4
 
 
+def bends(shape: tuple[int, int, int], most: float, count: int = 400) -> NDArray[np.float64]:
+    places = draw(Augmentation(elastic=most), shape, 4, 1, np.arange(count)).places
+    return displacements(places, most, shape) / PARTS
+
+
+def test_displacements_are_smooth_and_as_large_as_is_said() -> None:
+    found = bends((28, 28, 1), 5)
+    assert np.abs(found).max() < 5
+    assert np.abs(found.mean()) < 0.1
+    assert 1.3 < np.sqrt((found**2).mean()) < 1.5
+    # Between two pixels it changes by no more than the steepest spline between -5 and 5, which takes a cell for two thirds of the way.
+    assert max(np.abs(np.diff(found, axis=axis)).max() for axis in (2, 3)) < 5 * 4 / 27 * 2
+    rows, columns = found.reshape(2, -1)
+    assert abs(np.corrcoef(rows, columns)[0, 1]) < 0.05
+
+
+def test_the_draws_of_one_image_are_unrelated_and_even() -> None:
+    bits = draws32(keys32(stream(3, 1), np.arange(20_000)), 2 * POINTS * POINTS) >> np.uint32(21)
+    correlation = np.corrcoef(bits.T.astype(float)) - np.eye(2 * POINTS * POINTS)
+    assert np.abs(correlation).max() < 6 / 20_000**0.5
+    assert stats.kstest((bits.ravel() + 0.5) / 2048, stats.uniform(0, 1).cdf).statistic < 0.002
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 28, 29, 1024])
+def test_splines_are_those_of_scipy(size: int) -> None:
+    first, weights = splines(size)
+    assert (weights.sum(axis=1) == 1024).all()
+    assert weights.min() >= 0
+    values = np.random.default_rng(size).normal(size=POINTS)
+    spline = interpolate.BSpline(np.arange(-3, CELLS + 4), values, 3)
+    right = spline(CELLS * np.arange(size) / max(1, size - 1))
+    found = sum(values[first + k] * weights[:, k] / 1024 for k in range(4))
+    assert np.abs(found - right).max() < 4 / 1024 * np.abs(values).max()
+
+
+def test_bent_images_are_sampled_as_scipy_does() -> None:
+    shape = (12, 9, 1)
+    before = images(30, *shape)
+    after = augmented(before, "elastic 3, edge repeat", seed=4, epoch=1)
+    rows, columns = np.mgrid[:12, :9]
+    for old, new, down, right in zip(before, after, *bends(shape, 3, 30), strict=True):
+        found = ndimage.map_coordinates(old[..., 0].astype(float), [rows + down, columns + right], order=1, mode="nearest")
+        assert np.abs(new[..., 0] - found).max() < 1e-3
+    assert np.abs(after - before).mean() > 10
+
+
+def test_a_bent_image_is_bent_as_drawn_whatever_else_moves_it() -> None:
+    text = "elastic 3, edge repeat"
+    before = images(30, 8, 8, 1)
+    whole = augmented(before, f"{text}, shift 2, crop 2", seed=4)
+    assert whole.shape == before.shape
+    flat = np.full_like(before, 7)
+    assert (augmented(flat, f"{text}, shift 2, rotate 5", seed=4) == 7).all()
+
+
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 3.0])
 def test_mixup_draws_the_larger_share_of_a_beta_distribution(alpha: float) -> None:
     mix = draw(Augmentation(mixup=alpha), (1, 1, 1), 0, 0, np.arange(20_000)).mix
@@ -296,4 +352,4 @@ def test_arrays_that_are_no_images_and_shifts_that_are_too_large_are_refused() -
 
 
 def test_no_images_give_none() -> None:
-    assert augmented(images(0, 4, 4, 1), "flip, mixup 1").shape == (0, 4, 4, 1)
+    assert augmented(images(0, 4, 4, 3), "flip, mixup 1, elastic 2, gray 0.3").shape == (0, 4, 4, 3)

@@ -67,7 +67,7 @@ def cases(draw: st.DrawFn, bilinear: bool) -> tuple[tuple[int, int, int], Augmen
     shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 22), st.sampled_from([1, 1, 2, 3, 3, 4])))
     most = min(shape[:2]) - 1
     settings = {name: draw(st.one_of(st.just(0), st.integers(0, most))) for name in ("shift", "crop", "cutout")}
-    turned = {"rotate": 180.0, "zoom": 0.75, "shear": 60.0}
+    turned = {"rotate": 180.0, "zoom": 0.75, "shear": 60.0, "elastic": 16.0}
     angles = {name: draw(st.one_of(st.just(0.0), st.floats(0.01, most))) for name, most in turned.items()} if bilinear else {}
     if bilinear and draw(st.booleans()):
         settings["crop"] = draw(st.floats(0.05, 0.99))
@@ -117,14 +117,14 @@ def test_mixed_images_enter_within_float32(text: str, shape: tuple[int, int, int
 
 @pytest.mark.parametrize("edge", EDGES)
 def test_larger_images_enter_within_float32(edge: str) -> None:
-    augmentation = Augmentation.parse(f"rotate 30, zoom 0.2, shear 10, shift 9, flip, crop 8, cutout 30, edge {edge}")
+    augmentation = Augmentation.parse(f"rotate 30, zoom 0.2, shear 10, elastic 8, shift 9, flip, crop 8, cutout 30, edge {edge}")
     found, right = entered_and_right((96, 130, 3), augmentation, 3, 1, 0)
     assert np.abs(found - right).max() < 2 * PIXEL
 
 
 def test_mirror_images_of_mirror_images_enter_within_float32() -> None:
     """As far from the image as an augmentation may go."""
-    augmentation = Augmentation.parse("rotate 180, zoom 0.75, shear 60, shift 1, edge mirror")
+    augmentation = Augmentation.parse("rotate 180, zoom 0.75, shear 60, elastic 16, shift 1, edge mirror")
     for shape in ((2, 2, 1), (2, 90, 1), (1, 30, 3)):
         given = augmentation if min(shape[:2]) > 1 else replace(augmentation, shift=0)
         found, right = entered_and_right(shape, given, 60, 3, 0)
@@ -163,6 +163,7 @@ def trained(recipe: Recipe, threads: int, epochs: int = 2) -> tuple[bytes, list[
         "shift 1, mixup 0.4, contrast 0.4",
         "rotate 9, mixup 1, edge mirror, brightness 0.3",
         "crop 0.5, flip",
+        "elastic 2, mixup 0.5",
     ],
 )
 def test_bits_do_not_depend_on_threads(text: str) -> None:
@@ -172,7 +173,7 @@ def test_bits_do_not_depend_on_threads(text: str) -> None:
     assert alone != trained(Recipe(batch_size=50), 1)
 
 
-@pytest.mark.parametrize("text", ["shift 2, cutout 3", "rotate 10, mixup 0.4"])
+@pytest.mark.parametrize("text", ["shift 2, cutout 3", "rotate 10, mixup 0.4", "elastic 2, contrast 0.3, crop 0.5"])
 def test_an_epoch_sees_what_the_reference_sees(text: str) -> None:
     """Batches, a last one that is not full, the second epoch: loss, accuracy and weights after both."""
     images, labels = digits()
@@ -227,6 +228,7 @@ for text in (
     "rotate 40, zoom 0.7, shear 20, flip, shift 1, edge mirror",
     "rotate 90, zoom 0.5, crop 2, edge repeat, brightness 0.5, contrast 0.5",
     "crop 0.1, flip, rotate 10, shift 2, contrast 0.5",
+    "elastic 3, crop 2, fill 50",
     "brightness 1, contrast 1",
     "contrast 1, saturation 1, gray 0.3",
 ):

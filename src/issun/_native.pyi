@@ -124,6 +124,7 @@ class Augment:
     moves: bool
     bilinear: bool
     mixes: bool
+    bend: int
     edge: Edge
     fill: int
     def __init__(
@@ -133,6 +134,7 @@ class Augment:
         moves: bool = False,
         bilinear: bool = False,
         mixes: bool = False,
+        bend: int = 0,
         edge: Edge = Edge.fill,
         fill: int = 0,
     ) -> None: ...

@@ -1,7 +1,7 @@
 """`Augmentation`: how training images are changed, anew in every epoch. A frozen record with a text of its own.
 
-    shift 2, flip, rotate 10, zoom 0.1, shear 5, crop 4, brightness 0.2, contrast 0.2, saturation 0.2, gray 0.1, cutout 8, mixup 0.2,
-    edge mirror, fill 255
+    shift 2, flip, rotate 10, zoom 0.1, shear 5, elastic 4, crop 4, brightness 0.2, contrast 0.2, saturation 0.2, gray 0.1,
+    cutout 8, mixup 0.2, edge mirror, fill 255
 
 What happens to an image, in this order:
 
@@ -19,7 +19,12 @@ What happens to an image, in this order:
    1, how much wider than high it is in relation to the image from 3/4 to 4/3, evenly in the logarithm, as far as the part fits into the
    image, and then its place, which may lie between pixels. The middles of the outermost pixels of the part become those of the image.
    About the middle of the image the plane is then mirrored (`flip`, one draw in two), sheared sideways, enlarged or reduced, and turned;
-   then it is moved by whole pixels (`shift`). All that is one affine map; the image is sampled once, bilinearly.
+   then it is moved by whole pixels (`shift`). All that is one affine map. The place at which each pixel of the result is found is then
+   displaced a little (`elastic`, after Simard, Steinkraus & Platt 2003), and the image is sampled once, bilinearly. Displacements are
+   drawn for the points of a grid of 4x4 cells over the image, up to `elastic` pixels along rows and along columns, and follow a cubic
+   B-spline between the points. The paper smooths a displacement of each pixel with a Gaussian; the spline has the width of its σ of 4 on
+   images of 28 pixels and needs a few draws in place of a convolution. `elastic 5` displaces by 1.4 pixels (the square root of the mean
+   square), as the paper's α of 34 does.
 4. The result is padded by its own mirror image and cut back to its size at a random place (`crop` from 1 up). A padding with `fill` in
    place of the mirror image would be `shift`, and `shift` with ``edge mirror`` is a `crop`.
 5. A square is filled (`cutout`, DeVries & Taylor 2017); its middle is any pixel, so that it may reach over the edge.
@@ -45,6 +50,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "rotate": (0, 180, "degrees"),
     "zoom": (0, 0.75, "as a fraction of the size"),
     "shear": (0, 60, "degrees"),
+    "elastic": (0, 16, "pixels"),
     "crop": (1, 1024, "pixels"),
     "brightness": (0, 1, "how far the factor is from 1"),
     "contrast": (0, 1, "how far the factor is from 1"),
@@ -59,7 +65,9 @@ _WHOLE = ("shift", "crop", "cutout", "fill")
 _LEAST_SHARE = 0.05
 _SHARE = f"a share of the area from {_LEAST_SHARE} to below 1"
 _COLOURS = ("brightness", "contrast", "saturation", "gray")
-_WORDS = ("shift", "flip", "rotate", "zoom", "shear", "crop", *_COLOURS, "cutout", "mixup", "edge", "fill")
+_WORDS = ("shift", "flip", "rotate", "zoom", "shear", "elastic", "crop", *_COLOURS, "cutout", "mixup", "edge", "fill")
+#: What finds something beyond the edge.
+_LEAVING = ("shift", "rotate", "zoom", "shear", "elastic")
 #: What does not change an image by itself.
 _MODIFIERS = ("edge", "fill")
 
@@ -73,6 +81,11 @@ _KNOWN_AS = {
     "hflip": "flip",
     "translate": "shift",
     "rotation": "rotate",
+    "distort": "elastic",
+    "distortion": "elastic",
+    "deform": "elastic",
+    "elastictransform": "elastic",
+    "warp": "elastic",
     "pad": "crop",
     "resized_crop": "crop",
     "randomresizedcrop": "crop",
@@ -136,13 +149,15 @@ class Augmentation:
     fill : int
         Value of pixels without a source, from 0 to 255, the same for each channel: 0 for a black background, 255 for a white one.
     edge : {"fill", "repeat", "mirror"}
-        What shift, rotate, zoom and shear find beyond the edge: the value `fill`; the outermost pixels, repeated; or the mirror image,
-        without the pixels of the edge twice. ``"mirror"`` is "reflect" of PyTorch and "mirror" of SciPy, ``"repeat"`` is "nearest" of
-        Keras and SciPy.
+        What shift, rotate, zoom, shear and elastic find beyond the edge: the value `fill`; the outermost pixels, repeated; or the mirror
+        image, without the pixels of the edge twice. ``"mirror"`` is "reflect" of PyTorch and "mirror" of SciPy, ``"repeat"`` is "nearest"
+        of Keras and SciPy.
     brightness, contrast, saturation : float
         The factor lies between 1 minus and 1 plus this; at most 1. `saturation` requires images with red, green and blue.
     gray : float
         Probability of an image without colours, above 0 to 1. Requires images with red, green and blue.
+    elastic : float
+        Largest displacement of a pixel along rows and along columns, in pixels, which changes smoothly over the image; at most 16.
 
     Raises
     ------
@@ -169,6 +184,7 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     gray: float = 0.0
+    elastic: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.flip, bool):
@@ -187,17 +203,17 @@ class Augmentation:
             raise RecipeError(f"`edge` (={self.edge!r}) must be {_either(EDGES)}")
         if not any(getattr(self, name) for name in _WORDS if name not in _MODIFIERS):
             raise RecipeError(f"this augmentation changes nothing: leave it out, or name an augmentation, for example `{_EXAMPLE}`")
-        leaves = self.shift or self.rotate or self.zoom or self.shear  # the image
+        leaves = any(getattr(self, name) for name in _LEAVING)  # the image
         if self.edge != "fill" and not leaves:
-            raise RecipeError(f"`edge` (={self.edge}) has no effect: it requires shift, rotate, zoom or shear")
+            raise RecipeError(f"`edge` (={self.edge}) has no effect: it requires {_either(_LEAVING)}")
         if self.fill and not (leaves and self.edge == "fill") and not self.cutout:
-            needed = "shift, rotate, zoom, shear or cutout" if self.edge == "fill" else f"cutout, since the edge is `{self.edge}`"
+            needed = _either((*_LEAVING, "cutout")) if self.edge == "fill" else f"cutout, since the edge is `{self.edge}`"
             raise RecipeError(f"`fill` (={self.fill}) has no effect: it requires {needed}")
 
     @property
     def bilinear(self) -> bool:
-        """Whether pixels are interpolated: with rotate, zoom, shear, or a share of the area as `crop`."""
-        return bool(self.rotate or self.zoom or self.shear or 0 < self.crop < 1)
+        """Whether pixels are interpolated: with rotate, zoom, shear, elastic, or a share of the area as `crop`."""
+        return bool(self.rotate or self.zoom or self.shear or self.elastic or 0 < self.crop < 1)
 
     @property
     def recolours(self) -> bool:
@@ -214,7 +230,9 @@ class Augmentation:
                 problem = f"`{name}` (={value}) must be smaller than the images ({size})"
                 raise RecipeError(f"{problem}: use at most {side - 1}" if side > 1 else f"{problem}: leave it out")
         if self.bilinear and max(shape[:2]) > LARGEST_SIDE:
-            raise RecipeError(f"images of {size} are too large to rotate, zoom, shear or enlarge: at most {LARGEST_SIDE} pixels a side")
+            raise RecipeError(
+                f"images of {size} are too large to rotate, zoom, shear, bend or enlarge: at most {LARGEST_SIDE} pixels a side"
+            )
         for name in ("saturation", "gray"):
             if getattr(self, name) and shape[2] != 3:
                 has = "1 channel" if shape[2] == 1 else f"{shape[2]} channels"

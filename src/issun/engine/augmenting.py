@@ -17,12 +17,12 @@ from scipy.special import betaincinv
 
 from issun.arch.layers import Shape
 from issun.augmentation import Augmentation
-from issun.randomness import AUGMENT, uniform
+from issun.randomness import AUGMENT, draws32, keys32, stream, uniform
 
 #: What a draw is for; part of its stream.
 SHIFT_ROWS, SHIFT_COLUMNS, FLIP, ROTATE, ZOOM, SHEAR, CROP_ROWS, CROP_COLUMNS, CUT_ROW, CUT_COLUMN, MIXUP = range(11)
 BRIGHTNESS, CONTRAST, SATURATION, GRAY = range(11, 15)
-PART_AREA, PART_RATIO, PART_ROW, PART_COLUMN = range(15, 19)
+PART_AREA, PART_RATIO, PART_ROW, PART_COLUMN, BEND = range(15, 20)
 
 #: Parts of a pixel that places are counted in, and of 1 that weights of colours are counted in.
 PARTS = 65536
@@ -35,10 +35,15 @@ FIELDS = (
     *("crop_row", "crop_column"),  # by how much the cropped frame is moved
     *("cut_top", "cut_left", "cut_bottom", "cut_right"),  # rows and columns from … up to but without …
     *("own", "gray", "mean"),
+    "bend",  # the key of its displacements
 )
 
 #: How much wider than high an enlarged part of an image may be, and how much less, in relation to the image.
 WIDEST = 4 / 3
+
+#: Cells of the grid of displacements along a side of an image, and its points.
+CELLS = 4
+POINTS = CELLS + 3
 
 #: Steps of the table of mixup's distribution, whose distribution function is right to one part in so many.
 TABLE = 4096
@@ -116,6 +121,8 @@ def draw(augmentation: Augmentation, shape: Shape, seed: int, epoch: int, indice
     column["own"][:] = np.rint(PARTS * brightness * contrast * saturation)
     column["gray"][:] = np.rint(PARTS * brightness * contrast * (1 - saturation))
     column["mean"][:] = np.rint(PARTS * brightness * (1 - contrast))
+    if augmentation.elastic:
+        column["bend"][:] = keys32(stream(seed, AUGMENT, epoch, BEND), indices).view(np.int32)
     if not augmentation.mixup:
         return Draws(places, None)
     return Draws(places, np.interp(drawn(MIXUP) * TABLE, np.arange(TABLE + 1), _upper_half(augmentation.mixup)).astype(np.float32))
@@ -129,6 +136,37 @@ def _part(least: float, drawn: Callable[[int], NDArray[np.float64]]) -> tuple[ND
     ratio = np.exp((2 * drawn(PART_RATIO) - 1) * np.minimum(np.log(WIDEST), -np.log(area)))
     tall, wide = np.minimum(np.sqrt(area / ratio), 1), np.minimum(np.sqrt(area * ratio), 1)
     return tall, wide, (2 * drawn(PART_ROW) - 1) * (1 - tall), (2 * drawn(PART_COLUMN) - 1) * (1 - wide)
+
+
+def displacements(places: NDArray[np.int32], most: float, shape: Shape) -> NDArray[np.int64]:
+    """Return by how much the places of each pixel are displaced, rows and columns, in `PARTS` of a pixel: shape (2, N, height, width).
+
+    They are drawn evenly, up to `most` pixels either way, at the points of a coarse grid, and between them follow a uniform cubic
+    B-spline. All in whole numbers, as the compiled core has them too (`native/augment.hpp`, `native/planner.cpp`).
+    """
+    bits = draws32(places[:, FIELDS.index("bend")].view(np.uint32), 2 * POINTS * POINTS) >> np.uint32(21)
+    grid = (2 * bits.astype(np.int64) - 2047) * round(most * PARTS) >> 11
+    found = grid.reshape(len(places), 2, POINTS, POINTS).transpose(1, 0, 2, 3)
+    for axis, size in ((2, shape[0]), (3, shape[1])):
+        first, weights = splines(size)
+        side = [1] * 4
+        side[axis] = size
+        found = np.add.reduce([np.take(found, first + k, axis) * weights[:, k].reshape(side) for k in range(4)]) >> 10
+    return found
+
+
+def splines(size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each place along a side of an image the first of the four points of the grid that it lies between, and their weights in
+    1024ths, which add up to 1024."""
+    steps = max(1, size - 1)
+    place = np.arange(size, dtype=np.int64)
+    first = np.minimum(CELLS * place // steps, CELLS - 1)
+    at = CELLS * place - first * steps
+    whole = 6 * steps**3
+    before, near, behind = (
+        (2048 * weight + whole) // (2 * whole) for weight in ((steps - at) ** 3, 3 * at**3 - 6 * at**2 * steps + 4 * steps**3, at**3)
+    )
+    return first, np.stack([before, near, 1024 - before - near - behind, behind], axis=1)
 
 
 @lru_cache(16)

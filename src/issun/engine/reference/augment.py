@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.augmentation import Augmentation
-from issun.engine.augmenting import FIELDS, PARTS, Draws, draw
+from issun.engine.augmenting import FIELDS, PARTS, Draws, displacements, draw
 from issun.errors import DataError
 
 Array = NDArray[np.float64]
@@ -27,6 +27,9 @@ def changed(images: NDArray[np.uint8], augmentation: Augmentation, places: NDArr
     column = mirrored(np.arange(width)[None, None, :] + drawn["crop_column"], width)
     y = drawn["y"] + drawn["y_by_row"] * row + drawn["y_by_column"] * column
     x = drawn["x"] + drawn["x_by_row"] * row + drawn["x_by_column"] * column
+    if augmentation.elastic:
+        down, right = displacements(places, augmentation.elastic, images.shape[1:])
+        y, x = y + down, x + right
     found, nth = np.zeros(images.shape), np.arange(count)[:, None, None]
     for row_step, column_step in ((0, 0), (0, 1), (1, 0), (1, 1)):
         row, column = y // PARTS + row_step, x // PARTS + column_step
