@@ -22,6 +22,8 @@ PLACE = {name: place for place, name in enumerate(FIELDS)}
 
 
 GOLDEN = [[-98008, 76315, 21843, 385567, 22406, -76154, 0, 1, 1, 1, 3, 3, PARTS, 0, 0, 0]]
+GOLDEN_PHOTOGRAPH = [[-20633, 39451, 11292, 100320, -11544, 40332, 0, 0, 0, 0, 0, 0, 76911, -2684, -23473, 1601792619]]
+GOLDEN_BENDS = [[17229, -56446, 16416], [-53074, -68751, -58193]]
 GOLDEN_MIX = 0.927033543586731
 
 
@@ -327,6 +329,13 @@ def test_golden_draws_do_not_change() -> None:
     assert found.mix is not None
     assert found.places.tolist() == GOLDEN
     assert float(found.mix[0]) == pytest.approx(GOLDEN_MIX, abs=1e-6)
+
+
+def test_golden_draws_of_photographs_do_not_change() -> None:
+    augmentation = Augmentation.parse("rotate 20, crop 0.4, elastic 3, brightness 0.4, contrast 0.5, saturation 0.6, gray 0.3")
+    places = draw(augmentation, (5, 6, 3), 1, 2, np.array([3])).places
+    assert places.tolist() == GOLDEN_PHOTOGRAPH
+    assert displacements(places, 3, (5, 6, 3))[:, 0, 2, :3].tolist() == GOLDEN_BENDS
 
 
 def test_rows_columns_and_purposes_are_unrelated() -> None:
