@@ -26,7 +26,7 @@ from small_study import digits, rows_of, run_small, small_plan
 NETWORK = "conv 4 norm prelu, res (conv 4 same norm, drop 0.2 spatial), tied 2 (dwconv same, scale), pool, dense 40 norm, drop 0.3, dense"
 SETTINGS: dict[str, Any] = {
     "batch_size": 50,
-    "augment": "rotate 10, shift 1, flip, cutout 2, mixup 0.3",
+    "augment": "rotate 10, shift 1, flip, cutout 2, mixup 0.3, elastic 2, contrast 0.3",
     "ema_decay": 0.95,
     "clip_norm": 0.5,
     "label_smoothing": 0.1,
