@@ -1,23 +1,30 @@
-// Images enter the lanes changed, while training: moved by whole pixels, or turned, zoomed and sheared with bilinear sampling; a square is
+// Images enter the lanes changed, while training: in other colours, moved by whole pixels, or turned, zoomed and sheared with bilinear sampling; a square is
 // cut out; two images are mixed. What is right stands in src/issun/engine/reference/augment.py, the draws come from
 // src/issun/engine/augmenting.py.
 //
-// What moves by whole pixels is copied into a scratch image, which then enters as any other. What is sampled between pixels is copied into
+// Other colours are computed in whole numbers, in a copy of the image. What moves by whole pixels is copied into a scratch image, which then enters as any other. What is sampled between pixels is copied into
 // an image with a border of the fill value (which is never written to, so that it need be made once), and goes row by row: places for all
 // lanes, then the bytes around each place (one word an image, or four with several channels), then the arithmetic in the lanes.
 #pragma once
 #include "input.hpp"
+#include "random.hpp"
 
 namespace {
 
 constexpr int parts = 65536;  // of a pixel
 
-static_assert(sizeof(Draw) == 12 * sizeof(int32_t), "Python hands over rows of 12 numbers");
+static_assert(sizeof(Draw) == 16 * sizeof(int32_t), "Python hands over rows of 16 numbers");
 
 // A place in the image padded by its mirror image; the padding is narrower than the image.
 INLINE int mirrored(int place, int size) {
   place = place < 0 ? -place : place;
   return place >= size ? 2 * (size - 1) - place : place;
+}
+
+// A row or column of the plane, less than one image away from it: which one of the image stands there; negative where none does.
+INLINE int at_edge(int place, int size, Edge edge) {
+  if (place >= 0 && place < size) return place;
+  return edge == Edge::fill ? -1 : edge == Edge::mirror ? mirrored(place, size) : place < 0 ? 0 : size - 1;
 }
 
 // A few bytes without a call.
@@ -30,6 +37,30 @@ INLINE void copy_bytes(uint8_t* to, const uint8_t* from, int count) {
     std::memcpy(to + count - 4, from + count - 4, 4);
   } else {
     for (int i = 0; i < count; ++i) to[i] = from[i];
+  }
+}
+
+// The gray of a pixel with red, green and blue (ITU-R BT.601).
+INLINE int gray_of(const uint8_t* pixel) { return (19595 * pixel[0] + 38470 * pixel[1] + 7471 * pixel[2] + parts / 2) >> 16; }
+
+// One image in other colours.
+template <int C>
+void recolour(const Plan& plan, const Draw& draw, const uint8_t* from, uint8_t* to) {
+  const int64_t pixels = int64_t(plan.height) * plan.width;
+  int added = parts / 2;  // for rounding
+  if (draw.mean) {
+    const int64_t count = C == 3 ? pixels : pixels * C;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += C == 3 ? gray_of(from + 3 * i) : from[i];
+    added += draw.mean * int((2 * sum + count) / (2 * count));
+  }
+  for (int64_t i = 0; i < pixels * C; i += C) {
+    const int shared = C == 3 ? added + draw.gray * gray_of(from + i) : added;
+    for (int c = 0; c < C; ++c) {
+      int value = draw.own * from[i + c] + shared;
+      value = value < 0 ? 0 : value >> 16;
+      to[i + c] = uint8_t(value > 255 ? 255 : value);
+    }
   }
 }
 
@@ -48,16 +79,15 @@ void move_image(const Plan& plan, const Draw& draw, const uint8_t* from, uint8_t
   begin = begin > end ? end : begin;
   for (int r = 0; r < height; ++r) {
     uint8_t* line = to + int64_t(r) * width * C;
-    const int row = y + mirrored(r + draw.crop_row, height);
-    if (row < 0 || row >= height) {
+    const int row = at_edge(y + mirrored(r + draw.crop_row, height), height, plan.augment.edge);
+    if (row < 0) {
       std::memset(line, fill, size_t(width) * C);
       continue;
     }
     const uint8_t* source = from + int64_t(row) * width * C;
     const auto single = [&](int p) {
-      const int column = x + step * mirrored(p + draw.crop_column, width);
-      const bool inside = column >= 0 && column < width;
-      for (int c = 0; c < C; ++c) line[p * C + c] = inside ? source[column * C + c] : uint8_t(fill);
+      const int column = at_edge(x + step * mirrored(p + draw.crop_column, width), width, plan.augment.edge);
+      for (int c = 0; c < C; ++c) line[p * C + c] = column < 0 ? uint8_t(fill) : source[column * C + c];
     };
     for (int p = 0; p < begin; ++p) single(p);
     if (step > 0) {
@@ -77,11 +107,32 @@ struct LaneDraws {
   vi y, y_by_row, y_by_column, x, x_by_row, x_by_column, crop_row, crop_column;
 };
 
-INLINE vi clamped(vi place, int high) {
-  const vi low = vi{} - parts, most = vi{} + high;
-  place = place < low ? low : place;
-  return place > most ? most : place;
-}
+// Where places along one side of an image are read. With `fill` the pixels of the border are read too, but none further out. Otherwise what
+// lies between the outermost pixels is enough; the pixel behind the last one is then read with a weight of zero.
+struct Side {
+  bool mirrors;
+  int low, high, period;  // places that are twice a side apart see the same in mirrors
+  float inverse;          // of the period
+
+  Side(int size, Edge edge)
+      : mirrors(edge == Edge::mirror),
+        low(edge == Edge::fill ? -parts : 0),
+        high((edge == Edge::fill ? size : size - 1) * parts),
+        period(2 * (size - 1) * parts),
+        inverse(size > 1 ? 1.0f / float(period) : 0.0f) {}
+
+  INLINE vi read(vi place) const {
+    if (mirrors) {
+      // The quotient may be one too small or too large, so that what is left lies within one period either way, or just beyond.
+      place -= __builtin_convertvector(__builtin_convertvector(place, vf) * inverse, vi) * period;
+      place = place < 0 ? -place : place;
+      place = place > high ? period - place : place;
+      place = place < 0 ? -place : place;
+    }
+    place = place < low ? vi{} + low : place;
+    return place > high ? vi{} + high : place;
+  }
+};
 
 INLINE vi mirrored(vi place, int size) {
   place = place < 0 ? -place : place;
@@ -96,17 +147,52 @@ INLINE uint32_t pair_at(const uint8_t* bytes) {
   return pair;
 }
 
+// Displacements of a group's images, in 65536ths of a pixel: drawn at the points of a coarse grid, a cubic spline between them, in whole
+// numbers. First the points of one row of the image, then those of a pixel.
+struct Bends {
+  vi y[bend_points][bend_points], x[bend_points][bend_points];
+  vi row_y[bend_points], row_x[bend_points];
+
+  void draw(vu keys, int most) {
+    const auto drawn = [&](int number) { return ((vi)(mix32(keys ^ (uint32_t(number) * golden32)) >> 21) * 2 - 2047) * most >> 11; };
+    for (int i = 0; i < bend_points; ++i)
+      for (int j = 0; j < bend_points; ++j) {
+        y[i][j] = drawn(i * bend_points + j);
+        x[i][j] = drawn((bend_points + i) * bend_points + j);
+      }
+  }
+
+  void enter_row(const Spline& s) {
+    for (int j = 0; j < bend_points; ++j) {
+      row_y[j] = blended(&y[s.first][j], bend_points, s);
+      row_x[j] = blended(&x[s.first][j], bend_points, s);
+    }
+  }
+
+  INLINE static vi blended(const vi* points, int step, const Spline& s) {
+    return (points[0] * s.weight[0] + points[step] * s.weight[1] + points[2 * step] * s.weight[2] + points[3 * step] * s.weight[3]) >> 10;
+  }
+};
+
 // The images of a group sampled between pixels, from their bordered copies; `draw` may be null in lanes without an image.
 template <int C>
 void sample_images(const Plan& plan, const Draw* const* draw, vf present, uint8_t* scratch, const Tensor& t, float* to) {
   constexpr int K = C == 1 ? 1 : 4;  // words of one pixel
   const int height = plan.height, width = plan.width, stride = (width + 2) * C;
+  const Side rows(height, plan.augment.edge), columns(width, plan.augment.edge);
   LaneDraws d{};
   for (int lane = 0; lane < L; ++lane) {
     if (!draw[lane]) continue;
     d.y[lane] = draw[lane]->y, d.y_by_row[lane] = draw[lane]->y_by_row, d.y_by_column[lane] = draw[lane]->y_by_column;
     d.x[lane] = draw[lane]->x, d.x_by_row[lane] = draw[lane]->x_by_row, d.x_by_column[lane] = draw[lane]->x_by_column;
     d.crop_row[lane] = draw[lane]->crop_row, d.crop_column[lane] = draw[lane]->crop_column;
+  }
+  Bends bends;
+  if (plan.augment.bend) {
+    vu keys = {};
+    for (int lane = 0; lane < L; ++lane)
+      if (draw[lane]) keys[lane] = draw[lane]->bend;
+    bends.draw(keys, plan.augment.bend);
   }
   bool cropped = false;
   for (int lane = 0; lane < L; ++lane) cropped |= d.crop_column[lane] != 0;
@@ -122,9 +208,17 @@ void sample_images(const Plan& plan, const Draw* const* draw, vf present, uint8_
   for (int r = 0; r < height; ++r) {
     const vi row = mirrored(d.crop_row + r, height);
     const vi row_y = d.y + d.y_by_row * row, row_x = d.x + d.x_by_row * row;
+    if (plan.augment.bend) bends.enter_row(plan.row_splines[r]);
     for (int p = 0; p < width; ++p) {
       const vi column = cropped ? mirrored(d.crop_column + p, width) : vi{} + p;
-      const vi y = clamped(row_y + d.y_by_column * column, height * parts), x = clamped(row_x + d.x_by_column * column, width * parts);
+      vi y = row_y + d.y_by_column * column, x = row_x + d.x_by_column * column;
+      if (plan.augment.bend) {
+        const Spline& s = plan.column_splines[p];
+        y += Bends::blended(bends.row_y + s.first, 1, s);
+        x += Bends::blended(bends.row_x + s.first, 1, s);
+      }
+      y = rows.read(y);
+      x = columns.read(x);
       *reinterpret_cast<vi*>(at + int64_t(p) * L) = (y >> 16) * stride + (x >> 16) * C;
       store(down + int64_t(p) * L, __builtin_convertvector(y & (parts - 1), vf) * (1.0f / parts));
       store(across + int64_t(p) * L, __builtin_convertvector(x & (parts - 1), vf) * (1.0f / parts));
@@ -175,6 +269,11 @@ void enter_changed(const Plan& plan, const Work& work, const int* position, uint
     from[lane] = work.images + size * work.indices[k < 0 ? 0 : k];
     if (k < 0) continue;
     uint8_t* copy = scratch + plan.augment.image * lane;
+    if (plan.augment.recolours) {
+      uint8_t* coloured = plan.augment.moves || plan.augment.bilinear ? scratch + plan.augment.coloured : copy;
+      recolour<C>(plan, *draw[lane], from[lane], coloured);
+      from[lane] = coloured;
+    }
     if (plan.augment.bilinear) {
       const int64_t stride = row_bytes + 2 * C;
       for (int r = 0; r < plan.height; ++r) copy_bytes(copy + (r + 1) * stride + C, from[lane] + r * row_bytes, int(row_bytes));

@@ -105,6 +105,10 @@ NB_MODULE(_native, m) {
     using Of = Act;
     nb::enum_<Act>(m, "Act", "Activations, with the names of the notation.") ISSUN_ACTIVATIONS(ISSUN_VALUE);
   }
+  nb::enum_<Edge>(m, "Edge", "What lies beyond the edge of an image.")
+      .value("fill", Edge::fill)
+      .value("repeat", Edge::repeat)
+      .value("mirror", Edge::mirror);
   {
     using Of = Optimizer;
     nb::enum_<Optimizer>(m, "Optimizer", "Optimizers; adamw is adam with weight decay.") ISSUN_OPTIMIZERS(ISSUN_VALUE);

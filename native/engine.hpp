@@ -27,6 +27,7 @@ struct Network {
 // A plan with the arrays that it points to.
 struct Planned {
   Plan plan;
+  std::vector<Spline> splines;
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
   std::vector<Segment> segments;

@@ -45,9 +45,12 @@ void each_field(const Operator*, F f) {
 
 template <typename F>
 void each_field(const Augment*, F f) {
+  f("recolours", &Augment::recolours);
   f("moves", &Augment::moves);
   f("bilinear", &Augment::bilinear);
   f("mixes", &Augment::mixes);
+  f("bend", &Augment::bend);
+  f("edge", &Augment::edge);
   f("fill", &Augment::fill);
 }
 

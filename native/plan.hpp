@@ -195,20 +195,38 @@ struct Piece {
 };
 
 // Where one image is sampled while training, by position in the batch; drawn in src/issun/engine/augmenting.py. Places are in 65536ths
-// of a pixel: output (r, c) lies at row y + r·y_by_row + c·y_by_column and column x + r·x_by_row + c·x_by_column of the image.
+// of a pixel: output (r, c) lies at row y + r·y_by_row + c·y_by_column and column x + r·x_by_row + c·x_by_column of the image. What a value
+// becomes before, and how much of the pixel's and of the image's mean gray is added, is in 65536ths too.
 struct Draw {
   int32_t y, y_by_row, y_by_column, x, x_by_row, x_by_column;
   int32_t crop_row, crop_column;                     // the frame that is cut out of the padded one
   int32_t cut_top, cut_left, cut_bottom, cut_right;  // what is filled
+  int32_t own, gray, mean;
+  uint32_t bend;  // the key of the draws of its displacements
 };
+
+// The weights, in 1024ths, of the four points of a grid between which a row or column of the image lies, and which point is the first.
+struct Spline {
+  int32_t first, weight[4];
+};
+
+// Cells of the grid along a side of an image, and its points: two for each end of a cubic spline and one at its ends.
+constexpr int bend_cells = 4, bend_points = bend_cells + 3;
+
+// What lies beyond the edge of an image: the value `fill`, its outermost pixels again, or its mirror image.
+enum class Edge : int32_t { fill, repeat, mirror };
 
 // How images are changed as they enter; the memory for it is one scratch a thread, sizes and places in bytes.
 struct Augment {
+  bool recolours;
   bool moves;     // by whole pixels, or something is cut out
   bool bilinear;  // sampled between pixels
   bool mixes;
+  int32_t bend;  // the largest displacement of a pixel, in 65536ths of a pixel; 0: none
+  Edge edge;
   int32_t fill;
   int64_t image;         // of the copy of one lane's image (with a border where bilinear)
+  int64_t coloured;      // where an image in other colours lies before it is moved or sampled
   int64_t rows, other;   // where the work on one row and the images to be mixed in begin
   int64_t bytes;         // all of it
 };
@@ -221,6 +239,8 @@ struct Plan {
   int64_t outputs;                        // numbers of the last tensor for one image
   bool channels_last;                     // in which order they are handed out: row, column, channel; else channel, row, column
   Augment augment;
+  const Spline* row_splines;              // where pixels are displaced
+  const Spline* column_splines;
   const Tensor* tensors;
   int32_t tensor_count;
   const Op* ops;

@@ -247,11 +247,27 @@ void make_pieces(const Network& network, Planned& planned) {
 Augment plan_augment(Augment augment, const Plan& plan, const Tensor& image) {
   const auto whole_lines = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
   if (augment.bilinear) augment.image = whole_lines(int64_t(plan.height + 3) * (plan.width + 2) * plan.channels + 8);
-  else if (augment.moves) augment.image = whole_lines(int64_t(plan.height) * plan.width * plan.channels);
-  augment.rows = augment.image * plan.lanes;
+  else if (augment.moves || augment.recolours) augment.image = whole_lines(int64_t(plan.height) * plan.width * plan.channels);
+  augment.coloured = augment.image * plan.lanes;
+  const bool between = augment.recolours && (augment.moves || augment.bilinear);
+  augment.rows = augment.coloured + (between ? whole_lines(int64_t(plan.height) * plan.width * plan.channels) : 0);
   augment.other = augment.rows + (augment.bilinear ? whole_lines(int64_t(plan.width) * plan.lanes * 4 * (plan.channels == 1 ? 4 : 7)) : 0);
   augment.bytes = augment.other + (augment.mixes ? whole_lines(image.channels * image.value.channel * 4) : 0);
   return augment;
+}
+
+// Adds the spline of every row or column of an image to `splines`: a uniform cubic B-spline, whose points lie one cell apart. All is
+// computed in whole numbers: a place is `at` of `steps` parts of a cell.
+void add_splines(std::vector<Spline>& splines, int size) {
+  const int64_t steps = size > 1 ? size - 1 : 1;
+  for (int64_t place = 0; place < size; ++place) {
+    const int64_t first = std::min<int64_t>(bend_cells * place / steps, bend_cells - 1), at = bend_cells * place - first * steps;
+    const int64_t left = steps - at, whole = 6 * steps * steps * steps;
+    const auto rounded = [whole](int64_t weight) { return int32_t((2048 * weight + whole) / (2 * whole)); };
+    const int32_t before = rounded(left * left * left), behind = rounded(at * at * at);
+    const int32_t near = rounded(3 * at * at * at - 6 * at * at * steps + 4 * steps * steps * steps);
+    splines.push_back({int32_t(first), {before, near, 1024 - before - near - behind, behind}});
+  }
 }
 
 }  // namespace
@@ -299,6 +315,12 @@ std::unique_ptr<Planned> make_plan(const Network& network, const Kernels& kernel
     if (op.traits->blocks) flatten(op, planned->tensors[op.input], planned->tensors[op.output], kernels.lanes, kernels.registers);
   make_pieces(network, *planned);
 
+  if (plan.augment.bend) {
+    add_splines(planned->splines, plan.height);
+    add_splines(planned->splines, plan.width);
+    plan.row_splines = planned->splines.data();
+    plan.column_splines = planned->splines.data() + plan.height;
+  }
   plan.tensors = planned->tensors.data();
   plan.tensor_count = count + 1;
   plan.ops = planned->ops.data();

@@ -29,7 +29,14 @@ from operator_cases import OPERATORS
 #: Recipes, which the networks take in turns. Every batch size leaves a last batch that is not full.
 RECIPES: tuple[dict[str, Any], ...] = (
     {"batch_size": 16},
-    {"batch_size": 7, "optimizer": "sgd", "momentum": 0.9, "nesterov": True, "clip_norm": 0.1, "augment": "shift 1, flip, cutout 2"},
+    {
+        "batch_size": 7,
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "nesterov": True,
+        "clip_norm": 0.1,
+        "augment": "shift 1, flip, cutout 2, edge repeat",
+    },
     {"batch_size": 3, "optimizer": "rmsprop", "label_smoothing": 0.1, "ema_decay": 0.9},
     {"batch_size": 20, "optimizer": "adadelta", "augment": "rotate 30, zoom 0.2, shear 10, shift 1, fill 9, mixup 0.4", "clip_norm": 0.5},
     {"batch_size": 50, "optimizer": "adamw", "weight_decay": 0.01, "ema_decay": 0.99, "augment": "crop 2, mixup 1"},
@@ -47,8 +54,14 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
     ),
     "two classes, one pixel": ("dense 3, dense", (1, 1, 1), 2, {"label_smoothing": 0.2}),
     "one row": ("conv 3 1x4 same, pool 1x2, dense", (1, 19, 4), 3, {"augment": "flip", "teacher": "0" * 16}),
-    "one column": ("conv 3 4x1, avgpool 2x1, dense", (17, 1, 2), 3, {"augment": "flip, mixup 1"}),
-    "wide": ("conv 18 norm, conv 17 stride 2 same prelu, dense 70 gelu, dense", (9, 11, 1), 19, {"augment": "rotate 40"}),
+    "one column": ("conv 3 4x1, avgpool 2x1, dense", (17, 1, 2), 3, {"augment": "flip, mixup 1, brightness 0.2, contrast 1"}),
+    "colours alone": ("conv 3, pool, dense", (7, 6, 3), 4, {"augment": "brightness 1, contrast 1, saturation 1, gray 0.2"}),
+    "wide": (
+        "conv 18 norm, conv 17 stride 2 same prelu, dense 70 gelu, dense",
+        (9, 11, 1),
+        19,
+        {"augment": "rotate 40, elastic 16, crop 0.3, edge repeat"},
+    ),
     "meetings alone": ("dense 130 l1 0.01, dense 75 norm, dense", (9, 9, 1), 11, {"clip_norm": 0.01, "ema_decay": 0.9}),
     "frozen beginning": ("frozen (conv 4 2x2 same, pool, conv 8 2x2 same, pool), dense", (12, 12, 1), 10, {}),
     "frozen beginning, norms after": ("frozen (conv 4 norm, pool), conv 5 norm, drop 0.2 spatial, gap, dense", (11, 10, 3), 5, {}),
@@ -74,14 +87,14 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
         "conv 4 norm, res (sepconv 6 same norm hardswish, sepconv 4 same norm linear), relu, tied 2 (dwconv 5x5 same, scale), gap, dense",
         (10, 9, 3),
         10,
-        {"augment": "rotate 20, flip, crop 2, cutout 3, mixup 0.3"},
+        {"augment": "rotate 20, elastic 3, flip, crop 2, cutout 3, mixup 0.3, contrast 0.5, saturation 1, edge mirror"},
     ),
 }
 
 #: Of these the short form is made, which runs with every test run.
 SHORT = (
     *("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable"),
-    *("each image, several segments", "passes in several segments", "learned gains"),
+    *("each image, several segments", "passes in several segments", "learned gains", "colours alone"),
 )
 
 #: More than the largest batch, and not a whole number of any.
@@ -145,7 +158,7 @@ def _lines(case: CoreCase) -> Iterator[str]:
     network = case.network
     numbers = {"factor": network.factor, "offset": network.offset, "class_weights": case.loss.class_weights}
     numbers["start"] = weights_for(case.net, case.recipe, 1)
-    if network.augment.moves or network.augment.bilinear or network.augment.mixes:
+    if network.augment.recolours or network.augment.moves or network.augment.bilinear or network.augment.mixes:
         assert case.recipe.augment is not None
         drawn = draw(case.recipe.augment, case.net.input, 5, 0, np.arange(COUNT))
         numbers["draws"] = drawn.places.ravel()

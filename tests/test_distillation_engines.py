@@ -155,6 +155,7 @@ AUGMENTED = [
     {"augment": "rotate 20, cutout 2", "views": "loop"},
     {"augment": "shift 1, mixup 0.5", "views": 2},
     {"augment": "zoom 0.2, mixup 0.5", "views": "loop"},
+    {"augment": "elastic 2, crop 0.5, brightness 0.3, contrast 0.3, edge mirror", "views": 2},
     {},
 ]
 

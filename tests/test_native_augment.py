@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from engine_cases import digits, gradient_errors, images_for, unit, weights_for
 from issun.arch.layers import Classifier
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
-from issun.augmentation import Augmentation
+from issun.augmentation import EDGES, Augmentation
 from issun.build import available_sets
 from issun.engine.augmenting import draw
 from issun.engine.native import NativeEngine
@@ -66,11 +67,17 @@ def cases(draw: st.DrawFn, bilinear: bool) -> tuple[tuple[int, int, int], Augmen
     shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 22), st.sampled_from([1, 1, 2, 3, 3, 4])))
     most = min(shape[:2]) - 1
     settings = {name: draw(st.one_of(st.just(0), st.integers(0, most))) for name in ("shift", "crop", "cutout")}
-    turned = {"rotate": 180.0, "zoom": 0.75, "shear": 60.0}
+    turned = {"rotate": 180.0, "zoom": 0.75, "shear": 60.0, "elastic": 16.0}
     angles = {name: draw(st.one_of(st.just(0.0), st.floats(0.01, most))) for name, most in turned.items()} if bilinear else {}
+    if bilinear and draw(st.booleans()):
+        settings["crop"] = draw(st.floats(0.05, 0.99))
     flip = draw(st.booleans()) or not any([*settings.values(), *angles.values()])
-    fill = draw(st.integers(0, 255)) if settings["shift"] or settings["cutout"] or any(angles.values()) else 0
-    return shape, Augmentation(**settings, **angles, flip=flip, fill=fill)  # type: ignore[arg-type]
+    edge = draw(st.sampled_from(EDGES)) if settings["shift"] or any(angles.values()) else "fill"
+    filled = settings["cutout"] or (edge == "fill" and (settings["shift"] or any(angles.values())))
+    fill = draw(st.integers(0, 255)) if filled else 0
+    names = ("brightness", "contrast", *(("saturation", "gray") if shape[2] == 3 else ()))
+    colours = {name: draw(st.floats(0.01, 1)) for name in draw(st.sampled_from([(), (), names[:1], names[1:2], names]))}
+    return shape, Augmentation(**settings, **angles, **colours, flip=flip, edge=edge, fill=fill)  # type: ignore[arg-type]
 
 
 def test_moves_that_leave_nothing_of_the_straight_run() -> None:
@@ -108,10 +115,20 @@ def test_mixed_images_enter_within_float32(text: str, shape: tuple[int, int, int
     assert np.abs(found - right).max() < 500 * PIXEL / 10  # the system that is solved for the images makes rounding larger
 
 
-def test_larger_images_enter_within_float32() -> None:
-    augmentation = Augmentation.parse("rotate 30, zoom 0.2, shear 10, shift 9, flip, crop 8, cutout 30")
+@pytest.mark.parametrize("edge", EDGES)
+def test_larger_images_enter_within_float32(edge: str) -> None:
+    augmentation = Augmentation.parse(f"rotate 30, zoom 0.2, shear 10, elastic 8, shift 9, flip, crop 8, cutout 30, edge {edge}")
     found, right = entered_and_right((96, 130, 3), augmentation, 3, 1, 0)
     assert np.abs(found - right).max() < 2 * PIXEL
+
+
+def test_mirror_images_of_mirror_images_enter_within_float32() -> None:
+    """As far from the image as an augmentation may go."""
+    augmentation = Augmentation.parse("rotate 180, zoom 0.75, shear 60, elastic 16, shift 1, edge mirror")
+    for shape in ((2, 2, 1), (2, 90, 1), (1, 30, 3)):
+        given = augmentation if min(shape[:2]) > 1 else replace(augmentation, shift=0)
+        found, right = entered_and_right(shape, given, 60, 3, 0)
+        assert np.abs(found - right).max() < 2 * PIXEL
 
 
 @pytest.mark.parametrize("mixup", ["", ", mixup 0.7"])
@@ -139,7 +156,15 @@ def trained(recipe: Recipe, threads: int, epochs: int = 2) -> tuple[bytes, list[
 
 
 @pytest.mark.parametrize(
-    "text", ["shift 2, flip, crop 1, cutout 3", "rotate 10, zoom 0.2, shift 1", "shift 1, mixup 0.4", "rotate 9, mixup 1"]
+    "text",
+    [
+        "shift 2, flip, crop 1, cutout 3",
+        "rotate 10, zoom 0.2, shift 1",
+        "shift 1, mixup 0.4, contrast 0.4",
+        "rotate 9, mixup 1, edge mirror, brightness 0.3",
+        "crop 0.5, flip",
+        "elastic 2, mixup 0.5",
+    ],
 )
 def test_bits_do_not_depend_on_threads(text: str) -> None:
     recipe = Recipe(augment=text, batch_size=50)
@@ -148,7 +173,7 @@ def test_bits_do_not_depend_on_threads(text: str) -> None:
     assert alone != trained(Recipe(batch_size=50), 1)
 
 
-@pytest.mark.parametrize("text", ["shift 2, cutout 3", "rotate 10, mixup 0.4"])
+@pytest.mark.parametrize("text", ["shift 2, cutout 3", "rotate 10, mixup 0.4", "elastic 2, contrast 0.3, crop 0.5"])
 def test_an_epoch_sees_what_the_reference_sees(text: str) -> None:
     """Batches, a last one that is not full, the second epoch: loss, accuracy and weights after both."""
     images, labels = digits()
@@ -185,6 +210,8 @@ def test_only_what_is_asked_for_takes_memory() -> None:
         NativeEngine(net, Recipe(augment=text), unit(net), 2).memory for text in (None, "flip", "rotate 3", "rotate 3, mixup 1")
     )
     assert plain < moved < turned < mixed
+    coloured, both = (NativeEngine(net, Recipe(augment=text), unit(net), 2).memory for text in ("gray 1", "gray 1, flip"))
+    assert plain < coloured == moved < both
 
 
 SCRIPT = """
@@ -194,9 +221,19 @@ import numpy as np
 from test_native_augment import PIXEL, entered_and_right
 from issun.augmentation import Augmentation
 wrong = []
-for text in ("shift 2, flip, crop 3, cutout 2, fill 7", "rotate 40, zoom 0.3, shear 20, flip, shift 1, crop 2, cutout 3, fill 200"):
+for text in (
+    "shift 2, flip, crop 3, cutout 2, fill 7",
+    "shift 3, flip, crop 1, edge mirror",
+    "rotate 40, zoom 0.3, shear 20, flip, shift 1, crop 2, cutout 3, fill 200",
+    "rotate 40, zoom 0.7, shear 20, flip, shift 1, edge mirror",
+    "rotate 90, zoom 0.5, crop 2, edge repeat, brightness 0.5, contrast 0.5",
+    "crop 0.1, flip, rotate 10, shift 2, contrast 0.5",
+    "elastic 3, crop 2, fill 50",
+    "brightness 1, contrast 1",
+    "contrast 1, saturation 1, gray 0.3",
+):
     for shape in ((8, 8, 1), (5, 7, 3), (6, 21, 2), (9, 4, 4)):
-        for count in (1, 9, 33):
+        for count in (1, 9, 33) if shape[2] == 3 or "gray" not in text else ():
             found, right = entered_and_right(shape, Augmentation.parse(text), count, 6, 1, 2)
             if np.abs(found - right).max() > 2 * PIXEL:
                 wrong.append([text, shape, count])

@@ -16,7 +16,7 @@ RECORDS = ("Operator", "Augment", "Network", "LossSettings", "OptimizerSettings"
 CLASSES = {node.name: node for node in ast.parse(STUB.read_text()).body if isinstance(node, ast.ClassDef)}
 
 
-@pytest.mark.parametrize("name", ["Kind", "Act", "Optimizer"])
+@pytest.mark.parametrize("name", ["Kind", "Act", "Optimizer", "Edge"])
 def test_the_stub_has_the_members_of_each_enum(name: str) -> None:
     said = {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in CLASSES[name].body if isinstance(node, ast.Assign)}
     members: type[Enum] = getattr(_native, name)

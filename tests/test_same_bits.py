@@ -29,7 +29,7 @@ NETWORK = (
 )
 SETTINGS: dict[str, Any] = {
     "batch_size": 50,
-    "augment": "rotate 10, shift 1, flip, cutout 2, mixup 0.3",
+    "augment": "rotate 10, shift 1, flip, cutout 2, mixup 0.3, elastic 2, contrast 0.3",
     "ema_decay": 0.95,
     "clip_norm": 0.5,
     "label_smoothing": 0.1,

@@ -41,6 +41,7 @@ def test_the_cases_reach_everything() -> None:
     assert {operator.act for operator in operators} == set(_native.Act)
     augments = [fields(case.network.augment) for case in every]
     assert all(any(augment[name] for augment in augments) for name in augments[0])
+    assert {augment["edge"] for augment in augments} == set(_native.Edge)
     assert any(case.network.takes_values for case in every)
     assert any(case.loss.smoothing for case in every)
     assert any(case.loss.class_weights for case in every)

@@ -118,12 +118,30 @@ class Operator:
         sets: int = 0,
     ) -> None: ...
 
+class Edge(Enum):
+    fill = 0
+    repeat = 1
+    mirror = 2
+
 class Augment:
+    recolours: bool
     moves: bool
     bilinear: bool
     mixes: bool
+    bend: int
+    edge: Edge
     fill: int
-    def __init__(self, *, moves: bool = False, bilinear: bool = False, mixes: bool = False, fill: int = 0) -> None: ...
+    def __init__(
+        self,
+        *,
+        recolours: bool = False,
+        moves: bool = False,
+        bilinear: bool = False,
+        mixes: bool = False,
+        bend: int = 0,
+        edge: Edge = Edge.fill,
+        fill: int = 0,
+    ) -> None: ...
 
 class Network:
     operators: Sequence[Operator]

@@ -1,7 +1,8 @@
 """Every random draw of training, as a pure function of what it is for.
 
 A draw depends on seed, purpose, epoch, image, layer and element and on nothing else: not on the order of work, the number of
-threads, or the width of a vector register. What the core draws itself, dropout, stands in `native/random.hpp` too; a test compares them.
+threads, or the width of a vector register. What the core draws itself, dropout and displacements, stands in `native/random.hpp` too;
+tests compare them.
 
 `mix64` is the finaliser of SplitMix64 (Steele, Lea & Flood 2014), `mix32` that of MurmurHash3 (Appleby 2011).
 """
@@ -67,13 +68,22 @@ def dropped(seed: int, epoch: int, layer: int, images: NDArray[np.int64], elemen
     `layer` is the number of the layer in `Net.ops`, `images` are indices in the data set, elements count in the order channel,
     row, column.
     """
-    image_keys = (draws64(stream(seed, DROPOUT, epoch, layer), images) >> np.uint64(32)).astype(np.uint32)
-    element_keys = (np.arange(elements, dtype=np.uint64) * np.uint64(GOLDEN32)).astype(np.uint32)
-    bits = image_keys[:, None] ^ element_keys[None, :]
+    image_keys = keys32(stream(seed, DROPOUT, epoch, layer), images)
+    return draws32(image_keys, elements) < np.uint32(dropout_threshold(rate))
+
+
+def keys32(key: int, images: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Return a key of 32 bits for each image in the stream `key`: of many draws of one image, `draws32`."""
+    return (draws64(key, images) >> np.uint64(32)).astype(np.uint32)
+
+
+def draws32(keys: NDArray[np.uint32], count: int) -> NDArray[np.uint32]:
+    """Return `count` 32-bit draws of each key: shape (len(keys), count)."""
+    element_keys = (np.arange(count, dtype=np.uint64) * np.uint64(GOLDEN32)).astype(np.uint32)
+    bits = keys[:, None] ^ element_keys[None, :]
     bits = (bits ^ (bits >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     bits = (bits ^ (bits >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    bits = bits ^ (bits >> np.uint32(16))
-    return bits < np.uint32(dropout_threshold(rate))
+    return bits ^ (bits >> np.uint32(16))
 
 
 def dropout_threshold(rate: float) -> int:

@@ -23,7 +23,7 @@ from issun.arch.net import Net
 from issun.arch.ops import Kind
 from issun.augmentation import Augmentation
 from issun.build import instruction_set
-from issun.engine.augmenting import Draws
+from issun.engine.augmenting import PARTS, Draws
 from issun.engine.lowering import lowered, make_core, of_images
 from issun.engine.protocol import (
     CancelFlag,
@@ -142,7 +142,16 @@ def _augment(augmentation: Augmentation | None) -> _native.Augment:
     if augmentation is None:
         return _native.Augment()
     moves = bool(augmentation.shift or augmentation.flip or augmentation.crop or augmentation.cutout)
-    return _native.Augment(moves=moves, bilinear=augmentation.bilinear, mixes=augmentation.mixup > 0, fill=augmentation.fill)
+    edge = _native.Edge[augmentation.edge]
+    return _native.Augment(
+        recolours=augmentation.recolours,
+        moves=moves,
+        bilinear=augmentation.bilinear,
+        mixes=augmentation.mixup > 0,
+        bend=round(augmentation.elastic * PARTS),
+        edge=edge,
+        fill=augmentation.fill,
+    )
 
 
 def _optimizer(recipe: Recipe) -> _native.OptimizerSettings:

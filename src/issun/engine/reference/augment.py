@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.augmentation import Augmentation
-from issun.engine.augmenting import FIELDS, PARTS, Draws, draw
+from issun.engine.augmenting import FIELDS, PARTS, Draws, displacements, draw
 from issun.errors import DataError
 
 Array = NDArray[np.float64]
+
+#: The weights of red, green and blue in a gray (ITU-R BT.601), in 65,536ths.
+GRAY = (19595, 38470, 7471)
 
 #: Images that `augmented` takes at a time, so that float64 copies of a whole data set need not fit in memory.
 _BLOCK = 1024
@@ -17,22 +20,47 @@ _BLOCK = 1024
 
 def changed(images: NDArray[np.uint8], augmentation: Augmentation, places: NDArray[np.int32]) -> Array:
     """Return images as they were drawn, before they are mixed, float64 (N, height, width, channels), values from 0 to 255."""
+    images = recoloured(images, places) if augmentation.recolours else images
     count, height, width, _ = images.shape
     drawn = {name: places[:, place].astype(np.int64)[:, None, None] for place, name in enumerate(FIELDS)}
     row = mirrored(np.arange(height)[None, :, None] + drawn["crop_row"], height)
     column = mirrored(np.arange(width)[None, None, :] + drawn["crop_column"], width)
     y = drawn["y"] + drawn["y_by_row"] * row + drawn["y_by_column"] * column
     x = drawn["x"] + drawn["x_by_row"] * row + drawn["x_by_column"] * column
-    found = np.zeros(images.shape)
+    if augmentation.elastic:
+        down, right = displacements(places, augmentation.elastic, images.shape[1:])
+        y, x = y + down, x + right
+    found, nth = np.zeros(images.shape), np.arange(count)[:, None, None]
     for row_step, column_step in ((0, 0), (0, 1), (1, 0), (1, 1)):
         row, column = y // PARTS + row_step, x // PARTS + column_step
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        near = images[np.arange(count)[:, None, None], row.clip(0, height - 1), column.clip(0, width - 1)]
+        near = images[nth, continued(row, height, augmentation.edge), continued(column, width, augmentation.edge)]
         weight = np.abs(1 - row_step - y % PARTS / PARTS) * np.abs(1 - column_step - x % PARTS / PARTS)
-        found += np.where(inside[..., None], near, augmentation.fill) * weight[..., None]
+        value = np.where(inside[..., None], near, augmentation.fill) if augmentation.edge == "fill" else near
+        found += value * weight[..., None]
     rows, columns = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
     cut = (rows >= drawn["cut_top"]) & (rows < drawn["cut_bottom"]) & (columns >= drawn["cut_left"]) & (columns < drawn["cut_right"])
     return np.where(cut[..., None], float(augmentation.fill), found)
+
+
+def recoloured(images: NDArray[np.uint8], places: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return images in other colours, in whole numbers throughout."""
+    own, by_gray, by_mean = (places[:, FIELDS.index(name)].astype(np.int64)[:, None, None, None] for name in ("own", "gray", "mean"))
+    values = images.astype(np.int64)
+    grays = (values @ np.array(GRAY) + PARTS // 2 >> 16)[..., None] if images.shape[3] == 3 else values
+    count = int(np.prod(grays.shape[1:]))
+    means = (2 * grays.sum(axis=(1, 2, 3), keepdims=True) + count) // (2 * count)
+    # Without three channels no gray has a weight.
+    found = own * values + by_gray * grays + by_mean * means + PARTS // 2 >> 16
+    return np.asarray(found.clip(0, 255), np.uint8)
+
+
+def continued(place: NDArray[np.int64], size: int, edge: str) -> NDArray[np.int64]:
+    """Return the rows or columns of an image that stand at any places of the plane around it."""
+    if edge != "mirror":
+        return place.clip(0, size - 1)
+    place = place % max(1, 2 * (size - 1))
+    return np.minimum(place, 2 * (size - 1) - place)
 
 
 def mirrored(place: NDArray[np.int64], size: int) -> NDArray[np.int64]:
