@@ -108,6 +108,7 @@ struct Operator {
   int32_t kernel_rows = 1, kernel_columns = 1, stride_rows = 1, stride_columns = 1;
   int32_t dilation_rows = 1, dilation_columns = 1;  // conv, depthwise: from one tap to the next
   int32_t pad_top = 0, pad_left = 0;
+  int32_t parts = 1;            // conv: runs of channels, each of which is convolved by itself (`groups` in the notation)
   Act act = Act::linear;
   float slope = 0;
   bool trained = false;         // has weights that change
@@ -137,7 +138,7 @@ struct Op : Operator {
   int64_t statistics;          // normalise: where mean and inverse deviation of each set are kept, in the arena of a thread or a group
   bool statistics_per_group;
   int64_t gradient_sums;       // normalise: where its sums of gradients are, in the arena of a thread
-  // conv: register blocks, packed weights
+  // conv: register blocks (of one part's channels), packed weights
   Cut forward_channels, forward_columns;
   Cut backward_channels, backward_columns;
   Cut gradient_channels, gradient_taps;

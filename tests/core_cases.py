@@ -58,6 +58,12 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
         10,
         {"augment": "shift 1", "clip_norm": 0.1},
     ),
+    "groups, a network of several segments": (
+        "conv 18 groups 3 norm, tied 2 (conv 18 5x3 same groups 2), conv 40 stride 2 same groups 2 norm, conv 12 1x1 groups 4, gap, dense",
+        (10, 9, 3),
+        10,
+        {"clip_norm": 0.1},
+    ),
     "separable": (
         "conv 4 norm, res (sepconv 6 same norm hardswish, sepconv 4 same norm linear), relu, tied 2 (dwconv 5x5 same, scale), gap, dense",
         (10, 9, 3),
@@ -69,7 +75,7 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
 #: Of these the short form is made, which runs with every test run.
 SHORT = (
     *("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable"),
-    "each image, several segments",
+    *("each image, several segments", "groups, a network of several segments"),
 )
 
 #: More than the largest batch, and not a whole number of any.

@@ -5,6 +5,7 @@ Layers are drawn freely and kept where they fit what reaches them, so nothing is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
@@ -40,13 +41,16 @@ from issun.errors import NetworkError
 NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6")
 
 #: What a network may have beside convolutions, pooling, dense layers, dropout, frozen groups and simple activations.
-OPERATORS = ("dilation", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")
+OPERATORS = ("dilation", "groups", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")
 
 #: The operators that both engines have: those that `nets` draws from where a test does not say.
 BOTH_ENGINES: tuple[str, ...] = OPERATORS
 
 #: Depthwise convolutions that multiply the channels stop at so many, or reference runs take long.
 MOST_CHANNELS = 16
+
+#: Grouped convolutions are drawn with so many groups, and get as many of them as channels and filters can be cut into.
+MOST_GROUPS = 12
 
 Layers = st.SearchStrategy[Layer]
 
@@ -97,7 +101,8 @@ def weighted(draw: st.DrawFn, kind: type[Layer], operators: Collection[str], **g
 def convs(draw: st.DrawFn, filters: st.SearchStrategy[int], operators: Collection[str], keeps: bool = False) -> Layer:
     """Draw a convolution of any kind that leaves `filters` channels; with `keeps` it leaves height and width as they are."""
     kind = draw(st.sampled_from([Conv, Conv, *([SeparableConv] if "sepconv" in operators else [])]))
-    return draw(weighted(kind, operators, filters=draw(filters), **draw(windows(operators, keeps))))
+    groups = {"groups": draw(st.sampled_from([1, MOST_GROUPS]))} if kind is Conv and "groups" in operators else {}
+    return draw(weighted(kind, operators, filters=draw(filters), **groups, **draw(windows(operators, keeps))))
 
 
 @st.composite
@@ -168,6 +173,8 @@ def fitting(candidates: Iterable[Layer], shape: Shape) -> tuple[tuple[Layer, ...
             candidate = replace(candidate, **changes)
         if isinstance(candidate, DepthwiseConv) and shape[-1] * candidate.multiplier > MOST_CHANNELS:
             candidate = replace(candidate, multiplier=1)
+        if isinstance(candidate, Conv) and len(shape) == 3:
+            candidate = replace(candidate, groups=math.gcd(candidate.groups, shape[2], candidate.filters))
         for tried in (candidate, with_norm_of_all(candidate)):
             try:
                 shape = tried.output_shape(shape)

@@ -81,6 +81,8 @@ def test_published_networks_have_the_published_counts(
         ("conv n same, frozen (tied 3 (dwconv same, tied k (scale))), gap, dense", "32n + 10", "28234n"),
         ("dense n norm, res (dense n), prelu, dense", "n² + 797n + 10", "n² + 794n"),
         ("conv 8 same dilation n, gap, dense", "170", "56528"),
+        ("conv 2n same, conv 4n same groups 2, gap, dense", "36n² + 64n + 10", "28224n² + 14152n"),
+        ("conv n same, conv 2n same groups n nobias, gap, dense", "48n + 10", "21188n"),
     ],
 )
 def test_a_family_has_its_exact_polynomial(text: str, parameters: str, macs: str) -> None:
@@ -106,6 +108,8 @@ def test_a_family_has_its_exact_polynomial(text: str, parameters: str, macs: str
         ("dense n, res (dense m), dense", MNIST, "`res (dense m)` is possible only where n = m, so that the features agree"),
         ("tied 2 (conv n same), dense", CIFAR, "`tied 2 (conv n same)` is possible only where n = 3, so that the channels agree"),
         ("conv 8 dilation n, dense", MNIST, "the knob `n` changes the height and width"),
+        ("conv n same, conv n same groups g, dense", MNIST, "divided by g is no polynomial"),
+        ("conv n same, conv 4 same groups 2, dense", MNIST, "2 groups do not divide the 1 channels of its input"),
         ("13 * (dwconv n same), dense", MNIST, "degree may exceed 12"),
         (ROUNDED, CIFAR, "`0.6d` is rounded down to a whole number"),
         ("dense 0.5d, dense", MNIST, "`0.5d` is rounded down"),

@@ -61,6 +61,7 @@ class Operator:
     dilation_columns: int
     pad_top: int
     pad_left: int
+    parts: int
     act: Act
     slope: float
     trained: bool
@@ -97,6 +98,7 @@ class Operator:
         dilation_columns: int = 1,
         pad_top: int = 0,
         pad_left: int = 0,
+        parts: int = 1,
         act: Act = Act.linear,
         slope: float = 0.0,
         trained: bool = False,

@@ -261,6 +261,8 @@ WRONG_COMMANDS: dict[str, list[str]] = {
     "norm as a layer": ["size", "conv 4, norm, dense"],
     "groups do not divide": ["size", "conv 6 norm group 4, dense"],
     "groups of a layer do not divide": ["size", "conv 6, norm group 4, dense"],
+    "groups of a convolution do not divide": ["size", "conv 8 groups 3, dense"],
+    "groups of a convolution do not divide its input": ["size", "conv 6, conv 8 groups 4, dense"],
     "norm image of a vector": ["size", "conv 6, gap, norm image, dense"],
     "norm group of a dense": ["size", "dense 6 norm group 3, dense"],
     "tied changes shape": ["size", "tied 2 (conv 4), dense"],

@@ -87,6 +87,22 @@ class Polynomial:
     def __sub__(self, other: Polynomial | Number) -> Polynomial:
         return self + as_polynomial(other) * -1
 
+    def __floordiv__(self, other: Polynomial | Number) -> Polynomial:
+        """Return the quotient by a number or one term; whether it is whole for all values, the proof shows."""
+        ((divisor, by),) = as_polynomial(other).terms
+        total: dict[Monomial, Number] = {}
+        for monomial, coefficient in self.terms:
+            powers = dict(monomial)
+            for name, power in divisor:
+                powers[name] = powers.get(name, 0) - power
+            if min(powers.values(), default=0) < 0:
+                raise _NoPolynomialError(f"{self} divided by {other} is no polynomial")
+            total[tuple(sorted((name, power) for name, power in powers.items() if power))] = coefficient / by
+        return Polynomial.of(total)
+
+    def __rfloordiv__(self, other: Number) -> Polynomial:
+        return as_polynomial(other) // self
+
     __radd__ = __add__
     __rmul__ = __mul__
 

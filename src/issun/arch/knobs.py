@@ -27,7 +27,7 @@ LAYER_WORDS = (
 PAIR_WORDS = ("one", "none")
 INITIALIZER_WORDS = ("glorot", "he", "orthogonal")
 OPTION_WORDS = (
-    *("stride", "dilation", "same", "valid", *ACTIVATION_KINDS, "norm", "nobias", "l1", "l2"),
+    *("stride", "dilation", "groups", "same", "valid", *ACTIVATION_KINDS, "norm", "nobias", "l1", "l2"),
     *(*INITIALIZER_WORDS, "spatial", *OVER_WORDS, *PAIR_WORDS),
 )
 

@@ -121,8 +121,8 @@ class Window(NamedTuple):
 class Tensor(NamedTuple):
     """One tensor in the flat array of weights.
 
-    Kernels of convolutions have the shape (filters, channels, rows, columns), those of depthwise ones (channels · multiplier, 1, rows,
-    columns), those of dense layers (units, features) with features in the order channel, row, column: the layout of PyTorch.
+    Kernels of convolutions have the shape (filters, channels of a group, rows, columns), those of depthwise ones (channels · multiplier, 1,
+    rows, columns), those of dense layers (units, features) with features in the order channel, row, column: the layout of PyTorch.
 
     Attributes
     ----------
@@ -273,8 +273,8 @@ class Op:
 
     @property
     def groups(self) -> int:
-        """In how many groups its channels lie that do not meet: one each in a depthwise convolution, one elsewhere."""
-        return self.input[-1] if self.kind is Kind.DEPTHWISE else 1
+        """In how many groups its channels lie that do not meet: one each in a depthwise convolution; one in what is no convolution."""
+        return self.input[-1] // self["kernel"].shape[1] if self.kind in (Kind.CONV, Kind.DEPTHWISE) else 1
 
     @property
     def image(self) -> bool:
@@ -383,8 +383,10 @@ def _slopes(activation: Activation, channels: tuple[int, ...]) -> _Roles:
 
 
 def _conv(layer: Conv, shape: Shape, output: Shape) -> _Parts:
+    """Return a convolution; one whose groups have a channel each is a depthwise one."""
+    kind = Kind.DEPTHWISE if layer.groups == shape[2] > 1 else Kind.CONV
     window = Window.over(shape, layer.kernel, layer.stride, layer.padding, layer.dilation)
-    return Kind.CONV, window, layer.activation, _weighted(layer, (output[-1], shape[2], *layer.kernel))
+    return kind, window, layer.activation, _weighted(layer, (output[-1], shape[2] // layer.groups, *layer.kernel))
 
 
 def _depthwise(layer: DepthwiseConv, shape: Shape, output: Shape) -> _Parts:

@@ -45,6 +45,7 @@ from issun.arch.tokens import WINDOW_RULE, Reader, Token, nearest
 SETTINGS = {
     "stride": "stride",
     "dilation": "dilation",
+    "groups": "groups",
     "same": "padding",
     "valid": "padding",
     **dict.fromkeys(ACTIVATION_KINDS, "activation"),
@@ -57,7 +58,7 @@ SETTINGS = {
 WEIGHTS = ("bias", "initializer", "l1", "l2")
 CONVOLUTION = ("window", "stride", "dilation", "padding", "activation", "norm", *WEIGHTS)
 ALLOWED = {
-    "conv": CONVOLUTION,
+    "conv": (*CONVOLUTION, "groups"),
     "dwconv": CONVOLUTION,
     "sepconv": CONVOLUTION,
     "pool": ("window", "stride", "padding"),
@@ -107,7 +108,20 @@ class OptionReader(Reader):
             self.check_stride(settings, token)
             if setting == "norm":
                 self.check_norm(name, settings, token)
+            if setting == "groups":
+                self.check_groups(name, settings["groups"], token)
         return settings
+
+    def check_groups(self, name: str, groups: int | Size, token: Token) -> None:
+        """Refuse groups that do not divide the filters, with knobs binding decides; and what may be meant for a norm."""
+        if self.tokens[self.tokens.index(token) - 1].text == "norm":
+            self.fail(
+                f"`norm groups` may mean two things: write `norm group {groups}` for a normalisation of each image, or "
+                f"`groups {groups} norm` for groups of the convolution",
+                token,
+            )
+        if isinstance(self.channels, int) and isinstance(groups, int) and self.channels % groups:
+            self.fail(f"{groups} groups do not divide the {self.channels} filters of `{name} {self.channels}`", self.tokens[self.index - 1])
 
     def check_stride(self, settings: dict[str, Any], token: Token) -> None:
         """Refuse a stride together with a dilation; with a knob in either, binding decides."""
@@ -142,6 +156,8 @@ class OptionReader(Reader):
                 return self.window(self.take())
             step = self.size(f"a {setting}", f"{setting} 2")
             return step, step
+        if setting == "groups":
+            return self.size("a number of groups", "groups 2")
         if setting == "norm":
             return self.norm() if self.next.text in OVER_WORDS else True
         if setting == "activation":
@@ -163,7 +179,8 @@ class OptionReader(Reader):
             self.fail(f"`,` is expected between `{name}` and `{token.text}`", token)
         if token.text in (*OVER_WORDS, *PAIR_WORDS):
             before = "`norm`" if token.text in OVER_WORDS else "`norm image`, `norm layer` or `norm group 4`"
-            self.fail(f"`{token.text}` belongs right after {before}", token)
+            groups = nearest(token.text, [word for word in known if word == "groups"])
+            self.fail(f"`{token.text}` belongs right after {before}{groups}", token)
         if token.text in ("(", "*"):
             self.fail(f"`,` is expected after `{name}`, but `{token.text}` was found", token)
         if token.text.isdigit() and "window" in allowed:

@@ -162,7 +162,7 @@ def _dropout(op: Op) -> Fields:
 
 #: What is particular to the operator of each kind, its norm and activation aside.
 OPERATORS: dict[Kind, Callable[[Op], Fields]] = {
-    Kind.CONV: lambda op: {"kind": _native.Kind.conv} | _window(op) | _weights(op, "kernel", "bias"),
+    Kind.CONV: lambda op: {"kind": _native.Kind.conv, "parts": op.groups} | _window(op) | _weights(op, "kernel", "bias"),
     Kind.DEPTHWISE: lambda op: {"kind": _native.Kind.depthwise} | _window(op) | _weights(op, "kernel", "bias"),
     Kind.DENSE: lambda op: {"kind": _native.Kind.dense} | _weights(op, "kernel", "bias"),
     Kind.MAX: lambda op: {"kind": _native.Kind.max_pool} | _window(op),

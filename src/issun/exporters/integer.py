@@ -111,7 +111,8 @@ def _weighted(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
     if step.kind is Kind.DENSE:
         sums = (real.reshape(len(x), -1) @ weights)[:, None, None, :]
     elif step.kind is Kind.CONV:
-        sums = np.tensordot(_windows(whole, real, 0), weights, axes=([3, 4, 5], [2, 0, 1]))
+        parts = zip(np.split(_windows(whole, real, 0), step.groups, axis=3), np.split(weights, step.groups, axis=3), strict=True)
+        sums = np.concatenate([np.tensordot(seen, own, axes=([3, 4, 5], [2, 0, 1])) for seen, own in parts], axis=3)
     else:
         seen = _windows(whole, real, 0)
         sums = np.einsum("nyxcij,ijcm->nyxcm", seen, weights.reshape(*weights.shape[:2], x.shape[3], -1)).reshape(*seen.shape[:3], -1)

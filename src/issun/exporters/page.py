@@ -55,7 +55,7 @@ def record(op: Op) -> dict[str, Any]:
         - ``source``, for ``add`` also ``other``: the rows whose outputs it reads, -1 is the image
         - ``input``, ``output``: [channels, rows, columns]; the features of a vector are channels of one pixel
         - ``window``, ``stride``, ``dilation``, ``pad``: [rows, columns], of whatever has a window; ``pad`` is what is added above and to
-          the left
+          the left; ``groups``, of ``conv``: in how many runs its channels lie, each with filters of its own
         - ``kernel``, ``bias``, ``factor``, ``shift``, ``slope``: where in the weights a tensor begins, for those that the row has
         - ``sets``, of ``normalise``: how many runs of channels are normalised by themselves; ``pairs``: how many factors, and
           shifts, it has; ``epsilon``: what is added to a variance
@@ -92,7 +92,7 @@ def _nothing(op: Op) -> dict[str, Any]:
 
 #: What the record of each kind says besides.
 PARTICULARS: dict[Kind, Callable[[Op], dict[str, Any]]] = {
-    Kind.CONV: _window,
+    Kind.CONV: lambda op: {**_window(op), "groups": op.groups},
     Kind.DEPTHWISE: _window,
     Kind.DENSE: _nothing,
     Kind.MAX: _window,

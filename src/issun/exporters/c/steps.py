@@ -118,6 +118,8 @@ class Step:
     window : Window
     activation : Activation
     biased : bool
+    groups : int
+        Of ``conv``: in how many runs of channels, each with filters of its own, its input lies.
     sets, pairs : int
         Of ``normalise``: how many runs of channels are normalised by themselves, and how many factors and shifts there are.
     """
@@ -134,6 +136,7 @@ class Step:
     window: Window = _PIXEL
     activation: Activation = LINEAR
     biased: bool = False
+    groups: int = 1
     sets: int = 0
     pairs: int = 0
 
@@ -159,7 +162,7 @@ class Step:
             return self.pairs
         if self.kind not in WITH_KERNEL:
             return 0
-        channels = {Kind.DENSE: math.prod(self.input), Kind.DEPTHWISE: 1}.get(self.kind, self.input[2])
+        channels = {Kind.DENSE: math.prod(self.input), Kind.DEPTHWISE: 1}.get(self.kind, self.input[2] // self.groups)
         return math.prod(self.window.size) * channels * self.output[2]
 
 
@@ -228,6 +231,10 @@ def _weighted(op: Op, step: Step) -> Step:
     return replace(step, activation=op.activation, weights_operation=op.shares, slope_operation=_slope_operation(op), biased=op.biased)
 
 
+def _conv(op: Op, step: Step) -> Step:
+    return replace(_weighted(op, step), groups=op.groups)
+
+
 def _activate(op: Op, step: Step) -> Step:
     """Return the step of an activation that stands alone; slopes that are learned are those of a depthwise convolution with ones."""
     if "slope" not in op:
@@ -250,7 +257,7 @@ def _as_it_is(op: Op, step: Step) -> Step:
 
 #: What each kind becomes, given the step as far as all have it in common. Dropout never comes to it.
 STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
-    Kind.CONV: _weighted,
+    Kind.CONV: _conv,
     Kind.DEPTHWISE: _weighted,
     Kind.DENSE: _weighted,
     Kind.MAX: _as_it_is,
@@ -268,9 +275,9 @@ STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
 class Arrays:
     """The weights of one step, float32.
 
-    `kernel` is (rows, columns, channels, filters) of a convolution, (rows, columns, filters) of a depthwise one and (inputs, units)
-    of a dense layer, whose inputs come in the order row, column, channel; `bias` and `slope` have one value a filter or unit. Those of a
-    normalisation are its factors and shifts: one a channel, one for all, or none.
+    `kernel` is (rows, columns, channels of a group, filters) of a convolution, (rows, columns, filters) of a depthwise one and (inputs,
+    units) of a dense layer, whose inputs come in the order row, column, channel; `bias` and `slope` have one value a filter or unit. Those
+    of a normalisation are its factors and shifts: one a channel, one for all, or none.
     """
 
     kernel: NDArray[np.float32] | None = None

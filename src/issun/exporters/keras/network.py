@@ -100,7 +100,7 @@ def _padding(op: Op) -> str:
 
 
 def _conv(op: Op, default: Start) -> list[Any]:
-    window, options = op.window, _weighted(op, default)
+    window, options = op.window, _weighted(op, default) | {"groups": op.groups}
     return [keras.layers.Conv2D(op.output[2], window.size, window.stride, _padding(op), dilation_rate=window.dilation, **options)]
 
 

@@ -180,7 +180,7 @@ def _made_conv(op: Op) -> list[str]:
     window = op.window
     stride = f", stride={window.stride}" if window.stride != (1, 1) else ""
     dilation = f", dilation={window.dilation}" if window.dilation != (1, 1) else ""
-    groups = f", groups={op.groups}" if op.kind is Kind.DEPTHWISE else ""
+    groups = f", groups={op.groups}" if op.kind is Kind.DEPTHWISE or op.groups > 1 else ""
     return [f"self.{_name(op)} = nn.Conv2d({op.input[2]}, {op.output[-1]}, {window.size}{stride}{dilation}{groups}{_bias(op)})"]
 
 

@@ -104,10 +104,12 @@ const OPERATORS = {
     const [channels, height, width] = row.input;
     const [filters, rows, columns] = row.output;
     const taps = row.window[0] * row.window[1];
+    const seen = channels / row.groups;
     for (let f = 0; f < filters; f++) {
       const sums = new Float64Array(rows * columns);
-      for (let c = 0; c < channels; c++) {
-        correlate(row, image, c * height * width, weights, row.kernel + (f * channels + c) * taps, sums);
+      const first = Math.floor((f * row.groups) / filters) * seen;
+      for (let c = 0; c < seen; c++) {
+        correlate(row, image, (first + c) * height * width, weights, row.kernel + (f * seen + c) * taps, sums);
       }
       finish(row, weights, f, sums, out, f * sums.length);
     }
