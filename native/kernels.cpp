@@ -5,6 +5,7 @@
 #include "activation.hpp"
 #include "add.hpp"
 #include "augment.hpp"
+#include "concat.hpp"
 #include "conv.hpp"
 #include "dense.hpp"
 #include "depthwise.hpp"

@@ -25,7 +25,8 @@ namespace issun {
   line(add)                   \
   line(norm)                  \
   line(scale)                 \
-  line(normalise)
+  line(normalise)             \
+  line(concat)
 #define ISSUN_ACTIVATIONS(line) \
   line(linear)                  \
   line(relu)                    \
@@ -98,12 +99,12 @@ struct ActivationTraits {
   bool dear;              // costs more than to write its values to memory and read them back
 };
 
-// One operator as Python describes it; sizes are checked there. Operator i reads tensor `input` (an addition also `other`) and makes
+// One operator as Python describes it; sizes are checked there. Operator i reads tensor `input` (some also `other`) and makes
 // tensor i + 1; tensor 0 is the image. Operators of one kernel are passes of tied weights.
 struct Operator {
   Kind kind;
   int32_t row;                  // index of the layer in Net.rows
-  int32_t input = 0, other = -1;  // tensors; `other` is what an addition adds to its input, else -1
+  int32_t input = 0, other = -1;  // tensors; `other` is the second one that an addition or a concat reads, else -1
   int32_t in_channels, in_rows, in_columns, out_channels, out_rows, out_columns;
   int32_t kernel_rows = 1, kernel_columns = 1, stride_rows = 1, stride_columns = 1;
   int32_t dilation_rows = 1, dilation_columns = 1;  // conv, depthwise: from one tap to the next

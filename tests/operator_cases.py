@@ -10,7 +10,9 @@ from issun.arch.layers import (
     Activate,
     Activation,
     ActivationKind,
+    Branch,
     Classifier,
+    Concat,
     Conv,
     Dense,
     DepthwiseConv,
@@ -112,6 +114,61 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "tied res": (FIRST, Tied(2, (Residual((SeparableConv(3, padding="same", activation=TANH),)), Activate(PRELU))), LAST),
     "res of tied": (FIRST, Residual((Tied(3, (Conv(3, (1, 1), activation=GELU), Scale())),)), LAST),
     "frozen tied": (FIRST, Frozen((Tied(2, (Conv(3, (1, 1), activation=PRELU),)),)), LAST),
+    "concat": (FIRST, Concat((Branch((Conv(4, padding="same", activation=TANH),)), Branch((Conv(2, (1, 1), activation=GELU),)))), LAST),
+    "concat of three, pooled": (
+        FIRST,
+        Concat(
+            (
+                Branch((Conv(4, (2, 2), (2, 2), activation=TANH),)),
+                Branch((Pool(),)),
+                Branch((SeparableConv(3, (1, 1), activation=PRELU), Pool((2, 2), (2, 2), kind="average"))),
+            )
+        ),
+        Conv(4, (2, 1), activation=TANH),
+        LAST,
+    ),
+    "concat with what enters": (FIRST, Concat((Branch(()), Branch((Conv(4, padding="same", activation=TANH),)))), Activate(GELU), LAST),
+    "concat with the image": (Concat((Branch((Conv(4, padding="same", activation=TANH),)), Branch(()))), Scale(), LAST),
+    "concat of what enters, twice": (FIRST, Concat((Branch(()), Branch(()))), Conv(3, (2, 2), activation=TANH), LAST),
+    "concat of vectors": (
+        FIRST,
+        Concat(
+            (
+                Branch((GlobalAveragePool(), Dense(4, TANH))),
+                Branch((Conv(4, padding="same", activation=TANH), GlobalAveragePool())),
+                Branch((Dense(5, GELU),)),
+            )
+        ),
+        Concat((Branch((Dense(3, TANH),)), Branch(()))),
+        LAST,
+    ),
+    "concat in concat, in res": (
+        FIRST,
+        Residual((Concat((Branch((Concat((Branch(()), Branch((Activate(TANH),)))), Scale())), Branch((Dropout(0.3),)))),)),
+        LAST,
+    ),
+    "concat with norms": (
+        FIRST,
+        Concat(
+            (
+                Branch((Conv(4, padding="same", activation=TANH, norm=True),)),
+                Branch((Conv(2, (1, 1), activation=TANH, norm=Normalise("layer")), Conv(3, (1, 1), activation=PRELU, norm=True))),
+            )
+        ),
+        Conv(3, (2, 2), activation=TANH, norm=True),
+        LAST,
+    ),
+    "tied concat": (
+        FIRST,
+        Tied(2, (Concat((Branch((Conv(2, padding="same", activation=TANH),)), Branch((Conv(1, (1, 1), activation=PRELU),)))),)),
+        LAST,
+    ),
+    "frozen concat": (Frozen((Concat((Branch((Conv(2, (2, 2)),)), Branch((Pool((2, 2), (1, 1)),)))),)), Conv(4, activation=TANH), LAST),
+    "concat of frozen and trained": (
+        FIRST,
+        Concat((Branch((Frozen((Conv(2, (2, 2)),)),)), Branch((Conv(2, (2, 2), activation=TANH),)))),
+        LAST,
+    ),
     **{f"{kind} of a layer": (FIRST, Conv(4, (2, 2), activation=Activation(kind)), LAST) for kind in KINDS},
     **{f"{kind} alone": (FIRST, Activate(Activation(kind)), Dense(5, LINEAR), Activate(Activation(kind)), LAST) for kind in KINDS},
 }

@@ -18,7 +18,9 @@ from issun.arch.layers import (
     Activate,
     Activation,
     ActivationKind,
+    Branch,
     Classifier,
+    Concat,
     Conv,
     Dense,
     DepthwiseConv,
@@ -41,7 +43,7 @@ from issun.errors import NetworkError
 NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6")
 
 #: What a network may have beside convolutions, pooling, dense layers, dropout, frozen groups and simple activations.
-OPERATORS = ("dilation", "groups", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")
+OPERATORS = ("dilation", "groups", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied", "concat")
 
 #: The operators that both engines have: those that `nets` draws from where a test does not say.
 BOTH_ENGINES: tuple[str, ...] = OPERATORS
@@ -151,7 +153,9 @@ def groups(layers: Layers, keeping: Layers, operators: Collection[str]) -> Layer
 
     def wrapped(inner: Layers) -> list[Layers]:
         residual: list[Layers] = [st.builds(Residual, several(inner))] if "res" in operators else []
-        return residual + ([st.builds(Tied, st.integers(1, 3), several(inner))] if "tied" in operators else [])
+        branches = st.lists(st.builds(Branch, st.lists(keeping, max_size=2).map(tuple)), min_size=2, max_size=3).map(tuple)
+        joined: list[Layers] = [st.builds(Concat, branches)] if "concat" in operators else []
+        return residual + joined + ([st.builds(Tied, st.integers(1, 3), several(inner))] if "tied" in operators else [])
 
     nested = st.one_of(keeping, keeping, *wrapped(keeping), st.builds(Frozen, several(keeping)))
     return st.one_of(layers, layers, layers, st.builds(Frozen, several(layers)), *wrapped(nested))
@@ -161,7 +165,9 @@ def fitting(candidates: Iterable[Layer], shape: Shape) -> tuple[tuple[Layer, ...
     """Return those candidates that fit, one after the other, and the shape that leaves the last."""
     kept: list[Layer] = []
     for candidate in candidates:
-        if isinstance(candidate, Group):
+        if isinstance(candidate, Concat):
+            candidate = Concat(tuple(Branch(fitting(branch.layers, shape)[0]) for branch in candidate.layers))
+        elif isinstance(candidate, Group):
             inner, end = fitting(candidate.layers, shape)
             if not inner:
                 continue

@@ -11,7 +11,9 @@ from issun.arch.layers import (
     LINEAR,
     Activate,
     Activation,
+    Branch,
     Classifier,
+    Concat,
     Conv,
     Dense,
     DepthwiseConv,
@@ -44,6 +46,8 @@ WORDS = [
     "scale",
     "res",
     "tied",
+    "concat",
+    "|",
     "norm",
     "dilation",
     "groups",
@@ -125,6 +129,15 @@ def layer(text: str) -> Layer:
         ("hardswish", Activate(Activation("hardswish"))),
         ("relu6", Activate(Activation("relu6"))),
         ("res (conv 8 same, drop 0)", Residual((Conv(8, padding="same"), Dropout(0)))),
+        (
+            "concat (conv 4 same|pool 3x3 stride 1 same,relu)",
+            Concat((Branch((Conv(4, padding="same"),)), Branch((Pool((3, 3), (1, 1), "same"), Activate(Activation("relu")))))),
+        ),
+        (
+            "concat (| conv 4 same | 2 * (conv 1 same))",
+            Concat((Branch(()), Branch((Conv(4, padding="same"),)), Branch((Conv(1, padding="same"),) * 2))),
+        ),
+        ("concatenate (relu |)", Concat((Branch((Activate(Activation("relu")),)), Branch(())))),
         ("tied 3 (relu, 2 * (conv 1 same))", Tied(3, (Activate(Activation("relu")), *[Conv(1, padding="same")] * 2))),
     ],
 )
@@ -172,6 +185,8 @@ def test_spaces_and_line_ends_do_not_matter() -> None:
             "conv 6n 5x5 groups 3 nobias, conv 6n groups n norm group 2, dense",
         ),
         ("dwconv 1 3x3, dwconv n norm tanh, dense", "dwconv, dwconv n tanh norm, dense"),
+        ("concat(|conv n same||2n*(relu)), dense", "concat (| conv n same | | 2n * (relu)), dense"),
+        ("concat (tied k(scale)| ) , dense", "concat (tied k (scale) |), dense"),
         ("res(sepconv 2n dilation d same), tied k(scale), dense", "res (sepconv 2n dilation d same), tied k (scale), dense"),
     ],
 )
@@ -211,7 +226,12 @@ def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
         assert refused.text == text
 
 
-GROUPS = ["res (sepconv m same, n * (dwconv same norm))", "tied n (dwconv same dilation m, scale)", "frozen (res (tied m (tanh)))"]
+GROUPS = [
+    "concat (conv n same | m * (dwconv same) |)",
+    "res (sepconv m same, n * (dwconv same norm))",
+    "tied n (dwconv same dilation m, scale)",
+    "frozen (res (tied m (tanh)))",
+]
 
 
 @given(st.lists(st.sampled_from(["conv n", "conv 2m 2x2", "pool", "pool n", "dense 0.5n", "drop 0.1", "2 * (relu, conv m same)", *GROUPS])))

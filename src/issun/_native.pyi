@@ -25,6 +25,7 @@ class Kind(Enum):
     norm = 9
     scale = 10
     normalise = 11
+    concat = 12
 
 class Act(Enum):
     linear = 0

@@ -18,7 +18,20 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from issun.arch.knobs import LARGEST_SIZE, Size
-from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv, Group, Layer, Normalise, Residual, SeparableConv, Shape, Tied
+from issun.arch.layers import (
+    Classifier,
+    Concat,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Group,
+    Layer,
+    Normalise,
+    Residual,
+    SeparableConv,
+    Shape,
+    Tied,
+)
 from issun.arch.net import Net
 from issun.arch.notation import Family, substituted, unchecked, values_text
 from issun.arch.parser import Item, Repeat
@@ -141,10 +154,13 @@ def _factors(monomial: Monomial) -> tuple[str, ...]:
 def agreement(left: Polynomial | Number, right: Polynomial | Number) -> str | None:
     """Return where two sizes that are not the same polynomial agree, as ``n = 8`` or ``2n = 3m``; None where they never do.
 
-    Sizes are products of whole numbers and knobs, and knobs are whole numbers from 1 to `LARGEST_SIZE`. Where it is not simple to say
-    whether some values solve the equation, the equation is returned.
+    Sizes are products of whole numbers and knobs, where branches are joined sums of them, and knobs are whole numbers from 1 to
+    `LARGEST_SIZE`. Where it is not simple to say whether some values solve the equation, the equation is returned.
     """
     sides = [as_polynomial(side).terms for side in (left, right)]
+    if max(map(len, sides)) > 1:
+        signs = {coefficient > 0 for _, coefficient in (as_polynomial(left) - as_polynomial(right)).terms}
+        return f"{left} = {right}" if len(signs) > 1 else None
     (((first, a),), ((second, b),)) = sides
     powers = dict(first)
     for name, power in second:
@@ -329,7 +345,10 @@ class _Walk:
         return shape, total
 
     def _group(self, group: Group, entry: Any) -> tuple[Any, Any]:
-        """Return shape and count of a frozen, residual or tied group."""
+        """Return shape and count of a group."""
+        if isinstance(group, Concat):
+            ends, totals = zip(*(self.through(branch.layers, entry) for branch in group.layers), strict=True)
+            return group.joined(ends), sum(totals)
         end, total = self.through(group.layers, entry)
         same = None
         if isinstance(group, Residual | Tied) and entry != end and entry[:-1] == end[:-1]:
@@ -417,6 +436,10 @@ class _Degrees:
                     highest = max(highest, count + by_knob)
                     if channels == before:
                         break
+            elif isinstance(item, Concat):
+                found = [self.of(branch.layers, channels) for branch in item.layers]
+                channels = max(channels for channels, _ in found)
+                highest = max(highest, *(count for _, count in found))
             elif isinstance(item, Group):
                 before = channels
                 channels, count = self.of(item.layers, channels)

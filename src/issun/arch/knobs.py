@@ -18,7 +18,7 @@ LARGEST_SIZE = 1_000_000
 LARGEST_COUNT = 100_000
 
 #: Every word of the notation; none of them can name a knob.
-GROUP_WORDS = ("frozen", "res", "tied")
+GROUP_WORDS = ("frozen", "res", "tied", "concat")
 LAYER_WORDS = (
     *("conv", "pool", "avgpool", "gap", "dense", "drop", "dwconv", "sepconv", "scale", "norm"),
     *(*GROUP_WORDS, *ACTIVATION_KINDS),
@@ -32,7 +32,7 @@ OPTION_WORDS = (
 )
 
 #: Words of other libraries that are read as those of the notation, and never written.
-OTHER_WORDS = {"dropout": "drop", "batchnorm": "norm", "residual": "res"}
+OTHER_WORDS = {"dropout": "drop", "batchnorm": "norm", "residual": "res", "concatenate": "concat"}
 
 #: What names a knob, word of the notation or not.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

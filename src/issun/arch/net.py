@@ -61,7 +61,7 @@ class Net:
                 f"give the layer before it {self.classes} channels, or end with `dense`"
             )
         if not last.classifier and last.kind is not Kind.GAP:
-            ending = self.layers[-1] if last.kind is Kind.ADD else last.text
+            ending = self.layers[-1] if last.other is not None else last.text
             raise NetworkError(f"the network ends with `{ending}` and has no classifier: end it with `dense`")
 
     @cached_property

@@ -23,6 +23,7 @@ from issun.arch.layers import (
     Dropout,
     GlobalAveragePool,
     Initializer,
+    Join,
     Layer,
     Normalise,
     Pool,
@@ -53,6 +54,7 @@ class Kind(Enum):
     ADD = "add"
     SCALE = "scale"
     NORMALISE = "normalise"
+    CONCAT = "concat"
 
 
 #: Kinds whose output may lie where their input was.
@@ -189,7 +191,7 @@ class Op:
     source : int
         Index of the operation whose output enters; -1 is the image.
     other : int or None
-        For a sum, the operation whose output is added (-1 is the image); None elsewhere.
+        For a sum, the operation whose output is added, for `concat` the one whose output comes behind (-1 is the image); None elsewhere.
     shares : int
         Index of the operation whose tensors it uses: its own, but in a later pass of `tied`.
     frozen : bool
@@ -426,4 +428,5 @@ _PARTS: dict[type[Layer], Callable[[Any, Shape, Shape], _Parts]] = {
     Add: lambda layer, shape, output: (Kind.ADD, _PIXEL, LINEAR, ()),
     Scale: lambda layer, shape, output: (Kind.SCALE, _PIXEL, LINEAR, (("factor", output[-1:]), ("shift", output[-1:]))),
     Normalise: _normalise,
+    Join: lambda layer, shape, output: (Kind.CONCAT, _PIXEL, LINEAR, ()),
 }

@@ -3,6 +3,7 @@
     network = items
     items   = item {"," item}
     item    = size "*" "(" items ")"  |  ("frozen" | "res" | "tied" size) "(" items ")"  |  layer
+            | "concat" "(" [items] "|" [items] {"|" [items]} ")"
     layer   = word [size] {option}  |  norm
     norm    = "norm" ("image" | "layer" | "group" size) ["one" | "none"]     as an option of a layer also "norm" alone
     size    = whole number  |  knob  |  factor followed at once by a knob (2n, 0.6d)
@@ -16,15 +17,18 @@ Each layer's word has its options: which are allowed, what each sets, and which 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from issun.arch.knobs import GROUP_WORDS, INITIALIZER_WORDS, LARGEST_SIZE, LAYER_WORDS, OPTION_WORDS, OTHER_WORDS, PAIR_WORDS, Size
 from issun.arch.layers import (
     ACTIVATION_KINDS,
     OVER_WORDS,
     Activate,
+    Branch,
     Classifier,
+    Concat,
     Conv,
     Dense,
     DepthwiseConv,
@@ -66,6 +70,9 @@ ALLOWED = {
     "dense": ("activation", "norm", *WEIGHTS),
 }
 
+#: What a layer ends before.
+ENDS = (",", ")", "|")
+
 #: Settings that do not go together although they are different ones.
 CONTRADICTIONS = {"norm": "bias", "bias": "norm"}
 
@@ -82,7 +89,7 @@ class OptionReader(Reader):
         """Read options in any order and return the settings that they decide, added to those that are decided already."""
         allowed = WEIGHTS if classifier else ALLOWED[name]
         said = dict.fromkeys(settings, self.tokens[self.index - 1])
-        while self.next.kind != "end" and self.next.text not in (",", ")"):
+        while self.next.kind != "end" and self.next.text not in ENDS:
             token = self.take()
             setting = "window" if token.kind == "window" else SETTINGS.get(token.text)
             if setting is None:
@@ -199,6 +206,8 @@ class OptionReader(Reader):
         return token.kind in ("number", "scaled", "window") or (token.kind == "name" and token.text not in (*LAYER_WORDS, *OPTION_WORDS))
 
 
+T = TypeVar("T")
+
 LARGEST_DEPTH = 50
 LARGEST_REPEAT = 10_000
 
@@ -257,16 +266,21 @@ class Parser(OptionReader):
         return self.layer(token)
 
     def layer_group(self, word: Token) -> Layer:
-        """Read ``frozen (…)``, ``res (…)`` or ``tied 3 (…)``; records of a template hold repeats and sizes too, binding replaces them."""
+        """Read ``frozen (…)``, ``res (…)``, ``concat (… | …)`` or ``tied 3 (…)``.
+
+        Records of a template hold repeats and sizes too; binding replaces them.
+        """
+        if word.text == "concat":
+            return Concat(self.group("`concat`", lambda: self.branches(word), "conv 8 same | conv 8 5x5 same"))
         if word.text != "tied":
-            layers: Any = self.group(f"`{word.text}`")
+            layers: Any = self.group(f"`{word.text}`", self.items)
             return Frozen(layers) if word.text == "frozen" else Residual(layers)
         number = self.next
         times: Any = self.size("a number of times", "tied 3 (conv 8 same)")
         if isinstance(times, int) and times > LARGEST_REPEAT:
             self.fail(f"a group is applied at most {LARGEST_REPEAT:,} times", number)
         self.tied += 1
-        layers = self.group(f"`tied {number.text}`")
+        layers = self.group(f"`tied {number.text}`", self.items)
         self.tied -= 1
         return Tied(times, layers)
 
@@ -279,18 +293,33 @@ class Parser(OptionReader):
         if self.next.text != "*":
             self.fail(f"a layer begins with a word, such as `conv {start.text}` or `dense {start.text}`", start)
         self.take()
-        return Repeat(count, self.group(f"`{start.text} *`"))
+        return Repeat(count, self.group(f"`{start.text} *`", self.items))
 
-    def group(self, opener: str) -> tuple[Item, ...]:
-        """Read layers in parentheses."""
+    def branches(self, word: Token) -> tuple[Branch, ...]:
+        """Read what stands between the parentheses of ``concat``."""
+        found = [self.branch()]
+        while self.next.text == "|":
+            self.take()
+            found.append(self.branch())
+        if len(found) < 2 and self.next.text == ")":
+            self.fail("`concat` joins at least two branches, separated by `|`: concat (conv 8 same | conv 8 5x5 same)", word)
+        return tuple(found)
+
+    def branch(self) -> Branch:
+        """Read the layers up to the next branch, or none."""
+        layers: Any = () if self.next.text in ("|", ")") else self.items()
+        return Branch(layers)
+
+    def group(self, opener: str, inner: Callable[[], tuple[T, ...]], example: str = "conv 8, pool") -> tuple[T, ...]:
+        """Read what stands in parentheses as `inner` does."""
         opening = self.next
         if opening.text != "(":
-            self.fail(f"`(` is expected after {opener}, but {self.found(opening)}: {opener.strip('`')} (conv 8, pool)", opening)
+            self.fail(f"`(` is expected after {opener}, but {self.found(opening)}: {opener.strip('`')} ({example})", opening)
         self.take()
         self.depth += 1
         if self.depth > LARGEST_DEPTH:
             self.fail(f"groups may be nested at most {LARGEST_DEPTH} deep", opening)
-        items = self.items()
+        items = inner()
         if self.next.kind == "end":
             self.fail("this `(` is never closed", opening)
         if self.next.text != ")":
@@ -301,6 +330,8 @@ class Parser(OptionReader):
 
     def comma_expected(self) -> NoReturn:
         """Raise the error for something that follows a group without a comma."""
+        if self.next.text == "|":
+            self.fail("`|` separates the branches of `concat`, and stands nowhere else: concat (conv 8 same | conv 8 5x5 same)", self.next)
         self.fail(f"`,` is expected, but {self.found(self.next)}", self.next)
 
     def misspelt(self, token: Token) -> NoReturn:
@@ -369,5 +400,5 @@ class Parser(OptionReader):
 
     def end_of_layer(self, name: str) -> None:
         """Check that nothing more is said of a layer without options."""
-        if self.next.kind != "end" and self.next.text not in (",", ")"):
+        if self.next.kind != "end" and self.next.text not in ENDS:
             self.fail(f"`,` is expected after `{name}`, but {self.found(self.next)}: it takes no such option", self.next)

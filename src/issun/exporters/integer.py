@@ -96,6 +96,15 @@ def _add(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
     return _stored(whole, rounded((x - whole.x_zero) * first + other * second, whole.shift))
 
 
+def _concat(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
+    assert whole.step.other is not None
+    assert whole.multiplier is not None
+    assert whole.shift is not None
+    both = (x - whole.x_zero, tensors[whole.step.other] - whole.other_zero)
+    parts = zip(both, whole.multiplier.astype(np.int64), whole.shift, strict=True)
+    return _stored(whole, np.concatenate([rounded(part * multiplier, shift) for part, multiplier, shift in parts], axis=3))
+
+
 def _activate(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
     assert whole.table is not None
     return whole.table[x - whole.table_first].astype(np.int64)
@@ -136,4 +145,5 @@ RUN: dict[Kind, Callable[[IntegerStep, Whole, dict[int, Whole]], Whole]] = {
     Kind.GAP: _gap,
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
+    Kind.CONCAT: _concat,
 }

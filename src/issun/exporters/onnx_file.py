@@ -153,6 +153,12 @@ def _add(adding: Adding) -> str:
     return adding.node("Add", adding.x, adding.values[other])
 
 
+def _concat(adding: Adding) -> str:
+    other = adding.op.other
+    assert other is not None
+    return adding.node("Concat", adding.x, adding.values[other], axis=1)
+
+
 def _scale(adding: Adding) -> str:
     factor, shift = adding.per_channel("factor"), adding.per_channel("shift")
     return adding.node("Add", adding.node("Mul", adding.x, factor, part=".scaled"), shift)
@@ -193,6 +199,7 @@ OPERATORS: dict[Kind, Callable[[Adding], str]] = {
     Kind.DROP: lambda adding: adding.x,
     Kind.ACTIVATE: lambda adding: adding.x,
     Kind.ADD: _add,
+    Kind.CONCAT: _concat,
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
 }

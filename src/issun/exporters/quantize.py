@@ -77,7 +77,8 @@ class IntegerStep:
         As `Arrays.kernel`.
     bias : ndarray of int32, shape (filters,), or None
     multiplier, shift : ndarrays of int32 and uint8
-        One for each filter of a layer with weights; one for ``gap``; two multipliers with the same shift for ``add``; else empty.
+        One for each filter of a layer with weights; one for ``gap``; two multipliers with the same shift for ``add``, two of both for
+        ``concat``; else empty.
     below_multiplier, below_shift : ndarrays of int32 and uint8, or None
         For sums below zero, where the activation is `leaky` or `prelu`.
     middle_zero : int
@@ -230,6 +231,14 @@ def _add(making: _Making) -> IntegerStep:
     return replace(making.whole, other_zero=other.zero + making.direct.get(tensor, 0), multiplier=multiplier, shift=shift)
 
 
+def _concat(making: _Making) -> IntegerStep:
+    tensor = making.whole.step.other
+    assert tensor is not None
+    other = making.numbers[tensor]
+    multiplier, shift = fixed(np.array([making.x.scale, other.scale]) / making.y.scale)
+    return replace(making.whole, other_zero=other.zero + making.direct.get(tensor, 0), multiplier=multiplier, shift=shift)
+
+
 def _activate(making: _Making) -> IntegerStep:
     step = making.whole.step
     return replace(making.whole, table=_table(step.activation, making.x, making.y), table_first=making.direct.get(step.source, 0) - 128)
@@ -274,6 +283,7 @@ QUANTISED: dict[Kind, Callable[[_Making], IntegerStep]] = {
     Kind.GAP: _gap,
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
+    Kind.CONCAT: _concat,
 }
 
 

@@ -60,8 +60,9 @@ def layers_table(net: Net) -> Table:
 def _layer_text(row: cost.TableRow) -> str:
     """Return a line's layer, and in parentheses what its place in the network adds: frozen, of whose weights, from where."""
     if row.other is not None:
-        first, second = sorted((row.source, row.other))
-        return f"add {_output_of(first)} and {_output_of(second)}"
+        both = row.source, row.other
+        first, second = sorted(both) if row.layer == "add" else both
+        return f"{row.layer} {_output_of(first)} and {_output_of(second)}"
     notes = []
     if row.source != row.number - 1:
         notes.append(f"shortcut from {_output_of(row.source)}")

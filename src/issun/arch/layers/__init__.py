@@ -17,9 +17,9 @@ from issun.arch.layers.activations import (
 )
 from issun.arch.layers.base import Initializer, Layer, Padding, Shape, Wiring, same_padding, shape_text, spanned, window_positions
 from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
-from issun.arch.layers.groups import Frozen, Group, Residual, Tied
+from issun.arch.layers.groups import Branch, Concat, Frozen, Group, Residual, Tied
 from issun.arch.layers.norms import OVER_WORDS, Normalise, Pairs
-from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Pool, Scale, normed_parts
+from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Join, Pool, Scale, normed_parts
 
 __all__ = [
     "ACTIVATION_KINDS",
@@ -32,7 +32,9 @@ __all__ = [
     "Activation",
     "ActivationKind",
     "Add",
+    "Branch",
     "Classifier",
+    "Concat",
     "Conv",
     "Dense",
     "DepthwiseConv",
@@ -41,6 +43,7 @@ __all__ = [
     "GlobalAveragePool",
     "Group",
     "Initializer",
+    "Join",
     "Layer",
     "Normalise",
     "Padding",

@@ -1,4 +1,4 @@
-"""Layers without a window of weights: fully connected, pooling, dropout, activations that stand alone, scale, and a residual's sum.
+"""Layers without a window of weights: fully connected, pooling, dropout, activations that stand alone, scale, and how branches meet.
 
 Here stands, too, how a layer with a `norm` of each image becomes operations.
 """
@@ -195,6 +195,19 @@ class Add(Layer):
 
     def __str__(self) -> str:
         return "add"
+
+
+@dataclass(frozen=True)
+class Join(Layer):
+    """What two branches give, one behind the other along the channels, `more` of which are the second's. It stands in `Net.ops` alone."""
+
+    more: int
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*shape[:-1], shape[-1] + self.more)
+
+    def __str__(self) -> str:
+        return "concat"
 
 
 def normed_shape(layer: Layer, shape: Shape) -> Shape:

@@ -151,6 +151,9 @@ class FloatDialect(Dialect):
     def activate(self, step: Step) -> str:
         return f"y[i] = {self._activated(step, self.load(step, 'x[i]', f'i % {step.input[2]}'), '')};"
 
+    def copied(self, step: Step, text: str, channel: str, name: str = "x") -> str:
+        return self.load(step, text, channel, name)
+
     def add(self, step: Step) -> str:
         channel = f"i % {step.input[2]}"
         value = f"{self.load(step, 'x[i]', channel)} + {self.load(step, 'other[i]', channel, 'other')}"

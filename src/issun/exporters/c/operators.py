@@ -71,6 +71,10 @@ class Dialect(ABC):
         """Return the statement for the value at `i` of a step that is an activation alone."""
 
     @abstractmethod
+    def copied(self, step: Step, text: str, channel: str, name: str = "x") -> str:
+        """Return the output that the value `text` of the input `name` becomes where it stays what it is; `channel` as of `load`."""
+
+    @abstractmethod
     def add(self, step: Step) -> str:
         """Return the statement for the value at `i` of a sum of two tensors."""
 
@@ -221,6 +225,17 @@ def _add(step: Step, dialect: Dialect) -> str:
     return _over("i", step.size, dialect.add(step))
 
 
+def _concat(step: Step, dialect: Dialect) -> str:
+    height, width, first = step.input
+    channels = step.output[2]
+    from_x = dialect.copied(step, f"x[{_times('i', first)} + k]", "k")
+    from_other = dialect.copied(step, f"other[{_times('i', channels - first)} + k]", "k", "other")
+    at = _times("i", channels)
+    copies = _over("k", first, f"y[{at} + k] = {from_x};") + "\n"
+    copies += _over("k", channels - first, f"y[{at} + {first} + k] = {from_other};")
+    return _over("i", height * width, copies)
+
+
 #: The body of the function of each kind of step.
 BODIES: dict[Kind, Callable[[Step, Dialect], str]] = {
     Kind.CONV: _conv,
@@ -231,5 +246,6 @@ BODIES: dict[Kind, Callable[[Step, Dialect], str]] = {
     Kind.GAP: _gap,
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
+    Kind.CONCAT: _concat,
     Kind.NORMALISE: _normalise,
 }

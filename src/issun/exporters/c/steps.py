@@ -113,7 +113,7 @@ class Step:
     weights_operation, slope_operation : int or None
         Rows that own its kernel and bias, and the slopes of its `prelu`; None where it has none. Rows that share tensors have the same.
     source, other : int, int or None
-        Tensors that it reads; `other` only for ``add``.
+        Tensors that it reads; `other` only for ``add`` and ``concat``.
     input, output : (height, width, channels)
     window : Window
     activation : Activation
@@ -266,6 +266,7 @@ STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
     Kind.DROP: _as_it_is,
     Kind.ACTIVATE: _activate,
     Kind.ADD: _as_it_is,
+    Kind.CONCAT: _as_it_is,
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
 }

@@ -32,7 +32,7 @@ def applied(net: Net, image: Any, initializer: Start = "glorot") -> Any:
     values, made = {IMAGE: image}, {}
     for op in net.ops:
         x = values[op.source]
-        key = op.index if op.kind is Kind.ADD else op.shares  # a sum has nothing to share
+        key = op.index if op.other is not None else op.shares  # where two meet there is nothing to share
         if key not in made:
             made[key] = layers_of(op, initializer)
         for layer in made[key]:
@@ -186,6 +186,7 @@ LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
     Kind.DROP: _dropout,
     Kind.ACTIVATE: lambda op, default: [],
     Kind.ADD: lambda op, default: [keras.layers.Add(name=f"sum_{op.index}")],
+    Kind.CONCAT: lambda op, default: [keras.layers.Concatenate(name=f"concat_{op.index}")],
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
 }

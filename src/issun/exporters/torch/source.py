@@ -220,6 +220,7 @@ MADE: dict[Kind, Callable[[Op], list[str]]] = {
     Kind.DROP: _made_dropout,
     Kind.ACTIVATE: _nothing,
     Kind.ADD: _nothing,
+    Kind.CONCAT: _nothing,
     Kind.SCALE: _made_scale,
     Kind.NORMALISE: _made_normalise,
 }
@@ -245,7 +246,7 @@ def _normalised(op: Op, x: str, other: str) -> str:
     return f"{y} * self.{name}_factor + self.{name}_shift" if op.one_pair else y
 
 
-#: The expression that each kind is computed by, for those of its input and of the other addend.
+#: The expression that each kind is computed by, for those of its input and of the other one that it reads.
 COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
     Kind.CONV: lambda op, x, other: _module(op, _padded(x, op.window), other),
     Kind.DEPTHWISE: lambda op, x, other: _module(op, _padded(x, op.window), other),
@@ -256,6 +257,7 @@ COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
     Kind.DROP: _module,
     Kind.ACTIVATE: lambda op, x, other: x,
     Kind.ADD: lambda op, x, other: f"{x} + {other}",
+    Kind.CONCAT: lambda op, x, other: f"torch.cat(({x}, {other}), dim=1)",
     Kind.SCALE: lambda op, x, other: f"{x} * self.{_name(op)}_factor + self.{_name(op)}_shift",
     Kind.NORMALISE: _normalised,
 }

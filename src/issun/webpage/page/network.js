@@ -178,6 +178,10 @@ const OPERATORS = {
   add(row, image, out, weights, other) {
     for (let i = 0; i < image.length; i++) out[i] = image[i] + other[i];
   },
+  concat(row, image, out, weights, other) {
+    out.set(image);
+    out.set(other, image.length);
+  },
   drop(row, image, out) {
     out.set(image);
   },
