@@ -10,6 +10,7 @@
 #include "dense.hpp"
 #include "depthwise.hpp"
 #include "dropout.hpp"
+#include "gate.hpp"
 #include "input.hpp"
 #include "loss.hpp"
 #include "norm.hpp"

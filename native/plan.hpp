@@ -26,7 +26,8 @@ namespace issun {
   line(norm)                  \
   line(scale)                 \
   line(normalise)             \
-  line(concat)
+  line(concat)                \
+  line(gate)
 #define ISSUN_ACTIVATIONS(line) \
   line(linear)                  \
   line(relu)                    \
@@ -104,7 +105,7 @@ struct ActivationTraits {
 struct Operator {
   Kind kind;
   int32_t row;                  // index of the layer in Net.rows
-  int32_t input = 0, other = -1;  // tensors; `other` is the second one that an addition or a concat reads, else -1
+  int32_t input = 0, other = -1;  // tensors; `other` is the second one that an addition, a concat or a gate reads, else -1
   int32_t in_channels, in_rows, in_columns, out_channels, out_rows, out_columns;
   int32_t kernel_rows = 1, kernel_columns = 1, stride_rows = 1, stride_columns = 1;
   int32_t dilation_rows = 1, dilation_columns = 1;  // conv, depthwise: from one tap to the next

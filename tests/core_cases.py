@@ -64,6 +64,12 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
         10,
         {"augment": "shift 1"},
     ),
+    "gate, several segments": (
+        "conv 6 same norm, gate (gap, dense 70, dense 6 linear), conv 6 same norm, gate (dwconv same), tied 2 (gate (norm layer)), dense",
+        (10, 9, 3),
+        10,
+        {},
+    ),
     "groups, a network of several segments": (
         "conv 18 groups 3 norm, tied 2 (conv 18 5x3 same groups 2), conv 40 stride 2 same groups 2 norm, conv 12 1x1 groups 4, gap, dense",
         (10, 9, 3),
@@ -81,7 +87,7 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
 #: Of these the short form is made, which runs with every test run.
 SHORT = (
     *("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable"),
-    *("each image, several segments", "groups, a network of several segments", "concat, several segments"),
+    *("each image, several segments", "groups, a network of several segments", "concat, several segments", "gate, several segments"),
 )
 
 #: More than the largest batch, and not a whole number of any.

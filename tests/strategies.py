@@ -26,6 +26,7 @@ from issun.arch.layers import (
     DepthwiseConv,
     Dropout,
     Frozen,
+    Gate,
     GlobalAveragePool,
     Group,
     Layer,
@@ -43,7 +44,21 @@ from issun.errors import NetworkError
 NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6")
 
 #: What a network may have beside convolutions, pooling, dense layers, dropout, frozen groups and simple activations.
-OPERATORS = ("dilation", "groups", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied", "concat")
+OPERATORS = (
+    "dilation",
+    "groups",
+    "norm",
+    "normalise",
+    "dwconv",
+    "sepconv",
+    "scale",
+    *NEW_ACTIVATIONS,
+    "spatial",
+    "res",
+    "tied",
+    "concat",
+    "gate",
+)
 
 #: The operators that both engines have: those that `nets` draws from where a test does not say.
 BOTH_ENGINES: tuple[str, ...] = OPERATORS
@@ -155,7 +170,9 @@ def groups(layers: Layers, keeping: Layers, operators: Collection[str]) -> Layer
         residual: list[Layers] = [st.builds(Residual, several(inner))] if "res" in operators else []
         branches = st.lists(st.builds(Branch, st.lists(keeping, max_size=2).map(tuple)), min_size=2, max_size=3).map(tuple)
         joined: list[Layers] = [st.builds(Concat, branches)] if "concat" in operators else []
-        return residual + joined + ([st.builds(Tied, st.integers(1, 3), several(inner))] if "tied" in operators else [])
+        squeezed = st.integers(1, 4).map(lambda units: (GlobalAveragePool(), Dense(units)))
+        gates: list[Layers] = [st.builds(Gate, st.one_of(several(keeping), squeezed))] if "gate" in operators else []
+        return residual + joined + gates + ([st.builds(Tied, st.integers(1, 3), several(inner))] if "tied" in operators else [])
 
     nested = st.one_of(keeping, keeping, *wrapped(keeping), st.builds(Frozen, several(keeping)))
     return st.one_of(layers, layers, layers, st.builds(Frozen, several(layers)), *wrapped(nested))
@@ -173,6 +190,8 @@ def fitting(candidates: Iterable[Layer], shape: Shape) -> tuple[tuple[Layer, ...
                 continue
             if end != shape and (isinstance(candidate, Tied) or (isinstance(candidate, Residual) and len(shape) == 1)):
                 inner = (*inner, Dense(shape[0]) if len(shape) == 1 else Conv(shape[2], (1, 1), activation=LINEAR))
+            if isinstance(candidate, Gate) and end not in (shape, shape[-1:]):
+                inner = (*inner, Dense(shape[-1], LINEAR) if len(end) == 1 else Conv(shape[2], (1, 1), activation=LINEAR))
             if isinstance(candidate, Tied):
                 inner = tuple(without_norm(layer) for layer in inner)
             changes: dict[str, Any] = {"layers": inner}

@@ -81,6 +81,8 @@ def test_published_networks_have_the_published_counts(
         ("conv n same, frozen (tied 3 (dwconv same, tied k (scale))), gap, dense", "32n + 10", "28234n"),
         ("dense n norm, res (dense n), prelu, dense", "n² + 797n + 10", "n² + 794n"),
         ("conv 8 same dilation n, gap, dense", "170", "56528"),
+        ("conv n, gate (gap, dense k, dense n linear), gap, dense", "2kn + k + 21n + 10", "2kn + 6094n"),
+        ("conv 2n same, gate (conv 2n 1x1), tied k (gate (dwconv same)), gap, dense", "4n² + 62n + 10", "14112kn + 3136n² + 14132n"),
         ("conv n same, concat (conv m same |), gap, dense", "9mn + 11m + 20n + 10", "7056mn + 10m + 7066n"),
         ("concat (dense n | pool, dense k | gap), dense", "207k + 795n + 20", "206k + 794n + 10"),
         (
@@ -113,6 +115,12 @@ def test_a_family_has_its_exact_polynomial(text: str, parameters: str, macs: str
         ("conv n same, res (dwconv k same), dense", MNIST, "where k = 1 the channels agree"),
         ("conv 6 same, res (conv a same, dwconv b same), dense", MNIST, "where ab = 6 the channels agree"),
         ("dense n, res (dense m), dense", MNIST, "`res (dense m)` is possible only where n = m, so that the features agree"),
+        (
+            "conv n, gate (gap, dense m linear), dense",
+            MNIST,
+            "`gate (gap, dense m linear)` is possible only where n = m, so that the channels",
+        ),
+        ("conv n, gate (gap, dense 0.5n, dense n linear), dense", MNIST, "`0.5n` is rounded down"),
         ("conv 4, tied 2 (concat (conv n same | conv 2 same)), dense", MNIST, "is possible only where"),
         ("tied 2 (conv n same), dense", CIFAR, "`tied 2 (conv n same)` is possible only where n = 3, so that the channels agree"),
         ("conv 8 dilation n, dense", MNIST, "the knob `n` changes the height and width"),

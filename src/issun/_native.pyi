@@ -26,6 +26,7 @@ class Kind(Enum):
     scale = 10
     normalise = 11
     concat = 12
+    gate = 13
 
 class Act(Enum):
     linear = 0

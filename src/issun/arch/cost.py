@@ -24,6 +24,7 @@ from issun.arch.layers import (
     Conv,
     Dense,
     DepthwiseConv,
+    Gate,
     Group,
     Layer,
     Normalise,
@@ -353,6 +354,8 @@ class _Walk:
         same = None
         if isinstance(group, Residual | Tied) and entry != end and entry[:-1] == end[:-1]:
             same = agreement(entry[-1], end[-1])
+        if isinstance(group, Gate) and entry[-1] != end[-1]:
+            same = agreement(entry[-1], end[-1])
         what_agrees = "channels" if len(entry) == 3 else "features"
         if isinstance(group, Residual):
             if same and len(entry) == 3:
@@ -372,6 +375,10 @@ class _Walk:
                 total = total + (times - 1) * each
             else:
                 total = total * times
+        if isinstance(group, Gate):
+            if same is None:
+                group.check_shapes(entry, end)
+            end = entry
         if same:
             raise _NoPolynomialError(
                 f"`{group}` is possible only where {same}, so that the {what_agrees} agree: no polynomial is exact for all values"
@@ -444,6 +451,8 @@ class _Degrees:
                 before = channels
                 channels, count = self.of(item.layers, channels)
                 highest = max(highest, count + (isinstance(item, Tied) and isinstance(item.times, Size)))
+                if isinstance(item, Gate):
+                    channels = before
                 if isinstance(item, Residual):
                     highest = max(highest, before + channels)  # its shortcut
             elif isinstance(item, DepthwiseConv):

@@ -32,7 +32,8 @@ class Graph:
             raise NetworkError("`dense` without a number is the classifier and must be the last layer; give it a number of units here")
         # A normalisation of each image has a factor and a shift of its own in each pass.
         shared = self.ops[index - self._back] if self._back and type(layer) is not Normalise else None
-        op = operation(layer, index, source, other, self.shape(source), self._frozen, shared, self._stored)
+        beside = None if other is None else self.shape(other)
+        op = operation(layer, index, source, other, self.shape(source), beside, self._frozen, shared, self._stored)
         if shared is None and op.weights:
             self._stored = op.weights[-1].slice.stop
         self.ops.append(op)

@@ -18,7 +18,7 @@ LARGEST_SIZE = 1_000_000
 LARGEST_COUNT = 100_000
 
 #: Every word of the notation; none of them can name a knob.
-GROUP_WORDS = ("frozen", "res", "tied", "concat")
+GROUP_WORDS = ("frozen", "res", "tied", "concat", "gate")
 LAYER_WORDS = (
     *("conv", "pool", "avgpool", "gap", "dense", "drop", "dwconv", "sepconv", "scale", "norm"),
     *(*GROUP_WORDS, *ACTIVATION_KINDS),

@@ -29,6 +29,7 @@ from issun.arch.layers import (
     Pool,
     Scale,
     Shape,
+    Times,
 )
 from issun.arch.layers.base import Padding, Pair, same_padding, spanned
 from issun.errors import NetworkError
@@ -55,10 +56,11 @@ class Kind(Enum):
     SCALE = "scale"
     NORMALISE = "normalise"
     CONCAT = "concat"
+    GATE = "gate"
 
 
 #: Kinds whose output may lie where their input was.
-IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE, Kind.NORMALISE}
+IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE, Kind.NORMALISE, Kind.GATE}
 
 #: Kinds that have a kernel.
 WITH_KERNEL = {Kind.CONV, Kind.DEPTHWISE, Kind.DENSE}
@@ -191,7 +193,10 @@ class Op:
     source : int
         Index of the operation whose output enters; -1 is the image.
     other : int or None
-        For a sum, the operation whose output is added, for `concat` the one whose output comes behind (-1 is the image); None elsewhere.
+        For a sum, the operation whose output is added, for `concat` the one whose output comes behind, for `gate` the one whose
+        output opens it (-1 is the image); None elsewhere.
+    beside : tuple of int or None
+        Shape of what `other` gives.
     shares : int
         Index of the operation whose tensors it uses: its own, but in a later pass of `tied`.
     frozen : bool
@@ -222,6 +227,7 @@ class Op:
     output: Shape
     source: int
     other: int | None
+    beside: Shape | None
     shares: int
     frozen: bool
     weights: tuple[Tensor, ...]
@@ -279,6 +285,11 @@ class Op:
         return self.input[-1] // self["kernel"].shape[1] if self.kind in (Kind.CONV, Kind.DEPTHWISE) else 1
 
     @property
+    def spreads(self) -> bool:
+        """Whether it is a gate with one number for a whole channel."""
+        return self.kind is Kind.GATE and self.beside != self.output
+
+    @property
     def image(self) -> bool:
         """Whether what leaves it is an image, not a vector."""
         return len(self.output) == 3
@@ -297,7 +308,17 @@ def image_of(shape: Shape) -> tuple[int, int, int]:
     return (1, 1, shape[0]) if len(shape) == 1 else (shape[0], shape[1], shape[2])
 
 
-def operation(layer: Layer, index: int, source: int, other: int | None, shape: Shape, frozen: bool, shared: Op | None, offset: int) -> Op:
+def operation(
+    layer: Layer,
+    index: int,
+    source: int,
+    other: int | None,
+    shape: Shape,
+    beside: Shape | None,
+    frozen: bool,
+    shared: Op | None,
+    offset: int,
+) -> Op:
     """Return the operation of a layer that is no group.
 
     Parameters
@@ -305,8 +326,8 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
     layer : Layer
     index, source, other : int
         As of `Op`.
-    shape : tuple of int
-        What enters.
+    shape, beside : tuple of int
+        What enters, and what `other` gives.
     frozen : bool
     shared : Op or None
         The operation whose tensors it uses, where that is another.
@@ -333,6 +354,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
         output=output,
         source=source,
         other=other,
+        beside=beside,
         shares=shared.shares if shared else index,
         frozen=frozen,
         weights=shared.weights if shared else _tensors(layer, index, roles, frozen, offset),
@@ -429,4 +451,5 @@ _PARTS: dict[type[Layer], Callable[[Any, Shape, Shape], _Parts]] = {
     Scale: lambda layer, shape, output: (Kind.SCALE, _PIXEL, LINEAR, (("factor", output[-1:]), ("shift", output[-1:]))),
     Normalise: _normalise,
     Join: lambda layer, shape, output: (Kind.CONCAT, _PIXEL, LINEAR, ()),
+    Times: lambda layer, shape, output: (Kind.GATE, _PIXEL, LINEAR, ()),
 }

@@ -2,7 +2,7 @@
 
     network = items
     items   = item {"," item}
-    item    = size "*" "(" items ")"  |  ("frozen" | "res" | "tied" size) "(" items ")"  |  layer
+    item    = size "*" "(" items ")"  |  ("frozen" | "res" | "gate" | "tied" size) "(" items ")"  |  layer
             | "concat" "(" [items] "|" [items] {"|" [items]} ")"
     layer   = word [size] {option}  |  norm
     norm    = "norm" ("image" | "layer" | "group" size) ["one" | "none"]     as an option of a layer also "norm" alone
@@ -34,6 +34,7 @@ from issun.arch.layers import (
     DepthwiseConv,
     Dropout,
     Frozen,
+    Gate,
     GlobalAveragePool,
     Layer,
     Normalise,
@@ -208,6 +209,9 @@ class OptionReader(Reader):
 
 T = TypeVar("T")
 
+#: Groups that are layers in parentheses and nothing else.
+PLAIN_GROUPS: dict[str, Callable[[Any], Layer]] = {"frozen": Frozen, "res": Residual, "gate": Gate}
+
 LARGEST_DEPTH = 50
 LARGEST_REPEAT = 10_000
 
@@ -232,6 +236,7 @@ class Parser(OptionReader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.depth = 0
+        self.classifier: Token | None = None  # the last one that was read
 
     def network(self) -> tuple[Item, ...]:
         """Read the whole text."""
@@ -266,7 +271,7 @@ class Parser(OptionReader):
         return self.layer(token)
 
     def layer_group(self, word: Token) -> Layer:
-        """Read ``frozen (…)``, ``res (…)``, ``concat (… | …)`` or ``tied 3 (…)``.
+        """Read ``frozen (…)``, ``res (…)``, ``gate (…)``, ``concat (… | …)`` or ``tied 3 (…)``.
 
         Records of a template hold repeats and sizes too; binding replaces them.
         """
@@ -274,7 +279,7 @@ class Parser(OptionReader):
             return Concat(self.group("`concat`", lambda: self.branches(word), "conv 8 same | conv 8 5x5 same"))
         if word.text != "tied":
             layers: Any = self.group(f"`{word.text}`", self.items)
-            return Frozen(layers) if word.text == "frozen" else Residual(layers)
+            return PLAIN_GROUPS[word.text](layers)
         number = self.next
         times: Any = self.size("a number of times", "tied 3 (conv 8 same)")
         if isinstance(times, int) and times > LARGEST_REPEAT:
@@ -324,6 +329,9 @@ class Parser(OptionReader):
             self.fail("this `(` is never closed", opening)
         if self.next.text != ")":
             self.comma_expected()
+        if opener in ("`concat`", "`gate`") and self.classifier and self.classifier.position > opening.position:
+            outside = f"stands outside of {opener[:-1]} (…)`: give it a number of units here"
+            self.fail(f"`dense` without a number is the classifier, which {outside}", self.classifier)
         self.take()
         self.depth -= 1
         return items
@@ -365,6 +373,7 @@ class Parser(OptionReader):
             return DepthwiseConv(size, settings.pop("window", (3, 3)), **settings)
         if name == "dense":
             if not self.size_follows():
+                self.classifier = word
                 return Classifier(0, **self.options("dense", {}, classifier=True))  # binding knows how many classes there are
             size = self.size("a number of units", "dense 64")
             return Dense(size, **self.options(name, {}))

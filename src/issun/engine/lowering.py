@@ -176,6 +176,7 @@ OPERATORS: dict[Kind, Callable[[Op], Fields]] = {
     Kind.ACTIVATE: lambda op: {"kind": _native.Kind.activate} | _weights(op, "slope"),
     Kind.ADD: lambda op: {"kind": _native.Kind.add},
     Kind.CONCAT: lambda op: {"kind": _native.Kind.concat},
+    Kind.GATE: lambda op: {"kind": _native.Kind.gate},
     Kind.SCALE: lambda op: {"kind": _native.Kind.scale} | _weights(op, "factor", "shift"),
     Kind.NORMALISE: lambda op: {"kind": _native.Kind.normalise, "sets": op.sets} | _weights(op, "factor", "shift"),
 }

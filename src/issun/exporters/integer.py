@@ -105,6 +105,14 @@ def _concat(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
     return _stored(whole, np.concatenate([rounded(part * multiplier, shift) for part, multiplier, shift in parts], axis=3))
 
 
+def _gate(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
+    assert whole.step.other is not None
+    assert whole.multiplier is not None
+    assert whole.shift is not None
+    opened = whole.multiplier.astype(np.int64)[tensors[whole.step.other] - whole.table_first]
+    return _stored(whole, rounded((x - whole.x_zero) * opened, whole.shift))
+
+
 def _activate(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
     assert whole.table is not None
     return whole.table[x - whole.table_first].astype(np.int64)
@@ -146,4 +154,5 @@ RUN: dict[Kind, Callable[[IntegerStep, Whole, dict[int, Whole]], Whole]] = {
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
     Kind.CONCAT: _concat,
+    Kind.GATE: _gate,
 }

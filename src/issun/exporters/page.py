@@ -51,8 +51,8 @@ def record(op: Op) -> dict[str, Any]:
     Returns
     -------
     dict
-        - ``op``: ``conv, dwconv, dense, max, average, gap, drop, activate, add, concat, scale`` or ``normalise``
-        - ``source``, for ``add`` and ``concat`` also ``other``: the rows whose outputs it reads, -1 is the image
+        - ``op``: ``conv, dwconv, dense, max, average, gap, drop, activate, add, concat, gate, scale`` or ``normalise``
+        - ``source``, for ``add``, ``concat`` and ``gate`` also ``other``: the rows whose outputs it reads, -1 is the image
         - ``input``, ``output``: [channels, rows, columns]; the features of a vector are channels of one pixel
         - ``window``, ``stride``, ``dilation``, ``pad``: [rows, columns], of whatever has a window; ``pad`` is what is added above and to
           the left; ``groups``, of ``conv``: in how many runs its channels lie, each with filters of its own
@@ -102,6 +102,7 @@ PARTICULARS: dict[Kind, Callable[[Op], dict[str, Any]]] = {
     Kind.ACTIVATE: _nothing,
     Kind.ADD: lambda op: {"other": op.other},
     Kind.CONCAT: lambda op: {"other": op.other},
+    Kind.GATE: lambda op: {"other": op.other},
     Kind.SCALE: _nothing,
     Kind.NORMALISE: lambda op: {"sets": op.sets, "pairs": op["factor"].size if "factor" in op else 0, "epsilon": NORM_EPSILON},
 }

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from issun.arch.layers import Activation
 from issun.arch.net import Net
@@ -78,7 +79,7 @@ class IntegerStep:
     bias : ndarray of int32, shape (filters,), or None
     multiplier, shift : ndarrays of int32 and uint8
         One for each filter of a layer with weights; one for ``gap``; two multipliers with the same shift for ``add``, two of both for
-        ``concat``; else empty.
+        ``concat``; for ``gate`` a multiplier for each value of `other`, as many as a table has, and one shift; else empty.
     below_multiplier, below_shift : ndarrays of int32 and uint8, or None
         For sums below zero, where the activation is `leaky` or `prelu`.
     middle_zero : int
@@ -239,6 +240,16 @@ def _concat(making: _Making) -> IntegerStep:
     return replace(making.whole, other_zero=other.zero + making.direct.get(tensor, 0), multiplier=multiplier, shift=shift)
 
 
+def _gate(making: _Making) -> IntegerStep:
+    """Return a gate: each of 256 values that opens it is another multiplier."""
+    tensor = making.whole.step.other
+    assert tensor is not None
+    factors = expit(making.numbers[tensor].real(np.arange(-128, 128))) * making.x.scale / making.y.scale
+    _, shift = fixed(factors.max(keepdims=True))
+    multiplier = np.clip(np.rint(factors * 2.0 ** int(shift[0])), 0, 2.0**31 - 1).astype(np.int32)
+    return replace(making.whole, multiplier=multiplier, shift=shift, table_first=making.direct.get(tensor, 0) - 128)
+
+
 def _activate(making: _Making) -> IntegerStep:
     step = making.whole.step
     return replace(making.whole, table=_table(step.activation, making.x, making.y), table_first=making.direct.get(step.source, 0) - 128)
@@ -284,6 +295,7 @@ QUANTISED: dict[Kind, Callable[[_Making], IntegerStep]] = {
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
     Kind.CONCAT: _concat,
+    Kind.GATE: _gate,
 }
 
 

@@ -17,9 +17,9 @@ from issun.arch.layers.activations import (
 )
 from issun.arch.layers.base import Initializer, Layer, Padding, Shape, Wiring, same_padding, shape_text, spanned, window_positions
 from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
-from issun.arch.layers.groups import Branch, Concat, Frozen, Group, Residual, Tied
+from issun.arch.layers.groups import Branch, Concat, Frozen, Gate, Group, Residual, Tied
 from issun.arch.layers.norms import OVER_WORDS, Normalise, Pairs
-from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Join, Pool, Scale, normed_parts
+from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, GlobalAveragePool, Join, Pool, Scale, Times, normed_parts
 
 __all__ = [
     "ACTIVATION_KINDS",
@@ -40,6 +40,7 @@ __all__ = [
     "DepthwiseConv",
     "Dropout",
     "Frozen",
+    "Gate",
     "GlobalAveragePool",
     "Group",
     "Initializer",
@@ -54,6 +55,7 @@ __all__ = [
     "SeparableConv",
     "Shape",
     "Tied",
+    "Times",
     "Wiring",
     "normed_parts",
     "number_text",

@@ -1,4 +1,4 @@
-"""Layers made of layers: frozen, residual and tied groups, and branches that are joined."""
+"""Layers made of layers: frozen, residual and tied groups, branches that are joined, and gates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from issun.arch.layers.activations import LINEAR
 from issun.arch.layers.base import Count, Layer, Shape, Wiring, at_least_one, shape_text, shape_through, sum_over
 from issun.arch.layers.convolutions import Conv
-from issun.arch.layers.small import Add, Join
+from issun.arch.layers.small import Add, Join, Times
 from issun.errors import NetworkError
 
 
@@ -247,6 +247,39 @@ class Concat(Group):
     def __str__(self) -> str:
         branches = "|".join(f" {branch} " if branch.layers else " " for branch in self.layers)
         return f"concat ({branches.strip()})"
+
+
+@dataclass(frozen=True)
+class Gate(Group):
+    """What enters, times the sigmoid of what the layers make of it.
+
+    They give a number for each value, or one for each channel of an image, as squeeze-and-excitation does (Hu, Shen & Sun 2018).
+    """
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def opening(self) -> str:
+        return "gate"
+
+    def check_shapes(self, entry: Shape, end: Shape) -> None:
+        """Raise `NetworkError` where what leaves the layers can be no gate of what enters them."""
+        if end in (entry, entry[-1:], (1, 1, *entry[-1:])):
+            return
+        needed = "the shape of its input, or one number for each channel" if len(entry) == 3 else "as many features as its input has"
+        raise NetworkError(
+            f"`{self}` is not valid: its input is {shape_text(entry)} and its layers return {shape_text(end)}; a gate needs {needed}: "
+            f"end the group with `dense {entry[-1]} linear`"
+        )
+
+    def output_shape(self, shape: Shape) -> Shape:
+        self.check_shapes(shape, shape_through(self.layers, shape))
+        return shape
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        end = super().wire(wiring, source)
+        self.check_shapes(wiring.shape(source), wiring.shape(end))
+        return wiring.add(Times(), source, end)
 
 
 def leaves(layers: tuple[Layer, ...]) -> Iterator[Layer]:

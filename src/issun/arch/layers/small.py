@@ -210,6 +210,17 @@ class Join(Layer):
         return "concat"
 
 
+@dataclass(frozen=True)
+class Times(Layer):
+    """What enters a gate, times how far the gate is open: the sigmoid of what its layers give. It stands in `Net.ops` alone."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def __str__(self) -> str:
+        return "gate"
+
+
 def normed_shape(layer: Layer, shape: Shape) -> Shape:
     """Return the shape of a layer's sums, once the `norm` of each image that the layer may have has taken it; raise where it cannot."""
     norm = own_norm(layer)

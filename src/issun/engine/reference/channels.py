@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, expit
 
 from issun.arch.layers import Activation, ActivationKind
 from issun.engine.reference.layers import Array
@@ -97,6 +97,31 @@ def _slope(x: Array, activation: Activation, slopes: Array | float) -> Array | f
 def slope_gradient(gradient: Array, x: Array) -> Array:
     """Return the gradient by the slopes of `prelu`, given that by its output."""
     return channel_sums(gradient * np.minimum(x, 0.0))
+
+
+# A gate: each value, or each channel, times a number between 0 and 1.
+
+
+def gated(x: Array, gate: Array) -> Array:
+    """Return x times the sigmoid of a gate, which has the shape of x, or one number a channel."""
+    return x * _over(expit(gate), x)
+
+
+def gated_backward(gradient: Array, x: Array, gate: Array) -> tuple[Array, Array]:
+    """Return the gradients by x and by the gate."""
+    opened = expit(gate)
+    product = gradient * x
+    by_opened = product if gate.shape == x.shape else channel_sums_of_each(product).reshape(gate.shape)
+    return gradient * _over(opened, x), by_opened * opened * (1 - opened)
+
+
+def channel_sums_of_each(x: Array) -> Array:
+    """Return the sum of each channel of each image over its positions."""
+    return np.asarray(x.sum(axis=tuple(range(2, x.ndim))))
+
+
+def _over(gate: Array, x: Array) -> Array:
+    return gate.reshape(*gate.shape[:2], *[1] * (x.ndim - 2)) if gate.ndim < x.ndim else gate
 
 
 # A factor and a shift a channel, or one of each for all: learned (`scale`), with statistics of the batch, or with those of an image.

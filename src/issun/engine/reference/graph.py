@@ -22,6 +22,8 @@ from issun.engine.reference.channels import (
     channel_sums,
     each_normalised,
     each_normalised_backward,
+    gated,
+    gated_backward,
     normalised,
     normalised_backward,
     scale_backward,
@@ -66,6 +68,11 @@ def _joined(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
     return np.concatenate([x, beside], axis=1)
 
 
+def _gated(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
+    assert beside is not None
+    return gated(x, beside)
+
+
 def _normalised(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
     y = each_normalised(x, op.sets)
     return scale_forward(y, own["factor"], own["shift"]) if "factor" in own else y
@@ -86,6 +93,7 @@ FORWARD: dict[Kind, Callable[[Op, ByRole, Array, Array | None], Array]] = {
     Kind.SCALE: lambda op, own, x, beside: scale_forward(x, own["factor"], own["shift"]),
     Kind.NORMALISE: _normalised,
     Kind.CONCAT: _joined,
+    Kind.GATE: _gated,
 }
 
 
@@ -94,6 +102,11 @@ def _normalised_back(op: Op, own: ByRole, back: Back) -> tuple[Array, ByRole]:
     if "factor" in own:
         gradient, found["factor"], found["shift"] = scale_backward(gradient, each_normalised(back.x, op.sets), own["factor"])
     return each_normalised_backward(gradient, back.x, op.sets), found
+
+
+def _gated_back(back: Back) -> tuple[Array, Array]:
+    assert back.beside is not None
+    return gated_backward(back.gradient, back.x, back.beside)
 
 
 def _scaled_back(op: Op, own: ByRole, back: Back) -> tuple[Array, ByRole]:
@@ -119,12 +132,14 @@ BACKWARD: dict[Kind, Callable[[Op, ByRole, Back], tuple[Array, ByRole]]] = {
     Kind.SCALE: _scaled_back,
     Kind.NORMALISE: _normalised_back,
     Kind.CONCAT: lambda op, own, back: (back.gradient[:, : back.x.shape[1]], {}),
+    Kind.GATE: lambda op, own, back: (_gated_back(back)[0], {}),
 }
 
 #: The gradient by what stands beside, of the kinds that read two operations.
 BESIDE: dict[Kind, Callable[[Back], Array]] = {
     Kind.ADD: lambda back: back.gradient,
     Kind.CONCAT: lambda back: back.gradient[:, back.x.shape[1] :],
+    Kind.GATE: lambda back: _gated_back(back)[1],
 }
 
 

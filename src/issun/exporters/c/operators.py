@@ -75,6 +75,14 @@ class Dialect(ABC):
         """Return the output that the value `text` of the input `name` becomes where it stays what it is; `channel` as of `load`."""
 
     @abstractmethod
+    def opened(self, step: Step, text: str, channel: str) -> str:
+        """Return the statement that keeps in `opened` how far a gate is open by the value `text` of `other`; `channel` as of `load`."""
+
+    @abstractmethod
+    def gated(self, step: Step, text: str, channel: str) -> str:
+        """Return the output that the value `text` of `x` becomes by a gate that is open so far."""
+
+    @abstractmethod
     def add(self, step: Step) -> str:
         """Return the statement for the value at `i` of a sum of two tensors."""
 
@@ -236,6 +244,17 @@ def _concat(step: Step, dialect: Dialect) -> str:
     return _over("i", height * width, copies)
 
 
+def _gate(step: Step, dialect: Dialect) -> str:
+    height, width, channels = step.input
+    if not step.spreads:
+        channel = f"i % {channels}"
+        each = f"{dialect.opened(step, 'other[i]', channel)}\ny[i] = {dialect.gated(step, 'x[i]', channel)};"
+        return _over("i", step.size, each)
+    at = f"{_times('i', channels)} + k"
+    positions = _over("i", height * width, f"y[{at}] = {dialect.gated(step, f'x[{at}]', 'k')};")
+    return _over("k", channels, f"{dialect.opened(step, 'other[k]', 'k')}\n{positions}")
+
+
 #: The body of the function of each kind of step.
 BODIES: dict[Kind, Callable[[Step, Dialect], str]] = {
     Kind.CONV: _conv,
@@ -247,5 +266,6 @@ BODIES: dict[Kind, Callable[[Step, Dialect], str]] = {
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
     Kind.CONCAT: _concat,
+    Kind.GATE: _gate,
     Kind.NORMALISE: _normalise,
 }

@@ -65,7 +65,7 @@ def plan(steps: Sequence[Step], extra: dict[int, int] | None = None, outside: fr
         if step.operation in outside:
             continue
         ends = last.get(step.operation, number)
-        free = [read for read in reads[number] if read in places and last[read] == number]
+        free = [read for read in reads[number] if read in places and last[read] == number and places[read].size == step.size]
         if step.elementwise and free:  # what is read for the last time becomes the output
             place = places[free[0]]
             place.last = ends
@@ -113,13 +113,15 @@ class Step:
     weights_operation, slope_operation : int or None
         Rows that own its kernel and bias, and the slopes of its `prelu`; None where it has none. Rows that share tensors have the same.
     source, other : int, int or None
-        Tensors that it reads; `other` only for ``add`` and ``concat``.
+        Tensors that it reads; `other` only for ``add``, ``concat`` and ``gate``.
     input, output : (height, width, channels)
     window : Window
     activation : Activation
     biased : bool
     groups : int
         Of ``conv``: in how many runs of channels, each with filters of its own, its input lies.
+    spreads : bool
+        Of ``gate``: whether `other` has one number for a whole channel.
     sets, pairs : int
         Of ``normalise``: how many runs of channels are normalised by themselves, and how many factors and shifts there are.
     """
@@ -137,6 +139,7 @@ class Step:
     activation: Activation = LINEAR
     biased: bool = False
     groups: int = 1
+    spreads: bool = False
     sets: int = 0
     pairs: int = 0
 
@@ -153,7 +156,7 @@ class Step:
         """
         if self.kind is Kind.DEPTHWISE:
             return self.window.size == self.window.stride == (1, 1) and self.input == self.output
-        return self.kind in (Kind.ACTIVATE, Kind.ADD, Kind.NORMALISE)
+        return self.kind in (Kind.ACTIVATE, Kind.ADD, Kind.NORMALISE, Kind.GATE)
 
     @property
     def kernel_size(self) -> int:
@@ -251,6 +254,10 @@ def _normalise(op: Op, step: Step) -> Step:
     return replace(step, weights_operation=op.index if pairs else None, biased=pairs > 0, sets=op.sets, pairs=pairs)
 
 
+def _gate(op: Op, step: Step) -> Step:
+    return replace(step, spreads=op.spreads)
+
+
 def _as_it_is(op: Op, step: Step) -> Step:
     return step
 
@@ -267,6 +274,7 @@ STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
     Kind.ACTIVATE: _activate,
     Kind.ADD: _as_it_is,
     Kind.CONCAT: _as_it_is,
+    Kind.GATE: _gate,
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
 }

@@ -36,9 +36,17 @@ def applied(net: Net, image: Any, initializer: Start = "glorot") -> Any:
         if key not in made:
             made[key] = layers_of(op, initializer)
         for layer in made[key]:
-            x = layer(x if op.other is None else [x, values[op.other]])
+            x = layer(x if op.other is None else [x, _beside(op, values[op.other])])
         values[op.index] = x
     return values[len(net.ops) - 1]
+
+
+def _beside(op: Op, other: Any) -> Any:
+    """Return what the layer is given where two meet: of a gate, how far it is open, in a shape that fits."""
+    if op.kind is not Kind.GATE:
+        return other
+    opened = keras.layers.Activation("sigmoid", name=f"opened_{op.index}")(other)
+    return keras.layers.Reshape((1, 1, op.output[-1]), name=f"spread_{op.index}")(opened) if op.spreads else opened
 
 
 def set_weights(model: Any, net: Net, tensors: dict[str, NDArray[np.float32]]) -> None:
@@ -187,6 +195,7 @@ LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
     Kind.ACTIVATE: lambda op, default: [],
     Kind.ADD: lambda op, default: [keras.layers.Add(name=f"sum_{op.index}")],
     Kind.CONCAT: lambda op, default: [keras.layers.Concatenate(name=f"concat_{op.index}")],
+    Kind.GATE: lambda op, default: [keras.layers.Multiply(name=f"gate_{op.index}")],
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
 }

@@ -221,6 +221,7 @@ MADE: dict[Kind, Callable[[Op], list[str]]] = {
     Kind.ACTIVATE: _nothing,
     Kind.ADD: _nothing,
     Kind.CONCAT: _nothing,
+    Kind.GATE: _nothing,
     Kind.SCALE: _made_scale,
     Kind.NORMALISE: _made_normalise,
 }
@@ -241,6 +242,11 @@ def _module(op: Op, x: str, other: str) -> str:
     return f"self.{_name(op)}({x})"
 
 
+def _gated(op: Op, x: str, other: str) -> str:
+    spread = "[:, :, None, None]" if op.spreads and op.beside == op.output[-1:] else ""
+    return f"{x} * torch.sigmoid({other}){spread}"
+
+
 def _normalised(op: Op, x: str, other: str) -> str:
     y, name = _module(op, x, other), _name(op)
     return f"{y} * self.{name}_factor + self.{name}_shift" if op.one_pair else y
@@ -258,6 +264,7 @@ COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
     Kind.ACTIVATE: lambda op, x, other: x,
     Kind.ADD: lambda op, x, other: f"{x} + {other}",
     Kind.CONCAT: lambda op, x, other: f"torch.cat(({x}, {other}), dim=1)",
+    Kind.GATE: _gated,
     Kind.SCALE: lambda op, x, other: f"{x} * self.{_name(op)}_factor + self.{_name(op)}_shift",
     Kind.NORMALISE: _normalised,
 }

@@ -182,6 +182,10 @@ const OPERATORS = {
     out.set(image);
     out.set(other, image.length);
   },
+  gate(row, image, out, weights, other) {
+    const positions = image.length / other.length; // that one number holds for
+    for (let i = 0; i < image.length; i++) out[i] = image[i] / (1 + Math.exp(-other[Math.floor(i / positions)]));
+  },
   drop(row, image, out) {
     out.set(image);
   },
