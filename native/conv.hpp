@@ -254,6 +254,21 @@ void correlate(const Correlation& a) {
   }
 }
 
+// The same for each part of the channels: its own run of what is read, of what is made and of the packed weights.
+void correlate_parts(Correlation a, int parts) {
+  a.x_channels /= parts;
+  a.y_channels /= parts;
+  const int64_t weights = int64_t(a.x_channels) * a.y_channels * a.kernel_rows * a.kernel_columns;
+  for (int part = 0; part < parts; ++part) {
+    correlate(a);
+    a.x += a.x_channels * a.x_view.channel;
+    a.w += weights;
+    if (a.bias) a.bias += a.y_channels;
+    a.y += a.y_channels * a.y_view.channel;
+    if (a.values) a.values += a.y_channels * a.values_view.channel;
+  }
+}
+
 void conv_forward(const Plan& plan, const Work& work, const Op& op, const Place& place, int) {
   const Tensor& in = plan.tensors[op.input];
   const Tensor& out = plan.tensors[op.output];
@@ -286,7 +301,7 @@ void conv_forward(const Plan& plan, const Work& work, const Op& op, const Place&
   a.adds = false;
   a.far = out.value_per_group;
   if (op.flat_forward) flatten(a);
-  correlate(a);
+  correlate_parts(a, op.parts);
 }
 
 // Stride 1: a correlation of the (bordered) gradient with the flipped kernel.
@@ -321,7 +336,7 @@ void conv_input_gradient_unit(const Plan& plan, const Work& work, const Op& op, 
   a.adds = op.adds;
   a.far = in.gradient_per_group;
   if (op.flat_backward) flatten(a);
-  correlate(a);
+  correlate_parts(a, op.parts);
 }
 
 // Other strides: for each input position, gather from the output positions whose window covers it.
@@ -334,8 +349,10 @@ void conv_input_gradient_strided(const Plan& plan, const Work& work, const Op& o
   const float* weights = work.weights + op.kernel;
   const int64_t taps = int64_t(op.kernel_rows) * op.kernel_columns;
   constexpr int CB = 8;
-  for (int first = 0; first < in.channels; first += CB) {
-    const int size = in.channels - first < CB ? in.channels - first : CB;
+  const int channels = in.channels / op.parts, filters = out.channels / op.parts, blocks = (channels + CB - 1) / CB;
+  for (int block = 0; block < op.parts * blocks; ++block) {
+    const int part = block / blocks, within = block % blocks * CB, first = part * channels + within;
+    const int size = channels - within < CB ? channels - within : CB;
     for (int r = 0; r < in.rows; ++r)
       for (int c = 0; c < in.columns; ++c) {
         vf sum[CB] = {};
@@ -346,10 +363,10 @@ void conv_input_gradient_strided(const Plan& plan, const Work& work, const Op& o
             const int from_column = c + op.pad_left - j;
             if (from_column < 0 || from_column % op.stride_columns || from_column / op.stride_columns >= out.columns) continue;
             const float* g = dz + (from_row / op.stride_rows) * out.gradient.row + int64_t(from_column / op.stride_columns) * L;
-            const float* w = weights + first * taps + i * op.kernel_columns + j;
-            for (int o = 0; o < out.channels; ++o) {
+            const float* w = weights + within * taps + i * op.kernel_columns + j;
+            for (int o = part * filters; o < (part + 1) * filters; ++o) {
               const vf gradient = load(g + o * out.gradient.channel);
-              const float* wo = w + int64_t(o) * in.channels * taps;
+              const float* wo = w + int64_t(o) * channels * taps;
               for (int b = 0; b < size; ++b) sum[b] += gradient * wo[b * taps];
             }
           }
@@ -547,39 +564,32 @@ INLINE void each_band(const Op& op, int in_rows, int out_rows, F f) {
   }
 }
 
-void conv_windows_gradient(const Op& op, const Tensor& in, const Tensor& out, const float* x, const float* dz, float* kernel) {
-  const int64_t taps = int64_t(in.channels) * 3;
+// The same as part_weight_gradient, by whole 3x3 windows of taps.
+void part_windows_gradient(const Tensor& in, const Tensor& out, const Op& op, const float* x, const float* dz, float* kernel) {
+  const int channels = in.channels / op.parts, part_filters = out.channels / op.parts;
+  const int64_t taps = int64_t(channels) * 3;
   each_band(op, in.rows, out.rows, [&](int first, int last, int top, int skip, int end) {
     for (int start = first; start < last; start += op.gradient_rows) {
       const int rows = last - start < op.gradient_rows ? last - start : op.gradient_rows;
       const float* x_row = x + (top + start - first + skip) * in.value.row - int64_t(op.pad_left) * L;
-      for (int filter = 0; filter < out.channels && skip < end; filter += op.gradient_windows) {
-        const int filters = out.channels - filter < op.gradient_windows ? out.channels - filter : op.gradient_windows;
+      for (int filter = 0; filter < part_filters && skip < end; filter += op.gradient_windows) {
+        const int filters = part_filters - filter < op.gradient_windows ? part_filters - filter : op.gradient_windows;
         const float* g = dz + filter * out.gradient.channel + start * out.gradient.row;
-        float* sums = kernel + (int64_t(skip) * out.channels + filter) * taps * L;
+        float* sums = kernel + (int64_t(skip) * part_filters + filter) * taps * L;
         const WindowTile tile = window_tile_for(filters, end - skip);
-        for (int channel = 0; channel < in.channels; ++channel)
+        for (int channel = 0; channel < channels; ++channel)
           tile(g, out.gradient.channel, out.gradient.row, x_row + channel * in.value.channel, in.value.row, in.value.row, rows, out.columns,
-               sums + int64_t(channel) * 3 * L, taps * L, out.channels * taps * L);
+               sums + int64_t(channel) * 3 * L, taps * L, part_filters * taps * L);
       }
     }
   });
 }
 
-// Adds to the gradients with lanes: kernel [kernel row][filter][channel, kernel column][lane], bias [filter][lane].
-void conv_weight_gradient(const Plan& plan, const Work&, const Op& op, const Place& place, float* lanes) {
-  const Tensor& in = plan.tensors[op.input];
-  const Tensor& out = plan.tensors[op.output];
-  const float* x = place.value(in);
-  const float* dz = place.gradient(out);
+// Adds to the gradient with lanes of one part's kernel: [kernel row][filter][channel, kernel column][lane].
+void part_weight_gradient(const Tensor& in, const Tensor& out, const Op& op, const float* x, const float* dz, float* kernel) {
   const bool unit = op.stride_columns == 1;
-  const int taps = in.channels * op.kernel_columns;
+  const int taps = in.channels / op.parts * op.kernel_columns, part_filters = out.channels / op.parts;
   const bool flat_rows = in.value.row == int64_t(in.columns) * L && out.gradient.row == int64_t(out.columns) * L;
-  float* kernel = lanes + op.lanes_kernel;
-  if (op.gradient_windows) {
-    conv_windows_gradient(op, in, out, x, dz, kernel);
-    return add_bias_gradient(op, out, place, lanes);
-  }
   for (int start = 0; start < out.rows; start += op.gradient_rows) {
     const int stop = start + op.gradient_rows < out.rows ? start + op.gradient_rows : out.rows;
     for (int i = 0; i < op.kernel_rows; ++i) {
@@ -596,7 +606,7 @@ void conv_weight_gradient(const Plan& plan, const Work&, const Op& op, const Pla
       for (int cb = 0; cb < op.gradient_channels.blocks; ++cb) {
         const int filter = block_start(op.gradient_channels, cb), filters = block_size(op.gradient_channels, cb);
         const float* g = dz + filter * out.gradient.channel + first * out.gradient.row;
-        float* sums = kernel + (int64_t(i) * out.channels + filter) * taps * L;
+        float* sums = kernel + (int64_t(i) * part_filters + filter) * taps * L;
         for (int tb = 0; tb < op.gradient_taps.blocks; ++tb) {
           const int from = block_start(op.gradient_taps, tb), size = block_size(op.gradient_taps, tb);
           const float* xs[most_taps];
@@ -611,31 +621,42 @@ void conv_weight_gradient(const Plan& plan, const Work&, const Op& op, const Pla
       }
     }
   }
+}
+
+// Adds to the gradients with lanes: kernel [part][kernel row][filter][channel, kernel column][lane], bias [filter][lane].
+void conv_weight_gradient(const Plan& plan, const Work&, const Op& op, const Place& place, float* lanes) {
+  const Tensor& in = plan.tensors[op.input];
+  const Tensor& out = plan.tensors[op.output];
+  const auto part_gradient = op.gradient_windows ? part_windows_gradient : part_weight_gradient;
+  for (int part = 0; part < op.parts; ++part)
+    part_gradient(in, out, op, place.value(in) + part * (in.channels / op.parts) * in.value.channel,
+                         place.gradient(out) + part * (out.channels / op.parts) * out.gradient.channel,
+                         lanes + op.lanes_kernel + part * (op.kernel_size / op.parts) * L);
   add_bias_gradient(op, out, place, lanes);
 }
 
 // Sums the lanes of a chunk's gradient into its place in the flat order (filter, channel, row, column). The lanes are used up.
 void conv_reduce(const Plan& plan, const Work&, const Op& op, int, float* lanes, float* gradient) {
-  const int channels = plan.tensors[op.input].channels, filters = plan.tensors[op.output].channels;
+  const int channels = plan.tensors[op.input].channels / op.parts, filters = plan.tensors[op.output].channels, each = filters / op.parts;
   float* from = lanes + op.lanes_kernel;
   sum_lanes(from, op.kernel_size, from);
   float* kernel = gradient + op.kernel;
-  for (int i = 0; i < op.kernel_rows; ++i)
-    for (int o = 0; o < filters; ++o)
-      for (int c = 0; c < channels; ++c) {
-        float* to = kernel + ((int64_t(o) * channels + c) * op.kernel_rows + i) * op.kernel_columns;
-        for (int j = 0; j < op.kernel_columns; ++j, ++from) to[j] = op.reduce_adds ? to[j] + *from : *from;
-      }
+  for (int part = 0; part < filters; part += each)
+    for (int i = 0; i < op.kernel_rows; ++i)
+      for (int o = part; o < part + each; ++o)
+        for (int c = 0; c < channels; ++c) {
+          float* to = kernel + ((int64_t(o) * channels + c) * op.kernel_rows + i) * op.kernel_columns;
+          for (int j = 0; j < op.kernel_columns; ++j, ++from) to[j] = op.reduce_adds ? to[j] + *from : *from;
+        }
   if (op.bias >= 0) sum_lanes(lanes + op.lanes_bias, filters, gradient + op.bias, op.reduce_adds);
 }
 
 // ---- the weights in the order in which register blocks read them; packed anew after every step --------------------------------------
 
-void conv_pack(const Plan& plan, Work& work, const Op& op) {
-  const int channels = plan.tensors[op.input].channels, filters = plan.tensors[op.output].channels;
+void part_pack(Work& work, const Op& op, int channels, int filters, int64_t part) {
   const int rows = op.kernel_rows, columns = op.kernel_columns;
-  const float* w = work.weights + op.kernel;
-  float* to = work.packed + op.packed;
+  const float* w = work.weights + op.kernel + part;
+  float* to = work.packed + op.packed + part;
   for (int block = 0; block < op.forward_channels.blocks; ++block) {
     const int first = block_start(op.forward_channels, block), size = block_size(op.forward_channels, block);
     for (int c = 0; c < channels; ++c)
@@ -644,7 +665,7 @@ void conv_pack(const Plan& plan, Work& work, const Op& op) {
           for (int b = 0; b < size; ++b) *to++ = w[((int64_t(first + b) * channels + c) * rows + i) * columns + j];
   }
   if (op.packed_backward < 0) return;
-  to = work.packed + op.packed_backward;
+  to = work.packed + op.packed_backward + part;
   for (int block = 0; block < op.backward_channels.blocks; ++block) {
     const int first = block_start(op.backward_channels, block), size = block_size(op.backward_channels, block);
     for (int o = 0; o < filters; ++o)
@@ -653,6 +674,11 @@ void conv_pack(const Plan& plan, Work& work, const Op& op) {
           for (int b = 0; b < size; ++b)
             *to++ = w[((int64_t(o) * channels + first + b) * rows + (rows - 1 - i)) * columns + (columns - 1 - j)];
   }
+}
+
+void conv_pack(const Plan& plan, Work& work, const Op& op) {
+  const int channels = plan.tensors[op.input].channels / op.parts, filters = plan.tensors[op.output].channels / op.parts;
+  for (int64_t part = 0; part < op.kernel_size; part += op.kernel_size / op.parts) part_pack(work, op, channels, filters, part);
 }
 
 constexpr OperatorType conv_operator = [] {

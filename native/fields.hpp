@@ -26,6 +26,7 @@ void each_field(const Operator*, F f) {
   f("dilation_columns", &Operator::dilation_columns);
   f("pad_top", &Operator::pad_top);
   f("pad_left", &Operator::pad_left);
+  f("parts", &Operator::parts);
   f("act", &Operator::act);
   f("slope", &Operator::slope);
   f("trained", &Operator::trained);

@@ -25,7 +25,9 @@ namespace issun {
   line(add)                   \
   line(norm)                  \
   line(scale)                 \
-  line(normalise)
+  line(normalise)             \
+  line(concat)                \
+  line(gate)
 #define ISSUN_ACTIVATIONS(line) \
   line(linear)                  \
   line(relu)                    \
@@ -104,16 +106,17 @@ struct ActivationTraits {
   bool dear;              // costs more than to write its values to memory and read them back
 };
 
-// One operator as Python describes it; sizes are checked there. Operator i reads tensor `input` (an addition also `other`) and makes
+// One operator as Python describes it; sizes are checked there. Operator i reads tensor `input` (some also `other`) and makes
 // tensor i + 1; tensor 0 is the image. Operators of one kernel are passes of tied weights.
 struct Operator {
   Kind kind;
   int32_t row;                  // index of the layer in Net.rows
-  int32_t input = 0, other = -1;  // tensors; `other` is what an addition adds to its input, else -1
+  int32_t input = 0, other = -1;  // tensors; `other` is the second one that an addition, a concat or a gate reads, else -1
   int32_t in_channels, in_rows, in_columns, out_channels, out_rows, out_columns;
   int32_t kernel_rows = 1, kernel_columns = 1, stride_rows = 1, stride_columns = 1;
   int32_t dilation_rows = 1, dilation_columns = 1;  // conv, depthwise: from one tap to the next
   int32_t pad_top = 0, pad_left = 0;
+  int32_t parts = 1;            // conv: runs of channels, each of which is convolved by itself (`groups` in the notation)
   Act act = Act::linear;
   float slope = 0;
   bool trained = false;         // has weights that change
@@ -146,7 +149,7 @@ struct Op : Operator {
   int64_t statistics;          // normalise: where mean and inverse deviation of each set are kept, in the arena of a thread or a group
   bool statistics_per_group;
   int64_t gradient_sums;       // normalise: where its sums of gradients are, in the arena of a thread
-  // conv: register blocks, packed weights
+  // conv: register blocks (of one part's channels), packed weights
   Cut forward_channels, forward_columns;
   Cut backward_channels, backward_columns;
   Cut gradient_channels, gradient_taps;

@@ -131,10 +131,10 @@ void make_op(const Network& network, const Kernels& kernels, int64_t conv_macs, 
   }
   op.meeting = !tied && is_meeting(op, conv_macs);
   if (op.traits->blocks) {
-    choose_blocks(op.out_channels, op.out_columns, kernels.registers, most_positions, op.forward_channels, op.forward_columns);
-    choose_blocks(op.in_channels, op.in_columns, kernels.registers, most_positions, op.backward_channels, op.backward_columns);
-    choose_blocks(op.out_channels, op.in_channels * op.kernel_columns, kernels.registers, [](int) { return most_taps; },
-                  op.gradient_channels, op.gradient_taps);
+    const int in = op.in_channels / op.parts, out = op.out_channels / op.parts;
+    choose_blocks(out, op.out_columns, kernels.registers, most_positions, op.forward_channels, op.forward_columns);
+    choose_blocks(in, op.in_columns, kernels.registers, most_positions, op.backward_channels, op.backward_columns);
+    choose_blocks(out, in * op.kernel_columns, kernels.registers, [](int) { return most_taps; }, op.gradient_channels, op.gradient_taps);
     if (has_window_tile(op, kernels)) op.gradient_windows = 2;
     // So many rows that the gradient of a block's channels, which one sweep reads again for the next taps, stays in the nearest cache.
     const int64_t row_bytes = int64_t(op.out_columns) * kernels.lanes * 4 * (op.gradient_windows ? 2 : op.gradient_channels.base);

@@ -83,6 +83,24 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
         10,
         {"ema_decay": 0.9, "clip_norm": 0.1},
     ),
+    "concat, several segments": (
+        "conv 6 norm, concat (| conv 5 same norm | dwconv 3x1 same), pool, concat (dense 70 | conv 4 same, gap | gap, dense 5), dense",
+        (10, 9, 3),
+        10,
+        {"augment": "shift 1"},
+    ),
+    "gate, several segments": (
+        "conv 6 same norm, gate (gap, dense 70, dense 6 linear), conv 6 same norm, gate (dwconv same), tied 2 (gate (norm layer)), dense",
+        (10, 9, 3),
+        10,
+        {},
+    ),
+    "groups, a network of several segments": (
+        "conv 18 groups 3 norm, tied 2 (conv 18 5x3 same groups 2), conv 40 stride 2 same groups 2 norm, conv 12 1x1 groups 4, gap, dense",
+        (10, 9, 3),
+        10,
+        {"clip_norm": 0.1},
+    ),
     "separable": (
         "conv 4 norm, res (sepconv 6 same norm hardswish, sepconv 4 same norm linear), relu, tied 2 (dwconv 5x5 same, scale), gap, dense",
         (10, 9, 3),
@@ -95,6 +113,7 @@ OTHERS: dict[str, tuple[str, tuple[int, int, int], int, dict[str, Any]]] = {
 SHORT = (
     *("textbook", "more classes than lanes", "one row", "frozen beginning, norms after", "meetings alone", "separable"),
     *("each image, several segments", "passes in several segments", "learned gains", "colours alone"),
+    *("groups, a network of several segments", "concat, several segments", "gate, several segments"),
 )
 
 #: More than the largest batch, and not a whole number of any.

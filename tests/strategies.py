@@ -5,6 +5,7 @@ Layers are drawn freely and kept where they fit what reaches them, so nothing is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
@@ -17,12 +18,15 @@ from issun.arch.layers import (
     Activate,
     Activation,
     ActivationKind,
+    Branch,
     Classifier,
+    Concat,
     Conv,
     Dense,
     DepthwiseConv,
     Dropout,
     Frozen,
+    Gate,
     GlobalAveragePool,
     Group,
     Layer,
@@ -40,13 +44,30 @@ from issun.errors import NetworkError
 NEW_ACTIVATIONS: tuple[ActivationKind, ...] = ("prelu", "gelu", "hardswish", "tanh", "relu6", "sigmoid", "silu", "elu", "rational")
 
 #: What a network may have beside convolutions, pooling, dense layers, dropout, frozen groups and simple activations.
-OPERATORS = ("dilation", "norm", "normalise", "dwconv", "sepconv", "scale", *NEW_ACTIVATIONS, "spatial", "res", "tied")
+OPERATORS = (
+    "dilation",
+    "groups",
+    "norm",
+    "normalise",
+    "dwconv",
+    "sepconv",
+    "scale",
+    *NEW_ACTIVATIONS,
+    "spatial",
+    "res",
+    "tied",
+    "concat",
+    "gate",
+)
 
 #: The operators that both engines have: those that `nets` draws from where a test does not say.
 BOTH_ENGINES: tuple[str, ...] = OPERATORS
 
 #: Depthwise convolutions that multiply the channels stop at so many, or reference runs take long.
 MOST_CHANNELS = 16
+
+#: Grouped convolutions are drawn with so many groups, and get as many of them as channels and filters can be cut into.
+MOST_GROUPS = 12
 
 Layers = st.SearchStrategy[Layer]
 
@@ -97,7 +118,8 @@ def weighted(draw: st.DrawFn, kind: type[Layer], operators: Collection[str], **g
 def convs(draw: st.DrawFn, filters: st.SearchStrategy[int], operators: Collection[str], keeps: bool = False) -> Layer:
     """Draw a convolution of any kind that leaves `filters` channels; with `keeps` it leaves height and width as they are."""
     kind = draw(st.sampled_from([Conv, Conv, *([SeparableConv] if "sepconv" in operators else [])]))
-    return draw(weighted(kind, operators, filters=draw(filters), **draw(windows(operators, keeps))))
+    groups = {"groups": draw(st.sampled_from([1, MOST_GROUPS]))} if kind is Conv and "groups" in operators else {}
+    return draw(weighted(kind, operators, filters=draw(filters), **groups, **draw(windows(operators, keeps))))
 
 
 @st.composite
@@ -146,7 +168,11 @@ def groups(layers: Layers, keeping: Layers, operators: Collection[str]) -> Layer
 
     def wrapped(inner: Layers) -> list[Layers]:
         residual: list[Layers] = [st.builds(Residual, several(inner), st.booleans())] if "res" in operators else []
-        return residual + ([st.builds(Tied, st.integers(1, 3), several(inner))] if "tied" in operators else [])
+        branches = st.lists(st.builds(Branch, st.lists(keeping, max_size=2).map(tuple)), min_size=2, max_size=3).map(tuple)
+        joined: list[Layers] = [st.builds(Concat, branches)] if "concat" in operators else []
+        squeezed = st.integers(1, 4).map(lambda units: (GlobalAveragePool(), Dense(units)))
+        gates: list[Layers] = [st.builds(Gate, st.one_of(several(keeping), squeezed))] if "gate" in operators else []
+        return residual + joined + gates + ([st.builds(Tied, st.integers(1, 3), several(inner))] if "tied" in operators else [])
 
     nested = st.one_of(keeping, keeping, *wrapped(keeping), st.builds(Frozen, several(keeping)))
     return st.one_of(layers, layers, layers, st.builds(Frozen, several(layers)), *wrapped(nested))
@@ -156,16 +182,22 @@ def fitting(candidates: Iterable[Layer], shape: Shape) -> tuple[tuple[Layer, ...
     """Return those candidates that fit, one after the other, and the shape that leaves the last."""
     kept: list[Layer] = []
     for candidate in candidates:
-        if isinstance(candidate, Group):
+        if isinstance(candidate, Concat):
+            candidate = Concat(tuple(Branch(fitting(branch.layers, shape)[0]) for branch in candidate.layers))
+        elif isinstance(candidate, Group):
             inner, end = fitting(candidate.layers, shape)
             if not inner:
                 continue
             if end != shape and (isinstance(candidate, Tied) or (isinstance(candidate, Residual) and len(shape) == 1)):
                 inner = (*inner, Dense(shape[0]) if len(shape) == 1 else Conv(shape[2], (1, 1), activation=LINEAR))
+            if isinstance(candidate, Gate) and end not in (shape, shape[-1:]):
+                inner = (*inner, Dense(shape[-1], LINEAR) if len(end) == 1 else Conv(shape[2], (1, 1), activation=LINEAR))
             changes: dict[str, Any] = {"layers": inner}
             candidate = replace(candidate, **changes)
         if isinstance(candidate, DepthwiseConv) and shape[-1] * candidate.multiplier > MOST_CHANNELS:
             candidate = replace(candidate, multiplier=1)
+        if isinstance(candidate, Conv) and len(shape) == 3:
+            candidate = replace(candidate, groups=math.gcd(candidate.groups, shape[2], candidate.filters))
         for tried in (candidate, with_norm_of_all(candidate)):
             try:
                 shape = tried.output_shape(shape)

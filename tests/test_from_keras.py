@@ -94,6 +94,7 @@ def l2(value: float) -> dict[str, Any]:
             [layer("SeparableConv2D", filters=4, kernel_size=3, dilation_rate=[2, 2], activation="hard_swish"), FLAT, SOFTMAX],
             "sepconv 4 dilation 2 hardswish, dense",
         ),
+        ([CONV, layer("Conv2D", filters=6, kernel_size=1, groups=2), FLAT, SOFTMAX], "conv 8, conv 6 1x1 groups 2 linear, dense"),
     ],
 )
 def test_layers_become_words(layers: list[dict[str, Any]], text: str) -> None:
@@ -149,7 +150,7 @@ def test_a_model_that_says_nothing_of_its_images() -> None:
         ([CONV, FLAT, layer("Dense", units=10, activation="selu")], "its activation `selu` is not supported"),
         ([CONV, FLAT, layer("PReLU", shared_axes=None), SOFTMAX], "put it before Flatten"),
         ([FLAT, layer("Dense", units=10, activation="softmax"), layer("Dense", units=3)], "it follows softmax"),
-        ([layer("Conv2D", filters=8, kernel_size=3, groups=2), FLAT, SOFTMAX], "grouped convolutions are not supported"),
+        ([layer("Conv2D", filters=8, kernel_size=3, groups=0), FLAT, SOFTMAX], "its `groups` must be a whole number from 1"),
         ([layer("Conv2D", filters=8, kernel_size=3, padding="causal"), FLAT, SOFTMAX], "its padding must be valid or same, not 'causal'"),
         ([layer("Conv2D", filters=8, kernel_size=3, data_format="channels_first"), FLAT, SOFTMAX], "channels first"),
         (
@@ -182,6 +183,8 @@ def test_networks_that_cannot_be() -> None:
         read(CONV)
     with pytest.raises(NetworkError, match="window is larger than"):
         read(layer("Conv2D", filters=8, kernel_size=40), FLAT, SOFTMAX)
+    with pytest.raises(NetworkError, match="3 groups do not divide the 8 channels of its input"):
+        read(CONV, layer("Conv2D", filters=6, kernel_size=1, groups=3), FLAT, SOFTMAX)
     with pytest.raises(ExportError, match="the model ends with `dense 10`, but issun's classifier returns logits"):
         read(FLAT, layer("Dense", units=10, activation="relu"))
 

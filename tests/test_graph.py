@@ -177,10 +177,19 @@ def test_every_row_reads_what_was_there_before(net: Net) -> None:
         assert row.index == index
         assert IMAGE <= row.source < index
         assert row.input == (net.input if row.source == IMAGE else net.ops[row.source].output)
-        assert (row.other is not None) == (row.kind is Kind.ADD)
+        assert (row.other is not None) == (row.kind in (Kind.ADD, Kind.CONCAT, Kind.GATE))
         if row.other is not None:
             assert IMAGE <= row.other < index
-            assert row.output == row.input == (net.input if row.other == IMAGE else net.ops[row.other].output)
+            beside = net.input if row.other == IMAGE else net.ops[row.other].output
+            assert row.beside == beside
+            if row.kind is Kind.ADD:
+                assert row.output == row.input == beside
+            elif row.kind is Kind.GATE:
+                assert row.output == row.input
+                assert beside in (row.input, row.input[-1:], (1, 1, row.input[-1]))
+            else:
+                assert row.output == (*row.input[:-1], row.input[-1] + beside[-1])
+                assert row.input[:-1] == beside[:-1]
         first = net.ops[row.shares]
         assert first.shares == first.index <= index
         if first is not row:

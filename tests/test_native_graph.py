@@ -22,19 +22,24 @@ from hypothesis import strategies as st
 from engine_cases import images_for, unit, weights_for
 from graph_cases import NETS
 from issun.arch.net import Net
+from issun.arch.ops import Kind
 from issun.build import available_sets
 from issun.engine.native import NativeEngine
 from issun.engine.reference.engine import ReferenceEngine
 from issun.recipe import Recipe
+from operator_cases import OPERATORS
 from strategies import nets
 from test_native_against_reference import disagreements
 
 FLOOR = 1e-2
 
+#: Networks whose branches are joined, or gate each other.
+MEETING = {name: net for name, net in OPERATORS.items() if any(op.kind in (Kind.CONCAT, Kind.GATE) for op in net.ops)}
+
 
 @hypothesis_settings(max_examples=150)
 @given(
-    net=nets(operators=("norm", "res", "tied")),
+    net=nets(operators=("norm", "res", "tied", "concat", "gate")),
     count=st.sampled_from([1, 3, 8, 17, 40]),
     seed=st.integers(0, 2**64 - 1),
     threads=st.sampled_from([1, 1, 3]),
@@ -44,9 +49,9 @@ def test_random_graphs(net: Net, count: int, seed: int, threads: int) -> None:
 
 
 @pytest.mark.parametrize("count", [3, 16, 40])
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", [*NETS, *MEETING])
 def test_each_kind_of_graph(name: str, count: int) -> None:
-    assert disagreements(NETS[name], count, seed=1, threads=2, floor=FLOOR) == {}
+    assert disagreements({**NETS, **MEETING}[name], count, seed=1, threads=2, floor=FLOOR) == {}
 
 
 @pytest.mark.parametrize("name", [*available_sets()])
@@ -67,7 +72,11 @@ def test_every_instruction_set(name: str) -> None:
 
 
 @hypothesis_settings(max_examples=40)
-@given(net=nets(trainable=False, operators=("norm", "res", "tied")), count=st.sampled_from([1, 3, 17]), seed=st.integers(0, 1000))
+@given(
+    net=nets(trainable=False, operators=("norm", "res", "tied", "concat", "gate")),
+    count=st.sampled_from([1, 3, 17]),
+    seed=st.integers(0, 1000),
+)
 def test_logits(net: Net, count: int, seed: int) -> None:
     recipe = Recipe(batch_size=16)
     images, _ = images_for(net, count + 3, seed)

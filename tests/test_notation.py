@@ -11,12 +11,15 @@ from issun.arch.layers import (
     LINEAR,
     Activate,
     Activation,
+    Branch,
     Classifier,
+    Concat,
     Conv,
     Dense,
     DepthwiseConv,
     Dropout,
     Frozen,
+    Gate,
     GlobalAveragePool,
     Layer,
     Normalise,
@@ -45,8 +48,12 @@ WORDS = [
     "each",
     "res",
     "tied",
+    "concat",
+    "|",
+    "gate",
     "norm",
     "dilation",
+    "groups",
     "prelu",
     "spatial",
     "gap",
@@ -103,6 +110,7 @@ def layer(text: str) -> Layer:
         ("conv 8 dilation 2", Conv(8, dilation=(2, 2))),
         ("conv 8 same dilation 3x1 stride 1", Conv(8, padding="same", dilation=(3, 1))),
         ("conv 8 stride 2 dilation 1", Conv(8, stride=(2, 2))),
+        ("conv 8 groups 1", Conv(8)),
         ("conv 8 norm", Conv(8, norm=True)),
         ("conv 8 gelu norm he", Conv(8, activation=Activation("gelu"), norm=True, initializer="he")),
         ("dwconv", DepthwiseConv()),
@@ -132,6 +140,16 @@ def layer(text: str) -> Layer:
         ("dense 8 silu", Dense(8, Activation("silu"))),
         ("res (conv 8 same, drop 0)", Residual((Conv(8, padding="same"), Dropout(0)))),
         ("residual scaled(conv 8 same)", Residual((Conv(8, padding="same"),), scaled=True)),
+        (
+            "concat (conv 4 same|pool 3x3 stride 1 same,relu)",
+            Concat((Branch((Conv(4, padding="same"),)), Branch((Pool((3, 3), (1, 1), "same"), Activate(Activation("relu")))))),
+        ),
+        (
+            "concat (| conv 4 same | 2 * (conv 1 same))",
+            Concat((Branch(()), Branch((Conv(4, padding="same"),)), Branch((Conv(1, padding="same"),) * 2))),
+        ),
+        ("gate (gap, dense 4, dense 1 linear)", Gate((GlobalAveragePool(), Dense(4), Dense(1, LINEAR)))),
+        ("concatenate (relu |)", Concat((Branch((Activate(Activation("relu")),)), Branch(())))),
         ("tied 3 (relu, 2 * (conv 1 same))", Tied(3, (Activate(Activation("relu")), *[Conv(1, padding="same")] * 2))),
     ],
 )
@@ -175,8 +193,15 @@ def test_spaces_and_line_ends_do_not_matter() -> None:
         ("2n*(pool k stride k),3 * ( dense 08 ),dense", "2n * (pool k), 3 * (dense 8), dense"),
         ("frozen(n * (conv 4 stride s)), pool 2x2 stride 2, dense", "frozen (n * (conv 4 stride s)), pool, dense"),
         ("conv n swish, elu 1.0, conv n elu .50, dense", "conv n silu, elu, conv n elu 0.5, dense"),
-        ("dwconv 1 3x3, dwconv n norm tanh, dense", "dwconv, dwconv n tanh norm, dense"),
         ("residual  scaled( 2*(conv n same)), dense", "res scaled (2 * (conv n same)), dense"),
+        (
+            "conv 6n relu groups 3 nobias 5x5, conv 6n groups n norm group 2, dense",
+            "conv 6n 5x5 groups 3 nobias, conv 6n groups n norm group 2, dense",
+        ),
+        ("dwconv 1 3x3, dwconv n norm tanh, dense", "dwconv, dwconv n tanh norm, dense"),
+        ("gate(conv 1 1x1 linear, k*(conv 1 1x1)), dense", "gate (conv 1 1x1 linear, k * (conv 1 1x1)), dense"),
+        ("concat(|conv n same||2n*(relu)), dense", "concat (| conv n same | | 2n * (relu)), dense"),
+        ("concat (tied k(scale)| ) , dense", "concat (tied k (scale) |), dense"),
         ("res(sepconv 2n dilation d same), tied k(scale), dense", "res (sepconv 2n dilation d same), tied k (scale), dense"),
     ],
 )
@@ -216,7 +241,12 @@ def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
         assert refused.text == text
 
 
-GROUPS = ["res (sepconv m same, n * (dwconv same norm))", "tied n (dwconv same dilation m, scale)", "frozen (res (tied m (tanh)))"]
+GROUPS = [
+    "concat (conv n same | m * (dwconv same) |)",
+    "res (sepconv m same, n * (dwconv same norm))",
+    "tied n (dwconv same dilation m, scale)",
+    "frozen (res (tied m (tanh)))",
+]
 
 
 @given(st.lists(st.sampled_from(["conv n", "conv 2m 2x2", "pool", "pool n", "dense 0.5n", "drop 0.1", "2 * (relu, conv m same)", *GROUPS])))

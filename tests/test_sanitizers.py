@@ -51,5 +51,6 @@ def test_the_cases_reach_everything() -> None:
     assert any(operator.l1 for operator in operators)
     assert any(operator.spatial for operator in operators)
     assert any(operator.dilation_rows > 1 for operator in operators)
+    assert any(operator.parts > 1 for operator in operators)
     assert any(operator.stride_rows > 1 and operator.kind == _native.Kind.conv for operator in operators)
     assert {case.name.partition(",")[0] for case in cases(short=True)} == {name.partition(",")[0] for name in SHORT}

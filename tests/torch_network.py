@@ -87,6 +87,11 @@ def computed(op: Op, own: dict, x, other, zero):
             return each_normalised(op, own, x)
         case Kind.ADD:
             return x + other
+        case Kind.CONCAT:
+            return torch.cat((x, other), 1)
+        case Kind.GATE:
+            opened = torch.sigmoid(other)
+            return x * (opened[:, :, None, None] if other.ndim < x.ndim else opened)
         case Kind.MAX:
             return functional.max_pool2d(padded(x, window, -torch.inf), window.size, window.stride)
         case Kind.AVERAGE:

@@ -25,6 +25,8 @@ class Kind(Enum):
     norm = 9
     scale = 10
     normalise = 11
+    concat = 12
+    gate = 13
 
 class Act(Enum):
     linear = 0
@@ -65,6 +67,7 @@ class Operator:
     dilation_columns: int
     pad_top: int
     pad_left: int
+    parts: int
     act: Act
     slope: float
     trained: bool
@@ -101,6 +104,7 @@ class Operator:
         dilation_columns: int = 1,
         pad_top: int = 0,
         pad_left: int = 0,
+        parts: int = 1,
         act: Act = Act.linear,
         slope: float = 0.0,
         trained: bool = False,

@@ -18,7 +18,22 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from issun.arch.knobs import LARGEST_SIZE, Size
-from issun.arch.layers import Classifier, Conv, Dense, DepthwiseConv, Group, Layer, Normalise, Residual, SeparableConv, Shape, Tied, in_tied
+from issun.arch.layers import (
+    Classifier,
+    Concat,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Gate,
+    Group,
+    Layer,
+    Normalise,
+    Residual,
+    SeparableConv,
+    Shape,
+    Tied,
+    in_tied,
+)
 from issun.arch.net import Net
 from issun.arch.notation import Family, substituted, unchecked, values_text
 from issun.arch.parser import Item, Repeat
@@ -87,6 +102,22 @@ class Polynomial:
     def __sub__(self, other: Polynomial | Number) -> Polynomial:
         return self + as_polynomial(other) * -1
 
+    def __floordiv__(self, other: Polynomial | Number) -> Polynomial:
+        """Return the quotient by a number or one term; whether it is whole for all values, the proof shows."""
+        ((divisor, by),) = as_polynomial(other).terms
+        total: dict[Monomial, Number] = {}
+        for monomial, coefficient in self.terms:
+            powers = dict(monomial)
+            for name, power in divisor:
+                powers[name] = powers.get(name, 0) - power
+            if min(powers.values(), default=0) < 0:
+                raise _NoPolynomialError(f"{self} divided by {other} is no polynomial")
+            total[tuple(sorted((name, power) for name, power in powers.items() if power))] = coefficient / by
+        return Polynomial.of(total)
+
+    def __rfloordiv__(self, other: Number) -> Polynomial:
+        return as_polynomial(other) // self
+
     __radd__ = __add__
     __rmul__ = __mul__
 
@@ -125,10 +156,13 @@ def _factors(monomial: Monomial) -> tuple[str, ...]:
 def agreement(left: Polynomial | Number, right: Polynomial | Number) -> str | None:
     """Return where two sizes that are not the same polynomial agree, as ``n = 8`` or ``2n = 3m``; None where they never do.
 
-    Sizes are products of whole numbers and knobs, and knobs are whole numbers from 1 to `LARGEST_SIZE`. Where it is not simple to say
-    whether some values solve the equation, the equation is returned.
+    Sizes are products of whole numbers and knobs, where branches are joined sums of them, and knobs are whole numbers from 1 to
+    `LARGEST_SIZE`. Where it is not simple to say whether some values solve the equation, the equation is returned.
     """
     sides = [as_polynomial(side).terms for side in (left, right)]
+    if max(map(len, sides)) > 1:
+        signs = {coefficient > 0 for _, coefficient in (as_polynomial(left) - as_polynomial(right)).terms}
+        return f"{left} = {right}" if len(signs) > 1 else None
     (((first, a),), ((second, b),)) = sides
     powers = dict(first)
     for name, power in second:
@@ -313,10 +347,15 @@ class _Walk:
         return shape, total
 
     def _group(self, group: Group, entry: Any) -> tuple[Any, Any]:
-        """Return shape and count of a frozen, residual or tied group."""
+        """Return shape and count of a group."""
+        if isinstance(group, Concat):
+            ends, totals = zip(*(self.through(branch.layers, entry) for branch in group.layers), strict=True)
+            return group.joined(ends), sum(totals)
         end, total = self.through(group.layers, entry)
         same = None
         if isinstance(group, Residual | Tied) and entry != end and entry[:-1] == end[:-1]:
+            same = agreement(entry[-1], end[-1])
+        if isinstance(group, Gate) and entry[-1] != end[-1]:
             same = agreement(entry[-1], end[-1])
         what_agrees = "channels" if len(entry) == 3 else "features"
         if isinstance(group, Residual):
@@ -338,6 +377,10 @@ class _Walk:
                 total = total + (times - 1) * each
             else:
                 total = total * times
+        if isinstance(group, Gate):
+            if same is None:
+                group.check_shapes(entry, end)
+            end = entry
         if same:
             raise _NoPolynomialError(
                 f"`{group}` is possible only where {same}, so that the {what_agrees} agree: no polynomial is exact for all values"
@@ -405,10 +448,16 @@ class _Degrees:
                     highest = max(highest, count + by_knob)
                     if channels == before:
                         break
+            elif isinstance(item, Concat):
+                found = [self.of(branch.layers, channels) for branch in item.layers]
+                channels = max(channels for channels, _ in found)
+                highest = max(highest, *(count for _, count in found))
             elif isinstance(item, Group):
                 before = channels
                 channels, count = self.of(item.layers, channels)
                 highest = max(highest, count + (isinstance(item, Tied) and isinstance(item.times, Size)))
+                if isinstance(item, Gate):
+                    channels = before
                 if isinstance(item, Residual):
                     highest = max(highest, before + channels)  # its shortcut
             elif isinstance(item, DepthwiseConv):

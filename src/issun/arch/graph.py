@@ -36,7 +36,8 @@ class Graph:
         # What is a pass's own as a whole shares nothing.
         own = type(layer) is Normalise or (type(layer) is Scale and layer.each)
         shared = self.ops[index - self._back] if self._back and not own else None
-        op = operation(layer, index, source, other, self.shape(source), self._place, shared, self._stored)
+        beside = None if other is None else self.shape(other)
+        op = operation(layer, index, source, other, self.shape(source), beside, self._place, shared, self._stored)
         self._stored += op.stored
         self.ops.append(op)
         return index

@@ -18,7 +18,7 @@ LARGEST_SIZE = 1_000_000
 LARGEST_COUNT = 100_000
 
 #: Every word of the notation; none of them can name a knob.
-GROUP_WORDS = ("frozen", "res", "tied")
+GROUP_WORDS = ("frozen", "res", "tied", "concat", "gate")
 LAYER_WORDS = (
     *("conv", "pool", "avgpool", "gap", "dense", "drop", "dwconv", "sepconv", "scale", "norm"),
     *(*GROUP_WORDS, *ACTIVATION_KINDS),
@@ -27,12 +27,12 @@ LAYER_WORDS = (
 PAIR_WORDS = ("one", "none")
 INITIALIZER_WORDS = ("glorot", "he", "orthogonal")
 OPTION_WORDS = (
-    *("stride", "dilation", "same", "valid", *ACTIVATION_KINDS, "norm", "nobias", "l1", "l2"),
+    *("stride", "dilation", "groups", "same", "valid", *ACTIVATION_KINDS, "norm", "nobias", "l1", "l2"),
     *(*INITIALIZER_WORDS, "spatial", "each", "scaled", *OVER_WORDS, *PAIR_WORDS),
 )
 
 #: Words of other libraries that are read as those of the notation, and never written.
-OTHER_WORDS = {"dropout": "drop", "batchnorm": "norm", "residual": "res", "swish": "silu"}
+OTHER_WORDS = {"dropout": "drop", "batchnorm": "norm", "residual": "res", "swish": "silu", "concatenate": "concat"}
 
 #: What names a knob, word of the notation or not.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

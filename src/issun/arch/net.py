@@ -61,7 +61,7 @@ class Net:
                 f"give the layer before it {self.classes} channels, or end with `dense`"
             )
         if not last.classifier and last.kind is not Kind.GAP:
-            ending = self.layers[-1] if last.kind is Kind.ADD else last.text
+            ending = self.layers[-1] if last.other is not None else last.text
             raise NetworkError(f"the network ends with `{ending}` and has no classifier: end it with `dense`")
 
     @cached_property
@@ -118,9 +118,9 @@ class Net:
     def peak_memory(self, number: int = 4) -> int:
         """Return the bytes of working memory that inference of one image needs, layer by layer.
 
-        Each layer needs its input, its output and every earlier output that a later layer still reads: in
-        `res (…)`, the input of the group is kept for its sum. Activations, dropout, `scale`, normalisations and the sum work in
-        place, unless a later layer reads their input too. The peak is the largest of these sums. `number` is the bytes of one value.
+        Each layer needs its input, its output and every earlier output that a later layer still reads: in `res (…)`, the input of the
+        group is kept for its sum. Activations, dropout, `scale`, normalisations, gates and the sum work in place, unless a later layer
+        reads their input too. The peak is the largest of these sums. `number` is the bytes of one value.
         """
         return max(sum(math.prod(shape) for shape in live) for live in self.live()) * number
 

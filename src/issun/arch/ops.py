@@ -25,11 +25,13 @@ from issun.arch.layers import (
     Gain,
     GlobalAveragePool,
     Initializer,
+    Join,
     Layer,
     Normalise,
     Pool,
     Scale,
     Shape,
+    Times,
     in_tied,
 )
 from issun.arch.layers.base import Padding, Pair, same_padding, spanned
@@ -57,10 +59,12 @@ class Kind(Enum):
     SCALE = "scale"
     NORMALISE = "normalise"
     GAIN = "gain"
+    CONCAT = "concat"
+    GATE = "gate"
 
 
 #: Kinds whose output may lie where their input was.
-IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE, Kind.NORMALISE, Kind.GAIN}
+IN_PLACE = {Kind.DROP, Kind.ACTIVATE, Kind.ADD, Kind.SCALE, Kind.NORMALISE, Kind.GAIN, Kind.GATE}
 
 #: Kinds that have a kernel.
 WITH_KERNEL = {Kind.CONV, Kind.DEPTHWISE, Kind.DENSE}
@@ -130,8 +134,8 @@ class Window(NamedTuple):
 class Tensor(NamedTuple):
     """One tensor in the flat array of weights.
 
-    Kernels of convolutions have the shape (filters, channels, rows, columns), those of depthwise ones (channels · multiplier, 1, rows,
-    columns), those of dense layers (units, features) with features in the order channel, row, column: the layout of PyTorch.
+    Kernels of convolutions have the shape (filters, channels of a group, rows, columns), those of depthwise ones (channels · multiplier, 1,
+    rows, columns), those of dense layers (units, features) with features in the order channel, row, column: the layout of PyTorch.
 
     Attributes
     ----------
@@ -198,7 +202,10 @@ class Op:
     source : int
         Index of the operation whose output enters; -1 is the image.
     other : int or None
-        For a sum, the operation whose output is added (-1 is the image); None elsewhere.
+        For a sum, the operation whose output is added, for `concat` the one whose output comes behind, for `gate` the one whose
+        output opens it (-1 is the image); None elsewhere.
+    beside : tuple of int or None
+        Shape of what `other` gives.
     shares : int
         Index of the operation whose tensors it uses: its own, but in a later pass of `tied`, which has a `norm` of its own.
     frozen : bool
@@ -231,6 +238,7 @@ class Op:
     output: Shape
     source: int
     other: int | None
+    beside: Shape | None
     shares: int
     frozen: bool
     tied: bool
@@ -290,8 +298,13 @@ class Op:
 
     @property
     def groups(self) -> int:
-        """In how many groups its channels lie that do not meet: one each in a depthwise convolution, one elsewhere."""
-        return self.input[-1] if self.kind is Kind.DEPTHWISE else 1
+        """In how many groups its channels lie that do not meet: one each in a depthwise convolution; one in what is no convolution."""
+        return self.input[-1] // self["kernel"].shape[1] if self.kind in (Kind.CONV, Kind.DEPTHWISE) else 1
+
+    @property
+    def spreads(self) -> bool:
+        """Whether it is a gate with one number for a whole channel."""
+        return self.kind is Kind.GATE and self.beside != self.output
 
     @property
     def image(self) -> bool:
@@ -319,7 +332,17 @@ def image_of(shape: Shape) -> tuple[int, int, int]:
     return (1, 1, shape[0]) if len(shape) == 1 else (shape[0], shape[1], shape[2])
 
 
-def operation(layer: Layer, index: int, source: int, other: int | None, shape: Shape, place: Place, shared: Op | None, offset: int) -> Op:
+def operation(
+    layer: Layer,
+    index: int,
+    source: int,
+    other: int | None,
+    shape: Shape,
+    beside: Shape | None,
+    place: Place,
+    shared: Op | None,
+    offset: int,
+) -> Op:
     """Return the operation of a layer that is no group.
 
     Parameters
@@ -327,8 +350,8 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
     layer : Layer
     index, source, other : int
         As of `Op`.
-    shape : tuple of int
-        What enters.
+    shape, beside : tuple of int
+        What enters, and what `other` gives.
     place : Place
     shared : Op or None
         The operation whose tensors it uses, where that is another.
@@ -356,6 +379,7 @@ def operation(layer: Layer, index: int, source: int, other: int | None, shape: S
         output=output,
         source=source,
         other=other,
+        beside=beside,
         shares=shared.shares if shared else index,
         frozen=place.frozen,
         tied=place.tied,
@@ -416,8 +440,10 @@ def _curve(activation: Activation, channels: tuple[int, ...]) -> _Roles:
 
 
 def _conv(layer: Conv, shape: Shape, output: Shape) -> _Parts:
+    """Return a convolution; one whose groups have a channel each is a depthwise one."""
+    kind = Kind.DEPTHWISE if layer.groups == shape[2] > 1 else Kind.CONV
     window = Window.over(shape, layer.kernel, layer.stride, layer.padding, layer.dilation)
-    return Kind.CONV, window, layer.activation, _weighted(layer, (output[-1], shape[2], *layer.kernel))
+    return kind, window, layer.activation, _weighted(layer, (output[-1], shape[2] // layer.groups, *layer.kernel))
 
 
 def _depthwise(layer: DepthwiseConv, shape: Shape, output: Shape) -> _Parts:
@@ -458,4 +484,6 @@ _PARTS: dict[type[Layer], Callable[[Any, Shape, Shape], _Parts]] = {
     Scale: lambda layer, shape, output: (Kind.SCALE, _PIXEL, LINEAR, (("factor", output[-1:]), ("shift", output[-1:]))),
     Gain: lambda layer, shape, output: (Kind.GAIN, _PIXEL, LINEAR, (("gain", (1,)),)),
     Normalise: _normalise,
+    Join: lambda layer, shape, output: (Kind.CONCAT, _PIXEL, LINEAR, ()),
+    Times: lambda layer, shape, output: (Kind.GATE, _PIXEL, LINEAR, ()),
 }

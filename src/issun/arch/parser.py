@@ -2,7 +2,8 @@
 
     network = items
     items   = item {"," item}
-    item    = size "*" "(" items ")"  |  ("frozen" | "res" ["scaled"] | "tied" size) "(" items ")"  |  layer
+    item    = size "*" "(" items ")"  |  ("frozen" | "res" ["scaled"] | "gate" | "tied" size) "(" items ")"  |  layer
+            | "concat" "(" [items] "|" [items] {"|" [items]} ")"
     layer   = word [size] {option}  |  norm  |  "scale" ["each"]
     norm    = "norm" ("image" | "layer" | "group" size) ["one" | "none"]     as an option of a layer also "norm" alone
     size    = whole number  |  knob  |  factor followed at once by a knob (2n, 0.6d)
@@ -16,20 +17,24 @@ Each layer's word has its options: which are allowed, what each sets, and which 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from issun.arch.knobs import GROUP_WORDS, INITIALIZER_WORDS, LARGEST_SIZE, LAYER_WORDS, OPTION_WORDS, OTHER_WORDS, PAIR_WORDS, Size
 from issun.arch.layers import (
     ACTIVATION_KINDS,
     OVER_WORDS,
     Activate,
+    Branch,
     Classifier,
+    Concat,
     Conv,
     Dense,
     DepthwiseConv,
     Dropout,
     Frozen,
+    Gate,
     GlobalAveragePool,
     Layer,
     Normalise,
@@ -45,6 +50,7 @@ from issun.arch.tokens import WINDOW_RULE, Reader, Token, nearest
 SETTINGS = {
     "stride": "stride",
     "dilation": "dilation",
+    "groups": "groups",
     "same": "padding",
     "valid": "padding",
     **dict.fromkeys(ACTIVATION_KINDS, "activation"),
@@ -57,13 +63,16 @@ SETTINGS = {
 WEIGHTS = ("bias", "initializer", "l1", "l2")
 CONVOLUTION = ("window", "stride", "dilation", "padding", "activation", "norm", *WEIGHTS)
 ALLOWED = {
-    "conv": CONVOLUTION,
+    "conv": (*CONVOLUTION, "groups"),
     "dwconv": CONVOLUTION,
     "sepconv": CONVOLUTION,
     "pool": ("window", "stride", "padding"),
     "avgpool": ("window", "stride", "padding"),
     "dense": ("activation", "norm", *WEIGHTS),
 }
+
+#: What a layer ends before.
+ENDS = (",", ")", "|")
 
 #: Settings that do not go together although they are different ones.
 CONTRADICTIONS = {"norm": "bias", "bias": "norm"}
@@ -80,7 +89,7 @@ class OptionReader(Reader):
         """Read options in any order and return the settings that they decide, added to those that are decided already."""
         allowed = WEIGHTS if classifier else ALLOWED[name]
         said = dict.fromkeys(settings, self.tokens[self.index - 1])
-        while self.next.kind != "end" and self.next.text not in (",", ")"):
+        while self.next.kind != "end" and self.next.text not in ENDS:
             token = self.take()
             setting = "window" if token.kind == "window" else SETTINGS.get(token.text)
             if setting is None:
@@ -104,7 +113,20 @@ class OptionReader(Reader):
             self.check_stride(settings, token)
             if setting == "norm":
                 self.check_norm(name, settings, token)
+            if setting == "groups":
+                self.check_groups(name, settings["groups"], token)
         return settings
+
+    def check_groups(self, name: str, groups: int | Size, token: Token) -> None:
+        """Refuse groups that do not divide the filters, with knobs binding decides; and what may be meant for a norm."""
+        if self.tokens[self.tokens.index(token) - 1].text == "norm":
+            self.fail(
+                f"`norm groups` may mean two things: write `norm group {groups}` for a normalisation of each image, or "
+                f"`groups {groups} norm` for groups of the convolution",
+                token,
+            )
+        if isinstance(self.channels, int) and isinstance(groups, int) and self.channels % groups:
+            self.fail(f"{groups} groups do not divide the {self.channels} filters of `{name} {self.channels}`", self.tokens[self.index - 1])
 
     def check_stride(self, settings: dict[str, Any], token: Token) -> None:
         """Refuse a stride together with a dilation; with a knob in either, binding decides."""
@@ -139,6 +161,8 @@ class OptionReader(Reader):
                 return self.window(self.take())
             step = self.size(f"a {setting}", f"{setting} 2")
             return step, step
+        if setting == "groups":
+            return self.size("a number of groups", "groups 2")
         if setting == "norm":
             return self.norm() if self.next.text in OVER_WORDS else True
         if setting == "activation":
@@ -162,7 +186,8 @@ class OptionReader(Reader):
             self.fail(f"`,` is expected between `{name}` and `{token.text}`", token)
         if token.text in (*OVER_WORDS, *PAIR_WORDS):
             before = "`norm`" if token.text in OVER_WORDS else "`norm image`, `norm layer` or `norm group 4`"
-            self.fail(f"`{token.text}` belongs right after {before}", token)
+            groups = nearest(token.text, [word for word in known if word == "groups"])
+            self.fail(f"`{token.text}` belongs right after {before}{groups}", token)
         if token.text == "each":
             self.fail("`each` belongs right after `scale`", token)
         if token.text in ("(", "*"):
@@ -182,6 +207,11 @@ class OptionReader(Reader):
         token = self.next
         return token.kind in ("number", "scaled", "window") or (token.kind == "name" and token.text not in (*LAYER_WORDS, *OPTION_WORDS))
 
+
+T = TypeVar("T")
+
+#: Groups that are layers in parentheses and nothing else.
+PLAIN_GROUPS: dict[str, Callable[[Any], Layer]] = {"frozen": Frozen, "gate": Gate}
 
 LARGEST_DEPTH = 50
 LARGEST_REPEAT = 10_000
@@ -207,6 +237,7 @@ class Parser(OptionReader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.depth = 0
+        self.classifier: Token | None = None  # the last one that was read
 
     def network(self) -> tuple[Item, ...]:
         """Read the whole text."""
@@ -241,24 +272,25 @@ class Parser(OptionReader):
         return self.layer(token)
 
     def layer_group(self, word: Token) -> Layer:
-        """Read ``frozen (…)``, ``res (…)`` or ``tied 3 (…)``; records of a template hold repeats and sizes too, binding replaces them."""
-        layers: Any
-        if word.text == "frozen":
-            layers = self.group("`frozen`")
-            return Frozen(layers)
-        if word.text == "res":
-            scaled = self.next.text == "scaled"
+        """Read ``frozen (…)``, ``res (…)``, ``gate (…)``, ``concat (… | …)`` or ``tied 3 (…)``.
+
+        Records of a template hold repeats and sizes too; binding replaces them.
+        """
+        if word.text == "concat":
+            return Concat(self.group("`concat`", lambda: self.branches(word), "conv 8 same | conv 8 5x5 same"))
+        if word.text != "tied":
+            scaled = word.text == "res" and self.next.text == "scaled"
             if scaled:
                 self.take()
-            elif hint := nearest(self.next.text, ("scaled",)):
+            elif word.text == "res" and (hint := nearest(self.next.text, ("scaled",))):
                 self.fail(f"`(` is expected after `res`, but {self.found(self.next)}{hint}", self.next)
-            layers = self.group("`res scaled`" if scaled else "`res`")
-            return Residual(layers, scaled)
+            layers: Any = self.group("`res scaled`" if scaled else f"`{word.text}`", self.items)
+            return Residual(layers, scaled) if word.text == "res" else PLAIN_GROUPS[word.text](layers)
         number = self.next
         times: Any = self.size("a number of times", "tied 3 (conv 8 same)")
         if isinstance(times, int) and times > LARGEST_REPEAT:
             self.fail(f"a group is applied at most {LARGEST_REPEAT:,} times", number)
-        layers = self.group(f"`tied {number.text}`")
+        layers = self.group(f"`tied {number.text}`", self.items)
         return Tied(times, layers)
 
     def repeat(self) -> Repeat:
@@ -270,28 +302,48 @@ class Parser(OptionReader):
         if self.next.text != "*":
             self.fail(f"a layer begins with a word, such as `conv {start.text}` or `dense {start.text}`", start)
         self.take()
-        return Repeat(count, self.group(f"`{start.text} *`"))
+        return Repeat(count, self.group(f"`{start.text} *`", self.items))
 
-    def group(self, opener: str) -> tuple[Item, ...]:
-        """Read layers in parentheses."""
+    def branches(self, word: Token) -> tuple[Branch, ...]:
+        """Read what stands between the parentheses of ``concat``."""
+        found = [self.branch()]
+        while self.next.text == "|":
+            self.take()
+            found.append(self.branch())
+        if len(found) < 2 and self.next.text == ")":
+            self.fail("`concat` joins at least two branches, separated by `|`: concat (conv 8 same | conv 8 5x5 same)", word)
+        return tuple(found)
+
+    def branch(self) -> Branch:
+        """Read the layers up to the next branch, or none."""
+        layers: Any = () if self.next.text in ("|", ")") else self.items()
+        return Branch(layers)
+
+    def group(self, opener: str, inner: Callable[[], tuple[T, ...]], example: str = "conv 8, pool") -> tuple[T, ...]:
+        """Read what stands in parentheses as `inner` does."""
         opening = self.next
         if opening.text != "(":
-            self.fail(f"`(` is expected after {opener}, but {self.found(opening)}: {opener.strip('`')} (conv 8, pool)", opening)
+            self.fail(f"`(` is expected after {opener}, but {self.found(opening)}: {opener.strip('`')} ({example})", opening)
         self.take()
         self.depth += 1
         if self.depth > LARGEST_DEPTH:
             self.fail(f"groups may be nested at most {LARGEST_DEPTH} deep", opening)
-        items = self.items()
+        items = inner()
         if self.next.kind == "end":
             self.fail("this `(` is never closed", opening)
         if self.next.text != ")":
             self.comma_expected()
+        if opener in ("`concat`", "`gate`") and self.classifier and self.classifier.position > opening.position:
+            outside = f"stands outside of {opener[:-1]} (…)`: give it a number of units here"
+            self.fail(f"`dense` without a number is the classifier, which {outside}", self.classifier)
         self.take()
         self.depth -= 1
         return items
 
     def comma_expected(self) -> NoReturn:
         """Raise the error for something that follows a group without a comma."""
+        if self.next.text == "|":
+            self.fail("`|` separates the branches of `concat`, and stands nowhere else: concat (conv 8 same | conv 8 5x5 same)", self.next)
         self.fail(f"`,` is expected, but {self.found(self.next)}", self.next)
 
     def misspelt(self, token: Token) -> NoReturn:
@@ -325,6 +377,7 @@ class Parser(OptionReader):
             return DepthwiseConv(size, settings.pop("window", (3, 3)), **settings)
         if name == "dense":
             if not self.size_follows():
+                self.classifier = word
                 return Classifier(0, **self.options("dense", {}, classifier=True))  # binding knows how many classes there are
             size = self.size("a number of units", "dense 64")
             return Dense(size, **self.options(name, {}))
@@ -366,5 +419,5 @@ class Parser(OptionReader):
 
     def end_of_layer(self, name: str) -> None:
         """Check that nothing more is said of a layer without options."""
-        if self.next.kind != "end" and self.next.text not in (",", ")"):
+        if self.next.kind != "end" and self.next.text not in ENDS:
             self.fail(f"`,` is expected after `{name}`, but {self.found(self.next)}: it takes no such option", self.next)

@@ -25,7 +25,7 @@ TOKEN = re.compile(
     r"|(?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE]-[0-9]+)?(?![A-Za-z0-9_.]))"
     r"|(?P<scaled>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)[A-Za-z_][A-Za-z0-9_]*)"
     rf"|(?P<name>{NAME.pattern})"
-    r"|(?P<mark>[,()*])"
+    r"|(?P<mark>[,()*|])"
 )
 
 
@@ -68,7 +68,7 @@ def tokens(text: str) -> list[Token]:
                 "=": 'give the values of a knob as a separate argument: "conv n, dense" n=1,2,4',
                 "[": "groups are written with `(` and `)`",
                 ";": "layers are separated by `,`",
-            }.get(wrong, "a network is written with words, numbers, `,`, `*`, `(` and `)`")
+            }.get(wrong, "a network is written with words, numbers, `,`, `*`, `(`, `)` and `|`")
             raise NotationError(text, position, f"`{wrong if wrong.isprintable() else ascii(wrong)[1:-1]}` is not allowed here; {rule}")
         written = match.group()
         found.append(Token(match.lastgroup, OTHER_WORDS.get(written, written), position, written))

@@ -1,8 +1,10 @@
 """A network as the compiled core sees it: `lowered` turns operations of `Net.ops` into the operators of `native/plan.hpp`.
 
-An operator reads tensor `input` (an addition also `other`), and the operator at index i makes tensor i + 1; tensor 0 is what enters. An
-operation is one operator, but for two cases: batch normalisation is an operator of its own, and so is an activation whose derivative cannot
-be told from its output. On the other hand an activation right after an addition, or after a normalisation of each image, is a part of it.
+An operator reads tensor `input` (some also `other`), and the operator at index i makes tensor i + 1; tensor 0 is what enters. An
+operation is one operator, but for three cases: batch normalisation is an operator of its own, and so is an activation whose derivative
+cannot be told from its output; and a dense layer reads a copy of an image that others read too, since it takes all values as one row, in
+which a convolution's border has no place. On the other hand an activation right after an addition, or after a normalisation of each image,
+is a part of it.
 
 The compiled core's engine is made here, and nowhere else: for a whole network, a part of one, or what an operation makes of images.
 """
@@ -100,8 +102,8 @@ def lowered(ops: Sequence[Op], entering: int = IMAGE) -> list[Operator]:
     applying = {op.index for op in ops if op.kind in _APPLYING}
     operators: list[Operator] = []
 
-    def emit(fields: Fields, op: Op, shape: Shape, source: int, activation: Activation) -> int:
-        for side, (rows, columns, channels) in (("in", image_of(shape)), ("out", image_of(op.output))):
+    def emit(fields: Fields, op: Op, shape: Shape, source: int, activation: Activation, leaving: Shape | None = None) -> int:
+        for side, (rows, columns, channels) in (("in", image_of(shape)), ("out", image_of(leaving or op.output))):
             fields |= {f"{side}_channels": channels, f"{side}_rows": rows, f"{side}_columns": columns}
         operators.append(Operator(row=op.index, input=source, act=Act[activation.kind], slope=activation.slope, **fields))
         return len(operators)
@@ -113,6 +115,8 @@ def lowered(ops: Sequence[Op], entering: int = IMAGE) -> list[Operator]:
             operators[-1].act, operators[-1].slope = Act[left.kind], left.slope
             numbers[op.index] = source
             continue
+        if op.kind is Kind.DENSE and len(op.input) == 3 and readers[op.source] > 1:
+            source = emit({"kind": _native.Kind.activate}, op, op.input, source, LINEAR, op.input)
         fields = OPERATORS[op.kind](op)
         if op.other is not None:
             fields["other"] = numbers[op.other]
@@ -167,7 +171,7 @@ def _dropout(op: Op) -> Fields:
 
 #: What is particular to the operator of each kind, its norm and activation aside.
 OPERATORS: dict[Kind, Callable[[Op], Fields]] = {
-    Kind.CONV: lambda op: {"kind": _native.Kind.conv} | _window(op) | _weights(op, "kernel", "bias"),
+    Kind.CONV: lambda op: {"kind": _native.Kind.conv, "parts": op.groups} | _window(op) | _weights(op, "kernel", "bias"),
     Kind.DEPTHWISE: lambda op: {"kind": _native.Kind.depthwise} | _window(op) | _weights(op, "kernel", "bias"),
     Kind.DENSE: lambda op: {"kind": _native.Kind.dense} | _weights(op, "kernel", "bias"),
     Kind.MAX: lambda op: {"kind": _native.Kind.max_pool} | _window(op),
@@ -176,6 +180,8 @@ OPERATORS: dict[Kind, Callable[[Op], Fields]] = {
     Kind.DROP: _dropout,
     Kind.ACTIVATE: lambda op: {"kind": _native.Kind.activate} | _curve(op),
     Kind.ADD: lambda op: {"kind": _native.Kind.add},
+    Kind.CONCAT: lambda op: {"kind": _native.Kind.concat},
+    Kind.GATE: lambda op: {"kind": _native.Kind.gate},
     Kind.SCALE: lambda op: {"kind": _native.Kind.scale} | _weights(op, "factor", "shift"),
     Kind.NORMALISE: lambda op: {"kind": _native.Kind.normalise, "sets": op.sets} | _weights(op, "factor", "shift"),
     Kind.GAIN: lambda op: {"kind": _native.Kind.scale} | _weights(op, "gain"),

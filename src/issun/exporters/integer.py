@@ -96,6 +96,23 @@ def _add(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
     return _stored(whole, rounded((x - whole.x_zero) * first + other * second, whole.shift))
 
 
+def _concat(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
+    assert whole.step.other is not None
+    assert whole.multiplier is not None
+    assert whole.shift is not None
+    both = (x - whole.x_zero, tensors[whole.step.other] - whole.other_zero)
+    parts = zip(both, whole.multiplier.astype(np.int64), whole.shift, strict=True)
+    return _stored(whole, np.concatenate([rounded(part * multiplier, shift) for part, multiplier, shift in parts], axis=3))
+
+
+def _gate(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
+    assert whole.step.other is not None
+    assert whole.multiplier is not None
+    assert whole.shift is not None
+    opened = whole.multiplier.astype(np.int64)[tensors[whole.step.other] - whole.table_first]
+    return _stored(whole, rounded((x - whole.x_zero) * opened, whole.shift))
+
+
 def _activate(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
     assert whole.table is not None
     return whole.table[x - whole.table_first].astype(np.int64)
@@ -111,7 +128,8 @@ def _weighted(whole: IntegerStep, x: Whole, tensors: dict[int, Whole]) -> Whole:
     if step.kind is Kind.DENSE:
         sums = (real.reshape(len(x), -1) @ weights)[:, None, None, :]
     elif step.kind is Kind.CONV:
-        sums = np.tensordot(_windows(whole, real, 0), weights, axes=([3, 4, 5], [2, 0, 1]))
+        parts = zip(np.split(_windows(whole, real, 0), step.groups, axis=3), np.split(weights, step.groups, axis=3), strict=True)
+        sums = np.concatenate([np.tensordot(seen, own, axes=([3, 4, 5], [2, 0, 1])) for seen, own in parts], axis=3)
     else:
         seen = _windows(whole, real, 0)
         sums = np.einsum("nyxcij,ijcm->nyxcm", seen, weights.reshape(*weights.shape[:2], x.shape[3], -1)).reshape(*seen.shape[:3], -1)
@@ -135,4 +153,6 @@ RUN: dict[Kind, Callable[[IntegerStep, Whole, dict[int, Whole]], Whole]] = {
     Kind.GAP: _gap,
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
+    Kind.CONCAT: _concat,
+    Kind.GATE: _gate,
 }

@@ -153,6 +153,22 @@ def _add(adding: Adding) -> str:
     return adding.node("Add", adding.x, adding.values[other])
 
 
+def _concat(adding: Adding) -> str:
+    other = adding.op.other
+    assert other is not None
+    return adding.node("Concat", adding.x, adding.values[other], axis=1)
+
+
+def _gate(adding: Adding) -> str:
+    op, other = adding.op, adding.op.other
+    assert other is not None
+    opened = adding.node("Sigmoid", adding.values[other], part=".opened")
+    if op.spreads and op.beside == op.output[-1:]:
+        shape = adding.graph.constant(f"shape.{op.output[-1]}x1x1", np.array([0, op.output[-1], 1, 1], np.int64))
+        opened = adding.node("Reshape", opened, shape, part=".spread")
+    return adding.node("Mul", adding.x, opened)
+
+
 def _scale(adding: Adding) -> str:
     factor, shift = adding.per_channel("factor"), adding.per_channel("shift")
     return adding.node("Add", adding.node("Mul", adding.x, factor, part=".scaled"), shift)
@@ -193,6 +209,8 @@ OPERATORS: dict[Kind, Callable[[Adding], str]] = {
     Kind.DROP: lambda adding: adding.x,
     Kind.ACTIVATE: lambda adding: adding.x,
     Kind.ADD: _add,
+    Kind.CONCAT: _concat,
+    Kind.GATE: _gate,
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
     Kind.GAIN: lambda adding: adding.node("Mul", adding.x, *adding.weights("gain")),

@@ -51,11 +51,11 @@ def record(op: Op) -> dict[str, Any]:
     Returns
     -------
     dict
-        - ``op``: ``conv, dwconv, dense, max, average, gap, drop, activate, add, scale, normalise`` or ``gain``
-        - ``source``, for ``add`` also ``other``: the rows whose outputs it reads, -1 is the image
+        - ``op``: ``conv, dwconv, dense, max, average, gap, drop, activate, add, concat, gate, scale, normalise`` or ``gain``
+        - ``source``, for ``add``, ``concat`` and ``gate`` also ``other``: the rows whose outputs it reads, -1 is the image
         - ``input``, ``output``: [channels, rows, columns]; the features of a vector are channels of one pixel
         - ``window``, ``stride``, ``dilation``, ``pad``: [rows, columns], of whatever has a window; ``pad`` is what is added above and to
-          the left
+          the left; ``groups``, of ``conv``: in how many runs its channels lie, each with filters of its own
         - ``kernel``, ``bias``, ``factor``, ``shift``, ``slope``, ``coefficients``, ``gain``: where in the weights a tensor begins, for
           those that the row has
         - ``sets``, of ``normalise``: how many runs of channels are normalised by themselves; ``pairs``: how many factors, and
@@ -93,7 +93,7 @@ def _nothing(op: Op) -> dict[str, Any]:
 
 #: What the record of each kind says besides.
 PARTICULARS: dict[Kind, Callable[[Op], dict[str, Any]]] = {
-    Kind.CONV: _window,
+    Kind.CONV: lambda op: {**_window(op), "groups": op.groups},
     Kind.DEPTHWISE: _window,
     Kind.DENSE: _nothing,
     Kind.MAX: _window,
@@ -102,6 +102,8 @@ PARTICULARS: dict[Kind, Callable[[Op], dict[str, Any]]] = {
     Kind.DROP: _nothing,
     Kind.ACTIVATE: _nothing,
     Kind.ADD: lambda op: {"other": op.other},
+    Kind.CONCAT: lambda op: {"other": op.other},
+    Kind.GATE: lambda op: {"other": op.other},
     Kind.SCALE: _nothing,
     Kind.NORMALISE: lambda op: {"sets": op.sets, "pairs": op["factor"].size if "factor" in op else 0, "epsilon": NORM_EPSILON},
     Kind.GAIN: _nothing,

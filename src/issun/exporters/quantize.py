@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from issun.arch.layers import Activation
 from issun.arch.net import Net
@@ -77,7 +78,8 @@ class IntegerStep:
         As `Arrays.kernel`.
     bias : ndarray of int32, shape (filters,), or None
     multiplier, shift : ndarrays of int32 and uint8
-        One for each filter of a layer with weights; one for ``gap``; two multipliers with the same shift for ``add``; else empty.
+        One for each filter of a layer with weights; one for ``gap``; two multipliers with the same shift for ``add``, two of both for
+        ``concat``; for ``gate`` a multiplier for each value of `other`, as many as a table has, and one shift; else empty.
     below_multiplier, below_shift : ndarrays of int32 and uint8, or None
         For sums below zero, where the activation is `leaky` or `prelu`.
     middle_zero : int
@@ -230,6 +232,24 @@ def _add(making: _Making) -> IntegerStep:
     return replace(making.whole, other_zero=other.zero + making.direct.get(tensor, 0), multiplier=multiplier, shift=shift)
 
 
+def _concat(making: _Making) -> IntegerStep:
+    tensor = making.whole.step.other
+    assert tensor is not None
+    other = making.numbers[tensor]
+    multiplier, shift = fixed(np.array([making.x.scale, other.scale]) / making.y.scale)
+    return replace(making.whole, other_zero=other.zero + making.direct.get(tensor, 0), multiplier=multiplier, shift=shift)
+
+
+def _gate(making: _Making) -> IntegerStep:
+    """Return a gate: each of 256 values that opens it is another multiplier."""
+    tensor = making.whole.step.other
+    assert tensor is not None
+    factors = expit(making.numbers[tensor].real(np.arange(-128, 128))) * making.x.scale / making.y.scale
+    _, shift = fixed(factors.max(keepdims=True))
+    multiplier = np.clip(np.rint(factors * 2.0 ** int(shift[0])), 0, 2.0**31 - 1).astype(np.int32)
+    return replace(making.whole, multiplier=multiplier, shift=shift, table_first=making.direct.get(tensor, 0) - 128)
+
+
 def _activate(making: _Making) -> IntegerStep:
     step = making.whole.step
     table = _table(step.activation, making.x, making.y, making.own.slope)
@@ -275,6 +295,8 @@ QUANTISED: dict[Kind, Callable[[_Making], IntegerStep]] = {
     Kind.GAP: _gap,
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
+    Kind.CONCAT: _concat,
+    Kind.GATE: _gate,
 }
 
 

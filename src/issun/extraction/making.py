@@ -121,11 +121,8 @@ def _patches(
 
 
 def _blocks(op: Op, patches: Floats) -> list[tuple[Floats, int]]:
-    """Return the patches, flat, with the number of filters that they are for: of a depthwise convolution, channel by channel."""
-    if op.kind is Kind.DEPTHWISE:
-        multiplier = op.output[2] // op.input[2]
-        return [(patches[:, channel].reshape(len(patches), -1), multiplier) for channel in range(patches.shape[1])]
-    return [(patches.reshape(len(patches), -1), op.output[-1])]
+    """Return the patches, flat, with the number of filters that they are for: group by group where channels do not meet."""
+    return [(part.reshape(len(patches), -1), op.output[2] // op.groups) for part in np.split(patches, op.groups, axis=1)]
 
 
 def _put(flat: Floats, op: Op, tensors: Sequence[Tensor], blocks: Sequence[Filters], settings: Patches) -> None:

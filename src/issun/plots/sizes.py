@@ -49,9 +49,11 @@ def family_lines(
 def layers_table(net: Net) -> Table:
     """Return the layers of a network with each one's share of the parameters and of the MACs, and the sums."""
     table = plain_table("", "layer", "output", "parameters", "share", "MACs", "share", left=["layer"])
-    for row in cost.table(net):
+    rows = cost.table(net)
+    shortcuts = {row.number - 1 for row in rows if row.layer == "add" and row.other == row.number - 1}
+    for row in rows:
         cells = [f"{row.parameters:,}", _share(row.parameter_share), f"{row.macs:,}", _share(row.mac_share)]
-        table.add_row(str(row.number), Text(_layer_text(row)), shape_text(row.output), *cells)
+        table.add_row(str(row.number), Text(_layer_text(row, row.number in shortcuts)), shape_text(row.output), *cells)
     table.add_section()
     table.add_row("", "all", "", f"{net.parameters:,}", "", f"{net.macs:,}", "", style="bold")
     if net.trainable_params < net.parameters:
@@ -59,14 +61,15 @@ def layers_table(net: Net) -> Table:
     return table
 
 
-def _layer_text(row: cost.TableRow) -> str:
+def _layer_text(row: cost.TableRow, shortcut: bool) -> str:
     """Return a line's layer, and in parentheses what its place in the network adds: frozen, of whose weights, from where."""
     if row.other is not None:
-        first, second = sorted((row.source, row.other))
-        return f"add {_output_of(first)} and {_output_of(second)}"
+        both = row.source, row.other
+        first, second = sorted(both) if row.layer == "add" else both
+        return f"{row.layer} {_output_of(first)} {'by' if row.layer == 'gate' else 'and'} {_output_of(second)}"
     notes = []
     if row.source != row.number - 1:
-        notes.append(f"shortcut from {_output_of(row.source)}")
+        notes.append(f"{'shortcut from' if shortcut else 'reads'} {_output_of(row.source)}")
     if row.weights != row.number:
         notes.append(f"again, as {row.weights}")
     if row.frozen and row.parameters:

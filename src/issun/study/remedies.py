@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.arch.layers import Dropout, Group, Layer, Normalise
+from issun.arch.layers import Branch, Dropout, Group, Layer, Normalise
 from issun.arch.layers.groups import leaves
 from issun.arch.net import Net
 from issun.numbers import seeds_text
@@ -201,7 +201,7 @@ def _stripped(layers: Iterable[Layer]) -> tuple[Layer, ...]:
             continue
         if isinstance(layer, Group):
             inner = _stripped(layer.layers)
-            kept += [replace(layer, layers=inner)] if inner else []  # type: ignore[call-arg]
+            kept += [replace(layer, layers=inner)] if inner or isinstance(layer, Branch) else []  # type: ignore[call-arg]
         else:
             names = {field.name for field in fields(layer)} & {"l1", "l2"}
             kept.append(replace(layer, **dict.fromkeys(names, 0.0)) if names else layer)

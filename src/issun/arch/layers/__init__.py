@@ -20,9 +20,23 @@ from issun.arch.layers.activations import (
 )
 from issun.arch.layers.base import Initializer, Layer, Padding, Shape, Wiring, same_padding, shape_text, spanned, window_positions
 from issun.arch.layers.convolutions import Conv, DepthwiseConv, SeparableConv
-from issun.arch.layers.groups import Frozen, Group, Residual, Tied
+from issun.arch.layers.groups import Branch, Concat, Frozen, Gate, Group, Residual, Tied
 from issun.arch.layers.norms import OVER_WORDS, Normalise, Pairs
-from issun.arch.layers.small import Activate, Add, Classifier, Dense, Dropout, Gain, GlobalAveragePool, Pool, Scale, in_tied, normed_parts
+from issun.arch.layers.small import (
+    Activate,
+    Add,
+    Classifier,
+    Dense,
+    Dropout,
+    Gain,
+    GlobalAveragePool,
+    Join,
+    Pool,
+    Scale,
+    Times,
+    in_tied,
+    normed_parts,
+)
 
 __all__ = [
     "ACTIVATION_KINDS",
@@ -38,16 +52,20 @@ __all__ = [
     "Activation",
     "ActivationKind",
     "Add",
+    "Branch",
     "Classifier",
+    "Concat",
     "Conv",
     "Dense",
     "DepthwiseConv",
     "Dropout",
     "Frozen",
     "Gain",
+    "Gate",
     "GlobalAveragePool",
     "Group",
     "Initializer",
+    "Join",
     "Layer",
     "Normalise",
     "Padding",
@@ -58,6 +76,7 @@ __all__ = [
     "SeparableConv",
     "Shape",
     "Tied",
+    "Times",
     "Wiring",
     "in_tied",
     "normed_parts",

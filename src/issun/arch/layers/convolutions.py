@@ -43,6 +43,8 @@ def _convolution_text(layer: Conv | DepthwiseConv | SeparableConv, text: str) ->
         text += f" {pair_text('dilation', layer.dilation)}"
     if layer.padding == "same":
         text += " same"
+    if isinstance(layer, Conv) and layer.groups != 1:
+        text += f" groups {layer.groups}"
     return text + weights_text(layer, layer.activation, layer.norm)
 
 
@@ -58,6 +60,8 @@ def _check_convolution(layer: Conv | DepthwiseConv | SeparableConv) -> None:
 class Conv(Layer):
     """A convolution (cross-correlation) over height and width: `filters` windows over all channels.
 
+    With `groups`, channels and filters lie in so many equal runs, and the filters of a run see the channels of theirs alone (Krizhevsky,
+    Sutskever & Hinton 2012); the kernel has the shape (filters, channels / groups, rows, columns).
     `dilation` is the distance between the pixels of a window (Yu & Koltun 2016); `norm` is a normalisation between the sums and the
     activation, in place of the bias: that of the batch (True, Ioffe & Szegedy 2015), or of each image (`Normalise`).
     """
@@ -73,6 +77,7 @@ class Conv(Layer):
     l2: float = 0.0
     dilation: Pair = (1, 1)
     norm: bool | Normalise = False
+    groups: int = 1
 
     @property
     def span(self) -> Pair:
@@ -80,21 +85,31 @@ class Conv(Layer):
         return spanned(self.kernel, self.dilation)
 
     def check(self) -> None:
-        at_least_one(self, filters=self.filters)
+        at_least_one(self, filters=self.filters, groups=self.groups)
         _check_convolution(self)
 
+    def check_groups(self, count: int, whole: str) -> None:
+        """Raise `NetworkError` where the groups do not divide a number of channels; in the polynomials of a family neither is a number."""
+        if isinstance(count, int) and isinstance(self.groups, int) and count % self.groups:
+            raise NetworkError(
+                f"`{self}` is not valid: {self.groups} groups do not divide {whole}; groups must divide the channels and the filters"
+            )
+
     def output_shape(self, shape: Shape) -> Shape:
-        return normed_shape(self, (*positions(self, shape, self.span, self.stride, self.padding, FITS), self.filters))
+        window = positions(self, shape, self.span, self.stride, self.padding, FITS)
+        self.check_groups(shape[2], f"the {shape[2]} channels of its input")
+        self.check_groups(self.filters, f"its {self.filters} filters")
+        return normed_shape(self, (*window, self.filters))
 
     def parameters(self, shape: Shape) -> int:
         own = biases(self, self.filters) + self.activation.parameters(self.filters)
-        return math.prod(self.kernel) * shape[2] * self.filters + own
+        return math.prod(self.kernel) * shape[2] * self.filters // self.groups + own
 
     def parameters_of_pass(self, shape: Shape) -> int:
         return biases(self, self.filters) if own_norm(self) else 0
 
     def macs(self, shape: Shape) -> int:
-        return math.prod(self.output_shape(shape)) * math.prod(self.kernel) * shape[2]
+        return math.prod(self.output_shape(shape)) * math.prod(self.kernel) * shape[2] // self.groups
 
     def wire(self, wiring: Wiring, source: int) -> int:
         return wire_normed(self, wiring, source)

@@ -1,16 +1,16 @@
-"""Layers made of layers: frozen, residual and tied groups."""
+"""Layers made of layers: frozen, residual and tied groups, branches that are joined, and gates."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from issun.arch.layers.activations import LINEAR
-from issun.arch.layers.base import Layer, Shape, Wiring, at_least_one, shape_text, shape_through, sum_over
+from issun.arch.layers.base import Count, Layer, Shape, Wiring, at_least_one, shape_text, shape_through, sum_over
 from issun.arch.layers.convolutions import Conv
-from issun.arch.layers.small import Add, Gain, in_tied
+from issun.arch.layers.small import Add, Gain, Join, Times, in_tied
 from issun.errors import NetworkError
 
 
@@ -190,6 +190,114 @@ def as_in_tied(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
         inner: dict[str, Any] = {"layers": as_in_tied(layer.layers)} if isinstance(layer, Group) else {}
         changed.append(replace(layer, **inner) if inner else in_tied(layer))
     return tuple(changed)
+
+
+@dataclass(frozen=True)
+class Branch(Group):
+    """One branch of `concat (… | …)`: its layers, one after the other. Without any it is what enters."""
+
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        """Let a branch be empty."""
+
+    @property
+    def opening(self) -> str:
+        return ""
+
+    def __str__(self) -> str:
+        return ", ".join(str(layer) for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class Concat(Group):
+    """Branches over the same input, whose outputs lie one behind the other along the channels (Szegedy et al. 2015, Huang et al. 2017).
+
+    An empty one is what enters itself. Heights and widths must agree; of vectors the features are joined.
+    """
+
+    layers: tuple[Branch, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.layers) < 2:
+            raise NetworkError(f"`{self}` is not valid: `concat` joins at least two branches; separate them with `|`")
+
+    @property
+    def opening(self) -> str:
+        return "concat"
+
+    def joined(self, ends: Sequence[Shape]) -> Shape:
+        """Return the shape that the branches' outputs have together; raise `NetworkError` where they cannot be joined."""
+        if len({end[:-1] for end in ends}) > 1:
+            given = ", ".join(
+                f"`{branch}` returns {shape_text(end)}" if branch.layers else f"the empty branch {shape_text(end)}"
+                for branch, end in zip(self.layers, ends, strict=True)
+            )
+            raise NetworkError(
+                f"`{self}` is not valid: {given}; channels can be joined only where heights and widths are equal: use `same`, and "
+                f"equal strides and pooling in all branches"
+            )
+        return (*ends[0][:-1], sum(end[-1] for end in ends))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.joined([branch.output_shape(shape) for branch in self.layers])
+
+    def _sum(self, shape: Shape, what: Count) -> int:
+        return sum(sum_over(branch.layers, shape, what) for branch in self.layers)
+
+    def parameters(self, shape: Shape) -> int:
+        return self._sum(shape, "parameters")
+
+    def parameters_of_pass(self, shape: Shape) -> int:
+        return self._sum(shape, "parameters_of_pass")
+
+    def macs(self, shape: Shape) -> int:
+        return self._sum(shape, "macs")
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        first, *others = ends = [branch.wire(wiring, source) for branch in self.layers]
+        self.joined([wiring.shape(end) for end in ends])
+        # Two at a time, when all are there: then no more lives at once than all of them twice.
+        for other in others:
+            first = wiring.add(Join(wiring.shape(other)[-1]), first, other)
+        return first
+
+    def __str__(self) -> str:
+        branches = "|".join(f" {branch} " if branch.layers else " " for branch in self.layers)
+        return f"concat ({branches.strip()})"
+
+
+@dataclass(frozen=True)
+class Gate(Group):
+    """What enters, times the sigmoid of what the layers make of it.
+
+    They give a number for each value, or one for each channel of an image, as squeeze-and-excitation does (Hu, Shen & Sun 2018).
+    """
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def opening(self) -> str:
+        return "gate"
+
+    def check_shapes(self, entry: Shape, end: Shape) -> None:
+        """Raise `NetworkError` where what leaves the layers can be no gate of what enters them."""
+        if end in (entry, entry[-1:], (1, 1, *entry[-1:])):
+            return
+        needed = "the shape of its input, or one number for each channel" if len(entry) == 3 else "as many features as its input has"
+        raise NetworkError(
+            f"`{self}` is not valid: its input is {shape_text(entry)} and its layers return {shape_text(end)}; a gate needs {needed}: "
+            f"end the group with `dense {entry[-1]} linear`"
+        )
+
+    def output_shape(self, shape: Shape) -> Shape:
+        self.check_shapes(shape, shape_through(self.layers, shape))
+        return shape
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        end = super().wire(wiring, source)
+        self.check_shapes(wiring.shape(source), wiring.shape(end))
+        return wiring.add(Times(), source, end)
 
 
 def leaves(layers: tuple[Layer, ...]) -> Iterator[Layer]:

@@ -1,4 +1,5 @@
-"""Layers without a window of weights: fully connected, pooling, dropout, activations that stand alone, scale, a residual's gain and sum.
+"""Layers without a window of weights: fully connected, pooling, dropout, activations that stand alone, scale, a residual's gain, and how
+branches meet.
 
 Here stands, too, how a layer with a `norm` of each image becomes operations.
 """
@@ -217,6 +218,30 @@ class Add(Layer):
 
     def __str__(self) -> str:
         return "add"
+
+
+@dataclass(frozen=True)
+class Join(Layer):
+    """What two branches give, one behind the other along the channels, `more` of which are the second's. It stands in `Net.ops` alone."""
+
+    more: int
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*shape[:-1], shape[-1] + self.more)
+
+    def __str__(self) -> str:
+        return "concat"
+
+
+@dataclass(frozen=True)
+class Times(Layer):
+    """What enters a gate, times how far the gate is open: the sigmoid of what its layers give. It stands in `Net.ops` alone."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def __str__(self) -> str:
+        return "gate"
 
 
 def normed_shape(layer: Layer, shape: Shape) -> Shape:

@@ -143,6 +143,31 @@ def rational_gradient(gradient: Array, x: Array, numbers: Array) -> Array:
     return np.array([(first * factor).sum() for factor in (1.0, parts.share, parts.share**2, x * parts.bend * parts.tilt)])
 
 
+# A gate: each value, or each channel, times a number between 0 and 1.
+
+
+def gated(x: Array, gate: Array) -> Array:
+    """Return x times the sigmoid of a gate, which has the shape of x, or one number a channel."""
+    return x * _over(expit(gate), x)
+
+
+def gated_backward(gradient: Array, x: Array, gate: Array) -> tuple[Array, Array]:
+    """Return the gradients by x and by the gate."""
+    opened = expit(gate)
+    product = gradient * x
+    by_opened = product if gate.shape == x.shape else channel_sums_of_each(product).reshape(gate.shape)
+    return gradient * _over(opened, x), by_opened * opened * (1 - opened)
+
+
+def channel_sums_of_each(x: Array) -> Array:
+    """Return the sum of each channel of each image over its positions."""
+    return np.asarray(x.sum(axis=tuple(range(2, x.ndim))))
+
+
+def _over(gate: Array, x: Array) -> Array:
+    return gate.reshape(*gate.shape[:2], *[1] * (x.ndim - 2)) if gate.ndim < x.ndim else gate
+
+
 # A factor and a shift a channel, or one of each for all: learned (`scale`), with statistics of the batch, or with those of an image.
 
 

@@ -22,6 +22,8 @@ from issun.engine.reference.channels import (
     channel_sums,
     each_normalised,
     each_normalised_backward,
+    gated,
+    gated_backward,
     normalised,
     normalised_backward,
     rational_gradient,
@@ -50,16 +52,26 @@ class Passed(NamedTuple):
 
 
 class Back(NamedTuple):
-    """What the gradient of one operation needs besides itself: what entered, the gradient by what its kind made, and its mask."""
+    """What the gradient of one operation needs besides itself: what entered, the gradient by what its kind made, and what stood beside."""
 
     x: Array
     gradient: Array
-    mask: Array | None
+    beside: Array | None
 
 
 def _sum(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
     assert beside is not None
     return x + beside
+
+
+def _joined(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
+    assert beside is not None
+    return np.concatenate([x, beside], axis=1)
+
+
+def _gated(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
+    assert beside is not None
+    return gated(x, beside)
 
 
 def _normalised(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
@@ -68,7 +80,7 @@ def _normalised(op: Op, own: ByRole, x: Array, beside: Array | None) -> Array:
 
 
 #: What each kind makes of its input, before bias, norm and activation. It is given the operation, its tensors, what enters, and what
-#: stands beside: the other addend of a sum, the mask of a dropout.
+#: stands beside: what the other operation gives that it reads, the mask of a dropout.
 FORWARD: dict[Kind, Callable[[Op, ByRole, Array, Array | None], Array]] = {
     Kind.CONV: lambda op, own, x, beside: layers.conv_forward(x, own["kernel"], op.window),
     Kind.DEPTHWISE: lambda op, own, x, beside: layers.depthwise_forward(x, own["kernel"], op.window),
@@ -82,6 +94,8 @@ FORWARD: dict[Kind, Callable[[Op, ByRole, Array, Array | None], Array]] = {
     Kind.SCALE: lambda op, own, x, beside: scale_forward(x, own["factor"], own["shift"]),
     Kind.NORMALISE: _normalised,
     Kind.GAIN: lambda op, own, x, beside: x * own["gain"],
+    Kind.CONCAT: _joined,
+    Kind.GATE: _gated,
 }
 
 
@@ -90,6 +104,11 @@ def _normalised_back(op: Op, own: ByRole, back: Back) -> tuple[Array, ByRole]:
     if "factor" in own:
         gradient, found["factor"], found["shift"] = scale_backward(gradient, each_normalised(back.x, op.sets), own["factor"])
     return each_normalised_backward(gradient, back.x, op.sets), found
+
+
+def _gated_back(back: Back) -> tuple[Array, Array]:
+    assert back.beside is not None
+    return gated_backward(back.gradient, back.x, back.beside)
 
 
 def _scaled_back(op: Op, own: ByRole, back: Back) -> tuple[Array, ByRole]:
@@ -109,12 +128,21 @@ BACKWARD: dict[Kind, Callable[[Op, ByRole, Back], tuple[Array, ByRole]]] = {
     Kind.MAX: lambda op, own, back: (layers.max_pool_backward(back.gradient, back.x, op.window), {}),
     Kind.AVERAGE: lambda op, own, back: (layers.average_pool_backward(back.gradient, back.x, op.window), {}),
     Kind.GAP: lambda op, own, back: (layers.global_average_backward(back.gradient, back.x), {}),
-    Kind.DROP: lambda op, own, back: (back.gradient if back.mask is None else back.gradient * back.mask, {}),
+    Kind.DROP: lambda op, own, back: (back.gradient if back.beside is None else back.gradient * back.beside, {}),
     Kind.ACTIVATE: lambda op, own, back: (back.gradient, {}),
     Kind.ADD: lambda op, own, back: (back.gradient, {}),
     Kind.SCALE: _scaled_back,
     Kind.NORMALISE: _normalised_back,
     Kind.GAIN: lambda op, own, back: (back.gradient * own["gain"], {"gain": np.asarray((back.gradient * back.x).sum())}),
+    Kind.CONCAT: lambda op, own, back: (back.gradient[:, : back.x.shape[1]], {}),
+    Kind.GATE: lambda op, own, back: (_gated_back(back)[0], {}),
+}
+
+#: The gradient by what stands beside, of the kinds that read two operations.
+BESIDE: dict[Kind, Callable[[Back], Array]] = {
+    Kind.ADD: lambda back: back.gradient,
+    Kind.CONCAT: lambda back: back.gradient[:, back.x.shape[1] :],
+    Kind.GATE: lambda back: _gated_back(back)[1],
 }
 
 
@@ -150,7 +178,7 @@ def forward(
 
     for op in net.ops:
         own, x = _tensors(op, weights), read(op.source)
-        beside = read(op.other) if op.other is not None else None if masks is None else masks[op.index]
+        beside = read(op.other) if op.other is not None else _mask(op, masks)
         y = FORWARD[op.kind](op, own, x, beside)
         z = y
         if op.norm:
@@ -186,14 +214,18 @@ def backward(net: Net, weights: NDArray[np.floating], seen: Sequence[Passed], by
             gradient = normalised_backward(gradient, y, mean, variance, of_batch)
         elif op.biased:
             found["bias"] = channel_sums(gradient)
-        gradient, by_tensors = BACKWARD[op.kind](op, own, Back(x, gradient, None if masks is None else masks[op.index]))
+        image = seen[0].x
+        beside = _mask(op, masks) if op.other is None else image if op.other == IMAGE else seen[op.other].out
+        back = Back(x, gradient, beside)
+        gradient, by_tensors = BACKWARD[op.kind](op, own, back)
         found |= by_tensors
         for tensor in op.weights:
             if tensor.trained:
                 flat[tensor.slice] += found[tensor.role].ravel()
-        for reads in (op.source, op.other):
-            if reads is not None and reads != IMAGE:
-                gradients[reads] = gradients[reads] + gradient if reads in gradients else gradient
+        sent = [(op.source, gradient)] + ([] if op.other is None else [(op.other, BESIDE[op.kind](back))])
+        for reads, part in sent:
+            if reads != IMAGE:
+                gradients[reads] = gradients[reads] + part if reads in gradients else part
     return flat
 
 
@@ -205,6 +237,11 @@ def batch_statistics(net: Net, seen: Sequence[Passed]) -> dict[str, Array]:
             mean, variance = statistics(seen[tensor.op].y)
             found[tensor.name] = mean if tensor.role == "mean" else variance
     return found
+
+
+def _mask(op: Op, masks: Masks) -> Array | None:
+    """Return what a dropout multiplies its input by."""
+    return None if masks is None else masks[op.index]
 
 
 def _of_batch(op: Op, masks: Masks) -> bool:

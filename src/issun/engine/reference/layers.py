@@ -49,14 +49,27 @@ def scatter(taps: Array, shape: tuple[int, ...], window: Window) -> Array:
 # Layers with kernels. A bias is added by `issun.engine.reference.channels`, as whatever else a channel has of its own.
 
 
+def by_groups(x: Array, kernel: Array) -> list[tuple[Array, Array]]:
+    """Return the channels and the filters of each group of a convolution whose filters see fewer channels than there are."""
+    groups = x.shape[1] // kernel.shape[1]
+    return list(zip(np.split(x, groups, axis=1), np.split(kernel, groups), strict=True))
+
+
 def conv_forward(x: Array, kernel: Array, window: Window) -> Array:
     """Slide every filter over the images (cross-correlation: the kernel is not flipped); outside there are zeros."""
+    if x.shape[1] > kernel.shape[1]:
+        return np.concatenate([conv_forward(*group, window) for group in by_groups(x, kernel)], axis=1)
     seen = windows(x, window, 0.0)
     return np.moveaxis(np.tensordot(seen, kernel, axes=([1, 4, 5], [1, 2, 3])), 3, 1)
 
 
 def conv_backward(gradient: Array, x: Array, kernel: Array, window: Window) -> tuple[Array, Array]:
     """Return the gradients by input and kernel."""
+    if x.shape[1] > kernel.shape[1]:
+        groups = by_groups(x, kernel)
+        parts = zip(np.split(gradient, len(groups), axis=1), groups, strict=True)
+        by_inputs, by_kernels = zip(*(conv_backward(part, *group, window) for part, group in parts), strict=True)
+        return np.concatenate(by_inputs, axis=1), np.concatenate(by_kernels)
     seen = windows(x, window, 0.0)
     by_kernel = np.tensordot(gradient, seen, axes=([0, 2, 3], [0, 2, 3]))
     taps = np.moveaxis(np.tensordot(gradient, kernel, axes=([1], [0])), 3, 1)

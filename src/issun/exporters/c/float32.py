@@ -24,6 +24,7 @@ HELPERS = {
         "static float hardswish(float x)\n{\n    const float gate = x + 3.0f;\n"
         "    return x * (gate < 0.0f ? 0.0f : gate > 6.0f ? 6.0f : gate) / 6.0f;\n}"
     ),
+    "sigmoid": "static float sigmoid(float x)\n{\n    return 0.5f + 0.5f * tanhf(0.5f * x);\n}",
     "relu6": "static float relu6(float x)\n{\n    return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;\n}",
     "sigmoid": "static float sigmoid(float x)\n{\n    return 1.0f / (1.0f + expf(-x));\n}",
     "silu": "static float silu(float x)\n{\n    return x / (1.0f + expf(-x));\n}",
@@ -163,6 +164,15 @@ class FloatDialect(Dialect):
     def activate(self, step: Step) -> str:
         return f"y[i] = {self._activated(step, self.load(step, 'x[i]', f'i % {step.input[2]}'), '')};"
 
+    def copied(self, step: Step, text: str, channel: str, name: str = "x") -> str:
+        return self.load(step, text, channel, name)
+
+    def opened(self, step: Step, text: str, channel: str) -> str:
+        return f"const float opened = sigmoid({self.load(step, text, channel, 'other')});"
+
+    def gated(self, step: Step, text: str, channel: str) -> str:
+        return f"{self.load(step, text, channel)} * opened"
+
     def add(self, step: Step) -> str:
         channel = f"i % {step.input[2]}"
         value = f"{self.load(step, 'x[i]', channel)} + {self.load(step, 'other[i]', channel, 'other')}"
@@ -171,12 +181,13 @@ class FloatDialect(Dialect):
 
 def needs_math(steps: Sequence[Step]) -> bool:
     """Return whether one of the steps calls a function of <math.h>."""
-    return any(step.activation.kind in WITH_MATH or step.kind is Kind.NORMALISE for step in steps)
+    return any(step.activation.kind in WITH_MATH or step.kind in (Kind.NORMALISE, Kind.GATE) for step in steps)
 
 
 def helpers(steps: Sequence[Step]) -> list[str]:
     """Return the small functions that the steps' activations need."""
-    kinds = {"leaky" if step.activation.sloped else step.activation.kind for step in steps}
+    kinds: set[str] = {"leaky" if step.activation.sloped else step.activation.kind for step in steps}
+    kinds |= {"sigmoid" for step in steps if step.kind is Kind.GATE}
     return [text for name, text in HELPERS.items() if name in kinds]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from issun.arch.ops import IMAGE, Kind
@@ -96,6 +95,17 @@ class IntegerDialect(Dialect):
     def activate(self, step: Step) -> str:
         return "y[i] = lookup[x[i]];" if self._type(step.source) == "uint8_t" else "y[i] = lookup[x[i] + 128];"
 
+    def copied(self, step: Step, text: str, channel: str, name: str = "x") -> str:
+        before = "" if name == "x" else "other_"
+        return f"narrowed(scaled({self.load(step, text, channel, name)}, {before}multiplier, {before}shift) + y_zero)"
+
+    def opened(self, step: Step, text: str, channel: str) -> str:
+        assert step.other is not None
+        return f"const int32_t opened = multiplier[{text}{'' if self._type(step.other) == 'uint8_t' else ' + 128'}];"
+
+    def gated(self, step: Step, text: str, channel: str) -> str:
+        return f"narrowed(scaled({self.load(step, text, channel)}, opened, shift) + y_zero)"
+
     def add(self, step: Step) -> str:
         x, other = self.load(step, "x[i]", ""), self.load(step, "other[i]", "", "other")
         return self._stored(step, "y[i]", f"rounded((int64_t){x} * multiplier + (int64_t){other} * other_multiplier, shift)")
@@ -105,6 +115,8 @@ def _arrays_of(step: Step) -> list[str]:
     """Return which constant arrays a step's function takes."""
     if step.kind is Kind.ACTIVATE:
         return ["table"]
+    if step.kind is Kind.GATE:
+        return ["multiplier"]
     if not step.kernel_size:
         return []
     return [
@@ -118,7 +130,12 @@ def _scalars_of(step: Step, last: bool) -> list[str]:
     """Return which single numbers a step's function takes."""
     if step.kind is Kind.ACTIVATE:
         return []
-    own = {Kind.ADD: ["other_zero", "multiplier", "other_multiplier", "shift"], Kind.GAP: ["multiplier", "shift"]}.get(step.kind, [])
+    own = {
+        Kind.ADD: ["other_zero", "multiplier", "other_multiplier", "shift"],
+        Kind.CONCAT: ["other_zero", "multiplier", "other_multiplier", "shift", "other_shift"],
+        Kind.GAP: ["multiplier", "shift"],
+        Kind.GATE: ["shift"],
+    }.get(step.kind, [])
     end = [] if last else ["middle_zero"] if step.kernel_size and tabled(step.activation) else ["y_zero"]
     return ["x_zero", *own, *end]
 
@@ -127,10 +144,11 @@ def arguments(whole: IntegerStep) -> list[str]:
     """Return the constants that a step's function is called with."""
     step = whole.step
     numbers = {"x_zero": whole.x_zero, "other_zero": whole.other_zero, "y_zero": whole.y_zero, "middle_zero": whole.middle_zero}
-    if step.kind in (Kind.GAP, Kind.ADD):
+    if step.kind in (Kind.GAP, Kind.ADD, Kind.CONCAT, Kind.GATE):
         assert whole.multiplier is not None
         assert whole.shift is not None
-        numbers |= {"multiplier": int(whole.multiplier[0]), "other_multiplier": int(whole.multiplier[-1]), "shift": int(whole.shift[0])}
+        numbers |= {"multiplier": int(whole.multiplier[0]), "other_multiplier": int(whole.multiplier[-1])}
+        numbers |= {"shift": int(whole.shift[0]), "other_shift": int(whole.shift[-1])}
     return [table_name(step, name) for name in _arrays_of(step)] + [str(numbers[name]) for name in _scalars_of(step, whole.last)]
 
 
@@ -155,9 +173,9 @@ def tables(model: Quantised) -> dict[str, str]:
 
 def table_bytes(steps: tuple[Step, ...]) -> int:
     """Return the bytes of all constant arrays, which depend on the network alone (but for an image table, where its scaling needs one)."""
-    found: Mapping[str, int] = {
-        table_name(step, field): {"weights": step.kernel_size, "table": 256}.get(field, step.output[2]) * (1 if _TYPES.get(field) else 4)
-        for step in steps
-        for field in _arrays_of(step)
-    }
+    found: dict[str, int] = {}
+    for step in steps:
+        sizes = {"weights": step.kernel_size, "table": 256} | ({"multiplier": 256} if step.kind is Kind.GATE else {})
+        for field in _arrays_of(step):
+            found[table_name(step, field)] = sizes.get(field, step.output[2]) * (1 if _TYPES.get(field) else 4)
     return sum(found.values())

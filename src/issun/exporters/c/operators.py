@@ -71,6 +71,18 @@ class Dialect(ABC):
         """Return the statement for the value at `i` of a step that is an activation alone."""
 
     @abstractmethod
+    def copied(self, step: Step, text: str, channel: str, name: str = "x") -> str:
+        """Return the output that the value `text` of the input `name` becomes where it stays what it is; `channel` as of `load`."""
+
+    @abstractmethod
+    def opened(self, step: Step, text: str, channel: str) -> str:
+        """Return the statement that keeps in `opened` how far a gate is open by the value `text` of `other`; `channel` as of `load`."""
+
+    @abstractmethod
+    def gated(self, step: Step, text: str, channel: str) -> str:
+        """Return the output that the value `text` of `x` becomes by a gate that is open so far."""
+
+    @abstractmethod
     def add(self, step: Step) -> str:
         """Return the statement for the value at `i` of a sum of two tensors."""
 
@@ -90,14 +102,14 @@ def _block(filters: int, largest: int) -> int:
     return min(range(largest, largest // 2, -1), key=lambda size: -(-filters // size) * size)
 
 
-def _blocks(filters: int, dialect: Dialect, inner: str) -> str:
-    """Return the loop over blocks of filters around `inner`, which uses `first` and `sum`."""
+def _blocks(filters: int, dialect: Dialect, inner: str, before: str = "") -> str:
+    """Return the loop over blocks of filters around `inner`, which uses `first` and `sum`; `before` is what stands before the filters."""
     block = _block(filters, dialect.block)
     head = f"{dialect.total} sum[{block}];"
     if block == filters:
-        return f"const int32_t first = 0;\n{head}\n{inner}"
+        return f"const int32_t first = {before or 0};\n{head}\n{inner}"
     start = "block" if filters % block == 0 else f"block < {filters - block} ? block : {filters - block}"
-    loop = f"const int32_t first = {start};\n{head}\n{inner}"
+    loop = f"const int32_t first = {f'{before} + ({start})' if before else start};\n{head}\n{inner}"
     return f"for (int32_t block = 0; block < {filters}; block += {block}) {{\n{_in(loop)}\n}}"
 
 
@@ -153,13 +165,19 @@ def _multiply(dialect: Dialect, block: int, load: str, weight: str) -> str:
 
 
 def _conv(step: Step, dialect: Dialect) -> str:
-    (_, width, channels), filters = step.input, step.output[2]
-    block = _block(filters, dialect.block)
-    inner = _multiply(dialect, block, dialect.load(step, "pixel[c]", "c"), f"weight[{_times('c', filters)} + k]")
-    tap = _times(_at("i", "j", step.window.size[1]), channels * filters)
-    taps = f"const {dialect.input(step)} *pixel = x + {_times(_at('y_in', 'x_in', width), channels)};\n"
-    taps += f"const {dialect.value} *weight = weights + {tap} + first;\n" + _over("c", channels, inner)
-    return _positions(step, dialect, _blocks(filters, dialect, _sums(dialect, step, block, _window(step, taps))))
+    (_, width, channels), filters, groups = step.input, step.output[2], step.groups
+    seen, own = channels // groups, filters // groups  # by and of each group
+    block = _block(own, dialect.block)
+    before = f"{_times('group', seen)} + " if groups > 1 else ""
+    value = dialect.load(step, "pixel[c]", f"({before}c)" if before else "c")
+    inner = _multiply(dialect, block, value, f"weight[{_times('c', filters)} + k]")
+    tap = _times(_at("i", "j", step.window.size[1]), seen * filters)
+    taps = f"const {dialect.input(step)} *pixel = x + {before}{_times(_at('y_in', 'x_in', width), channels)};\n"
+    taps += f"const {dialect.value} *weight = weights + {tap} + first;\n" + _over("c", seen, inner)
+    sums = _sums(dialect, step, block, _window(step, taps))
+    if groups == 1:
+        return _positions(step, dialect, _blocks(filters, dialect, sums))
+    return _positions(step, dialect, _over("group", groups, _blocks(own, dialect, sums, _times("group", own))))
 
 
 def _dense(step: Step, dialect: Dialect) -> str:
@@ -215,6 +233,28 @@ def _add(step: Step, dialect: Dialect) -> str:
     return _over("i", step.size, dialect.add(step))
 
 
+def _concat(step: Step, dialect: Dialect) -> str:
+    height, width, first = step.input
+    channels = step.output[2]
+    from_x = dialect.copied(step, f"x[{_times('i', first)} + k]", "k")
+    from_other = dialect.copied(step, f"other[{_times('i', channels - first)} + k]", "k", "other")
+    at = _times("i", channels)
+    copies = _over("k", first, f"y[{at} + k] = {from_x};") + "\n"
+    copies += _over("k", channels - first, f"y[{at} + {first} + k] = {from_other};")
+    return _over("i", height * width, copies)
+
+
+def _gate(step: Step, dialect: Dialect) -> str:
+    height, width, channels = step.input
+    if not step.spreads:
+        channel = f"i % {channels}"
+        each = f"{dialect.opened(step, 'other[i]', channel)}\ny[i] = {dialect.gated(step, 'x[i]', channel)};"
+        return _over("i", step.size, each)
+    at = f"{_times('i', channels)} + k"
+    positions = _over("i", height * width, f"y[{at}] = {dialect.gated(step, f'x[{at}]', 'k')};")
+    return _over("k", channels, f"{dialect.opened(step, 'other[k]', 'k')}\n{positions}")
+
+
 #: The body of the function of each kind of step.
 BODIES: dict[Kind, Callable[[Step, Dialect], str]] = {
     Kind.CONV: _conv,
@@ -225,5 +265,7 @@ BODIES: dict[Kind, Callable[[Step, Dialect], str]] = {
     Kind.GAP: _gap,
     Kind.ACTIVATE: _activate,
     Kind.ADD: _add,
+    Kind.CONCAT: _concat,
+    Kind.GATE: _gate,
     Kind.NORMALISE: _normalise,
 }

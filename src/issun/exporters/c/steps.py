@@ -65,7 +65,7 @@ def plan(steps: Sequence[Step], extra: dict[int, int] | None = None, outside: fr
         if step.operation in outside:
             continue
         ends = last.get(step.operation, number)
-        free = [read for read in reads[number] if read in places and last[read] == number]
+        free = [read for read in reads[number] if read in places and last[read] == number and places[read].size == step.size]
         if step.elementwise and free:  # what is read for the last time becomes the output
             place = places[free[0]]
             place.last = ends
@@ -114,11 +114,15 @@ class Step:
         Rows that own its kernel and bias, and what its activation has learned: the slopes of a `prelu`, the coefficients of a `rational`;
         None where it has none. Rows that share tensors have the same.
     source, other : int, int or None
-        Tensors that it reads; `other` only for ``add``.
+        Tensors that it reads; `other` only for ``add``, ``concat`` and ``gate``.
     input, output : (height, width, channels)
     window : Window
     activation : Activation
     biased : bool
+    groups : int
+        Of ``conv``: in how many runs of channels, each with filters of its own, its input lies.
+    spreads : bool
+        Of ``gate``: whether `other` has one number for a whole channel.
     sets, pairs : int
         Of ``normalise``: how many runs of channels are normalised by themselves, and how many factors and shifts there are.
     """
@@ -135,6 +139,8 @@ class Step:
     window: Window = _PIXEL
     activation: Activation = LINEAR
     biased: bool = False
+    groups: int = 1
+    spreads: bool = False
     sets: int = 0
     pairs: int = 0
 
@@ -151,7 +157,7 @@ class Step:
         """
         if self.kind is Kind.DEPTHWISE:
             return self.window.size == self.window.stride == (1, 1) and self.input == self.output
-        return self.kind in (Kind.ACTIVATE, Kind.ADD, Kind.NORMALISE)
+        return self.kind in (Kind.ACTIVATE, Kind.ADD, Kind.NORMALISE, Kind.GATE)
 
     @property
     def kernel_size(self) -> int:
@@ -160,7 +166,7 @@ class Step:
             return self.pairs
         if self.kind not in WITH_KERNEL:
             return 0
-        channels = {Kind.DENSE: math.prod(self.input), Kind.DEPTHWISE: 1}.get(self.kind, self.input[2])
+        channels = {Kind.DENSE: math.prod(self.input), Kind.DEPTHWISE: 1}.get(self.kind, self.input[2] // self.groups)
         return math.prod(self.window.size) * channels * self.output[2]
 
 
@@ -229,6 +235,10 @@ def _weighted(op: Op, step: Step) -> Step:
     return replace(step, activation=op.activation, weights_operation=op.shares, slope_operation=_slope_operation(op), biased=op.biased)
 
 
+def _conv(op: Op, step: Step) -> Step:
+    return replace(_weighted(op, step), groups=op.groups)
+
+
 def _activate(op: Op, step: Step) -> Step:
     """Return the step of an activation that stands alone; slopes that are learned are those of a depthwise convolution with ones."""
     if "slope" not in op:
@@ -249,13 +259,17 @@ def _normalise(op: Op, step: Step) -> Step:
     return replace(step, weights_operation=op.index if pairs else None, biased=pairs > 0, sets=op.sets, pairs=pairs)
 
 
+def _gate(op: Op, step: Step) -> Step:
+    return replace(step, spreads=op.spreads)
+
+
 def _as_it_is(op: Op, step: Step) -> Step:
     return step
 
 
 #: What each kind becomes, given the step as far as all have it in common. Dropout never comes to it.
 STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
-    Kind.CONV: _weighted,
+    Kind.CONV: _conv,
     Kind.DEPTHWISE: _weighted,
     Kind.DENSE: _weighted,
     Kind.MAX: _as_it_is,
@@ -264,6 +278,8 @@ STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
     Kind.DROP: _as_it_is,
     Kind.ACTIVATE: _activate,
     Kind.ADD: _as_it_is,
+    Kind.CONCAT: _as_it_is,
+    Kind.GATE: _gate,
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
     Kind.GAIN: _gain,
@@ -274,8 +290,8 @@ STEPS: dict[Kind, Callable[[Op, Step], Step]] = {
 class Arrays:
     """The weights of one step, float32.
 
-    `kernel` is (rows, columns, channels, filters) of a convolution, (rows, columns, filters) of a depthwise one and (inputs, units)
-    of a dense layer, whose inputs come in the order row, column, channel; `bias` and `slope` have one value a filter or unit; of a
+    `kernel` is (rows, columns, channels of a group, filters) of a convolution, (rows, columns, filters) of a depthwise one and (inputs,
+    units) of a dense layer, whose inputs come in the order row, column, channel; `bias` and `slope` have one value a filter or unit; of a
     `rational`, `slope` are its four coefficients. Kernel and bias of a normalisation are its factors and shifts: one a channel, one for
     all, or none.
     """

@@ -146,9 +146,9 @@ def _window(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _conv(reader: Reader, config: dict[str, Any]) -> None:
-    if config.get("groups", 1) != 1:
-        raise Unsupported("grouped convolutions are not supported, only Conv2D without groups and DepthwiseConv2D")
-    reader.add(arch.Conv(whole(config, "filters"), **_window(config), **reader.weighted(config, "kernel")), config, joins=True)
+    groups = whole({"groups": 1, **config}, "groups")
+    options = reader.weighted(config, "kernel")
+    reader.add(arch.Conv(whole(config, "filters"), **_window(config), **options, groups=groups), config, joins=True)
 
 
 def _depthwise(reader: Reader, config: dict[str, Any]) -> None:

@@ -32,14 +32,22 @@ def applied(net: Net, image: Any, initializer: Start = "glorot") -> Any:
     values, made = {IMAGE: image}, {}
     for op in net.ops:
         x = values[op.source]
-        key = op.index if op.kind is Kind.ADD else op.shares  # a sum has nothing to share
+        key = op.index if op.other is not None else op.shares  # where two meet there is nothing to share
         if key not in made:
             made[key] = LAYERS[op.kind](op, initializer), _activation(op)
         sums, active = made[key]
         for layer in (*sums, *_norm(op), *active):
-            x = layer(x if op.other is None else [x, values[op.other]])
+            x = layer(x if op.other is None else [x, _beside(op, values[op.other])])
         values[op.index] = x
     return values[len(net.ops) - 1]
+
+
+def _beside(op: Op, other: Any) -> Any:
+    """Return what the layer is given where two meet: of a gate, how far it is open, in a shape that fits."""
+    if op.kind is not Kind.GATE:
+        return other
+    opened = keras.layers.Activation("sigmoid", name=f"opened_{op.index}")(other)
+    return keras.layers.Reshape((1, 1, op.output[-1]), name=f"spread_{op.index}")(opened) if op.spreads else opened
 
 
 def set_weights(model: Any, net: Net, tensors: dict[str, NDArray[np.float32]]) -> None:
@@ -111,7 +119,7 @@ def _padding(op: Op) -> str:
 
 
 def _conv(op: Op, default: Start) -> list[Any]:
-    window, options = op.window, _weighted(op, default)
+    window, options = op.window, _weighted(op, default) | {"groups": op.groups}
     return [keras.layers.Conv2D(op.output[2], window.size, window.stride, _padding(op), dilation_rate=window.dilation, **options)]
 
 
@@ -206,6 +214,8 @@ LAYERS: dict[Kind, Callable[[Op, Start], list[Any]]] = {
     Kind.DROP: _dropout,
     Kind.ACTIVATE: lambda op, default: [],
     Kind.ADD: lambda op, default: [keras.layers.Add(name=f"sum_{op.index}")],
+    Kind.CONCAT: lambda op, default: [keras.layers.Concatenate(name=f"concat_{op.index}")],
+    Kind.GATE: lambda op, default: [keras.layers.Multiply(name=f"gate_{op.index}")],
     Kind.SCALE: _scale,
     Kind.NORMALISE: _normalise,
     Kind.GAIN: _gain,

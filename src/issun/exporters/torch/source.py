@@ -201,7 +201,7 @@ def _made_conv(op: Op) -> list[str]:
     window = op.window
     stride = f", stride={window.stride}" if window.stride != (1, 1) else ""
     dilation = f", dilation={window.dilation}" if window.dilation != (1, 1) else ""
-    groups = f", groups={op.groups}" if op.kind is Kind.DEPTHWISE else ""
+    groups = f", groups={op.groups}" if op.kind is Kind.DEPTHWISE or op.groups > 1 else ""
     return [f"self.{_name(op)} = nn.Conv2d({op.input[2]}, {op.output[-1]}, {window.size}{stride}{dilation}{groups}{_bias(op)})"]
 
 
@@ -241,6 +241,8 @@ MADE: dict[Kind, Callable[[Op], list[str]]] = {
     Kind.DROP: _made_dropout,
     Kind.ACTIVATE: _nothing,
     Kind.ADD: _nothing,
+    Kind.CONCAT: _nothing,
+    Kind.GATE: _nothing,
     Kind.SCALE: _made_scale,
     Kind.NORMALISE: _made_normalise,
     Kind.GAIN: lambda op: [f"self.{_name(op)} = nn.Parameter(torch.zeros(1))"],
@@ -262,12 +264,17 @@ def _module(op: Op, x: str, other: str) -> str:
     return f"self.{_name(op)}({x})"
 
 
+def _gated(op: Op, x: str, other: str) -> str:
+    spread = "[:, :, None, None]" if op.spreads and op.beside == op.output[-1:] else ""
+    return f"{x} * torch.sigmoid({other}){spread}"
+
+
 def _normalised(op: Op, x: str, other: str) -> str:
     y, name = _module(op, x, other), _name(op)
     return f"{y} * self.{name}_factor + self.{name}_shift" if op.one_pair else y
 
 
-#: The expression that each kind is computed by, for those of its input and of the other addend.
+#: The expression that each kind is computed by, for those of its input and of the other one that it reads.
 COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
     Kind.CONV: lambda op, x, other: _module(op, _padded(x, op.window), other),
     Kind.DEPTHWISE: lambda op, x, other: _module(op, _padded(x, op.window), other),
@@ -278,6 +285,8 @@ COMPUTED: dict[Kind, Callable[[Op, str, str], str]] = {
     Kind.DROP: _module,
     Kind.ACTIVATE: lambda op, x, other: x,
     Kind.ADD: lambda op, x, other: f"{x} + {other}",
+    Kind.CONCAT: lambda op, x, other: f"torch.cat(({x}, {other}), dim=1)",
+    Kind.GATE: _gated,
     Kind.SCALE: lambda op, x, other: f"{x} * self.{_name(op)}_factor + self.{_name(op)}_shift",
     Kind.NORMALISE: _normalised,
     Kind.GAIN: lambda op, x, other: f"{x} * self.{_name(op)}",

@@ -112,10 +112,12 @@ const OPERATORS = {
     const [channels, height, width] = row.input;
     const [filters, rows, columns] = row.output;
     const taps = row.window[0] * row.window[1];
+    const seen = channels / row.groups;
     for (let f = 0; f < filters; f++) {
       const sums = new Float64Array(rows * columns);
-      for (let c = 0; c < channels; c++) {
-        correlate(row, image, c * height * width, weights, row.kernel + (f * channels + c) * taps, sums);
+      const first = Math.floor((f * row.groups) / filters) * seen;
+      for (let c = 0; c < seen; c++) {
+        correlate(row, image, (first + c) * height * width, weights, row.kernel + (f * seen + c) * taps, sums);
       }
       finish(row, weights, f, sums, out, f * sums.length);
     }
@@ -186,6 +188,14 @@ const OPERATORS = {
   },
   add(row, image, out, weights, other) {
     for (let i = 0; i < image.length; i++) out[i] = image[i] + other[i];
+  },
+  concat(row, image, out, weights, other) {
+    out.set(image);
+    out.set(other, image.length);
+  },
+  gate(row, image, out, weights, other) {
+    const positions = image.length / other.length; // that one number holds for
+    for (let i = 0; i < image.length; i++) out[i] = image[i] / (1 + Math.exp(-other[Math.floor(i / positions)]));
   },
   drop(row, image, out) {
     out.set(image);

@@ -11,9 +11,16 @@ function share(part, words) {
   );
 }
 
-function reads({ source, other }, number) {
+// What a layer that reads two does with them, by its name in the notation.
+const MEETING = {
+  add: (source, other) => `adds ${source} and ${other}`,
+  concat: (source, other) => `joins ${source} and ${other}`,
+  gate: (source, other) => `${source}, gated by ${other}`,
+};
+
+function reads({ text, source, other }, number) {
   const of = (index) => (index < 0 ? "the image" : `layer ${index + 1}`);
-  if (other !== null && other !== undefined) return ` (adds ${of(source)} and ${of(other)})`;
+  if (other !== null && other !== undefined) return ` (${MEETING[text](of(source), of(other))})`;
   return source === number - 1 ? "" : ` (reads ${of(source)})`;
 }
 
