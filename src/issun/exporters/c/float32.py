@@ -24,7 +24,6 @@ HELPERS = {
         "static float hardswish(float x)\n{\n    const float gate = x + 3.0f;\n"
         "    return x * (gate < 0.0f ? 0.0f : gate > 6.0f ? 6.0f : gate) / 6.0f;\n}"
     ),
-    "sigmoid": "static float sigmoid(float x)\n{\n    return 0.5f + 0.5f * tanhf(0.5f * x);\n}",
     "relu6": "static float relu6(float x)\n{\n    return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;\n}",
     "sigmoid": "static float sigmoid(float x)\n{\n    return 1.0f / (1.0f + expf(-x));\n}",
     "silu": "static float silu(float x)\n{\n    return x / (1.0f + expf(-x));\n}",
