@@ -1,12 +1,8 @@
 // `gate`: the input times the sigmoid of what the other tensor gives, which has a number for each value or one for each channel.
 #pragma once
-#include "functions.hpp"
 #include "operator.hpp"
 
 namespace {
-
-// How far a gate is open: the sigmoid 1 / (1 + e^-x), which is (1 + tanh(x / 2)) / 2.
-INLINE vf opened(vf x) { return splat(0.5f) + splat(0.5f) * hyperbolic_tangent(splat(0.5f) * x); }
 
 // Whether there is one number for each channel, which holds for all of its positions.
 INLINE bool gates_channels(const Tensor& gate, const Tensor& out) { return gate.rows * gate.columns < out.rows * out.columns; }
@@ -18,12 +14,12 @@ void gate_forward(const Plan& plan, const Work&, const Op& op, const Place& plac
   const bool one = gates_channels(gate, out);
   for (int c = place.first, end = place.until(out.channels); c < end; ++c) {
     const float* gates = place.value(gate) + c * gate.value.channel;
-    const vf whole = one ? opened(load(gates)) : zero();
+    const vf whole = one ? sigmoid(load(gates)) : zero();
     for (int r = 0; r < out.rows; ++r) {
       const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
       const float* g = gates + r * gate.value.row;
       float* y = place.value(out) + c * out.value.channel + r * out.value.row;
-      for (int64_t p = 0; p < int64_t(out.columns) * L; p += L) store(y + p, load(x + p) * (one ? whole : opened(load(g + p))));
+      for (int64_t p = 0; p < int64_t(out.columns) * L; p += L) store(y + p, load(x + p) * (one ? whole : sigmoid(load(g + p))));
     }
   }
 }
@@ -36,7 +32,7 @@ void gate_backward(const Plan& plan, const Work&, const Op& op, const Place& pla
   const bool one = gates_channels(gate, out);
   for (int c = place.first, end = place.until(out.channels); c < end; ++c) {
     const float* gates = place.value(gate) + c * gate.value.channel;
-    const vf whole = one ? opened(load(gates)) : zero();
+    const vf whole = one ? sigmoid(load(gates)) : zero();
     vf sum = zero();  // row by row, so that large images lose no digits
     for (int r = 0; r < out.rows; ++r) {
       const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
@@ -44,7 +40,7 @@ void gate_backward(const Plan& plan, const Work&, const Op& op, const Place& pla
       vf sum_of_row = zero();
       const float* dy = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
       for (int64_t p = 0; p < int64_t(out.columns) * L; p += L) {
-        const vf share = one ? whole : opened(load(g + p)), value = load(x + p), gradient = load(dy + p);
+        const vf share = one ? whole : sigmoid(load(g + p)), value = load(x + p), gradient = load(dy + p);
         if (gate.needs_gradient) {
           const vf product = gradient * value;
           sum_of_row += product;
