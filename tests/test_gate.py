@@ -11,6 +11,7 @@ from issun.arch.layers import Gate
 from issun.arch.notation import parse_network
 from issun.arch.ops import Kind
 from issun.engine.native import NativeEngine
+from issun.engine.protocol import State
 from issun.engine.reference.channels import gated, gated_backward
 from issun.engine.reference.engine import ReferenceEngine
 from issun.errors import NetworkError
@@ -126,3 +127,24 @@ def test_the_same_bits_for_any_number_of_threads(text: str) -> None:
     weights, moments = ({getattr(outcome.state, name).tobytes() for outcome in outcomes} for name in ("weights", "moments"))
     assert len(weights) == len(moments) == 1
     assert outcomes[0].history[-1].train_loss < outcomes[0].history[0].train_loss
+
+
+def test_the_same_bits_when_each_epoch_has_an_engine_of_its_own() -> None:
+    """Groups, branches and gates together, as after a training that was resumed."""
+    net = parse_network(
+        "conv 8 norm, concat (| conv 8 groups 2 same norm | gate (gap, dense 8 linear)), tied 2(gate (conv 24 1x1 groups 3 linear)), pool, "
+        "concat (dense 70 | conv 4 same, gap), drop 0.2, dense",
+        (12, 12, 2),
+        5,
+    )
+    images, labels = images_for(net, 90, 0)
+    recipe = Recipe(batch_size=20)
+    found = set()
+    for fresh in (False, True):
+        state = State.start(net, recipe, 1)
+        engine = NativeEngine(net, recipe, unit(net))
+        for _ in range(3):
+            engine = NativeEngine(net, recipe, unit(net), threads=2) if fresh else engine
+            engine.train_epoch(state, images, labels, np.arange(90), 1)
+        found.add((state.weights.tobytes(), state.moments.tobytes()))
+    assert len(found) == 1
