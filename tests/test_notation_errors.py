@@ -97,7 +97,7 @@ from issun.errors import NotationError
         ("norm grup 4, dense", "grup", "unknown normalisation `grup`; did you mean `group`?"),
         ("conv 8 norm grup 4, dense", "grup", "unknown option `grup` of `conv`; did you mean `group`?"),
         ("dense 8 relu norm layr, dense", "layr", "did you mean `layer`?"),
-        ("conv 8 grup 4, dense", "grup", "unknown option `grup` of `conv`; the options are"),
+        ("conv 8 grup 4, dense", "grup", "unknown option `grup` of `conv`; did you mean `groups`?"),
         ("norm layer relu, dense", "relu", "`,` is expected after `norm`, but `relu` was found"),
         ("dense norm layer", "norm", "for a hidden layer, write its size"),
         ("dense norm", "norm", "for a hidden layer, write its size"),
