@@ -24,35 +24,28 @@
 namespace issun {
 namespace {
 
-constexpr size_t line = 64;               // of the processor's cache, in bytes
-constexpr size_t page = size_t(1) << 21;  // a large one of the operating system
-
-// What an arena of so many floats takes: whole large pages, unless most of one would stay empty. Small pages are so many that walking
-// through the arenas misses the processor's table of them all the time.
-size_t arena_bytes(int64_t count) {
-  const size_t bytes = (size_t(count) * sizeof(float) + 2 * line - 1) / line * line;
-  return bytes < page / 8 ? bytes : (bytes + page - 1) / page * page;
-}
-
-template <size_t ALIGNED>
-Floats aligned_floats(size_t bytes) {
-  void* memory = ::operator new(bytes, std::align_val_t{ALIGNED});
-  return Floats(static_cast<float*>(memory), [](float* p) { ::operator delete(p, std::align_val_t{ALIGNED}); });
-}
+// What an arena of so many floats takes.
+size_t arena_bytes(int64_t count) { return (size_t(count) * sizeof(float) + 127) / 64 * 64; }
 
 Floats make_floats(int64_t count) {
   const size_t bytes = arena_bytes(count);
-  Floats floats = bytes < page ? aligned_floats<line>(bytes) : aligned_floats<page>(bytes);
+  constexpr std::align_val_t line{64};  // of the processor's cache
+  void* memory = ::operator new(bytes, line);
 #if defined(MADV_HUGEPAGE)
-  if (bytes >= page) madvise(floats.get(), bytes, MADV_HUGEPAGE);
+  // The pages of the operating system are small: walking through tens of megabytes misses the table of them all the time. What large
+  // pages fit into an arena are asked for.
+  constexpr uintptr_t page = uintptr_t(1) << 21;
+  const uintptr_t from = (reinterpret_cast<uintptr_t>(memory) + page - 1) / page * page;
+  const uintptr_t until = (reinterpret_cast<uintptr_t>(memory) + bytes) / page * page;
+  if (from < until) madvise(reinterpret_cast<void*>(from), until - from, MADV_HUGEPAGE);
 #endif
-  std::memset(floats.get(), 0, bytes);
+  std::memset(memory, 0, bytes);
 #if defined(__SANITIZE_ADDRESS__)
-  // What was rounded up is nobody's.
+  // What was rounded up to whole lines is nobody's.
   const size_t used = size_t(count) * sizeof(float);
-  __asan_poison_memory_region(reinterpret_cast<char*>(floats.get()) + used, bytes - used);
+  __asan_poison_memory_region(static_cast<char*>(memory) + used, bytes - used);
 #endif
-  return floats;
+  return Floats(static_cast<float*>(memory), [](float* p) { ::operator delete(p, std::align_val_t{64}); });
 }
 
 int chunks(const Work& work) { return work.group_count < chunk_count ? work.group_count : chunk_count; }

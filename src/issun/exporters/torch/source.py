@@ -186,7 +186,7 @@ def _made(op: Op) -> list[str]:
         lines.append(f"self.norm_{op.index} = nn.BatchNorm{2 if op.image else 1}d({channels})")
     if "slope" in op and first:
         lines.append(f"self.slopes_{op.index} = nn.PReLU({channels}, init={PRELU_SLOPE})")
-    if "coefficients" in op:
+    if "coefficients" in op and first:
         lines.append(f"self.rational_{op.index} = nn.Parameter(torch.tensor({RATIONAL_START}))")
     if op.frozen:  # what is frozen stays as it is when the module is trained further
         lines += [f"{line.split(' = ')[0]}.requires_grad_(False)" for line in lines if "Dropout" not in line]
