@@ -11,9 +11,9 @@ template <typename F>
 INLINE void each_row(const Tensor& in, const Tensor& out, const Place& place, bool back, F f) {
   for (int c = place.first, end = place.until(in.channels); c < end; ++c)
     for (int r = 0; r < in.rows; ++r)
-      f(c, place.value(in) + c * in.value.channel + r * in.value.row, place.value(out) + c * out.value.channel + r * out.value.row,
-        back ? place.gradient(in) + c * in.gradient.channel + r * in.gradient.row : nullptr,
-        back ? place.gradient(out) + c * out.gradient.channel + r * out.gradient.row : nullptr);
+      f(c, place.value(in, c, r), place.value(out, c, r),
+        back ? place.gradient(in, c, r) : nullptr,
+        back ? place.gradient(out, c, r) : nullptr);
 }
 
 // y = f(x), for every value of every channel.
@@ -112,13 +112,13 @@ void silu_gradient(const Plan& plan, const Work&, const Op& op, const Place& pla
 
 // x, but slope (e^x - 1) where it is negative (Clevert, Unterthiner & Hochreiter 2016).
 void elu_values(const Plan& plan, const Work&, const Op& op, const Place& place) {
-  each_value(plan, op, place, [&op](int, vf x) { return choose(x > 0.0f, x, exponential_less_one(x > 0.0f ? zero() : x) * op.slope); });
+  const float slope = op.slope;
+  each_value(plan, op, place, [slope](int, vf x) { return choose(x > 0.0f, x, exponential_less_one(x > 0.0f ? zero() : x) * slope); });
 }
 
 void elu_gradient(const Plan& plan, const Work&, const Op& op, const Place& place) {
-  each_gradient(plan, op, place, [&op](int, vf g, vf x) {
-    return choose(x > 0.0f, g, g * (exponential(x > 0.0f ? zero() : x) * op.slope));
-  });
+  const float slope = op.slope;
+  each_gradient(plan, op, place, [slope](int, vf g, vf x) { return choose(x > 0.0f, g, g * (exponential(x > 0.0f ? zero() : x) * slope)); });
 }
 
 // The short ones, as they are elsewhere a part of the operator before them.

@@ -11,9 +11,9 @@ void add_forward(const Plan& plan, const Work&, const Op& op, const Place& place
   with_activation(op.act, op.slope, [&](auto activation) {
     for (int c = place.first, end = place.until(out.channels); c < end; ++c)
       for (int r = 0; r < out.rows; ++r) {
-        const float* from = place.value(a) + c * a.value.channel + r * a.value.row;
-        const float* other = place.value(b) + c * b.value.channel + r * b.value.row;
-        float* to = place.value(out) + c * out.value.channel + r * out.value.row;
+        const float* from = place.value(a, c, r);
+        const float* other = place.value(b, c, r);
+        float* to = place.value(out, c, r);
         const int64_t end_of_row = int64_t(out.columns) * L;
         for (int64_t p = 0; p < end_of_row; p += L) store(to + p, activation(load(from + p) + load(other + p)));
       }
@@ -27,9 +27,9 @@ void add_backward(const Tensor& in, const Tensor& out, bool adds, const Place& p
   with_gradient(adds, in.act, in.slope, [&](auto put) {
     for (int c = place.first, end = place.until(out.channels); c < end; ++c)
       for (int r = 0; r < out.rows; ++r) {
-        const float* values = place.value(in) + c * in.value.channel + r * in.value.row;
-        const float* from = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
-        float* to = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+        const float* values = place.value(in, c, r);
+        const float* from = place.gradient(out, c, r);
+        float* to = place.gradient(in, c, r);
         const int64_t end_of_row = int64_t(out.columns) * L;
         for (int64_t p = 0; p < end_of_row; p += L) {
           if (far) ask_to_write(to + p + ahead * L);

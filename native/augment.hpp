@@ -1,10 +1,11 @@
-// Images enter the lanes changed, while training: in other colours, moved by whole pixels, or turned, zoomed and sheared with bilinear sampling; a square is
-// cut out; two images are mixed. What is right stands in src/issun/engine/reference/augment.py, the draws come from
+// Images enter the lanes changed, while training: in other colours, moved by whole pixels, or turned, zoomed, sheared and bent with bilinear
+// sampling; a square is cut out; two images are mixed. What is right stands in src/issun/engine/reference/augment.py, the draws come from
 // src/issun/engine/augmenting.py.
 //
-// Other colours are computed in whole numbers, in a copy of the image. What moves by whole pixels is copied into a scratch image, which then enters as any other. What is sampled between pixels is copied into
-// an image with a border of the fill value (which is never written to, so that it need be made once), and goes row by row: places for all
-// lanes, then the bytes around each place (one word an image, or four with several channels), then the arithmetic in the lanes.
+// Other colours are computed in whole numbers, in a copy of the image. What moves by whole pixels is copied into a scratch image, which then
+// enters as any other. What is sampled between pixels is copied into an image with a border of the fill value (which is never written to,
+// so that it need be made once), and goes row by row: places for all lanes, then the bytes around each place (one word an image, or four
+// with several channels), then the arithmetic in the lanes.
 #pragma once
 #include "input.hpp"
 #include "random.hpp"

@@ -8,9 +8,10 @@ namespace {
 void concat_forward(const Tensor& in, const Tensor& out, int first, const Place& place) {
   for (int c = 0; c < in.channels; ++c)
     for (int r = 0; r < in.rows; ++r) {
-      const float* from = place.value(in) + c * in.value.channel + r * in.value.row;
-      float* to = place.value(out) + (first + c) * out.value.channel + r * out.value.row;
-      for (int64_t p = 0; p < int64_t(in.columns) * L; p += L) store(to + p, load(from + p));
+      const float* from = place.value(in, c, r);
+      float* to = place.value(out, first + c, r);
+      const int64_t end_of_row = int64_t(in.columns) * L;
+      for (int64_t p = 0; p < end_of_row; p += L) store(to + p, load(from + p));
     }
 }
 
@@ -24,14 +25,16 @@ void concat_forward(const Plan& plan, const Work&, const Op& op, const Place& pl
 // What leaves goes back to the branch that its channel came from.
 void concat_backward(const Tensor& in, const Tensor& out, int first, bool adds, const Place& place) {
   if (!in.needs_gradient) return;
-  for (int c = 0; c < in.channels; ++c)
-    for (int r = 0; r < in.rows; ++r) {
-      const float* values = place.value(in) + c * in.value.channel + r * in.value.row;
-      const float* from = place.gradient(out) + (first + c) * out.gradient.channel + r * out.gradient.row;
-      float* to = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
-      for (int64_t p = 0; p < int64_t(in.columns) * L; p += L)
-        put_gradient(adds, to + p, derived(in.act, in.slope, load(from + p), load(values + p)));
-    }
+  with_gradient(adds, in.act, in.slope, [&](auto put) {
+    for (int c = 0; c < in.channels; ++c)
+      for (int r = 0; r < in.rows; ++r) {
+        const float* values = place.value(in, c, r);
+        const float* from = place.gradient(out, first + c, r);
+        float* to = place.gradient(in, c, r);
+        const int64_t end_of_row = int64_t(in.columns) * L;
+        for (int64_t p = 0; p < end_of_row; p += L) put(to + p, load(from + p), load(values + p));
+      }
+  });
 }
 
 void concat_backward(const Plan& plan, const Work&, const Op& op, const Place& place, int) {

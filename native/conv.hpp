@@ -550,7 +550,8 @@ void add_bias_gradient(const Op& op, const Tensor& out, const Place& place, floa
   }
 }
 
-// Neighbouring output rows for which the same rows of the kernel lie in the image, together.
+// Neighbouring output rows for which the same rows of the kernel lie in the image, if any do: calls f(first and end of them, the input row
+// of the first one's first tap, first and end of the kernel's rows).
 template <typename F>
 INLINE void each_band(const Op& op, int in_rows, int out_rows, F f) {
   for (int first = 0, last; first < out_rows; first = last) {
@@ -560,11 +561,11 @@ INLINE void each_band(const Op& op, int in_rows, int out_rows, F f) {
       const int at = last * op.stride_rows - op.pad_top;
       if (taps_above(at, op.dilation_rows) != skip || taps_until(at, op.kernel_rows, op.dilation_rows, in_rows) != end) break;
     }
-    f(first, last, top, skip, end);
+    if (skip < end) f(first, last, top, skip, end);
   }
 }
 
-// The same as part_weight_gradient, by whole 3x3 windows of taps.
+// Adds to the gradient with lanes of one part's kernel, by whole 3x3 windows of taps: [kernel row][filter][channel, kernel column][lane].
 void part_windows_gradient(const Tensor& in, const Tensor& out, const Op& op, const float* x, const float* dz, float* kernel) {
   const int channels = in.channels / op.parts, part_filters = out.channels / op.parts;
   const int64_t taps = int64_t(channels) * 3;
@@ -572,7 +573,7 @@ void part_windows_gradient(const Tensor& in, const Tensor& out, const Op& op, co
     for (int start = first; start < last; start += op.gradient_rows) {
       const int rows = last - start < op.gradient_rows ? last - start : op.gradient_rows;
       const float* x_row = x + (top + start - first + skip) * in.value.row - int64_t(op.pad_left) * L;
-      for (int filter = 0; filter < part_filters && skip < end; filter += op.gradient_windows) {
+      for (int filter = 0; filter < part_filters; filter += op.gradient_windows) {
         const int filters = part_filters - filter < op.gradient_windows ? part_filters - filter : op.gradient_windows;
         const float* g = dz + filter * out.gradient.channel + start * out.gradient.row;
         float* sums = kernel + (int64_t(skip) * part_filters + filter) * taps * L;
@@ -585,7 +586,7 @@ void part_windows_gradient(const Tensor& in, const Tensor& out, const Op& op, co
   });
 }
 
-// Adds to the gradient with lanes of one part's kernel: [kernel row][filter][channel, kernel column][lane].
+// The same by blocks of taps, of any window.
 void part_weight_gradient(const Tensor& in, const Tensor& out, const Op& op, const float* x, const float* dz, float* kernel) {
   const bool unit = op.stride_columns == 1;
   const int taps = in.channels / op.parts * op.kernel_columns, part_filters = out.channels / op.parts;

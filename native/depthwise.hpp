@@ -322,22 +322,14 @@ void depthwise_weight_gradient(const Plan& plan, const Work&, const Op& op, cons
   const int block = columns == 3 ? 3 : 2;  // rows of the kernel at once
   const bool usual = (columns == 3 || columns == 5) && dilation == 1 && (step == 1 || step == 2);
   const int64_t tap_row = op.dilation_rows * in.value.row, next_row = op.stride_rows * in.value.row;
-  for (int first = 0, last; first < out.rows; first = last) {
-    // Neighbouring output rows for which the same rows of the kernel lie in the image.
-    const int top = first * op.stride_rows - op.pad_top;
-    const int skip = taps_above(top, op.dilation_rows), end = taps_until(top, op.kernel_rows, op.dilation_rows, in.rows);
-    for (last = first + 1; last < out.rows; ++last) {
-      const int at = last * op.stride_rows - op.pad_top;
-      if (taps_above(at, op.dilation_rows) != skip || taps_until(at, op.kernel_rows, op.dilation_rows, in.rows) != end) break;
-    }
+  each_band(op, in.rows, out.rows, [&](int first, int last, int top, int skip, int end) {
     for (int o = place.first, stop = place.until(out.channels); o < stop; ++o) {
       const float* g = dz + o * out.gradient.channel + first * out.gradient.row;
       const float* x = place.value(in) + o / multiplier * in.value.channel + top * in.value.row - int64_t(op.pad_left) * L;
       float* sums = lanes + op.lanes_kernel + int64_t(o) * op.kernel_rows * columns * L;
       if (usual && step == 1 && columns == 3 && op.kernel_rows == 3 && !few_registers) {
-        if (skip < end)
-          window_tile_for(1, end - skip)(g, 0, out.gradient.row, x + skip * tap_row, tap_row, next_row, last - first, out.columns,
-                                         sums + int64_t(skip) * columns * L, 0, columns * L);
+        window_tile_for(1, end - skip)(g, 0, out.gradient.row, x + skip * tap_row, tap_row, next_row, last - first, out.columns,
+                                       sums + int64_t(skip) * columns * L, 0, columns * L);
         continue;
       }
       if (usual) {
@@ -356,7 +348,7 @@ void depthwise_weight_gradient(const Plan& plan, const Work&, const Op& op, cons
                                             sums + int64_t(tap) * L, 0);
       }
     }
-  }
+  });
   add_bias_gradient(op, out, place, lanes);
 }
 

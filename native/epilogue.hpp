@@ -81,6 +81,12 @@ struct Place {
   INLINE float* value(const Tensor& t) const { return (t.value_per_group ? group : thread) + t.value.offset; }
   INLINE int until(int channels) const { return last < channels ? last : channels; }
   INLINE float* gradient(const Tensor& t) const { return (t.gradient_per_group ? group : thread) + t.gradient.offset; }
+
+  // Where a row of a channel begins.
+  INLINE float* value(const Tensor& t, int channel, int row) const { return value(t) + channel * t.value.channel + row * t.value.row; }
+  INLINE float* gradient(const Tensor& t, int channel, int row) const {
+    return gradient(t) + channel * t.gradient.channel + row * t.gradient.row;
+  }
 };
 
 INLINE float* group_arena(const Plan& plan, const Work& work, int group) { return work.groups + group * plan.group_floats; }

@@ -16,9 +16,9 @@ void gate_forward(const Plan& plan, const Work&, const Op& op, const Place& plac
     const float* gates = place.value(gate) + c * gate.value.channel;
     const vf whole = one ? sigmoid(load(gates)) : zero();
     for (int r = 0; r < out.rows; ++r) {
-      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+      const float* x = place.value(in, c, r);
       const float* g = gates + r * gate.value.row;
-      float* y = place.value(out) + c * out.value.channel + r * out.value.row;
+      float* y = place.value(out, c, r);
       for (int64_t p = 0; p < int64_t(out.columns) * L; p += L) store(y + p, load(x + p) * (one ? whole : sigmoid(load(g + p))));
     }
   }
@@ -35,22 +35,22 @@ void gate_backward(const Plan& plan, const Work&, const Op& op, const Place& pla
     const vf whole = one ? sigmoid(load(gates)) : zero();
     vf sum = zero();  // row by row, so that large images lose no digits
     for (int r = 0; r < out.rows; ++r) {
-      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
+      const float* x = place.value(in, c, r);
       const float* g = gates + r * gate.value.row;
       vf sum_of_row = zero();
-      const float* dy = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+      const float* dy = place.gradient(out, c, r);
       for (int64_t p = 0; p < int64_t(out.columns) * L; p += L) {
         const vf share = one ? whole : sigmoid(load(g + p)), value = load(x + p), gradient = load(dy + p);
         if (gate.needs_gradient) {
           const vf product = gradient * value;
           sum_of_row += product;
           if (!one) {
-            float* to = place.gradient(gate) + c * gate.gradient.channel + r * gate.gradient.row + p;
+            float* to = place.gradient(gate, c, r) + p;
             put_gradient(op.other_adds, to, derived(gate.act, gate.slope, product * share * (splat(1.0f) - share), load(g + p)));
           }
         }
         if (in.needs_gradient) {
-          float* to = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row + p;
+          float* to = place.gradient(in, c, r) + p;
           put_gradient(op.adds, to, derived(in.act, in.slope, gradient * share, value));
         }
       }

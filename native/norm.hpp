@@ -54,8 +54,8 @@ struct GradientSums {
 INLINE GradientSums gradient_sums(const Tensor& in, const Tensor& out, const Place& place, int c, vf mean) {
   vf total[2] = {zero(), zero()}, products[2] = {zero(), zero()};
   for (int r = 0; r < in.rows; ++r) {
-    const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-    const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+    const float* x = place.value(in, c, r);
+    const float* g = place.gradient(out, c, r);
     int p = 0;
     for (; p + 1 < in.columns; p += 2)
 #pragma GCC unroll 2
@@ -128,9 +128,9 @@ void norm_input_gradient(const Plan& plan, const Work& work, const Op& op, const
     const vf mean_product = splat(op.batch_statistics ? n.mean_product : 0.0f);
     with_gradient(op.adds, in.act, in.slope, [&](auto put) {
       for (int r = 0; r < in.rows; ++r) {
-        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-        const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
-        float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+        const float* x = place.value(in, c, r);
+        const float* g = place.gradient(out, c, r);
+        float* dx = place.gradient(in, c, r);
         const int64_t end_of_row = int64_t(in.columns) * L;
         for (int64_t p = 0; p < end_of_row; p += L) {
           ask_for(x + p + ahead * L);
@@ -154,8 +154,8 @@ void norm_forward(const Plan& plan, const Work& work, const Op& op, const Place&
     const vf scale = splat(factors(work, op)[c] * n.inverse), mean = splat(n.mean), shift = splat(shifts(work, op)[c]);
     with_activation(op.act, op.slope, [&](auto activation) {
       for (int r = 0; r < in.rows; ++r) {
-        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-        float* y = place.value(out) + c * out.value.channel + r * out.value.row;
+        const float* x = place.value(in, c, r);
+        float* y = place.value(out, c, r);
         const int64_t end_of_row = int64_t(in.columns) * L;
         for (int64_t p = 0; p < end_of_row; p += L) {
           ask_for(x + p + ahead * L);

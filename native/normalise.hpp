@@ -90,8 +90,8 @@ void normalise_forward(const Plan& plan, const Work& work, const Op& op, const P
       for (int c = set * size; c < (set + 1) * size; ++c) {
         const vf scale = inverse * factor_of(work, op, c), shift = splat(shift_of(work, op, c));
         for (int r = 0; r < in.rows; ++r) {
-          const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-          float* y = place.value(out) + c * out.value.channel + r * out.value.row;
+          const float* x = place.value(in, c, r);
+          float* y = place.value(out, c, r);
           const int64_t end_of_row = int64_t(in.columns) * L;
           for (int64_t p = 0; p < end_of_row; p += L) store(y + p, activation((load(x + p) - mean) * scale + shift));
         }
@@ -151,9 +151,9 @@ void normalise_input_gradient(const Plan& plan, const Work& work, const Op& op, 
       for (int c = set * size; c < (set + 1) * size; ++c) {
         const vf scale = inverse * factor_of(work, op, c);
         for (int r = 0; r < in.rows; ++r) {
-          const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-          const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
-          float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+          const float* x = place.value(in, c, r);
+          const float* g = place.gradient(out, c, r);
+          float* dx = place.gradient(in, c, r);
           const int64_t end_of_row = int64_t(in.columns) * L;
           for (int64_t p = 0; p < end_of_row; p += L) {
             const vf value = load(x + p);

@@ -80,10 +80,9 @@ INLINE vf first_maximum(vf x, vf best, vf gradient, vi& open) {
 }
 
 // The usual pool, one row of windows: x and dx begin with the upper of its two rows of input.
-template <bool ONCE, typename Derivative>
-INLINE void plain_max_row(const float* x, int64_t x_row, const float* y, const float* g, float* dx, int64_t dx_row, int columns,
+template <typename Derivative>
+INLINE void plain_max_row(const float* x, int64_t x_row, const float* y, const float* g, float* dx, int64_t dx_row, int columns, bool adds,
                           Derivative derivative) {
-  const auto put = [](float* to, vf share) INLINE_LAMBDA { store(to, ONCE ? share : load(to) + share); };
   for (int p = 0; p < columns; ++p, x += 2 * L, dx += 2 * L, y += L, g += L) {
     const vf best = load(y);
     // All four inputs of the one that gets the gradient share its value, so its derivative is that of the maximum.
@@ -94,10 +93,10 @@ INLINE void plain_max_row(const float* x, int64_t x_row, const float* y, const f
     const vf to_a = a == best ? gradient : none, left_a = a == best ? none : gradient;
     const vf to_b = b == best ? left_a : none, left_b = b == best ? none : left_a;
     const vf to_c = c == best ? left_b : none, left_c = c == best ? none : left_b;
-    put(dx, to_a);
-    put(dx + L, to_b);
-    put(dx + dx_row, to_c);
-    put(dx + dx_row + L, best == best ? left_c : none);
+    put_gradient(adds, dx, to_a);
+    put_gradient(adds, dx + L, to_b);
+    put_gradient(adds, dx + dx_row, to_c);
+    put_gradient(adds, dx + dx_row + L, best == best ? left_c : none);
   }
 }
 
@@ -110,24 +109,13 @@ void max_pool_backward(const Plan& plan, const Work&, const Op& op, const Place&
   float* dx = place.gradient(in);
   const bool once = writes_once(op);
   if (clears(op)) clear_gradient(in, place);
-  if (is_plain(op, in, out)) {
-    const auto all_rows = [&](auto row) INLINE_LAMBDA {
+  if (is_plain(op, in, out))
+    return with_derivative(in.act, in.slope, [&](auto derivative) {
       for (int c = place.first, end = place.until(out.channels); c < end; ++c)
         for (int r = 0; r < out.rows; ++r)
-          row(x + c * in.value.channel + 2 * r * in.value.row, y + c * out.value.channel + r * out.value.row,
-              g + c * out.gradient.channel + r * out.gradient.row, dx + c * in.gradient.channel + 2 * r * in.gradient.row);
-    };
-    return with_derivative(in.act, in.slope, [&](auto derivative) {
-      if (once)
-        all_rows([&](const float* x, const float* y, const float* g, float* dx) {
-          plain_max_row<true>(x, in.value.row, y, g, dx, in.gradient.row, out.columns, derivative);
-        });
-      else
-        all_rows([&](const float* x, const float* y, const float* g, float* dx) {
-          plain_max_row<false>(x, in.value.row, y, g, dx, in.gradient.row, out.columns, derivative);
-        });
+          plain_max_row(place.value(in, c, 2 * r), in.value.row, place.value(out, c, r), place.gradient(out, c, r),
+                        place.gradient(in, c, 2 * r), in.gradient.row, out.columns, !once, derivative);
     });
-  }
   for (int c = place.first, end = place.until(out.channels); c < end; ++c)
     for (int r = 0; r < out.rows; ++r) {
       const float* best_row = y + c * out.value.channel + r * out.value.row;

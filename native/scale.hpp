@@ -15,8 +15,8 @@ void scale_forward(const Plan& plan, const Work& work, const Op& op, const Place
     const vf factor = splat(work.weights[op.kernel + factor_at(op, c)]), shift = op.bias < 0 ? zero() : splat(work.weights[op.bias + c]);
     with_activation(op.act, op.slope, [&](auto activation) {
       for (int r = 0; r < in.rows; ++r) {
-        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-        float* y = place.value(out) + c * out.value.channel + r * out.value.row;
+        const float* x = place.value(in, c, r);
+        float* y = place.value(out, c, r);
         const int64_t end_of_row = int64_t(in.columns) * L;
         for (int64_t p = 0; p < end_of_row; p += L) store(y + p, activation(load(x + p) * factor + shift));
         activate_stored(op.act, y, in.columns);
@@ -32,9 +32,9 @@ void scale_input_gradient(const Plan& plan, const Work& work, const Op& op, cons
     const vf factor = splat(work.weights[op.kernel + factor_at(op, c)]);
     with_gradient(op.adds, in.act, in.slope, [&](auto put) {
       for (int r = 0; r < in.rows; ++r) {
-        const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-        const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
-        float* dx = place.gradient(in) + c * in.gradient.channel + r * in.gradient.row;
+        const float* x = place.value(in, c, r);
+        const float* g = place.gradient(out, c, r);
+        float* dx = place.gradient(in, c, r);
         const int64_t end_of_row = int64_t(in.columns) * L;
         for (int64_t p = 0; p < end_of_row; p += L) put(dx + p, load(g + p) * factor, load(x + p));
       }
@@ -49,8 +49,8 @@ void scale_weight_gradient(const Plan& plan, const Work&, const Op& op, const Pl
   for (int c = place.first, end = place.until(in.channels); c < end; ++c) {
     vf factor = zero(), shift = zero();
     for (int r = 0; r < in.rows; ++r) {
-      const float* x = place.value(in) + c * in.value.channel + r * in.value.row;
-      const float* g = place.gradient(out) + c * out.gradient.channel + r * out.gradient.row;
+      const float* x = place.value(in, c, r);
+      const float* g = place.gradient(out, c, r);
       for (int p = 0; p < in.columns; ++p) {
         const vf gradient = load(g + int64_t(p) * L);
         factor += gradient * load(x + int64_t(p) * L);

@@ -21,8 +21,6 @@ from issun.errors import NetworkError
 from issun.exporters.c.steps import plan, steps
 from issun.plots.sizes import layers_table
 from issun.recipe import Recipe
-from issun.training import train_network
-from small_study import digits
 
 #: The first inception module of GoogLeNet (Szegedy et al. 2015, table 1) on its 28x28x192 input: 159K parameters there, biases not counted.
 INCEPTION = (
@@ -109,22 +107,6 @@ def test_the_joint_lies_in_the_order_of_the_branches() -> None:
     for engine in (ReferenceEngine(net, Recipe(), unit(net)), NativeEngine(net, Recipe(), unit(net))):
         found = engine.logits(np.zeros(0, np.float32), images, np.arange(5))
         np.testing.assert_allclose(found, np.concatenate([means, means], axis=1), rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "conv 6, concat (conv 4 same | conv 5 5x5 same prelu | pool 3 stride 1 same), pool, concat (gap | dense 20), drop 0.2, dense",
-        "conv 4 norm, 2 * (concat (| conv 3 same norm)), frozen (concat (conv 4 1x1 | dwconv same)), res (concat (conv 8 same |)), dense",
-    ],
-)  # fmt: skip
-def test_the_same_bits_for_any_number_of_threads(text: str) -> None:
-    net = parse_network(text, (8, 8, 1), 10)
-    recipe = Recipe(epochs=2, batch_size=50, augment="shift 1", clip_norm=0.5)
-    outcomes = [train_network(net, recipe, digits(), seed=5, threads=threads) for threads in (1, 2, 3)]
-    weights, moments = ({getattr(outcome.state, name).tobytes() for outcome in outcomes} for name in ("weights", "moments"))
-    assert len(weights) == len(moments) == 1
-    assert outcomes[0].history[-1].train_loss < outcomes[0].history[0].train_loss
 
 
 def test_repeats_and_knobs_stand_in_branches() -> None:

@@ -17,8 +17,6 @@ from issun.engine.reference.engine import ReferenceEngine
 from issun.errors import NetworkError
 from issun.exporters.c.steps import plan, steps
 from issun.recipe import Recipe
-from issun.training import train_network
-from small_study import digits
 
 
 def test_squeeze_and_excitation_counts_as_its_source_says() -> None:
@@ -111,22 +109,6 @@ def test_a_gate_works_in_place_where_nobody_else_reads_its_input() -> None:
     # One number a channel has no room for the whole image.
     memory = plan(steps(net))
     assert memory.offsets[3] == memory.offsets[0] != memory.offsets[2]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "conv 8 norm, gate (gap, dense 4, dense 8 linear), res (conv 8 same, gate (dwconv same linear)), pool, gate (norm layer), dense",
-        "conv 40, tied 3 (conv 40 3x3 same, gate (gap, dense 40 linear)), drop 0.2, gap, dense 40, gate (dense 40 norm), dense",
-    ],
-)
-def test_the_same_bits_for_any_number_of_threads(text: str) -> None:
-    net = parse_network(text, (8, 8, 1), 10)
-    recipe = Recipe(epochs=2, batch_size=50, augment="shift 1", clip_norm=0.5)
-    outcomes = [train_network(net, recipe, digits(), seed=5, threads=threads) for threads in (1, 2, 3)]
-    weights, moments = ({getattr(outcome.state, name).tobytes() for outcome in outcomes} for name in ("weights", "moments"))
-    assert len(weights) == len(moments) == 1
-    assert outcomes[0].history[-1].train_loss < outcomes[0].history[0].train_loss
 
 
 def test_the_same_bits_when_each_epoch_has_an_engine_of_its_own() -> None:

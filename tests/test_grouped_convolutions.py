@@ -18,8 +18,6 @@ from issun.engine.weights import as_tensors, initialised
 from issun.errors import NetworkError
 from issun.extraction import make_extractor
 from issun.recipe import Recipe
-from issun.training import train_network
-from small_study import digits as digits_data
 
 
 @pytest.mark.parametrize(
@@ -112,22 +110,6 @@ def test_filters_from_patches_see_their_group(kind: Any) -> None:
     features = made.features(images)
     assert np.isfinite(features).all()
     assert (features.std(axis=0) > 0).all()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "conv 12, conv 12 groups 3 same norm, res (conv 12 groups 4 same), tied 2 (conv 12 groups 2 same prelu), pool, dense",
-        "conv 8 stride 2 same, conv 36 groups 2 2x3 stride 2 same l2 0.01, frozen (conv 36 1x1 groups 9), gap, dense",
-    ],
-)
-def test_the_same_bits_for_any_number_of_threads(text: str) -> None:
-    net = parse_network(text, (8, 8, 1), 10)
-    recipe = Recipe(epochs=2, batch_size=50, augment="shift 1", clip_norm=0.5)
-    outcomes = [train_network(net, recipe, digits_data(), seed=5, threads=threads) for threads in (1, 2, 3)]
-    weights, moments = ({getattr(outcome.state, name).tobytes() for outcome in outcomes} for name in ("weights", "moments"))
-    assert len(weights) == len(moments) == 1
-    assert outcomes[0].history[-1].train_loss < outcomes[0].history[0].train_loss
 
 
 def test_the_record_prints_as_it_is_written() -> None:

@@ -18,8 +18,6 @@ from issun.engine.reference.engine import ReferenceEngine
 from issun.engine.reference.graph import dropout_masks
 from issun.errors import NetworkError
 from issun.recipe import Recipe
-from issun.training import train_network
-from small_study import digits
 
 MNIST = (28, 28, 1)
 
@@ -194,23 +192,6 @@ def test_nothing_runs_along_while_training() -> None:
         engine.train_epoch(state, images, labels, np.arange(20), 1)
         for tensor in net.tensors:
             assert np.array_equal(state.weights[tensor.slice], before[tensor.slice]) != tensor.trained, tensor.name
-
-
-NETWORKS = [
-    "conv 4 norm image prelu, res (conv 4 same norm group 2, drop 0.2 spatial), tied 2 (dwconv same, norm layer one), pool, dense",
-    "conv 4 norm, norm image, conv 4 norm, res (norm layer, conv 4 same), pool, dense 40 norm layer, dense 40 norm, norm layer, dense",
-]
-
-
-@pytest.mark.parametrize("text", NETWORKS)
-def test_the_same_bits_for_any_number_of_threads(text: str) -> None:
-    net = parse_network(text, (8, 8, 1), 10)
-    recipe = Recipe(epochs=2, batch_size=50, augment="shift 1, mixup 0.3", clip_norm=0.5, ema_decay=0.9)
-    outcomes = [train_network(net, recipe, digits(), seed=5, threads=threads) for threads in (1, 2, 3)]
-    weights, moments = ({getattr(outcome.state, name).tobytes() for outcome in outcomes} for name in ("weights", "moments"))
-    assert len(weights) == len(moments) == 1
-    assert np.isfinite(outcomes[0].state.weights).all()
-    assert outcomes[0].history[-1].train_loss < outcomes[0].history[0].train_loss
 
 
 def test_the_record_prints_as_it_is_written() -> None:

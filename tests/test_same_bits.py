@@ -70,6 +70,29 @@ def test_any_number_of_threads(whole: Outcome, threads: int) -> None:
     assert len({line.train_loss for line in whole.history}) == EPOCHS
 
 
+#: Networks of every block, in one or several segments of the core, with weights that are shared, frozen or punished.
+BLOCKS = (
+    "conv 6, concat (conv 4 same | conv 5 5x5 same prelu | pool 3 stride 1 same), pool, concat (gap | dense 20), drop 0.2, dense",
+    "conv 4 norm, 2 * (concat (| conv 3 same norm)), frozen (concat (conv 4 1x1 | dwconv same)), res (concat (conv 8 same |)), dense",
+    "conv 8 norm, gate (gap, dense 4, dense 8 linear), res (conv 8 same, gate (dwconv same linear)), pool, gate (norm layer), dense",
+    "conv 40, tied 3 (conv 40 3x3 same, gate (gap, dense 40 linear)), drop 0.2, gap, dense 40, gate (dense 40 norm), dense",
+    "conv 12, conv 12 groups 3 same norm, res (conv 12 groups 4 same), tied 2 (conv 12 groups 2 same prelu), pool, dense",
+    "conv 8 stride 2 same, conv 36 groups 2 2x3 stride 2 same l2 0.01, frozen (conv 36 1x1 groups 9), gap, dense",
+    "conv 4 norm image prelu, res (conv 4 same norm group 2, drop 0.2 spatial), tied 2 (dwconv same, norm layer one), pool, dense",
+    "conv 4 norm, norm image, conv 4 norm, res (norm layer, conv 4 same), pool, dense 40 norm layer, dense 40 norm, norm layer, dense",
+)
+
+
+@pytest.mark.parametrize("text", BLOCKS)
+def test_every_block_on_any_number_of_threads(text: str) -> None:
+    net = parse_network(text, (8, 8, 1), 10)
+    recipe = Recipe(epochs=2, batch_size=50, augment="shift 1, mixup 0.3", clip_norm=0.5, ema_decay=0.9)
+    outcomes = [train_network(net, recipe, digits(), seed=5, threads=threads) for threads in (1, 2, 3)]
+    weights, moments = ({getattr(outcome.state, name).tobytes() for outcome in outcomes} for name in ("weights", "moments"))
+    assert len(weights) == len(moments) == 1
+    assert outcomes[0].history[-1].train_loss < outcomes[0].history[0].train_loss
+
+
 class Stopped(Exception):
     pass
 
