@@ -59,10 +59,10 @@ QUESTIONS = (
     ),
     Question(
         "cifar10",
-        "conv 32 norm, conv 32 norm, pool, conv 64 norm, conv 64 norm, pool, conv 128 norm, gap, dense",
+        "conv 16 norm, conv 16 norm, pool, conv 32 norm, conv 32 norm, pool, conv 64 norm, gap, dense",
         ("conv 4, pool, conv 5, pool, conv 7, gap, dense", "conv 8, pool, conv 10, pool, conv 10, gap, dense"),
         {"augment": "crop 4, flip", "epochs": 30},
-        {"temperature": (1.0, 4.0), "share": (0.5, 0.9), "views": (8, "loop")},
+        {"temperature": (1.0, 4.0), "share": (0.5, 0.9), "views": (8,)},
     ),
 )
 

@@ -12,10 +12,22 @@ but multiply-adds. *Traffic*: the bytes that have to come from beyond a core's o
 from __future__ import annotations
 
 import argparse
+import json
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
+from typing import Any
 
-from issun.timing.cases import STANDARD, Case, multiply_adds
+import numpy as np
+
+from issun.engine.native import measured_peak, threads_available
+from issun.study.machine import machine
+from issun.timing.cases import STANDARD, Case, multiply_adds, pixels
+from issun.timing.issun_side import IssunCase
+from peers import TARGETS
 
 _FLOAT = 4  # bytes
 _OF_A_WEIGHT = 6  # three numbers, each read and written
@@ -81,12 +93,66 @@ def table(peak: float, bandwidth: float) -> str:
     return "\n".join(lines)
 
 
+def copied_a_second(array_bytes: int, threads: int) -> float:
+    """Return the bytes a second, read and written, of copying arrays; every thread has two of its own."""
+    count = array_bytes // _FLOAT
+    arrays = [(np.ones(count, np.float32), np.zeros(count, np.float32)) for _ in range(threads)]
+    times = max(1, (256 << 20) // array_bytes)
+
+    def copy(pair: tuple[np.ndarray, np.ndarray]) -> None:
+        for _ in range(times):
+            np.copyto(pair[1], pair[0])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(copy, arrays))
+        began = time.perf_counter()
+        list(pool.map(copy, arrays))
+        return 2.0 * array_bytes * times * threads / (time.perf_counter() - began)
+
+
+def measured(rounds: int, threads: int) -> list[dict[str, Any]]:
+    """Return, for each network with batch normalisation, the seconds of its epochs, the bandwidth and the peak, round by round in turn."""
+    found = []
+    for case in (target.case for target in TARGETS):
+        least = floor(case)
+        if not least.norm_bytes:
+            continue
+        trained = IssunCase(case, threads, *pixels(case))
+        kept = int(least.norm_bytes / _OF_A_NORM) * case.batch
+        rows = [
+            (trained.epoch(), copied_a_second(max(1 << 20, kept // (2 * threads)), threads), measured_peak(threads)) for _ in range(rounds)
+        ]
+        seconds, bandwidths, peaks = (list(column) for column in zip(*rows, strict=True))
+        traffic, arithmetic = 1e6 * least.bytes / statistics.median(bandwidths), 1e6 * least.multiply_adds / statistics.median(peaks)
+        each = 1e6 * statistics.median(seconds) / case.images
+        print(
+            f"{case.network}\n  {each:.2f} µs an image; traffic {traffic:.2f} µs at {1e-9 * statistics.median(bandwidths):.0f} GB/s, "
+            f"{traffic / each:.2f} of the time; arithmetic {arithmetic:.2f} µs; both {(traffic + arithmetic) / each:.2f}",
+            flush=True,
+        )
+        found.append(
+            {"case": case.as_dict(), "seconds": seconds, "bytes_a_second": bandwidths, "multiply_adds_a_second": peaks}
+            | {"bytes": least.bytes, "multiply_adds": least.multiply_adds}
+        )
+    return found
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peak", type=float, default=180, help="GFLOP/s of multiply-adds; issun bench measures it")
     parser.add_argument("--bandwidth", type=float, default=20, help="GB/s of memory")
+    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=threads_available())
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.measure:
+        rows = measured(options.rounds, options.threads)
+        if options.json:
+            about = machine() | {"threads": options.threads, "started": time.strftime("%Y-%m-%d %H:%M:%S %Z")}
+            options.json.write_text(json.dumps({"about": about, "cases": rows}, indent=1) + "\n")
+        return
     print(table(options.peak, options.bandwidth))
 
 

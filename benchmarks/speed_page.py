@@ -152,6 +152,14 @@ def points(values: list[float], sign: str = "") -> str:
     return f"{100 * statistics.mean(values):{sign}.2f} ± {100 * statistics.stdev(values):.2f}"
 
 
+#: What `sweep_versus_torch.py --family` trains.
+_FAMILIES = {
+    "plain": "`conv a, conv a, pool, conv b, conv b, pool, dense` with a = 1..4, b = 1..6",
+    "separable": "`conv a same norm, pool, sepconv b same norm, pool, res (sepconv b same norm), gap, dense` with a = 2, 4, 6, 8 and "
+    "b = 4, 8, …, 24",
+}
+
+
 def sweep_section(measured: dict[str, Any]) -> list[str]:
     """Return the time of a whole sweep."""
     about = measured["about"]
@@ -159,10 +167,10 @@ def sweep_section(measured: dict[str, Any]) -> list[str]:
     ours, theirs, one = (statistics.median(measured[key]) for key in ("issun", "torch", "issun_one_thread"))
     ratios = [b / a for a, b in zip(measured["issun"], measured["torch"], strict=True)]
     work = 24 * about["epochs"]
+    family = _FAMILIES[about.get("family", "plain")]
     text = (
-        "The sweep trains `conv a, conv a, pool, conv b, conv b, pool, dense` with a = 1..4, b = 1..6: 24 networks on "
-        f"{about['images']:,} images, {about['epochs']} epoch each. issun trains {work / ours:.1f} networks × epochs per second. PyTorch, "
-        f"in a pool of {threads} single-threaded processes, trains {work / theirs:.1f}. The ratio is {spread(ratios)}. On {threads} "
+        f"The sweep trains {family}: 24 networks on {about['images']:,} images, {about['epochs']} epoch each. issun trains "
+        f"{work / ours:.1f} networks × epochs per second. PyTorch, in a pool of {threads} single-threaded processes, trains {work / theirs:.1f}. The ratio is {spread(ratios)}. On {threads} "
         f"threads issun takes {ours / one:.2f} times as long as on one."
     )
     return [text, "", machine(about)]
@@ -174,7 +182,7 @@ def parity_section(measured: dict[str, Any]) -> list[str]:
         "| data | network | epochs | seeds | issun | Keras | difference, points | tolerance, points |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    runs = [measured, *(run for name in ("parity-textbook", "parity-cifar") if (run := read(name)))]
+    runs = [measured, *(run for name in ("parity-textbook", "parity-cifar", "parity-blocks") if (run := read(name)))]
     for row in (row for run in runs for row in run["cases"]):
         sides = [
             f"{100 * statistics.mean(row[side]):.2f} ± {100 * statistics.stdev(row[side]) / len(row[side]) ** 0.5:.2f} %"
@@ -185,7 +193,27 @@ def parity_section(measured: dict[str, Any]) -> list[str]:
             f"| {100 * row['apart']:+.2f} | {100 * row['allowed']:.2f} |"
         )
     where = list(dict.fromkeys(machine(run["about"]) for run in runs))
-    return ["Test accuracy with the same recipe in both libraries, mean ± standard error over seeds.", "", *lines, "", "  \n".join(where)]
+    text = (
+        "Test accuracy with the same recipe in both libraries, mean ± standard error over seeds. The networks with separable convolutions "
+        "and `norm` start from the same weights in both."
+    )
+    return [text, "", *lines, "", "  \n".join(where)]
+
+
+def traffic_section(measured: dict[str, Any]) -> list[str]:
+    """Return which share of its time the traffic of batch normalisation is."""
+    lines = ["| network | issun, µs per image | traffic, µs | share | arithmetic, µs |", "|---|---:|---:|---:|---:|"]
+    for row in measured["cases"]:
+        each = 1e6 * statistics.median(row["seconds"]) / row["case"]["images"]
+        traffic = 1e6 * row["bytes"] / statistics.median(row["bytes_a_second"])
+        arithmetic = 1e6 * row["multiply_adds"] / statistics.median(row["multiply_adds_a_second"])
+        lines.append(f"| `{row['case']['network']}` | {each:.2f} | {traffic:.2f} | {traffic / each:.2f} | {arithmetic:.2f} |")
+    text = (
+        "A batch normalisation needs the whole batch before it can go on, so its values leave a core's own caches. Traffic: the bytes that "
+        f"must leave or return, at the speed at which {measured['about']['threads']} threads copy arrays of that size. All was measured in "
+        "turn (`python benchmarks/floors.py --measure`)."
+    )
+    return [text, "", *lines, "", machine(measured["about"])]
 
 
 def _sets() -> dict[str, Any]:
@@ -222,7 +250,9 @@ def page() -> str:
         ("Training time compared with Keras and PyTorch", "peers", peers_section),
         ("Training time on another machine, with an earlier version of the core", "peers-epyc", peers_section),
         ("Older processors", "sets", sets_section),
+        ("Batch normalisation and memory", "floors", traffic_section),
         ("A complete sweep", "sweep", sweep_section),
+        ("A complete sweep of separable networks", "sweep-separable", sweep_section),
         ("Scaling", "growth", growth_section),
         ("Accuracy compared with Keras", "parity", parity_section),
         ("Feature extraction", "features", features_section),

@@ -1,7 +1,7 @@
 """A whole sweep beside PyTorch: networks x epochs a second. `python benchmarks/sweep_versus_torch.py --json FILE`
 
-The family `conv a, conv a, pool, conv b, conv b, pool, dense`, a = 1..4, b = 1..6: 24 networks, each trained for some epochs over images
-of noise (28x28, batch 128, Adam). issun trains one network a thread; PyTorch does the same in a pool of processes of one thread each, which
+24 networks of one family (`--family plain`, or `separable` with batch normalisation), each trained for some epochs over images of noise
+(28x28, batch 128, Adam). issun trains one network a thread; PyTorch does the same in a pool of processes of one thread each, which
 is the best way that we know to train many small networks with it: every process keeps the images in memory, takes batches by index, and
 runs eagerly (`--compile`: with torch.compile, whose compiling is then not counted). They take turns, whole sweeps at a time.
 """
@@ -25,12 +25,23 @@ from issun.study.machine import machine
 from issun.timing.cases import Case, pixels
 from issun.timing.issun_side import IssunCase
 
+#: A network with two numbers to fill in, and the four and six values that they have.
+FAMILIES = {
+    "plain": ("conv {a}, conv {a}, pool, conv {b}, conv {b}, pool, dense", range(1, 5), range(1, 7)),
+    "separable": (
+        "conv {a} same norm, pool, sepconv {b} same norm, pool, res (sepconv {b} same norm), gap, dense",
+        range(2, 9, 2),
+        range(4, 25, 4),
+    ),
+}
+
 _made: dict[str, Any] = {}
 
 
-def cases(images: int) -> list[Case]:
+def cases(family: str, images: int) -> list[Case]:
     """Return the 24 networks, largest first, as a sweep takes them."""
-    made = [Case(f"conv {a}, conv {a}, pool, conv {b}, conv {b}, pool, dense", images=images) for a, b in product(range(1, 5), range(1, 7))]
+    network, firsts, seconds = FAMILIES[family]
+    made = [Case(network.format(a=a, b=b), images=images) for a, b in product(firsts, seconds)]
     return sorted(made, key=lambda case: case.net.macs, reverse=True)
 
 
@@ -66,6 +77,7 @@ def torch_train(values: dict[str, Any], epochs: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", choices=FAMILIES, default="plain")
     parser.add_argument("--threads", type=int, default=threads_available())
     parser.add_argument("--images", type=int, default=12_800)
     parser.add_argument("--epochs", type=int, default=1)
@@ -73,7 +85,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    chosen = cases(arguments.images)
+    chosen = cases(arguments.family, arguments.images)
     work = len(chosen) * arguments.epochs
     ours: dict[int, list[float]] = {1: [], arguments.threads: []}
     theirs: list[float] = []
@@ -95,7 +107,7 @@ def main() -> None:
     )
     print(f"on {arguments.threads} threads issun takes {share:.2f} of its time on one")
     if arguments.json:
-        about = machine() | {"threads": arguments.threads, "images": arguments.images, "epochs": arguments.epochs}
+        about = machine() | {name: getattr(arguments, name) for name in ("threads", "images", "epochs", "family")}
         values = {"issun": ours[arguments.threads], "issun_one_thread": ours[1], "torch": theirs, "compiled": arguments.compile}
         arguments.json.write_text(json.dumps({"about": about, **values}, indent=1) + "\n")
 

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +159,35 @@ def test_memory_is_what_is_allocated() -> None:
     assert run.returncode == 0, run.stderr
     for allocated, said in json.loads(run.stdout.replace("(", "[").replace(")", "]")):
         assert 0 <= allocated - said < 40_000
+
+
+def test_training_takes_no_copy_of_the_images() -> None:
+    """Photographs of 96x96 in colour stay a byte a value: beside them a sweep has engines, whose memory is known, and little more."""
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("only Linux tells the most memory that was used since")
+    program = (
+        "import re, sys, tempfile; from pathlib import Path; import numpy as np, issun\n"
+        "from issun.engine.native import NativeEngine; from issun.engine.protocol import Scaling, scaling_for\n"
+        "def told(name): return 1024 * int(re.search(name + r':\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+        "random = np.random.default_rng(0)\n"
+        "def data(count):\n"
+        "    made = [random.integers(0, 256, (number, 96, 96, 3), dtype=np.uint8) for number in (count, 100)]\n"
+        "    return issun.Dataset('photos', made[0], np.arange(count) % 2, made[1], np.arange(100) % 2, ('a', 'b'))\n"
+        "network = 'conv 8 same norm, pool, conv 16 stride 2 groups 2 norm layer, gap, dense'\n"
+        "def swept(photos, name):\n"
+        "    issun.sweep(photos, network, seeds=2, epochs=1, augment='flip, shift 4', study=Path(sys.argv[1]) / name, threads=2)\n"
+        "swept(data(200), 'first.sqlite')  # what is made once: modules, threads, the file\n"
+        "photos = data(4000)\n"
+        "Path('/proc/self/clear_refs').write_text('5')\n"
+        "before = told('VmRSS')\n"
+        "swept(photos, 'second.sqlite')\n"
+        "recipe = issun.Recipe(epochs=1, augment='flip, shift 4')\n"
+        "net = issun.parse_network(network, (96, 96, 3), 2)\n"
+        "engine = NativeEngine(net, recipe, scaling_for(recipe, photos.images, np.arange(4000)), 1).memory\n"
+        "print([told('VmHWM') - before, engine, photos.images.nbytes])"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = subprocess.run([sys.executable, "-c", program, folder], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    more, engine, images = json.loads(run.stdout)
+    assert more < 2 * engine + images / 8, (more, engine, images)

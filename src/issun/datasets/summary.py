@@ -16,6 +16,7 @@ from issun.datasets.dataset import Dataset, Split
 from issun.datasets.duplicates import Copy, Duplicates, NearPair, duplicates
 from issun.datasets.file_notes import ValidationPart, validation_part
 from issun.datasets.groups import Tracks, group_facts, tracks
+from issun.datasets.value_counts import value_counts
 from issun.plain import plain
 
 #: Photographs get this shorter side, where theirs is not smaller; a longer side gets at most `_LONGEST`.
@@ -163,10 +164,6 @@ def _family(height: int, width: int, channels: int) -> tuple[str, str]:
     return ", ".join([*layers, f"conv {factor if factor > 1 else ''}n, gap, dense"]), "n=2..16*2"
 
 
-#: Images whose means are computed at a time.
-_BLOCK = 4096
-
-
 @dataclass(frozen=True, eq=False)
 class Contents:
     """What a data set holds.
@@ -309,10 +306,7 @@ def _pair(pair: NearPair, classes: Sequence[str]) -> dict[str, Any]:
 
 def _moments(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each channel, exactly, from how often each value occurs."""
-    counts = np.zeros((images.shape[3], 256), np.int64)
-    for start in range(0, len(images), _BLOCK):
-        for channel in range(images.shape[3]):
-            counts[channel] += np.bincount(images[start : start + _BLOCK, ..., channel].reshape(-1), minlength=256)
+    counts = value_counts(images)
     values, number = np.arange(256), counts.sum(1)
     mean = counts @ values / number
     deviation = np.sqrt(np.maximum(counts @ values**2 / number - mean**2, 0))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.arch.net import Net
+from issun.datasets.value_counts import value_counts
 from issun.engine.augmenting import Draws, draw
 from issun.engine.weights import initialised
 from issun.errors import DataError, IssunError, RecipeError
@@ -103,11 +104,7 @@ def scaling_for(recipe: Recipe, images: NDArray[np.uint8], indices: NDArray[np.i
     # Exact sums of whole numbers, so that the result does not depend on the order of the images.
     factors, offsets = [], []
     count = len(indices) * images.shape[1] * images.shape[2]
-    histogram = np.zeros((channels, 256), np.int64)
-    for start in range(0, len(indices), 4096):
-        part = images[indices[start : start + 4096]]
-        for channel in range(channels):
-            histogram[channel] += np.bincount(part[..., channel].ravel(), minlength=256)
+    histogram = value_counts(images, indices)
     values = np.arange(256)
     for channel in range(channels):
         mean = float((histogram[channel] * values).sum()) / count

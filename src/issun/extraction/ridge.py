@@ -7,6 +7,9 @@ All that it needs of the images are sums: their number, the features' means, pro
 One eigendecomposition of the products then gives the weights for every α (Hastie, Tibshirani & Friedman 2009, section 3.4.1). Beyond some
 thousand features a Cholesky factorisation for each α is cheaper than that.
 
+With fewer images than features the same weights come from products of images with each other, which are fewer (`DualRidgeProblem`; the
+dual form of Saunders, Gammerman & Vovk 1998, "Ridge regression learning algorithm in dual variables").
+
 `LinearWeights` is the answer of every linear head, however it was fitted.
 """
 
@@ -42,7 +45,7 @@ class LinearWeights:
 #: Strengths of the penalty that are tried where none is given.
 STRENGTHS = tuple(float(f"{10**power:.3g}") for power in np.arange(-7.0, 1.1, 0.5))
 
-#: With more features than this each strength is solved by itself: a factorisation costs d³/3, an eigendecomposition about 9 d³.
+#: With more equations than this each strength is solved by itself: a factorisation costs d³/3, an eigendecomposition about 9 d³.
 MOST_EIGEN = 3000
 
 #: Bytes of a block of images as float64.
@@ -122,23 +125,67 @@ class RidgeProblem:
         covariance[:, ~self._kept] = 0
         covariance /= self._scale
         covariance /= self._scale[:, None]
-        self._covariance, self._wanted, self._shares = covariance, wanted / self._scale[:, None], shares
+        self._shares = shares
+        self._equations = _Equations(covariance, wanted / self._scale[:, None])
         self._unit = float(np.trace(covariance)) / max(1, int(self._kept.sum()))
-
-    @cached_property
-    def _eigen(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        values, vectors = linalg.eigh(self._covariance, driver="evd", check_finite=False)
-        return np.maximum(values, 0), vectors, vectors.T @ self._wanted
 
     def solve(self, strength: float) -> LinearWeights:
         """Return the weights for a strength α above 0."""
-        penalty = strength * self._unit
-        if len(self._mean) <= MOST_EIGEN:
-            values, vectors, turned = self._eigen
-            solution = vectors @ (turned / (values + penalty)[:, None])
-        else:
-            matrix = self._covariance.copy()
-            matrix[np.diag_indices_from(matrix)] += penalty
-            solution = linalg.cho_solve(linalg.cho_factor(matrix, overwrite_a=True, check_finite=False), self._wanted, check_finite=False)
-        weights = solution / self._scale[:, None]
+        weights = self._equations.solve(strength * self._unit) / self._scale[:, None]
         return LinearWeights(weights.astype(np.float32), (self._shares - self._mean @ weights).astype(np.float32))
+
+
+class DualRidgeProblem:
+    """The same as `RidgeProblem` for fewer images than features: it solves for a number of each image, not of each feature.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (images, features)
+    labels : ndarray of int32, shape (images,)
+    classes : int
+    standardise : bool
+        Whether each feature is divided by its standard deviation first; constant ones are left out either way.
+    """
+
+    def __init__(self, features: NDArray[np.float32], labels: NDArray[np.int32], classes: int, standardise: bool = True) -> None:
+        images = len(features)
+        self._mean = features.mean(axis=0, dtype=np.float64)
+        rows = features - self._mean
+        variances = np.einsum("ij,ij->j", rows, rows) / images
+        # As in RidgeProblem: a constant feature must not be divided by its rounding errors.
+        kept = variances > 1e-10 * variances.max()
+        rows[:, ~kept] = 0
+        self._scale = np.where(kept, np.sqrt(variances), 1.0) if standardise else np.ones(len(variances))
+        rows /= self._scale
+        wanted = np.eye(classes)[labels]
+        self._shares = wanted.mean(axis=0)
+        self._rows = rows
+        products = rows @ rows.T / images
+        self._equations = _Equations(products, (wanted - self._shares) / images)
+        self._unit = float(np.trace(products)) / max(1, int(kept.sum()))
+
+    def solve(self, strength: float) -> LinearWeights:
+        """Return the weights for a strength α above 0."""
+        weights = self._rows.T @ self._equations.solve(strength * self._unit) / self._scale[:, None]
+        return LinearWeights(weights.astype(np.float32), (self._shares - self._mean @ weights).astype(np.float32))
+
+
+class _Equations:
+    """(matrix + penalty · identity) · x = wanted, for any penalty above 0; the matrix is symmetric and has no eigenvalue below 0."""
+
+    def __init__(self, matrix: NDArray[np.float64], wanted: NDArray[np.float64]) -> None:
+        self._matrix, self._wanted = matrix, wanted
+
+    @cached_property
+    def _eigen(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        values, vectors = linalg.eigh(self._matrix, driver="evd", check_finite=False)
+        return np.maximum(values, 0), vectors, vectors.T @ self._wanted
+
+    def solve(self, penalty: float) -> NDArray[np.float64]:
+        if len(self._matrix) <= MOST_EIGEN:
+            values, vectors, turned = self._eigen
+            return np.asarray(vectors @ (turned / (values + penalty)[:, None]), np.float64)
+        matrix = self._matrix.copy()
+        matrix[np.diag_indices_from(matrix)] += penalty
+        factor = linalg.cho_factor(matrix, overwrite_a=True, check_finite=False)
+        return np.asarray(linalg.cho_solve(factor, self._wanted, check_finite=False), np.float64)

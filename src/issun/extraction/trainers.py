@@ -17,7 +17,7 @@ from scipy.optimize import fmin_l_bfgs_b
 
 from issun.errors import HeadError
 from issun.extraction.head_kinds import Head, estimator_class, gamma_factor
-from issun.extraction.ridge import LinearWeights, RidgeProblem, Sums
+from issun.extraction.ridge import DualRidgeProblem, LinearWeights, RidgeProblem, Sums
 
 
 class SquaredHinge:
@@ -149,8 +149,41 @@ def make_trainer(head: Head, features: NDArray[np.float32], labels: NDArray[np.i
         How many each training may use.
     """
     if head.name == "ridge":
-        return _RidgeTrainer(Sums.of(features, labels, int(labels.max()) + 1))
+        return _ridge_trainer(features, labels, int(labels.max()) + 1)
     return _EstimatorTrainer(head, features, labels, seed, threads)
+
+
+def _ridge_trainer(features: NDArray[np.float32], labels: NDArray[np.int32], classes: int) -> Trainer:
+    """Return the trainer that has fewer equations to solve: one for each image, or one for each feature."""
+    if len(features) < features.shape[1]:
+        return _DualRidgeTrainer(features, labels, classes)
+    return _RidgeTrainer(Sums.of(features, labels, classes))
+
+
+class _DualRidgeTrainer:
+    """Fewer images than features; what was decomposed for one strength serves the next."""
+
+    def __init__(self, features: NDArray[np.float32], labels: NDArray[np.int32], classes: int) -> None:
+        self._features, self._labels, self._classes = features, labels, classes
+        self._problems: dict[bool, DualRidgeProblem] = {}
+
+    def fit(self, settings: Mapping[str, Any]) -> Fitted:
+        standardise = bool(settings["standardise"])
+        if standardise not in self._problems:
+            self._problems = {standardise: DualRidgeProblem(self._features, self._labels, self._classes, standardise)}
+        weights = self._problems[standardise].solve(float(settings["strength"]))
+        return Fitted(weights, None, count(weights), "")
+
+    def extended(self, features: NDArray[np.float32], labels: NDArray[np.int32]) -> Trainer:
+        self._problems = {}
+        _refuse_new_classes(labels, self._classes)
+        both = np.concatenate([self._features, features]), np.concatenate([self._labels, labels])
+        return _ridge_trainer(*both, self._classes)
+
+
+def _refuse_new_classes(labels: NDArray[np.int32], classes: int) -> None:
+    if labels.max() >= classes:
+        raise HeadError(f"the class {labels.max()} has no training images; add some")
 
 
 class _RidgeTrainer:
@@ -170,8 +203,7 @@ class _RidgeTrainer:
     def extended(self, features: NDArray[np.float32], labels: NDArray[np.int32]) -> Trainer:
         self._problems = {}  # as large as the sums themselves
         classes = len(self._sums.counts)
-        if labels.max() >= classes:
-            raise HeadError(f"the class {labels.max()} has no training images; add some")
+        _refuse_new_classes(labels, classes)
         return _RidgeTrainer(self._sums + Sums.of(features, labels, classes, self._sums.shift))
 
 
