@@ -170,8 +170,8 @@ def sweep_section(measured: dict[str, Any]) -> list[str]:
     family = _FAMILIES[about.get("family", "plain")]
     text = (
         f"The sweep trains {family}: 24 networks on {about['images']:,} images, {about['epochs']} epoch each. issun trains "
-        f"{work / ours:.1f} networks × epochs per second. PyTorch, in a pool of {threads} single-threaded processes, trains {work / theirs:.1f}. The ratio is {spread(ratios)}. On {threads} "
-        f"threads issun takes {ours / one:.2f} times as long as on one."
+        f"{work / ours:.1f} networks × epochs per second. PyTorch, in a pool of {threads} single-threaded processes, trains "
+        f"{work / theirs:.1f}. The ratio is {spread(ratios)}. On {threads} threads issun takes {ours / one:.2f} times as long as on one."
     )
     return [text, "", machine(about)]
 
