@@ -1,6 +1,6 @@
 """Does issun reach the same accuracy as Keras with the same recipe? `python benchmarks/parity.py --data-dir FOLDER --json FILE`
 
-The same network, Adam at a constant rate of 0.001, the batch of 128 and as many epochs on both sides, on all training images, ten times:
+The same network, Adam at a constant rate of 0.001, the batch of 128 and as many epochs on both sides, ten times:
 both start from the same Glorot weights (Keras's own differ for depthwise kernels), and shuffle in orders of their own. The mean test
 accuracies are compared. They agree when they differ by no more than the points allowed for the case, or by twice the standard error of the
 difference, whichever is larger: else the exit code is 1. The test images choose nothing.
@@ -42,12 +42,13 @@ from issun.timing.keras_side import KerasTraining, Setup, largest_difference
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained for how long, and how many points apart the two may be."""
+    """What is trained for how long, how many points apart the two may be, and on how many images: the first ones (default: all)."""
 
     data: str
     network: str
     epochs: int
     points: float
+    images: int | None = None
 
 
 CASES = (
@@ -65,15 +66,17 @@ CASES = (
         "mnist",
         "conv 8, norm layer one, pool, sepconv 26, norm layer one, tied 3 (sepconv 26 same, norm layer one), gap, dense 16, "
         "norm layer one, dense",
-        5,
+        8,
         0.3,
+        12_800,
     ),
     Case(
         "cifar10",
         "conv 16 same norm silu, pool, concat (conv 8 1x1 silu | conv 16 same groups 4 elu), gate (gap, dense 6, dense 24 linear), "
         "res scaled (conv 24 same groups 3 rational), pool, tied 2 (sepconv 24 same norm), gap, dense",
-        5,
+        8,
         1.0,
+        12_800,
     ),
 )
 
@@ -109,12 +112,13 @@ def main() -> int:
 def compared(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     """Train both sides from every seed; print and return their test accuracies and whether they agree."""
     dataset = load(case.data, arguments.data_dir)
+    images, labels = dataset.images[: case.images], dataset.labels[: case.images]
     net = parse_network(case.network, dataset.input, len(dataset.classes))
     recipe = Recipe(optimizer="adam", learning_rate=0.001, schedule="constant", batch_size=128, epochs=case.epochs, initializer="glorot")
-    order = np.arange(len(dataset.images))
-    floats, test = (images.astype(np.float32) / np.float32(255) for images in (dataset.images, dataset.test_images))
-    engine = NativeEngine(net, recipe, scaling_for(recipe, dataset.images, order), arguments.threads)
-    logits = engine.logits(initialised(net, "glorot", 1), dataset.images, order[:64])
+    order = np.arange(len(images))
+    floats, test = (part.astype(np.float32) / np.float32(255) for part in (images, dataset.test_images))
+    engine = NativeEngine(net, recipe, scaling_for(recipe, images, order), arguments.threads)
+    logits = engine.logits(initialised(net, "glorot", 1), images, order[:64])
     difference = largest_difference(net, floats[:64], logits, 1)
     if not difference < 1e-4:
         sys.exit(f"`{net}`: from the same weights Keras's logits differ from issun's by {difference:.1e} of the largest")
@@ -123,10 +127,10 @@ def compared(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     for seed in range(arguments.seeds):
         state = State.start(net, recipe, seed)
         for _ in range(recipe.epochs):
-            engine.train_epoch(state, dataset.images, dataset.labels, shuffled(order, seed, state.epoch), seed)
+            engine.train_epoch(state, images, labels, shuffled(order, seed, state.epoch), seed)
         found = engine.logits(state.weights, dataset.test_images, np.arange(len(test)))
         ours.append(float((found.argmax(axis=1) == dataset.test_labels).mean()))
-        training = KerasTraining(net, recipe, floats, dataset.labels, Setup(), seed)
+        training = KerasTraining(net, recipe, floats, labels, Setup(), seed)
         set_weights(training.model, net, as_tensors(net, initialised(net, "glorot", seed)))
         training.train(recipe.epochs)
         theirs.append(training.accuracy(test, dataset.test_labels))
@@ -143,6 +147,7 @@ def compared(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
         "data": case.data,
         "network": str(net),
         "epochs": case.epochs,
+        "images": len(images),
         "issun": ours,
         "keras": theirs,
         "apart": apart,

@@ -176,11 +176,15 @@ def sweep_section(measured: dict[str, Any]) -> list[str]:
     return [text, "", machine(about)]
 
 
+def _images(row: dict[str, Any]) -> str:
+    return f"{row['images']:,}" if "images" in row else "all"
+
+
 def parity_section(measured: dict[str, Any]) -> list[str]:
     """Return the comparison of accuracies."""
     lines = [
-        "| data | network | epochs | seeds | issun | Keras | difference, points | tolerance, points |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| data | network | images | epochs | seeds | issun | Keras | difference, points | tolerance, points |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     runs = [measured, *(run for name in ("parity-textbook", "parity-cifar", "parity-blocks") if (run := read(name)))]
     for row in (row for run in runs for row in run["cases"]):
@@ -189,7 +193,7 @@ def parity_section(measured: dict[str, Any]) -> list[str]:
             for side in ("issun", "keras")
         ]
         lines.append(
-            f"| {row['data']} | `{row['network']}` | {row['epochs']} | {len(row['issun'])} | {' | '.join(sides)} "
+            f"| {row['data']} | `{row['network']}` | {_images(row)} | {row['epochs']} | {len(row['issun'])} | {' | '.join(sides)} "
             f"| {100 * row['apart']:+.2f} | {100 * row['allowed']:.2f} |"
         )
     where = list(dict.fromkeys(machine(run["about"]) for run in runs))
