@@ -42,6 +42,7 @@ Data = Annotated[
 ]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder to search first for named data sets.")]
 _PICTURES = "Images"
+Test = Annotated[str | None, typer.Option("--test", help="Test part: 0.2, none or given.", rich_help_panel=_PICTURES)]
 Size = Annotated[
     Any,
     typer.Option("--size", parser=reads(values.size, "--size"), metavar="HxW", help="Resize images: 32x32.", rich_help_panel=_PICTURES),
@@ -75,6 +76,8 @@ Input = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="Number of threads; default: all cores.")]
 Validation = Annotated[float, typer.Option("--validation", help="Fraction of the training images used for validation.")]
+OrValidation = Annotated[float | None, typer.Option("--validation", help="Fraction of the images for validation, without folds.")]
+Folds = Annotated[int | None, typer.Option("--folds", help="Number of folds, 1: none; default: 5 below 1,000 training images.")]
 Zip = Annotated[bool, typer.Option("--zip", help="Pair the values of several knobs instead of combining them.")]
 
 
@@ -131,7 +134,13 @@ HeadNames = Annotated[
 
 
 def reading(
-    data_dir: DataDir = None, size: Size = None, gray: Gray = None, strict: Strict = False, groups: Groups = None, range: Range = None
+    data_dir: DataDir = None,
+    size: Size = None,
+    gray: Gray = None,
+    strict: Strict = False,
+    groups: Groups = None,
+    range: Range = None,
+    test: Test = None,
 ) -> None:
     """Options for reading images: those of `issun.load`."""
 

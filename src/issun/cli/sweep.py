@@ -25,7 +25,8 @@ def sweep(
     study: Annotated[Path | None, typer.Option("--study", help="Study file; default: the data's name with .sqlite.")] = None,
     seeds: Annotated[str, options.seeds("Number of seeds for each network, or a list: 0,1,7.")] = "3",
     dry_run: options.DryRun = False,
-    validation: options.Validation = 0.1,
+    validation: options.OrValidation = None,
+    folds: options.Folds = None,
     zip: options.Zip = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = True,
     as_json: options.Json = False,
@@ -43,7 +44,7 @@ def sweep(
     from issun.plots.outcomes import forecast_lines
 
     recipe = options.take_recipe(given)
-    own: dict[str, Any] = {"study": study, "seeds": seeds, "validation": validation, "zip": zip, "recipe": recipe}
+    own: dict[str, Any] = {"study": study, "seeds": seeds, "validation": validation, "folds": folds, "zip": zip, "recipe": recipe}
     if dry_run:
         with Shown() as show:
             forecast = sweep(data, families, dry_run=True, on_progress=show, **own, **given)

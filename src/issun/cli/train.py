@@ -20,7 +20,8 @@ def train(
     curves: Annotated[
         Path | None, typer.Option("--curves", help="Plot loss and accuracy by epoch to this file: .png, .svg or .pdf.")
     ] = None,
-    validation: options.Validation = 0.1,
+    validation: options.OrValidation = None,
+    folds: options.Folds = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
@@ -30,7 +31,7 @@ def train(
     from issun.cli.progress import Shown
 
     recipe = options.take_recipe(given)
-    own: dict[str, Any] = {"output": output, "seed": seed, "curves": curves, "validation": validation}
+    own: dict[str, Any] = {"output": output, "seed": seed, "curves": curves, "validation": validation, "folds": folds}
     with Shown() as show:
         trained = train(data, network, recipe=recipe, on_progress=show, **own, **given)
     outcome = trained.outcome

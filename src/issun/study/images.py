@@ -42,7 +42,7 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
     place = facts.name if data is None else str(data)
     try:
         # Images are brought to one size and kind as the sweep was told; the study knows to which.
-        loaded = load_as(place, data_dir, facts.input, facts.range)
+        loaded = load_as(place, data_dir, facts.input, facts.range, test=facts.test)
     except DataError as error:
         if data is not None:
             raise
