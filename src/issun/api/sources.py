@@ -148,10 +148,11 @@ def _is_there(place: str) -> bool:
 
 
 def _part(dataset: Dataset, indices: NDArray[np.int64], remarks: tuple[str, ...] = ()) -> ValidationPart:
+    in_folds = len(indices) == len(dataset.images)  # then the model was trained on all of them
     others = np.ones(len(dataset.images), np.bool_)
-    if len(indices) < len(others):  # in folds all are both
+    if not in_folds:
         others[indices] = False
-    name = f"validation images of {dataset.name}"
+    name = f"{'training' if in_folds else 'validation'} images of {dataset.name}"
     images, labels = dataset.images, dataset.labels
     return ValidationPart(images[indices], labels[indices], images[others], labels[others], name, remarks)
 

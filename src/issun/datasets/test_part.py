@@ -33,7 +33,7 @@ def share_wanted(test: Test | None, given: bool, where: str) -> float:
     DataError
         Where `test` is not such, there is nothing given, or what is given would be left out.
     """
-    wanted = _checked(test)
+    wanted = checked_test(test)
     if given:
         if isinstance(wanted, float):
             raise DataError(
@@ -69,8 +69,14 @@ def part_note(images: int, share: float = USUAL_TEST, of: str = "") -> str:
     return f"There is no test part: a fixed stratified {what}{of} ({images:,} image{'' if images == 1 else 's'}) was set aside as one."
 
 
-def _checked(test: Test | None) -> Test | None:
-    """Return what is asked for: a share as a number, or "given"."""
+def checked_test(test: Test | None) -> Test | None:
+    """Return what is asked for: a share as a number, or "given"; None where nothing is.
+
+    Raises
+    ------
+    DataError
+        Where it is neither.
+    """
     if test is None or test == "given":
         return test
     if test == "none":

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import warnings
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,13 +31,13 @@ from issun.recipe import Recipe
 from issun.study import columns
 from issun.study import frontier as choose
 from issun.study.answer import Answer, study_html
-from issun.study.curves import history_of
+from issun.study.curves import fold_trials, history_of
 from issun.study.diagnosis import Diagnosis, diagnosis_of
 from issun.study.entry import Entry, EntryKey, TrialResult, networks_frame, trials_frame, with_trials
 from issun.study.facts import Facts
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.query import Query
-from issun.study.readable import NetworkLike
+from issun.study.readable import Judge, NetworkLike
 from issun.study.remedies import Remedy, remedies
 from issun.study.row_checks import check_history, classes_of, missing_row, scaling_of, weights_of, wrong_row
 from issun.study.schema import check_is_study, check_whole, connect, told
@@ -427,6 +428,25 @@ class Study:
             dependence=entry.dependence,
         )
         return Model(self.net(entry), weights, scaling, self.classes, provenance, self.facts.data.appearance)
+
+    def judges(self, network: NetworkLike | None = None, seed: int | None = None) -> list[Judge]:
+        """Return the models that `predictions` come from, each with the images that it predicted; in folds those of the folds.
+
+        A fold that diverged has no model. Arguments and errors as of `model`.
+        """
+        entry, trial = self._trial(network, seed)
+        model = self.model(entry, trial.seed)
+        with self._reading() as connection:
+            folds = fold_trials(connection, trial.trial_id)
+        found = []
+        for fold in folds:
+            row = self._row("weights", "trial_id", fold)
+            scaling = scaling_of(self.path, fold, row["scaling"], self.facts.data.input[2])
+            weights = weights_of(self.path, fold, row["weights"], model.net.stored, finite=False)
+            images = self._rows("SELECT s.indices FROM trials t JOIN splits s ON s.id = t.split_id WHERE t.id = ?", (fold,))[0]["indices"]
+            if np.isfinite(weights).all():
+                found.append(Judge(replace(model, weights=weights, scaling=scaling), np.frombuffer(images, "<i8")))
+        return found or [Judge(model, np.array(self.split(entry).validation, np.int64))]
 
     def net(self, network: NetworkLike) -> Net:
         """Return the network itself, with its layers."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
-from types import FrameType
 
 from issun.build import instruction_set
 from issun.datasets.dataset import Dataset
@@ -25,6 +23,7 @@ from issun.engine.protocol import CancelFlag, State
 from issun.errors import Cancelled, IssunError, StudyError
 from issun.events import OnProgress, Remark
 from issun.pooling import for_all_images, pooled
+from issun.study.interrupt import interrupt_sets
 from issun.study.machine import machine
 from issun.study.plan import Plan, Trial
 from issun.study.progress import Progress, Running, makespan
@@ -86,7 +85,7 @@ def run(
     """
     count = threads_available() if threads is None else threads
     stop = threading.Event()
-    with _interrupt_sets(stop):
+    with interrupt_sets(stop):
         store.begin(plan, dataset.labels[plan.validation], command=command, threads=count, machine=machine())
         return _Run(plan, dataset, store, count, on_progress, cancel, stop, checkpoint_seconds, train).run()
 
@@ -315,27 +314,6 @@ class _Run:
 def _anew_text(count: int, made_on: str, current: str) -> str:
     start = "trial starts" if count == 1 else "trials start"
     return f"{count} {start} anew: made on {made_on}, and this run is on {current}; stop now and use --isa {made_on} to resume"
-
-
-@contextlib.contextmanager
-def _interrupt_sets(stop: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C set `stop` instead of raising in the middle of whatever happens; only the main thread hears of it at all."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.getsignal(signal.SIGINT)
-    if previous in (None, signal.SIG_IGN):  # somebody has decided that this process is not to be interrupted
-        yield
-        return
-
-    def answer(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGINT, answer)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 @dataclass(eq=False)
