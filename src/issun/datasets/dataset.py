@@ -33,7 +33,7 @@ class Dataset:
     name : str
         The name that the user gave (``mnist``, a path).
     images, test_images : ndarray of uint8, shape (N, height, width, channels)
-        At least one for training; there may be no test images. Made C-contiguous; held once, never copied by training.
+        At least one in each part; without `given_test` there may be no test images. Made C-contiguous; held once, never copied by training.
     labels, test_labels : ndarray of int32, shape (N,)
         From 0 to ``len(classes) - 1``; other whole numbers are converted.
     classes : tuple of str
@@ -96,7 +96,9 @@ class Dataset:
         if len({unicodedata.normalize("NFC", name) for name in self.classes}) < len(self.classes):
             raise DataError(f"{self.name}: some class names of {self.classes} differ only in their Unicode normal form; use one form")
         for part in ("", "test_"):
-            images = _checked_images(getattr(self, f"{part}images"), f"{self.name}: `{part}images`", 0 if part else 1)
+            images = _checked_images(
+                getattr(self, f"{part}images"), f"{self.name}: `{part}images`", 0 if part and not self.given_test else 1
+            )
             labels = _checked_labels(getattr(self, f"{part}labels"), len(images), self.classes, f"{self.name}: `{part}labels`")
             object.__setattr__(self, f"{part}images", images)
             object.__setattr__(self, f"{part}labels", labels)

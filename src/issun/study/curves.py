@@ -30,6 +30,15 @@ def fold_trials(connection: sqlite3.Connection, trial: str) -> dict[str, int]:
     return dict(map(tuple, connection.execute(_FOLDS.format(places=places), (trial, *each))))
 
 
+def fold_weights(connection: sqlite3.Connection, trial: str) -> list[tuple[str, bytes, str, bytes]]:
+    """Return of each fold of a trial on all images its trial's id, which images it set aside, and its scaling and weights as stored."""
+    query = (
+        "SELECT t.id, s.indices, w.scaling, w.weights FROM trials t JOIN splits s ON s.id = t.split_id JOIN weights w ON w.trial_id = t.id "
+        "WHERE t.id = ?"
+    )
+    return [tuple(row) for fold in fold_trials(connection, trial) for row in connection.execute(query, (fold,))]
+
+
 def history_of(connection: sqlite3.Connection, trial: str) -> pd.DataFrame:
     """Return a trial's history, one row an epoch, with the columns of `issun.study.columns.HISTORY`.
 

@@ -74,6 +74,18 @@ class Snapshot:
             _origins(connection) if version > 4 else {},
         )
 
+    @property
+    def incomplete(self) -> int:
+        """How many networks have a seed of which only single folds have ended."""
+        splits = self.facts.splits
+        found: dict[bool, set[tuple[object, ...]]] = {True: set(), False: set()}
+        for row in self.trials:
+            split = splits[row["split_id"]]
+            if split.folds:
+                whole = row["split_id"].split(" seed ", 1)[1], split.folds  # the same for a fold and for all of them
+                found[split.fold > 0].add((row["network_id"], row["recipe_id"], row["seed"], *whole))
+        return len({(network, recipe) for network, recipe, *_ in found[True] - found[False]})
+
     def entries(self, connection: sqlite3.Connection, path: Path) -> tuple[Entry, ...]:
         """Return what was trained, smallest first. Where a trial is near guessing its history is read: it tells whether it left chance.
 

@@ -31,7 +31,7 @@ from issun.recipe import Recipe
 from issun.study import columns
 from issun.study import frontier as choose
 from issun.study.answer import Answer, study_html
-from issun.study.curves import fold_trials, history_of
+from issun.study.curves import fold_weights, history_of
 from issun.study.diagnosis import Diagnosis, diagnosis_of
 from issun.study.entry import Entry, EntryKey, TrialResult, networks_frame, trials_frame, with_trials
 from issun.study.facts import Facts
@@ -150,6 +150,11 @@ class Study:
     def ended(self) -> frozenset[str]:
         """The ids of all trials that have ended; in folds those of the single folds, which are no entries, among them."""
         return frozenset(row["trial_id"] for row in self._snapshot.trials)
+
+    @property
+    def incomplete(self) -> int:
+        """How many networks have a seed whose folds have not all ended, or that is not trained on all images yet."""
+        return self._snapshot.incomplete
 
     def trials_dataframe(self, *, test: bool = False) -> pd.DataFrame:
         """Return one row for each finished trial, smallest network first.
@@ -430,22 +435,17 @@ class Study:
         return Model(self.net(entry), weights, scaling, self.classes, provenance, self.facts.data.appearance)
 
     def judges(self, network: NetworkLike | None = None, seed: int | None = None) -> list[Judge]:
-        """Return the models that `predictions` come from, each with the images that it predicted; in folds those of the folds.
-
-        A fold that diverged has no model. Arguments and errors as of `model`.
-        """
+        """Return the models that `predictions` come from, in folds one a fold that did not diverge; arguments and errors as of `model`."""
         entry, trial = self._trial(network, seed)
-        model = self.model(entry, trial.seed)
+        model, channels = self.model(entry, trial.seed), self.facts.data.input[2]
         with self._reading() as connection:
-            folds = fold_trials(connection, trial.trial_id)
+            rows = fold_weights(connection, trial.trial_id)
         found = []
-        for fold in folds:
-            row = self._row("weights", "trial_id", fold)
-            scaling = scaling_of(self.path, fold, row["scaling"], self.facts.data.input[2])
-            weights = weights_of(self.path, fold, row["weights"], model.net.stored, finite=False)
-            images = self._rows("SELECT s.indices FROM trials t JOIN splits s ON s.id = t.split_id WHERE t.id = ?", (fold,))[0]["indices"]
+        for fold, images, scaling, content in rows:
+            weights = weights_of(self.path, fold, content, model.net.stored, finite=False)
             if np.isfinite(weights).all():
-                found.append(Judge(replace(model, weights=weights, scaling=scaling), np.frombuffer(images, "<i8")))
+                own = replace(model, weights=weights, scaling=scaling_of(self.path, fold, scaling, channels))
+                found.append(Judge(own, np.frombuffer(images, "<i8")))
         return found or [Judge(model, np.array(self.split(entry).validation, np.int64))]
 
     def net(self, network: NetworkLike) -> Net:
