@@ -4,12 +4,12 @@ From a larger data set a few hundred images are drawn, again and again. On each 
 over: trained on all of the drawn images. Its accuracy on the images that were left out, which are thousands, is what a user of the model
 meets. A lower 95 % bound is true of a draw where it lies below that.
 
-Four bounds are compared: over the accuracies of seeds and folds as if they were independent ("naive"); with the variance that Nadeau &
-Bengio (2003) correct for training parts that overlap ("corrected"); and over the images, each judged once for each seed, with Wilson's
-interval ("wilson", what issun shows) or that of Clopper & Pearson ("exact"), both with the spread over the seeds, see
-`issun.study.statistics.lower_bound`.
+Five bounds are compared: over the accuracies of seeds and folds as if they were independent ("naive"); with the variance that Nadeau &
+Bengio (2003) correct for training parts that overlap ("corrected"); Wilson's interval of the mean, each image counted once, however many
+seeds there are ("binomial"); and with the spread over the seeds added to it, see `issun.study.statistics.lower_bound`, that of Wilson
+("wilson", what issun shows) or of Clopper & Pearson ("exact").
 
-Each draw ends with a line in `FOLDER/draws.jsonl`; draws that are there are not made again, and a draw that was stopped goes on.
+Each draw ends with a line of accuracies in `FOLDER/draws.jsonl`; draws that are there are not made again, and a draw that was stopped goes on.
 `python benchmarks/folds.py table --output FOLDER` prints how often each bound is true, and how far below the mean it lies.
 """
 
@@ -29,7 +29,7 @@ import issun
 from issun.datasets.dataset import Dataset
 from issun.study import Entry, Study
 from issun.study.frontier import most_accurate
-from issun.study.statistics import CONFIDENCE, lower_bound, mean_and_deviation, seed_margin
+from issun.study.statistics import CONFIDENCE, lower_bound, mean_and_deviation, seed_margin, wilson_lower
 
 #: What is swept on each draw.
 FAMILY = ("conv n, pool, conv 2n, pool, dense", "n=2,4,8")
@@ -81,6 +81,11 @@ def corrected(folds: list[float], seeds: list[float], images: int, count: int) -
     return mean - float(stdtrit(len(folds) - 1, CONFIDENCE)) * deviation * math.sqrt(1 / len(folds) + 1 / (count - 1))
 
 
+def binomial(folds: list[float], seeds: list[float], images: int, count: int) -> float:
+    """Return Wilson's bound, each image counted once."""
+    return wilson_lower(mean_and_deviation(seeds)[0], images)
+
+
 def wilson(folds: list[float], seeds: list[float], images: int, count: int) -> float:
     """Return the bound that issun shows."""
     return lower_bound(seeds, images)
@@ -97,19 +102,25 @@ def exact(folds: list[float], seeds: list[float], images: int, count: int) -> fl
 BOUNDS: dict[str, Callable[[list[float], list[float], int, int], float]] = {
     "naive": naive,
     "corrected": corrected,
+    "binomial": binomial,
     "wilson": wilson,
     "exact": exact,
 }
 
 
+def bound_of(line: dict[str, Any], name: str) -> float:
+    """Return one of the bounds of a draw."""
+    return BOUNDS[name](line["fold_accuracies"], line["seed_accuracies"], line["images"], line["folds"])
+
+
 def make_draw(dataset: Dataset, draw: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Sweep one draw, and return the bounds of the best network and the accuracy of the model handed over."""
+    """Sweep one draw, and return the accuracies of the best network and that of the model handed over."""
     some = drawn(dataset, arguments.images, draw)
     path = arguments.output / f"{some.name}.sqlite"
     recipe = {} if arguments.epochs is None else {"epochs": arguments.epochs}
     study = issun.sweep(some, FAMILY, seeds=arguments.seeds, folds=arguments.folds, study=path, threads=arguments.threads, recipe=recipe)
     entry = most_accurate(study.entries)  # also where it does not beat guessing, and a user would be told so
-    folds, tests = fold_accuracies(study, entry), study.test_results()
+    tests = study.test_results()
     line = {
         "data": dataset.name,
         "draw": draw,
@@ -121,7 +132,8 @@ def make_draw(dataset: Dataset, draw: int, arguments: argparse.Namespace) -> dic
         "truth": tests[entry.best_trial.trial_id][1],
         "truth_mean": study.test(entry)[0],
         "left_out": len(some.test_labels),
-        **{name: bound(folds, entry.accuracies, entry.validation_images, entry.folds) for name, bound in BOUNDS.items()},
+        "fold_accuracies": fold_accuracies(study, entry),
+        "seed_accuracies": entry.accuracies,
     }
     path.unlink()
     return line
@@ -140,7 +152,10 @@ def draw_all(arguments: argparse.Namespace) -> None:
         line = make_draw(dataset, draw, arguments)
         with told.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        print(f"{dataset.name} draw {draw}: folds {line['mean']:.3f}, left out {line['truth']:.3f}, bound {line['wilson']:.3f}", flush=True)
+        print(
+            f"{dataset.name} draw {draw}: folds {line['mean']:.3f}, left out {line['truth']:.3f}, bound {bound_of(line, 'wilson'):.3f}",
+            flush=True,
+        )
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -158,8 +173,9 @@ def table(arguments: argparse.Namespace) -> None:
         means = [100 * float(np.mean([line[name] for line in own])) for name in ("mean", "truth")]
         head = f"{kind[0]:<18.17}{kind[1]:>7}{kind[2]:>6}{kind[3]:>6}{len(own):>6}  {means[0]:>6.1f}{means[1]:>7.1f}"
         for name in BOUNDS:
-            true = sum(line[name] <= line["truth"] for line in own)
-            below = 100 * float(np.mean([line["mean"] - line[name] for line in own]))
+            bounds = [bound_of(line, name) for line in own]
+            true = sum(bound <= line["truth"] for bound, line in zip(bounds, own, strict=True))
+            below = 100 * float(np.mean([line["mean"] - bound for bound, line in zip(bounds, own, strict=True)]))
             print(f"{head}  {name:<10}{true:>3}/{len(own):<4}{below:>8.1f}")
             head = " " * len(head)
 
