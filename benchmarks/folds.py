@@ -9,7 +9,7 @@ Bengio (2003) correct for training parts that overlap ("corrected"); Wilson's in
 seeds there are ("binomial"); and with the spread over the seeds added to it, see `issun.study.statistics.lower_bound`, that of Wilson
 ("wilson", what issun shows) or of Clopper & Pearson ("exact").
 
-Each draw ends with a line of accuracies in `FOLDER/draws.jsonl`; draws that are there are not made again, and a draw that was stopped goes on.
+Each draw ends with a line of accuracies in `FOLDER/draws.jsonl`; draws that are there are not made again, and one that was stopped goes on.
 `python benchmarks/folds.py table --output FOLDER` prints how often each bound is true, and how far below the mean it lies.
 """
 
@@ -152,10 +152,8 @@ def draw_all(arguments: argparse.Namespace) -> None:
         line = make_draw(dataset, draw, arguments)
         with told.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        print(
-            f"{dataset.name} draw {draw}: folds {line['mean']:.3f}, left out {line['truth']:.3f}, bound {bound_of(line, 'wilson'):.3f}",
-            flush=True,
-        )
+        bound = bound_of(line, "wilson")
+        print(f"{dataset.name} draw {draw}: folds {line['mean']:.3f}, left out {line['truth']:.3f}, bound {bound:.3f}", flush=True)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
