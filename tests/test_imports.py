@@ -39,6 +39,7 @@ ROOMS = (
         "model",
         "teacher",
         "training",
+        "pooling",
         "extraction",
         "sklearn",
         "study",

@@ -128,7 +128,7 @@ def test_ids_of_splits() -> None:
 
 def test_a_study_keeps_splits_of_all_kinds(tmp_path: Path) -> None:
     """The same images, grouped or not, go into one study; each split has its own row."""
-    arguments: dict[str, Any] = {"epochs": 1, "seeds": 1, "threads": 1, "study": tmp_path / "s.sqlite"}
+    arguments: dict[str, Any] = {"epochs": 1, "seeds": 1, "threads": 1, "folds": 1, "study": tmp_path / "s.sqlite"}
     grouped = dataclasses.replace(digits(), groups=tuple(str(index // 4) for index in range(240)))
     for data in (digits(), grouped, digits()):
         study = issun.sweep(data, ["dense n, dense", "n=1"], **arguments)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issun.provenance import DataSource, KeptEpoch, Provenance
+from issun.provenance import DataSource, Folds, KeptEpoch, Provenance
 
 WHOLE = Provenance(
     study="a.sqlite",
@@ -22,12 +22,14 @@ WHOLE = Provenance(
     val_accuracy=0.98765,
     val_accuracy_mean=1.0,
     epoch=KeptEpoch(3, 12),
+    folds=Folds(5, 320),
     recipe="{}",
     weights="random",
     head="ridge {}",
     mark="as published",
     issun="0.1.0",
     range=4095,
+    test_share=0.3,
     warning="none",
     finetuned="for int8",
     trained_as="dense",
@@ -43,6 +45,7 @@ def test_every_fact_is_written_and_read_back() -> None:
     back = Provenance.read(texts)
     assert (back.as_dict(), back.val_accuracy, back.others) == (texts, 0.9877, {})
     assert (back.data, back.seed, back.epoch, back.range) == (WHOLE.data, 3, (3, 12), 4095)
+    assert (back.folds, back.test_share) == ((5, 320), 0.3)
 
 
 @pytest.mark.parametrize(

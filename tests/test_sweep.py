@@ -28,7 +28,8 @@ from small_study import digits, pretend, rows_of, run_small, small_plan
 
 def test_a_sweep_trains_and_finds_the_frontier(tmp_path: Path) -> None:
     families = ["conv n, pool, dense", "n=1,2", "dense"]
-    study = sweep(digits(), families, epochs=8, seeds=2, study=tmp_path / "a.sqlite", recipe={"learning_rate": 0.02, "batch_size": 16})
+    recipe: dict[str, Any] = {"learning_rate": 0.02, "batch_size": 16}
+    study = sweep(digits(), families, epochs=8, seeds=2, folds=1, study=tmp_path / "a.sqlite", recipe=recipe)
     networks = study.networks
     assert sorted(networks["network"]) == ["conv 1, pool, dense", "conv 2, pool, dense", "dense"]
     assert (networks["seeds"] == 2).all()
@@ -37,7 +38,7 @@ def test_a_sweep_trains_and_finds_the_frontier(tmp_path: Path) -> None:
     assert len(study.history("dense", 1)) == 8
     assert "sweep" in study.about["command"]
     # What was stored is what training gives, and what the model says is what was stored.
-    plan = make_plan(["dense"], digits(), epochs=8, seeds=2, recipe={"learning_rate": 0.02, "batch_size": 16})
+    plan = make_plan(["dense"], digits(), epochs=8, seeds=2, folds=1, recipe=recipe)
     entry = study.network("dense")
     outcome = train_network(plan.trials[0].net, plan.recipe, digits(), plan.split, entry.best_seed, threads=1)
     model = study.model("dense")

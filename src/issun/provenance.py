@@ -37,6 +37,16 @@ class DataSource(NamedTuple):
         return f"{self.name} ({self.fingerprint})"
 
 
+class Folds(NamedTuple):
+    """In how many folds the validation accuracy was measured, and on how many images, which are all, the model was trained then."""
+
+    folds: int
+    images: int
+
+    def __str__(self) -> str:
+        return f"{self.folds} folds; trained on all {self.images} images"
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where a model comes from; a fact that is not known is None, or empty.
@@ -63,6 +73,8 @@ class Provenance:
     val_accuracy_mean : float, optional
         Mean over seeds of the network's validation accuracy, a fraction.
     epoch : KeptEpoch, optional
+    folds : Folds, optional
+        Where its accuracies are those of networks trained in folds, each on images that it has not seen, and this one was trained on all.
     recipe : str
         The settings as JSON.
     weights : str
@@ -75,6 +87,8 @@ class Provenance:
         Version of issun that trained it.
     range : float, optional
         The number that was white in images of more than 8 bits.
+    test_share : float, optional
+        The share of the data that was set aside as its test part, where that is not the usual one.
     warning : str
         What must be said of a model whose training failed.
     finetuned : str
@@ -100,12 +114,14 @@ class Provenance:
     val_accuracy: float | None = None
     val_accuracy_mean: float | None = None
     epoch: KeptEpoch | None = None
+    folds: Folds | None = None
     recipe: str = ""
     weights: str = ""
     head: str = ""
     mark: str = ""
     issun: str = ""
     range: float | None = None
+    test_share: float | None = None
     warning: str = ""
     finetuned: str = ""
     trained_as: str = ""
@@ -119,11 +135,14 @@ class Provenance:
     @classmethod
     def of_data(cls, dataset: Dataset, split: Split, **facts: Any) -> Self:
         """Return the provenance of a model that was trained on `dataset` and chosen on the validation part of `split`."""
+        split = dataset.resolved(split)
         return cls(
             data=DataSource(dataset.name, dataset.fingerprint),
-            split=dataset.resolved(split).id,
-            validation_images=validation_mark(dataset.parts(split)[1]),
+            split=split.id,
+            validation_images="" if split.pooled else validation_mark(dataset.parts(split)[1]),
+            folds=Folds(split.folds, len(dataset.images)) if split.pooled else None,
             range=dataset.range,
+            test_share=dataset.unusual_test,
             **facts,
         )
 
@@ -167,6 +186,10 @@ def _fraction(text: str) -> float | None:
     return float(text) if re.fullmatch(r"[01]\.[0-9]{4}", text) else None
 
 
+def _share(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"0\.[0-9]{1,17}", text) else None
+
+
 def _range(text: str) -> float | None:
     try:
         white = int(text) if text.isascii() and text.isdigit() else float(text)
@@ -185,6 +208,11 @@ def _epoch(text: str) -> KeptEpoch | None:
     return KeptEpoch(int(known[1]), int(known[2])) if known else None
 
 
+def _folds(text: str) -> Folds | None:
+    known = re.fullmatch(r"([0-9]{1,6}) folds; trained on all ([0-9]{1,12}) images", text)
+    return Folds(int(known[1]), int(known[2])) if known else None
+
+
 #: The facts by the names that files give them: these names never change.
 _FACTS = {
     "study": _text("study"),
@@ -198,12 +226,14 @@ _FACTS = {
     "validation accuracy": _Fact("val_accuracy", "{:.4f}".format, _fraction),
     "validation accuracy, mean over seeds": _Fact("val_accuracy_mean", "{:.4f}".format, _fraction),
     "epoch": _Fact("epoch", str, _epoch),
+    "accuracy from": _Fact("folds", str, _folds),
     "recipe": _text("recipe"),
     "weights": _text("weights"),
     "head": _text("head"),
     "mark": _text("mark"),
     "issun": _text("issun"),
     "range": _Fact("range", str, _range),
+    "test share": _Fact("test_share", str, _share),
     "warning": _text("warning"),
     "finetuned": _text("finetuned"),
     "trained_as": _text("trained_as"),

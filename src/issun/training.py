@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -28,12 +29,13 @@ from issun.teacher import Teacher, TeacherFacts
 
 @dataclass(frozen=True)
 class TrainingProgress(Event):
-    """One moment of a training: the lines of the epochs that have ended, of `epochs`; none yet when it begins."""
+    """One moment of a training: the lines of the epochs that have ended, of `epochs`; none yet when it begins. In folds, which `split`."""
 
     net: Net
     data: str
     epochs: int
     history: tuple[Epoch, ...]
+    split: Split | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +53,12 @@ class Outcome:
     scaling : Scaling
         How uint8 values became the network's input.
     val_loss, val_accuracy : float
-        With the final weights.
+        With the final weights; nan where no image was set aside.
     validation_predictions : ndarray of uint16, shape (validation images,)
-        The predicted class of each validation image, in the order of `Dataset.parts`.
+        The predicted class of each validation image, in the order of `Dataset.parts`. See `issun.pooling.pooled` for what stands here, and
+        as loss and accuracy, of a training on all images after folds.
     test_loss, test_accuracy : float
-        With the final weights, measured once. To be reported, never to choose by.
+        With the final weights, measured once; nan where there is no test part. To be reported, never to choose by.
     seconds : float
         Time spent training, measuring left out.
     diverged : bool
@@ -214,13 +217,19 @@ def train_network(
             on_epoch(line, state)
 
     if not (lines and lines[-1].diverged):
-        state = fit(runner, net, recipe, dataset.images, dataset.labels, train, validation, seed, state, keep, cancel)
+        watched = validation if len(validation) else None
+        state = fit(runner, net, recipe, dataset.images, dataset.labels, train, watched, seed, state, keep, cancel)
     weights, _ = handed_over(recipe, state, any(line.diverged for line in lines))
     extra = penalty(net, weights)
-    logits = runner.logits(weights, dataset.images, validation, cancel)
+    logits = np.zeros((0, net.classes), np.float32)
+    if len(validation):
+        logits = runner.logits(weights, dataset.images, validation, cancel)
     loss, accuracy = loss_and_accuracy(logits, dataset.labels[validation])
-    test_logits = runner.logits(weights, dataset.test_images, np.arange(len(dataset.test_images)), cancel)
-    test_loss, test_accuracy = loss_and_accuracy(test_logits, dataset.test_labels)
+    measured = np.isfinite(loss) or not len(validation)
+    test = np.arange(len(dataset.test_images))
+    test_loss, test_accuracy = math.nan, math.nan
+    if len(test):
+        test_loss, test_accuracy = loss_and_accuracy(runner.logits(weights, dataset.test_images, test, cancel), dataset.test_labels)
     return Outcome(
         net=net,
         recipe=recipe,
@@ -235,7 +244,7 @@ def train_network(
         test_loss=test_loss + extra,
         test_accuracy=test_accuracy,
         seconds=sum(line.seconds for line in lines),
-        diverged=any(line.diverged for line in lines) or not (np.isfinite(loss) and np.isfinite(state.weights).all()),
+        diverged=any(line.diverged for line in lines) or not (measured and np.isfinite(state.weights).all()),
         teacher=None if teacher is None else teacher.facts,
         dependence="" if teacher is None else teacher.facts.doubt(dataset.fingerprint, validation_mark(validation)),
     )

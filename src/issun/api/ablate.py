@@ -128,7 +128,7 @@ def ablate(
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `SourceProgress` for each step of a head.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test``.
 
     Returns
     -------

@@ -42,7 +42,7 @@ def data(
     on_progress : callable, optional
         Called with each `issun.events.Event`.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test``.
 
     Returns
     -------
@@ -84,4 +84,5 @@ def _words(reading: ReadingOptions) -> list[str]:
     words += ["--strict"] if reading.get("strict") else []
     words += [] if (groups := reading.get("groups")) is None else ["--groups", groups]
     words += [] if white is None else ["--range", repr(white).removesuffix(".0")]
+    words += [] if (test := reading.get("test")) is None else ["--test", str(test)]
     return words

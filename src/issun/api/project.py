@@ -113,7 +113,7 @@ def project(
     on_progress : callable, optional
         Called with each `issun.events.Event`.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test``.
 
     Returns
     -------

@@ -12,19 +12,21 @@ from typing import Any, Literal, Unpack, overload
 from issun.api.findings import Findings
 from issun.build import takes_isa
 from issun.datasets.named import loaded
-from issun.errors import StudyError
+from issun.datasets.test_part import Test
+from issun.errors import StudyError, StudyFileError
 from issun.events import Event, OnProgress, Remark, ignored
 from issun.extraction.comparing import SourceProgress
 from issun.paths import check_new, kind_of
 from issun.signature import chosen, takes
 from issun.study import Query
 from issun.study.entry import with_trials
-from issun.study.file import read_study_file
+from issun.study.file import Part, read_study_file
 from issun.study.forecast import Forecast, plan_text
-from issun.study.parts import PreparedPart, check_heads, prepare, run_heads, run_part
+from issun.study.parts import PreparedPart, check_heads, prepare, run_heads, run_part, study_name
 from issun.study.query import QueryOptions
 from issun.study.study import Study
 from issun.study.summary import summarize, write_summaries
+from issun.study.sweep import folds_begun, test_begun
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,8 @@ def run(
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
     range: float | None = None,
+    test: Test | None = None,
+    folds: int | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -131,6 +135,8 @@ def run(
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
     range: float | None = None,
+    test: Test | None = None,
+    folds: int | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -155,6 +161,8 @@ def run(
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
     range: float | None = None,
+    test: Test | None = None,
+    folds: int | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -184,8 +192,10 @@ def run(
     isa : str, optional
         Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
         sets differ in their last bits.
-    data_dir, size, gray, range : optional
-        How images are read, see `issun.load`.
+    data_dir, size, gray, range, test : optional
+        How images are read, see `issun.load`; `test` in place of the file's.
+    folds : int, optional
+        Number of folds, in place of the file's, see `issun.sweep`.
     plot : bool
         Draw the pictures that the file asks for beside the studies.
     summary : str or PathLike, optional
@@ -221,13 +231,20 @@ def run(
     described = read_study_file(Path(file))
     names = list(dict.fromkeys([part] if isinstance(part, str) else part or described.parts))
     described.check_parts(names)
-    dataset = loaded(described.data, on_progress, data_dir=data_dir, size=size, gray=gray, range=range)
+    folder = Path(output)
+    files = {name: folder / study_name(described.path, name, quick) for name in names}
+    asked_test = described.test if test is None else test
+    if asked_test is None:
+        asked_test = next((begun for path in files.values() if (begun := test_begun(path)) is not None), None)
+    dataset = loaded(described.data, on_progress, data_dir=data_dir, size=size, gray=gray, range=range, test=asked_test)
     # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
     wanted = builtins.range(seeds) if isinstance(seeds, int) else seeds
-    prepared = [prepare(described, name, dataset, quick=quick, seeds=wanted) for name in names]
+    prepared = [
+        prepare(described, name, dataset, quick=quick, seeds=wanted, folds=_folds(described.parts[name], files[name], folds))
+        for name in names
+    ]
     for one in prepared:
         check_heads(one)
-    folder = Path(output)
     if dry_run:
         told = {one.part.name: Forecast.of(one.plan, one.dataset, folder / one.file_name, threads, one.labels) for one in prepared}
         return RunForecast({one.part.name: PartForecast(one, told[one.part.name]) for one in prepared})
@@ -244,6 +261,24 @@ def run(
             write_summaries(Path(summary), summaries)
         on_progress(PartEnded(one, found[one.part.name]))
     return Ran(found)
+
+
+def _folds(part: Part, path: Path, folds: int | None) -> int | None:
+    """Return the number of folds of a part: that which is asked for, or where the file does not say it, that of its study; None: as usual.
+
+    Raises
+    ------
+    StudyFileError
+        Where the part says what is watched instead, or trains heads.
+    """
+    if folds is None:
+        return folds_begun(path, None, None) if part.folds is None else None
+    if folds > 1 and part.folds == 1:
+        raise StudyFileError(
+            f"--folds (={folds}) does not apply to the part `{part.name}`, which asks for one validation part (`watch`, `heads`, "
+            f"`as_published` or `folds = 1`): leave it out, or change the file"
+        )
+    return folds
 
 
 def _make(folder: Path) -> None:

@@ -91,7 +91,8 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
     if data is None and not (place in NAMES or _is_there(place)):  # a model's file may say anything
         raise DataError(f"the model's data, {place!r:.200}, does not exist")
     height, width, channels = model.net.input  # images come in the size and kind that the model knows
-    dataset = load_as(place, data_dir, (height, width, channels), model.provenance.range, groups=groups)
+    provenance = model.provenance
+    dataset = load_as(place, data_dir, (height, width, channels), provenance.range, groups=groups, test=provenance.test_share)
     remarks = []
     try:
         dataset = matching(dataset, known.fingerprint if known else dataset.fingerprint)
@@ -103,7 +104,7 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
         raise ExportError(f"the classes of {dataset.name} do not match the model's classes: {', '.join(model.classes[:10])}")
     split = (None if remarks else _split_of(model, dataset)) or Split()
     _, indices = dataset.parts(split)
-    return _part(dataset, indices, tuple(remarks))
+    return _part(dataset, np.arange(len(dataset.images)) if split.pooled else indices, tuple(remarks))
 
 
 def trained_with(model: Model, dataset: Dataset) -> tuple[Dataset, Split | None] | None:
@@ -147,9 +148,11 @@ def _is_there(place: str) -> bool:
 
 
 def _part(dataset: Dataset, indices: NDArray[np.int64], remarks: tuple[str, ...] = ()) -> ValidationPart:
+    in_folds = len(indices) == len(dataset.images)  # then the model was trained on all of them
     others = np.ones(len(dataset.images), np.bool_)
-    others[indices] = False
-    name = f"validation images of {dataset.name}"
+    if not in_folds:
+        others[indices] = False
+    name = f"{'training' if in_folds else 'validation'} images of {dataset.name}"
     images, labels = dataset.images, dataset.labels
     return ValidationPart(images[indices], labels[indices], images[others], labels[others], name, remarks)
 
@@ -338,7 +341,7 @@ def judged(
         raise IssunError(f"--weights (={_text(weights)}) is for untrained networks: leave it out for a study or a saved model")
     if study is not None:
         found = Study(study)
-        return images.study_images(found, dataset), found.split(network), ""
+        return images.study_images(found, dataset), _apart(found.split(network), str(study)), ""
     if network is None or not saved:
         return dataset, Split(validation), ""
     known = trained_with(Model.load(network), dataset)
@@ -350,7 +353,17 @@ def judged(
             *(dataset, Split(validation)),
             f"{network} does not record which of these images it was trained on: it may have seen some that the heads are evaluated on",
         )
-    return dataset, split, f"heads are evaluated on the validation images of {network}: {dataset.resolved(split)}"
+    return dataset, _apart(split, network), f"heads are evaluated on the validation images of {network}: {dataset.resolved(split)}"
+
+
+def _apart(split: Split, whose: str) -> Split:
+    """Return a split that sets images aside; `IssunError` for one in folds."""
+    if split.pooled:
+        raise IssunError(
+            f"{whose} was trained on all training images after {split.folds} folds, so none is left to evaluate its features on: train it "
+            f"with --folds 1 (`folds=1`)"
+        )
+    return split
 
 
 def _text(words: str | Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from issun.study import DataFacts, Plan, Query, Store, Study, default_path, make
 from issun.study.forecast import Forecast, plan_text
 from issun.study.query import QueryOptions
 from issun.study.store import recipe_id
-from issun.study.sweep import as_begun
+from issun.study.sweep import as_begun, folds_begun, test_begun
 from issun.study.teachers import with_teacher
 
 
@@ -57,7 +57,8 @@ def sweep(
     seeds: int | Sequence[int] = 3,
     study: str | os.PathLike[str] | None = None,
     recipe: Recipe | Mapping[str, Any] | None = None,
-    validation: float = 0.1,
+    validation: float | None = None,
+    folds: int | None = None,
     zip: bool = False,
     threads: int | None = None,
     isa: str | None = None,
@@ -78,7 +79,8 @@ def sweep(
     seeds: int | Sequence[int] = 3,
     study: str | os.PathLike[str] | None = None,
     recipe: Recipe | Mapping[str, Any] | None = None,
-    validation: float = 0.1,
+    validation: float | None = None,
+    folds: int | None = None,
     zip: bool = False,
     threads: int | None = None,
     isa: str | None = None,
@@ -100,7 +102,8 @@ def sweep(
     seeds: int | Sequence[int] = 3,
     study: str | os.PathLike[str] | None = None,
     recipe: Recipe | Mapping[str, Any] | None = None,
-    validation: float = 0.1,
+    validation: float | None = None,
+    folds: int | None = None,
     zip: bool = False,
     threads: int | None = None,
     isa: str | None = None,
@@ -130,8 +133,12 @@ def sweep(
         Study file; default: the data's name with ``.sqlite`` in the current folder.
     recipe : Recipe or mapping, optional
         How to train; a mapping overrides single settings of the default for this number of images.
-    validation : float
-        Fraction of the training images used for validation; the data's own validation part is used unchanged.
+    validation : float, optional
+        Fraction of the training images used for validation, then without folds; default: 0.1. The data's own validation part is used
+        unchanged.
+    folds : int, optional
+        Deal the training images into so many folds, each of which is validated on once: see `issun.datasets.split.Split.in_folds`. 1: a
+        single validation part. Default: what the study was begun with, or else 5 below 1,000 training images and 1 from there on.
     zip : bool
         Pair the values of several knobs instead of combining them.
     threads : int, optional
@@ -146,8 +153,8 @@ def sweep(
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `Progress` of the training a few times a second.
     **options
-        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for images that are already loaded;
-        single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
+        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range, test``), not for images that are already
+        loaded; single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
         weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment, teacher,
         temperature, share, views``; a `teacher` is a `Model`, a `Study`, or the file of one: see `issun.study.teachers.teacher_of`); and
         what is asked, as of `issun.Query` (``target, max_params, max_macs, max_bytes, max_memory``).
@@ -180,13 +187,19 @@ def sweep(
     dataset = loaded(data, tell, **reading)
     path = default_path(dataset) if study is None else Path(study)
     if not isinstance(data, Dataset):
+        if reading.get("test") is None and (test := test_begun(path)) is not None:
+            reading["test"] = test
+            dataset = loaded(data, tell, **reading)
         groups = reading.get("groups")
         dataset = as_begun(dataset, path, groups, lambda pattern: loaded(data, tell, **reading | {"groups": pattern}))
     arguments = [families] if isinstance(families, str) else list(families)
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
-    plan = make_plan(arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, zip=zip, taught_by=teacher, **settings)
+    folds = folds_begun(path, folds, validation)
+    plan = make_plan(
+        arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **settings
+    )
     if dry_run:
         return Forecast.of(plan, dataset, path, threads)
     meant = {name for name, value in settings.items() if value is not None}

@@ -18,11 +18,13 @@ from issun.build import takes_isa
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.file_notes import split_notes
 from issun.datasets.named import ReadingOptions, loaded
+from issun.datasets.usual_split import split_for
 from issun.engine import Epoch, State
 from issun.events import OnProgress, Remark, ignored
 from issun.model import Model
 from issun.paths import check_new
 from issun.plain import plain
+from issun.pooling import FoldResult, for_all_images, mean_history, pooled
 from issun.recipe import Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study.diagnosis import Diagnosis, diagnose
@@ -44,12 +46,15 @@ class Trained:
         What it was trained on.
     saved, curves : Path or None
         The model's file and the picture of the curves, where they were written.
+    folds : tuple of Outcome
+        Those of the single folds; empty without folds. `outcome` is then the training on all images, with the folds' figures.
     """
 
     outcome: Outcome
     dataset: Dataset
     saved: Path | None = None
     curves: Path | None = None
+    folds: tuple[Outcome, ...] = ()
 
     @cached_property
     def model(self) -> Model:
@@ -58,15 +63,16 @@ class Trained:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row an epoch: the fields of `issun.engine.Epoch`, and whether its weights were `kept`."""
-        lines = self.outcome.history
-        return pd.DataFrame([line.as_dict() for line in lines]).assign(kept=[line.epoch == self.outcome.kept for line in lines])
+        """One row an epoch: the fields of `issun.engine.Epoch`, and whether its weights were `kept`. In folds, means over the folds."""
+        folds = [(pd.DataFrame([line.as_dict() for line in one.history]), len(one.validation_predictions)) for one in self.folds]
+        frame = mean_history(folds) if folds else pd.DataFrame([line.as_dict() for line in self.outcome.history])
+        return frame.assign(kept=frame["epoch"] == self.outcome.kept)
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
         """What the learning curve says, and what to try."""
         outcome, recipe = self.outcome, self.outcome.recipe
-        held = self.dataset.labels[self.dataset.parts(outcome.split)[1]]
+        held = self.dataset.labels if self.folds else self.dataset.labels[self.dataset.parts(outcome.split)[1]]
         return diagnose(
             *(self.history, len(self.dataset.classes)),
             images=len(held),
@@ -87,6 +93,7 @@ class Trained:
                 "recipe": outcome.recipe.model_dump(),
                 "validation_fraction": outcome.split.fraction,
                 "split": outcome.split.id,
+                "folds": max(1, outcome.split.folds),
                 "seed": outcome.seed,
                 "diverged": outcome.diverged,
                 "validation": {"loss": outcome.val_loss, "accuracy": outcome.val_accuracy},
@@ -95,7 +102,7 @@ class Trained:
                 "teacher": None if outcome.teacher is None else asdict(outcome.teacher),
                 "dependence": outcome.dependence,
                 "machine": machine(),
-                "history": [line.as_dict() for line in outcome.history],
+                "history": self.history.drop(columns="kept").to_dict("records"),
                 "kept_epoch": outcome.kept,
                 "diagnosis": {"kind": found.kind, "sentence": found.sentence, "advice": found.advice},
                 "model": self.saved,
@@ -119,7 +126,8 @@ def train(
     seed: int = 0,
     curves: str | os.PathLike[str] | None = None,
     recipe: Recipe | Mapping[str, Any] | None = None,
-    validation: float = 0.1,
+    validation: float | None = None,
+    folds: int | None = None,
     threads: int | None = None,
     isa: str | None = None,
     on_epoch: Callable[[Epoch, State], None] | None = None,
@@ -143,8 +151,12 @@ def train(
         Draw loss and accuracy by epoch to this file: .png, .svg or .pdf.
     recipe : Recipe or mapping, optional
         How to train, or settings that override the defaults; by default `Recipe.for_images` of the number of training images.
-    validation : float
-        Fraction of the training images used for validation, above 0 and below 1; the data's own validation part is used unchanged.
+    validation : float, optional
+        Fraction of the training images used for validation, above 0 and below 1, then without folds; default: 0.1. The data's own
+        validation part is used unchanged.
+    folds : int, optional
+        Train in so many folds, then on all their images for the folds' median number of epochs: see `issun.pooling`. 1: once, with a
+        validation part. Default: 5 below 1,000 training images, and 1 from there on or with a teacher.
     threads, on_epoch
         As of `issun.training.train_network`.
     isa : str, optional
@@ -153,7 +165,7 @@ def train(
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `TrainingProgress` at the start and for each epoch.
     **options
-        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range``), not for a data set that is loaded
+        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range, test``), not for a data set that is loaded
         already; and single settings of the recipe, in place of its own: ``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
         weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment, teacher,
         temperature, share, views``. A `teacher` is a `Model`, a `Study`, or the file of one: see `issun.study.teachers.teacher_of`.
@@ -190,24 +202,36 @@ def train(
         check_format(curves, "--curves")
     dataset = loaded(data, on_progress, **reading)
     net = network if isinstance(network, Net) else parse_network(network, dataset.input, len(dataset.classes))
-    split = Split(validation)
-    wanted = Recipe.wanted(recipe, len(dataset.parts(split)[0]), **settings)
+    split = split_for(dataset, validation, 1 if folds is None and teacher is not None else folds)
+    runs = (*split.each, split) if split.pooled else (split,)
+    wanted = Recipe.wanted(recipe, len(dataset.parts(runs[0])[0]), **settings)
     for note in (*dataset.notes, *split_notes(dataset, split)):
         on_progress(Remark(note))
     if teacher is not None and (doubt := teacher.doubt(dataset, split)):
         on_progress(Remark(f"not independent: {doubt}", warning=True))
-    lines: list[Epoch] = []
-    on_progress(TrainingProgress(net, dataset.name, wanted.epochs, ()))
+    if split.pooled:
+        aside = f"; {len(dataset.test_images):,} set aside" if len(dataset.test_images) else ""
+        on_progress(Remark(f"validated on {len(dataset.images):,} images in {split.folds} folds{aside}"))
 
-    def tell(line: Epoch, state: State) -> None:
-        lines.append(line)
-        if on_epoch is not None:
-            on_epoch(line, state)
-        on_progress(TrainingProgress(net, dataset.name, wanted.epochs, tuple(lines)))
+    def trained_on(one: Split, recipe: Recipe) -> Outcome:
+        """Train on one split, and tell of each epoch."""
+        lines: list[Epoch] = []
+        on_progress(TrainingProgress(net, dataset.name, recipe.epochs, (), one))
 
-    outcome = train_network(net, wanted, dataset, split, seed, threads=threads, on_epoch=tell, teacher=teacher)
+        def tell(line: Epoch, state: State) -> None:
+            lines.append(line)
+            if on_epoch is not None:
+                on_epoch(line, state)
+            on_progress(TrainingProgress(net, dataset.name, recipe.epochs, tuple(lines), one))
+
+        return train_network(net, recipe, dataset, one, seed, threads=threads, on_epoch=tell, teacher=teacher)
+
+    in_folds = tuple(trained_on(one, wanted) for one in runs[:-1])
+    results = [FoldResult.of(one, dataset) for one in in_folds]
+    outcome = trained_on(runs[-1], for_all_images(wanted, results) if results else wanted)
+    outcome = pooled(outcome, results, dataset.labels) if results else outcome
     saved = None if output is None or outcome.diverged else Path(output)
-    trained = Trained(outcome, dataset, saved, None if curves is None else Path(curves))
+    trained = Trained(outcome, dataset, saved, None if curves is None else Path(curves), in_folds)
     if trained.curves is not None:
         found = trained.diagnosis
         turned = found.since if found.kind == "overfits" else None

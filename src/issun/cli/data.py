@@ -15,15 +15,11 @@ from issun.cli import options
 def data(
     data: options.Data,
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="Draw a hundred images with their labels to this file: .png, .svg or .pdf.")
+        Path | None, typer.Option("--sheet", help="Draw a hundred images with their labels to this .png, .svg or .pdf.")
     ] = None,
     augment: Annotated[
         str | None,
-        typer.Option(
-            "--augment",
-            help='Draw images augmented with "shift 2, flip, rotate 10" instead of the sample sheet, to augmented.png '
-            "unless --sheet names a file.",
-        ),
+        typer.Option("--augment", help='Draw images augmented with "shift 2, flip, rotate 10" instead, by default to augmented.png.'),
     ] = None,
     as_json: options.Json = False,
     **given: Any,

@@ -41,27 +41,19 @@ Data = Annotated[
     ),
 ]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder to search first for named data sets.")]
-_PICTURES = "Images"
-Size = Annotated[
-    Any,
-    typer.Option("--size", parser=reads(values.size, "--size"), metavar="HxW", help="Resize images: 32x32.", rich_help_panel=_PICTURES),
-]
-Gray = Annotated[
-    bool | None, typer.Option("--gray/--rgb", help="Read as grey or RGB; default: grey if all are.", rich_help_panel=_PICTURES)
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Fail on unreadable or missing images.", rich_help_panel=_PICTURES)]
-Groups = Annotated[
-    str | None,
-    typer.Option(
-        "--groups",
-        help="A regular expression for file names: images with equal matches (of its first group, if it has one) stay in one part.",
-        rich_help_panel=_PICTURES,
-    ),
-]
-Range = Annotated[
-    float | None,
-    typer.Option("--range", metavar="MAX", help="White level of images of more than 8 bits: 4095.", rich_help_panel=_PICTURES),
-]
+
+
+def _image(option: str, words: str, **more: Any) -> Any:
+    return typer.Option(option, help=words, rich_help_panel="Images", **more)
+
+
+Test = Annotated[str | None, _image("--test", "Test part: a share of the images (0.2), none or given.")]
+Size = Annotated[Any, _image("--size", "Resize images: 32x32.", parser=reads(values.size, "--size"), metavar="HxW")]
+Gray = Annotated[bool | None, _image("--gray/--rgb", "Read as grey or RGB; default: grey if all are.")]
+Strict = Annotated[bool, _image("--strict", "Fail on unreadable or missing images.")]
+_GROUPS = "A regular expression for file names: images with equal matches (of its first group, if it has one) stay in one part."
+Groups = Annotated[str | None, _image("--groups", _GROUPS)]
+Range = Annotated[float | None, _image("--range", "White level of images of more than 8 bits: 4095.", metavar="MAX")]
 Input = Annotated[
     Any,
     typer.Option(
@@ -75,6 +67,7 @@ Input = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="Number of threads; default: all cores.")]
 Validation = Annotated[float, typer.Option("--validation", help="Fraction of the training images used for validation.")]
+Folds = Annotated[int | None, typer.Option("--folds", help="Number of folds, 1: none; default: 5 below 1,000 training images.")]
 Zip = Annotated[bool, typer.Option("--zip", help="Pair the values of several knobs instead of combining them.")]
 
 
@@ -131,9 +124,22 @@ HeadNames = Annotated[
 
 
 def reading(
-    data_dir: DataDir = None, size: Size = None, gray: Gray = None, strict: Strict = False, groups: Groups = None, range: Range = None
+    data_dir: DataDir = None,
+    size: Size = None,
+    gray: Gray = None,
+    strict: Strict = False,
+    groups: Groups = None,
+    range: Range = None,
+    test: Test = None,
 ) -> None:
     """Options for reading images: those of `issun.load`."""
+
+
+def dealing(
+    validation: Annotated[float | None, typer.Option("--validation", help="Fraction of the images for validation, without folds.")] = None,
+    folds: Folds = None,
+) -> None:
+    """Which training images are for validation."""
 
 
 def computing(

@@ -142,7 +142,7 @@ class TrainingView(_View):
         if self._live is not None:
             self._live.update(training_picture(moment, max(8, min(self._console.width - 42, 60))))
         elif moment.history:
-            self._console.print(epoch_line(moment.history[-1], moment.epochs), soft_wrap=True)
+            self._console.print(epoch_line(moment.history[-1], moment.epochs, moment.split), soft_wrap=True)
 
 
 class HeadView(_View):

@@ -11,7 +11,7 @@ from issun.cli import options
 
 
 @options.taking(options.computing, options.reading, before="plot")
-@options.taking(options.recipe, before="validation")
+@options.taking(options.recipe, options.dealing, before="zip")
 @options.taking(options.asked, before="dry_run")
 def sweep(
     data: options.Data,
@@ -25,7 +25,6 @@ def sweep(
     study: Annotated[Path | None, typer.Option("--study", help="Study file; default: the data's name with .sqlite.")] = None,
     seeds: Annotated[str, options.seeds("Number of seeds for each network, or a list: 0,1,7.")] = "3",
     dry_run: options.DryRun = False,
-    validation: options.Validation = 0.1,
     zip: options.Zip = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = True,
     as_json: options.Json = False,
@@ -43,7 +42,7 @@ def sweep(
     from issun.plots.outcomes import forecast_lines
 
     recipe = options.take_recipe(given)
-    own: dict[str, Any] = {"study": study, "seeds": seeds, "validation": validation, "zip": zip, "recipe": recipe}
+    own: dict[str, Any] = {"study": study, "seeds": seeds, "zip": zip, "recipe": recipe}
     if dry_run:
         with Shown() as show:
             forecast = sweep(data, families, dry_run=True, on_progress=show, **own, **given)

@@ -11,7 +11,7 @@ from rich.console import Console
 from issun.cli import options
 
 
-@options.taking(options.recipe, options.reading, options.computing)
+@options.taking(options.dealing, options.recipe, options.reading, options.computing)
 def train(
     data: options.Data,
     network: options.OneNetwork,
@@ -20,7 +20,6 @@ def train(
     curves: Annotated[
         Path | None, typer.Option("--curves", help="Plot loss and accuracy by epoch to this file: .png, .svg or .pdf.")
     ] = None,
-    validation: options.Validation = 0.1,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
@@ -30,7 +29,7 @@ def train(
     from issun.cli.progress import Shown
 
     recipe = options.take_recipe(given)
-    own: dict[str, Any] = {"output": output, "seed": seed, "curves": curves, "validation": validation}
+    own: dict[str, Any] = {"output": output, "seed": seed, "curves": curves}
     with Shown() as show:
         trained = train(data, network, recipe=recipe, on_progress=show, **own, **given)
     outcome = trained.outcome

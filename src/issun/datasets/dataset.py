@@ -17,6 +17,9 @@ from issun.datasets.split import Split as Split
 from issun.datasets.split import StoredSplit as StoredSplit
 from issun.errors import DataError
 
+#: Where data has no test part, this share of it becomes one unless another is asked for.
+USUAL_TEST = 0.2
+
 #: Predicted classes are stored in 16 bits.
 MAXIMUM_CLASSES = 65_536
 
@@ -30,7 +33,7 @@ class Dataset:
     name : str
         The name that the user gave (``mnist``, a path).
     images, test_images : ndarray of uint8, shape (N, height, width, channels)
-        At least one in each part. Made C-contiguous; held once, never copied by training.
+        At least one in each part; without `given_test` there may be no test images. Made C-contiguous; held once, never copied by training.
     labels, test_labels : ndarray of int32, shape (N,)
         From 0 to ``len(classes) - 1``; other whole numbers are converted.
     classes : tuple of str
@@ -48,7 +51,9 @@ class Dataset:
     given_validation : int
         How many images, the last ones of `images`, are the data's own validation part; 0 where it has none.
     given_test : bool
-        Whether the data has its own test part; False where one was set aside.
+        Whether the data has its own test part; False where one was set aside, or there is none.
+    test_share : float or None
+        The share of the images that was set aside as the test part, 0 for none; None where the data has one, or it is not known.
     groups, test_groups : tuple of str
         The name of each image's group, empty for an image without one; issun keeps images of one group in one part whenever it
         splits. Empty where there are no groups.
@@ -76,6 +81,7 @@ class Dataset:
     modes: tuple[tuple[str, int], ...] = ()
     given_validation: int = 0
     given_test: bool = True
+    test_share: float | None = None
     groups: tuple[str, ...] = ()
     test_groups: tuple[str, ...] = ()
     range: float | None = None
@@ -90,7 +96,9 @@ class Dataset:
         if len({unicodedata.normalize("NFC", name) for name in self.classes}) < len(self.classes):
             raise DataError(f"{self.name}: some class names of {self.classes} differ only in their Unicode normal form; use one form")
         for part in ("", "test_"):
-            images = _checked_images(getattr(self, f"{part}images"), f"{self.name}: `{part}images`")
+            images = _checked_images(
+                getattr(self, f"{part}images"), f"{self.name}: `{part}images`", 0 if part and not self.given_test else 1
+            )
             labels = _checked_labels(getattr(self, f"{part}labels"), len(images), self.classes, f"{self.name}: `{part}labels`")
             object.__setattr__(self, f"{part}images", images)
             object.__setattr__(self, f"{part}labels", labels)
@@ -122,6 +130,11 @@ class Dataset:
         """``(height, width, channels)`` of one image."""
         height, width, channels = self.images.shape[1:]
         return height, width, channels
+
+    @property
+    def unusual_test(self) -> float | None:
+        """The share that was set aside as the test part where that must be asked for to read these images again; else None."""
+        return None if self.test_share in (None, USUAL_TEST) else self.test_share
 
     @cached_property
     def fingerprint(self) -> str:
@@ -163,6 +176,11 @@ class Dataset:
                 f"{self.name}: the split was made with other groups ({split.groups}; now {self.grouping or 'none'}): use these "
                 f"groups again (`groups`, on the command line --groups)"
             )
+        if self.given_validation and split.folds:
+            raise DataError(
+                f"{self.name}: `folds` (={split.folds}) does not apply, since the data brings its own validation part "
+                f"({_count(self.given_validation, 'image', 'images')}), which is used: leave it out, or move these images to the others"
+            )
         if self.given_validation:
             return Split(self.given_validation / len(self.images), 0, "given")
         if split.how == "last":
@@ -195,7 +213,7 @@ class Dataset:
             else:
                 groups = numbers_of(self.groups) if self.groups else None
                 few = np.flatnonzero(np.bincount(self.labels, minlength=len(self.classes)) < 2)
-                if len(few) and not self.given_test and split.how == "stratified":
+                if len(few) and len(self.test_images) and not self.given_test and split.how == "stratified":
                     raise DataError(
                         f"{self.name}: the class {self.classes[few[0]]!r} has 1 image apart from its test images, but "
                         f"needs 2, one for training and one for validation; add images of this class, or leave it out"
@@ -224,14 +242,14 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(str(size) for size in shape)
 
 
-def _checked_images(images: object, what: str) -> NDArray[np.uint8]:
-    """Return the images C-contiguous (as they are, where they are that already)."""
+def _checked_images(images: object, what: str, least: int) -> NDArray[np.uint8]:
+    """Return the images, `least` at least, C-contiguous (as they are, where they are that already)."""
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
         kind = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
         raise DataError(f"{what} must be a NumPy array of uint8 (0 to 255), not {kind}")
     if images.ndim != 4 or 0 in images.shape[1:]:
         raise DataError(f"{what} must have the shape (N, height, width, channels), not {images.shape}")
-    if not len(images):
+    if len(images) < least:
         raise DataError(f"{what} has no images; at least one is needed")
     return np.ascontiguousarray(images)
 
@@ -243,7 +261,7 @@ def _checked_labels(labels: object, images: int, classes: tuple[str, ...], what:
         raise DataError(f"{what} must be a NumPy array of whole numbers of shape (N,), not {kind}")
     if len(labels) != images:
         raise DataError(f"{what}: {_count(len(labels), 'label', 'labels')} for {_count(images, 'image', 'images')}; each image needs one")
-    low, high = int(labels.min()), int(labels.max())
+    low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     if low < 0 or high >= len(classes):
         wrong = low if low < 0 else high
         raise DataError(f"{what}: the label {wrong} is outside 0 to {len(classes) - 1} (there are {len(classes)} class names)")

@@ -186,11 +186,12 @@ def _sides(dataset: Dataset, split: Split | None) -> tuple[list[str], str]:
         split = split or Split()
     if split is not None:
         try:
-            _, validation = dataset.parts(split)
+            parts = {f"fold {one.fold}": dataset.parts(one)[1] for one in split.each} or {"validation": dataset.parts(split)[1]}
         except DataError:  # a class with one image: it will be told when something is to be trained
             pass
         else:
             name = str(dataset.resolved(split))
-            for index in validation.tolist():
-                sides[index] = "validation"
+            for side, places in parts.items():
+                for index in places.tolist():
+                    sides[index] = side
     return sides + ["test"] * len(dataset.test_images), name

@@ -77,7 +77,9 @@ class ValidationPart(NamedTuple):
 
 
 def validation_part(dataset: Dataset, split: Split) -> ValidationPart | None:
-    """Return how large the validation part of a split is; None where the images cannot be split so."""
+    """Return how large the validation part of a split is; None where the images cannot be split so, or all are judged in folds."""
+    if split.pooled:
+        return None
     try:
         train, validation = dataset.parts(split)
     except DataError:

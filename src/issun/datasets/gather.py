@@ -24,13 +24,13 @@ import PIL
 from numpy.typing import NDArray
 
 from issun.datasets.common_size import colour_notes, common_size
-from issun.datasets.dataset import Dataset, numbers_of
+from issun.datasets.dataset import USUAL_TEST, Dataset, numbers_of
 from issun.datasets.decode import Probe, decoded, limits, probed
 from issun.datasets.download import cache_folder
 from issun.datasets.file_notes import absent_notes, images_text, leak_notes, skipped_notes
 from issun.datasets.groups import by_class, compiled, group_names, with_groups
-from issun.datasets.npz import TEST_PART, test_note
 from issun.datasets.skipped import PictureError, Reason, Skipped
+from issun.datasets.test_part import Test, part_note, set_aside, share_wanted
 from issun.datasets.tree import Found, natural, readable
 from issun.datasets.white_level import FLOATS, SIXTEEN, WHOLE, Deep, checked_range, depth_note, figure, own_white
 from issun.errors import DataError
@@ -48,7 +48,7 @@ def archive_path(folder: Path, contents: object) -> Path:
 
 
 _ARRAYS = ("images", "labels", "test_images", "test_labels")
-_FACTS = ("classes", "notes", "files", "test_files", "skipped", "sizes", "modes", "given_validation", "given_test", "range")
+_FACTS = ("classes", "notes", "files", "test_files", "skipped", "sizes", "modes", "given_validation", "given_test", "test_share", "range")
 
 
 def read_dataset(path: Path, name: str, source: str) -> Dataset | None:
@@ -74,6 +74,7 @@ def read_dataset(path: Path, name: str, source: str) -> Dataset | None:
             modes=tuple((str(mode), int(count)) for mode, count in facts["modes"]),
             given_validation=int(facts["given_validation"]),
             given_test=bool(facts["given_test"]),
+            test_share=facts.get("test_share"),
             range=facts["range"],
         )
     except (KeyError, TypeError, ValueError, DataError):
@@ -195,6 +196,7 @@ def gathered(
     strict: bool,
     groups: str | None,
     range: float | None,
+    test: Test | None,
     on_progress: Callable[[str, int, int], None] | None,
 ) -> Dataset:
     """Return the data set of listed files, decoded now or before; `path` is what lists them, the rest as of `load_folder`.
@@ -207,11 +209,15 @@ def gathered(
     pattern = None if groups is None else compiled(groups)
     # Groups are told by class: what was kept before they were has another key.
     told = groups and (groups, "by class")
-    contents = (VERSION, PIL.__version__, size, gray, told, range, listing.folders, listing.found, listing.skipped, listing.spelt)
+    given = any(file.part == "test" for file in listing.found)
+    share = share_wanted(test, given, readable(str(path)))
+    contents: tuple[object, ...] = (VERSION, PIL.__version__, size, gray, told, range)
+    contents += (listing.folders, listing.found, listing.skipped, listing.spelt)
+    contents += () if given or share == USUAL_TEST else (share,)
     archive = archive_path(path, contents)
     dataset = read_dataset(archive, name, readable(str(path.absolute())))
     if dataset is None:
-        dataset = _read(listing, path, name, size, gray, pattern, range, on_progress or (lambda what, done, total: None))
+        dataset = _read(listing, path, name, size, gray, pattern, range, share, on_progress or (lambda what, done, total: None))
         if problem := write_dataset(archive, dataset):
             advice = f"The decoded images could not be cached in {archive.parent} ({problem}); the next run will decode them again."
             dataset = _with_notes(dataset, advice)
@@ -235,6 +241,7 @@ def _read(
     gray: bool | None,
     pattern: re.Pattern[str] | None,
     range: float | None,
+    share: float,
     on_progress: Callable[[str, int, int], None],
 ) -> Dataset:
     where = readable(str(path))
@@ -251,7 +258,7 @@ def _read(
     files, probes, white, deep_notes = _white(listing, path, files, probes, range, skipped, broken, on_progress)
     classes = _classes(listing, files, where, skipped, broken)
     names = tuple(classes.values())
-    _check_early(files, classes, where, broken, pattern, listing.depth)
+    _check_early(files, classes, where, broken, share, pattern, listing.depth)
     (height, width), shape_notes = common_size([probe[:2] for probe in probes], size)
     channels = 1 if gray or (gray is None and all(probe.grey for probe in probes)) else 3
     seems_grey = {file: probe.grey for file, probe in zip(files, probes, strict=True)}
@@ -273,8 +280,8 @@ def _read(
     else:
         if "test" in listing.spelt:
             notes.append(f"{_spelt(listing, 'test')} has no readable image of any class and is not used as the test part.")
-        train, test = _set_aside(train, names, where, pattern, listing.depth)
-        notes.append(test_note(len(test.labels)).replace("fifth", "fifth of the training images" if train.validation else "fifth"))
+        train, test = _set_aside(train, names, where, share, pattern, listing.depth)
+        notes.append(part_note(len(test.labels), share, " of the training images" if train.validation else ""))
     if train.validation:
         what = _spelt(listing, "validation")
         notes.append(f"{what} is used as the validation part ({images_text(train.validation)}); no training images are set aside.")
@@ -299,6 +306,7 @@ def _read(
         modes=_most(Counter(probe.mode for probe in probes)),
         given_validation=train.validation,
         given_test=given_test,
+        test_share=None if given_test else share,
         range=white,
     )
     return _with_notes(dataset, *leak_notes(dataset))
@@ -400,7 +408,13 @@ def _decoded(
 
 
 def _check_early(
-    files: list[Found], classes: dict[str, str], where: str, broken: Counter[str], pattern: re.Pattern[str] | None, depth: int
+    files: list[Found],
+    classes: dict[str, str],
+    where: str,
+    broken: Counter[str],
+    share: float,
+    pattern: re.Pattern[str] | None,
+    depth: int,
 ) -> None:
     """Refuse what cannot become a data set before all images are decoded, which may take long."""
     number = {folder: place for place, folder in enumerate(classes)}
@@ -408,7 +422,7 @@ def _check_early(
     labels = np.array([number[file.folder] for file in training], np.int32)
     _check_classes(labels, classes, where, broken)
     if not any(file.part == "test" for file in files):
-        _fifth(labels, [readable(file.path) for file in training], tuple(classes.values()), where, pattern, depth)
+        _aside(labels, [readable(file.path) for file in training], tuple(classes.values()), where, share, pattern, depth)
 
 
 def _check_classes(labels: NDArray[np.int32], classes: dict[str, str], where: str, broken: Counter[str]) -> None:
@@ -419,24 +433,32 @@ def _check_classes(labels: NDArray[np.int32], classes: dict[str, str], where: st
         raise DataError(f"{where}: the class {missing!r} has no readable training image{of_it}; add some, or leave the class out")
 
 
-def _fifth(
-    labels: NDArray[np.int32], files: list[str], names: tuple[str, ...], where: str, pattern: re.Pattern[str] | None, depth: int
+def _aside(
+    labels: NDArray[np.int32],
+    files: list[str],
+    names: tuple[str, ...],
+    where: str,
+    share: float,
+    pattern: re.Pattern[str] | None,
+    depth: int,
 ) -> NDArray[np.int64]:
     """Return which of the training images become the test part where there is none."""
     try:
         groups = None if pattern is None else by_class(group_names(files, pattern, depth), labels, names, pattern)
-        return TEST_PART.indices(labels, names, None if groups is None else numbers_of(groups))[1]
+        return set_aside(share, labels, names, None if groups is None else numbers_of(groups))
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
 
 
-def _set_aside(whole: _Part, names: tuple[str, ...], where: str, pattern: re.Pattern[str] | None, depth: int) -> tuple[_Part, _Part]:
-    """Return the training part and a stratified fifth as test part; the images that stay are moved together, not copied.
+def _set_aside(
+    whole: _Part, names: tuple[str, ...], where: str, share: float, pattern: re.Pattern[str] | None, depth: int
+) -> tuple[_Part, _Part]:
+    """Return the training part and a stratified share of it as test part; the images that stay are moved together, not copied.
 
     Images that are for validation stay for that.
     """
     training = len(whole.labels) - whole.validation
-    chosen = _fifth(whole.labels[:training], whole.files[:training], names, where, pattern, depth)
+    chosen = _aside(whole.labels[:training], whole.files[:training], names, where, share, pattern, depth)
     aside = np.zeros(len(whole.labels), np.bool_)
     aside[chosen] = True
     test = _Part(whole.images[aside], whole.labels[aside], [whole.files[index] for index in chosen])

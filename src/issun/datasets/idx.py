@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset
 from issun.datasets.memory import check_memory
-from issun.datasets.npz import BELIEVED_BYTES, BELIEVED_RATIO, TEST_PART, numbered, test_note
+from issun.datasets.npz import BELIEVED_BYTES, BELIEVED_RATIO, numbered
+from issun.datasets.test_part import Test, part_note, set_aside, share_wanted
 from issun.errors import DataError
 from issun.paths import check_file
 
@@ -72,7 +73,7 @@ def is_idx_folder(path: Path) -> bool:
         return False
 
 
-def load_idx(folder: Path, name: str) -> Dataset:
+def load_idx(folder: Path, name: str, test: Test | None = None) -> Dataset:
     """Read images and labels from a folder of IDX files, gzipped or not.
 
     Parameters
@@ -82,6 +83,8 @@ def load_idx(folder: Path, name: str) -> Dataset:
         stratified fifth of the images becomes one.
     name : str
         What the data set is called.
+    test : float or str, optional
+        The test part, see `issun.datasets.test_part.share_wanted`.
 
     Returns
     -------
@@ -112,14 +115,16 @@ def load_idx(folder: Path, name: str) -> Dataset:
                 f"each image needs one"
             )
     source = str(folder.absolute())
+    share = share_wanted(test, len(parts) == 2, str(folder))
     if len(parts) == 2:
         return Dataset(name, images[0], labels[0], images[1], labels[1], classes, source)
     try:
-        kept, aside = TEST_PART.indices(labels[0], classes)
+        aside = set_aside(share, labels[0], classes)
     except DataError as error:
         raise DataError(f"{folder}: {error}") from None
-    note = (test_note(len(aside)),)
-    return Dataset(name, images[0][kept], labels[0][kept], images[0][aside], labels[0][aside], classes, source, note, given_test=False)
+    kept = np.setdiff1d(np.arange(len(labels[0])), aside)
+    taken = (images[0][kept], labels[0][kept], images[0][aside], labels[0][aside])
+    return Dataset(name, *taken, classes, source, (part_note(len(aside), share),), given_test=False, test_share=share)
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

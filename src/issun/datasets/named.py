@@ -26,8 +26,9 @@ from issun.datasets.download import MNIST_UNPACKED, SOURCES, by_hand, cache_fold
 from issun.datasets.gather import gathered
 from issun.datasets.idx import idx_files, is_idx_folder, load_idx
 from issun.datasets.memory import check_memory
-from issun.datasets.npz import TEST_PART, load_npz, test_note
+from issun.datasets.npz import load_npz
 from issun.datasets.table import ENDINGS, load_table
+from issun.datasets.test_part import Test, part_note, set_aside, share_wanted
 from issun.datasets.tree import Tree, readable
 from issun.datasets.white_level import NOMINAL, checked_range
 from issun.errors import DataError, DownloadError
@@ -115,6 +116,7 @@ def load_folder(
     strict: bool = False,
     groups: str | None = None,
     range: float | None = None,
+    test: Test | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Read a folder that has a subfolder of images for each class, or such folders for training and test in it.
@@ -147,6 +149,9 @@ def load_folder(
         The number that is white in files of more than 8 bits (4095 for 12 bits). By default whole numbers up to 255 in the whole data set
         stay as they are; of larger ones, 65535 is white in files of 16 bits without a sign, and others are refused, as are
         floating-point numbers.
+    test : float or str, optional
+        The test part: a share of the images (0.2) that is set aside by class, groups undivided; 0 or ``"none"`` for none; ``"given"`` for
+        that of the data alone. Default: that of the data where it has one, else 0.2.
     on_progress : callable, optional
         Called from time to time with what is done (``reading`` or ``decoding``), how many files are done, and of how many.
 
@@ -162,7 +167,8 @@ def load_folder(
         Where the folder, or a class in it, holds no images that can be read, or the groups cannot be told or kept together.
     """
     check_size(size)
-    return gathered(Tree(path), path, name, size=size, gray=gray, strict=strict, groups=groups, range=range, on_progress=on_progress)
+    options = {"size": size, "gray": gray, "strict": strict, "groups": groups, "range": range, "test": test}
+    return gathered(Tree(path), path, name, **options, on_progress=on_progress)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -198,6 +204,7 @@ def load(
     strict: bool = False,
     groups: str | None = None,
     range: float | None = None,
+    test: Test | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Load a data set by name or from a file.
@@ -220,6 +227,8 @@ def load(
         are equal throughout.
     strict, groups, on_progress : optional
         For image files: see `issun.datasets.named.load_folder`.
+    test : float or str, optional
+        The test part: see `issun.datasets.named.load_folder`.
     range : float, optional
         The white level of images of more than 8 bits: see `issun.datasets.named.load_folder`, `issun.datasets.npz.load_npz`.
 
@@ -240,7 +249,8 @@ def load(
     is_table = name not in NAMES and path.suffix.lower() in ENDINGS and kind not in (None, "folder")
     if is_table or not is_array:
         read = load_table if is_table else load_folder
-        return read(path, readable(name), size=size, gray=gray, strict=strict, groups=groups, range=range, on_progress=on_progress)
+        options = {"size": size, "gray": gray, "strict": strict, "groups": groups, "range": range, "test": test}
+        return read(path, readable(name), **options, on_progress=on_progress)  # type: ignore[arg-type]
     is_there = name in NAMES or kind is not None
     range = checked_range(range)
     if is_there and strict:
@@ -249,20 +259,21 @@ def load(
         raise DataError(
             f"--groups requires image files (a folder or a .csv table), but the images of {name} have no file names: leave it out"
         )
-    return converted(_array(name, path, data_dir, range), size, gray)
+    return converted(_array(name, path, data_dir, range, test), size, gray)
 
 
-def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range: float | None) -> Dataset:
+def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range: float | None, test: Test | None) -> Dataset:
     """Load images that are no files: those of a name, or of an archive or folder of arrays."""
     dataset = None  # of formats that have 8 bits
     if name == "digits":
-        dataset = _digits()
+        dataset = _digits(test)
     elif name in _FILES:
-        dataset = _named(name, data_dir)
+        dataset = _named(name, data_dir, test)
     elif is_idx_folder(path):
-        dataset = load_idx(path, name)
+        dataset = load_idx(path, name, test)
     elif cifar.is_cifar(path):
         dataset = cifar.load_cifar(path, name)
+        share_wanted(test, True, name)
     if dataset is not None:
         if range is None or dataset.range is not None:
             return dataset
@@ -274,7 +285,7 @@ def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range
                 f"{path} does not exist; give the path of an .npz file, of a folder of IDX files, of a folder of images or of a "
                 f".csv table of files and labels, or one of the names {', '.join(NAMES)}"
             )
-        return load_npz(path, name, range)
+        return load_npz(path, name, range, test)
     near = difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.5)
     question = f"; did you mean {near[0]}?" if near else "."
     raise DataError(f"unknown data set {name!r}{question} Choose from {', '.join(NAMES)}, or give the path of a file or folder")
@@ -287,12 +298,13 @@ def load_as(
     range: float | None,
     *,
     groups: str | None = None,
+    test: Test | None = None,
 ) -> Dataset:
     """Load a data set with the images that a study or a model has.
 
     Parameters
     ----------
-    data, data_dir, groups
+    data, data_dir, groups, test
         As of `load`.
     shape : (int, int, int)
         Height, width and channels.
@@ -306,7 +318,7 @@ def load_as(
     """
     usual = None if range in (255, NOMINAL) else range  # with what the images say themselves they may be decoded already
     try:
-        dataset = load(data, data_dir, groups=groups, range=usual)
+        dataset = load(data, data_dir, groups=groups, range=usual, test=test)
         if dataset.input == shape and (None in (dataset.range, range) or dataset.range == range):
             return dataset
     except DataError:
@@ -314,7 +326,7 @@ def load_as(
             raise
     height, width, channels = shape
     gray = {1: True, 3: False}.get(channels)
-    return load(data, data_dir, size=(height, width), gray=gray, groups=groups, range=range)
+    return load(data, data_dir, size=(height, width), gray=gray, groups=groups, range=range, test=test)
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -326,6 +338,7 @@ class ReadingOptions(TypedDict, total=False):
     strict: bool
     groups: str | None
     range: float | None
+    test: Test | None
 
 
 def loaded(data: str | os.PathLike[str] | Dataset, on_progress: OnProgress = ignored, **options: Unpack[ReadingOptions]) -> Dataset:
@@ -344,8 +357,9 @@ def loaded(data: str | os.PathLike[str] | Dataset, on_progress: OnProgress = ign
     return data
 
 
-def _named(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
+def _named(name: str, data_dir: str | os.PathLike[str] | None, test: Test | None) -> Dataset:
     """Return a named data set: of the folders that may have it the first, else downloaded."""
+    share_wanted(test, True, name)  # they all bring their test part
     folders = [Path(data_dir)] if data_dir is not None else []
     if os.environ.get("ISSUN_DATA"):
         folders.append(Path(os.environ["ISSUN_DATA"]))
@@ -414,7 +428,7 @@ def _checked(name: str, path: Path, dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, classes=known.classes)
 
 
-def _digits() -> Dataset:
+def _digits(wanted: Test | None) -> Dataset:
     """Return scikit-learn's digits (Alpaydin & Kaynak 1998): whole numbers from 0 to 16, here rescaled to 0 to 255."""
     from sklearn.datasets import load_digits  # here, because it takes longer to import than all of issun
 
@@ -422,6 +436,9 @@ def _digits() -> Dataset:
     images = np.rint(bundle.images * (255 / 16)).astype(np.uint8)[..., None]
     labels = bundle.target.astype(np.int32)
     classes = tuple(str(name) for name in bundle.target_names)
-    train, test = TEST_PART.indices(labels, classes)
-    notes = ("Values from 0 to 16 were rescaled to 0 to 255.", test_note(len(test)))
-    return Dataset("digits", images[train], labels[train], images[test], labels[test], classes, "scikit-learn", notes, given_test=False)
+    share = share_wanted(wanted, False, "digits")
+    test = set_aside(share, labels, classes)
+    train = np.setdiff1d(np.arange(len(labels)), test)
+    notes = ("Values from 0 to 16 were rescaled to 0 to 255.", part_note(len(test), share))
+    taken = (images[train], labels[train], images[test], labels[test])
+    return Dataset("digits", *taken, classes, "scikit-learn", notes, given_test=False, test_share=share)

@@ -17,8 +17,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from issun.datasets.class_names import merged_note, one_form
-from issun.datasets.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset
 from issun.datasets.memory import check_memory
+from issun.datasets.test_part import Test, part_note, set_aside, share_wanted
 from issun.datasets.white_level import checked_range, depth_note, figure, full, scaled
 from issun.errors import DataError, first_line
 from issun.paths import check_file
@@ -169,11 +170,7 @@ def listed(keys: set[str]) -> str:
     return ", ".join(names) + ", …" * (len(keys) > 12) or "nothing"
 
 
-#: Where data has no test part, this stratified fifth of it becomes one: the same images each time.
-TEST_PART = Split(0.2, seed=20)
-
-
-def load_npz(path: Path, name: str, range: float | None = None) -> Dataset:
+def load_npz(path: Path, name: str, range: float | None = None, test: Test | None = None) -> Dataset:
     """Read images and labels from an ``.npz`` archive.
 
     Parameters
@@ -189,6 +186,8 @@ def load_npz(path: Path, name: str, range: float | None = None) -> Dataset:
         What the data set is called.
     range : float, optional
         The number that is white, where numbers have more than 8 bits.
+    test : float or str, optional
+        The test part, see `issun.datasets.test_part.share_wanted`.
 
     Returns
     -------
@@ -203,7 +202,7 @@ def load_npz(path: Path, name: str, range: float | None = None) -> Dataset:
     check_file(path, DataError, "give the path of an .npz archive")
     try:
         with zipfile.ZipFile(path) as archive:
-            return _read(archive, path, name, range)
+            return _read(archive, path, name, range, test)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as error:  # the last for the names in it
         if path.suffix.lower() != ".npz":
             raise DataError(
@@ -216,10 +215,11 @@ def load_npz(path: Path, name: str, range: float | None = None) -> Dataset:
         raise DataError(f"{path} needs more memory than is available; use fewer or smaller images") from None
 
 
-def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None) -> Dataset:
+def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None, wanted: Test | None) -> Dataset:
     keys = {entry.removesuffix(".npy") for entry in archive.namelist()}
     (x, y), test = spelling(path, keys)
     validation = validation_spelling(keys)
+    share = share_wanted(wanted, test is not None, str(path))
     notes: list[str] = []
     numbers = _Numbers(range)
     given = [names for names in (validation, test) if names]
@@ -229,7 +229,7 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None) 
     aside = np.zeros(len(labels), np.bool_)
     if not test:
         try:
-            aside[TEST_PART.indices(labels, classes)[1]] = True
+            aside[set_aside(share, labels, classes)] = True
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
     count = len(others[0]) if validation else 0
@@ -243,7 +243,7 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None) 
         test_labels = others[-1]
         test_images, _ = _images(archive, path, test[0], np.zeros(len(test_labels), np.bool_), numbers, notes)
     else:
-        notes.append(test_note(len(test_images)))
+        notes.append(part_note(len(test_images), share))
     notes += numbers.notes
     return Dataset(
         name,
@@ -256,13 +256,9 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, range: float | None) 
         tuple(notes),
         given_validation=count,
         given_test=bool(test),
+        test_share=None if test else share,
         range=numbers.white,
     )
-
-
-def test_note(images: int) -> str:
-    """Return the sentence that says how a test part of so many images was made."""
-    return f"There is no test part: a fixed stratified fifth ({images:,} images) was set aside as one."
 
 
 def _images(

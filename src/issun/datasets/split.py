@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.datasets.folds import dealt
 from issun.errors import DataError
 from issun.randomness import draws64, stream
 
@@ -27,11 +28,15 @@ class Split:
         Fraction that is set aside, above 0 and below 1: of each class, or with "last" of all images.
     seed : int
         The same seed chooses the same images.
-    how : {"stratified", "last", "given"}
+    how : {"stratified", "last", "given", "folds"}
         By class and seeded; or the last images in the order in which the data stores them, whatever their classes (as Keras's
-        ``validation_split``; for replicas of published protocols); or the data's own validation part.
+        ``validation_split``; for replicas of published protocols); or the data's own validation part; or one of several folds, by class
+        and seeded, see `in_folds`.
     groups : str
         The name of a grouping of the images (`Dataset.grouping`), whose groups are never divided; empty where there is none.
+    folds, fold : int
+        Of how many folds which one, from 1, is the validation part. Fold 0 stands for all of them together: nothing is set aside, and what
+        is known of these images comes from the trainings of the single folds.
 
     Raises
     ------
@@ -41,14 +46,41 @@ class Split:
 
     fraction: float = 0.1
     seed: int = 0
-    how: Literal["stratified", "last", "given"] = "stratified"
+    how: Literal["stratified", "last", "given", "folds"] = "stratified"
     groups: str = ""
+    folds: int = 0
+    fold: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
             raise DataError(f"`fraction` (={self.fraction}) must be above 0 and below 1")
         if not 0 <= self.seed < 2**63:
             raise DataError(f"`seed` (={self.seed}) of a split must be a whole number from 0 to 2^63 - 1")
+        if (self.how == "folds") != (self.folds >= 2) or not 0 <= self.fold <= self.folds:
+            raise DataError(f"`folds` (={self.folds}) must be at least 2, and `fold` (={self.fold}) one of them, from 1, or 0 for all")
+
+    @classmethod
+    def in_folds(cls, folds: int, seed: int = 0) -> Split:
+        """Return the split of the training images into so many folds; `each` has the single ones.
+
+        Raises
+        ------
+        DataError
+            Where there are fewer than two.
+        """
+        if folds < 2:
+            raise DataError(f"`folds` (={folds}) must be at least 2")
+        return cls(1 / folds, seed, "folds", folds=folds)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it stands for all folds together: then it sets nothing aside."""
+        return self.how == "folds" and self.fold == 0
+
+    @property
+    def each(self) -> tuple[Split, ...]:
+        """The single folds; empty where there are none."""
+        return tuple(Split(self.fraction, self.seed, self.how, self.groups, self.folds, number + 1) for number in range(self.folds))
 
     def indices(
         self, labels: NDArray[np.int32], classes: tuple[str, ...], groups: NDArray[np.int64] | None = None
@@ -88,6 +120,8 @@ class Split:
                     f"setting aside the last {_images(int(chosen.sum()))} would leave no training images of the class "
                     f"{classes[int(np.argmin(left))]!r}: the data is sorted by class, use a stratified split"
                 )
+        elif self.how == "folds":
+            chosen = dealt(labels, classes, self.folds, self.seed, groups) == (self.fold or -1)
         else:
             raise DataError(f"`how` (={self.how}) requires data with a validation part, which this data does not have")
         return np.flatnonzero(~chosen), np.flatnonzero(chosen)
@@ -95,9 +129,12 @@ class Split:
     @property
     def id(self) -> str:
         """The name of the split in a study, from everything that determines the chosen images."""
-        if self.how != "stratified":
+        if self.how in ("given", "last"):
             return self.how if self.how == "given" else f"last {self.fraction!r}"
-        return f"{self.fraction!r} seed {self.seed}" + (f" groups {self.groups}" if self.groups else "")
+        part = repr(self.fraction)
+        if self.how == "folds":
+            part = f"fold {self.fold} of {self.folds}" if self.fold else f"{self.folds} folds"
+        return f"{part} seed {self.seed}" + (f" groups {self.groups}" if self.groups else "")
 
     @classmethod
     def named(cls, name: str) -> Split:
@@ -110,13 +147,18 @@ class Split:
         """
         if name == "given":
             return cls(how="given")
+        seeded = r" seed ([0-9]{1,19})(?: groups ([0-9a-f]{16}))?"
+        if match := re.fullmatch(rf"(?:fold ([0-9]{{1,6}}) of ([0-9]{{1,6}})|([0-9]{{1,6}}) folds){seeded}", name):
+            fold, count = int(match[1] or 0), int(match[2] or match[3])
+            if count > 1 and bool(match[1]) == (1 <= fold <= count):
+                return cls(1 / count, int(match[4]), "folds", match[5] or "", count, fold)
         match = re.fullmatch(r"(?:(last) )?([0-9.e-]{1,30})(?: seed ([0-9]{1,19})(?: groups ([0-9a-f]{16}))?)?", name)
         try:
             if match and bool(match[1]) != bool(match[3]):
                 return cls(float(match[2]), int(match[3] or 0), "last" if match[1] else "stratified", match[4] or "")
         except (ValueError, DataError):
             pass
-        raise DataError(f"unknown split {name[:60]!r}: a split is named `0.1 seed 0`, `last 0.1` or `given`")
+        raise DataError(f"unknown split {name[:60]!r}: a split is named `0.1 seed 0`, `last 0.1`, `given` or `5 folds seed 0`")
 
     def __str__(self) -> str:
         if self.how == "given":
@@ -124,6 +166,9 @@ class Split:
         if self.how == "last":
             return f"the last {self.fraction:g} of the training images"
         together = ", groups kept together" if self.groups else ""
+        if self.how == "folds":
+            which = f"fold {self.fold} of {self.folds}" if self.fold else f"the training images in {self.folds} folds"
+            return f"{which}, split seed {self.seed}{together}"
         return f"{self.fraction:g} of the training images, split seed {self.seed}{together}"
 
 
@@ -158,6 +203,8 @@ class StoredSplit(Split):
             Where the indices are not those of some, and not all, of so many images.
         """
         held = np.array(self.validation, np.int64)
+        if self.pooled:
+            return np.arange(len(labels)), held[:0]
         if not 0 < len(held) < len(labels) or held[0] < 0 or held[-1] >= len(labels) or (np.diff(held) <= 0).any():
             raise DataError(
                 f"the stored split {self.name!r} of {len(held):,} validation images does not match {_images(len(labels))}: they are not "
@@ -168,6 +215,8 @@ class StoredSplit(Split):
         return np.flatnonzero(~chosen), held
 
     def __str__(self) -> str:
+        if self.pooled:
+            return f"the {len(self.validation):,} training images in {self.folds} folds"
         return f"the {len(self.validation):,} images that the study set aside"
 
 

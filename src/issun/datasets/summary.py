@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.common_size import KEPT_SIDE
-from issun.datasets.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset
 from issun.datasets.duplicates import Copy, Duplicates, NearPair, duplicates
 from issun.datasets.file_notes import ValidationPart, validation_part
 from issun.datasets.groups import Tracks, group_facts, tracks
+from issun.datasets.usual_split import split_for
 from issun.datasets.value_counts import value_counts
 from issun.plain import plain
 
@@ -176,11 +177,13 @@ class Contents:
     duplicates : Duplicates
         Equal images and near copies.
     validation : ValidationPart or None
-        What the split sets aside; None where the images cannot be split.
+        What the split sets aside; None where the images cannot be split, or are dealt into folds.
     tracks : Tracks or None
         The pattern for groups that the file names suggest, where there are no groups yet.
     first_sweep : FirstSweep
         A sweep that fits.
+    folds : int
+        In how many folds that sweep would validate; 1 for a validation part.
     augment : str or None
         How the images of the sheet are changed, where they are.
     sheet : Path or None
@@ -194,6 +197,7 @@ class Contents:
     validation: ValidationPart | None
     tracks: Tracks | None
     first_sweep: FirstSweep
+    folds: int = 1
     augment: str | None = None
     sheet: Path | None = None
 
@@ -207,7 +211,8 @@ class Contents:
             sets it aside from the training images), ``given_parts`` (those that the data brings), ``groups`` (None, or how many, how many
             images are in none, the largest), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and
             ``deviation``, ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates`` (groups of equal images, by kind),
-            ``near_copies`` (None where they were not looked for), ``validation_part``, ``tracks``, ``sweep`` (a command that fits),
+            ``near_copies`` (None where they were not looked for), ``folds``,
+            ``validation_part``, ``tracks``, ``sweep`` (a command that fits),
             ``notes``, ``augment`` and ``sheet``.
         """
         dataset = self.dataset
@@ -244,6 +249,7 @@ class Contents:
                 **{kind: [[_copy(copy, dataset.classes) for copy in group] for group in groups] for kind, groups in kinds.items()},
             },
             "near_copies": self._near(),
+            "folds": self.folds,
             "validation_part": None if self.validation is None else self.validation._asdict() | {"small": self.validation.small},
             "tracks": None if self.tracks is None else self.tracks._asdict(),
             "sweep": {
@@ -283,14 +289,16 @@ def contents(dataset: Dataset, *, options: Sequence[str] = (), near: bool = True
         Search for near-duplicate images, which takes longer with more images (at most 200,000).
     """
     mean, deviation = _moments(dataset.images[: len(dataset.images) - dataset.given_validation])
+    split = split_for(dataset)
     return Contents(
         dataset,
         mean,
         deviation,
-        duplicates(dataset, Split(), near=near),
-        validation_part(dataset, Split()),
+        duplicates(dataset, split, near=near),
+        validation_part(dataset, split),
         None if dataset.groups else tracks(dataset),
         first_sweep(dataset, options),
+        max(1, split.folds),
     )
 
 

@@ -19,6 +19,7 @@ from issun.datasets.common_size import check_size
 from issun.datasets.dataset import Dataset
 from issun.datasets.gather import gathered
 from issun.datasets.skipped import Reason, Skipped
+from issun.datasets.test_part import Test
 from issun.datasets.tree import PARTS, Found, natural, readable
 from issun.errors import DataError
 from issun.paths import read_text
@@ -44,6 +45,7 @@ def load_table(
     strict: bool = False,
     groups: str | None = None,
     range: float | None = None,
+    test: Test | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Read the images that a table names, a file and its label in each row.
@@ -56,7 +58,7 @@ def load_table(
         other usual words); other columns are not read. Without such a row the first column is the file, the second the label, a third
         the part; a first row that is neither is refused. A line ``sep=;`` before all others, for Excel, names the delimiter. Paths are
         relative to the table's folder. Labels are any text; the classes are in their natural order.
-    name, size, gray, strict, range, on_progress
+    name, size, gray, strict, range, test, on_progress
         As of `issun.datasets.named.load_folder`; files that are missing count as images that cannot be read.
     groups : str, optional
         As of `issun.datasets.named.load_folder`, searched in the paths as the table has them.
@@ -72,7 +74,8 @@ def load_table(
         Where the table cannot be read or understood, or names no images that can be used.
     """
     check_size(size)
-    return gathered(Table(path), path, name, size=size, gray=gray, strict=strict, groups=groups, range=range, on_progress=on_progress)
+    options = {"size": size, "gray": gray, "strict": strict, "groups": groups, "range": range, "test": test}
+    return gathered(Table(path), path, name, **options, on_progress=on_progress)  # type: ignore[arg-type]
 
 
 class _Columns(NamedTuple):

@@ -64,7 +64,12 @@ def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def loss_and_accuracy(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> tuple[float, float]:
-    """Return the mean cross-entropy (natural logarithm) and the fraction of labels that have the largest logit (first wins ties)."""
+    """Return the mean cross-entropy (natural logarithm) and the fraction of labels that have the largest logit (first wins ties).
+
+    Both are nan where there are no images.
+    """
+    if not len(labels):
+        return float("nan"), float("nan")
     if not np.isfinite(logits).all():
         return float("nan"), float((np.nan_to_num(logits, nan=-np.inf).argmax(axis=1) == labels).mean())
     loss = -log_softmax(logits)[np.arange(len(labels)), labels].mean()

@@ -54,7 +54,7 @@ def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:
     yield ""
     for choice in answer.choices:
         yield from _choice(answer, choice)
-    for said in (answer.dependent, answer.mixture):
+    for said in (answer.incomplete, answer.dependent, answer.mixture):
         if said:
             yield ""
             yield Folded(f"{said[0].upper()}{said[1:]}.")

@@ -20,7 +20,7 @@ from issun.plots.tables import plain_table
 #: How many lines of a list people are shown; programs get all.
 CLASSES_SHOWN, LINES_SHOWN, SIZES_SHOWN = 60, 10, 5
 
-_SIDES = ("train", "validation", "test")
+_SIDES = ("train", "validation", "fold", "test")
 
 
 def contents_text(contents: Contents) -> Iterator[RenderableType]:
@@ -46,7 +46,9 @@ def contents_text(contents: Contents) -> Iterator[RenderableType]:
             more = f", {len(entries) - SIZES_SHOWN:,} others" if len(entries) > SIZES_SHOWN else ""
             counted = (f"{entry[what]} ({entry['files']:,})" for entry in entries[:SIZES_SHOWN])
             yield f"{what}s of the files: {', '.join(counted)}{more}"
-    yield from (*facts["notes"], *split_notes(contents.dataset, Split()))
+    yield from (*facts["notes"], *([] if contents.folds > 1 else split_notes(contents.dataset, Split())))
+    if contents.folds > 1:
+        yield f"A sweep validates on all {len(contents.dataset.images):,} images for training, in {contents.folds} folds."
     yield from _skipped(facts["skipped"])
     yield from _duplicates(facts["duplicates"])
     yield from _near(facts["near_copies"], sum(entry[part] for entry in classes for part in ("train", "validation", "test")))
@@ -72,7 +74,7 @@ def _skipped(skipped: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
 def _duplicates(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     titles = {
         "across_parts": "Duplicate images in more than one part (accuracies will be too high)",
-        "across_split": "Duplicate images in both the training and the validation part",
+        "across_split": "Duplicate images that the split for validation separates",
         "across_classes": "Duplicate images in several classes (some labels are wrong)",
         "within_classes": "Duplicate images in one class and part",
     }
@@ -100,10 +102,15 @@ def _near(found: Mapping[str, Any] | None, images: int) -> Iterator[RenderableTy
     yield Text(f"Near-duplicate images (scaled, compressed or taken a moment later): {_pairs(len(pairs))}", style="bold")
     yield f"  {found['images']:,} of {images:,} images have a near-duplicate" + (f"; {_pairs(together)} in one group" if together else "")
     if torn:
-        sides = Counter("/".join(sorted({image["side"] for image in pair["images"]}, key=_SIDES.index)) for pair in torn)
+        sides = Counter("/".join(sorted((_side(image) for image in pair["images"]), key=_SIDES.index)) for pair in torn)
         counted = ", ".join(f"{sides_of} {count:,}" for sides_of, count in sides.items())
         yield from _list(f"In two parts (accuracies will be too high): {counted}", [_pair_text(pair) for pair in torn])
     yield from _list(f"In one part: {_pairs(len(apart))}", [_pair_text(pair) for pair in apart])
+
+
+def _side(image: Mapping[str, Any]) -> str:
+    """Return in which part an image would stand; all folds are one kind of part."""
+    return str(image["side"]).split(" ", 1)[0]
 
 
 def _pairs(count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isnan
 
 from rich.text import Text
 
@@ -57,6 +58,8 @@ def _figures(found: OneNetwork) -> Iterator[Printable]:
     best = ", the best" if found.asked_seed is None and entry.seeds > 1 else ""
     of = f"seed {seed}{best} of {entry.seeds}" if entry.seeds > 1 else f"seed {seed}"
     kept = f", weights of epoch {trial.kept}" if trial.kept != trial.epochs else ""
+    if entry.folds > 1:
+        kept += f"\naccuracy from {entry.folds} folds; the model is trained on all {entry.validation_images:,} images"
     yield Whole(f"{of}: validation {percent(trial.val_accuracy)} after {counted(trial.epochs, 'epoch')}{kept}\n")
 
 
@@ -111,8 +114,11 @@ def training_lines(outcome: Outcome) -> Iterator[Printable]:
     kept = f"; weights of epoch {outcome.kept}" if outcome.kept < epochs else ""
     took = f"trained for {counted(epochs, 'epoch')} in {duration(outcome.seconds)}{kept}"
     yield f"{net.parameters:,} parameters, {net.macs:,} MACs, {took}"
-    yield f"validation {percent(outcome.val_accuracy)}, loss {outcome.val_loss:.4f}"
-    yield f"test       {percent(outcome.test_accuracy)}, loss {outcome.test_loss:.4f}"
+    images = len(outcome.validation_predictions)
+    folds = f" ({outcome.split.folds} folds of {images:,} images, then trained on all of them)" if outcome.split.folds else ""
+    yield f"validation {percent(outcome.val_accuracy)}, loss {outcome.val_loss:.4f}{folds}"
+    tested = f"{percent(outcome.test_accuracy)}, loss {outcome.test_loss:.4f}"
+    yield f"test       {'none: there is no test part' if isnan(outcome.test_accuracy) else tested}"
     if outcome.teacher is not None:
         yield Whole(f"taught by {outcome.teacher}")
 

@@ -271,10 +271,10 @@ def _classes(study: Readable, wanted: _Wanted) -> Figure:
 
 def _gallery(study: Readable, wanted: _Wanted) -> Figure:
     entry, seed, _ = _trial(study, wanted)
-    model, said = study.model(entry, seed), study.predictions(entry, seed)
+    judges, said = study.judges(entry, seed), study.predictions(entry, seed)
     images = study_images(study, wanted.data, wanted.data_dir).images
     total = int((said["label"] != said["predicted"]).sum())
-    found = surest_mistakes(said, model, images, wanted.count)
+    found = surest_mistakes(said, judges, images, wanted.count)
     shown = f"the {len(found)} most confident of " if len(found) < total else ""
     return gallery_figure(
         images[[mistake.image for mistake in found]],

@@ -7,6 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from issun.datasets.split import Split
 from issun.engine.fitting import Epoch
 from issun.extraction.search import HeadProgress
 from issun.numbers import duration, percent
@@ -27,7 +28,8 @@ def training_picture(moment: TrainingProgress, width: int) -> RenderableType:
     """Return the live view: which network, how far, and curves of `width` signs."""
     history, net = moment.history, moment.net
     left = (moment.epochs - len(history)) * history[-1].seconds if history else None
-    facts = [f"epoch {len(history)} of {moment.epochs}"] + ([f"about {duration(left)} left"] if left and left >= 1 else [])
+    facts = [*_which(moment.split), f"epoch {len(history)} of {moment.epochs}"]
+    facts += [f"about {duration(left)} left"] if left and left >= 1 else []
     lines: list[RenderableType] = [
         one_line(f"{net}  ({net.parameters:,} parameters) on {moment.data}"),
         one_line(" · ".join(facts), "dim"),
@@ -39,6 +41,8 @@ def training_picture(moment: TrainingProgress, width: int) -> RenderableType:
         "train": ([line.train_accuracy for line in history], history[-1].train_loss),
         "validation": ([line.val_accuracy for line in history], history[-1].val_loss),
     }
+    if not history[-1].measured:
+        del parts["validation"]
     limits = [accuracy for accuracies, _ in parts.values() for accuracy in accuracies]
     for name, (accuracies, loss) in parts.items():
         curve = sparkline(accuracies, width, limits)
@@ -46,12 +50,18 @@ def training_picture(moment: TrainingProgress, width: int) -> RenderableType:
     return Group(*lines, curves)
 
 
-def epoch_line(line: Epoch, epochs: int) -> str:
-    """Return one epoch as one plain line."""
-    return (
-        f"epoch {line.epoch}/{epochs}  train {percent(line.train_accuracy)}, loss {line.train_loss:.4f}  "
-        f"validation {percent(line.val_accuracy)}, loss {line.val_loss:.4f}"
-    )
+def epoch_line(line: Epoch, epochs: int, split: Split | None = None) -> str:
+    """Return one epoch as one plain line; in folds, `split` says of which."""
+    which = "".join(f"{words}, " for words in _which(split))
+    validation = f"  validation {percent(line.val_accuracy)}, loss {line.val_loss:.4f}" if line.measured else ""
+    return f"{which}epoch {line.epoch}/{epochs}  train {percent(line.train_accuracy)}, loss {line.train_loss:.4f}{validation}"
+
+
+def _which(split: Split | None) -> list[str]:
+    """Return which of several trainings in folds it is, in words; nothing where there is one."""
+    if split is None or not split.folds:
+        return []
+    return [f"fold {split.fold} of {split.folds}" if split.fold else "all images"]
 
 
 def head_picture(about: str, progress: HeadProgress) -> RenderableType:
@@ -77,7 +87,7 @@ def sweep_line(progress: Progress) -> str:
     """Return what just happened, or else what is going on, as one plain line."""
     ended = progress.done + progress.skipped
     left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f", about {duration(progress.seconds_left)} left"
-    going_on = "; ".join(f"{trial.network}  seed {trial.seed}, epoch {trial.epoch} of {trial.epochs}" for trial in progress.running)
+    going_on = "; ".join(f"{trial.network}  {trial.draw}, epoch {trial.epoch} of {trial.epochs}" for trial in progress.running)
     return f"[{ended}/{progress.total}{left}] {progress.event or 'training: ' + going_on}"
 
 
@@ -98,7 +108,7 @@ def sweep_picture(progress: Progress) -> RenderableType:
     for trial in progress.running[:_RUNNING]:
         reached = "" if trial.val_accuracy is None else percent(trial.val_accuracy)
         epoch = f"{trial.epoch}/{trial.epochs}"
-        lines.append(one_line(f"{epoch:>9}  {reached:>8}  {trial.parameters:>9,} parameters  seed {trial.seed}  {trial.network}", "dim"))
+        lines.append(one_line(f"{epoch:>9}  {reached:>8}  {trial.parameters:>9,} parameters  {trial.draw}  {trial.network}", "dim"))
     if len(progress.running) > _RUNNING:
         lines.append(one_line(f"{'':>9}  and {len(progress.running) - _RUNNING} more", "dim"))
     return Group(*lines)

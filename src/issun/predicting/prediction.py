@@ -19,9 +19,9 @@ from issun.datasets.dataset import Dataset
 from issun.datasets.gather import PICTURE_ENDINGS
 from issun.datasets.idx import is_idx_folder
 from issun.datasets.named import NAMES, load_as
-from issun.datasets.npz import test_note
 from issun.datasets.pictures import MADE_WHITE, NOTHING_TO_FIT, Changes, inverted, read_images
 from issun.datasets.skipped import PictureError
+from issun.datasets.test_part import part_note
 from issun.datasets.tree import PARTS
 from issun.datasets.white_level import checked_range
 from issun.errors import DataError, ModelError
@@ -356,15 +356,16 @@ def _arrays(
             return None
         height, width, channels = model.net.input
         images = load_as(images, data_dir, (height, width, channels), white)
-        notes += [note for note in images.notes if note != test_note(len(images.test_images))]
+        notes += [note for note in images.notes if note != part_note(len(images.test_images), images.test_share or 0)]
     if not isinstance(images, Dataset):
         return None
     for part in (images.images, images.test_images):
-        as_batch(part[:1], model.net.input)  # refuses another shape
+        if len(part):
+            as_batch(part[:1], model.net.input)  # refuses another shape
     parts, numbers = [images.test_images], images.test_labels
     if images.given_test:
         notes.append(f"{images.name}: using its test part.")
-    elif model.provenance.data is not None and images.fingerprint == model.provenance.data.fingerprint:
+    elif len(images.test_images) and model.provenance.data is not None and images.fingerprint == model.provenance.data.fingerprint:
         notes.append(f"{images.name}: the model was trained on it; using the part that was set aside for testing.")
     else:
         parts, numbers = [images.images, images.test_images], np.concatenate([images.labels, images.test_labels])

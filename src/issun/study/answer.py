@@ -186,6 +186,13 @@ class Answer:
         return mixture(trial_origins(self.entries))
 
     @property
+    def incomplete(self) -> str:
+        """A sentence on networks of which some folds are missing, and that are not counted before these are trained; empty without any."""
+        count = self.study.incomplete
+        which = "1 network has" if count == 1 else f"{count:,} networks have"
+        return f"{which} a seed with folds missing, which is left out: run the same command again to train them" if count else ""
+
+    @property
     def dependent(self) -> str:
         """A sentence on networks that may have learnt from the validation images, and are never chosen; empty where there is none."""
         return not_independent(self.entries)
@@ -244,6 +251,7 @@ class Answer:
             "mixture": self.mixture,
             "teachers": [asdict(teacher) for teacher in self.study.facts.teachers.values()],
             "dependent": self.dependent,
+            "incomplete": self.incomplete,
             "target": self.target,
             "budgets": self.query.budgets,
             **{choice.key: self._said(choice) for choice in self.choices},

@@ -118,12 +118,15 @@ class Entry:
     guessing : float
         The share of their most frequent class, which naming it always reaches; NaN where that is not known.
     trials : tuple of TrialResult
-        One a seed, by seed; at least one.
+        One a seed, by seed; at least one. In folds it is the training on all images, with the figures of its folds: over all images, each
+        judged by the network that has not seen it.
     dependence : str
         Why it may have learnt from the validation images, through its teacher (see `issun.teacher`): then its figures are shown, but it is
         never chosen. Mostly empty.
     frontier : bool
         Whether no smaller network among those that it was read with beats it, see `issun.study.frontier.marked`.
+    folds : int
+        In how many folds it was trained; 1 for a single validation part.
     """
 
     key: EntryKey
@@ -141,6 +144,7 @@ class Entry:
     trials: tuple[TrialResult, ...]
     dependence: str = ""
     frontier: bool = False
+    folds: int = 1
 
     trained = old_attribute("trained", "trainable_params")
     mean = old_attribute("mean", "val_accuracy_mean")

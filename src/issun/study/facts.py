@@ -16,13 +16,21 @@ from issun.teacher import TeacherFacts
 @dataclass(frozen=True)
 class SplitFacts:
     """A split: the share of the training images that is set aside, its seed, how many images those are, what guessing reaches there
-    (the share of their most frequent class), and which they are (see `issun.datasets.split.validation_mark`)."""
+    (the share of their most frequent class), which they are (see `issun.datasets.split.validation_mark`), and of how many folds it is which
+    one (0 for all of them together)."""
 
     fraction: float
     seed: int
     images: int
     guessing: float
     mark: str = ""
+    folds: int = 0
+    fold: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is said of it in plain values."""
+        said = {"fraction": self.fraction, "seed": self.seed, "images": self.images}
+        return said | ({"folds": self.folds, "fold": self.fold} if self.folds else {})
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,8 @@ class Facts:
         """Return it as `Study.about` gives it, in plain values of its own."""
         data, runs = asdict(self.data), [asdict(run) for run in self.runs]
         del data["appearance"]  # for predicting, not for reading
+        if data["test"] is None:  # what is usual is not said
+            del data["test"]
         last = {key: runs[-1][key] for key in ("command", "versions", "machine", "threads")} if runs else {}
         return {
             "data": data.pop("name"),
@@ -93,7 +103,7 @@ class Facts:
             "created": self.created,
             "protocol": self.protocol.stored(),
             "recipes": {key: named_settings(json.loads(settings)) for key, settings in self.recipes.items()},
-            "splits": {key: {"fraction": one.fraction, "seed": one.seed, "images": one.images} for key, one in self.splits.items()},
+            "splits": {key: one.as_dict() for key, one in self.splits.items()},
             "trials": dict(self.trials),
             **last,
             "runs": runs,

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from issun.arch.knobs import KnobValues
 from issun.arch.notation import BoundFamily, bind_arguments
 from issun.arch.tokens import nearest
-from issun.errors import IssunError, KnobError, RecipeError, StudyFileError
+from issun.datasets.test_part import Test, checked_test
+from issun.errors import DataError, IssunError, KnobError, RecipeError, StudyFileError
 from issun.paths import read_text
 from issun.recipe import STORED_NAMES, Recipe, named_settings
 from issun.study.frontier import BUDGETS
@@ -59,6 +60,7 @@ class _Part(BaseModel):
     model_config = _STRICT
     as_published: bool = False
     watch: str = "validation"
+    folds: int | None = Field(None, ge=1)
     seeds: _Seeds = 3
     target: str | float | None = None
     max_params: int | None = Field(None, ge=1)
@@ -78,6 +80,7 @@ class _Head(BaseModel):
     title: str
     question: str
     data: str
+    test: str | float | None = None
     found: str = ""
 
 
@@ -114,6 +117,8 @@ class Part:
     families : tuple of FamilyEntry
     heads : tuple of HeadEntry
         Trained when all trials have ended.
+    folds : int or None
+        Number of folds; 1 for the validation part that `watch` describes; None for the usual number (`issun.datasets.usual_split`).
     """
 
     name: str
@@ -128,6 +133,7 @@ class Part:
     draw: tuple[str, ...]
     families: tuple[FamilyEntry, ...]
     heads: tuple[HeadEntry, ...] = ()
+    folds: int | None = 1
 
     @property
     def query(self) -> Query:
@@ -139,6 +145,8 @@ class Part:
         """What was watched, in words."""
         if self.watch == "test":
             return "the test part"
+        if (self.folds or 1) > 1:
+            return f"the training images in {self.folds} folds"
         return f"{'the last ' if self.watch == 'last' else ''}{100 * self.share:g} % of the training images"
 
     @property
@@ -149,7 +157,7 @@ class Part:
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A study file, read and checked."""
+    """A study file, read and checked; `test` is the test part that it asks for, see `issun.datasets.test_part.share_wanted`."""
 
     path: Path
     title: str
@@ -157,6 +165,7 @@ class StudyFile:
     data: str
     found: str
     parts: Mapping[str, Part]
+    test: Test | None = None
 
     def check_parts(self, names: Iterable[str]) -> None:
         """Raise `StudyFileError` where the file has no part of one of the names."""
@@ -219,7 +228,12 @@ def read_study_file(path: str | Path) -> StudyFile:
     for name in parts:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise places.error((name,), "the name of a part is used as a file name: use only letters, digits, - and _")
-    return StudyFile(path, head.title, head.question, head.data, head.found, {name: _part(name, parts[name], places) for name in parts})
+    try:
+        checked_test(head.test)
+    except DataError as error:
+        raise places.error(("test",), str(error)) from None
+    found = {name: _part(name, parts[name], places) for name in parts}
+    return StudyFile(path, head.title, head.question, head.data, head.found, found, head.test)
 
 
 def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, place: _Place) -> _Record:
@@ -277,8 +291,13 @@ def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
         )
     draw = tuple(dict.fromkeys(read.draw))
     heads = _heads(read, watch, tuple(families), places, (*place, "heads"))
+    watched = "watch" in read.model_fields_set
+    folds = 1 if read.folds is None and (watched or heads or read.as_published) else read.folds
+    if (folds or 1) > 1 and (watched or heads):
+        rule = "and `watch` exclude each other: leave one out" if watched else "leaves no images to evaluate heads on: write `folds = 1`"
+        raise places.error((*place, "folds"), f"(={folds}) {rule}")
     budgets = {budget: getattr(read, budget) for budget in BUDGETS}
-    return Part(name, watch, share, read.as_published, target, **budgets, draw=draw, families=tuple(families), heads=heads)
+    return Part(name, watch, share, read.as_published, target, **budgets, draw=draw, families=tuple(families), heads=heads, folds=folds)
 
 
 def _heads(read: _Part, watch: str, families: tuple[FamilyEntry, ...], places: _Places, place: _Place) -> tuple[HeadEntry, ...]:

@@ -38,14 +38,21 @@ _LOOK = 1 / 3
 
 
 def plan_text(plan: Plan) -> str:
-    """Return the size of a plan in one line: ``24 networks × 3 seeds = 72 trials of 42 epochs on 1,293 images``."""
+    """Return the size of a plan in one line: ``24 networks × 3 seeds = 72 trials of 42 epochs on 1,293 images``.
+
+    In folds: ``2 networks × 3 seeds × (5 folds + 1 on all images) = 36 trials of 60 epochs; chosen on 320 images in 5 folds``.
+    """
     trials = counted(len(plan.trials), "trial")
-    if len(plan.networks) * len(plan.seeds) == len(plan.trials):
-        trials = f"{counted(len(plan.networks), 'network')} × {counted(len(plan.seeds), 'seed')} = {trials}"
+    in_folds = f" × ({len(plan.folds)} folds + 1 on all images)" if plan.folds else ""
+    if len(plan.networks) * len(plan.seeds) == len(plan.whole):
+        trials = f"{counted(len(plan.networks), 'network')} × {counted(len(plan.seeds), 'seed')}{in_folds} = {trials}"
     else:
         trials = f"{counted(len(plan.networks), 'network')}, {counted(len(plan.recipes), 'recipe')}: {trials}"
     epochs = sorted({recipe.epochs for recipe in plan.recipes})
     lasting = counted(epochs[0], "epoch") if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]} epochs"
+    if plan.folds:
+        aside = f"; {plan.data.test_images:,} set aside" if plan.data.test_images else ""
+        return f"{trials} of {lasting}; chosen on {len(plan.validation):,} images in {len(plan.folds)} folds{aside}"
     return f"{trials} of {lasting} on {len(plan.train):,} images, chosen on {len(plan.validation):,} others"
 
 
@@ -80,8 +87,7 @@ class Forecast:
         cls, plan: Plan, dataset: Dataset, path: Path, threads: int | None = None, labels: Mapping[tuple[str, str], str] | None = None
     ) -> Forecast:
         """Return the forecast of a plan; it takes a second or two to measure how fast this machine is."""
-        held = Study(path).entries if kind_of(path, StudyError) else ()
-        done = {trial.trial_id for entry in held for trial in entry.trials}
+        done = Study(path).ended if kind_of(path, StudyError) else frozenset()
         missing = tuple(trial for trial in plan.trials if trial.id not in done)
         seconds = estimate(replace(plan, trials=missing), dataset, threads) if missing else 0.0
         return cls(plan, dataset, path, len(missing), seconds, labels or {})
@@ -110,6 +116,7 @@ class Forecast:
                 "recipes": [recipe.model_dump(mode="json") for recipe in plan.recipes],
                 "train_images": len(plan.train),
                 "validation_images": len(plan.validation),
+                "folds": max(1, len(plan.folds)),
                 "families": self.families,
                 "infeasible": [{"family": item.family, "knobs": dict(item.knobs), "reason": item.reason} for item in plan.infeasible],
             }
@@ -170,7 +177,7 @@ def _seconds_per_image(net: Net, recipe: Recipe, plan: Plan, dataset: Dataset, b
         some = np.arange(part) % len(pixels)
         began = time.process_time()
         machine.train_epoch(state, pixels, labels, some, 0)
-        machine.logits(state.weights, pixels, some[: len(plan.validation) * part // images])
+        machine.logits(state.weights, pixels, some[: len(plan.validation) * part // (images * max(1, len(plan.folds)))])
         seconds = time.process_time() - began
         # The next part takes twice as long as this one.
         if time.perf_counter() + 2 * seconds > until or part == images:

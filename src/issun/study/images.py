@@ -4,6 +4,7 @@ mistakes that a network is surest of.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +17,7 @@ from issun.datasets.dataset import Dataset
 from issun.datasets.named import load_as
 from issun.datasets.published import matching
 from issun.errors import DataError
-from issun.model import Model
-from issun.study.readable import Readable
+from issun.study.readable import Judge, Readable
 
 
 def study_images(study: Readable, data: str | Path | Dataset | None = None, data_dir: str | Path | None = None) -> Dataset:
@@ -42,7 +42,7 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
     place = facts.name if data is None else str(data)
     try:
         # Images are brought to one size and kind as the sweep was told; the study knows to which.
-        loaded = load_as(place, data_dir, facts.input, facts.range)
+        loaded = load_as(place, data_dir, facts.input, facts.range, test=facts.test)
     except DataError as error:
         if data is not None:
             raise
@@ -76,14 +76,17 @@ class Mistake(NamedTuple):
     probability: float
 
 
-def surest_mistakes(said: pd.DataFrame, model: Model, images: NDArray[np.uint8], most: int, threads: int | None = None) -> list[Mistake]:
-    """Return the mistakes that a model is surest of, surest first, at most `most`.
+def surest_mistakes(
+    said: pd.DataFrame, judges: Sequence[Judge], images: NDArray[np.uint8], most: int, threads: int | None = None
+) -> list[Mistake]:
+    """Return the mistakes that a network is surest of, surest first, at most `most`.
 
     Parameters
     ----------
     said : DataFrame
         What it said of the validation images, as `Study.predictions` gives it.
-    model : Model
+    judges : sequence of Judge
+        Which model said it of which images, as `Study.judges` gives them.
     images : ndarray of uint8, shape (N, height, width, channels)
         Of the training part.
     most : int
@@ -94,6 +97,10 @@ def surest_mistakes(said: pd.DataFrame, model: Model, images: NDArray[np.uint8],
     if wrong.empty:
         return []
     indices, labels, predicted = (wrong[name].to_numpy() for name in ("index", "label", "predicted"))
-    sure = model.predict_proba(images[indices], threads)[np.arange(len(wrong)), predicted]
+    sure = np.zeros(len(wrong))
+    for judge in judges:
+        own = np.flatnonzero(np.isin(indices, judge.images))
+        if len(own):
+            sure[own] = judge.model.predict_proba(images[indices[own]], threads)[np.arange(len(own)), predicted[own]]
     order = np.argsort(-sure, kind="stable")[:most]
     return [Mistake(int(indices[i]), int(labels[i]), int(predicted[i]), float(sure[i])) for i in order]

@@ -10,6 +10,7 @@ from issun.plain import plain
 from issun.recipe import OF_TEACHER
 from issun.study.diagnosis import Diagnosis, diagnoses
 from issun.study.entry import Entry, TrialResult
+from issun.study.facts import SplitFacts
 from issun.study.readable import NetworkLike, Readable
 from issun.study.study import Study
 
@@ -94,12 +95,17 @@ class OneNetwork:
         return values
 
 
+def _validation(split: SplitFacts) -> float | str:
+    return f"{split.folds} folds" if split.folds else split.fraction
+
+
 def trainings(study: Readable, entries: Sequence[Entry]) -> list[str]:
     """Return for each network how it was trained, in the settings in which the recipes and splits of these networks differ."""
     splits = study.facts.splits
     ways = {(entry.recipe_id, entry.split) for entry in entries}
     settings = {
-        (recipe, split): {**study.recipe(recipe).model_dump(mode="json"), "validation": splits[split].fraction} for recipe, split in ways
+        (recipe, split): {**study.recipe(recipe).model_dump(mode="json"), "validation": _validation(splits[split])}
+        for recipe, split in ways
     }
     names = sorted({name for found in settings.values() for name in found})
     differing = [name for name in names if len({str(found[name]) for found in settings.values()}) > 1]

@@ -19,6 +19,7 @@ from typing import Any, cast
 from issun.arch.notation import BoundFamily, parse_network
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.published import smaller, watched_on_test
+from issun.datasets.usual_split import split_for
 from issun.engine.protocol import CancelFlag
 from issun.errors import IssunError, KnobError, ModelError, NetworkError, RecipeError, SelectionError, StudyError, StudyFileError
 from issun.events import OnProgress
@@ -82,7 +83,7 @@ class PreparedPart:
     @property
     def file_name(self) -> str:
         """What the part's study is called: ``shrink-replica.sqlite``."""
-        return f"{Path(self.protocol.file).stem}-{self.part.name}{'-quick' if self.protocol.quick else ''}.sqlite"
+        return study_name(Path(self.protocol.file), self.part.name, self.protocol.quick)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -90,7 +91,20 @@ class PreparedPart:
         return tuple(dict.fromkeys(family.label or str(family.bound.family) for family in self.part.families))
 
 
-def prepare(file: StudyFile, name: str, dataset: Dataset, *, quick: bool = False, seeds: Sequence[int] | None = None) -> PreparedPart:
+def study_name(file: Path, part: str, quick: bool) -> str:
+    """Return what a part's study is called: ``shrink-replica.sqlite``."""
+    return f"{file.stem}-{part}{'-quick' if quick else ''}.sqlite"
+
+
+def prepare(
+    file: StudyFile,
+    name: str,
+    dataset: Dataset,
+    *,
+    quick: bool = False,
+    seeds: Sequence[int] | None = None,
+    folds: int | None = None,
+) -> PreparedPart:
     """Return a part of a study file, ready to be run.
 
     Parameters
@@ -104,6 +118,8 @@ def prepare(file: StudyFile, name: str, dataset: Dataset, *, quick: bool = False
         Fewer images, epochs, knob values and seeds: to see that all of it works.
     seeds : sequence of int, optional
         In place of those in the file, for every family.
+    folds : int, optional
+        In place of those of the part, where it says nothing of what is watched.
 
     Raises
     ------
@@ -124,14 +140,20 @@ def prepare(file: StudyFile, name: str, dataset: Dataset, *, quick: bool = False
     if quick:
         dataset, part, left_out = _quick(dataset, part)
     try:
-        check_trials([(family.bound, family.seeds) for family in part.families])
+        check_trials([(family.bound, family.seeds) for family in part.families], folds or part.folds or 0)
     except KnobError as error:
         raise StudyFileError(f"{file.path}, part `{name}`: {error}") from None
     if part.watch == "test":
         dataset, split = watched_on_test(dataset), Split()
     else:
-        split = Split(part.share, how="last" if part.watch == "last" else "stratified")
-    train = len(dataset.parts(split)[0])
+        taught = any(family.settings.get("teacher") for family in part.families)
+        count = folds if folds is not None else 1 if part.folds is None and taught else part.folds
+        split = split_for(dataset, folds=count)
+        if split.folds:
+            part = replace(part, folds=split.folds)
+        else:
+            split = Split(part.share, how="last" if part.watch == "last" else "stratified")
+    train = len(dataset.parts(split.each[0] if split.folds else split)[0])
     plans: list[Plan] = []
     teachers: dict[str, Teacher] = {}
     labels: dict[tuple[str, str], str] = {}

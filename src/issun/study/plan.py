@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,7 +37,8 @@ class DataFacts:
     """What a study keeps of its data set: everything but the images.
 
     `images` and `test_images` are counts; `source` is where the data was read from; `range` is the number that is white in images of
-    more than 8 bits; `appearance` is what the training images look like, None in studies of an older issun.
+    more than 8 bits; `appearance` is what the training images look like, None in studies of an older issun; `test` is the share of the
+    images that was set aside as the test part, None where that is the usual one or the data brings the part.
     """
 
     name: str
@@ -50,6 +51,7 @@ class DataFacts:
     notes: tuple[str, ...] = ()
     range: float | None = None
     appearance: Appearance | None = None
+    test: float | None = None
 
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
@@ -65,7 +67,15 @@ class DataFacts:
             dataset.notes,
             dataset.range,
             dataset.appearance,
+            dataset.unusual_test,
         )
+
+    def stored(self) -> str:
+        """Return it as JSON, as a study keeps it."""
+        values = asdict(self)
+        if self.test is None:  # so that equal studies are stored as before
+            del values["test"]
+        return json.dumps(values)
 
     @classmethod
     def from_json(cls, text: str) -> DataFacts:
@@ -99,6 +109,8 @@ class Trial:
         Of the data set.
     teacher : Teacher or None
         The one that the recipe names.
+    asked : Recipe or None
+        The recipe that it is known by, where `recipe` is what the folds made of that: see `issun.pooling.for_all_images`.
     """
 
     family: str
@@ -109,13 +121,25 @@ class Trial:
     seed: int
     fingerprint: str
     teacher: Teacher | None = field(default=None, compare=False, repr=False)
+    asked: Recipe | None = None
+
+    @property
+    def known_by(self) -> Recipe:
+        """The recipe that the trial was asked for with, which its id and its study name."""
+        return self.recipe if self.asked is None else self.asked
+
+    @property
+    def folds(self) -> tuple[Trial, ...]:
+        """The trials of the single folds, where its split stands for all of them; else none."""
+        each = self.split.each if self.split.pooled else ()
+        return tuple(replace(self, recipe=self.known_by, asked=None, split=split) for split in each)
 
     @cached_property
     def id(self) -> str:
         """32 hexadecimal digits of SHA-256 over all that decides the result: two trials with one id would give the same bits."""
         parts = {
             "network": self.net.id,
-            "recipe": recipe_text(self.recipe),
+            "recipe": recipe_text(self.known_by),
             "data": self.fingerprint,
             "split": _split_key(self.split),
             "seed": self.seed,
@@ -144,6 +168,9 @@ class Plan:
 
     `recipe` is that of the first trial; `recipes` has those of all. `seeds` are all that occur. `train` and `validation` are the indices
     (int64, ascending) that the split gives on this data.
+
+    In folds, `trials` has those of each fold and the one on all images, which is known by `split`; `folds` are the images that each fold
+    sets aside. `train` is then that of the first fold, and `validation` all images, each of which is judged once.
     """
 
     data: DataFacts
@@ -154,6 +181,12 @@ class Plan:
     infeasible: tuple[Infeasible, ...]
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
+    folds: tuple[NDArray[np.int64], ...] = ()
+
+    @property
+    def whole(self) -> tuple[Trial, ...]:
+        """The trials that stand for a network and a seed: all of them, or in folds those on all images."""
+        return tuple(trial for trial in self.trials if trial.split == self.split)
 
     @cached_property
     def networks(self) -> tuple[Net, ...]:
@@ -163,13 +196,15 @@ class Plan:
     @cached_property
     def recipes(self) -> tuple[Recipe, ...]:
         """The different recipes, in the order of the trials."""
-        return tuple({recipe_text(trial.recipe): trial.recipe for trial in self.trials}.values())
+        return tuple({recipe_text(trial.known_by): trial.known_by for trial in self.trials}.values())
 
 
 def _split_key(split: Split) -> list[float | str]:
     """Return what of a split decides which images are chosen; splits without groups keep the ids that they had before there were any."""
     if split.how == "stratified":
         return [split.fraction, split.seed, split.groups] if split.groups else [split.fraction, split.seed]
+    if split.how == "folds":
+        return ["folds", split.folds, split.fold, split.seed, split.groups]
     return [split.how] if split.how == "given" else [split.how, split.fraction]
 
 
@@ -218,7 +253,7 @@ def plan(
         When the data cannot be split so.
     """
     families = list(families)
-    check_trials([(family, seeds) for family in families])
+    check_trials([(family, seeds) for family in families], split.folds)
     seeds = tuple(seeds)
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
         raise RecipeError(f"`seeds` (={list(seeds)}) must be at least one whole number from 0 to 2^63 - 1, without repetitions")
@@ -240,22 +275,26 @@ def plan(
     if not found:
         raise NetworkError(_none_feasible(infeasible))
     split = dataset.resolved(split)
-    train, validation = dataset.parts(split)
+    train, validation = dataset.parts(split.each[0] if split.pooled else split)
+    folds = tuple(dataset.parts(one)[1] for one in split.each) if split.pooled else ()
     trials = tuple(
-        Trial(family, knobs, net, recipe, split, seed, dataset.fingerprint, teacher)
+        Trial(family, knobs, net, recipe, one, seed, dataset.fingerprint, teacher)
         for family, knobs, net in found.values()
         for seed in seeds
+        for one in (*(split.each if split.pooled else ()), split)
     )
-    return Plan(DataFacts.of(dataset), recipe, split, seeds, trials, tuple(infeasible), train, validation)
+    held = np.arange(len(dataset.images)) if split.pooled else validation
+    return Plan(DataFacts.of(dataset), recipe, split, seeds, trials, tuple(infeasible), train, held, folds)
 
 
-def check_trials(asked: Sequence[tuple[BoundFamily, Sequence[int]]]) -> None:
-    """Raise `KnobError` where families with their seeds make more than `LARGEST_PLAN` trials; none of them is made."""
+def check_trials(asked: Sequence[tuple[BoundFamily, Sequence[int]]], folds: int = 0) -> None:
+    """Raise `KnobError` where families with their seeds, in folds, make more than `LARGEST_PLAN` trials; none of them is made."""
     networks = sum(family.count for family, _ in asked)
-    trials = sum(family.count * _length(seeds) for family, seeds in asked)
+    trials = sum(family.count * _length(seeds) for family, seeds in asked) * (folds + 1)
     if trials > LARGEST_PLAN:
         counts = {_length(seeds) for _, seeds in asked}
         seeds = f" with {counts.pop():,} seeds each" if len(counts) == 1 else " with their seeds"
+        seeds += f" in {folds} folds" if folds else ""
         raise KnobError(
             f"{networks:,} {'network' if networks == 1 else 'networks'}{seeds} are {trials:,} trials, but a study takes at most "
             f"{LARGEST_PLAN:,}: give fewer values of the knobs, for example doubling ones (n=1..64*2), or fewer seeds"

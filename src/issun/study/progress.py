@@ -11,7 +11,7 @@ from issun.events import Event
 
 @dataclass(frozen=True)
 class Running:
-    """A trial in training: `epoch` of `epochs` are done, `val_accuracy` (a fraction) is that of the last one."""
+    """A trial in training: `epoch` of `epochs` are done, `val_accuracy` (a fraction) is that of the last one. `fold` is 0 without folds."""
 
     network: str
     parameters: int
@@ -19,6 +19,12 @@ class Running:
     epoch: int
     epochs: int
     val_accuracy: float | None
+    fold: int = 0
+
+    @property
+    def draw(self) -> str:
+        """Which of the network's trainings it is: its seed and fold, in words."""
+        return f"seed {self.seed}" + (f" fold {self.fold}" if self.fold else "")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,13 @@ from issun.study.facts import Facts
 
 #: A network: its text, its id, the network itself, an entry of a study, or a row of `Study.networks`.
 NetworkLike = str | Net | Entry | pd.Series
+
+
+class Judge(NamedTuple):
+    """A model, and the images (indices into the training part) that it has judged without having seen them."""
+
+    model: Model
+    images: NDArray[np.int64]
 
 
 class Readable(Protocol):
@@ -38,6 +45,9 @@ class Readable(Protocol):
     def classes(self) -> tuple[str, ...]: ...
 
     @property
+    def incomplete(self) -> int: ...
+
+    @property
     def entries(self) -> tuple[Entry, ...]: ...
 
     def network(self, network: NetworkLike | None = None) -> Entry: ...
@@ -53,6 +63,8 @@ class Readable(Protocol):
     def remedies(self) -> Sequence[object]: ...
 
     def model(self, network: NetworkLike | None = None, seed: int | None = None) -> Model: ...
+
+    def judges(self, network: NetworkLike | None = None, seed: int | None = None) -> list[Judge]: ...
 
     @property
     def heads(self) -> pd.DataFrame: ...

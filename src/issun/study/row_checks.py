@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from issun.arch.knobs import LARGEST_SIZE
 from issun.arch.layers import shape_text
 from issun.arch.notation import parse
-from issun.datasets.split import validation_mark
+from issun.datasets.split import Split, validation_mark
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, StudyError, first_line
 from issun.recipe import Recipe
@@ -353,7 +353,8 @@ class _Contents:
                     value = int(array.min()) if array.min() < 0 else int(array.max())
                     raise wrong_row(self._path, "splits", {"id": key}, column, value, f"be numbers from 0 to {limit - 1:,}")
             # The share of the most frequent class is the accuracy of guessing.
-            yield key, SplitFacts(fraction, seed, images, float(np.bincount(labels).max() / len(labels)), validation_mark(indices))
+            guessing = float(np.bincount(labels).max() / len(labels))
+            yield key, SplitFacts(fraction, seed, images, guessing, validation_mark(indices), *_folds(key))
 
     def _teachers(self) -> Iterator[tuple[str, TeacherFacts]]:
         columns = "id, name, network, parameters, seeds, data, validation_images, seen"
@@ -387,6 +388,15 @@ def _knobs(value: Any) -> dict[str, int]:
     if not isinstance(value, dict) or not all(type(size) is int and 1 <= size <= LARGEST_SIZE for size in value.values()):
         raise ValueError(f"values of knobs are whole numbers from 1 to {LARGEST_SIZE:,}")
     return value
+
+
+def _folds(name: str) -> tuple[int, int]:
+    """Return of how many folds a split is which one, by its name; other names, whatever they are, have none."""
+    try:
+        split = Split.named(name)
+    except IssunError:
+        return 0, 0
+    return split.folds, split.fold
 
 
 def _machine(value: Any) -> dict[str, Any]:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from issun.study import columns
+from issun.study.curves import history_of
 from issun.study.diagnosis import never_left_chance
 from issun.study.entry import Entry, EntryKey, TrialResult
 from issun.study.facts import Facts, SplitFacts
@@ -36,8 +35,6 @@ ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 _FIGURES = ("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds")
 
 _ORIGINS = "SELECT trial_id, run_id FROM trial_runs ORDER BY trial_id, run_id"
-
-_CURVES = f"SELECT {columns.selected(columns.CURVES)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
 
 _Row = Mapping[str, Any]
 
@@ -77,6 +74,18 @@ class Snapshot:
             _origins(connection) if version > 4 else {},
         )
 
+    @property
+    def incomplete(self) -> int:
+        """How many networks have a seed of which only single folds have ended."""
+        splits = self.facts.splits
+        found: dict[bool, set[tuple[object, ...]]] = {True: set(), False: set()}
+        for row in self.trials:
+            split = splits[row["split_id"]]
+            if split.folds:
+                whole = row["split_id"].split(" seed ", 1)[1], split.folds  # the same for a fold and for all of them
+                found[split.fold > 0].add((row["network_id"], row["recipe_id"], row["seed"], *whole))
+        return len({(network, recipe) for network, recipe, *_ in found[True] - found[False]})
+
     def entries(self, connection: sqlite3.Connection, path: Path) -> tuple[Entry, ...]:
         """Return what was trained, smallest first. Where a trial is near guessing its history is read: it tells whether it left chance.
 
@@ -87,6 +96,8 @@ class Snapshot:
         """
         grouped: dict[EntryKey, list[_Row]] = {}
         for row in self.trials:
+            if self.facts.splits[row["split_id"]].fold:
+                continue  # part of the figure of all folds together, and no figure of its own
             grouped.setdefault(EntryKey(row["network_id"], row["recipe_id"], row["split_id"]), []).append(row)
         found = []
         for key, rows in grouped.items():
@@ -103,6 +114,7 @@ class Snapshot:
                     knobs=json.loads(first["knobs"]),
                     **{size: first[size] for size in columns.SIZES},
                     validation_images=split.images,
+                    folds=max(1, split.folds),
                     guessing=split.guessing,
                     trials=tuple(trials),
                     dependence=self.facts.dependence(key.recipe_id, key.split),
@@ -142,9 +154,5 @@ def _at_chance(connection: sqlite3.Connection, path: Path, row: _Row, split: Spl
     if row["status"] == "diverged" or accuracy > guessing + 3 * (guessing_limit(guessing, images) - guessing):
         return False
     check_history(connection, path, row["trial_id"])
-    lines = _rows_of(connection, row["trial_id"])
+    lines = history_of(connection, row["trial_id"])[list(columns.CURVES)]
     return never_left_chance(lines.astype(float), guessing, images)
-
-
-def _rows_of(connection: sqlite3.Connection, trial: str) -> pd.DataFrame:
-    return pd.DataFrame([dict(line) for line in connection.execute(_CURVES, (trial,))], columns=list(columns.CURVES))

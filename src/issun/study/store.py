@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
 from issun.paths import check_new, resolved
+from issun.pooling import FoldResult
 from issun.study.lock import Place, WriterLock
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
 from issun.study.protocol import Protocol
@@ -50,7 +52,7 @@ _FOLD_SECONDS = 3.0
 
 def recipe_id(trial: Trial) -> str:
     """Return eight hexadecimal digits that stand for a trial's recipe."""
-    return hashlib.sha256(recipe_text(trial.recipe).encode()).hexdigest()[:8]
+    return hashlib.sha256(recipe_text(trial.known_by).encode()).hexdigest()[:8]
 
 
 class Store:
@@ -110,7 +112,7 @@ class Store:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-                facts = {"data": json.dumps(asdict(data)), "created": json.dumps(_now())}
+                facts = {"data": data.stored(), "created": json.dumps(_now())}
                 connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
             unfinished.replace(self.path)
         except OSError as error:
@@ -150,7 +152,7 @@ class Store:
     def _add_appearance(self, theirs: DataFacts, data: DataFacts) -> None:
         """Note what the training images look like in a study of an older issun, which did not."""
         if theirs.appearance is None and data.appearance is not None:
-            facts = json.dumps(asdict(replace(theirs, appearance=data.appearance)))
+            facts = replace(theirs, appearance=data.appearance).stored()
             with self._transaction() as run:
                 run.execute("UPDATE meta SET value = ? WHERE key = 'data'", (facts,))
 
@@ -178,21 +180,25 @@ class Store:
         networks: dict[str, Trial] = {}
         for trial in plan.trials:
             networks.setdefault(trial.net.id, trial)
-        recipes = {recipe_id(trial): recipe_text(trial.recipe) for trial in plan.trials}
-        split = (plan.split.id, plan.split.fraction, plan.split.seed, len(plan.validation))
+        recipes = {recipe_id(trial): recipe_text(trial.known_by) for trial in plan.trials}
+        splits = [(plan.split, plan.validation, labels)]
+        if plan.split.pooled:  # `labels` are then those of all images
+            splits += [(split, held, labels[held]) for split, held in zip(plan.split.each, plan.folds, strict=True)]
         with self._transaction() as run:
             run.executemany("INSERT OR IGNORE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_network_row, networks.values()))
             run.executemany("INSERT OR IGNORE INTO recipes VALUES (?, ?)", recipes.items())
             teachers = {trial.teacher.facts.fingerprint: trial.teacher.facts for trial in plan.trials if trial.teacher}
             # What was known last of a teacher holds: its weights are the same, but its file may say more of where they come from.
             run.executemany("INSERT OR REPLACE INTO teachers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_teacher_row, teachers.values()))
-            arrays = (plan.validation.astype("<i8").tobytes(), labels.astype("<u2").tobytes())
-            run.execute("INSERT OR IGNORE INTO splits VALUES (?, ?, ?, ?, ?, ?)", (*split, *arrays))
-            if run.execute("SELECT indices FROM splits WHERE id = ?", (plan.split.id,)).fetchone()[0] != arrays[0]:
-                raise StudyError(
-                    f"the split {plan.split.id!r} in `{self.path}` has other validation images than the current split of this name: "
-                    f"figures of the two cannot be compared, give another path"
-                )
+            for split, held, classes in splits:
+                arrays = (held.astype("<i8").tobytes(), classes.astype("<u2").tobytes())
+                row = (split.id, split.fraction, split.seed, len(held), *arrays)
+                run.execute("INSERT OR IGNORE INTO splits VALUES (?, ?, ?, ?, ?, ?)", row)
+                if run.execute("SELECT indices FROM splits WHERE id = ?", (split.id,)).fetchone()[0] != arrays[0]:
+                    raise StudyError(
+                        f"the split {split.id!r} in `{self.path}` has other validation images than the current split of this name: "
+                        f"figures of the two cannot be compared, give another path"
+                    )
             versions = machine["versions"]
             place = {key: value for key, value in machine.items() if key != "versions"}
             cursor = run.execute(
@@ -222,6 +228,23 @@ class Store:
         with told(self.path):
             rows = self._connection.execute("SELECT id, status, validation_accuracy FROM trials WHERE status != 'running'").fetchall()
         return {trial: (status, accuracy) for trial, status, accuracy in rows}
+
+    def fold_results(self, trial: Trial) -> list[FoldResult] | None:
+        """Return what came of the folds of a trial on all images, in their order; None where some have not ended."""
+        query = (
+            "SELECT s.indices, p.classes, t.validation_loss, COALESCE(t.kept, 1), t.seconds, t.status FROM trials t "
+            "JOIN splits s ON s.id = t.split_id JOIN predictions p ON p.trial_id = t.id WHERE t.id = ? AND t.status != 'running'"
+        )
+        found = []
+        with told(self.path):
+            for fold in trial.folds:
+                row = self._connection.execute(query, (fold.id,)).fetchone()
+                if row is None:
+                    return None
+                images, classes, loss, kept, seconds, status = row
+                arrays = (np.frombuffer(images, "<i8"), np.frombuffer(classes, "<u2"))
+                found.append(FoldResult(*arrays, math.nan if loss is None else loss, kept, seconds, status == "diverged"))
+        return found
 
     def set_of(self, trial: Trial) -> str | None:
         """Return the instruction set under which the checkpoint of a trial was written; empty where an older issun made it, which did
@@ -263,6 +286,8 @@ class Store:
         key = {"trial_id": trial.id}
         if [line[0] for line in lines] != list(range(1, epoch + 1)):
             raise wrong_row(self.path, "checkpoints", key, "epoch", epoch, "be the last of the trial's rows in the table epochs")
+        if trial.split.pooled:  # which sets nothing aside to measure
+            lines = [tuple(math.nan if value is None else value for value in line) for line in lines]
         for line in lines:
             if None in line:  # a trial that diverged has no checkpoint to go on from
                 raise wrong_row(
@@ -328,7 +353,8 @@ class Store:
             run.execute("INSERT OR REPLACE INTO weights VALUES (?, ?, ?)", (trial.id, scaling, weights))
             predictions = outcome.validation_predictions.astype("<u2").tobytes()
             run.execute("INSERT OR REPLACE INTO predictions VALUES (?, ?)", (trial.id, predictions))
-            run.execute("INSERT OR REPLACE INTO test_results VALUES (?, ?, ?)", (trial.id, outcome.test_loss, outcome.test_accuracy))
+            if not math.isnan(outcome.test_accuracy):  # there is a test part
+                run.execute("INSERT OR REPLACE INTO test_results VALUES (?, ?, ?)", (trial.id, outcome.test_loss, outcome.test_accuracy))
             run.execute("DELETE FROM checkpoints WHERE trial_id = ?", (trial.id,))
 
     def _write_origin(self, run: sqlite3.Connection, trial: Trial, history: Sequence[Epoch]) -> None:

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import warnings
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,25 +26,24 @@ from issun.errors import IssunError, NetworkError, NotationError, SelectionError
 from issun.model import Model
 from issun.old_names import old_attribute, warn_of
 from issun.paths import resolved
-from issun.provenance import DataSource, Provenance
+from issun.provenance import DataSource, Folds, KeptEpoch, Provenance
 from issun.recipe import Recipe
 from issun.study import columns
 from issun.study import frontier as choose
 from issun.study.answer import Answer, study_html
+from issun.study.curves import fold_weights, history_of
 from issun.study.diagnosis import Diagnosis, diagnosis_of
 from issun.study.entry import Entry, EntryKey, TrialResult, networks_frame, trials_frame, with_trials
 from issun.study.facts import Facts
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
 from issun.study.query import Query
-from issun.study.readable import NetworkLike
+from issun.study.readable import Judge, NetworkLike
 from issun.study.remedies import Remedy, remedies
 from issun.study.row_checks import check_history, classes_of, missing_row, scaling_of, weights_of, wrong_row
 from issun.study.schema import check_is_study, check_whole, connect, told
 from issun.study.snapshot import Snapshot, state_of
 
 _Study = TypeVar("_Study")
-
-_HISTORY = f"SELECT {columns.selected(columns.HISTORY)} FROM epochs WHERE trial_id = ? ORDER BY epoch"
 
 
 class Study:
@@ -145,6 +145,16 @@ class Study:
     def entries(self) -> tuple[Entry, ...]:
         """Every trained network, by recipe and split, each with its finished trials. Smallest first."""
         return self._entries
+
+    @property
+    def ended(self) -> frozenset[str]:
+        """The ids of all trials that have ended; in folds those of the single folds, which are no entries, among them."""
+        return frozenset(row["trial_id"] for row in self._snapshot.trials)
+
+    @property
+    def incomplete(self) -> int:
+        """How many networks have a seed whose folds have not all ended, or that is not trained on all images yet."""
+        return self._snapshot.incomplete
 
     def trials_dataframe(self, *, test: bool = False) -> pd.DataFrame:
         """Return one row for each finished trial, smallest network first.
@@ -271,14 +281,13 @@ class Study:
         """Return a trial's history, one row an epoch; `network` as in `network()`, `seed` by default the best on validation.
 
         Columns: ``epoch`` (from 1)``, train_loss, train_accuracy, val_loss, val_accuracy, seconds, kept`` (whether the
-        trial's weights are from this epoch).
+        trial's weights are from this epoch). In folds they are means over the folds, see `issun.study.curves.history_of`.
         """
         _, trial = self._trial(network, seed)
         with self._reading() as connection:
             check_history(connection, self.path, trial.trial_id)
-            lines = [dict(row) for row in connection.execute(_HISTORY, (trial.trial_id,))]
-        frame = pd.DataFrame(lines, columns=list(columns.HISTORY))
-        return frame.astype(dict.fromkeys(columns.HISTORY[1:], float)).assign(kept=frame["epoch"] == trial.kept)
+            frame = history_of(connection, trial.trial_id)
+        return frame.assign(kept=frame["epoch"] == trial.kept)
 
     def weights(self, network: NetworkLike | None = None, seed: int | None = None) -> tuple[NDArray[np.float32], Scaling]:
         """Return the weights of a trial, flat float32 (net.stored,), and the input scaling that they expect."""
@@ -338,7 +347,8 @@ class Study:
         except IssunError as error:
             raise wrong_row(self.path, "splits", {"id": name}, "id", name, f"name a split ({error})") from None
         indices = np.frombuffer(row["indices"], "<i8").tolist()
-        return StoredSplit(float(row["fraction"]), int(row["seed"]), made.how, made.groups, name, tuple(indices))
+        kept = float(row["fraction"]), int(row["seed"]), made.how, made.groups, made.folds, made.fold
+        return StoredSplit(*kept, name=name, validation=tuple(indices))
 
     @property
     def heads(self) -> pd.DataFrame:
@@ -402,23 +412,41 @@ class Study:
         """
         entry, trial = self._trial(network, seed)
         weights, scaling = self.weights(entry, trial.seed)
+        folds = Folds(entry.folds, entry.validation_images) if entry.folds > 1 else None
         provenance = Provenance(
             study=self.path.name,
             data=DataSource(self.facts.data.name, self.facts.data.fingerprint),
             seed=trial.seed,
             split=entry.split,
-            validation_images=validation_mark(np.array(self.split(entry).validation, np.int64)),
+            validation_images="" if folds else validation_mark(np.array(self.split(entry).validation, np.int64)),
             chosen=f"best of {entry.seeds} seeds on validation" if seed is None else "requested seed",
+            folds=folds,
+            epoch=KeptEpoch(trial.kept, trial.epochs) if folds else None,
             val_accuracy=trial.val_accuracy,
             val_accuracy_mean=entry.val_accuracy_mean,
             recipe=self.facts.recipes[entry.recipe_id],
             mark=self.mark,
             range=self.facts.data.range,
+            test_share=self.facts.data.test,
             warning=_warning(entry, trial),
             teacher=str(self.facts.teachers.get(self.recipe(entry.recipe_id).teacher or "", "")),
             dependence=entry.dependence,
         )
         return Model(self.net(entry), weights, scaling, self.classes, provenance, self.facts.data.appearance)
+
+    def judges(self, network: NetworkLike | None = None, seed: int | None = None) -> list[Judge]:
+        """Return the models that `predictions` come from, in folds one a fold that did not diverge; arguments and errors as of `model`."""
+        entry, trial = self._trial(network, seed)
+        model, channels = self.model(entry, trial.seed), self.facts.data.input[2]
+        with self._reading() as connection:
+            rows = fold_weights(connection, trial.trial_id)
+        found = []
+        for fold, images, scaling, content in rows:
+            weights = weights_of(self.path, fold, content, model.net.stored, finite=False)
+            if np.isfinite(weights).all():
+                own = replace(model, weights=weights, scaling=scaling_of(self.path, fold, scaling, channels))
+                found.append(Judge(own, np.frombuffer(images, "<i8")))
+        return found or [Judge(model, np.array(self.split(entry).validation, np.int64))]
 
     def net(self, network: NetworkLike) -> Net:
         """Return the network itself, with its layers."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from issun.arch.notation import bind_arguments
-from issun.datasets.dataset import Dataset, Split
+from issun.datasets.dataset import Dataset
 from issun.datasets.groups import ACROSS
+from issun.datasets.usual_split import split_for
 from issun.errors import IssunError, RecipeError
 from issun.recipe import CHANGED_DEFAULTS, Recipe, RecipeOptions
 from issun.study.plan import Plan, plan
@@ -24,7 +25,8 @@ def make_plan(
     *,
     seeds: int | Sequence[int] = 3,
     recipe: Recipe | Mapping[str, Any] | None = None,
-    validation: float = 0.1,
+    validation: float | None = None,
+    folds: int | None = None,
     zip: bool = False,
     taught_by: Teacher | None = None,
     **settings: Unpack[RecipeOptions],
@@ -33,8 +35,11 @@ def make_plan(
 
     Settings name the teacher, `taught_by`, by its fingerprint: see `issun.study.teachers.with_teacher`.
     """
-    split = Split(validation)
-    full = Recipe.wanted(recipe, len(dataset.parts(split)[0]), **settings)
+    if folds is None and taught_by is not None:
+        folds = 1  # its teacher has seen all folds but one, if any
+    split = split_for(dataset, validation, folds)
+    first = split.each[0] if split.pooled else split
+    full = Recipe.wanted(recipe, len(dataset.parts(first)[0]), **settings)
     if isinstance(seeds, int):
         if not 1 <= seeds <= 10_000:
             raise RecipeError(f"`seeds` (={seeds}) must be a number of seeds, from 1 to 10,000, or a list of seeds")
@@ -85,6 +90,21 @@ def trained_before(path: Path, plan: Plan, given: Collection[str]) -> str:
     return ""
 
 
+def folds_begun(path: Path, folds: int | None, validation: float | None) -> int | None:
+    """Return the number of folds that is asked for, or where nothing is, that which a study was begun with; None for the usual one."""
+    if folds is not None or validation is not None or not path.is_file() or path.stat().st_size == 0:
+        return folds
+    found = {max(1, split.folds) for split in Study(path).facts.splits.values()}
+    return max(found, default=None)
+
+
+def test_begun(path: Path) -> float | None:
+    """Return the share of the images that is a study's test part; None where that is the usual one, or there is no study."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return None
+    return Study(path).facts.data.test
+
+
 def default_path(dataset: Dataset) -> Path:
     """Return the study's file where none is named: the data's name with ``.sqlite``, in the working folder."""
     stem = Path(dataset.name).stem if re.search(r"[/\\.]", dataset.name) else dataset.name
@@ -114,7 +134,7 @@ def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[s
         return dataset
     try:
         facts = Study(path).facts
-        names = list(facts.splits)
+        names = [name for name, split in facts.splits.items() if not split.fold]
         if facts.data.fingerprint == dataset.fingerprint and (not names or any(name.endswith(dataset.grouping) for name in names)):
             return dataset
         before = load(groups + ACROSS)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass, field
-from types import FrameType
+from dataclasses import dataclass, field, replace
 
 from issun.build import instruction_set
 from issun.datasets.dataset import Dataset
@@ -24,6 +22,8 @@ from issun.engine.fitting import Epoch
 from issun.engine.protocol import CancelFlag, State
 from issun.errors import Cancelled, IssunError, StudyError
 from issun.events import OnProgress, Remark
+from issun.pooling import for_all_images, pooled
+from issun.study.interrupt import interrupt_sets
 from issun.study.machine import machine
 from issun.study.plan import Plan, Trial
 from issun.study.progress import Progress, Running, makespan
@@ -85,7 +85,7 @@ def run(
     """
     count = threads_available() if threads is None else threads
     stop = threading.Event()
-    with _interrupt_sets(stop):
+    with interrupt_sets(stop):
         store.begin(plan, dataset.labels[plan.validation], command=command, threads=count, machine=machine())
         return _Run(plan, dataset, store, count, on_progress, cancel, stop, checkpoint_seconds, train).run()
 
@@ -106,6 +106,7 @@ class _Run:
         train: Callable[..., Outcome],
     ) -> None:
         self._plan, self._store, self._threads = plan, store, threads
+        self._dataset, self._train = dataset, train
         self._on_progress, self._cancel, self._stop = on_progress, cancel, stop
         self._checkpoint_seconds = checkpoint_seconds
         self._errors: list[BaseException] = []
@@ -122,11 +123,27 @@ class _Run:
         self._set = instruction_set()
         self._anew: Counter[str] = Counter()  # trials whose checkpoints are not resumed, by the instruction sets of these
         missing = [trial for trial in plan.trials if trial.id not in ended]
-        jobs = sorted((self._job(trial) for trial in missing), key=lambda job: job.work_left, reverse=True)
-        self._unfinished = len(jobs)
-        self._workers = _Workers(jobs, dataset, threads, train, stop)
+        # Those on all images are trained for as many epochs as their folds, so they come after them.
+        self._later = [trial for trial in missing if trial.split.pooled]
+        self._workers = self._crew([trial for trial in missing if not trial.split.pooled])
         self._began = self._looked = time.monotonic()
         self._busy = self._work_of_ended = 0.0
+
+    def _crew(self, trials: Sequence[Trial]) -> _Workers:
+        """Return workers that will train some trials."""
+        jobs = sorted((self._job(trial) for trial in trials), key=lambda job: job.work_left, reverse=True)
+        self._unfinished = len(jobs)
+        return _Workers(jobs, self._dataset, self._threads, self._train, self._stop)
+
+    def _after_folds(self) -> list[Trial]:
+        """Return the trials on all images whose folds have ended, each with the recipe that these make for it."""
+        ready = []
+        for trial in self._later:
+            results = self._store.fold_results(trial)
+            if results is not None:
+                ready.append(replace(trial, recipe=for_all_images(trial.recipe, results), asked=trial.recipe))
+        self._later = []
+        return ready
 
     def _job(self, trial: Trial) -> _Job:
         """Return what is left of a trial. A checkpoint is resumed under its own instruction set alone: another one adds in another order,
@@ -143,9 +160,22 @@ class _Run:
         return _Job(trial, state, list(history), None, state.epoch, state.epoch)
 
     def run(self) -> Progress:
+        self._work()
+        if self._later and not self._stop.is_set():
+            self._workers = self._crew(self._after_folds())
+            self._work()
+        if self._stop.is_set() and (self._unfinished or self._later):
+            raise Cancelled(self._stopped_text())
+        if self._errors:
+            raise self._errors[0]
+        return self._report(None)
+
+    def _work(self) -> None:
+        """Let the workers train what they have, and keep what comes of it."""
         for made_on, count in self._anew.items():
             if self._on_progress is not None:
                 self._on_progress(Remark(_anew_text(count, made_on, self._set), warning=True))
+        self._anew.clear()
         try:
             self._workers.start()
             self._supervise()
@@ -159,11 +189,6 @@ class _Run:
             raise
         self._workers.join()
         self._keep_the_rest()
-        if self._stop.is_set() and self._unfinished:
-            raise Cancelled(self._stopped_text())
-        if self._errors:
-            raise self._errors[0]
-        return self._report(None)
 
     def _supervise(self) -> None:
         """Store what ends and keep checkpoints until every job has ended or the run is to stop."""
@@ -195,7 +220,8 @@ class _Run:
     def _end(self, ended: _Ended) -> str | None:
         """Store what a worker brings; return one line about it."""
         trial, outcome = ended.job.trial, ended.outcome
-        who = f"{trial.net}  seed {trial.seed}"
+        fold = f" fold {trial.split.fold} of {trial.split.folds}" if trial.split.fold else ""
+        who = f"{trial.net}  seed {trial.seed}{fold}"
         if ended.error is not None:
             ended.error.add_note(f"while training `{trial.net}` with seed {trial.seed}")
             self._errors.append(ended.error)
@@ -205,6 +231,8 @@ class _Run:
             return f"failed: {who}  {reason}"
         if outcome is None:
             return None  # stopped: it stays among the running, so that its checkpoint is kept
+        if trial.split.pooled:
+            outcome = pooled(outcome, self._store.fold_results(trial) or [], self._dataset.labels)
         self._store.finish(trial, outcome)
         self._leave(ended.job)
         self._done += 1
@@ -234,6 +262,9 @@ class _Run:
                 job.saved_epoch = epoch
 
     def _compare(self, trial: Trial, accuracy: float) -> None:
+        """Note the best accuracy so far; that of a single fold, on few images, says too little."""
+        if trial.split.fold:
+            return
         if self._best is None or accuracy > self._best[2]:
             self._best = (str(trial.net), trial.net.parameters, accuracy)
 
@@ -246,11 +277,12 @@ class _Run:
     def _seconds_left(self) -> float | None:
         running = self._workers.running
         done = self._work_of_ended + sum(job.work_done for job in running)
-        if not self._unfinished:
+        if not self._unfinished and not self._later:
             return 0.0
         if done <= 0 or self._busy <= 0:
             return None
-        left = makespan([job.work_left for job in self._workers.waiting], self._threads, [job.work_left for job in running])
+        waiting = [job.work_left for job in self._workers.waiting] + [trial.work for trial in self._later]
+        left = makespan(waiting, self._threads, [job.work_left for job in running])
         return left * self._busy / done
 
     def _report(self, event: str | None) -> Progress:
@@ -282,27 +314,6 @@ class _Run:
 def _anew_text(count: int, made_on: str, current: str) -> str:
     start = "trial starts" if count == 1 else "trials start"
     return f"{count} {start} anew: made on {made_on}, and this run is on {current}; stop now and use --isa {made_on} to resume"
-
-
-@contextlib.contextmanager
-def _interrupt_sets(stop: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C set `stop` instead of raising in the middle of whatever happens; only the main thread hears of it at all."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.getsignal(signal.SIGINT)
-    if previous in (None, signal.SIG_IGN):  # somebody has decided that this process is not to be interrupted
-        yield
-        return
-
-    def answer(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGINT, answer)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 @dataclass(eq=False)
@@ -341,8 +352,9 @@ class _Job:
     def shown(self) -> Running:
         """What a person is told of it while it runs."""
         net, last = self.trial.net, self.history[-1] if self.history else None
-        accuracy = None if last is None else last.val_accuracy
-        return Running(str(net), net.parameters, self.trial.seed, len(self.history), self.trial.recipe.epochs, accuracy)
+        accuracy = last.val_accuracy if last is not None and last.measured else None
+        epochs = len(self.history), self.trial.recipe.epochs
+        return Running(str(net), net.parameters, self.trial.seed, *epochs, accuracy, self.trial.split.fold)
 
 
 class _Widened(Exception):

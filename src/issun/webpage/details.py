@@ -273,7 +273,8 @@ class _Shown:
 
     def mistakes(self, dataset: Dataset) -> list[Mistake]:
         if self._mistakes is None and self.model is not None:
-            self._mistakes = surest_mistakes(self._study.predictions(self._entry), self.model, dataset.images, MOST_MISTAKES, threads=1)
+            said, judges = self._study.predictions(self._entry), self._study.judges(self._entry)
+            self._mistakes = surest_mistakes(said, judges, dataset.images, MOST_MISTAKES, threads=1)
         return self._mistakes or []
 
     def projection(self, dataset: Dataset) -> dict[str, Any] | None:
