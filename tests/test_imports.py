@@ -43,6 +43,7 @@ ROOMS = (
         "sklearn",
         "study",
         "predicting",
+        "pages",
         "exporters",
         "timing",
         "plots",
