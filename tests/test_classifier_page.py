@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 import issun
 from browser import chromium_or_skip, opened, words
@@ -134,6 +136,15 @@ def many_pictures(folder: Path) -> list[Path]:
     for name, image in made.items():
         image.save(folder / name, **({"lossless": True} if name.endswith("webp") else {"compress_level": 1}))
         files.append(folder / name)
+    # Colours stay as they stand in the file, whatever it says of them.
+    gamma = PngInfo()
+    gamma.add(b"gAMA", struct.pack(">I", 100_000))
+    made["rgb-33x20.png"].save(folder / "gamma.png", pnginfo=gamma)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")  # its red is blue
+    made["rgb-33x20.png"].save(folder / "profile.png", icc_profile=swapped)
+    made["rgb-240x320.png"].save(folder / "profile.jpg", icc_profile=swapped)
+    files += [folder / name for name in ("gamma.png", "profile.png", "profile.jpg")]
     for turn in range(1, 9):
         exif = Image.Exif()
         exif[274] = turn
@@ -307,7 +318,7 @@ def test_without_a_camera_it_says_what_to_do_instead(chromium: Any, page_of_digi
             page.evaluate(refused)
             page.locator("#camera").click()
             page.locator("#empty").get_by_text(f"{words_of} Choose a photo instead").wait_for()
-            assert words(page.locator("#camera")) == "Use the camera"
+            assert words(page.locator("#camera")) == "Live camera"
 
 
 def test_a_phone_is_offered_its_camera(chromium: Any, page_of_digits: Path) -> None:
@@ -327,7 +338,7 @@ def test_the_camera_is_looked_through_until_a_picture_is_taken(chromium: Any, pa
         assert words(page.locator("#camera")) == "Take this picture"
         page.locator("#camera").click()
         page.locator("#stage").wait_for()
-        assert words(page.locator("#camera")) == "Use the camera"
+        assert words(page.locator("#camera")) == "Live camera"
         assert page.evaluate("document.getElementById('video').srcObject") is None
         before = page.locator("#probabilities").inner_text()
         page.locator("#invert").check()

@@ -159,7 +159,8 @@ def test_doubts_are_those_of_predict(call: Call, changes: tuple[str, ...]) -> No
                 continue
             doubt = doubt_of(appearance, ["image"], found, changes)
             assert (said["figure"], said["remedy"]) == (doubt.figure, doubt.remedy)
-            assert f"image is unlike the training images ({said['words']}): " in str(doubt)
+            told = said["words"].replace("\u00a0", " ")
+            assert f"image is unlike the training images ({told}): " in str(doubt)
             remedies.add(doubt.remedy)
     assert remedies >= ({""} if "fit" in changes else {"", "no invert" if "invert" in changes else "invert"})
     assert call("unlike.js", "doubtOf", None, {}, {}) is None

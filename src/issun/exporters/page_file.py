@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -85,8 +85,8 @@ def content_of(model: Model, training_images: int | None = None) -> dict[str, An
         training images look like, as of `issun.datasets.appearance.Appearance.as_dict`, or None; ``about``: pairs of a name and a text.
     """
     data = model.provenance.data
-    # Of a path only its end: where data lay on somebody's machine is nobody's business.
-    name = "" if data is None else PurePath(data.name).name or data.name
+    # Of a path, of whichever system, only its end: where data lay on somebody's machine is nobody's business.
+    name = "" if data is None else PureWindowsPath(data.name).name or data.name
     return {
         "title": f"Image classifier: {name}" if name else "Image classifier",
         "issun": __version__,
@@ -101,13 +101,15 @@ def _about(model: Model, name: str, training_images: int | None) -> list[tuple[s
     net, made = model.net, model.provenance
     trained = [name] if name else []
     trained += [counted(training_images, "image")] if training_images is not None else []
+    accuracy, held = made.val_accuracy, _held(model)
     facts = [
         ("Network", str(net)),
         ("Parameters", f"{net.parameters:,}"),
         ("Classes", f"{net.classes:,}"),
         ("Input", f"{net.input[0]}x{net.input[1]} pixels, {'grey' if net.input[2] == 1 else 'RGB'}"),
         ("Trained on", ", ".join(trained)),
-        ("Validation accuracy", _accuracy(model)),
+        ("Validation accuracy", "" if accuracy is None else percent(accuracy) + (f" of {counted(held, 'image')}" if held else "")),
+        ("Its lower 95 % bound", "" if accuracy is None or not held else percent(wilson_lower(accuracy, held))),
         ("Mean over seeds", "" if made.val_accuracy_mean is None else percent(made.val_accuracy_mean)),
         ("Seed", made.chosen),
         ("Note", made.mark),
@@ -116,16 +118,10 @@ def _about(model: Model, name: str, training_images: int | None) -> list[tuple[s
     return [(fact, text) for fact, text in facts if text]
 
 
-def _accuracy(model: Model) -> str:
-    """Return the accuracy of these weights on validation, with its lower bound where the model says on how many images it was measured."""
-    accuracy = model.provenance.val_accuracy
-    if accuracy is None:
-        return ""
+def _held(model: Model) -> int:
+    """Return how many images a model was validated on; 0 where it does not say."""
     number = re.match(r"([0-9]{1,9}) ", model.provenance.validation_images)
-    if number is None or not int(number[1]):
-        return percent(accuracy)
-    count = int(number[1])
-    return f"{percent(accuracy)} of {counted(count, 'image')}; at least {percent(wilson_lower(accuracy, count))} (95 % bound)"
+    return int(number[1]) if number else 0
 
 
 def _in_node(node: str, target: Path, classes: int) -> Answers:

@@ -98,7 +98,7 @@ async function useCamera() {
 function leaveCamera() {
   if (!video.srcObject) return;
   stopCamera(video);
-  byId("camera").textContent = "Use the camera";
+  byId("camera").textContent = "Live camera";
   if (!video.hidden) show(stage.width ? stage : byId("hint"));
 }
 

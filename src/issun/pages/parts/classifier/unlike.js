@@ -1,6 +1,6 @@
 // Tells images that are unlike those that the network was trained on, by the rule of `issun predict`: `issun.predicting.unlike_images`.
 
-import { fixed } from "../common/numbers.js";
+import { SPACE, fixed } from "../common/numbers.js";
 import { figuresOf } from "./figures.js";
 
 const FIGURES = ["brightness", "polarity", "extent", "offset"];
@@ -29,7 +29,7 @@ export function doubtOf(appearance, image, changes) {
   // What is said is what the remedy is about.
   const told = FIGURES.findIndex((_, i) => out[i] && !(remedy.includes("invert") && i >= 2) && !(remedy === "fit" && i < 2));
   const figure = FIGURES[told];
-  const text = (value) => (told < 2 ? fixed(value, 0) : `${fixed(100 * value, 0)} %`);
+  const text = (value) => (told < 2 ? fixed(value, 0) : `${fixed(100 * value, 0)}${SPACE}%`);
   const { low, median, high } = appearance[figure];
   return { figure, remedy, words: `${WORDS[figure]} ${text(figures[told])}, in training ${text(median)}, from ${text(low)} to ${text(high)}` };
 }
