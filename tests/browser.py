@@ -21,14 +21,14 @@ FLAGS = (
 
 
 @contextmanager
-def chromium_or_skip() -> Iterator[Any]:
-    """Yield a browser; skip where there is none, or nothing that drives it."""
+def chromium_or_skip(*flags: str) -> Iterator[Any]:
+    """Yield a browser, with more flags where some are given; skip where there is none, or nothing that drives it."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (the extra `test` brings it)")
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         pytest.skip(f"no browser here: install Chromium (looked for {', '.join(NAMES)})")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, headless=True, args=list(FLAGS))
+        browser = driver.chromium.launch(executable_path=found, headless=True, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

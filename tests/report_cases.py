@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from issun.datasets.dataset import Dataset
+from issun.pages.one_file import page, write_page
 from issun.study import Study
 from issun.training import train_network
 from issun.webpage import content
-from issun.webpage.one_file import page, write_page
 from small_study import digits, run_small, small_plan
 
 TRAINED = ("conv n, pool, dense d, dense", "n=2,8", "d=8,24", "dense k, dense", "k=4,12,40")

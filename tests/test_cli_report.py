@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli_runner import TINY, Issun, write_small_digits
-from issun.webpage import one_file
+from issun.pages import one_file
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ ROOMS = (
         "sklearn",
         "study",
         "predicting",
+        "pages",
         "exporters",
         "timing",
         "plots",

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
 from issun import numbers
+from issun.pages.one_file import ASSETS
 from issun.plots.scales import accuracy_axis, count_axis
 from issun.plots.style import COLOURS, MARKERS
-from issun.webpage.one_file import ASSETS
 
 #: The functions of both sides; those of Python have the same arguments.
 FUNCTIONS = {
@@ -97,7 +97,7 @@ def test_sizes_have_the_same_ends_and_ticks(page: dict[str, Any]) -> None:
 
 
 def test_series_have_the_same_colours_and_shapes(page: dict[str, Any]) -> None:
-    style = (ASSETS / "style.css").read_text("utf-8")
+    style = (ASSETS / "common" / "base.css").read_text("utf-8")
     light = dict(re.findall(r"--c(\d): (#[0-9a-f]{6})", style[: style.index("@media")]))
     assert [light[str(number)] for number in range(len(COLOURS))] == [colour.lower() for colour in COLOURS]
     assert len(page["marks"]) == len(COLOURS) == len(MARKERS)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from issun.webpage.one_file import ASSETS, linked
+from issun.pages.one_file import ASSETS, linked
 
 #: What a module may use without importing it: D3, which the page holds before its modules, and what every browser offers.
 GLOBALS = {
@@ -20,8 +20,8 @@ GLOBALS = {
     *("addEventListener", "removeEventListener", "setTimeout", "clearTimeout", "fetch", "atob"),
 }
 
-#: The one module that does something when it is imported, and imports all others.
-ENTRY = "start.js"
+#: The modules that do something when they are imported, and import all others: of the report, and of the classifier.
+ENTRIES = ("start.js", "classifier/start.js")
 
 MODULES = sorted(path.relative_to(ASSETS).as_posix() for path in ASSETS.rglob("*.js") if "vendor" not in path.parts)
 
@@ -47,13 +47,16 @@ def _imported(module: str, read: dict[str, Any]) -> set[tuple[str, str]]:
     }
 
 
-def test_every_module_is_reached_from_the_entry() -> None:
-    assert sorted(linked(ASSETS, ENTRY)) == MODULES
+def test_every_module_is_reached_from_an_entry() -> None:
+    assert sorted({module for entry in ENTRIES for module in linked(ASSETS, entry)}) == MODULES
 
 
 def test_the_folder_holds_nothing_else() -> None:
     others = {path.relative_to(ASSETS).as_posix() for path in ASSETS.rglob("*") if path.is_file()} - set(MODULES)
-    assert others == {"page.html", "style.css", "package.json", "vendor/d3.min.js", "vendor/d3-LICENSE.txt"}
+    assert others == {
+        *("page.html", "style.css", "common/base.css", "classifier.html", "classifier/classifier.css", "package.json"),
+        *("vendor/d3.min.js", "vendor/d3-LICENSE.txt"),
+    }
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -69,7 +72,7 @@ def test_whatever_is_exported_is_imported_somewhere(read: dict[str, Any]) -> Non
 
 
 def test_modules_are_linked_as_a_parser_reads_them(read: dict[str, Any]) -> None:
-    for module, script in linked(ASSETS, ENTRY).items():
+    for module, script in [item for entry in ENTRIES for item in linked(ASSETS, entry).items()]:
         assert f"return {{ {', '.join(read[module]['exports'])} }};" in script
         for source, _ in _imported(module, read):
             assert f'}} = issun["{source}"];' in script
@@ -86,7 +89,7 @@ def test_node_imports_the_same_modules() -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node.js is not here: install it (Debian: apt install nodejs)")
-    addresses = [(ASSETS / module).as_uri() for module in MODULES if module != ENTRY]
+    addresses = [(ASSETS / module).as_uri() for module in MODULES if module not in ENTRIES]
     script = f"Promise.all({json.dumps(addresses)}.map((address) => import(address))).then((all) => console.log(all.length))"
     done = subprocess.run([node, "-e", script], capture_output=True, check=False, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == (str(len(addresses)), "")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issun.errors import IssunError
-from issun.webpage.one_file import json_text, linked, page, write_page
+from issun.pages.one_file import json_text, linked, page, write_page
 
 FRAME = """<!doctype html>
 <html lang="en">

@@ -25,8 +25,8 @@ from issun.engine.weights import initialised
 from issun.errors import ModelError
 from issun.exporters.page import wire
 from issun.model import Model
+from issun.pages.one_file import ASSETS
 from issun.recipe import Recipe
-from issun.webpage.one_file import ASSETS
 from operator_cases import OPERATORS as CASES
 from strategies import OPERATORS, nets
 

@@ -82,7 +82,7 @@ def test_the_core_has_every_activation() -> None:
 
 def test_the_page_has_every_kind_and_every_activation() -> None:
     """`linear` is not written for it."""
-    code = next(text for path in (SOURCE / "webpage" / "page").glob("*.js") if "const OPERATORS" in (text := path.read_text("utf-8")))
+    code = next(text for path in (SOURCE / "pages" / "parts").glob("*.js") if "const OPERATORS" in (text := path.read_text("utf-8")))
     assert _keys(code, "OPERATORS", r"^ {2}(\w+)\(row") == KINDS
     assert _keys(code, "ACTIVATIONS", r"^ {2}(\w+): ") == set(ACTIVATION_KINDS) - {"linear"}
 

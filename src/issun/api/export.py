@@ -105,7 +105,7 @@ def export(
     model : Model, str or PathLike
         A model or its file, or a study's file.
     to : str, optional
-        onnx, c, keras or torch; default: by the ending of `output`.
+        onnx, c, keras, torch or page; default: by the ending of `output`.
     output : str or PathLike, optional
         File to write; default: the name of the model's file, in the current folder.
     network, seed : optional
@@ -158,6 +158,8 @@ def export(
     wishes: dict[str, Any] = {"logits": True} if logits else {}
     if int8:
         wishes |= {"int8": True, "calibration": part.train if part else None}
+    if chosen == "page" and part and not part.remarks:  # with remarks, these are other images than it was trained on
+        wishes["training_images"] = len(part.train)
     done = _finetuned(loaded, part, on_progress) if finetune else None
     loaded = loaded if done is None else done.model
     images, labels = (part.images, part.labels) if part else (None, None)

@@ -13,7 +13,7 @@ from issun.cli import options
 
 def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, as written by train, or a study file.")],
-    to: Annotated[str | None, typer.Option("--to", metavar="FORMAT", help="onnx, c, keras or torch; default: by the ending of -o.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="FORMAT", help="onnx, c, keras, torch, page; default: by -o's ending.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: MODEL's name, in the current folder.", show_default=False)
     ] = None,

@@ -128,6 +128,7 @@ FORMATS: dict[str, Format] = {
     "keras": Format("Keras", (".keras",), "issun.exporters.keras.file", ("logits",), "keras and a backend of it, such as tensorflow"),
     "c": Format("C", (".c", ".h"), "issun.exporters.c.files", ("logits", "int8", "calibration")),
     "torch": Format("PyTorch", (".pt", ".py"), "issun.exporters.torch.file", ("logits",), "torch"),
+    "page": Format("HTML", (".html",), "issun.exporters.page_file", ("training_images",)),
 }
 
 

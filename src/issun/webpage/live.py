@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from issun.errors import IssunError
+from issun.pages.one_file import json_text, page
 from issun.study import Query, Study
 from issun.webpage.content import Report
-from issun.webpage.one_file import json_text, page
 
 #: The share of the time that may go into working out the content: the sweep is what the machine is for.
 SHARE = 0.1

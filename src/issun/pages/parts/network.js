@@ -1,4 +1,4 @@
-/* Runs a network of the report in the browser: what `issun.exporters.page` writes, it reads.
+/* Runs a network of a page in the browser: what `issun.exporters.page` writes, it reads.
 
    const network = issunNetwork(detail.weights);
    const { probabilities, logits, activations } = network.run(pixels);

@@ -5,7 +5,7 @@ export const SPACE = "\u00a0";
 export const isKnown = (value) => typeof value === "number" && Number.isFinite(value);
 
 /** So many digits after the point. Of what lies exactly between two numbers the even one, as Python writes it: 97.25 % is 97.2 %. */
-function fixed(value, digits) {
+export function fixed(value, digits) {
   const scaled = value * 10 ** digits;
   const tie = Number.isInteger(value * 2 ** (digits + 1)) && Math.abs(scaled % 1) === 0.5;
   return tie ? ((2 * Math.round(scaled / 2)) / 10 ** digits).toFixed(digits) : value.toFixed(digits);

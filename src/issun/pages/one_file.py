@@ -1,8 +1,9 @@
-"""Puts the page's parts and a report's content together as one HTML file, which opens from disk and asks for nothing.
+"""Puts a page's parts and its content together as one HTML file, which opens from disk and asks for nothing.
 
-`page/page.html` is the frame. It names its parts as any page does (``<link rel="stylesheet" href="style.css">``, ``<script
-type="module" src="start.js"></script>``); here each name is replaced by the file itself. A policy in the file's head lets a browser run
-exactly these scripts, by their hashes, and fetch nothing: what a class name smuggles in would not run even if it were not escaped.
+There are two pages: the report (`parts/page.html`) and the classifier (`parts/classifier.html`), which share modules. Such a frame names
+its parts as any page does (``<link rel="stylesheet" href="style.css">``, ``<script type="module" src="start.js"></script>``); here each
+name is replaced by the file itself. A policy in the file's head lets a browser run exactly these scripts, by their hashes, and fetch
+nothing: what a class name smuggles in would not run even if it were not escaped.
 
 The scripts are ES modules, which Node.js and a browser with a server behind it can import as they are. From disk a browser imports
 nothing, and modules that name each other by ``data:`` or ``blob:`` would need a policy that lets such addresses run. So `linked` makes of
@@ -26,8 +27,8 @@ from typing import Any
 from issun.errors import IssunError
 from issun.paths import write_whole
 
-#: Where the page's parts are.
-ASSETS = Path(__file__).resolve().parent / "page"
+#: Where the pages' parts are.
+ASSETS = Path(__file__).resolve().parent / "parts"
 
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^":]+)">')
 _SCRIPT = re.compile(r'<script( type="module")? src="([^":]+)"></script>')
@@ -45,17 +46,19 @@ def json_text(value: Mapping[str, Any]) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def page(content: Mapping[str, Any], assets: Path = ASSETS) -> str:
-    """Return the report as one HTML file; the same content gives the same text.
+def page(content: Mapping[str, Any], assets: Path = ASSETS, frame: str = "page.html") -> str:
+    """Return a page as one HTML file; the same content gives the same text.
 
     Parameters
     ----------
     content : dict
-        From `issun.webpage.content`.
+        JSON values, with ``title``; of the report what `issun.webpage.content` returns.
     assets : Path
-        The folder of the page's parts.
+        The folder of the pages' parts.
+    frame : str
+        Which page: its frame in that folder, by default the report's.
     """
-    frame = (assets / "page.html").read_text("utf-8")
+    text = (assets / frame).read_text("utf-8")
     hashes: list[str] = []
 
     def style(match: re.Match[str]) -> str:
@@ -69,15 +72,15 @@ def page(content: Mapping[str, Any], assets: Path = ASSETS) -> str:
         return "\n".join(f"<script>{text}</script>" for text in texts)
 
     # The content goes in last: nothing in it is looked through for names of parts.
-    frame = _SCRIPT.sub(script, _STYLE.sub(style, frame))
+    text = _SCRIPT.sub(script, _STYLE.sub(style, text))
     for needed in (_CONTENT, _CHARSET):
-        if frame.count(needed) != 1:
-            raise IssunError(f"the page's frame {assets / 'page.html'} must hold `{needed}` once: install issun again")
+        if text.count(needed) != 1:
+            raise IssunError(f"the page's frame {assets / frame} must hold `{needed}` once: install issun again")
     policy = _policy(hashes, bool(content.get("live")))
-    frame = frame.replace(_CHARSET, f'{_CHARSET}\n<meta http-equiv="Content-Security-Policy" content="{policy}">')
+    text = text.replace(_CHARSET, f'{_CHARSET}\n<meta http-equiv="Content-Security-Policy" content="{policy}">')
     title = html.escape(str(content["title"])).encode("utf-8", "replace").decode()
-    frame = _TITLE.sub(lambda _: f"<title>{title}</title>", frame, count=1)
-    before, after = frame.split(_CONTENT)
+    text = _TITLE.sub(lambda _: f"<title>{title}</title>", text, count=1)
+    before, after = text.split(_CONTENT)
     return f'{before}<script type="application/json" id="content">{json_text(content)}</script>{after}'
 
 
@@ -122,7 +125,7 @@ def linked(assets: Path, entry: str) -> dict[str, str]:
         exports[name] = [match[1] for match in _EXPORT.finditer(text)]
         text = _EXPORT.sub("", text)
         if other := _OTHER_FORM.search(text):
-            raise IssunError(f"the report's script {name} is damaged: it holds `{other[0]}`, which is not supported; install issun again")
+            raise IssunError(f"the page's script {name} is damaged: it holds `{other[0]}`, which is not supported; install issun again")
         returned = ", ".join(exports[name])
         scripts[name] = f'issun["{name}"] = (() => {{ "use strict"; {text}return {{ {returned} }};\n}})();\n//# sourceURL={name}\n'
 
