@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from issun.datasets.dataset import Dataset
+from issun.datasets.resizing import USUAL_FITTING, Fitting
 from issun.datasets.split import Split, validation_mark
 from issun.datasets.white_level import LARGEST_RANGE
 from issun.old_names import old_attribute
+
+#: What a file says nothing of: it is not known, or as it is in every file of an older issun.
+_UNSAID = (None, "", USUAL_FITTING)
 
 
 class KeptEpoch(NamedTuple):
@@ -75,6 +79,8 @@ class Provenance:
         Version of issun that trained it.
     range : float, optional
         The number that was white in images of more than 8 bits.
+    fitting : Fitting
+        How pictures became the size of the images.
     warning : str
         What must be said of a model whose training failed.
     finetuned : str
@@ -106,6 +112,7 @@ class Provenance:
     mark: str = ""
     issun: str = ""
     range: float | None = None
+    fitting: Fitting = USUAL_FITTING
     warning: str = ""
     finetuned: str = ""
     trained_as: str = ""
@@ -124,12 +131,13 @@ class Provenance:
             split=dataset.resolved(split).id,
             validation_images=validation_mark(dataset.parts(split)[1]),
             range=dataset.range,
+            fitting=dataset.fitting,
             **facts,
         )
 
     def as_dict(self) -> dict[str, str]:
         """Return the known facts as texts by name, as a model's file keeps them."""
-        known = {name: fact.write(value) for name, fact in _FACTS.items() if (value := getattr(self, fact.attribute)) not in (None, "")}
+        known = {name: fact.write(value) for name, fact in _FACTS.items() if (value := getattr(self, fact.attribute)) not in _UNSAID}
         return {**known, **self.others}
 
     @classmethod
@@ -140,9 +148,9 @@ class Provenance:
         for name, text in texts.items():
             fact = _FACTS.get(name)
             value = None if fact is None else fact.read(text)
-            if fact is not None and value not in (None, ""):
+            if fact is not None and value not in _UNSAID:
                 found[fact.attribute] = value
-            if fact is None or value in (None, "") or fact.write(value) != text:
+            if fact is None or value in _UNSAID or fact.write(value) != text:
                 others[name] = text  # so that it is written as it was read
         return cls(**found, others=others)
 
@@ -204,6 +212,7 @@ _FACTS = {
     "mark": _text("mark"),
     "issun": _text("issun"),
     "range": _Fact("range", str, _range),
+    "resize": _Fact("fitting", str, Fitting.read),
     "warning": _text("warning"),
     "finetuned": _text("finetuned"),
     "trained_as": _text("trained_as"),

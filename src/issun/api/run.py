@@ -11,7 +11,7 @@ from typing import Any, Literal, Unpack, overload
 
 from issun.api.findings import Findings
 from issun.build import takes_isa
-from issun.datasets.named import loaded
+from issun.datasets.named import ReadingOptions, loaded
 from issun.errors import StudyError
 from issun.events import Event, OnProgress, Remark, ignored
 from issun.extraction.comparing import SourceProgress
@@ -25,6 +25,7 @@ from issun.study.parts import PreparedPart, check_heads, prepare, run_heads, run
 from issun.study.query import QueryOptions
 from issun.study.study import Study
 from issun.study.summary import summarize, write_summaries
+from issun.study.sweep import begun_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +109,7 @@ def run(
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
     range: float | None = None,
+    resize: str | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -131,6 +133,7 @@ def run(
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
     range: float | None = None,
+    resize: str | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -155,6 +158,7 @@ def run(
     size: tuple[int, int] | None = None,
     gray: bool | None = None,
     range: float | None = None,
+    resize: str | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -184,7 +188,7 @@ def run(
     isa : str, optional
         Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
         sets differ in their last bits.
-    data_dir, size, gray, range : optional
+    data_dir, size, gray, range, resize : optional
         How images are read, see `issun.load`.
     plot : bool
         Draw the pictures that the file asks for beside the studies.
@@ -221,13 +225,17 @@ def run(
     described = read_study_file(Path(file))
     names = list(dict.fromkeys([part] if isinstance(part, str) else part or described.parts))
     described.check_parts(names)
-    dataset = loaded(described.data, on_progress, data_dir=data_dir, size=size, gray=gray, range=range)
+    reading: ReadingOptions = {"data_dir": data_dir, "size": size, "gray": gray, "range": range, "resize": resize}
+    dataset = loaded(described.data, on_progress, **reading)
     # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
     wanted = builtins.range(seeds) if isinstance(seeds, int) else seeds
+    folder = Path(output)
     prepared = [prepare(described, name, dataset, quick=quick, seeds=wanted) for name in names]
+    if any(begun_whole(folder / one.file_name, dataset) for one in prepared):
+        dataset = loaded(described.data, on_progress, whole=True, **reading)
+        prepared = [prepare(described, name, dataset, quick=quick, seeds=wanted) for name in names]
     for one in prepared:
         check_heads(one)
-    folder = Path(output)
     if dry_run:
         told = {one.part.name: Forecast.of(one.plan, one.dataset, folder / one.file_name, threads, one.labels) for one in prepared}
         return RunForecast({one.part.name: PartForecast(one, told[one.part.name]) for one in prepared})

@@ -41,27 +41,19 @@ Data = Annotated[
     ),
 ]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder to search first for named data sets.")]
-_PICTURES = "Images"
-Size = Annotated[
-    Any,
-    typer.Option("--size", parser=reads(values.size, "--size"), metavar="HxW", help="Resize images: 32x32.", rich_help_panel=_PICTURES),
-]
-Gray = Annotated[
-    bool | None, typer.Option("--gray/--rgb", help="Read as grey or RGB; default: grey if all are.", rich_help_panel=_PICTURES)
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Fail on unreadable or missing images.", rich_help_panel=_PICTURES)]
-Groups = Annotated[
-    str | None,
-    typer.Option(
-        "--groups",
-        help="A regular expression for file names: images with equal matches (of its first group, if it has one) stay in one part.",
-        rich_help_panel=_PICTURES,
-    ),
-]
-Range = Annotated[
-    float | None,
-    typer.Option("--range", metavar="MAX", help="White level of images of more than 8 bits: 4095.", rich_help_panel=_PICTURES),
-]
+
+
+def _images(option: str, words: str, **more: Any) -> Any:
+    return typer.Option(option, help=words, rich_help_panel="Images", **more)
+
+
+Size = Annotated[Any, _images("--size", "Resize images: 32x32.", parser=reads(values.size, "--size"), metavar="HxW")]
+Gray = Annotated[bool | None, _images("--gray/--rgb", "Read as grey or RGB; default: grey if all are.")]
+Strict = Annotated[bool, _images("--strict", "Fail on unreadable or missing images.")]
+_GROUPS = "A regular expression: files with equal matches (of its first group, if any) stay in one part. Or day: photos of one day."
+Groups = Annotated[str | None, _images("--groups", _GROUPS)]
+Range = Annotated[float | None, _images("--range", "White level of images of more than 8 bits: 4095.", metavar="MAX")]
+Resize = Annotated[str | None, _images("--resize", "Images of another shape: crop, pad or stretch. Default: crop.")]
 Input = Annotated[
     Any,
     typer.Option(
@@ -131,7 +123,13 @@ HeadNames = Annotated[
 
 
 def reading(
-    data_dir: DataDir = None, size: Size = None, gray: Gray = None, strict: Strict = False, groups: Groups = None, range: Range = None
+    data_dir: DataDir = None,
+    size: Size = None,
+    gray: Gray = None,
+    strict: Strict = False,
+    groups: Groups = None,
+    range: Range = None,
+    resize: Resize = None,
 ) -> None:
     """Options for reading images: those of `issun.load`."""
 

@@ -27,6 +27,7 @@ def run(
     size: options.Size = None,
     gray: options.Gray = None,
     range: options.Range = None,
+    resize: options.Resize = None,
     everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
     summary: Annotated[Path | None, typer.Option("--summary", help="Also write the results to this JSON file, part by part.")] = None,
@@ -44,7 +45,7 @@ def run(
     from issun.cli.progress import Shown
 
     own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "data_dir": data_dir}
-    own |= {"size": size, "gray": gray, "range": range}
+    own |= {"size": size, "gray": gray, "range": range, "resize": resize}
     console = results()
     with Shown({} if as_json else _printed(console, everything)) as show:
         if dry_run:

@@ -16,6 +16,7 @@ from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, check_amount, values_text
 from issun.datasets.appearance import Appearance
 from issun.datasets.dataset import Dataset, Split
+from issun.datasets.resizing import Fitting, Resize
 from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import KnobError, NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe
@@ -37,7 +38,8 @@ class DataFacts:
     """What a study keeps of its data set: everything but the images.
 
     `images` and `test_images` are counts; `source` is where the data was read from; `range` is the number that is white in images of
-    more than 8 bits; `appearance` is what the training images look like, None in studies of an older issun.
+    more than 8 bits; `appearance` is what the training images look like, None in studies of an older issun; `resize` and `reduced` are the
+    parts of `fitting`, which say how pictures became the size of the images.
     """
 
     name: str
@@ -50,6 +52,13 @@ class DataFacts:
     notes: tuple[str, ...] = ()
     range: float | None = None
     appearance: Appearance | None = None
+    resize: Resize = "crop"
+    reduced: bool = False
+
+    @property
+    def fitting(self) -> Fitting:
+        """How pictures became the size of the images."""
+        return Fitting(self.resize, self.reduced)
 
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
@@ -65,6 +74,7 @@ class DataFacts:
             dataset.notes,
             dataset.range,
             dataset.appearance,
+            *dataset.fitting,
         )
 
     @classmethod

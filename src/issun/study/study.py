@@ -414,6 +414,7 @@ class Study:
             recipe=self.facts.recipes[entry.recipe_id],
             mark=self.mark,
             range=self.facts.data.range,
+            fitting=self.facts.data.fitting,
             warning=_warning(entry, trial),
             teacher=str(self.facts.teachers.get(self.recipe(entry.recipe_id).teacher or "", "")),
             dependence=entry.dependence,
