@@ -15,7 +15,7 @@ from PIL import Image
 
 from cli_runner import TINY, Issun
 from folder_of import draw, draw_classes, pixels
-from issun.datasets import gather
+from issun.datasets import kept_images
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import load
 from issun.datasets.skipped import Reason, Skipped
@@ -289,7 +289,7 @@ def test_decoded_images_are_kept_until_something_changes(root: Path, tmp_path: P
     assert changed.fingerprint != first.fingerprint
     assert len(archives(tmp_path)) == 3
     load(root, size=(5, 5))
-    assert len(archives(tmp_path)) == gather.KEPT
+    assert len(archives(tmp_path)) == kept_images.KEPT
     assert archive not in archives(tmp_path)
 
 

@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from issun.datasets.dataset import Dataset
+from issun.datasets.resizing import USUAL_FITTING, Fitting
 from issun.datasets.split import Split, validation_mark
 from issun.datasets.white_level import LARGEST_RANGE
 from issun.old_names import old_attribute
+
+#: What a file says nothing of: it is not known, or as it is in every file of an older issun.
+_UNSAID = (None, "", USUAL_FITTING)
 
 
 class KeptEpoch(NamedTuple):
@@ -89,6 +93,8 @@ class Provenance:
         The number that was white in images of more than 8 bits.
     test_share : float, optional
         The share of the data that was set aside as its test part, where that is not the usual one.
+    fitting : Fitting
+        How pictures became the size of the images.
     warning : str
         What must be said of a model whose training failed.
     finetuned : str
@@ -122,6 +128,7 @@ class Provenance:
     issun: str = ""
     range: float | None = None
     test_share: float | None = None
+    fitting: Fitting = USUAL_FITTING
     warning: str = ""
     finetuned: str = ""
     trained_as: str = ""
@@ -143,12 +150,13 @@ class Provenance:
             folds=Folds(split.folds, len(dataset.images)) if split.pooled else None,
             range=dataset.range,
             test_share=dataset.unusual_test,
+            fitting=dataset.fitting,
             **facts,
         )
 
     def as_dict(self) -> dict[str, str]:
         """Return the known facts as texts by name, as a model's file keeps them."""
-        known = {name: fact.write(value) for name, fact in _FACTS.items() if (value := getattr(self, fact.attribute)) not in (None, "")}
+        known = {name: fact.write(value) for name, fact in _FACTS.items() if (value := getattr(self, fact.attribute)) not in _UNSAID}
         return {**known, **self.others}
 
     @classmethod
@@ -159,9 +167,9 @@ class Provenance:
         for name, text in texts.items():
             fact = _FACTS.get(name)
             value = None if fact is None else fact.read(text)
-            if fact is not None and value not in (None, ""):
+            if fact is not None and value not in _UNSAID:
                 found[fact.attribute] = value
-            if fact is None or value in (None, "") or fact.write(value) != text:
+            if fact is None or value in _UNSAID or fact.write(value) != text:
                 others[name] = text  # so that it is written as it was read
         return cls(**found, others=others)
 
@@ -234,6 +242,7 @@ _FACTS = {
     "issun": _text("issun"),
     "range": _Fact("range", str, _range),
     "test share": _Fact("test_share", str, _share),
+    "resize": _Fact("fitting", str, Fitting.read),
     "warning": _text("warning"),
     "finetuned": _text("finetuned"),
     "trained_as": _text("trained_as"),

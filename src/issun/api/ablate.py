@@ -128,7 +128,7 @@ def ablate(
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `SourceProgress` for each step of a head.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test, resize``.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def ablate(
     draws = draws_of(seeds, "--draws")
     kinds = kinds_of(weights)
     patches = patches_of(kinds, whitening, threshold)
-    dataset = read_as_begun(data, None, on_progress, *chosen("ablate", reading, ReadingOptions))
+    dataset = read_as_begun(data, None, None, on_progress, *chosen("ablate", reading, ReadingOptions))
     net = parse_network(network, dataset.input, len(dataset.classes), complete=True)
     split = Split(validation)
     recipe = Recipe.wanted(None, len(dataset.parts(split)[0]), epochs=epochs, augment=augment, scaling=scaling)

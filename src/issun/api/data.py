@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Unpack
 
 from issun.augmentation import Augmentation
+from issun.datasets.clean_list import check_list, clean_list
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import ReadingOptions, loaded
 from issun.datasets.summary import Contents, contents
+from issun.errors import DataError
 from issun.events import OnProgress, ignored
 from issun.paths import check_new
 from issun.signature import chosen, takes
@@ -23,6 +25,7 @@ def data(
     sheet: str | os.PathLike[str] | None = None,
     augment: Augmentation | str | None = None,
     near: bool = True,
+    write_list: str | os.PathLike[str] | None = None,
     on_progress: OnProgress = ignored,
     **reading: Unpack[ReadingOptions],
 ) -> Contents:
@@ -39,10 +42,13 @@ def data(
         a file.
     near : bool
         Search for near-duplicate images, which takes longer with more images (at most 200,000).
+    write_list : str or PathLike, optional
+        Write a list of the files (``.csv``: file, label and, where the data brings parts, part) without equal images and near copies; see
+        `issun.datasets.clean_list` for which of them stays. The list is data like any other. A file there is not overwritten.
     on_progress : callable, optional
         Called with each `issun.events.Event`.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test, resize``.
 
     Returns
     -------
@@ -51,7 +57,7 @@ def data(
     Raises
     ------
     DataError
-        As of `issun.load`.
+        As of `issun.load`; where there is a file at `write_list`, or the data has no files.
     NotationError, RecipeError
         Where `augment` cannot be read.
     IssunError
@@ -67,16 +73,23 @@ def data(
 
         check_format(place, "--sheet")
         check_new(place, option="--sheet")
+    if write_list is not None:
+        check_list(Path(write_list), "--write-list")
     dataset = loaded(data, on_progress, **reading)
+    root = None if isinstance(data, Dataset) or not dataset.files else Path(data)
+    if write_list is not None and root is None:
+        raise DataError(f"--write-list requires image files (a folder or a .csv table), given by their path, but {dataset.name} has none")
     if place is not None:
         save_figure(samples_figure(dataset) if augmentation is None else augmented_figure(dataset, augmentation), place)
     found = contents(dataset, options=_words(reading), near=near)
+    if write_list is not None and root is not None:
+        found = replace(found, listed=clean_list(dataset, found.duplicates, root if root.is_dir() else root.parent, Path(write_list)))
     return replace(found, augment=None if augmentation is None else str(augmentation), sheet=place)
 
 
 def _words(reading: ReadingOptions) -> list[str]:
     """Return how the images are read as it stands on a command line."""
-    size, gray, white = reading.get("size"), reading.get("gray"), reading.get("range")
+    size, gray, white, resize = reading.get("size"), reading.get("gray"), reading.get("range"), reading.get("resize")
     words = []
     words += [] if (folder := reading.get("data_dir")) is None else ["--data-dir", str(folder)]
     words += [] if size is None else ["--size", f"{size[0]}x{size[1]}" if size[0] != size[1] else str(size[0])]
@@ -85,4 +98,5 @@ def _words(reading: ReadingOptions) -> list[str]:
     words += [] if (groups := reading.get("groups")) is None else ["--groups", groups]
     words += [] if white is None else ["--range", repr(white).removesuffix(".0")]
     words += [] if (test := reading.get("test")) is None else ["--test", str(test)]
+    words += [] if resize is None else ["--resize", resize]
     return words

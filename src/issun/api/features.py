@@ -167,7 +167,7 @@ def features(
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `SourceProgress` for each step of a head.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test, resize``.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def features(
         raise IssunError(f"--output (={output}) needs a linear head: add --head ridge, logistic or linear-svm")
     draws = None if seeds is None else draws_of(seeds, "--seeds")
     path = None if study is None else Path(study)
-    dataset = read_as_begun(data, path, on_progress, *chosen("features", reading, ReadingOptions))
+    dataset = read_as_begun(data, path, network, on_progress, *chosen("features", reading, ReadingOptions))
     dataset, split, remark = judged(network, path, dataset, validation, weights)
     if remark:
         on_progress(Remark(remark))

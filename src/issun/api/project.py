@@ -113,7 +113,7 @@ def project(
     on_progress : callable, optional
         Called with each `issun.events.Event`.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test, resize``.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def project(
         check_new(picture, option="--output")
         check_new(table)
     path = None if study is None else Path(study)
-    dataset = read_as_begun(data, path, on_progress, *chosen("project", reading, ReadingOptions))
+    dataset = read_as_begun(data, path, network, on_progress, *chosen("project", reading, ReadingOptions))
     dataset, split, _ = judged(network, path, dataset, validation, weights)
     source = sources_of(
         *(network, path, dataset, split),

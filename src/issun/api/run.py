@@ -11,7 +11,8 @@ from typing import Any, Literal, Unpack, overload
 
 from issun.api.findings import Findings
 from issun.build import takes_isa
-from issun.datasets.named import loaded
+from issun.datasets.dataset import Dataset
+from issun.datasets.named import ReadingOptions, loaded
 from issun.datasets.test_part import Test
 from issun.errors import StudyError, StudyFileError
 from issun.events import Event, OnProgress, Remark, ignored
@@ -26,7 +27,7 @@ from issun.study.parts import PreparedPart, check_heads, prepare, run_heads, run
 from issun.study.query import QueryOptions
 from issun.study.study import Study
 from issun.study.summary import summarize, write_summaries
-from issun.study.sweep import folds_begun, test_begun
+from issun.study.sweep import begun_whole, folds_begun, test_begun
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,7 @@ def run(
     range: float | None = None,
     test: Test | None = None,
     folds: int | None = None,
+    resize: str | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -137,6 +139,7 @@ def run(
     range: float | None = None,
     test: Test | None = None,
     folds: int | None = None,
+    resize: str | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -163,6 +166,7 @@ def run(
     range: float | None = None,
     test: Test | None = None,
     folds: int | None = None,
+    resize: str | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -192,7 +196,7 @@ def run(
     isa : str, optional
         Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
         sets differ in their last bits.
-    data_dir, size, gray, range, test : optional
+    data_dir, size, gray, range, test, resize : optional
         How images are read, see `issun.load`; `test` in place of the file's.
     folds : int, optional
         Number of folds, in place of the file's, see `issun.sweep`.
@@ -236,13 +240,21 @@ def run(
     asked_test = described.test if test is None else test
     if asked_test is None:
         asked_test = next((begun for path in files.values() if (begun := test_begun(path)) is not None), None)
-    dataset = loaded(described.data, on_progress, data_dir=data_dir, size=size, gray=gray, range=range, test=asked_test)
-    # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
+    reading: ReadingOptions = {"data_dir": data_dir, "size": size, "gray": gray, "range": range, "test": asked_test, "resize": resize}
     wanted = builtins.range(seeds) if isinstance(seeds, int) else seeds
-    prepared = [
-        prepare(described, name, dataset, quick=quick, seeds=wanted, folds=_folds(described.parts[name], files[name], folds))
-        for name in names
-    ]
+
+    def prepared_on(dataset: Dataset) -> list[PreparedPart]:
+        """Plan all parts before the first is trained: a mistake in the last one must not show hours later."""
+        return [
+            prepare(described, name, dataset, quick=quick, seeds=wanted, folds=_folds(described.parts[name], files[name], folds))
+            for name in names
+        ]
+
+    dataset = loaded(described.data, on_progress, **reading)
+    prepared = prepared_on(dataset)
+    if any(begun_whole(path, dataset) for path in files.values()):
+        dataset = loaded(described.data, on_progress, whole=True, **reading)
+        prepared = prepared_on(dataset)
     for one in prepared:
         check_heads(one)
     if dry_run:

@@ -92,7 +92,8 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
         raise DataError(f"the model's data, {place!r:.200}, does not exist")
     height, width, channels = model.net.input  # images come in the size and kind that the model knows
     provenance = model.provenance
-    dataset = load_as(place, data_dir, (height, width, channels), provenance.range, groups=groups, test=provenance.test_share)
+    shape, test = (height, width, channels), provenance.test_share
+    dataset = load_as(place, data_dir, shape, provenance.range, provenance.fitting, groups=groups, test=test)
     remarks = []
     try:
         dataset = matching(dataset, known.fingerprint if known else dataset.fingerprint)
@@ -217,14 +218,25 @@ def draws_of(seeds: int | Sequence[int], option: str) -> Sequence[int]:
     return draws
 
 
-def read_as_begun(data: str | os.PathLike[str] | Dataset, study: Path | None, on_progress: OnProgress, reading: ReadingOptions) -> Dataset:
-    """Return the images, with the groups that the study was begun with where one is named, and tell the notes on them."""
+def read_as_begun(
+    data: str | os.PathLike[str] | Dataset, study: Path | None, network: str | None, on_progress: OnProgress, reading: ReadingOptions
+) -> Dataset:
+    """Return the images as the study, or the saved model, was begun with them, where one is named, and tell the notes on them."""
     dataset, groups = loaded(data, on_progress, **reading), reading.get("groups")
     if study is not None:
-        dataset = as_begun(dataset, study, groups, lambda pattern: loaded(data, on_progress, **(reading | {"groups": pattern})))
+        dataset = as_begun(
+            dataset, study, groups, lambda pattern, whole: loaded(data, on_progress, whole=whole, **(reading | {"groups": pattern}))
+        )
+    elif dataset.fitting.reduced and _is_saved(network) and not Model.load(str(network)).provenance.fitting.reduced:
+        dataset = loaded(data, on_progress, whole=True, **reading)
     for note in dataset.notes:
         on_progress(Remark(note))
     return dataset
+
+
+def _is_saved(network: str | None) -> bool:
+    """Whether a network is the file of a model."""
+    return network is not None and network.endswith(".safetensors")
 
 
 def kinds_of(text: str | Sequence[str]) -> list[Weights]:
@@ -282,7 +294,7 @@ def sources_of(
     IssunError
         Where options contradict each other.
     """
-    saved = network is not None and study is None and network.endswith(".safetensors")
+    saved = study is None and _is_saved(network)
     kinds = kinds_of(weights or "random")
     patches = patches_of([] if study or saved else kinds, whitening, threshold)
     if study is not None:
@@ -336,7 +348,7 @@ def judged(
     IssunError
         Where weights are asked for that a trained network has already.
     """
-    saved = network is not None and network.endswith(".safetensors")
+    saved = _is_saved(network)
     if (study or saved) and weights is not None:
         raise IssunError(f"--weights (={_text(weights)}) is for untrained networks: leave it out for a study or a saved model")
     if study is not None:

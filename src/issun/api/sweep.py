@@ -153,7 +153,7 @@ def sweep(
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `Progress` of the training a few times a second.
     **options
-        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range, test``), not for images that are already
+        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range, test, resize``), not for images that are
         loaded; single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
         weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment, teacher,
         temperature, share, views``; a `teacher` is a `Model`, a `Study`, or the file of one: see `issun.study.teachers.teacher_of`); and
@@ -191,7 +191,7 @@ def sweep(
             reading["test"] = test
             dataset = loaded(data, tell, **reading)
         groups = reading.get("groups")
-        dataset = as_begun(dataset, path, groups, lambda pattern: loaded(data, tell, **reading | {"groups": pattern}))
+        dataset = as_begun(dataset, path, groups, lambda pattern, whole: loaded(data, tell, whole=whole, **reading | {"groups": pattern}))
     arguments = [families] if isinstance(families, str) else list(families)
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}

@@ -21,6 +21,7 @@ def data(
         str | None,
         typer.Option("--augment", help='Draw images augmented with "shift 2, flip, rotate 10" instead, by default to augmented.png.'),
     ] = None,
+    write_list: Annotated[Path | None, typer.Option("--write-list", help="Write a .csv of files and labels without copies.")] = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
@@ -31,9 +32,11 @@ def data(
     from issun.paths import from_here
 
     with Shown() as show:
-        found = contents_of(data, sheet=sheet, augment=augment, on_progress=show, **given)
+        found = contents_of(data, sheet=sheet, augment=augment, write_list=write_list, on_progress=show, **given)
     if found.sheet is not None:
         remark_on(f"Sheet  {from_here(found.sheet.absolute())}")
+    if found.listed is not None:
+        remark_on(f"List  {from_here(found.listed.path.absolute())}: {found.listed}")
     tell(found, as_json, _print)
 
 

@@ -43,17 +43,18 @@ Data = Annotated[
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder to search first for named data sets.")]
 
 
-def _image(option: str, words: str, **more: Any) -> Any:
+def _images(option: str, words: str, **more: Any) -> Any:
     return typer.Option(option, help=words, rich_help_panel="Images", **more)
 
 
-Test = Annotated[str | None, _image("--test", "Test part: a share of the images (0.2), none or given.")]
-Size = Annotated[Any, _image("--size", "Resize images: 32x32.", parser=reads(values.size, "--size"), metavar="HxW")]
-Gray = Annotated[bool | None, _image("--gray/--rgb", "Read as grey or RGB; default: grey if all are.")]
-Strict = Annotated[bool, _image("--strict", "Fail on unreadable or missing images.")]
-_GROUPS = "A regular expression for file names: images with equal matches (of its first group, if it has one) stay in one part."
-Groups = Annotated[str | None, _image("--groups", _GROUPS)]
-Range = Annotated[float | None, _image("--range", "White level of images of more than 8 bits: 4095.", metavar="MAX")]
+Test = Annotated[str | None, _images("--test", "Test part: a share of the images (0.2), none or given.")]
+Size = Annotated[Any, _images("--size", "Resize images: 32x32.", parser=reads(values.size, "--size"), metavar="HxW")]
+Gray = Annotated[bool | None, _images("--gray/--rgb", "Read as grey or RGB; default: grey if all are.")]
+Strict = Annotated[bool, _images("--strict", "Fail on unreadable or missing images.")]
+_GROUPS = "A regular expression: files with equal matches (of its first group, if any) stay in one part. Or day: photos of one day."
+Groups = Annotated[str | None, _images("--groups", _GROUPS)]
+Range = Annotated[float | None, _images("--range", "White level of images of more than 8 bits: 4095.", metavar="MAX")]
+Resize = Annotated[str | None, _images("--resize", "Images of another shape: crop, pad or stretch. Default: crop.")]
 Input = Annotated[
     Any,
     typer.Option(
@@ -131,6 +132,7 @@ def reading(
     groups: Groups = None,
     range: Range = None,
     test: Test = None,
+    resize: Resize = None,
 ) -> None:
     """Options for reading images: those of `issun.load`."""
 

@@ -29,6 +29,7 @@ def run(
     range: options.Range = None,
     test: options.Test = None,
     folds: options.Folds = None,
+    resize: options.Resize = None,
     everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
     summary: Annotated[Path | None, typer.Option("--summary", help="Also write the results to this JSON file, part by part.")] = None,
@@ -46,7 +47,7 @@ def run(
     from issun.cli.progress import Shown
 
     own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "data_dir": data_dir}
-    own |= {"size": size, "gray": gray, "range": range, "test": test, "folds": folds}
+    own |= {"size": size, "gray": gray, "range": range, "test": test, "folds": folds, "resize": resize}
     console = results()
     with Shown({} if as_json else _printed(console, everything)) as show:
         if dry_run:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from issun.datasets.file_notes import images_text
+from issun.datasets.resizing import Resize
 from issun.errors import DataError
 
 #: Images that are all of one size and at most this wide and high stay as they are; others become squares of `SIDE` at most.
 KEPT_SIDE, SIDE = 64, 32
+
+#: What happens to images of another shape.
+_HOW: Mapping[Resize, str] = {
+    "crop": "the middle of each was resized",
+    "pad": "each was resized with black bars",
+    "stretch": "each was stretched",
+}
 
 
 def check_size(size: tuple[int, int] | None) -> None:
@@ -19,7 +27,9 @@ def check_size(size: tuple[int, int] | None) -> None:
         raise DataError(f"`size` (={size[0]}x{size[1]}) must be height x width, each from 1 to 4096")
 
 
-def common_size(sizes: Collection[tuple[int, int]], size: tuple[int, int] | None, keep: bool = False) -> tuple[tuple[int, int], list[str]]:
+def common_size(
+    sizes: Collection[tuple[int, int]], size: tuple[int, int] | None, resize: Resize = "crop", keep: bool = False
+) -> tuple[tuple[int, int], list[str]]:
     """Return height and width that all images get, and what that means for them.
 
     Parameters
@@ -28,6 +38,8 @@ def common_size(sizes: Collection[tuple[int, int]], size: tuple[int, int] | None
         Height and width of each image; one entry may stand for many equal ones.
     size : (int, int), optional
         What the user wants.
+    resize : Resize
+        What is done with images of another shape.
     keep : bool
         Whether images that are all of one size stay as they are, however large, where the user wants nothing.
     """
@@ -44,8 +56,8 @@ def common_size(sizes: Collection[tuple[int, int]], size: tuple[int, int] | None
     if found != {size}:
         shapes = [f"{height}x{width}" for height, width in (min(found, key=np.prod), max(found, key=np.prod))]
         what = f"The images are {shapes[0]}" if len(found) == 1 else f"The images have {len(found):,} sizes, {shapes[0]} to {shapes[1]}"
-        cropped = any(height * size[1] != width * size[0] for height, width in found)
-        how = "the middle of each was resized" if cropped else "each was resized"
+        differs = any(height * size[1] != width * size[0] for height, width in found)
+        how = _HOW[resize] if differs else "each was resized"
         notes.append(f"{what}; {how} to {size[0]}x{size[1]}{hint}.")
     return size, notes
 
@@ -73,8 +85,13 @@ def colour_notes(grey: int, count: int, channels: int, seemed: int) -> list[str]
     return []
 
 
-def unlike(wanted: tuple[int, int, int], now: tuple[int, int, int], white: tuple[float | None, float | None] = (None, None)) -> str:
-    """Return how images differ from those that are wanted, and the options that make them alike; empty where shape and range agree.
+def unlike(
+    wanted: tuple[int, int, int],
+    now: tuple[int, int, int],
+    white: tuple[float | None, float | None] = (None, None),
+    resizes: tuple[Resize, Resize] = ("crop", "crop"),
+) -> str:
+    """Return how images differ from those that are wanted, and the options that make them alike; empty where all these agree.
 
     Parameters
     ----------
@@ -82,6 +99,8 @@ def unlike(wanted: tuple[int, int, int], now: tuple[int, int, int], white: tuple
         Height, width and channels.
     white : (float or None, float or None)
         The number that is white in the images that are wanted, and now.
+    resizes : (Resize, Resize)
+        What was done with pictures of another shape, in those that are wanted, and now.
     """
     options, texts = [], []
     if wanted[:2] != now[:2]:
@@ -91,9 +110,13 @@ def unlike(wanted: tuple[int, int, int], now: tuple[int, int, int], white: tuple
     differs = None not in white and white[0] != white[1]
     if differs:
         options.append(f"--range {white[0]}")
+    if resizes[0] != resizes[1]:
+        options.append(f"--resize {resizes[0]}")
     if not options:
         return ""
-    for shape, top in zip((wanted, now), white, strict=True):
+    for shape, top, resize in zip((wanted, now), white, resizes, strict=True):
         colours = {1: " grey", 3: " RGB"}.get(shape[2], f" of {shape[2]} channels")
-        texts.append(f"{shape[0]}x{shape[1]}{colours}" + (f" with white level {top}" if differs else ""))
+        more = [f"white level {top}"] if differs else []
+        more += [f"resize {resize}"] if resizes[0] != resizes[1] else []
+        texts.append(f"{shape[0]}x{shape[1]}{colours}" + (f" with {' and '.join(more)}" if more else ""))
     return f"its images are {texts[0]}, these are {texts[1]}: add {' '.join(options)}"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.appearance import Appearance
+from issun.datasets.resizing import USUAL_FITTING, Fitting
 from issun.datasets.skipped import Skipped
 from issun.datasets.split import Split as Split
 from issun.datasets.split import StoredSplit as StoredSplit
@@ -59,6 +60,10 @@ class Dataset:
         splits. Empty where there are no groups.
     range : float or None
         The white level of images of more than 8 bits; None where there are none.
+    fitting : Fitting
+        How pictures became the size of the images.
+    cache : str
+        The folder in which the decoded images are kept for the next time; empty where they are not.
 
     Raises
     ------
@@ -85,6 +90,8 @@ class Dataset:
     groups: tuple[str, ...] = ()
     test_groups: tuple[str, ...] = ()
     range: float | None = None
+    fitting: Fitting = USUAL_FITTING
+    cache: str = ""
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.classes) <= MAXIMUM_CLASSES:

@@ -2,7 +2,8 @@
 
 What a file is decides its content, never its name. Pictures stand upright (EXIF), have 8 bits, and no transparent parts: those are white.
 Files of more than 8 bits are "deep": what their numbers mean depends on the number that is white, see `issun.datasets.white_level`.
-Many are decoded on all cores: Pillow lets other threads run while it decodes.
+Many are decoded on all cores: Pillow lets other threads run while it decodes. Of a JPEG that is much larger than what is wanted, only the
+lower frequencies are decoded (see `decode`).
 """
 
 from __future__ import annotations
@@ -13,83 +14,27 @@ import stat
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
-from issun.datasets.memory import check_memory
+from issun.datasets.capture_days import capture_day
+from issun.datasets.picture_formats import FORMATS_READ, REMEDIES, picture_formats, unread_format
+from issun.datasets.resizing import Box
 from issun.datasets.skipped import PictureError, Reason
-from issun.datasets.tree import Found, readable
 from issun.datasets.white_level import FLOATS, NOMINAL, SIXTEEN, WHOLE, Deep, figure, own_white, scaled
-from issun.errors import DataError
 from issun.paths import OTHER
 
 _Result = TypeVar("_Result")
-_Progress = Callable[[str, int, int], None]
 
 #: Files that a thread takes at a time.
 _CHUNK = 64
-
-
-def probed(root: Path, files: Sequence[Found], on_progress: _Progress) -> list[Probe | PictureError]:
-    """Return what the head of each file says, or why it is no picture."""
-
-    def one(index: int) -> Probe | PictureError:
-        try:
-            return probe(os.path.join(root, files[index].path))  # noqa: PTH118
-        except PictureError as error:
-            return error
-
-    return on_all_cores(one, len(files), lambda done: on_progress("reading", done, len(files)))
-
-
-def limits(root: Path, files: Sequence[Found], on_progress: _Progress) -> list[tuple[float, float] | PictureError]:
-    """Return the lowest and the highest number of each deep file, or why it cannot be decoded."""
-
-    def one(index: int) -> tuple[float, float] | PictureError:
-        try:
-            return measured(os.path.join(root, files[index].path))  # noqa: PTH118
-        except PictureError as error:
-            return error
-
-    return on_all_cores(one, len(files), lambda done: on_progress("measuring", done, len(files)))
-
-
-def decoded(
-    root: Path, files: Sequence[Found], shape: tuple[int, int, int], white: float | None, on_progress: _Progress
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], dict[int, PictureError]]:
-    """Return the pixels of all files, shape (N, height, width, channels), which are grey, and why some could not be decoded, by index.
-
-    `white` is the number that is white in deep files.
-
-    Raises
-    ------
-    DataError
-        Where the images do not fit into memory.
-    """
-    height, width, channels = shape
-    check_memory(f"{readable(str(root))}, at {height}x{width},", len(files) * height * width * channels)
-    try:
-        images, grey = np.zeros((len(files), *shape), np.uint8), np.zeros(len(files), np.bool_)
-    except MemoryError:
-        raise DataError(f"{len(files):,} images of {height}x{width} need more memory than is available; use a smaller --size") from None
-
-    def one(index: int) -> PictureError | None:
-        try:
-            picture, _, grey[index] = decode(os.path.join(root, files[index].path), channels, white)  # noqa: PTH118
-            images[index] = pixels_of(fitted(picture, height, width))
-        except PictureError as error:
-            return error
-        return None
-
-    problems = on_all_cores(one, len(files), lambda done: on_progress("decoding", done, len(files)))
-    return images, grey, {index: problem for index, problem in enumerate(problems) if problem is not None}
 
 
 def on_all_cores(work: Callable[[int], _Result], count: int, done: Callable[[int], None]) -> list[_Result]:
@@ -114,9 +59,6 @@ def on_all_cores(work: Callable[[int], _Result], count: int, done: Callable[[int
     return results
 
 
-#: What a picture may be; formats that start other programs (EPS) are not among them.
-PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
-
 #: What Pillow calls the number of channels that a network wants.
 PICTURE_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -127,6 +69,9 @@ _GREY = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _BYTES, _PLANES, _FORMAT = 256, 257, 258, 259, 262, 274, 279, 284, 339
 _MIN_IS_WHITE, _YCBCR = 0, 6
 
+#: Orientations of EXIF that exchange height and width.
+_TURNED = (5, 6, 7, 8)
+
 #: libtiff gives numbers in the order of the machine, where Pillow expects that of the file.
 _LIBTIFF = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF", "I;16S": "I;16NS", "I;32S": "I;32NS", "F;32F": "F;32NF"}
 
@@ -135,21 +80,25 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class Probe(NamedTuple):
-    """What the head of a file says: height and width once upright, Pillow's mode, whether it is grey, and how deep its numbers are."""
+    """What the head of a file says: height and width once upright, Pillow's mode, whether it is grey, how deep its numbers are, and the day
+    on which it was taken (empty where it says none)."""
 
     height: int
     width: int
     mode: str
     grey: bool
     deep: Deep | None = None
+    day: str = ""
 
 
 class Decoded(NamedTuple):
-    """A picture, whether transparent parts were made white, and whether it is grey (red, green and blue are equal throughout)."""
+    """A picture, whether transparent parts were made white, whether it is grey (red, green, blue are equal throughout), and which part of
+    the pixels it covers where it was decoded at less than its size: those at its edges may be covered in part only."""
 
     picture: Image.Image
     transparent: bool
     grey: bool
+    extent: Box | None = None
 
 
 @contextmanager
@@ -172,9 +121,10 @@ def probe(path: str) -> Probe:
         if picture.format == "TIFF":  # whose size Pillow turns or not, as its version is
             height, width = _tag(picture, _HEIGHT, height), _tag(picture, _WIDTH, width)
         # Pillow looks for EXIF behind the pixels of a PNG and decodes all of them for that.
-        if (picture.format != "PNG" or "exif" in picture.info) and picture.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+        exif = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else Image.Exif()
+        if exif.get(_ORIENTATION) in _TURNED:
             height, width = width, height
-        return Probe(height, width, picture.mode, _is_grey(picture), _depth(picture))
+        return Probe(height, width, picture.mode, _is_grey(picture), _depth(picture), capture_day(exif))
 
 
 def measured(path: str) -> tuple[float, float]:
@@ -189,7 +139,7 @@ def measured(path: str) -> tuple[float, float]:
         return _limits(numbers)
 
 
-def decode(path: str, channels: int, white: float | None = None) -> Decoded:
+def decode(path: str, channels: int, white: float | None = None, wanted: tuple[int, int] | None = None) -> Decoded:
     """Return an upright picture of 8 bits in `channels` channels (1 to 4).
 
     Parameters
@@ -198,6 +148,9 @@ def decode(path: str, channels: int, white: float | None = None) -> Decoded:
     channels : int
     white : float, optional
         The number that is white in a deep file; default: what `issun.datasets.white_level.own_white` says of this file by itself.
+    wanted : (int, int), optional
+        Height and width to which the picture will be resized. A JPEG is then decoded at an eighth, a quarter or half of its size (from the
+        lower frequencies of its blocks, as libjpeg does it), where it is still at least twice as high and wide as wanted.
 
     Raises
     ------
@@ -205,6 +158,7 @@ def decode(path: str, channels: int, white: float | None = None) -> Decoded:
     """
     with _opened(path) as picture:
         deep = _depth(picture)
+        extent = _reduced(picture, wanted)
         upright = _shallow(picture) if deep is None else _of_deep(path, picture, deep, white)
         if upright.mode == "La":  # which Pillow converts to nothing else
             upright = upright.convert("LA")
@@ -212,17 +166,26 @@ def decode(path: str, channels: int, white: float | None = None) -> Decoded:
         if transparent:
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-        return Decoded(upright.convert(PICTURE_MODES[channels]), transparent, _has_no_colour(upright))
+        return Decoded(upright.convert(PICTURE_MODES[channels]), transparent, _has_no_colour(upright), extent)
 
 
-def fitted(picture: Image.Image, height: int, width: int) -> Image.Image:
-    """Return a picture of another size: its middle in the wanted shape, resized (bilinear, with antialiasing)."""
-    if picture.size == (width, height):
-        return picture
-    scale = min(picture.width / width, picture.height / height)
-    left, top = (picture.width - scale * width) / 2, (picture.height - scale * height) / 2
-    box = (max(0.0, left), max(0.0, top), min(picture.width, left + scale * width), min(picture.height, top + scale * height))
-    return picture.resize((width, height), Image.Resampling.BILINEAR, box=box)
+def _reduced(picture: Image.Image, wanted: tuple[int, int] | None) -> Box | None:
+    """Have a JPEG decoded at less than its size, where it is large enough; return what of the pixels it will cover, once upright."""
+    if wanted is None or not isinstance(picture, JpegImageFile):
+        return None
+    orientation = picture.getexif().get(_ORIENTATION)
+    height, width = wanted[::-1] if orientation in _TURNED else wanted
+    whole = picture.size
+    covered = picture.draft(None, (2 * width, 2 * height))
+    if covered is None or picture.size == whole:
+        return None
+    (_, _, wide, high), (columns, rows) = covered[1], picture.size
+    left = columns - wide if orientation in (2, 3) else 0.0
+    top = rows - high if orientation in (3, 4) else 0.0
+    if orientation in _TURNED:  # its right side becomes the lower one or, in 7 and 8, the upper one; its lower side the right or left one
+        left, top = rows - high if orientation in (6, 7) else 0.0, columns - wide if orientation in (7, 8) else 0.0
+        wide, high = high, wide
+    return left, top, left + wide, top + high
 
 
 def pixels_of(picture: Image.Image) -> NDArray[np.uint8]:
@@ -243,7 +206,7 @@ def _opened(path: str, rawmode: str = "") -> Iterator[Image.Image]:
     try:
         if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):  # noqa: PTH116 - a pipe would be waited for
             raise OSError(f"it is {OTHER}")
-        with Image.open(path, formats=PICTURE_FORMATS) as picture:
+        with Image.open(path, formats=picture_formats()) as picture:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and picture.width * picture.height > limit:  # Pillow only warns up to twice the limit
                 raise Image.DecompressionBombError
@@ -258,7 +221,9 @@ def _opened(path: str, rawmode: str = "") -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         if _is_tiff(path):
             raise PictureError(Reason.TIFF_KIND) from None
-        raise PictureError(Reason.NO_PICTURE, ", ".join(PICTURE_FORMATS)) from None
+        if kind := unread_format(path):
+            raise PictureError(Reason.UNREAD_FORMAT, f"{kind}, which cannot be read here: {REMEDIES[kind]}") from None
+        raise PictureError(Reason.NO_PICTURE, FORMATS_READ) from None
     except PictureError:
         raise
     except Exception as error:  # decoders raise many kinds of errors for damaged files
@@ -359,7 +324,7 @@ def _has_no_colour(picture: Image.Image) -> bool:
 
 def _upright(picture: Image.Image) -> Image.Image:
     """Decode a picture (of an animation, the first frame) and turn it as its EXIF says."""
-    if picture.format == "TIFF" and _tag(picture, _ORIENTATION, 1) in (5, 6, 7, 8):
+    if picture.format == "TIFF" and _tag(picture, _ORIENTATION, 1) in _TURNED:
         picture.filename = ""  # type: ignore[attr-defined]  # else Pillow maps uncompressed pixels into memory by the size of the turned picture
     picture.load()
     ImageOps.exif_transpose(picture, in_place=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.duplicates import duplicates
-from issun.datasets.skipped import Reason, Skipped
+from issun.datasets.skipped import Reason, Skipped, unread_formats
 from issun.errors import DataError
 
 #: A validation part of less than this share of what was asked for is said to be small.
@@ -30,17 +31,27 @@ def absent_notes(labels: NDArray[np.int32], names: tuple[str, ...], part: str) -
 def skipped_notes(skipped: list[Skipped]) -> list[str]:
     """Say how many files are left out."""
     missing = sum(entry.why is Reason.MISSING for entry in skipped)
-    unreadable = sum(entry.unreadable for entry in skipped) - missing
-    notes = []
+    others = sum(entry.why is Reason.UNREAD_FORMAT for entry in skipped)
+    unreadable = sum(entry.unreadable for entry in skipped) - missing - others
+    notes = [f"{sentence}." for sentence in unread_formats((entry.path, entry.why, entry.detail) for entry in skipped)]
     if missing:
         notes.append(f"{images_text(missing)} listed in the table {'does' if missing == 1 else 'do'} not exist (issun data lists them).")
     if unreadable:
         notes.append(
             f"{images_text(unreadable)} could not be read and {'was' if unreadable == 1 else 'were'} left out (issun data lists them)."
         )
-    if other := len(skipped) - unreadable - missing:
+    if other := len(skipped) - unreadable - missing - others:
         notes.append(f"{other:,} other {'entry was' if other == 1 else 'entries were'} left out (issun data lists them).")
     return notes
+
+
+def skipped_lines(skipped: Sequence[Skipped], most: int) -> str:
+    """Return what to say of files below an error: formats that are not read here, then the first of the others, one line each."""
+    lines = unread_formats((entry.path, entry.why, entry.detail) for entry in skipped)
+    others = [f"{entry.path} {entry.reason}" for entry in skipped if entry.why is not Reason.UNREAD_FORMAT]
+    lines += others[:most]
+    lines += [f"… and {len(others) - most:,} more"] if len(others) > most else []
+    return "".join(f"\n  {line}" for line in lines)
 
 
 def leak_notes(dataset: Dataset) -> list[str]:

@@ -1,7 +1,8 @@
-"""Groups of images that belong together (frames of one video, photographs of one patient), by their file names.
+"""Groups of images that belong together (frames of one video, photographs of one patient), by their file names or the day they were taken.
 
 Equal names mean one group within a class: videos are often numbered anew in the folder of each class. Where a name means the same in all
-classes (a patient), the pattern says so with `ACROSS` at its end, a comment of regular expressions that changes nothing else.
+classes (a patient), the pattern says so with `ACROSS` at its end, a comment of regular expressions that changes nothing else. A day is
+the same day in all classes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import dataclasses
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ from issun.datasets.class_names import composed
 from issun.datasets.dataset import Dataset
 from issun.errors import DataError
 
+#: In place of a pattern: photographs of one day are a group.
+DAY = "day"
+
 #: At the end of a pattern: equal names mean one group in whatever class.
 ACROSS = "(?#all classes)"
 
@@ -27,8 +31,10 @@ ACROSS = "(?#all classes)"
 _SHOWN = 3
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression that tells groups; `DataError` where it is none."""
+def compiled(pattern: str) -> re.Pattern[str] | None:
+    """Return the regular expression that tells groups, None for `DAY`; `DataError` where it is none."""
+    if pattern == DAY:
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what may mean something else in later versions of Python
@@ -36,8 +42,41 @@ def compiled(pattern: str) -> re.Pattern[str]:
     except (re.error, RecursionError, OverflowError) as error:
         raise DataError(
             f"`groups` (={pattern}) is not a regular expression: {error}; an example is '^([^_]+)_', which matches the text before the "
-            f"first _ of a file's name"
+            f"first _ of a file's name, and {DAY} keeps photos of one day together"
         ) from None
+
+
+class Grouping(NamedTuple):
+    """What tells the groups of files.
+
+    Attributes
+    ----------
+    text : str
+        As the user gives it.
+    pattern : Pattern or None
+        The regular expression; None for `DAY`.
+    depth : int
+        As of `group_names`.
+    days : mapping of str to str
+        The day on which each file was taken; empty where it does not say.
+    """
+
+    text: str
+    pattern: re.Pattern[str] | None
+    depth: int
+    days: Mapping[str, str]
+
+    def names(self, files: Sequence[str], labels: NDArray[np.int32], classes: Sequence[str]) -> tuple[str, ...]:
+        """Return the name of each file's group; empty where it is alone."""
+        if self.pattern is not None:
+            return by_class(group_names(files, self.pattern, self.depth), labels, classes, self.pattern)
+        names = tuple(self.days.get(file, "") for file in files)
+        if not any(names):
+            raise DataError(
+                f"`groups` (={DAY}) needs the day on which a photo was taken (EXIF: DateTimeOriginal or DateTime), but no file has one; "
+                f"give a regular expression for file names instead, or leave it out"
+            )
+        return names
 
 
 def group_names(files: Sequence[str], pattern: re.Pattern[str], depth: int) -> tuple[str, ...]:
@@ -77,23 +116,26 @@ def _in_several(names: Sequence[str], labels: NDArray[np.int32]) -> set[str]:
     return {name for name, count in Counter(name for name, _ in pairs).items() if count > 1}
 
 
-def with_groups(dataset: Dataset, pattern: re.Pattern[str], depth: int) -> Dataset:
+def with_groups(dataset: Dataset, grouping: Grouping) -> Dataset:
     """Return a data set of files with their groups, and what is to be said of them in its notes.
 
     Raises
     ------
     DataError
-        Where the pattern is found in no file name.
+        Where the pattern is found in no file name, or no file has a date.
     """
-    names = group_names((*dataset.files, *dataset.test_files), pattern, depth)
+    files, pattern, depth = (*dataset.files, *dataset.test_files), grouping.pattern, grouping.depth
     labels = np.concatenate([dataset.labels, dataset.test_labels])
-    several = sorted(_in_several(names, labels))
-    names = by_class(names, labels, dataset.classes, pattern)
+    several = [] if pattern is None else sorted(_in_several(group_names(files, pattern, depth), labels))
+    try:
+        names = grouping.names(files, labels, dataset.classes)
+    except DataError as error:
+        raise DataError(f"{dataset.name}: {error}") from None
     train, test = names[: len(dataset.files)], names[len(dataset.files) :]
     sizes = Counter(name for name in (*train, *test) if name)
     if not sizes:
         raise DataError(
-            f"{dataset.name}: `groups` (={pattern.pattern}) matches no file name; give a pattern for names such as "
+            f"{dataset.name}: `groups` (={grouping.text}) matches no file name; give a pattern for names such as "
             f"{dataset.files[0].split('/', depth)[-1]!r}"
         )
     alone = len(train) + len(test) - sizes.total()
@@ -101,12 +143,13 @@ def with_groups(dataset: Dataset, pattern: re.Pattern[str], depth: int) -> Datas
     note = f"{len(sizes):,} groups in {sizes.total():,} images, the largest {largest!r} ({count:,}); they stay together in a split."
     notes = [note] if count > 1 else [f"Each of the {len(sizes):,} groups has one image: try another pattern for --groups."]
     if alone:
-        notes.append(f"{alone:,} file names do not match --groups; each of these images is a group of its own.")
+        which = "photos have no date" if pattern is None else "file names do not match --groups"
+        notes.append(f"{alone:,} {which}; each of these images is a group of its own.")
     if several:
         listed = ", ".join(several[:_SHOWN]) + (", …" if len(several) > _SHOWN else "")
         how = (
             "each is one group, as the pattern says"
-            if pattern.pattern.endswith(ACROSS)
+            if grouping.text.endswith(ACROSS)
             else f"they count as other groups in each class; {ACROSS} at the end of the pattern makes each one group"
         )
         notes.append(f"Names of groups that occur in several classes: {len(several):,} ({listed}); {how}.")
@@ -173,7 +216,7 @@ def tracks(dataset: Dataset) -> Tracks | None:
     patterns.append("^(.+)[-_. ][A-Za-z]*[0-9]+\\.")
     needed = 2 if dataset.given_test or dataset.given_validation else 3
     for text in patterns:
-        names = group_names(files, compiled(text), depth)
+        names = group_names(files, re.compile(text), depth)
         sizes = Counter((label, name) for name, label in zip(names, labels.tolist(), strict=True) if name)
         together = sum(size for size in sizes.values() if size > 1)
         groups = Counter(label for label, _ in sizes)

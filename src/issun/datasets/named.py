@@ -21,12 +21,12 @@ from PIL import Image
 from issun.datasets import cifar
 from issun.datasets.common_size import check_size, colour_notes, common_size
 from issun.datasets.dataset import Dataset
-from issun.datasets.decode import fitted
 from issun.datasets.download import MNIST_UNPACKED, SOURCES, by_hand, cache_folder, download
 from issun.datasets.gather import gathered
 from issun.datasets.idx import idx_files, is_idx_folder, load_idx
 from issun.datasets.memory import check_memory
 from issun.datasets.npz import load_npz
+from issun.datasets.resizing import USUAL_FITTING, Fitting, Resize, checked_resize, resized
 from issun.datasets.table import ENDINGS, load_table
 from issun.datasets.test_part import Test, part_note, set_aside, share_wanted
 from issun.datasets.tree import Tree, readable
@@ -39,7 +39,7 @@ from issun.paths import kind_of, shown
 _BLOCK = 1024
 
 
-def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None) -> Dataset:
+def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None, resize: Resize = "crop") -> Dataset:
     """Return a data set with images of another size, or with other channels, as `issun.datasets.named.load_folder` reads files.
 
     Parameters
@@ -50,6 +50,8 @@ def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None)
     gray : bool, optional
         True for one channel, False for three; default: grey where red, green and blue are equal in all pixels of all images, else as the
         images are.
+    resize : Resize
+        What is done with images of another shape.
 
     Raises
     ------
@@ -65,7 +67,8 @@ def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None)
         )
     parts = [dataset.images, dataset.test_images]
     count = sum(map(len, parts))
-    (new_height, new_width), notes = common_size([(height, width)], size, keep=True)
+    dataset = dataclasses.replace(dataset, fitting=Fitting(resize))
+    (new_height, new_width), notes = common_size([(height, width)], size, resize, keep=True)
     wanted = channels if gray is None else 1 if gray else 3
     if (channels == 3 and wanted != 3) or (channels == 3 and gray is None and all(map(_all_grey, parts))):
         wanted = 1
@@ -76,11 +79,11 @@ def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None)
     if (new_height, new_width, wanted) == dataset.input:
         return dataset
     check_memory(f"{dataset.name}, at {new_height}x{new_width},", count * new_height * new_width * wanted)
-    images, test_images = (_converted(part, (new_height, new_width, wanted)) for part in parts)
+    images, test_images = (_converted(part, (new_height, new_width, wanted), resize) for part in parts)
     return dataclasses.replace(dataset, images=images, test_images=test_images, notes=(*dataset.notes, *notes))
 
 
-def _converted(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def _converted(images: NDArray[np.uint8], shape: tuple[int, int, int], resize: Resize) -> NDArray[np.uint8]:
     height, width, channels = shape
     changed = np.empty((len(images), height, width, channels), np.uint8)
     for image, place in zip(images, changed, strict=True):
@@ -88,7 +91,7 @@ def _converted(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArra
         if len(bands) == 3 and channels == 1:
             bands = [Image.merge("RGB", bands).convert("L")]  # before it is resized, as a file's
         for band, picture in enumerate(bands):
-            place[..., band] = np.asarray(fitted(picture, height, width))
+            place[..., band] = np.asarray(resized(picture, height, width, resize))
         place[..., len(bands) :] = place[..., :1]
     return changed
 
@@ -117,13 +120,16 @@ def load_folder(
     groups: str | None = None,
     range: float | None = None,
     test: Test | None = None,
+    resize: str | None = None,
+    whole: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Read a folder that has a subfolder of images for each class, or such folders for training and test in it.
 
-    Files are told by their content: PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and PGM. Images are turned upright, transparent parts become
-    white, more than 8 bits are scaled to 8, animations give their first frame. Where sizes differ, the middle of each image, in the
-    shape that is wanted, is resized (bilinear, with antialiasing). Classes are in the natural order of their names.
+    Files are told by their content: PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and PGM; AVIF where Pillow reads it, HEIC where pillow-heif is
+    installed. Images are turned upright, transparent parts become white, more than 8 bits are scaled to 8, animations give their first
+    frame. Where sizes differ, images are resized (bilinear, with antialiasing), those of another shape as `resize` says. Classes are in
+    the natural order of their names.
 
     Parameters
     ----------
@@ -144,7 +150,8 @@ def load_folder(
     groups : str, optional
         A regular expression that is searched in each file's path below the folder of its class; what its first group finds (all that it
         finds, where it has no groups) names the group that the image belongs to, in whatever class. Images of one group are never on
-        both sides of a split that issun makes; one without a match is a group of its own. Parts that are there are not changed.
+        both sides of a split that issun makes; one without a match is a group of its own. Parts that are there are not changed. With
+        ``day`` photographs that were taken on one day are a group (EXIF: DateTimeOriginal, else DateTime).
     range : float, optional
         The number that is white in files of more than 8 bits (4095 for 12 bits). By default whole numbers up to 255 in the whole data set
         stay as they are; of larger ones, 65535 is white in files of 16 bits without a sign, and others are refused, as are
@@ -152,14 +159,21 @@ def load_folder(
     test : float or str, optional
         The test part: a share of the images (0.2) that is set aside by class, groups undivided; 0 or ``"none"`` for none; ``"given"`` for
         that of the data alone. Default: that of the data where it has one, else 0.2.
+    resize : str, optional
+        How an image of another shape is resized: ``crop`` (its middle; the default), ``pad`` (all of it between black bars) or
+        ``stretch`` (all of it, distorted).
+    whole : bool
+        Decode every JPEG at its full size. By default one that is at least four times as high and wide as wanted is decoded at a half,
+        a quarter or an eighth of its size, still at least twice the wanted one. Older versions of issun decoded all of them whole.
     on_progress : callable, optional
         Called from time to time with what is done (``reading`` or ``decoding``), how many files are done, and of how many.
 
     Returns
     -------
     Dataset
-        With `files`, `test_files`, `skipped`, `sizes`, `modes`, and with groups where they are asked for. Decoded images are kept in the
-        folder that ISSUN_CACHE names, or the platform's cache, until a file or an option changes.
+        With `files`, `test_files`, `skipped`, `sizes`, `modes`, and with groups where they are asked for. Decoded images are kept in
+        the folder that ISSUN_IMAGE_CACHE names (``off``: nowhere), by default in that of ISSUN_CACHE or the platform's cache, and of
+        those whose file has not changed since none is decoded again.
 
     Raises
     ------
@@ -167,8 +181,20 @@ def load_folder(
         Where the folder, or a class in it, holds no images that can be read, or the groups cannot be told or kept together.
     """
     check_size(size)
-    options = {"size": size, "gray": gray, "strict": strict, "groups": groups, "range": range, "test": test}
-    return gathered(Tree(path), path, name, **options, on_progress=on_progress)  # type: ignore[arg-type]
+    return gathered(
+        Tree(path),
+        path,
+        name,
+        size=size,
+        gray=gray,
+        strict=strict,
+        groups=groups,
+        range=range,
+        test=test,
+        resize=resize,
+        whole=whole,
+        on_progress=on_progress,
+    )
 
 
 @dataclass(frozen=True)
@@ -205,6 +231,8 @@ def load(
     groups: str | None = None,
     range: float | None = None,
     test: Test | None = None,
+    resize: str | None = None,
+    whole: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Load a data set by name or from a file.
@@ -225,10 +253,12 @@ def load(
         Height and width, and whether images are grey (True) or RGB (False): see `issun.datasets.named.load_folder`. Images without
         files are converted in the same way; by default they are unchanged, except that they become grey where red, green and blue
         are equal throughout.
-    strict, groups, on_progress : optional
+    strict, groups, whole, on_progress : optional
         For image files: see `issun.datasets.named.load_folder`.
     test : float or str, optional
         The test part: see `issun.datasets.named.load_folder`.
+    resize : str, optional
+        How images of another shape get the wanted size: see `issun.datasets.named.load_folder`.
     range : float, optional
         The white level of images of more than 8 bits: see `issun.datasets.named.load_folder`, `issun.datasets.npz.load_npz`.
 
@@ -249,8 +279,19 @@ def load(
     is_table = name not in NAMES and path.suffix.lower() in ENDINGS and kind not in (None, "folder")
     if is_table or not is_array:
         read = load_table if is_table else load_folder
-        options = {"size": size, "gray": gray, "strict": strict, "groups": groups, "range": range, "test": test}
-        return read(path, readable(name), **options, on_progress=on_progress)  # type: ignore[arg-type]
+        return read(
+            path,
+            readable(name),
+            size=size,
+            gray=gray,
+            strict=strict,
+            groups=groups,
+            range=range,
+            test=test,
+            resize=resize,
+            whole=whole,
+            on_progress=on_progress,
+        )
     is_there = name in NAMES or kind is not None
     range = checked_range(range)
     if is_there and strict:
@@ -259,7 +300,8 @@ def load(
         raise DataError(
             f"--groups requires image files (a folder or a .csv table), but the images of {name} have no file names: leave it out"
         )
-    return converted(_array(name, path, data_dir, range, test), size, gray)
+    resize = checked_resize(resize)
+    return converted(_array(name, path, data_dir, range, test), size, gray, resize)
 
 
 def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range: float | None, test: Test | None) -> Dataset:
@@ -296,6 +338,7 @@ def load_as(
     data_dir: str | os.PathLike[str] | None,
     shape: tuple[int, int, int],
     range: float | None,
+    fitting: Fitting = USUAL_FITTING,
     *,
     groups: str | None = None,
     test: Test | None = None,
@@ -310,6 +353,8 @@ def load_as(
         Height, width and channels.
     range : float or None
         The number that is white in images of more than 8 bits.
+    fitting : Fitting
+        How pictures became the size of the images.
 
     Raises
     ------
@@ -318,15 +363,17 @@ def load_as(
     """
     usual = None if range in (255, NOMINAL) else range  # with what the images say themselves they may be decoded already
     try:
-        dataset = load(data, data_dir, groups=groups, range=usual, test=test)
-        if dataset.input == shape and (None in (dataset.range, range) or dataset.range == range):
+        dataset = load(data, data_dir, groups=groups, range=usual, test=test, resize=fitting.resize)
+        like = dataset.input == shape and (None in (dataset.range, range) or dataset.range == range)
+        if like and not (dataset.fitting.reduced and not fitting.reduced):
             return dataset
     except DataError:
         if usual == range:
             raise
     height, width, channels = shape
     gray = {1: True, 3: False}.get(channels)
-    return load(data, data_dir, size=(height, width), gray=gray, groups=groups, range=range, test=test)
+    options: ReadingOptions = {"size": (height, width), "gray": gray, "groups": groups, "range": range, "test": test}
+    return load(data, data_dir, **options, resize=fitting.resize, whole=not fitting.reduced)
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -339,9 +386,12 @@ class ReadingOptions(TypedDict, total=False):
     groups: str | None
     range: float | None
     test: Test | None
+    resize: str | None
 
 
-def loaded(data: str | os.PathLike[str] | Dataset, on_progress: OnProgress = ignored, **options: Unpack[ReadingOptions]) -> Dataset:
+def loaded(
+    data: str | os.PathLike[str] | Dataset, on_progress: OnProgress = ignored, *, whole: bool = False, **options: Unpack[ReadingOptions]
+) -> Dataset:
     """Return a data set as it is, or `load` it, and tell how far the reading is.
 
     Raises
@@ -350,7 +400,7 @@ def loaded(data: str | os.PathLike[str] | Dataset, on_progress: OnProgress = ign
         As of `load`, and where a data set comes with options of loading.
     """
     if not isinstance(data, Dataset):
-        return load(data, **options, on_progress=lambda what, done, total: on_progress(Reading(what, done, total)))
+        return load(data, **options, whole=whole, on_progress=lambda what, done, total: on_progress(Reading(what, done, total)))
     given = [name for name, value in options.items() if value is not None and not (name == "strict" and not value)]
     if given:
         raise DataError(f"`{given[0]}` applies only when data is loaded, but {data.name} is already loaded; pass it to issun.load instead")

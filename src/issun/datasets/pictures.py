@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.appearance import Style, colours, fitted_content
-from issun.datasets.decode import PICTURE_MODES, decode, fitted, measured, on_all_cores, pixels_of, probe, quiet
+from issun.datasets.decode import PICTURE_MODES, decode, measured, on_all_cores, pixels_of, probe, quiet
+from issun.datasets.resizing import USUAL_FITTING, Fitting, Resize, resized
 from issun.datasets.skipped import PictureError, Reason
 from issun.datasets.white_level import figure, own_white
 from issun.errors import DataError
 
 MADE_WHITE = "transparent parts were made white"
 NOTHING_TO_FIT = "it has no foreground, so it was not fitted"
+
+
+#: What is done to a picture of another shape.
+_DONE: Mapping[Resize, str] = {
+    "crop": "cropped to its middle and resized",
+    "pad": "resized with black bars",
+    "stretch": "stretched",
+}
 
 
 class Changes(NamedTuple):
@@ -34,6 +43,8 @@ class Changes(NamedTuple):
         Height and width that it had.
     to : (int, int), optional
         Height and width that it has now.
+    how : Resize, optional
+        What was done where these have another shape.
     """
 
     numbers: tuple[float, float] | None = None
@@ -41,13 +52,19 @@ class Changes(NamedTuple):
     bare: bool = False
     resized: tuple[int, int] | None = None
     to: tuple[int, int] | None = None
+    how: Resize | None = None
+
+    @property
+    def reshaped(self) -> bool:
+        """Whether it had another shape, so that it was cropped to its middle, got black bars or was stretched."""
+        if self.resized is None or self.to is None:
+            return False
+        return self.resized[1] * self.to[0] != self.resized[0] * self.to[1]
 
     @property
     def cropped(self) -> bool:
         """Whether it was cropped to its middle."""
-        if self.resized is None or self.to is None:
-            return False
-        return self.resized[1] * self.to[0] != self.resized[0] * self.to[1]
+        return self.reshaped and self.how == "crop"
 
     def __str__(self) -> str:
         said = []
@@ -57,8 +74,8 @@ class Changes(NamedTuple):
         said += [MADE_WHITE] if self.transparent else []
         said += [NOTHING_TO_FIT] if self.bare else []
         if self.resized is not None and self.to is not None:
-            cropped = "cropped to its middle and " if self.cropped else ""
-            said.append(f"{cropped}resized from {self.resized[0]}x{self.resized[1]} to {self.to[0]}x{self.to[1]}")
+            done = _DONE[self.how] if self.reshaped and self.how else "resized"
+            said.append(f"{done} from {self.resized[0]}x{self.resized[1]} to {self.to[0]}x{self.to[1]}")
         return "; ".join(said)
 
 
@@ -69,6 +86,7 @@ def read_image(
     *,
     invert: bool = False,
     style: Style | None = None,
+    fitting: Fitting = USUAL_FITTING,
 ) -> tuple[NDArray[np.uint8], Changes]:
     """Read one picture as a network's input, exactly as pictures in folders are read for training.
 
@@ -86,12 +104,14 @@ def read_image(
     style : Style, optional
         For 1 channel: find what stands out of the picture's ground, and put it into the frame as the training images have it; it is then
         as dark or bright as theirs, and `invert` changes nothing.
+    fitting : Fitting
+        How the training images got their size; a model keeps it (`Provenance.fitting`).
 
     Returns
     -------
     image : ndarray of uint8, shape `shape`
     changes : Changes
-        What had to be done to it: cropped to its middle, resized (bilinear, with antialiasing), transparent parts made white, and
+        What had to be done to it: resized (bilinear, with antialiasing), transparent parts made white, and
         which number was white in a file of more than 8 bits, where that is in doubt.
 
     Raises
@@ -102,20 +122,26 @@ def read_image(
     check_channels(shape)
     try:
         with quiet():
-            return _read(os.fspath(path), shape, range, invert, style)
+            return _read(os.fspath(path), shape, range, invert, style, fitting)
     except PictureError as error:
         raise DataError(f"{path} {error}") from None
 
 
 def read_images(
-    paths: Sequence[str], shape: tuple[int, int, int], range: float | None = None, *, invert: bool = False, style: Style | None = None
+    paths: Sequence[str],
+    shape: tuple[int, int, int],
+    range: float | None = None,
+    *,
+    invert: bool = False,
+    style: Style | None = None,
+    fitting: Fitting = USUAL_FITTING,
 ) -> list[tuple[NDArray[np.uint8], Changes] | PictureError]:
     """Return what `read_image` gives for each of several pictures, read on all cores; for one that cannot be read the error."""
     check_channels(shape)
 
     def one(index: int) -> tuple[NDArray[np.uint8], Changes] | PictureError:
         try:
-            return _read(paths[index], shape, range, invert, style)
+            return _read(paths[index], shape, range, invert, style, fitting)
         except PictureError as error:
             return error
 
@@ -137,17 +163,20 @@ def inverted(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _read(
-    path: str, shape: tuple[int, int, int], range: float | None, invert: bool, style: Style | None
+    path: str, shape: tuple[int, int, int], range: float | None, invert: bool, style: Style | None, fitting: Fitting
 ) -> tuple[NDArray[np.uint8], Changes]:
     height, width, channels = shape
-    deep, white, high = probe(path).deep, range, 0.0
+    head = probe(path)
+    deep, white, high = head.deep, range, 0.0
     if deep is not None:
         high = measured(path)[1]
         try:
             white = own_white(deep, high) if range is None else range
         except ValueError as error:
             raise PictureError(Reason.DAMAGED, str(error)) from None
-    picture, transparent, _ = decode(path, channels, white)
+    # Content that is looked for in a picture stays at full size: it may be a small part of it.
+    wanted = (height, width) if fitting.reduced and style is None else None
+    picture, transparent, _, extent = decode(path, channels, white, wanted)
     doubtful = deep is not None and white is not None and high > 0 and (2 * high <= white or (range is None and white == 255))
     changes = Changes(numbers=(high, white) if doubtful and white is not None else None, transparent=transparent)
     if style is not None:
@@ -156,6 +185,6 @@ def _read(
             return content[..., None], changes
         changes = changes._replace(bare=True)
     if picture.size != (width, height):
-        changes = changes._replace(resized=(picture.height, picture.width), to=(height, width))
-    pixels = pixels_of(fitted(picture, height, width)).copy()
+        changes = changes._replace(resized=(head.height, head.width), to=(height, width), how=fitting.resize)
+    pixels = pixels_of(resized(picture, height, width, fitting.resize, extent)).copy()
     return inverted(pixels) if invert else pixels, changes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ class Reason(Enum):
     AGAIN = "is listed in {}"
     NO_PICTURE = "is not an image file; supported are {} files"
     TOO_LARGE = "has more pixels than the limit of {}; make it smaller"
+    UNREAD_FORMAT = "is {}"
     TIFF_KIND = "is a damaged TIFF file or of an unsupported kind; save it with 8 or 16 bits, grey or RGB"
     DAMAGED = "cannot be read as an image: {}"
 
@@ -62,6 +64,24 @@ class Skipped(NamedTuple):
     def as_dict(self) -> dict[str, object]:
         """Return ``path, reason, unreadable``, the reason in words."""
         return {"path": self.path, "reason": self.reason, "unreadable": self.unreadable}
+
+
+def unread_formats(found: Iterable[tuple[str, Reason, str]]) -> list[str]:
+    """Return one sentence for each format that this installation does not read: how many files have it, and what to install.
+
+    Parameters
+    ----------
+    found : iterable of (str, Reason, str)
+        Files that are left out, why, and the reason's detail.
+    """
+    files: dict[str, list[str]] = {}
+    for path, why, detail in found:
+        if why is Reason.UNREAD_FORMAT:
+            files.setdefault(detail, []).append(path)
+    return [
+        f"{paths[0]} {Reason.UNREAD_FORMAT.words(detail)}" if len(paths) == 1 else f"{len(paths):,} files ({paths[0]}, …) are {detail}"
+        for detail, paths in files.items()
+    ]
 
 
 class PictureError(DataError):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.datasets.clean_list import CleanList
 from issun.datasets.common_size import KEPT_SIDE
 from issun.datasets.dataset import Dataset
 from issun.datasets.duplicates import Copy, Duplicates, NearPair, duplicates
@@ -188,6 +189,8 @@ class Contents:
         How the images of the sheet are changed, where they are.
     sheet : Path or None
         The picture of images with their labels, where one was drawn.
+    listed : CleanList or None
+        The list of files without copies, where one was written.
     """
 
     dataset: Dataset
@@ -200,6 +203,7 @@ class Contents:
     folds: int = 1
     augment: str | None = None
     sheet: Path | None = None
+    listed: CleanList | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values.
@@ -209,11 +213,12 @@ class Contents:
         dict
             ``data, source, input, fingerprint, classes`` (with ``train``, ``validation`` and ``test`` counts; validation is 0 where issun
             sets it aside from the training images), ``given_parts`` (those that the data brings), ``groups`` (None, or how many, how many
-            images are in none, the largest), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and
+            images are in none, the largest), ``resize`` (``crop``, ``pad`` or ``stretch``), ``cache`` (the folder in which decoded images
+            are kept, or None), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and
             ``deviation``, ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates`` (groups of equal images, by kind),
-            ``near_copies`` (None where they were not looked for), ``folds``,
-            ``validation_part``, ``tracks``, ``sweep`` (a command that fits),
-            ``notes``, ``augment`` and ``sheet``.
+            ``near_copies`` (None where they were not looked for), ``folds``, ``validation_part``, ``tracks``, ``sweep`` (a command that
+            fits), ``notes``, ``augment``, ``sheet`` and ``list`` (of files without copies: its ``file``, ``images``, what was
+            ``left_out``).
         """
         dataset = self.dataset
         kept = len(dataset.images) - dataset.given_validation
@@ -238,6 +243,8 @@ class Contents:
             "given_parts": ["train", *(["validation"] if dataset.given_validation else []), *(["test"] if dataset.given_test else [])],
             "groups": group_facts(dataset),
             "imbalance": float(train.max() / train.min()),
+            "resize": dataset.fitting.resize,
+            "cache": dataset.cache or None,
             "mean": self.mean,
             "deviation": self.deviation,
             "sizes": [{"size": size, "files": count} for size, count in dataset.sizes],
@@ -260,6 +267,7 @@ class Contents:
             "notes": dataset.notes,
             "augment": self.augment,
             "sheet": self.sheet,
+            "list": None if self.listed is None else self.listed.as_dict(),
         }
         values: dict[str, Any] = plain(facts)
         return values

@@ -46,6 +46,8 @@ def load_table(
     groups: str | None = None,
     range: float | None = None,
     test: Test | None = None,
+    resize: str | None = None,
+    whole: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Read the images that a table names, a file and its label in each row.
@@ -58,7 +60,7 @@ def load_table(
         other usual words); other columns are not read. Without such a row the first column is the file, the second the label, a third
         the part; a first row that is neither is refused. A line ``sep=;`` before all others, for Excel, names the delimiter. Paths are
         relative to the table's folder. Labels are any text; the classes are in their natural order.
-    name, size, gray, strict, range, test, on_progress
+    name, size, gray, strict, range, test, resize, whole, on_progress
         As of `issun.datasets.named.load_folder`; files that are missing count as images that cannot be read.
     groups : str, optional
         As of `issun.datasets.named.load_folder`, searched in the paths as the table has them.
@@ -74,8 +76,20 @@ def load_table(
         Where the table cannot be read or understood, or names no images that can be used.
     """
     check_size(size)
-    options = {"size": size, "gray": gray, "strict": strict, "groups": groups, "range": range, "test": test}
-    return gathered(Table(path), path, name, **options, on_progress=on_progress)  # type: ignore[arg-type]
+    return gathered(
+        Table(path),
+        path,
+        name,
+        size=size,
+        gray=gray,
+        strict=strict,
+        groups=groups,
+        range=range,
+        test=test,
+        resize=resize,
+        whole=whole,
+        on_progress=on_progress,
+    )
 
 
 class _Columns(NamedTuple):

@@ -19,6 +19,7 @@ _TOLD = {
     "accuracy": "validation accuracy",
     "validation": "validation",
     "seed": "seed",
+    "resize": "resize",
     "trained_as": "trained_as",
     "mark": "mark",
     "issun": "issun",

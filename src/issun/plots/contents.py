@@ -14,6 +14,7 @@ from issun.arch.layers import shape_text
 from issun.datasets.dataset import Split
 from issun.datasets.duplicates import MOST_IMAGES
 from issun.datasets.file_notes import split_notes
+from issun.datasets.skipped import Reason
 from issun.datasets.summary import Contents
 from issun.plots.tables import plain_table
 
@@ -46,10 +47,13 @@ def contents_text(contents: Contents) -> Iterator[RenderableType]:
             more = f", {len(entries) - SIZES_SHOWN:,} others" if len(entries) > SIZES_SHOWN else ""
             counted = (f"{entry[what]} ({entry['files']:,})" for entry in entries[:SIZES_SHOWN])
             yield f"{what}s of the files: {', '.join(counted)}{more}"
+    if facts["cache"]:
+        yield f"decoded images are kept in {facts['cache']}"
     yield from (*facts["notes"], *([] if contents.folds > 1 else split_notes(contents.dataset, Split())))
     if contents.folds > 1:
         yield f"A sweep validates on all {len(contents.dataset.images):,} images for training, in {contents.folds} folds."
-    yield from _skipped(facts["skipped"])
+    # Formats that are not read here are in the notes, in one line.
+    yield from _skipped([entry.as_dict() for entry in contents.dataset.skipped if entry.why is not Reason.UNREAD_FORMAT])
     yield from _duplicates(facts["duplicates"])
     yield from _near(facts["near_copies"], sum(entry[part] for entry in classes for part in ("train", "validation", "test")))
     if found := facts["tracks"]:

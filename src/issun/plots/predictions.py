@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from issun.datasets.skipped import Reason, unread_formats
 from issun.numbers import counted, percent
 from issun.plots.classes import classes_table, confusion_table, pairs_table
 from issun.plots.lines import Printable, Whole
@@ -20,10 +21,12 @@ _IMAGES, _NAMES = 20, 12
 
 def warnings_of(said: Prediction) -> Iterator[str]:
     """Yield what could not be asked about."""
-    for problem in said.problems[:_IMAGES]:
+    yield from unread_formats((problem.image, problem.why, problem.detail) for problem in said.problems if problem.why)
+    problems = [problem for problem in said.problems if problem.why is not Reason.UNREAD_FORMAT]
+    for problem in problems[:_IMAGES]:
         yield f"{problem.image} {problem.reason}"
-    if len(said.problems) > _IMAGES:
-        yield f"… and {len(said.problems) - _IMAGES:,} more that cannot be read"
+    if len(problems) > _IMAGES:
+        yield f"… and {len(problems) - _IMAGES:,} more that cannot be read"
     if said.unknown:
         names = _listed([f"{name!r} ({counted(count, 'image')})" for name, count in said.unknown.items()])
         yield f"the model has no class {names}; its classes are {_listed(said.model.classes)}. Images of other classes are not counted"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from issun.datasets import cifar
 from issun.datasets.appearance import Style, figures, fitted_content
 from issun.datasets.dataset import Dataset
-from issun.datasets.gather import PICTURE_ENDINGS
 from issun.datasets.idx import is_idx_folder
 from issun.datasets.named import NAMES, load_as
+from issun.datasets.picture_formats import PICTURE_ENDINGS
 from issun.datasets.pictures import MADE_WHITE, NOTHING_TO_FIT, Changes, inverted, read_images
-from issun.datasets.skipped import PictureError
+from issun.datasets.resizing import Fitting, Resize
+from issun.datasets.skipped import PictureError, Reason
 from issun.datasets.test_part import part_note
 from issun.datasets.tree import PARTS
 from issun.datasets.white_level import checked_range
@@ -36,14 +37,20 @@ _BATCH = 512
 #: Notes on single images are given one by one up to this many.
 _NOTES = 5
 
+#: What was done to pictures of another shape.
+_DONE: Mapping[Resize, str] = {"crop": "cropped to their middle", "pad": "with black bars", "stretch": "stretched"}
+
 _Images = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | NDArray[np.uint8] | Dataset
 
 
 class Problem(NamedTuple):
-    """A file that cannot be read, and why; the reason continues a sentence that begins with the file."""
+    """A file that cannot be read, and why; the reason continues a sentence that begins with the file. `why` and `detail` are the reason as
+    facts, where a picture's file was read."""
 
     image: str
     reason: str
+    why: Reason | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +180,7 @@ class Prediction:
                 "per_class": report.astype(object).where(report.notna(), None).to_dict("records"),
                 "confusion": self.confusion.tolist(),
             }
-        problems = [{"image": image, "problem": f"{image} {reason}"} for image, reason in self.problems]
+        problems = [{"image": image, "problem": f"{image} {reason}"} for image, reason, *_ in self.problems]
         values: dict[str, Any] = plain({**found, "images": answers, "problems": problems})
         return values
 
@@ -270,7 +277,7 @@ def predict(
         found = _listed(images, loaded, notes)
         problems += [Problem(*problem) for problem in found.problems]
         labelled = found.labelled
-        batches = _of_files(found.pictures, shape, white, invert, style, problems, remarks, notes, progress)
+        batches = _of_files(found.pictures, shape, white, invert, style, loaded.provenance.fitting, problems, remarks, notes, progress)
     numbers, unknown = named(loaded.classes), Counter[str]()
     kept = min(top, len(loaded.classes))
     names: list[str] = []
@@ -355,7 +362,7 @@ def _arrays(
         if not named_data and path.suffix.lower() != ".npz" and not (is_folder(path) and (is_idx_folder(path) or cifar.is_cifar(path))):
             return None
         height, width, channels = model.net.input
-        images = load_as(images, data_dir, (height, width, channels), white)
+        images = load_as(images, data_dir, (height, width, channels), white, model.provenance.fitting)
         notes += [note for note in images.notes if note != part_note(len(images.test_images), images.test_share or 0)]
     if not isinstance(images, Dataset):
         return None
@@ -425,6 +432,7 @@ def _of_files(
     white: float | None,
     invert: bool,
     style: Style | None,
+    fitting: Fitting,
     problems: list[Problem],
     remarks: list[tuple[str, Changes]],
     notes: list[str],
@@ -436,10 +444,11 @@ def _of_files(
         asked = pictures[start : start + _BATCH]
         batch = _Batch([], np.zeros((0, *shape), np.uint8), [])
         pixels = []
-        for picture, result in zip(asked, read_images([one.path for one in asked], shape, white, invert=invert, style=style), strict=True):
+        read = read_images([one.path for one in asked], shape, white, invert=invert, style=style, fitting=fitting)
+        for picture, result in zip(asked, read, strict=True):
             if isinstance(result, PictureError):
                 if result.picture or picture.alone or os.path.splitext(picture.path)[1].lower() in PICTURE_ENDINGS:  # noqa: PTH122
-                    problems.append(Problem(picture.name, str(result)))
+                    problems.append(Problem(picture.name, str(result), result.why, result.detail))
                 else:
                     no_pictures.append(picture.name)
                 continue
@@ -465,8 +474,9 @@ def _summary(remarks: list[tuple[str, Changes]], shape: tuple[int, int, int]) ->
     if len(kinds) <= _NOTES:
         return [f"{count:,} {'image' if count == 1 else 'images'}: {changes}" for changes, count in kinds.most_common()]
     done = [changes for _, changes in remarks]
-    resized, cropped = sum(changes.resized is not None for changes in done), sum(changes.cropped for changes in done)
-    found = [f"{resized:,} images of several sizes were resized to {shape[0]}x{shape[1]}, {cropped:,} of them cropped to their middle."]
+    resized, reshaped = sum(changes.resized is not None for changes in done), sum(changes.reshaped for changes in done)
+    how = next((_DONE[changes.how] for changes in done if changes.reshaped and changes.how), _DONE["crop"])
+    found = [f"{resized:,} images of several sizes were resized to {shape[0]}x{shape[1]}, {reshaped:,} of them {how}."]
     for words, count in (
         (MADE_WHITE, sum(changes.transparent for changes in done)),
         (NOTHING_TO_FIT, sum(changes.bare for changes in done)),

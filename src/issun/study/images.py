@@ -42,7 +42,7 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
     place = facts.name if data is None else str(data)
     try:
         # Images are brought to one size and kind as the sweep was told; the study knows to which.
-        loaded = load_as(place, data_dir, facts.input, facts.range, test=facts.test)
+        loaded = load_as(place, data_dir, facts.input, facts.range, facts.fitting, test=facts.test)
     except DataError as error:
         if data is not None:
             raise
@@ -62,7 +62,7 @@ def _checked(study: Readable, dataset: Dataset) -> Dataset:
         except DataError:
             pass
     what = f"{dataset.name} (fingerprint {dataset.fingerprint}) is not the data of {study.path.name}"
-    if difference := unlike(facts.input, dataset.input, (facts.range, dataset.range)):
+    if difference := unlike(facts.input, dataset.input, (facts.range, dataset.range), (facts.resize, dataset.fitting.resize)):
         raise DataError(f"{what}: {difference}")
     raise DataError(f"{what} ({facts.name}, fingerprint {facts.fingerprint}): give the original images with --data (in Python `data=`)")
 

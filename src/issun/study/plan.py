@@ -16,6 +16,7 @@ from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, check_amount, values_text
 from issun.datasets.appearance import Appearance
 from issun.datasets.dataset import Dataset, Split
+from issun.datasets.resizing import Fitting, Resize
 from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import KnobError, NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe
@@ -38,7 +39,8 @@ class DataFacts:
 
     `images` and `test_images` are counts; `source` is where the data was read from; `range` is the number that is white in images of
     more than 8 bits; `appearance` is what the training images look like, None in studies of an older issun; `test` is the share of the
-    images that was set aside as the test part, None where that is the usual one or the data brings the part.
+    images that was set aside as the test part, None where that is the usual one or the data brings the part; `resize` and `reduced` are
+    the parts of `fitting`, which say how pictures became the size of the images.
     """
 
     name: str
@@ -52,6 +54,13 @@ class DataFacts:
     range: float | None = None
     appearance: Appearance | None = None
     test: float | None = None
+    resize: Resize = "crop"
+    reduced: bool = False
+
+    @property
+    def fitting(self) -> Fitting:
+        """How pictures became the size of the images."""
+        return Fitting(self.resize, self.reduced)
 
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
@@ -68,6 +77,7 @@ class DataFacts:
             dataset.range,
             dataset.appearance,
             dataset.unusual_test,
+            *dataset.fitting,
         )
 
     def stored(self) -> str:

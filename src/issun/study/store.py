@@ -141,7 +141,7 @@ class Store:
             raise damaged(self.path, verdict.splitlines()[-1])
         theirs = check_rows(self._connection, self.path).data
         if theirs.fingerprint != data.fingerprint:
-            if difference := unlike(theirs.input, data.input, (theirs.range, data.range)):
+            if difference := unlike(theirs.input, data.input, (theirs.range, data.range), (theirs.resize, data.resize)):
                 raise StudyError(f"`{self.path}` was made with other data: {difference}, or give another path")
             raise StudyError(
                 f"`{self.path}` was made with other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "

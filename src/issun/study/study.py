@@ -428,6 +428,7 @@ class Study:
             mark=self.mark,
             range=self.facts.data.range,
             test_share=self.facts.data.test,
+            fitting=self.facts.data.fitting,
             warning=_warning(entry, trial),
             teacher=str(self.facts.teachers.get(self.recipe(entry.recipe_id).teacher or "", "")),
             dependence=entry.dependence,

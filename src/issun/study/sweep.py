@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from issun.arch.notation import bind_arguments
 from issun.datasets.dataset import Dataset
-from issun.datasets.groups import ACROSS
+from issun.datasets.groups import ACROSS, DAY
 from issun.datasets.usual_split import split_for
 from issun.errors import IssunError, RecipeError
 from issun.recipe import CHANGED_DEFAULTS, Recipe, RecipeOptions
@@ -111,8 +111,19 @@ def default_path(dataset: Dataset) -> Path:
     return Path(f"{stem or 'study'}.sqlite")
 
 
-def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[str], Dataset]) -> Dataset:
-    """Return the data with the groups that a study was begun with, where that was before equal names in several classes counted as several.
+def begun_whole(path: Path, dataset: Dataset) -> bool:
+    """Whether a study was begun when every JPEG was decoded at its full size, where some of this data set were not (see `load`)."""
+    if not dataset.fitting.reduced or not path.is_file():
+        return False
+    try:
+        return not Study(path).facts.data.reduced
+    except IssunError:  # what is wrong with the study is told where it is opened to be written
+        return False
+
+
+def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[str | None, bool], Dataset]) -> Dataset:
+    """Return the data as a study was begun with it: with JPEGs that were decoded whole, where that was before large ones were not; with the
+    groups of then, where that was before equal names in several classes counted as several.
 
     Parameters
     ----------
@@ -123,21 +134,26 @@ def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[s
     groups : str or None
         The pattern that tells the groups.
     load : callable
-        Reads the data with another pattern.
+        Reads the data with another pattern, and with every JPEG decoded whole or not.
 
     Returns
     -------
     Dataset
         With a note, where it is read otherwise than `groups` says now.
     """
-    if groups is None or groups.endswith(ACROSS) or not path.is_file():
+    whole = begun_whole(path, dataset)
+    if whole:
+        note = f"{path.name} was started when every JPEG was decoded at its full size, and these are, too."
+        dataset = load(groups, True)
+        dataset = replace(dataset, notes=(*dataset.notes, note))
+    if groups is None or groups == DAY or groups.endswith(ACROSS) or not path.is_file():
         return dataset
     try:
         facts = Study(path).facts
         names = [name for name, split in facts.splits.items() if not split.fold]
         if facts.data.fingerprint == dataset.fingerprint and (not names or any(name.endswith(dataset.grouping) for name in names)):
             return dataset
-        before = load(groups + ACROSS)
+        before = load(groups + ACROSS, whole)
     except IssunError:  # what is wrong with the study is told where it is opened to be written
         return dataset
     if before.fingerprint != facts.data.fingerprint or not any(name.endswith(f"groups {before.grouping}") for name in names):

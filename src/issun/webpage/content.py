@@ -11,7 +11,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
     STUDY = {
       "name": text, "data": text,
       "about": {"data", "input": [height, width, channels], "classes": [text], "images", "test_images", "notes": [text], "fingerprint",
-                "created", "splits": [{"id", "fraction", "seed", "images"}], "seeds": [int],
+                "resize", "created", "splits": [{"id", "fraction", "seed", "images"}], "seeds": [int],
                 "recipes": [{"id", "text": in words, "differs": settings in which the study's recipes differ, "settings": all}],
                 "trials": {status: count}, "machine": {"processor", "cores", "system", "instruction_set", "compiler"},
                 "origins": [{"instruction_set", "compiler", "processor", "trials"}],
@@ -294,7 +294,7 @@ def about(study: Study) -> dict[str, Any]:
     machine = {} if last is None else last.machine
     trials = [trial for entry in study.entries for trial in entry.trials]
     record = {
-        **{name: getattr(data, name) for name in ("input", "classes", "images", "test_images", "notes", "fingerprint")},
+        **{name: getattr(data, name) for name in ("input", "classes", "images", "test_images", "notes", "fingerprint", "resize")},
         "created": facts.created,
         "splits": [{"id": key, "fraction": one.fraction, "seed": one.seed, "images": one.images} for key, one in facts.splits.items()],
         "seeds": sorted({trial.seed for trial in trials}),

@@ -18,14 +18,32 @@ function drawnAt(bitmap, width, height, crop) {
   return canvas;
 }
 
-/** Halve a picture until it is less than twice as large as wanted: a browser's own reduction skips pixels. */
-function reducedTo(bitmap, width, height) {
-  const ratio = Math.min(bitmap.width / width, bitmap.height / height);
-  const crop = [(bitmap.width - ratio * width) / 2, (bitmap.height - ratio * height) / 2, ratio * width, ratio * height];
-  let steps = Math.max(0, Math.floor(Math.log2(Math.max(ratio, 1))));
-  let current = drawnAt(bitmap, Math.max(1, Math.round(width * 2 ** steps)), Math.max(1, Math.round(height * 2 ** steps)), crop);
+/** Halve a part of a picture until it is less than twice as large as wanted: a browser's own reduction skips pixels. */
+function reducedTo(bitmap, width, height, part = [0, 0, bitmap.width, bitmap.height]) {
+  let steps = Math.max(0, Math.floor(Math.log2(Math.max(Math.min(part[2] / width, part[3] / height), 1))));
+  let current = drawnAt(bitmap, Math.max(1, Math.round(width * 2 ** steps)), Math.max(1, Math.round(height * 2 ** steps)), part);
   for (; steps > 0; steps -= 1) current = drawnAt(current, width * 2 ** (steps - 1), height * 2 ** (steps - 1), [0, 0, current.width, current.height]);
   return current;
+}
+
+/** What is done to a picture of another shape, in words. */
+const RESIZED = { crop: "cropped to its centre and resized", pad: "resized with black bars", stretch: "stretched" };
+
+/** A picture as large as a network's input, resized as its training images were: "crop", "pad" or "stretch". */
+function resizedTo(bitmap, width, height, resize) {
+  if (resize === "stretch") return reducedTo(bitmap, width, height);
+  if (resize === "pad") {
+    const ratio = Math.max(bitmap.width / width, bitmap.height / height);
+    const inner = [Math.min(width, Math.max(1, Math.round(bitmap.width / ratio))), Math.min(height, Math.max(1, Math.round(bitmap.height / ratio)))];
+    const framed = element("canvas", { width, height });
+    const context = framed.getContext("2d", { willReadFrequently: true });
+    context.fillStyle = "black";
+    context.fillRect(0, 0, width, height);
+    context.drawImage(reducedTo(bitmap, ...inner), Math.floor((width - inner[0]) / 2), Math.floor((height - inner[1]) / 2));
+    return framed;
+  }
+  const ratio = Math.min(bitmap.width / width, bitmap.height / height);
+  return reducedTo(bitmap, width, height, [(bitmap.width - ratio * width) / 2, (bitmap.height - ratio * height) / 2, ratio * width, ratio * height]);
 }
 
 const luminance = (data, i) => 0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2];
@@ -41,7 +59,7 @@ function pixelsOf(canvas, channels) {
 function asDrawing(bitmap, style) {
   const scale = Math.min(1, WORK / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale))];
-  const canvas = reducedTo(bitmap, width, height);
+  const canvas = resizedTo(bitmap, width, height, "crop");
   const grey = pixelsOf(canvas, 1);
   const ground = borderOf({ pixels: grey, height, width });
   const range = d3.max(grey, (value) => Math.abs(value - ground));
@@ -74,7 +92,8 @@ export async function imageOfFile(file, study) {
   const style = channels === 1 && plainGround(study) ? drawingStyle(study) : null;
   const drawing = style && asDrawing(bitmap, style);
   if (drawing) return { ...whole, pixels: drawing, how: "Its foreground was scaled and centred like a drawing." };
-  return { ...whole, pixels: pixelsOf(reducedTo(bitmap, width, height), channels), how: `It was cropped to its centre and resized to ${height}x${width}.` };
+  const resize = study.about.resize ?? "crop";
+  return { ...whole, pixels: pixelsOf(resizedTo(bitmap, width, height, resize), channels), how: `It was ${RESIZED[resize]} to ${height}x${width}.` };
 }
 
 /** Whether the images of a study lie on plain ground, as digits do: then only what stands out matters. */
