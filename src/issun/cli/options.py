@@ -167,9 +167,7 @@ def recipe(
     scaling: Scaling = None,
     initializer: Annotated[str | None, _training("--initializer", "glorot, he or orthogonal.")] = None,
     augment: Augment = None,
-    teacher: Annotated[
-        str | None, _training("--teacher", "Model (.safetensors) or study (.sqlite) whose probabilities are learnt.")
-    ] = None,
+    teacher: Annotated[str | None, _training("--teacher", "Model or study (a file) whose probabilities are learnt.")] = None,
     temperature: Annotated[float | None, _training("--temperature", "Of the teacher's probabilities. Default: 4.")] = None,
     share: Annotated[float | None, _training("--share", "The teacher's share of the loss. Default: 0.9.")] = None,
     views: Annotated[str | None, _training("--views", "Augmented copies of an image the teacher sees, or loop. Default: 8.")] = None,
@@ -193,9 +191,7 @@ def asked(
 def searched(
     grid: Annotated[bool, typer.Option("--grid", help="Grid search on validation; always on for ridge.")] = False,
     halving: Annotated[bool, typer.Option("--halving", help="Search by successive halving: many settings on few images first.")] = False,
-    search_images: Annotated[
-        int | None, typer.Option("--search-images", min=1, metavar="N", help="Maximum images for a search; 5000 for svm.")
-    ] = None,
+    search_images: Annotated[int | None, typer.Option("--search-images", min=1, metavar="N", help="Maximum; 5000 for svm.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="HEAD.NAME=VALUES", help="A value, or several to search: svm.C=1,10. Can be repeated."),

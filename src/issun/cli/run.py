@@ -17,9 +17,7 @@ from issun.cli import options
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A study file (TOML), such as studies/shrink.toml.")],
     part: Annotated[list[str] | None, typer.Option("--part", help="Run only this part; can be repeated. Default: all.")] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Run with fewer images, epochs, sizes and seeds; prints what is left out.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer images, epochs, sizes and seeds; prints what is left out.")] = False,
     seeds: Annotated[str | None, options.seeds("Number of seeds, or a list (0,1,7), in place of the file's.")] = None,
     output: Annotated[Path, typer.Option("--output", help="Folder for studies and pictures.")] = Path(),
     dry_run: options.DryRun = False,

@@ -372,8 +372,8 @@ def load_as(
             raise
     height, width, channels = shape
     gray = {1: True, 3: False}.get(channels)
-    options: ReadingOptions = {"size": (height, width), "gray": gray, "groups": groups, "range": range, "test": test}
-    return load(data, data_dir, **options, resize=fitting.resize, whole=not fitting.reduced)
+    size, whole = (height, width), not fitting.reduced
+    return load(data, data_dir, size=size, gray=gray, groups=groups, range=range, test=test, resize=fitting.resize, whole=whole)
 
 
 class ReadingOptions(TypedDict, total=False):
