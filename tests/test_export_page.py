@@ -210,10 +210,11 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     write_small_digits(tmp_path / "few.npz")
     issun.succeeds("train", "few.npz", "conv 3 norm, pool, dense", "--epochs", "2", "-o", "net.safetensors", "--threads", "1")
     lines = issun.succeeds("export", "net.safetensors", "--to", "page").splitlines()
-    size = (tmp_path / "net.html").stat().st_size
+    size = (tmp_path / "net-classifier.html").stat().st_size
     assert lines[1] == f"{Model.load('net.safetensors').net.parameters:,} parameters for HTML: {size:,} bytes"
     assert lines[2] == "checked on 20 validation images of few.npz"
-    assert about(tmp_path / "net.html")["Trained on"] == "few.npz, 180 images"
+    assert lines[-1] == "File  net-classifier.html", "a study's report is net.html"
+    assert about(tmp_path / "net-classifier.html")["Trained on"] == "few.npz, 180 images"
     assert issun.answers("export", "net.safetensors", "-o", "other.html")["format"] == "page"
     assert "HTML has no option `logits`" in issun.fails("export", "net.safetensors", "-o", "x.html", "--logits")
     (tmp_path / "few.npz").rename(tmp_path / "moved.npz")
