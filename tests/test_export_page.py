@@ -174,10 +174,13 @@ def test_what_the_page_says_of_itself(tmp_path: Path) -> None:
         "Input": "6x5 pixels, grey",
         "Trained on": "photos of birds, 1,293 images",
         "Validation accuracy": "93.12 % of 145 images",
-        "Its lower 95 % bound": "88.81 %",
+        "Lower 95 % bound": "87.48 % of the mean",
         "Mean over seeds": "92.00 %",
         "Seed": "best of 2 seeds on validation",
     }
+    single = Provenance.read({name: known[name] for name in ("validation accuracy", "validation images")})
+    alone = export_model(replace(model, provenance=single), tmp_path / "alone", "page").files[0]
+    assert about(alone)["Lower 95 % bound"] == "88.81 %"
     bare = export_model(model_of(NET), tmp_path / "bare", "page").files[0]
     assert content(bare)["title"] == "Image classifier"
     assert set(about(bare)) == {"Network", "Parameters", "Classes", "Input"}
@@ -210,10 +213,11 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     write_small_digits(tmp_path / "few.npz")
     issun.succeeds("train", "few.npz", "conv 3 norm, pool, dense", "--epochs", "2", "-o", "net.safetensors", "--threads", "1")
     lines = issun.succeeds("export", "net.safetensors", "--to", "page").splitlines()
-    size = (tmp_path / "net.html").stat().st_size
+    size = (tmp_path / "net-classifier.html").stat().st_size
     assert lines[1] == f"{Model.load('net.safetensors').net.parameters:,} parameters for HTML: {size:,} bytes"
     assert lines[2] == "checked on 20 validation images of few.npz"
-    assert about(tmp_path / "net.html")["Trained on"] == "few.npz, 180 images"
+    assert lines[-1] == "File  net-classifier.html", "a study's report is net.html"
+    assert about(tmp_path / "net-classifier.html")["Trained on"] == "few.npz, 180 images"
     assert issun.answers("export", "net.safetensors", "-o", "other.html")["format"] == "page"
     assert "HTML has no option `logits`" in issun.fails("export", "net.safetensors", "-o", "x.html", "--logits")
     (tmp_path / "few.npz").rename(tmp_path / "moved.npz")

@@ -13,7 +13,7 @@ from issun.errors import DataError, ExportError, IssunError, SelectionError
 from issun.events import OnProgress, Remark, ignored
 from issun.exporters.finetuning import TOLERATED, Finetuned
 from issun.exporters.finetuning import finetune as trained_on
-from issun.exporters.writing import Exported, check_places, destination, export_model, format_for
+from issun.exporters.writing import FORMATS, Exported, check_places, destination, export_model, format_for
 from issun.model import Model
 from issun.numbers import percent
 from issun.plain import plain
@@ -107,7 +107,7 @@ def export(
     to : str, optional
         onnx, c, keras, torch or page; default: by the ending of `output`.
     output : str or PathLike, optional
-        File to write; default: the name of the model's file, in the current folder.
+        File to write; default: the name of the model's file, in the current folder; of a page with ``-classifier``.
     network, seed : optional
         For a study: the network, by default the smallest within 1 % of the best; its seed, by default the best on validation.
     data, data_dir : str or PathLike, optional
@@ -150,7 +150,7 @@ def export(
     if loaded.provenance.warning:
         on_progress(Remark(f"{network or file or 'the model'}: {loaded.provenance.warning}"))
     chosen = format_for(to, None if output is None else Path(output))
-    target = destination(_place(file, output), chosen)
+    target = destination(_place(file, output, chosen), chosen)
     check_places(target, chosen, force)  # before the images are loaded, which may take a while
     part = _part(loaded, study, network, seed, data, data_dir, groups, on_progress)
     if finetune and not int8:
@@ -176,12 +176,12 @@ def _loaded(file: Path, study: Study | None, network: str | None, seed: int | No
         raise IssunError(str(error)) from None
 
 
-def _place(file: Path | None, output: str | os.PathLike[str] | None) -> Path:
+def _place(file: Path | None, output: str | os.PathLike[str] | None, to: str) -> Path:
     if output is not None:
         return Path(output)
     if file is None:
         raise ExportError("`output` is required, since the model was not loaded from a file: give the path of the file to write")
-    return Path(file.with_suffix("").name)
+    return Path(file.with_suffix("").name + FORMATS[to].added)
 
 
 def _part(

@@ -101,7 +101,9 @@ def _about(model: Model, name: str, training_images: int | None) -> list[tuple[s
     net, made = model.net, model.provenance
     trained = [name] if name else []
     trained += [counted(training_images, "image")] if training_images is not None else []
-    accuracy, held = made.val_accuracy, _held(model)
+    accuracy, mean, held = made.val_accuracy, made.val_accuracy_mean, _held(model)
+    # The best of several seeds is lucky, too: their mean is not, and bounds what is to be expected.
+    sure = accuracy if mean is None else mean
     facts = [
         ("Network", str(net)),
         ("Parameters", f"{net.parameters:,}"),
@@ -109,9 +111,9 @@ def _about(model: Model, name: str, training_images: int | None) -> list[tuple[s
         ("Input", f"{net.input[0]}x{net.input[1]} pixels, {'grey' if net.input[2] == 1 else 'RGB'}"),
         ("Trained on", ", ".join(trained)),
         ("Validation accuracy", "" if accuracy is None else percent(accuracy) + (f" of {counted(held, 'image')}" if held else "")),
-        ("Its lower 95 % bound", "" if accuracy is None or not held else percent(wilson_lower(accuracy, held))),
-        ("Mean over seeds", "" if made.val_accuracy_mean is None else percent(made.val_accuracy_mean)),
         ("Seed", made.chosen),
+        ("Mean over seeds", "" if mean is None else percent(mean)),
+        ("Lower 95 % bound", "" if sure is None or not held else percent(wilson_lower(sure, held)) + (" of the mean" if mean else "")),
         ("Note", made.mark),
         ("Warning", made.warning),
     ]

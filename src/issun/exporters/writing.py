@@ -80,6 +80,8 @@ class Format:
         What its `write` takes besides.
     packages : str
         What to install where its packages are missing.
+    added : str
+        What a file's name has besides the model's, where none was given: so that it takes no other file's place.
     """
 
     title: str
@@ -87,6 +89,7 @@ class Format:
     module: str
     options: tuple[str, ...] = ()
     packages: str = ""
+    added: str = ""
 
     def exporter(self) -> Exporter:
         """Return the module that writes the format.
@@ -128,7 +131,7 @@ FORMATS: dict[str, Format] = {
     "keras": Format("Keras", (".keras",), "issun.exporters.keras.file", ("logits",), "keras and a backend of it, such as tensorflow"),
     "c": Format("C", (".c", ".h"), "issun.exporters.c.files", ("logits", "int8", "calibration")),
     "torch": Format("PyTorch", (".pt", ".py"), "issun.exporters.torch.file", ("logits",), "torch"),
-    "page": Format("HTML", (".html",), "issun.exporters.page_file", ("training_images",)),
+    "page": Format("HTML", (".html",), "issun.exporters.page_file", ("training_images",), added="-classifier"),  # a report is NAME.html
 }
 
 
