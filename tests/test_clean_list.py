@@ -79,8 +79,8 @@ def test_on_the_command_line(issun: Issun) -> None:
     done = issun.run("data", "photos", "--size", "32x32", "--write-list", "clean.csv")
     assert done.code == 0
     assert (
-        "List clean.csv: 20 images (left out: 1 equal images, 2 near copies, 2 equal images with different labels; near copies with "
-        "different labels are kept: 1 pairs)"
+        "List clean.csv: 20 images (left out: equal images 1, near copies 2, equal images with different labels 2; kept: pairs of near "
+        "copies with different labels 1)"
     ) in " ".join(done.err.split())
     issun.succeeds("sweep", "clean.csv", *TINY, "--size", "32x32", "--no-plot")
     assert package.Study("clean.sqlite").about["images"] == 16

@@ -22,6 +22,7 @@ from issun.datasets.duplicates import Copy, Duplicates
 from issun.datasets.skipped import PictureError
 from issun.datasets.tree import natural
 from issun.errors import DataError
+from issun.numbers import counted
 from issun.paths import check_new, kind_of, shown, write_whole
 
 #: Which copy stays where the data brings parts.
@@ -80,12 +81,11 @@ class CleanList:
 
     def __str__(self) -> str:
         counts = {why: sum(entry.why == why for entry in self.left_out) for why in ("equal", "near", "contradictory")}
-        said = [f"{self.images:,} images"]
-        said += [f"left out: {counts['equal']:,} equal images, {counts['near']:,} near copies"]
-        said += [f"{counts['contradictory']:,} equal images with different labels"] if counts["contradictory"] else []
-        said += [f"{len(self.unnamed):,} whose names no table can hold"] if self.unnamed else []
-        kept = f"; near copies with different labels are kept: {len(self.alike):,} pairs" if self.alike else ""
-        return f"{said[0]} ({', '.join(said[1:])}{kept})"
+        said = [f"equal images {counts['equal']:,}", f"near copies {counts['near']:,}"]
+        said += [f"equal images with different labels {counts['contradictory']:,}"] if counts["contradictory"] else []
+        said += [f"names that no table can hold {len(self.unnamed):,}"] if self.unnamed else []
+        kept = f"; kept: pairs of near copies with different labels {len(self.alike):,}" if self.alike else ""
+        return f"{counted(self.images, 'image')} (left out: {', '.join(said)}{kept})"
 
 
 def check_list(path: Path, option: str) -> None:

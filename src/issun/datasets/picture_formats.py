@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from PIL import Image, features
+from PIL import features
 
 #: What a picture may be; formats that start other programs (EPS) are not among them.
 _ALWAYS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
@@ -42,7 +42,6 @@ def picture_formats() -> tuple[str, ...]:
     if find_spec("pillow_heif") is not None:
         import pillow_heif  # an extra, and not needed where there are no such files
 
-        Image.init()
         pillow_heif.register_heif_opener()
         formats.append("HEIF")
     return tuple(formats)
