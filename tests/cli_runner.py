@@ -20,7 +20,7 @@ from issun.__main__ import main
 QUICK = ("--batch-size", "4", "--learning-rate", "0.02")
 
 #: A tiny training of a tiny family, wherever a test needs one.
-TINY = ("conv n, pool, dense", "n=1,2", "--epochs", "2", "--seeds", "2", "--threads", "1", *QUICK)
+TINY = ("conv n, pool, dense", "n=1,2", "--epochs", "2", "--seeds", "2", "--folds", "1", "--threads", "1", *QUICK)
 
 
 @dataclass(frozen=True)

@@ -104,12 +104,12 @@ def test_a_summary_is_what_the_studies_hold(issun: Issun) -> None:
 
 
 def test_dry_run_trains_nothing(issun: Issun) -> None:
-    out = issun.succeeds("run", "small.toml", "--dry-run")
+    out = issun.succeeds("run", "small.toml", "--dry-run", "--folds", "1")
     assert "2 networks, 2 recipes: 3 trials of 2 to 3 epochs" in out
     assert "1 network × 2 seeds = 2 trials of 2 epochs" in out
     assert "perceptron: dense n, dense" in out
     assert "longer: dense 4, dense" in out
-    found = issun.answers("run", "small.toml", "--dry-run")
+    found = issun.answers("run", "small.toml", "--dry-run", "--folds", "1")
     assert found["parts"]["replica"]["trials"] == 3
     assert [recipe["epochs"] for recipe in found["parts"]["replica"]["recipes"]] == [2, 3]
     assert not list(issun.folder.glob("*.sqlite"))

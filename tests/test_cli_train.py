@@ -27,7 +27,7 @@ def write_digit(path: Path, index: int) -> int:
 
 
 def test_training_saves_a_model_that_predicts(issun: Issun) -> None:
-    done = issun.run("train", "small.npz", "conv 8, pool, dense", "--epochs", "20", "--curves", "curves.svg")
+    done = issun.run("train", "small.npz", "conv 8, pool, dense", "--epochs", "20", "--folds", "1", "--curves", "curves.svg")
     assert done.code == 0
     assert "conv 8, pool, dense\n810 parameters, 3,312 MACs, trained for 20 epochs in " in done.out
     assert "Model  model.safetensors" in done.out
@@ -125,7 +125,20 @@ def test_every_setting_of_a_recipe_can_be_given(issun: Issun) -> None:
         "--warmup",
         "0.1",
     ]
-    options += ["--weight-decay", "0.1", "--clip-norm", "2", "--label-smoothing", "0.1", "--learning-rate", "0.2", "--epochs", "12"]
+    options += [
+        "--weight-decay",
+        "0.1",
+        "--clip-norm",
+        "2",
+        "--label-smoothing",
+        "0.1",
+        "--learning-rate",
+        "0.2",
+        "--epochs",
+        "12",
+        "--folds",
+        "1",
+    ]
     others = ["--set", "reduce_at=0.25,0.5", "--set", "class-weight=balanced", "--set", "reduce_factor=0.5"]
     found = issun.answers("train", "small.npz", "dense", *options, *others)
     recipe = found["recipe"]
@@ -139,9 +152,8 @@ def test_every_setting_of_a_recipe_can_be_given(issun: Issun) -> None:
 
 
 def test_an_epoch_that_is_not_the_last_is_named(issun: Issun) -> None:
-    done = issun.succeeds(
-        "train", "small.npz", "dense", "--restore-best-weights", "--patience", "1", "--learning-rate", "0.5", "--epochs", "30"
-    )
+    early = ("--restore-best-weights", "--patience", "1", "--learning-rate", "0.5", "--epochs", "30")
+    done = issun.succeeds("train", "small.npz", "dense", *early, "--folds", "1")
     epochs, kept = re.findall(r"trained for (\d+) epochs in .*; weights of epoch (\d+)", done)[0]
     assert int(kept) == int(epochs) - 1 < 29
 

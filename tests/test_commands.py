@@ -312,7 +312,7 @@ def test_a_run_tells_of_each_part(runner: Issun) -> None:
 
 def test_functions_tell_what_commands_print(runner: Issun) -> None:
     told: list[Any] = []
-    trained = issun.train("small.npz", NETWORK, on_progress=told.append, **LEARNT)
+    trained = issun.train("small.npz", NETWORK, folds=1, on_progress=told.append, **LEARNT)
     moments = [event for event in told if type(event).__name__ == "TrainingProgress"]
     assert [len(moment.history) for moment in moments] == [0, 1, 2]
     assert moments[-1].history == trained.outcome.history

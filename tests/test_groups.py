@@ -15,6 +15,7 @@ from cli_runner import TINY, Issun
 from folder_of import draw_classes
 from issun.datasets import load
 from issun.datasets.dataset import Dataset, Split
+from issun.datasets.file_notes import validation_part
 from issun.datasets.groups import group_names
 from issun.errors import DataError
 
@@ -210,7 +211,15 @@ def test_on_the_command_line_and_in_python(tmp_path: Path, monkeypatch: pytest.M
     issun.succeeds("sweep", "pictures", *TINY, "--groups", r"video\d+", "--no-plot", "--size", "4x4", "--gray")
     data = load("pictures", groups=r"video\d+", size=(4, 4), gray=True)
     same = package.sweep(
-        "pictures", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, recipe=LIKE_TINY, groups=r"video\d+", size=(4, 4), gray=True
+        "pictures",
+        ["conv n, pool, dense", "n=1,2"],
+        epochs=2,
+        seeds=2,
+        folds=1,
+        recipe=LIKE_TINY,
+        groups=r"video\d+",
+        size=(4, 4),
+        gray=True,
     )
     assert set(same.trials_dataframe()["split"]) == {f"0.1 seed 0 groups {data.grouping}"}
     assert len(same.trials_dataframe()) == 4  # nothing was trained again
@@ -268,7 +277,7 @@ def test_a_study_begun_with_groups_across_classes_goes_on(
     assert "signs.sqlite was started with groups across classes, which are kept" in " ".join(done.err.split())
     assert package.Study("signs.sqlite").trials_dataframe()["trial_id"].tolist() == before["trial_id"].tolist()
     again = package.sweep(
-        "signs", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, recipe=LIKE_TINY, groups="^([0-9]+)_", size=(4, 4), gray=True
+        "signs", ["conv n, pool, dense", "n=1,2"], epochs=2, seeds=2, folds=1, recipe=LIKE_TINY, groups="^([0-9]+)_", size=(4, 4), gray=True
     )
     assert len(again.trials_dataframe()) == len(before)
     # A new one counts by class.
@@ -312,10 +321,12 @@ def test_a_validation_part_much_smaller_than_asked_for_is_said(
             file.rename(file.with_name(f"v{index // 4}_{index}.png"))
     issun = Issun(tmp_path, monkeypatch, capsys)
     grouped = ("--groups", "^(.*)_")
-    part = issun.answers("data", "pictures", *grouped)["validation_part"]
-    assert part["small"], part
-    said = f"Set aside for validation: {part['images']} images of {part['of']}"
-    assert said in " ".join(issun.succeeds("data", "pictures", *grouped).split())
+    assert issun.answers("data", "pictures", *grouped)["folds"] == 5
+    assert "in 5 folds" in " ".join(issun.succeeds("data", "pictures", *grouped).split())
+    part = validation_part(load("pictures", groups=grouped[1]), Split())
+    assert part is not None
+    assert part.small
+    said = f"Set aside for validation: {part.images} images of {part.of}"
     assert said in " ".join(issun.run("sweep", "pictures", *TINY, "--no-plot", *grouped).err.split())
-    assert said in " ".join(issun.run("train", "pictures", "dense", "--epochs", "1", *grouped).err.split())
+    assert said in " ".join(issun.run("train", "pictures", "dense", "--epochs", "1", "--folds", "1", *grouped).err.split())
     assert "Set aside for validation" not in issun.succeeds("data", "pictures")

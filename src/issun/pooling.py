@@ -56,7 +56,7 @@ def for_all_images(recipe: Recipe, folds: Sequence[FoldResult]) -> Recipe:
     return Recipe(**recipe.model_dump() | {"epochs": max(1, epochs), "patience": None, "restore_best_weights": False})
 
 
-def pooled(outcome: Outcome, folds: Sequence[FoldResult], labels: NDArray[np.int32]) -> Outcome:
+def pooled(outcome: Outcome, folds: Sequence[FoldResult], labels: NDArray[np.int32], recipe: Recipe) -> Outcome:
     """Return the training on all images with the figures of its folds.
 
     Parameters
@@ -67,6 +67,8 @@ def pooled(outcome: Outcome, folds: Sequence[FoldResult], labels: NDArray[np.int
         All of them: each image is in one.
     labels : ndarray of int32, shape (N,)
         The classes of the images.
+    recipe : Recipe
+        That of the folds, which the network is known by.
 
     Returns
     -------
@@ -79,6 +81,7 @@ def pooled(outcome: Outcome, folds: Sequence[FoldResult], labels: NDArray[np.int
         predictions[fold.images] = fold.predictions
     return replace(
         outcome,
+        recipe=recipe,
         val_loss=sum(fold.val_loss * len(fold.images) for fold in folds) / len(labels),
         val_accuracy=float((predictions == labels).mean()),
         validation_predictions=predictions,

@@ -230,7 +230,7 @@ def train(
     in_folds = tuple(trained_on(one, wanted) for one in runs[:-1])
     results = [FoldResult.of(one, dataset) for one in in_folds]
     outcome = trained_on(runs[-1], for_all_images(wanted, results) if results else wanted)
-    outcome = pooled(outcome, results, dataset.labels) if results else outcome
+    outcome = pooled(outcome, results, dataset.labels, wanted) if results else outcome
     saved = None if output is None or outcome.diverged else Path(output)
     trained = Trained(outcome, dataset, saved, None if curves is None else Path(curves), in_folds)
     if trained.curves is not None:

@@ -232,7 +232,7 @@ class _Run:
         if outcome is None:
             return None  # stopped: it stays among the running, so that its checkpoint is kept
         if trial.split.pooled:
-            outcome = pooled(outcome, self._store.fold_results(trial) or [], self._dataset.labels)
+            outcome = pooled(outcome, self._store.fold_results(trial) or [], self._dataset.labels, trial.known_by)
         self._store.finish(trial, outcome)
         self._leave(ended.job)
         self._done += 1
