@@ -156,7 +156,7 @@ def test_the_last_images_are_watched(tmp_path: Path) -> None:
     assert part.part.mark == "as published: watched on the last 10 % of the training images"
     assert part.plan.validation.tolist() == list(range(216, 240))
     assert part.dataset is digits()
-    assert prepared(tmp_path, "better").plan.split == digits().resolved(Split(0.1))
+    assert prepared(tmp_path, "better").plan.split == Split.in_folds(5)
 
 
 def test_the_test_part_is_watched() -> None:

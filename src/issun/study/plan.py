@@ -299,6 +299,7 @@ def plan(
 
 def check_trials(asked: Sequence[tuple[BoundFamily, Sequence[int]]], folds: int = 0) -> None:
     """Raise `KnobError` where families with their seeds, in folds, make more than `LARGEST_PLAN` trials; none of them is made."""
+    folds = folds if folds > 1 else 0
     networks = sum(family.count for family, _ in asked)
     trials = sum(family.count * _length(seeds) for family, seeds in asked) * (folds + 1)
     if trials > LARGEST_PLAN:
