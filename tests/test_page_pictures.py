@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from issun.datasets.appearance import Appearance, Style, figures, fitted_content
-from issun.datasets.decode import PICTURE_MODES, fitted, pixels_of
+from issun.datasets.decode import PICTURE_MODES, pixels_of
+from issun.datasets.resizing import RESIZES, Resize, resized
 from issun.pages.one_file import ASSETS
 from issun.predicting.unlike_images import doubt_of
 
@@ -86,21 +87,25 @@ SIDES = st.integers(1, 90)
 
 
 @settings(max_examples=250, deadline=None)
-@given(st.integers(0, 999), SIDES, SIDES, st.integers(1, 48), st.integers(1, 48), st.sampled_from([1, 3]), st.booleans())
-def test_pictures_are_cropped_and_resized_to_the_same_bytes(
-    call: Call, seed: int, high: int, wide: int, height: int, width: int, channels: int, invert: bool
+@given(
+    st.integers(0, 999), SIDES, SIDES, st.integers(1, 48), st.integers(1, 48), st.sampled_from([1, 3]), st.booleans(),
+    st.sampled_from(RESIZES),
+)  # fmt: skip
+def test_pictures_are_resized_to_the_same_bytes(
+    call: Call, seed: int, high: int, wide: int, height: int, width: int, channels: int, invert: bool, resize: Resize
 ) -> None:
     values = drawn(seed, high, wide, channels)
-    expected = pixels_of(fitted(Image.fromarray(values.squeeze(2) if channels == 1 else values), height, width))
-    found = call("picture.js", "inputOf", _picture(values), [height, width, channels], {"invert": invert})
+    expected = pixels_of(resized(Image.fromarray(values.squeeze(2) if channels == 1 else values), height, width, resize))
+    found = call("picture.js", "inputOf", _picture(values), [height, width, channels], {"invert": invert, "resize": resize})
     assert same(_values(found["pixels"], height, width, channels), 255 - expected if invert else expected)
 
 
+@pytest.mark.parametrize("resize", RESIZES)
 @pytest.mark.parametrize(("high", "wide"), [(3024, 4032), (1, 5000), (4001, 3)])
-def test_large_and_thin_pictures_too(call: Call, high: int, wide: int) -> None:
+def test_large_and_thin_pictures_too(call: Call, high: int, wide: int, resize: Resize) -> None:
     values = drawn(1, high, wide, 3)
-    found = call("picture.js", "inputOf", _picture(values), [32, 24, 3])
-    assert same(_values(found["pixels"], 32, 24, 3), pixels_of(fitted(Image.fromarray(values), 32, 24)))
+    found = call("picture.js", "inputOf", _picture(values), [32, 24, 3], {"resize": resize})
+    assert same(_values(found["pixels"], 32, 24, 3), pixels_of(resized(Image.fromarray(values), 32, 24, resize)))
 
 
 def test_grey_is_the_grey_of_pillow(call: Call) -> None:

@@ -81,8 +81,8 @@ def content_of(model: Model, training_images: int | None = None) -> dict[str, An
     Returns
     -------
     dict
-        ``title``; ``issun``: the version; ``network``: as of `issun.exporters.page.wire`; ``classes``: their names; ``appearance``: what
-        training images look like, as of `issun.datasets.appearance.Appearance.as_dict`, or None; ``about``: pairs of a name and a text.
+        ``title``; ``issun``: the version; ``network``: as of `issun.exporters.page.wire`; ``classes``: their names; ``resize``: what is done
+        with pictures of another shape, as of `issun.datasets.resizing`; ``appearance``: what training images look like, as of `issun.datasets.appearance.Appearance.as_dict`, or None; ``about``: pairs of a name and a text.
     """
     data = model.provenance.data
     # Of a path, of whichever system, only its end: where data lay on somebody's machine is nobody's business.
@@ -92,6 +92,7 @@ def content_of(model: Model, training_images: int | None = None) -> dict[str, An
         "issun": __version__,
         "network": wire(model),
         "classes": list(model.classes),
+        "resize": model.provenance.fitting.resize,
         "appearance": None if model.appearance is None else model.appearance.as_dict(),
         "about": [*_about(model, name, training_images)],
     }

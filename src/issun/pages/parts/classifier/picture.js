@@ -15,19 +15,47 @@ export function coloured(rgba, channels) {
   return out;
 }
 
-/** The middle of a picture, in the shape that is wanted: left, above, right, below. */
-export function middle(picture, height, width) {
-  const scale = Math.min(picture.width / width, picture.height / height);
-  const [left, above] = [(picture.width - scale * width) / 2, (picture.height - scale * height) / 2];
-  return [Math.max(0, left), Math.max(0, above), Math.min(picture.width, left + scale * width), Math.min(picture.height, above + scale * height)];
+/* Python's rounding: halves to the even number. */
+function rounded(value) {
+  const below = Math.floor(value);
+  if (value - below !== 0.5) return Math.round(value);
+  return below % 2 ? below + 1 : below;
 }
 
-/** The pixels that the network receives of a picture of its own channels. `fit` is how content lies in its training images, or null.
-    `bare`: nothing stood out that could be fitted. */
-export function inputOf(picture, [height, width, channels], { invert = false, fit = null } = {}) {
+/** Which box of a picture (left, above, right, below) becomes how many rows and columns, and where they lie in what is wanted: as
+    `issun.datasets.resizing` has it for "crop", "pad" and "stretch". */
+export function framing(picture, height, width, resize = "crop") {
+  const whole = { box: [0, 0, picture.width, picture.height], high: height, wide: width, top: 0, left: 0 };
+  if (resize === "stretch") return whole;
+  if (resize === "pad") {
+    const scale = Math.max(picture.width / width, picture.height / height);
+    const [high, wide] = [Math.min(height, Math.max(1, rounded(picture.height / scale))), Math.min(width, Math.max(1, rounded(picture.width / scale)))];
+    return { ...whole, high, wide, top: Math.floor((height - high) / 2), left: Math.floor((width - wide) / 2) };
+  }
+  const scale = Math.min(picture.width / width, picture.height / height);
+  const [left, above] = [(picture.width - scale * width) / 2, (picture.height - scale * height) / 2];
+  const [right, below] = [left + scale * width, above + scale * height];
+  return { ...whole, box: [Math.max(0, left), Math.max(0, above), Math.min(picture.width, right), Math.min(picture.height, below)] };
+}
+
+/* A picture in the size that is wanted; where it does not fill it, the rest is black. */
+function sized(picture, height, width, resize) {
+  if (picture.height === height && picture.width === width) return picture.data;
+  const { box, high, wide, top, left } = framing(picture, height, width, resize);
+  const { data, channels } = resized(picture, high, wide, box);
+  if (high === height && wide === width) return data;
+  const out = new Uint8Array(height * width * channels);
+  for (let row = 0; row < high; row += 1) {
+    out.set(data.subarray(row * wide * channels, (row + 1) * wide * channels), ((top + row) * width + left) * channels);
+  }
+  return out;
+}
+
+/** The pixels that the network receives of a picture of its own channels. `fit` is how content lies in its training images, or null;
+    `resize` what was done with these where they had another shape. `bare`: nothing stood out that could be fitted. */
+export function inputOf(picture, [height, width, channels], { invert = false, fit = null, resize = "crop" } = {}) {
   const content = fit && fittedContent(picture, fit, height, width);
   if (content) return { pixels: content, height, width, channels, bare: false };
-  const isAsWanted = picture.height === height && picture.width === width;
-  const { data } = isAsWanted ? picture : resized(picture, height, width, middle(picture, height, width));
+  const data = sized(picture, height, width, resize);
   return { pixels: invert ? data.map((value) => 255 - value) : data, height, width, channels, bare: Boolean(fit) };
 }

@@ -3,7 +3,7 @@
 import { byId, element, fill } from "../common/element.js";
 import { issunNetwork } from "../network.js";
 import { showAnswer, showProblem } from "./answer.js";
-import { inputOf, middle } from "./picture.js";
+import { framing, inputOf } from "./picture.js";
 import { decoded, pictureOf, startCamera, stopCamera } from "./source.js";
 import { doubtOf } from "./unlike.js";
 
@@ -19,7 +19,7 @@ const style = content.appearance?.style ?? null;
 let picture = null; // what is being classified, before it is resized
 
 function changes() {
-  return { invert: byId("invert").checked, fit: byId("fit").checked ? style : null };
+  return { invert: byId("invert").checked, fit: byId("fit").checked ? style : null, resize: content.resize };
 }
 
 function classify() {
@@ -35,8 +35,11 @@ function preview(source, size) {
   const scale = PREVIEW / Math.max(height, width);
   stage.height = Math.round(height * scale);
   stage.width = Math.round(width * scale);
-  const [left, above, right, below] = middle(size, height, width);
-  stage.getContext("2d").drawImage(source, left, above, right - left, below - above, 0, 0, stage.width, stage.height);
+  const { box: [left, above, right, below], ...place } = framing(size, height, width, content.resize);
+  const context = stage.getContext("2d"); // a new size has made it transparent: what a picture does not fill is black
+  context.fillRect(0, 0, stage.width, stage.height);
+  const [x, y, wide, high] = [place.left, place.top, place.wide, place.high].map((value) => value * scale);
+  context.drawImage(source, left, above, right - left, below - above, x, y, wide, high);
   show(stage);
 }
 
