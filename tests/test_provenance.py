@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issun.datasets.resizing import Fitting
 from issun.provenance import DataSource, KeptEpoch, Provenance
 
 WHOLE = Provenance(
@@ -28,6 +29,7 @@ WHOLE = Provenance(
     mark="as published",
     issun="0.1.0",
     range=4095,
+    fitting=Fitting("pad", True),
     warning="none",
     finetuned="for int8",
     trained_as="dense",
@@ -42,7 +44,7 @@ def test_every_fact_is_written_and_read_back() -> None:
     assert len(texts) == len(fields(WHOLE)) - 1
     back = Provenance.read(texts)
     assert (back.as_dict(), back.val_accuracy, back.others) == (texts, 0.9877, {})
-    assert (back.data, back.seed, back.epoch, back.range) == (WHOLE.data, 3, (3, 12), 4095)
+    assert (back.data, back.seed, back.epoch, back.range, back.fitting) == (WHOLE.data, 3, (3, 12), 4095, ("pad", True))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,8 @@ def test_every_fact_is_written_and_read_back() -> None:
         {"epoch": "the last"},
         {"range": "1e3"},
         {"range": "-1"},
+        {"resize": "zoom"},
+        {"resize": "crop"},
         {"photographer": "me", "split": ""},
     ],
 )
