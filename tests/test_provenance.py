@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issun.datasets.resizing import Fitting
 from issun.provenance import DataSource, Folds, KeptEpoch, Provenance
 
 WHOLE = Provenance(
@@ -30,6 +31,7 @@ WHOLE = Provenance(
     issun="0.1.0",
     range=4095,
     test_share=0.3,
+    fitting=Fitting("pad", True),
     warning="none",
     finetuned="for int8",
     trained_as="dense",
@@ -44,7 +46,7 @@ def test_every_fact_is_written_and_read_back() -> None:
     assert len(texts) == len(fields(WHOLE)) - 1
     back = Provenance.read(texts)
     assert (back.as_dict(), back.val_accuracy, back.others) == (texts, 0.9877, {})
-    assert (back.data, back.seed, back.epoch, back.range) == (WHOLE.data, 3, (3, 12), 4095)
+    assert (back.data, back.seed, back.epoch, back.range, back.fitting) == (WHOLE.data, 3, (3, 12), 4095, ("pad", True))
     assert (back.folds, back.test_share) == ((5, 320), 0.3)
 
 
@@ -60,6 +62,8 @@ def test_every_fact_is_written_and_read_back() -> None:
         {"epoch": "the last"},
         {"range": "1e3"},
         {"range": "-1"},
+        {"resize": "zoom"},
+        {"resize": "crop"},
         {"photographer": "me", "split": ""},
     ],
 )

@@ -81,8 +81,9 @@ def content_of(model: Model, training_images: int | None = None) -> dict[str, An
     Returns
     -------
     dict
-        ``title``; ``issun``: the version; ``network``: as of `issun.exporters.page.wire`; ``classes``: their names; ``resize``: what is done
-        with pictures of another shape, as of `issun.datasets.resizing`; ``appearance``: what training images look like, as of `issun.datasets.appearance.Appearance.as_dict`, or None; ``about``: pairs of a name and a text.
+        ``title``; ``issun``: the version; ``network``: as of `issun.exporters.page.wire`; ``classes``: their names; ``resize``: what is
+        done with pictures of another shape, as of `issun.datasets.resizing`; ``appearance``: what training images look like, as of
+        `issun.datasets.appearance.Appearance.as_dict`, or None; ``about``: pairs of a name and a text.
     """
     data = model.provenance.data
     # Of a path, of whichever system, only its end: where data lay on somebody's machine is nobody's business.
