@@ -25,7 +25,9 @@ def issun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 @pytest.fixture
 def trained(issun: Issun) -> Issun:
-    issun.succeeds("train", "few.npz", "conv 3 norm, pool, dense", "--epochs", "2", "-o", "net.safetensors", "--threads", "1")
+    issun.succeeds(
+        "train", "few.npz", "conv 3 norm, pool, dense", "--epochs", "2", "--folds", "1", "-o", "net.safetensors", "--threads", "1"
+    )
     return issun
 
 

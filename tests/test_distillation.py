@@ -41,7 +41,7 @@ SMALL = "conv n, pool, dense"
 @pytest.fixture(scope="module")
 def big() -> Model:
     """A network trained on the training part of the default split."""
-    return issun.train(digits(), BIG, epochs=30, learning_rate=0.01, batch_size=16).model
+    return issun.train(digits(), BIG, folds=1, epochs=30, learning_rate=0.01, batch_size=16).model
 
 
 def taught(tmp_path: Path, teacher: Any, name: str = "a.sqlite", **settings: Any) -> Study:
@@ -70,7 +70,7 @@ def test_what_a_teacher_says_is_its_mean_at_the_temperature(big: Model) -> None:
 
 def test_a_model_a_file_and_a_study_teach(tmp_path: Path, big: Model) -> None:
     big.save(tmp_path / "big.safetensors")
-    study = issun.sweep(digits(), ["dense n, dense", "n=3,24"], seeds=2, study=tmp_path / "big.sqlite", epochs=20, batch_size=8)
+    study = issun.sweep(digits(), ["dense n, dense", "n=3,24"], seeds=2, folds=1, study=tmp_path / "big.sqlite", epochs=20, batch_size=8)
     entry = study.best()
     assert teacher_of(tmp_path / "big.safetensors").facts.fingerprint == Teacher([big]).facts.fingerprint
     whole = teacher_of(str(study.path))
@@ -100,7 +100,7 @@ def test_the_command_line_takes_a_teacher(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_teacher_is_part_of_a_trials_id_and_only_then(tmp_path: Path, big: Model) -> None:
     def ids(**settings: Any) -> set[str]:
-        plan = issun.study.make_plan([SMALL, "n=1"], digits(), seeds=1, epochs=2, **settings)
+        plan = issun.study.make_plan([SMALL, "n=1"], digits(), folds=1, seeds=1, epochs=2, **settings)
         return {trial.id for trial in plan.trials}
 
     teacher, other = Teacher([big]), Teacher([replace(big, weights=big.weights + np.float32(1))])
@@ -250,7 +250,7 @@ def test_a_study_that_lost_its_teacher_is_not_trusted(tmp_path: Path, big: Model
 
 
 def test_a_study_of_version_5_is_read_and_goes_on(tmp_path: Path, big: Model) -> None:
-    study = issun.sweep(digits(), [SMALL, "n=1"], seeds=1, study=tmp_path / "a.sqlite", epochs=2)
+    study = issun.sweep(digits(), [SMALL, "n=1"], seeds=1, folds=1, study=tmp_path / "a.sqlite", epochs=2)
     with closing(sqlite3.connect(study.path)) as connection:
         connection.execute("DROP TABLE teachers")
         connection.execute("PRAGMA user_version = 5")
@@ -334,7 +334,7 @@ NAMES = tuple("0123456789")
 def test_teachers_that_cannot_be(teacher: Any, error: type[IssunError], message: str, tmp_path: Path) -> None:
     small((8, 8, 1), NAMES).save(tmp_path / "m.safetensors")
     (tmp_path / "text.safetensors").write_text("no model")
-    issun.sweep(digits(), ["dense n, dense", "n=2"], seeds=1, study=tmp_path / "s.sqlite", epochs=1)
+    issun.sweep(digits(), ["dense n, dense", "n=2"], seeds=1, folds=1, study=tmp_path / "s.sqlite", epochs=1)
     issun.sweep(
         digits(), ["dense n, dense", "n=2"], seeds=1, study=tmp_path / "diverged.sqlite", epochs=1, optimizer="sgd", learning_rate=1e30
     )

@@ -30,7 +30,7 @@ from issun.webpage import content
 from small_study import digits, run_small, small_plan
 
 NETWORK = "conv 2, pool, dense"
-QUICK = ("--epochs", "2", "--seeds", "1", "--threads", "1", "--no-plot", "--study", "s.sqlite")
+QUICK = ("--folds", "1", "--epochs", "2", "--seeds", "1", "--threads", "1", "--no-plot", "--study", "s.sqlite")
 
 
 @pytest.fixture

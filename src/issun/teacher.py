@@ -193,6 +193,8 @@ def _seen(model: Model) -> str:
     """Return why a model may have learnt from its own validation images; mostly nothing."""
     if model.provenance.dependence:
         return f"its teacher was taught so itself: {model.provenance.dependence}"
+    if model.provenance.folds:
+        return "its teacher was trained on all images, after folds: train it with --folds 1 (`folds=1`)"
     if model.provenance.head:
         return "its teacher ends with a head that was fitted to the validation images"
     return ""

@@ -150,7 +150,21 @@ seeds = 2
 
 SWEEP = ["sweep", "digits", "conv n, pool, dense", "n=1,2", "dense", "--epochs", "2", "--seeds", "2", "--threads", "1"]
 SWEEP += ["--study", "a.sqlite"]
-PICTURES = ["sweep", "pictures", "conv 2, gap, dense", "--groups", r"p\d+", "--epochs", "3", "--seeds", "1", "--threads", "1"]
+PICTURES = [
+    "sweep",
+    "pictures",
+    "conv 2, gap, dense",
+    "--groups",
+    r"p\d+",
+    "--epochs",
+    "3",
+    "--seeds",
+    "1",
+    "--folds",
+    "1",
+    "--threads",
+    "1",
+]
 PICTURES += ["--validation", "0.2", "--study", "g.sqlite", "--no-plot"]
 _MIXED = "conv 8 stride 2 norm hardswish, sepconv 16 norm, res (conv 16 same), gap, dense"
 BATTERY = "conv 4 norm, res (conv 4 same linear), relu, tied 2 (conv 4 1x1), pool, dense 8, dense"
@@ -175,7 +189,7 @@ COMMANDS: dict[str, list[str]] = {
     "size-infeasible": ["size", "conv 0.5n, pool, dense", "n=1,2"],
     "train": ["train", "digits", "conv 3, pool, dense", *LEARN, "-o", "m.safetensors", "--curves", "m.png"],
     "train-all": ["train", "digits", BATTERY, *LEARN, "-o", "b.safetensors", "--seed", "3", "--optimizer", "adamw", "--keep", "best"],
-    "train-pictures": ["train", "pictures", "conv 4, gap, dense", *LEARN, "-o", "p.safetensors", "--augment", "shift 1"],
+    "train-pictures": ["train", "pictures", "conv 4, gap, dense", *LEARN, "-o", "p.safetensors", "--augment", "shift 1", "--folds", "1"],
     "predict": ["predict", "p.safetensors", "pictures/bars/p0_0.pgm", "pictures/checks/p1_1.pgm", "--threads", "1"],
     "predict-folder": ["predict", "p.safetensors", "pictures", "--threads", "1"],
     "predict-digits": ["predict", "m.safetensors", "pictures/bars", "--threads", "1", "--top", "2", "--invert"],
@@ -447,7 +461,7 @@ GOLDEN_MODELS: dict[str, list[str]] = {
     "tied": ["train", "digits", "conv 4, tied 2 (conv 4 same leaky), scale, gap, dense", "--epochs", "3"],
     "sepconv": ["train", "digits", "sepconv 4 same hardswish, avgpool, dwconv 2, dense 8 prelu, dense", "--epochs", "3"],
     "frozen": ["train", "digits", "frozen (conv 4 2x2 same, pool), drop 0.2, dense", "--epochs", "3", "--set", "class_weights=balanced"],
-    "pictures": ["train", "pictures", "conv 4 3x1 gelu, gap, dense", "--epochs", "4", "--batch-size", "4"],
+    "pictures": ["train", "pictures", "conv 4 3x1 gelu, gap, dense", "--epochs", "4", "--batch-size", "4", "--folds", "1"],
     "head": ["features", "digits", "conv 4, pool, dense", "--weights", "random", "--head", "ridge"],
 }
 EXPORTS = {name: ["--to", name] for name in ("onnx", "c", "keras", "torch")} | {"int8": ["--to", "c", "--int8"]}

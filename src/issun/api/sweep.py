@@ -196,7 +196,7 @@ def sweep(
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
-    folds = folds_begun(path, folds, validation)
+    folds = folds_begun(path, folds, validation) if teacher is None else folds
     plan = make_plan(
         arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **settings
     )

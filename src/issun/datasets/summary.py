@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from issun.datasets.clean_list import CleanList
 from issun.datasets.common_size import KEPT_SIDE
-from issun.datasets.dataset import Dataset
+from issun.datasets.dataset import Dataset, Split
 from issun.datasets.duplicates import Copy, Duplicates, NearPair, duplicates
 from issun.datasets.file_notes import ValidationPart, validation_part
 from issun.datasets.groups import Tracks, group_facts, tracks
@@ -178,7 +178,7 @@ class Contents:
     duplicates : Duplicates
         Equal images and near copies.
     validation : ValidationPart or None
-        What the split sets aside; None where the images cannot be split, or are dealt into folds.
+        What a split without folds sets aside; None where the images cannot be split.
     tracks : Tracks or None
         The pattern for groups that the file names suggest, where there are no groups yet.
     first_sweep : FirstSweep
@@ -297,16 +297,15 @@ def contents(dataset: Dataset, *, options: Sequence[str] = (), near: bool = True
         Search for near-duplicate images, which takes longer with more images (at most 200,000).
     """
     mean, deviation = _moments(dataset.images[: len(dataset.images) - dataset.given_validation])
-    split = split_for(dataset)
     return Contents(
         dataset,
         mean,
         deviation,
-        duplicates(dataset, split, near=near),
-        validation_part(dataset, split),
+        duplicates(dataset, Split(), near=near),
+        validation_part(dataset, Split()),
         None if dataset.groups else tracks(dataset),
         first_sweep(dataset, options),
-        max(1, split.folds),
+        max(1, split_for(dataset).folds),
     )
 
 
