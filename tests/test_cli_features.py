@@ -64,7 +64,7 @@ def test_a_network_without_its_classifier(issun: Issun) -> None:
 
 
 def test_features_of_a_model_and_of_a_study(issun: Issun) -> None:
-    quick = ("--epochs", "2", "--threads", "1")
+    quick = ("--epochs", "2", "--folds", "1", "--threads", "1")
     issun.succeeds("train", "numbers.npz", NETWORK, *quick)
     [row] = issun.answers("features", "numbers.npz", "model.safetensors", "--layer", "dense 6", "--pre-activation", "--threads", "1")[
         "rows"

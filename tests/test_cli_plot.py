@@ -22,7 +22,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_small_digits(folder / "numbers.npz")
     import issun
 
-    issun.sweep(folder / "numbers.npz", FAMILY, epochs=6, seeds=2, threads=1, study=folder / "a.sqlite")
+    issun.sweep(folder / "numbers.npz", FAMILY, epochs=6, seeds=2, folds=1, threads=1, study=folder / "a.sqlite")
     return folder / "a.sqlite"
 
 
