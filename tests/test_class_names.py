@@ -110,8 +110,10 @@ def test_commands_take_the_other_form(tmp_path: Path, monkeypatch: pytest.Monkey
     issun = Issun(tmp_path, monkeypatch, capsys)
     draw_classes(tmp_path / "mac", {NFD: 12, "katze": 12})
     draw_classes(tmp_path / "linux", {unicodedata.normalize("NFC", NFD): 12, "katze": 12})
-    issun.succeeds("sweep", "mac", "conv 1, pool, dense", "--epochs", "1", "--seeds", "1", "--study", "s.sqlite", "--no-plot")
-    issun.succeeds("train", "mac", "conv 1, pool, dense", "--epochs", "1")
+    issun.succeeds(
+        "sweep", "mac", "conv 1, pool, dense", "--epochs", "1", "--folds", "1", "--seeds", "1", "--study", "s.sqlite", "--no-plot"
+    )
+    issun.succeeds("train", "mac", "conv 1, pool, dense", "--epochs", "1", "--folds", "1")
     for source in ("s.sqlite", "model.safetensors"):
         out = issun.succeeds("export", source, "--to", "c", "--data", "linux", "-o", "net", "--force")
         assert "validation images of linux" in out

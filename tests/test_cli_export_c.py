@@ -14,7 +14,9 @@ from cli_runner import Issun, write_small_digits
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Issun:
     issun = Issun(tmp_path, monkeypatch, capsys)
     write_small_digits(tmp_path / "few.npz")
-    issun.succeeds("train", "few.npz", "conv 3 norm, pool, dense", "--epochs", "2", "-o", "net.safetensors", "--threads", "1")
+    issun.succeeds(
+        "train", "few.npz", "conv 3 norm, pool, dense", "--epochs", "2", "--folds", "1", "-o", "net.safetensors", "--threads", "1"
+    )
     return issun
 
 

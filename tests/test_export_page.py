@@ -211,7 +211,9 @@ def test_the_same_model_gives_the_same_page_that_asks_for_nothing(tmp_path: Path
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     issun = Issun(tmp_path, monkeypatch, capsys)
     write_small_digits(tmp_path / "few.npz")
-    issun.succeeds("train", "few.npz", "conv 3 norm, pool, dense", "--epochs", "2", "-o", "net.safetensors", "--threads", "1")
+    issun.succeeds(
+        "train", "few.npz", "conv 3 norm, pool, dense", "--epochs", "2", "--folds", "1", "-o", "net.safetensors", "--threads", "1"
+    )
     lines = issun.succeeds("export", "net.safetensors", "--to", "page").splitlines()
     size = (tmp_path / "net-classifier.html").stat().st_size
     assert lines[1] == f"{Model.load('net.safetensors').net.parameters:,} parameters for HTML: {size:,} bytes"
