@@ -225,3 +225,17 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     (tmp_path / "few.npz").rename(tmp_path / "moved.npz")
     issun.run("export", "net.safetensors", "-o", "noise.html")
     assert about(tmp_path / "noise.html")["Trained on"] == "few.npz"
+
+
+@needs_node
+def test_a_model_of_folds_says_on_how_many_images_it_was_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    write_small_digits(tmp_path / "few.npz")
+    issun.succeeds("train", "few.npz", "conv 3, pool, dense", "--epochs", "2", "-o", "net.safetensors", "--threads", "1")
+    assert issun.succeeds("export", "net.safetensors", "--to", "page").splitlines()[2] == "checked on 200 training images of few.npz"
+    said = about(tmp_path / "net-classifier.html")
+    assert said["Validation accuracy"].endswith("% of 200 images in 5 folds")
+    assert said["Trained on"] == "few.npz, 200 images"
+    assert "Lower 95 % bound" in said

@@ -104,6 +104,7 @@ def _about(model: Model, name: str, training_images: int | None) -> list[tuple[s
     trained = [name] if name else []
     trained += [counted(training_images, "image")] if training_images is not None else []
     accuracy, mean, held = made.val_accuracy, made.val_accuracy_mean, _held(model)
+    folds = "" if made.folds is None else f" in {made.folds.folds} folds"
     # The best of several seeds is lucky, too: their mean is not, and bounds what is to be expected.
     sure = accuracy if mean is None else mean
     facts = [
@@ -112,7 +113,7 @@ def _about(model: Model, name: str, training_images: int | None) -> list[tuple[s
         ("Classes", f"{net.classes:,}"),
         ("Input", f"{net.input[0]}x{net.input[1]} pixels, {'grey' if net.input[2] == 1 else 'RGB'}"),
         ("Trained on", ", ".join(trained)),
-        ("Validation accuracy", "" if accuracy is None else percent(accuracy) + (f" of {counted(held, 'image')}" if held else "")),
+        ("Validation accuracy", "" if accuracy is None else percent(accuracy) + (f" of {counted(held, 'image')}{folds}" if held else "")),
         ("Seed", made.chosen),
         ("Mean over seeds", "" if mean is None else percent(mean)),
         ("Lower 95 % bound", "" if sure is None or not held else percent(wilson_lower(sure, held)) + (" of the mean" if mean else "")),
@@ -124,6 +125,8 @@ def _about(model: Model, name: str, training_images: int | None) -> list[tuple[s
 
 def _held(model: Model) -> int:
     """Return how many images a model was validated on; 0 where it does not say."""
+    if model.provenance.folds is not None:
+        return model.provenance.folds.images
     number = re.match(r"([0-9]{1,9}) ", model.provenance.validation_images)
     return int(number[1]) if number else 0
 
