@@ -233,7 +233,7 @@ def test_a_study_over_large_jpegs_that_were_decoded_whole_goes_on(
     draw_photos(tmp_path / "photos", 10)
     before = load("photos", size=(16, 16), whole=True)  # as older versions read them, whose studies say nothing about it
     assert before.fingerprint != load("photos", size=(16, 16)).fingerprint
-    study = package.sweep(before, list(TINY[:2]), epochs=1, seeds=1, threads=1, study="old.sqlite")
+    study = package.sweep(before, list(TINY[:2]), epochs=1, seeds=1, threads=1, folds=1, study="old.sqlite")
     assert study.about["reduced"] is False
     study.model(study.entries[0].network).save("old.safetensors")
     options = ("photos", TINY[0], "n=1,2,3", "--epochs", "1", "--seeds", "1", "--size", "16x16", "--study", "old.sqlite", "--no-plot")
