@@ -66,7 +66,7 @@ def dealt(
         began = 0
         for label in range(len(classes)):
             places = np.flatnonzero(labels == label)
-            order = places[np.argsort(_keys(seed, places), kind="stable")]
+            order = places[np.argsort(sorting_keys(seed, places), kind="stable")]
             fold[order] = (began + np.arange(len(order))) % folds + 1
             began += len(order)
         return fold
@@ -76,7 +76,7 @@ def dealt(
     held = np.zeros((folds, len(classes)), np.int64)
     sizes = counts.sum(axis=0).astype(float)
     chosen = np.zeros(len(numbers), np.int64)
-    for group in np.lexsort((_keys(seed, numbers), -counts.sum(axis=1))):
+    for group in np.lexsort((sorting_keys(seed, numbers), -counts.sum(axis=1))):
         # How much further from equal shares the classes' counts are with the group than without it.
         worse = (counts[group] * (2 * held + counts[group]) / sizes**2).sum(axis=1)
         best = min(range(folds), key=lambda number: (worse[number], held[number].sum()))
@@ -91,6 +91,9 @@ def dealt(
     return chosen[place]
 
 
-def _keys(seed: int, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return a 64-bit sorting key for each index, a pure function of seed and index, as `issun.datasets.split` uses."""
+def sorting_keys(seed: int, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a 64-bit sorting key for each index, a pure function of seed and index (so a split outlives versions of NumPy).
+
+    Two rounds of `issun.randomness.mix64`, one over the seed, one over seed and index.
+    """
     return draws64(stream(seed), indices)

@@ -11,9 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.datasets.folds import dealt
+from issun.datasets.folds import dealt, sorting_keys
 from issun.errors import DataError
-from issun.randomness import draws64, stream
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,11 @@ class Split:
         return self.how == "folds" and self.fold == 0
 
     @property
+    def whole(self) -> Split:
+        """Of a single fold the split that stands for all of them; every other split is whole."""
+        return Split(self.fraction, self.seed, self.how, self.groups, self.folds)
+
+    @property
     def each(self) -> tuple[Split, ...]:
         """The single folds; empty where there are none."""
         return tuple(Split(self.fraction, self.seed, self.how, self.groups, self.folds, number + 1) for number in range(self.folds))
@@ -107,7 +111,7 @@ class Split:
             chosen = np.zeros(len(labels), np.bool_)
             if groups is None:
                 for places, size in zip(members, sizes, strict=True):
-                    chosen[places[np.argsort(_keys(self.seed, places), kind="stable")[:size]]] = True
+                    chosen[places[np.argsort(sorting_keys(self.seed, places), kind="stable")[:size]]] = True
             else:
                 kept_together(chosen, labels, classes, groups, sizes, self.seed)
         elif self.how == "last":
@@ -291,7 +295,7 @@ def kept_together(
         return group not in taken and all(count < left[label] for label, count in held[group])
 
     numbers = np.array(sorted(held), np.int64)
-    order = numbers[np.argsort(_keys(seed, numbers), kind="stable")].tolist()
+    order = numbers[np.argsort(sorting_keys(seed, numbers), kind="stable")].tolist()
     for group in order:
         if free(group) and all(count <= missing[label] for label, count in held[group]):
             take(group)
@@ -309,11 +313,3 @@ def kept_together(
                 )
             take(min(possible, key=lambda group: (worse(group), place[group])))
     chosen[np.isin(groups, np.array(sorted(taken), np.int64))] = True
-
-
-def _keys(seed: int, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return a 64-bit sorting key for each index, a pure function of seed and index (so a split outlives versions of NumPy).
-
-    Two rounds of `issun.randomness.mix64`, one over the seed, one over seed and index.
-    """
-    return draws64(stream(seed), indices)

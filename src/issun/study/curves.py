@@ -7,6 +7,7 @@ import sqlite3
 import pandas as pd
 
 from issun.datasets.split import Split
+from issun.errors import DataError
 from issun.pooling import mean_history
 from issun.study import columns
 
@@ -23,9 +24,13 @@ WHERE t.id = ? AND s.id IN ({places})
 def fold_trials(connection: sqlite3.Connection, trial: str) -> dict[str, int]:
     """Return the trials of the folds of a trial on all images, each with the number of its validation images; nothing for other trials."""
     row = connection.execute("SELECT split_id FROM trials WHERE id = ?", (trial,)).fetchone()
-    if row is None or " folds seed " not in row[0]:
+    try:
+        split = Split() if row is None else Split.named(row[0])
+    except DataError:  # the name of no split that issun makes
+        split = Split()
+    if not split.pooled:
         return {}
-    each = [one.id for one in Split.named(row[0]).each]
+    each = [one.id for one in split.each]
     places = ", ".join("?" * len(each))
     return dict(map(tuple, connection.execute(_FOLDS.format(places=places), (trial, *each))))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from issun.datasets.split import Split
 from issun.study import columns
 from issun.study.curves import history_of
 from issun.study.diagnosis import never_left_chance
@@ -82,8 +83,8 @@ class Snapshot:
         for row in self.trials:
             split = splits[row["split_id"]]
             if split.folds:
-                whole = row["split_id"].split(" seed ", 1)[1], split.folds  # the same for a fold and for all of them
-                found[split.fold > 0].add((row["network_id"], row["recipe_id"], row["seed"], *whole))
+                whole = Split.named(row["split_id"]).whole.id
+                found[split.fold > 0].add((row["network_id"], row["recipe_id"], row["seed"], whole))
         return len({(network, recipe) for network, recipe, *_ in found[True] - found[False]})
 
     def entries(self, connection: sqlite3.Connection, path: Path) -> tuple[Entry, ...]:
