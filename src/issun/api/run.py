@@ -27,7 +27,7 @@ from issun.study.parts import PreparedPart, check_heads, prepare, run_heads, run
 from issun.study.query import QueryOptions
 from issun.study.study import Study
 from issun.study.summary import summarize, write_summaries
-from issun.study.sweep import begun_whole, folds_begun, test_begun
+from issun.study.sweep import begun, begun_whole, folds_begun
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,23 +236,24 @@ def run(
     names = list(dict.fromkeys([part] if isinstance(part, str) else part or described.parts))
     described.check_parts(names)
     folder = Path(output)
-    files = {name: folder / study_name(described.path, name, quick) for name in names}
+    earlier = {name: begun(folder / study_name(described.path, name, quick)) for name in names}
+    studies = [study for study in earlier.values() if study is not None]
     asked_test = described.test if test is None else test
     if asked_test is None:
-        asked_test = next((begun for path in files.values() if (begun := test_begun(path)) is not None), None)
+        asked_test = next((study.facts.data.test for study in studies if study.facts.data.test is not None), None)
     reading: ReadingOptions = {"data_dir": data_dir, "size": size, "gray": gray, "range": range, "test": asked_test, "resize": resize}
     wanted = builtins.range(seeds) if isinstance(seeds, int) else seeds
 
     def prepared_on(dataset: Dataset) -> list[PreparedPart]:
         """Plan all parts before the first is trained: a mistake in the last one must not show hours later."""
         return [
-            prepare(described, name, dataset, quick=quick, seeds=wanted, folds=_folds(described.parts[name], files[name], folds))
+            prepare(described, name, dataset, quick=quick, seeds=wanted, folds=_folds(described.parts[name], earlier[name], folds))
             for name in names
         ]
 
     dataset = loaded(described.data, on_progress, **reading)
     prepared = prepared_on(dataset)
-    if any(begun_whole(path, dataset) for path in files.values()):
+    if any(begun_whole(study, dataset) for study in studies):
         dataset = loaded(described.data, on_progress, whole=True, **reading)
         prepared = prepared_on(dataset)
     for one in prepared:
@@ -275,7 +276,7 @@ def run(
     return Ran(found)
 
 
-def _folds(part: Part, path: Path, folds: int | None) -> int | None:
+def _folds(part: Part, study: Study | None, folds: int | None) -> int | None:
     """Return the number of folds of a part: that which is asked for, or where the file does not say it, that of its study; None: as usual.
 
     Raises
@@ -284,7 +285,7 @@ def _folds(part: Part, path: Path, folds: int | None) -> int | None:
         Where the part says what is watched instead, or trains heads.
     """
     if folds is None:
-        return folds_begun(path, None, None) if part.folds is None else None
+        return folds_begun(study, None, None) if part.folds is None else None
     if folds > 1 and part.folds == 1:
         raise StudyFileError(
             f"--folds (={folds}) does not apply to the part `{part.name}`, which asks for one validation part (`watch`, `heads`, "

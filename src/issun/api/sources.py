@@ -225,7 +225,7 @@ def read_as_begun(
     dataset, groups = loaded(data, on_progress, **reading), reading.get("groups")
     if study is not None:
         dataset = as_begun(
-            dataset, study, groups, lambda pattern, whole: loaded(data, on_progress, whole=whole, **(reading | {"groups": pattern}))
+            dataset, Study(study), groups, lambda pattern, whole: loaded(data, on_progress, whole=whole, **(reading | {"groups": pattern}))
         )
     elif dataset.fitting.reduced and _is_saved(network) and not Model.load(str(network)).provenance.fitting.reduced:
         dataset = loaded(data, on_progress, whole=True, **reading)

@@ -22,7 +22,7 @@ from issun.study import DataFacts, Plan, Query, Store, Study, default_path, make
 from issun.study.forecast import Forecast, plan_text
 from issun.study.query import QueryOptions
 from issun.study.store import recipe_id
-from issun.study.sweep import as_begun, folds_begun, test_begun
+from issun.study.sweep import as_begun, begun, folds_begun
 from issun.study.teachers import with_teacher
 
 
@@ -186,17 +186,20 @@ def sweep(
     settings, teacher = with_teacher(recipe, settings)
     dataset = loaded(data, tell, **reading)
     path = default_path(dataset) if study is None else Path(study)
-    if not isinstance(data, Dataset):
-        if reading.get("test") is None and (test := test_begun(path)) is not None:
+    earlier = begun(path)
+    if earlier is not None and not isinstance(data, Dataset):
+        if reading.get("test") is None and (test := earlier.facts.data.test) is not None:
             reading["test"] = test
             dataset = loaded(data, tell, **reading)
         groups = reading.get("groups")
-        dataset = as_begun(dataset, path, groups, lambda pattern, whole: loaded(data, tell, whole=whole, **reading | {"groups": pattern}))
+        dataset = as_begun(
+            dataset, earlier, groups, lambda pattern, whole: loaded(data, tell, whole=whole, **reading | {"groups": pattern})
+        )
     arguments = [families] if isinstance(families, str) else list(families)
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
-    folds = folds_begun(path, folds, validation) if teacher is None else folds
+    folds = folds_begun(earlier, folds, validation) if teacher is None else folds
     plan = make_plan(
         arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **settings
     )
@@ -204,14 +207,14 @@ def sweep(
         return Forecast.of(plan, dataset, path, threads)
     meant = {name for name, value in settings.items() if value is not None}
     meant |= set(Recipe.model_fields if isinstance(recipe, Recipe) else recipe or {})
-    _tell(plan, dataset, path, meant, tell)
+    _tell(plan, dataset, earlier, meant, tell)
     with Store(path, DataFacts.of(dataset)) as store:
         asked_for = f"issun.sweep({dataset.name!r}, {arguments})" if command is None else command
         run(plan, dataset, store, threads=threads, on_progress=tell, command=asked_for)
     return _found(plan, path, query, plot, tell)
 
 
-def _tell(plan: Plan, dataset: Dataset, path: Path, meant: set[str], on_progress: OnProgress) -> None:
+def _tell(plan: Plan, dataset: Dataset, earlier: Study | None, meant: set[str], on_progress: OnProgress) -> None:
     """Tell what is good to know before the training begins."""
     left_out = (f"left out: {problem.reason}" for problem in plan.infeasible)
     for remark in (*dataset.notes, *split_notes(dataset, plan.split), *left_out, plan_text(plan)):
@@ -220,7 +223,7 @@ def _tell(plan: Plan, dataset: Dataset, path: Path, meant: set[str], on_progress
         on_progress(Remark(f"taught by {teacher.facts}"))
         if doubt := teacher.doubt(dataset, plan.split):
             on_progress(Remark(f"not independent, so none of these networks will be chosen: {doubt}", warning=True))
-    if before := trained_before(path, plan, meant):
+    if earlier is not None and (before := trained_before(earlier, plan, meant)):
         on_progress(Remark(before))
 
 

@@ -47,26 +47,17 @@ def make_plan(
     return plan(bind_arguments(list(arguments), zipped=zip), dataset, full, split, seeds, taught_by)
 
 
-def trained_before(path: Path, plan: Plan, given: Collection[str]) -> str:
+def trained_before(study: Study, plan: Plan, given: Collection[str]) -> str:
     """Return a sentence where a study holds trials of these networks that an older default recipe trained; mostly nothing.
 
     Parameters
     ----------
-    path : Path
-        The study, which need not be there yet.
+    study : Study
     plan : Plan
         What is to be trained.
     given : collection of str
         The settings of the recipe that were asked for: what differs in them was meant.
-
-    Raises
-    ------
-    StudyError
-        When there is a file and it is no study, or damaged.
     """
-    if not path.is_file() or path.stat().st_size == 0:
-        return ""
-    study = Study(path)
     today = plan.recipe.model_dump()
     older = {}
     for key in study.facts.recipes:
@@ -84,25 +75,28 @@ def trained_before(path: Path, plan: Plan, given: Collection[str]) -> str:
             options = " ".join(f"--{name} {value}" for name, value in other.items())
             now = ", ".join(f"{name} {today[name]}" for name in other)
             return (
-                f"{path.name} holds {count:,} trial{'' if count == 1 else 's'} of these networks, trained with an older default: add "
+                f"{study.path.name} holds {count:,} trial{'' if count == 1 else 's'} of these networks, trained with an older default: add "
                 f"{options} to resume them. Otherwise the networks are trained again with {now} and compared separately."
             )
     return ""
 
 
-def folds_begun(path: Path, folds: int | None, validation: float | None) -> int | None:
+def begun(path: Path) -> Study | None:
+    """Return the study that a run goes on with; None where there is none yet.
+
+    Raises
+    ------
+    StudyError
+        When there is a file and it is no study, or damaged.
+    """
+    return Study(path) if path.is_file() and path.stat().st_size else None
+
+
+def folds_begun(study: Study | None, folds: int | None, validation: float | None) -> int | None:
     """Return the number of folds that is asked for, or where nothing is, that which a study was begun with; None for the usual one."""
-    if folds is not None or validation is not None or not path.is_file() or path.stat().st_size == 0:
+    if folds is not None or validation is not None or study is None:
         return folds
-    found = {max(1, split.folds) for split in Study(path).facts.splits.values()}
-    return max(found, default=None)
-
-
-def test_begun(path: Path) -> float | None:
-    """Return the share of the images that is a study's test part; None where that is the usual one, or there is no study."""
-    if not path.is_file() or path.stat().st_size == 0:
-        return None
-    return Study(path).facts.data.test
+    return max((max(1, split.folds) for split in study.facts.splits.values()), default=None)
 
 
 def default_path(dataset: Dataset) -> Path:
@@ -111,17 +105,12 @@ def default_path(dataset: Dataset) -> Path:
     return Path(f"{stem or 'study'}.sqlite")
 
 
-def begun_whole(path: Path, dataset: Dataset) -> bool:
+def begun_whole(study: Study, dataset: Dataset) -> bool:
     """Whether a study was begun when every JPEG was decoded at its full size, where some of this data set were not (see `load`)."""
-    if not dataset.fitting.reduced or not path.is_file():
-        return False
-    try:
-        return not Study(path).facts.data.reduced
-    except IssunError:  # what is wrong with the study is told where it is opened to be written
-        return False
+    return dataset.fitting.reduced and not study.facts.data.reduced
 
 
-def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[str | None, bool], Dataset]) -> Dataset:
+def as_begun(dataset: Dataset, study: Study, groups: str | None, load: Callable[[str | None, bool], Dataset]) -> Dataset:
     """Return the data as a study was begun with it: with JPEGs that were decoded whole, where that was before large ones were not; with the
     groups of then, where that was before equal names in several classes counted as several.
 
@@ -129,8 +118,7 @@ def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[s
     ----------
     dataset : Dataset
         As it is read now.
-    path : Path
-        Of the study, which need not be there.
+    study : Study
     groups : str or None
         The pattern that tells the groups.
     load : callable
@@ -141,22 +129,22 @@ def as_begun(dataset: Dataset, path: Path, groups: str | None, load: Callable[[s
     Dataset
         With a note, where it is read otherwise than `groups` says now.
     """
-    whole = begun_whole(path, dataset)
+    facts = study.facts
+    whole = begun_whole(study, dataset)
     if whole:
-        note = f"{path.name} was started when every JPEG was decoded at its full size, and these are, too."
+        note = f"{study.path.name} was started when every JPEG was decoded at its full size, and these are, too."
         dataset = load(groups, True)
         dataset = replace(dataset, notes=(*dataset.notes, note))
-    if groups is None or groups == DAY or groups.endswith(ACROSS) or not path.is_file():
+    if groups is None or groups == DAY or groups.endswith(ACROSS):
+        return dataset
+    names = [name for name, split in facts.splits.items() if not split.fold]
+    if facts.data.fingerprint == dataset.fingerprint and (not names or any(name.endswith(dataset.grouping) for name in names)):
         return dataset
     try:
-        facts = Study(path).facts
-        names = [name for name, split in facts.splits.items() if not split.fold]
-        if facts.data.fingerprint == dataset.fingerprint and (not names or any(name.endswith(dataset.grouping) for name in names)):
-            return dataset
         before = load(groups + ACROSS, whole)
-    except IssunError:  # what is wrong with the study is told where it is opened to be written
+    except IssunError:  # these groups cannot be told: then the study was not begun with them
         return dataset
     if before.fingerprint != facts.data.fingerprint or not any(name.endswith(f"groups {before.grouping}") for name in names):
         return dataset
-    note = f"{path.name} was started with groups across classes, which are kept: --groups now means {groups + ACROSS}."
+    note = f"{study.path.name} was started with groups across classes, which are kept: --groups now means {groups + ACROSS}."
     return replace(before, notes=(*before.notes, note))
