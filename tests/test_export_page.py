@@ -174,13 +174,13 @@ def test_what_the_page_says_of_itself(tmp_path: Path) -> None:
         "Input": "6x5 pixels, grey",
         "Trained on": "photos of birds, 1,293 images",
         "Validation accuracy": "93.12 % of 145 images",
-        "Lower 95 % bound": "87.48 % of the mean",
+        "Lower 95 % bound": "87.48 % of the mean, counting the images alone",
         "Mean over seeds": "92.00 %",
         "Seed": "best of 2 seeds on validation",
     }
     single = Provenance.read({name: known[name] for name in ("validation accuracy", "validation images")})
     alone = export_model(replace(model, provenance=single), tmp_path / "alone", "page").files[0]
-    assert about(alone)["Lower 95 % bound"] == "88.81 %"
+    assert about(alone)["Lower 95 % bound"] == "88.81 %, counting the images alone"
     bare = export_model(model_of(NET), tmp_path / "bare", "page").files[0]
     assert content(bare)["title"] == "Image classifier"
     assert set(about(bare)) == {"Network", "Parameters", "Classes", "Input"}

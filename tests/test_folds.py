@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import issun
+from cli_runner import Issun
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.folds import dealt, most_folds
 from issun.datasets.usual_split import split_for, usual_folds
@@ -25,6 +26,7 @@ from issun.study.store import Store
 from issun.study.sweep import make_plan
 from issun.study.workers import run
 from issun.training import train_network
+from issun.webpage.networks import network_records
 from small_study import digits
 
 NETWORK = "conv 1, pool, dense"
@@ -78,6 +80,8 @@ def test_a_seed_makes_other_folds() -> None:
 def test_a_split_is_known_by_its_name(split: Split) -> None:
     assert Split.named(split.id) == split
     assert [one.fold for one in split.each] == list(range(1, split.folds + 1))
+    assert {one.whole for one in split.each} == {split.whole}
+    assert split.whole.pooled
 
 
 @pytest.mark.parametrize("name", ["fold 0 of 5 seed 0", "fold 6 of 5 seed 0", "1 folds seed 0", "fold 1 of 1 seed 0", "5 folds"])
@@ -171,6 +175,13 @@ def test_a_sweep_in_folds(tmp_path: Path) -> None:
     assert len(both.findings.answer.entries) == 1
     single = issun.sweep(data, NETWORK, seeds=1, folds=1, study=place, **QUICK)
     assert sorted(one.folds for one in single.entries) == [1, 2, 3]
+
+
+def test_figures_of_folds_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = issun.sweep(digits(), "conv 4, pool, dense", seeds=1, folds=3, study="s.sqlite", epochs=15, threads=1)
+    assert " % in 3 folds, test " in Issun(tmp_path, monkeypatch, capsys).succeeds("show", "s.sqlite", "--target", "1%")
+    assert [one["validation"]["folds"] for one in network_records(study.answer(issun.Query()))] == [3]
 
 
 def test_a_study_without_folds_goes_on_without(tmp_path: Path) -> None:

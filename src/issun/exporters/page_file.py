@@ -107,6 +107,7 @@ def _about(model: Model, name: str, training_images: int | None) -> list[tuple[s
     folds = "" if made.folds is None else f" in {made.folds.folds} folds"
     # The best of several seeds is lucky, too: their mean is not, and bounds what is to be expected.
     sure = accuracy if mean is None else mean
+    bound = f"{' of the mean' if mean else ''}, counting the images alone"  # a model's file does not tell how much seeds differ
     facts = [
         ("Network", str(net)),
         ("Parameters", f"{net.parameters:,}"),
@@ -116,7 +117,7 @@ def _about(model: Model, name: str, training_images: int | None) -> list[tuple[s
         ("Validation accuracy", "" if accuracy is None else percent(accuracy) + (f" of {counted(held, 'image')}{folds}" if held else "")),
         ("Seed", made.chosen),
         ("Mean over seeds", "" if mean is None else percent(mean)),
-        ("Lower 95 % bound", "" if sure is None or not held else percent(wilson_lower(sure, held)) + (" of the mean" if mean else "")),
+        ("Lower 95 % bound", "" if sure is None or not held else percent(wilson_lower(sure, held)) + bound),
         ("Note", made.mark),
         ("Warning", made.warning),
     ]

@@ -147,7 +147,8 @@ def _choice(answer: Answer, choice: Choice) -> Iterator[Printable]:
         return
     yield Whole(f"{words}:")
     yield Whole(f"  {entry.network}")
-    accuracies = f"validation {mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)}, test {mean_text(*answer.test(entry))}"
+    folds = f" in {entry.folds} folds" if entry.folds > 1 else ""
+    accuracies = f"validation {mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)}{folds}, test {mean_text(*answer.test(entry))}"
     # The mark stands above the table too, but an answer is read, and quoted, by itself.
     mark = f" ({answer.study.mark})" if answer.study.mark else ""
     yield Whole(f"  {entry.parameters:,} parameters, {accuracies}{mark}")

@@ -35,7 +35,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
     NETWORK = {
       "id": text, "label": what the family is called, "family", "network", "knobs": {name: int},
       "parameters", "trainable_params", "macs", "bytes", "peak_memory", "seconds": mean of a trial, "recipe": id, "split": id,
-      "validation": {"mean", "sd": null for one seed, "low", "high": bounds of 95 %, "n": seeds, "images"},
+      "validation": {"mean", "sd": null for one seed, "low", "high": bounds of 95 %, "n": seeds, "images", "folds": 1 without any},
       "test": {"mean", "sd"} | null,     only of networks that some target or budget can choose: on the frontier by parameters, MACs,
                                          bytes, working memory or seconds, by mean or lower bound. To stand beside what was chosen.
       "diverged": how many seeds, "chance": how many others never left chance, "failed": that in words, empty where none failed and all

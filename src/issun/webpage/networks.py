@@ -74,6 +74,7 @@ def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
             "high": fraction(high),
             "n": entry.seeds,
             "images": entry.validation_images,
+            "folds": entry.folds,
         },
         "test": None if test is None else {"mean": fraction(test[0]), "sd": fraction(test[1])},
         "diverged": entry.diverged,

@@ -49,10 +49,11 @@ function basis(study, networks, value, size) {
   const found = smallestNetwork(networks, value, { size });
   if (!found) return null;
   const parts = [];
-  const { n, images } = found.validation;
+  const { n, images, folds } = found.validation;
+  const where = folds > 1 ? ` in ${folds} folds` : "";
   parts.push(opening(found, found.network), " ");
   parts.push(
-    `On ${onTest(study) ? "the test part, as published" : "validation"}${images ? ` (${counted(images, "image")})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
+    `On ${onTest(study) ? "the test part, as published" : "validation"}${images ? ` (${counted(images, "image")}${where})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
   );
   if (hasFailed(found)) parts.push(" Failed seeds are included in mean, deviation and bound.");
   if (found.test && !onTest(study)) parts.push(` On the test images, measured once and not used to choose: ${saidMean(found.test)}.`);

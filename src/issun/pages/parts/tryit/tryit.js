@@ -109,6 +109,11 @@ function pad(network, seen) {
   return { canvas, style, clear };
 }
 
+/** Whether a network was trained on the sample images: in folds every image is one that it was trained on in the end. */
+function isSeen(network) {
+  return network.validation.folds > 1;
+}
+
 function samples(network) {
   const { study } = network;
   if (!fits(study)) return null;
@@ -118,7 +123,8 @@ function samples(network) {
     const words = `Try ${asSample(image, study).words}`;
     return element("button", { type: "button", class: "sample", title: words, "aria-label": words, on: { click: () => setImage(study, asSample(image, study)) } }, sized(pictureOf(image), 32));
   };
-  return element("div", { class: "samples", role: "group", "aria-label": "Sample images of the classes, not used in training" }, d3.range(most).map(button));
+  const label = `Sample images of the classes, ${isSeen(network) ? "on which the network was trained" : "not used in training"}`;
+  return element("div", { class: "samples", role: "group", "aria-label": label }, d3.range(most).map(button));
 }
 
 function opener(network, said, node) {
@@ -170,6 +176,7 @@ export const tryTab = {
       element("p", { class: "note" }, style ? "Draw on the square, drop an image on it, or choose a sample. No data leaves this page." : "Drop an image on the square, or choose a sample. No data leaves this page."),
       node,
       samples(network),
+      isSeen(network) && fits(network.study) ? element("p", { class: "note" }, "The network was trained on these samples. Its accuracy is that of the folds, which had not seen them.") : null,
       said,
       style ? element("p", { class: "note" }, styleWords(style)) : null,
     ];
