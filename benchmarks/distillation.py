@@ -35,13 +35,15 @@ TEACHER_SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Question:
-    """Data, the teacher's network, the networks that learn from it, how all of them are trained, and which settings are tried."""
+    """Data, the teacher's network, the networks that learn from it, how all of them are trained, which settings are tried, and on how many
+    images (the first ones; default: all)."""
 
     data: str
     teacher: str
     students: tuple[str, ...]
     recipe: Mapping[str, Any]
     tried: Mapping[str, tuple[Any, ...]]
+    images: int | None = None
 
     def settings(self, quick: bool) -> Iterator[dict[str, Any]]:
         """Yield the combinations of what is tried; of a quick run the first and the last of each."""
@@ -61,19 +63,20 @@ QUESTIONS = (
         "cifar10",
         "conv 16 norm, conv 16 norm, pool, conv 32 norm, conv 32 norm, pool, conv 64 norm, gap, dense",
         ("conv 4, pool, conv 5, pool, conv 7, gap, dense", "conv 8, pool, conv 10, pool, conv 10, gap, dense"),
-        {"augment": "crop 4, flip", "epochs": 30},
+        {"augment": "crop 4, flip", "epochs": 40},
         {"temperature": (1.0, 4.0), "share": (0.5, 0.9), "views": (8,)},
+        12_500,  # a quarter, so that the whole takes an hour of one core
     ),
 )
 
 
 def train(question: Question, folder: Path, data_dir: Path | None, quick: bool) -> None:
     """Train the teacher and the networks, into two studies; what is there already is not trained again."""
-    dataset = issun.load(question.data, data_dir=data_dir)
+    dataset = first(issun.load(question.data, data_dir=data_dir), question.images)
     recipe = dict(question.recipe)
     choosing, measured, teachers = CHOOSING, MEASURED, TEACHER_SEEDS
     if quick:
-        dataset, choosing, measured, teachers = small(dataset), CHOOSING[:1], MEASURED[:3], TEACHER_SEEDS[:2]
+        dataset, choosing, measured, teachers = first(dataset, 1000, 500), CHOOSING[:1], MEASURED[:3], TEACHER_SEEDS[:2]
         recipe |= {"epochs": 2, "batch_size": 32}
     teacher = issun.sweep(dataset, question.teacher, seeds=teachers, recipe=recipe, study=folder / f"{question.data}-teacher.sqlite")
     path = folder / f"{question.data}.sqlite"
@@ -85,11 +88,11 @@ def train(question: Question, folder: Path, data_dir: Path | None, quick: bool) 
         issun.sweep(dataset, student, seeds=measured, recipe=recipe, study=path, teacher=teacher, **chosen)
 
 
-def small(dataset: Dataset) -> Dataset:
-    """Return some of the images, to see that all of it works."""
+def first(dataset: Dataset, images: int | None, test: int | None = None) -> Dataset:
+    """Return the first images of the training and of the test part; None means all."""
     return Dataset(
         dataset.name,
-        *(dataset.images[:1000], dataset.labels[:1000], dataset.test_images[:500], dataset.test_labels[:500]),
+        *(dataset.images[:images], dataset.labels[:images], dataset.test_images[:test], dataset.test_labels[:test]),
         dataset.classes,
         dataset.source,
     )
@@ -136,8 +139,9 @@ def row(study: Study, teacher: Study, student: str) -> dict[str, Any]:
         own = trials[(trials["network_id"] == entry.network_id) & (trials["recipe_id"] == entry.recipe_id)]
         return {seed: value for seed, value in zip(own["seed"], own[column], strict=True) if seed in MEASURED}
 
-    found: dict[str, Any] = {"data": study.facts.data.name, "network": student, "parameters": taught.parameters}
-    found |= {"teacher": [str(facts) for facts in study.facts.teachers.values()], "settings": settings_of(study, taught)}
+    facts = study.facts.data
+    found: dict[str, Any] = {"data": facts.name, "images": facts.images, "network": student, "parameters": taught.parameters}
+    found |= {"teacher": [str(one) for one in study.facts.teachers.values()], "settings": settings_of(study, taught)}
     found |= {"teacher_val_accuracy": teacher.best().val_accuracy_mean, "independent": taught.independent}
     for column in ("val_accuracy", "test_accuracy"):
         without, with_teacher = figures(alone, column), figures(taught, column)
@@ -167,15 +171,15 @@ def told(figure: Mapping[str, float | None], sign: str = "") -> str:
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print the table in Markdown: test accuracy in percent, and the differences in percentage points."""
-    print("| images | parameters | settings | alone | taught | difference | standard error | difference on validation | seeds |")
-    print("|---|---:|---|---:|---:|---:|---:|---:|---:|")
+    print("| data | images | parameters | settings | alone | taught | difference | standard error | difference on validation | seeds |")
+    print("|---|---:|---:|---|---:|---:|---:|---:|---:|---:|")
     for found in rows:
         test, validation = found["test_accuracy"], found["val_accuracy"]
         settings = ", ".join(
             f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in found["settings"].items()
         )
         error = "" if test["standard_error"] is None else f"{100 * test['standard_error']:.2f}"
-        cells = (found["data"], f"{found['parameters']:,}", settings, told(test["alone"]), told(test["taught"]))
+        cells = (found["data"], f"{found['images']:,}", f"{found['parameters']:,}", settings, told(test["alone"]), told(test["taught"]))
         cells += (told(test["difference"], "+"), error, told(validation["difference"], "+"), str(len(test["seeds"])))
         print(f"| {' | '.join(cells)} |")
 

@@ -1,10 +1,11 @@
-"""Does issun reach the same accuracy as Keras with the same recipe? `python benchmarks/parity.py --data-dir FOLDER --json FILE`
+"""Does issun reach the same accuracy as Keras or PyTorch with the same recipe? `python benchmarks/parity.py --data-dir FOLDER --json FILE`
 
 The same network, Adam at a constant rate of 0.001, the batch of 128 and as many epochs on both sides, ten times:
 both start from the same Glorot weights (Keras's own differ for depthwise kernels), and shuffle in orders of their own. The mean test
 accuracies are compared. They agree when they differ by no more than the points allowed for the case, or by twice the standard error of the
 difference, whichever is larger: else the exit code is 1. The test images choose nothing.
-Needs Keras on TensorFlow beside issun.
+The peer is Keras; PyTorch for a network with `groups`, whose gradients TensorFlow computes on a CPU only after minutes of compilation.
+Needs Keras on TensorFlow and PyTorch beside issun.
 """
 
 from __future__ import annotations
@@ -26,29 +27,78 @@ import numpy as np
 
 try:
     import tensorflow as tf
+    import torch
 except ImportError as error:
-    sys.exit(f"{Path(__file__).name} needs Keras and TensorFlow ({error}): pip install -r benchmarks/requirements-peers.txt")
+    sys.exit(f"{Path(__file__).name} needs Keras, TensorFlow and PyTorch ({error}): pip install -r benchmarks/requirements-peers.txt")
+
+from numpy.typing import NDArray
+from torch.nn import functional
 
 from issun import load
+from issun.arch.net import Net
 from issun.arch.notation import parse_network
-from issun.engine import NativeEngine, State, scaling_for, threads_available
+from issun.engine import NativeEngine, Scaling, State, scaling_for, threads_available
 from issun.engine.weights import as_tensors, initialised
 from issun.exporters.keras.network import set_weights
+from issun.exporters.torch.file import state_of
+from issun.model import Model
 from issun.randomness import shuffled
 from issun.recipe import Recipe
 from issun.study.machine import machine
 from issun.timing.keras_side import KerasTraining, Setup, largest_difference
+from issun.timing.torch_side import torch_model
+
+
+class TorchTraining:
+    """A network as PyTorch's module from issun's first weights, with its data; images are float32 (N, height, width, channels)."""
+
+    def __init__(
+        self, net: Net, recipe: Recipe, images: NDArray[np.float32], labels: NDArray[np.int32], scaling: Scaling, seed: int
+    ) -> None:
+        torch.manual_seed(seed)
+        self._module = torch_model(net)
+        names = tuple(str(number) for number in range(net.classes))
+        state = state_of(Model(net, initialised(net, "glorot", seed), scaling, names))
+        self._module.load_state_dict(state, strict=False)  # issun counts no batches
+        self._images, self._labels, self._batch = _channels_first(images), torch.from_numpy(labels).long(), recipe.batch_size
+        rates = (recipe.beta_1, recipe.beta_2)
+        self._optimizer = torch.optim.Adam(self._module.parameters(), recipe.learning_rate, rates, recipe.epsilon, fused=True)
+
+    def train(self, epochs: int) -> None:
+        """Train for some epochs."""
+        self._module.train()
+        for _ in range(epochs):
+            for chosen in torch.randperm(len(self._labels)).split(self._batch):
+                self._optimizer.zero_grad(set_to_none=True)
+                functional.cross_entropy(self._module(self._images[chosen]), self._labels[chosen]).backward()
+                self._optimizer.step()
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of images."""
+        self._module.eval()
+        with torch.inference_mode():
+            found: NDArray[np.float32] = torch.cat([self._module(batch) for batch in _channels_first(images).split(1000)]).numpy()
+        return found
+
+    def accuracy(self, images: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+        """Return the fraction of images that the module classifies correctly."""
+        return float((self.logits(images).argmax(axis=1) == labels).mean())
+
+
+def _channels_first(images: NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained for how long, how many points apart the two may be, and on how many images: the first ones (default: all)."""
+    """What is trained for how long beside what, how many points apart the two may be, and on how many images: the first ones, or all."""
 
     data: str
     network: str
     epochs: int
     points: float
     images: int | None = None
+    peer: str = "Keras"
 
 
 CASES = (
@@ -77,6 +127,7 @@ CASES = (
         8,
         1.0,
         12_800,
+        "PyTorch",
     ),
 )
 
@@ -93,10 +144,11 @@ def main() -> int:
         parser.error("--seeds must be at least 2")
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads)
     import keras
 
     about = machine() | {
-        "peer": f"Keras {keras.__version__} on TensorFlow {tf.__version__}",
+        "peer": f"Keras {keras.__version__} on TensorFlow {tf.__version__}; PyTorch {torch.__version__}",
         "started": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
     }
     results = []
@@ -117,11 +169,16 @@ def compared(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     recipe = Recipe(optimizer="adam", learning_rate=0.001, schedule="constant", batch_size=128, epochs=case.epochs, initializer="glorot")
     order = np.arange(len(images))
     floats, test = (part.astype(np.float32) / np.float32(255) for part in (images, dataset.test_images))
-    engine = NativeEngine(net, recipe, scaling_for(recipe, images, order), arguments.threads)
+    scaling = scaling_for(recipe, images, order)
+    engine = NativeEngine(net, recipe, scaling, arguments.threads)
     logits = engine.logits(initialised(net, "glorot", 1), images, order[:64])
-    difference = largest_difference(net, floats[:64], logits, 1)
+    if case.peer == "Keras":
+        difference = largest_difference(net, floats[:64], logits, 1)
+    else:
+        found = TorchTraining(net, recipe, floats[:64], labels[:64], scaling, 1).logits(floats[:64])
+        difference = float(np.abs(found - logits).max() / np.abs(logits).max())
     if not difference < 1e-4:
-        sys.exit(f"`{net}`: from the same weights Keras's logits differ from issun's by {difference:.1e} of the largest")
+        sys.exit(f"`{net}`: from the same weights {case.peer}'s logits differ from issun's by {difference:.1e} of the largest")
     ours: list[float] = []
     theirs: list[float] = []
     for seed in range(arguments.seeds):
@@ -130,18 +187,22 @@ def compared(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
             engine.train_epoch(state, images, labels, shuffled(order, seed, state.epoch), seed)
         found = engine.logits(state.weights, dataset.test_images, np.arange(len(test)))
         ours.append(float((found.argmax(axis=1) == dataset.test_labels).mean()))
-        training = KerasTraining(net, recipe, floats, labels, Setup(), seed)
-        set_weights(training.model, net, as_tensors(net, initialised(net, "glorot", seed)))
+        training: KerasTraining | TorchTraining
+        if case.peer == "Keras":
+            training = KerasTraining(net, recipe, floats, labels, Setup(), seed)
+            set_weights(training.model, net, as_tensors(net, initialised(net, "glorot", seed)))
+        else:
+            training = TorchTraining(net, recipe, floats, labels, scaling, seed)
         training.train(recipe.epochs)
         theirs.append(training.accuracy(test, dataset.test_labels))
-        print(f"seed {seed}: issun {ours[-1]:.2%}, Keras {theirs[-1]:.2%}", flush=True)
+        print(f"seed {seed}: issun {ours[-1]:.2%}, {case.peer} {theirs[-1]:.2%}", flush=True)
     errors = [statistics.stdev(values) / math.sqrt(len(values)) for values in (ours, theirs)]
     apart = statistics.mean(ours) - statistics.mean(theirs)
     allowed = max(case.points / 100, 2 * math.hypot(*errors))
     agree = abs(apart) <= allowed
     print(f"{net}: test accuracy on {case.data} after {recipe.epochs} epochs, mean ± standard error over {arguments.seeds} seeds")
-    print(f"  issun  {statistics.mean(ours):.2%} ± {errors[0]:.2%}")
-    print(f"  Keras  {statistics.mean(theirs):.2%} ± {errors[1]:.2%}")
+    print(f"  issun   {statistics.mean(ours):.2%} ± {errors[0]:.2%}")
+    print(f"  {case.peer:<8}{statistics.mean(theirs):.2%} ± {errors[1]:.2%}")
     print(f"  {100 * apart:+.2f} points apart, allowed {100 * allowed:.2f}: {'they agree' if agree else 'they DIFFER'}\n", flush=True)
     return {
         "data": case.data,
@@ -149,7 +210,7 @@ def compared(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
         "epochs": case.epochs,
         "images": len(images),
         "issun": ours,
-        "keras": theirs,
+        case.peer.lower(): theirs,
         "apart": apart,
         "allowed": allowed,
         "points": case.points,
