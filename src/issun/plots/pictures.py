@@ -210,7 +210,7 @@ def _frontier(study: Readable, wanted: _Wanted) -> Figure:
     entries = in_order(study.entries, wanted.size)
     best = {entry.key for entry in frontier(entries, wanted.size)}
     networks = networks_frame(entries).assign(
-        family=[entry.family if entry.label == entry.family else f"{entry.label}: {entry.family}" for entry in entries],
+        family=[entry.series for entry in entries],
         frontier=[entry.key in best for entry in entries],
     )
     return frontier_figure(networks, title=_title(study, wanted, _data_name(study)), target=wanted.target, size=wanted.size)

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from issun.arch.notation import BoundFamily, parse_network
 from issun.datasets.dataset import Dataset, Split
+from issun.datasets.inputs import Inputs
 from issun.datasets.published import smaller, watched_on_test
 from issun.datasets.usual_split import split_for
 from issun.engine.protocol import CancelFlag
@@ -63,7 +64,7 @@ class PreparedPart:
     part : Part
     plan : Plan
         All trials of all its families.
-    dataset : Dataset
+    inputs : Inputs
         The images as the part uses them: with the test part as the validation part where that is watched.
     labels : mapping of (str, str) to str
         Ids of network and recipe: the label of the family, where it has one.
@@ -75,10 +76,15 @@ class PreparedPart:
 
     part: Part
     plan: Plan
-    dataset: Dataset
+    inputs: Inputs
     labels: Mapping[tuple[str, str], str]
     protocol: Protocol
     left_out: tuple[str, ...]
+
+    @property
+    def dataset(self) -> Dataset:
+        """The images at their first input."""
+        return self.inputs.first
 
     @property
     def file_name(self) -> str:
@@ -99,7 +105,7 @@ def study_name(file: Path, part: str, quick: bool) -> str:
 def prepare(
     file: StudyFile,
     name: str,
-    dataset: Dataset,
+    data: Dataset | Inputs,
     *,
     quick: bool = False,
     seeds: Sequence[int] | None = None,
@@ -112,7 +118,7 @@ def prepare(
     file : StudyFile
     name : str
         Which part.
-    dataset : Dataset
+    data : Dataset or Inputs
         The data that the file names.
     quick : bool
         Fewer images, epochs, knob values and seeds: to see that all of it works.
@@ -130,7 +136,7 @@ def prepare(
         Where the images cannot be split so, or the seeds cannot be used.
     """
     file.check_parts([name])
-    part = file.parts[name]
+    part, inputs = file.parts[name], Inputs.of(data)
     left_out: list[str] = []
     if seeds is not None:
         seeds = tuple(itertools.islice(seeds, LARGEST_PLAN + 1))  # more are refused below, whatever the families are
@@ -138,36 +144,36 @@ def prepare(
         heads = tuple(replace(entry, seeds=seeds if entry.network else None) for entry in part.heads)
         part = replace(part, families=families, heads=heads)
     if quick:
-        dataset, part, left_out = _quick(dataset, part)
+        inputs, part, left_out = _quick(inputs, part)
     try:
-        check_trials([(family.bound, family.seeds) for family in part.families], folds or part.folds or 0)
+        check_trials([(family.bound, family.seeds) for family in part.families], folds or part.folds or 0, len(inputs))
     except KnobError as error:
         raise StudyFileError(f"{file.path}, part `{name}`: {error}") from None
     if part.watch == "test":
-        dataset, split = watched_on_test(dataset), Split()
+        inputs, split = inputs.changed(watched_on_test), Split()
     else:
         taught = any(family.settings.get("teacher") for family in part.families)
         count = folds if folds is not None else 1 if part.folds is None and taught else part.folds
-        split = split_for(dataset, folds=count)
+        split = split_for(inputs.first, folds=count)
         if split.folds:
             part = replace(part, folds=split.folds)
         else:
             split = Split(part.share, how="last" if part.watch == "last" else "stratified")
-    train = len(dataset.parts(split.each[0] if split.folds else split)[0])
+    train = len(inputs.first.parts(split.each[0] if split.folds else split)[0])
     plans: list[Plan] = []
     teachers: dict[str, Teacher] = {}
     labels: dict[tuple[str, str], str] = {}
     for family in part.families:
         try:
             settings, teacher = with_teacher(None, family.settings, teachers)
-            made = plan([family.bound], dataset, Recipe.for_images(train, **settings), split, family.seeds, teacher)
+            made = plan([family.bound], inputs, Recipe.for_images(train, **settings), split, family.seeds, teacher)
         except (NetworkError, RecipeError, ModelError, StudyError, SelectionError) as error:
             raise StudyFileError(f"{family.place}: {error}") from None
         plans.append(made)
         if family.label:
             for trial in made.trials:
                 labels.setdefault((trial.net.id, recipe_id(trial)), family.label)
-    return PreparedPart(part, joined(plans), dataset, labels, _protocol(file, part, quick), tuple(left_out))
+    return PreparedPart(part, joined(plans), inputs, labels, _protocol(file, part, quick), tuple(left_out))
 
 
 def run_part(
@@ -197,11 +203,11 @@ def run_part(
     Cancelled
         When it was stopped; the same call goes on.
     """
-    with Store(path, DataFacts.of(prepared.dataset)) as store:
+    with _opened(prepared, path) as store:
         store.describe(prepared.labels, prepared.protocol)
         run(
             prepared.plan,
-            prepared.dataset,
+            prepared.inputs,
             store,
             threads=threads,
             on_progress=on_progress,
@@ -210,6 +216,10 @@ def run_part(
             **options,
         )
     return Study(path)
+
+
+def _opened(prepared: PreparedPart, path: str | Path) -> Store:
+    return Store(path, [DataFacts.of(dataset) for dataset in prepared.inputs.all])
 
 
 def _protocol(file: StudyFile, part: Part, quick: bool) -> Protocol:
@@ -234,9 +244,10 @@ def _protocol(file: StudyFile, part: Part, quick: bool) -> Protocol:
     )
 
 
-def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:
+def _quick(inputs: Inputs, part: Part) -> tuple[Inputs, Part, list[str]]:
     """Return less of everything, and what was left out in words."""
-    small = smaller(dataset, QUICK_TRAIN, QUICK_TEST)
+    fewer = inputs.changed(lambda dataset: smaller(dataset, QUICK_TRAIN, QUICK_TEST))
+    small, dataset = fewer.first, inputs.first
     left_out = []
     if len(small.images) < len(dataset.images) or len(small.test_images) < len(dataset.test_images):
         left_out.append(
@@ -252,7 +263,7 @@ def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:
     left_out += remarks
     if part.target is not None:
         left_out.append(f"the target of {100 * part.target:g} %, which a quick run cannot reach")
-    return small, replace(part, families=tuple(families), heads=heads, target=None), left_out
+    return fewer, replace(part, families=tuple(families), heads=heads, target=None), left_out
 
 
 def _quick_heads(entries: tuple[HeadEntry, ...]) -> tuple[tuple[HeadEntry, ...], list[str]]:
@@ -341,7 +352,7 @@ def run_heads(
     if not prepared.part.heads:
         return 0
     new = 0
-    with Store(path, DataFacts.of(prepared.dataset)) as store:
+    with _opened(prepared, path) as store:
         done = store.finished_heads()
         for job in _head_jobs(prepared, Study(path)):
             missing = {key: wish for key, wish in job.wishes.items() if key not in done}
