@@ -330,7 +330,7 @@ def _of_study(
     kept = [trial.seed for trial in entry.trials if not trial.diverged] if seeds is None else list(seeds)
     models = [(seed, study.model(entry, seed)) for seed in kept]
     if not models:
-        raise IssunError(f"all trainings of `{entry.network}` in {path} diverged; name another network")
+        raise IssunError(f"all trainings of `{entry.title}` in {path} diverged; name another network")
     operation_index(models[0][1].net, layer, pre_activation)
     return [trained(model, seed, layer=layer, pre_activation=pre_activation) for seed, model in models]
 

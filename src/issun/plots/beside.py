@@ -73,7 +73,7 @@ def _curves(answer: Answer) -> list[Path]:
         if not entries:
             continue
         best = most_accurate(entries)
-        title = f"{label if label != best.family else best.network}, seed {best.best_seed}"
+        title = f"{label if label != best.family else best.title}, seed {best.best_seed}"
         title += f" ({study.mark})" if study.mark else ""
         figure = curves_figure(study.history(best), title=title)
         stem = study.path.with_suffix("")

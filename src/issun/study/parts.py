@@ -21,6 +21,7 @@ from issun.datasets.dataset import Dataset, Split
 from issun.datasets.inputs import Inputs
 from issun.datasets.published import smaller, watched_on_test
 from issun.datasets.usual_split import split_for
+from issun.datasets.wanted import input_text
 from issun.engine.protocol import CancelFlag
 from issun.errors import IssunError, KnobError, ModelError, NetworkError, RecipeError, SelectionError, StudyError, StudyFileError
 from issun.events import OnProgress
@@ -299,8 +300,9 @@ def _quick_family(family: FamilyEntry, images: int) -> tuple[FamilyEntry, list[s
 
 @dataclass(frozen=True)
 class _HeadJob:
-    """One draw of features and the heads that are to be trained on them, by their ids."""
+    """One draw of features, the images that they are of, and the heads that are to be trained on them, by their ids."""
 
+    dataset: Dataset
     source: Source
     label: str
     network: str
@@ -314,7 +316,7 @@ def check_heads(prepared: PreparedPart) -> None:
         nets = [trial.net for trial in prepared.plan.trials if prepared.labels.get(_key(trial), trial.family) == entry.family]
         try:
             if entry.network:
-                nets = [parse_network(entry.network, prepared.dataset.input, len(prepared.dataset.classes), complete=True)]
+                nets = [parse_network(entry.network, data.input, len(data.classes), complete=True) for data in prepared.inputs]
             for net in nets:
                 operation_index(net, entry.layer, entry.pre_activation)
         except IssunError as error:
@@ -366,7 +368,7 @@ def run_heads(
 
             tell(HeadProgress("features", 0, 0, None, "extracting features"))
             extractor = job.source.make()
-            parts = parts_of(extractor, prepared.dataset, prepared.plan.split, threads, tell)
+            parts = parts_of(extractor, job.dataset, prepared.plan.split, threads, tell)
             for key, wish in missing.items():
                 result = train_head(wish, parts, seed=job.source.draw, threads=threads, report=tell)
                 row = row_of(job.source, extractor, result)
@@ -383,23 +385,33 @@ def run_heads(
 
 def _head_jobs(prepared: PreparedPart, study: Study) -> Iterator[_HeadJob]:
     """Yield the draws of features that the part asks for, with all heads on each."""
-    split, dataset = prepared.plan.split, prepared.dataset
     for entry in prepared.part.heads:
         if entry.network:
-            net = parse_network(entry.network, dataset.input, len(dataset.classes), complete=True)
-            kinds = cast(list[Weights], list(entry.weights))
-            draws = entry.seeds or (0,)
-            found = untrained(
-                net, kinds, dataset, split, draws=draws, layer=entry.layer, pre_activation=entry.pre_activation, scaling=entry.scaling
-            )
-            for source in found:
-                whose = [str(net), source.label, entry.scaling, split.id]
-                yield _HeadJob(source, source.label, str(net), None, _wishes_by_id(entry, whose, source.draw))
+            for dataset in prepared.inputs:
+                yield from _untrained_jobs(prepared, study, entry, dataset)
             continue
         best, trials = _best_of_family(prepared, study, entry)
         for seed, trial_id in trials:
             source = trained(study.model(best, seed), seed, layer=entry.layer, pre_activation=entry.pre_activation, label=entry.family)
-            yield _HeadJob(source, entry.family, best.network, trial_id, _wishes_by_id(entry, [trial_id], seed))
+            dataset = prepared.inputs.at(best.input)
+            yield _HeadJob(dataset, source, entry.family, best.network, trial_id, _wishes_by_id(entry, [trial_id], seed))
+
+
+def _untrained_jobs(prepared: PreparedPart, study: Study, entry: HeadEntry, dataset: Dataset) -> Iterator[_HeadJob]:
+    """Yield the draws of an untrained network's features of a data set."""
+    split = prepared.plan.split
+    net = parse_network(entry.network, dataset.input, len(dataset.classes), complete=True)
+    kinds = cast(list[Weights], list(entry.weights))
+    draws = entry.seeds or (0,)
+    found = untrained(
+        net, kinds, dataset, split, draws=draws, layer=entry.layer, pre_activation=entry.pre_activation, scaling=entry.scaling
+    )
+    for source in found:
+        whose = [str(net), source.label, entry.scaling, split.id]
+        # The first input of a study goes without saying, as in studies that have no other one.
+        whose += [] if dataset.input == study.facts.data.input else [input_text(dataset.input)]
+        label = f"{input_text(dataset.input)}: {source.label}" if prepared.inputs.several else source.label
+        yield _HeadJob(dataset, source, label, str(net), None, _wishes_by_id(entry, whose, source.draw))
 
 
 def _wishes_by_id(entry: HeadEntry, whose: list[str], draw: int) -> dict[str, HeadWish]:

@@ -290,7 +290,7 @@ class Study:
         trial = self._by_key[entry.key].trial(seed)
         if trial is None:
             seeds = ", ".join(str(trial.seed) for trial in self._by_key[entry.key].trials)
-            raise SelectionError(f"`seed` (={seed}) was not trained for `{entry.network}`; its seeds are {seeds}")
+            raise SelectionError(f"`seed` (={seed}) was not trained for `{entry.title}`; its seeds are {seeds}")
         return entry, trial
 
     def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
