@@ -51,8 +51,8 @@ def in_order(dataset: Dataset) -> list[np.ndarray]:
 def test_arrays_become_what_files_become(tmp_path: Path, size: tuple[int, int] | None, gray: bool | None, channels: int) -> None:
     images = IMAGES if channels == 3 else IMAGES[..., :1]
     files = as_files(tmp_path / "files", images.squeeze())
-    found = load(write_archive(tmp_path / "some.npz", images), size=size, gray=gray)
-    wanted = load(files, size=size, gray=gray)
+    found = load(write_archive(tmp_path / "some.npz", images), size=size, gray=gray, enlarge=True)
+    wanted = load(files, size=size, gray=gray, enlarge=True)
     assert found.input == wanted.input
     for some, same in zip(in_order(found), in_order(wanted), strict=True):
         assert np.array_equal(some, same)

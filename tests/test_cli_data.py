@@ -140,7 +140,7 @@ def test_the_sheet_shows_each_class_and_its_right_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("data", "pets", "--size", "big"), "--size (=big) must be height x width, each at least 1: write 32x32"),
+        (("data", "pets", "--size", "big"), "`size` (=big) must be height x width, each at least 1: write 32x32"),
         (("data", "pets", "--size", "9999x1"), "each from 1 to 4096"),
         (("data", "pets", "--strict"), "1 image cannot be read; repair or remove"),
         (("data", "pets", "--sheet", "sheet.doc"), "--sheet (=sheet.doc) must end in"),

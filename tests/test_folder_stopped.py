@@ -23,12 +23,12 @@ import os, sys, time
 import issun.datasets.decode_listed as threads
 from issun.__main__ import main
 
-def slowly(path, channels, white, wanted, decode=threads.decode):
+def slowly(path, wishes, white, decode=threads.decode_each):
     print("decoding", flush=True)
     time.sleep({SECONDS})
-    return decode(path, channels, white, wanted)
+    return decode(path, wishes, white)
 
-threads.decode = slowly
+threads.decode_each = slowly
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
 sys.argv = ["issun", "data", "pets"]

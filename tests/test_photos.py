@@ -15,7 +15,7 @@ import issun as package
 from cli_runner import TINY, Issun
 from folder_of import draw, draw_classes, pixels
 from issun.datasets import kept_images, load, picture_formats, read_image
-from issun.datasets.decode import decode, pixels_of
+from issun.datasets.decode import decode, decode_each, pixels_of
 from issun.datasets.resizing import RESIZES, Fitting, Resize, resized
 from issun.errors import DataError
 from issun.model import Model
@@ -124,9 +124,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def noted(path: str, *arguments: Any) -> Any:
         decoded.append(Path(path).name)
-        return decode(path, *arguments)
+        return decode_each(path, *arguments)
 
-    monkeypatch.setattr("issun.datasets.decode_listed.decode", noted)
+    monkeypatch.setattr("issun.datasets.decode_listed.decode_each", noted)
     return decoded
 
 

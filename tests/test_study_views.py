@@ -14,8 +14,10 @@ import pytest
 from issun.datasets.published import watched_on_test
 from issun.errors import DataError, SelectionError
 from issun.plots.grids import chosen_axes, grid, impossible, varying, with_knobs
+from issun.study.facts import Facts
 from issun.study.images import study_images
 from issun.study.plan import DataFacts
+from issun.study.protocol import Protocol
 from issun.study.study import Study
 from small_study import digits, run_small, small_plan
 
@@ -104,17 +106,23 @@ def test_a_grid_holds_the_best_of_each_pair_in_order() -> None:
 
 def test_impossible_cells_are_told_from_those_that_were_not_trained() -> None:
     frame = networks(("conv a, pool, dense 0.5d, dense", [{"a": 1, "d": 2}, {"a": 2, "d": 2}, {"a": 2, "d": 4}]))
+    frame = frame.assign(input=[(8, 8, 1)] * 3)
     table = pd.DataFrame(np.nan, pd.Index([1, 2, 4], name="d"), pd.Index([1, 2], name="a"))
     table.loc[2, 1] = 0.5
-    flags = impossible(frame, table, (8, 8, 1), 10)
+    flags = impossible(frame, table, 10)
     assert flags.to_numpy().tolist() == [[True, True], [False, False], [False, False]]
+
+
+def facts_of(data: DataFacts) -> Facts:
+    """Return the facts of a study of one input in which nothing was trained."""
+    return Facts(data, "", {}, Protocol(), {}, {}, {}, ())
 
 
 def test_images_are_taken_honest_or_as_published_and_no_others() -> None:
     honest, published = digits(), watched_on_test(digits())
     for about in (honest, published):
         data = replace(DataFacts.of(about), name="digits")
-        study: Any = SimpleNamespace(facts=SimpleNamespace(data=data), path=Path("a.sqlite"))
+        study: Any = SimpleNamespace(facts=facts_of(data), path=Path("a.sqlite"))
         assert study_images(study, honest).fingerprint == about.fingerprint
         assert len(study_images(study, honest).images) == len(about.images)
         with pytest.raises(DataError, match=r"is not the data of a.sqlite \(digits, fingerprint "):
@@ -129,5 +137,5 @@ def test_pictures_in_a_folder_come_in_the_size_of_the_study(tmp_path: Path) -> N
         draw(tmp_path / "pictures" / ["owl", "hawk"][number % 2] / f"{number}.png", pixels(number, 10, 10, 3))
     wanted = load(tmp_path / "pictures", size=(6, 6), gray=True)
     data = replace(DataFacts.of(wanted), name=str(tmp_path / "pictures"))
-    study: Any = SimpleNamespace(facts=SimpleNamespace(data=data), path=Path("a.sqlite"))
+    study: Any = SimpleNamespace(facts=facts_of(data), path=Path("a.sqlite"))
     assert study_images(study).fingerprint == wanted.fingerprint

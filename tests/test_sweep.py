@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections import Counter
 from pathlib import Path
@@ -65,8 +64,8 @@ def test_the_study_stands_beside_by_default(tmp_path: Path, monkeypatch: pytest.
     study = sweep(digits(), "dense", epochs=1, seeds=[4])
     assert study.path == (tmp_path / "digits.sqlite").resolve()
     assert study.trials_dataframe()["seed"].tolist() == [4]
-    assert default_path(dataclasses.replace(digits(), name="/some/folder/fruit.npz")) == Path("fruit.sqlite")
-    assert default_path(dataclasses.replace(digits(), name="fashion-mnist")) == Path("fashion-mnist.sqlite")
+    assert default_path("/some/folder/fruit.npz") == Path("fruit.sqlite")
+    assert default_path("fashion-mnist") == Path("fashion-mnist.sqlite")
 
 
 def test_the_default_recipe_fits_the_number_of_images() -> None:

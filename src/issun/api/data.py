@@ -12,6 +12,7 @@ from issun.datasets.clean_list import check_list, clean_list
 from issun.datasets.dataset import Dataset
 from issun.datasets.named import ReadingOptions, loaded
 from issun.datasets.summary import Contents, contents
+from issun.datasets.wanted import one_input
 from issun.errors import DataError
 from issun.events import OnProgress, ignored
 from issun.paths import check_new
@@ -48,7 +49,8 @@ def data(
     on_progress : callable, optional
         Called with each `issun.events.Event`.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test, resize``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, color, gray, enlarge, strict, groups,
+        range, test, resize``.
 
     Returns
     -------
@@ -89,11 +91,13 @@ def data(
 
 def _words(reading: ReadingOptions) -> list[str]:
     """Return how the images are read as it stands on a command line."""
-    size, gray, white, resize = reading.get("size"), reading.get("gray"), reading.get("range"), reading.get("resize")
+    size, gray, enlarge, _ = one_input(reading.get("size"), reading.get("color"), reading.get("gray"), reading.get("enlarge", False))
+    white, resize = reading.get("range"), reading.get("resize")
     words = []
     words += [] if (folder := reading.get("data_dir")) is None else ["--data-dir", str(folder)]
     words += [] if size is None else ["--size", f"{size[0]}x{size[1]}" if size[0] != size[1] else str(size[0])]
     words += [] if gray is None else ["--gray" if gray else "--rgb"]
+    words += ["--enlarge"] if enlarge else []
     words += ["--strict"] if reading.get("strict") else []
     words += [] if (groups := reading.get("groups")) is None else ["--groups", groups]
     words += [] if white is None else ["--range", repr(white).removesuffix(".0")]

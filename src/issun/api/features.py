@@ -167,7 +167,8 @@ def features(
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `SourceProgress` for each step of a head.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test, resize``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, color, gray, enlarge, strict, groups,
+        range, test, resize``.
 
     Returns
     -------

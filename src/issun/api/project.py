@@ -113,7 +113,8 @@ def project(
     on_progress : callable, optional
         Called with each `issun.events.Event`.
     **reading
-        Options for reading images, as in `issun.load`: ``data_dir, size, gray, strict, groups, range, test, resize``.
+        Options for reading images, as in `issun.load`: ``data_dir, size, color, gray, enlarge, strict, groups,
+        range, test, resize``.
 
     Returns
     -------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,7 @@ from typing import Any, Literal, Unpack, overload
 
 from issun.api.findings import Findings
 from issun.build import takes_isa
-from issun.datasets.dataset import Dataset
-from issun.datasets.named import ReadingOptions, loaded
-from issun.datasets.test_part import Test
+from issun.datasets.named import ImageOptions
 from issun.errors import StudyError, StudyFileError
 from issun.events import Event, OnProgress, Remark, ignored
 from issun.extraction.comparing import SourceProgress
@@ -25,9 +22,10 @@ from issun.study.file import Part, read_study_file
 from issun.study.forecast import Forecast, plan_text
 from issun.study.parts import PreparedPart, check_heads, prepare, run_heads, run_part, study_name
 from issun.study.query import QueryOptions
+from issun.study.reading import read_inputs
 from issun.study.study import Study
 from issun.study.summary import summarize, write_summaries
-from issun.study.sweep import begun, begun_whole, folds_begun
+from issun.study.sweep import begun, folds_begun
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +94,10 @@ class PartEnded(Event):
     findings: PartFindings
 
 
+class RunOptions(ImageOptions, QueryOptions, total=False):
+    """How images are read, and what is asked."""
+
+
 @overload
 def run(
     file: str | os.PathLike[str],
@@ -107,18 +109,12 @@ def run(
     output: str | os.PathLike[str] = ".",
     threads: int | None = None,
     isa: str | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    size: tuple[int, int] | None = None,
-    gray: bool | None = None,
-    range: float | None = None,
-    test: Test | None = None,
     folds: int | None = None,
-    resize: str | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
     on_progress: OnProgress = ignored,
-    **options: Unpack[QueryOptions],
+    **options: Unpack[RunOptions],
 ) -> RunForecast: ...
 
 
@@ -133,23 +129,17 @@ def run(
     output: str | os.PathLike[str] = ".",
     threads: int | None = None,
     isa: str | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    size: tuple[int, int] | None = None,
-    gray: bool | None = None,
-    range: float | None = None,
-    test: Test | None = None,
     folds: int | None = None,
-    resize: str | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
     on_progress: OnProgress = ignored,
-    **options: Unpack[QueryOptions],
+    **options: Unpack[RunOptions],
 ) -> Ran: ...
 
 
 @takes_isa
-@takes(QueryOptions)
+@takes(RunOptions)
 def run(
     file: str | os.PathLike[str],
     *,
@@ -160,18 +150,12 @@ def run(
     output: str | os.PathLike[str] = ".",
     threads: int | None = None,
     isa: str | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    size: tuple[int, int] | None = None,
-    gray: bool | None = None,
-    range: float | None = None,
-    test: Test | None = None,
     folds: int | None = None,
-    resize: str | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
     on_progress: OnProgress = ignored,
-    **options: Unpack[QueryOptions],
+    **options: Unpack[RunOptions],
 ) -> Ran | RunForecast:
     """Run a study file: each of its parts becomes its own study, ``FILE-PART.sqlite``.
 
@@ -196,8 +180,6 @@ def run(
     isa : str, optional
         Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
         sets differ in their last bits.
-    data_dir, size, gray, range, test, resize : optional
-        How images are read, see `issun.load`; `test` in place of the file's.
     folds : int, optional
         Number of folds, in place of the file's, see `issun.sweep`.
     plot : bool
@@ -210,7 +192,9 @@ def run(
         Called with each `issun.events.Event`: remarks, the progress of reading, training (`Progress`) and heads (`SourceProgress`),
         and a `PartBegun` and a `PartEnded` for each part.
     **options
-        The query, in place of the file's, as in `issun.Query`: ``target, max_params, max_macs, max_bytes, max_memory``.
+        How images are read, as of `issun.load` (``data_dir, size, color, gray, enlarge, range, test, resize``); `size`, `color` and `test`
+        in place of the file's, lists as in `issun.sweep`. And the query, in place of the file's, as in `issun.Query`: ``target,
+        max_params, max_macs, max_bytes, max_memory``.
 
     Returns
     -------
@@ -230,7 +214,7 @@ def run(
     Cancelled
         When it was stopped; finished trials are kept.
     """
-    (asked,) = chosen("run", options, QueryOptions)
+    reading, asked = chosen("run", options, ImageOptions, QueryOptions)
     query = Query(**asked)
     described = read_study_file(Path(file))
     names = list(dict.fromkeys([part] if isinstance(part, str) else part or described.parts))
@@ -238,28 +222,17 @@ def run(
     folder = Path(output)
     earlier = {name: begun(folder / study_name(described.path, name, quick)) for name in names}
     studies = [study for study in earlier.values() if study is not None]
-    asked_test = described.test if test is None else test
-    if asked_test is None:
-        asked_test = next((study.facts.data.test for study in studies if study.facts.data.test is not None), None)
-    reading: ReadingOptions = {"data_dir": data_dir, "size": size, "gray": gray, "range": range, "test": asked_test, "resize": resize}
-    wanted = builtins.range(seeds) if isinstance(seeds, int) else seeds
-
-    def prepared_on(dataset: Dataset) -> list[PreparedPart]:
-        """Plan all parts before the first is trained: a mistake in the last one must not show hours later."""
-        return [
-            prepare(described, name, dataset, quick=quick, seeds=wanted, folds=_folds(described.parts[name], earlier[name], folds))
-            for name in names
-        ]
-
-    dataset = loaded(described.data, on_progress, **reading)
-    prepared = prepared_on(dataset)
-    if any(begun_whole(study, dataset) for study in studies):
-        dataset = loaded(described.data, on_progress, whole=True, **reading)
-        prepared = prepared_on(dataset)
+    wanted = range(seeds) if isinstance(seeds, int) else seeds
+    inputs = read_inputs(described.data, studies, on_progress, described.reading(reading))
+    # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
+    prepared = [
+        prepare(described, name, inputs, quick=quick, seeds=wanted, folds=_folds(described.parts[name], earlier[name], folds))
+        for name in names
+    ]
     for one in prepared:
         check_heads(one)
     if dry_run:
-        told = {one.part.name: Forecast.of(one.plan, one.dataset, folder / one.file_name, threads, one.labels) for one in prepared}
+        told = {one.part.name: Forecast.of(one.plan, one.inputs, folder / one.file_name, threads, one.labels) for one in prepared}
         return RunForecast({one.part.name: PartForecast(one, told[one.part.name]) for one in prepared})
     _make(folder)
     if summary is not None:
@@ -306,7 +279,7 @@ def _run(
     part: PreparedPart, folder: Path, query: Query, threads: int | None, plot: bool, command: str, on_progress: OnProgress
 ) -> PartFindings:
     """Train a part into its study, and return what was found."""
-    for remark in (*part.dataset.notes, *(f"left out: {problem.reason}" for problem in part.plan.infeasible), plan_text(part.plan)):
+    for remark in (*part.inputs.notes, *part.plan.left_out, plan_text(part.plan)):
         on_progress(Remark(remark))
     study = run_part(part, folder / part.file_name, threads=threads, on_progress=on_progress, command=command)
     run_heads(part, study.path, threads=threads, report=lambda about, moment: on_progress(SourceProgress(about, moment)))
@@ -321,6 +294,6 @@ def _run(
     if plot:
         from issun.plots.beside import draw_beside  # here, since matplotlib takes longer to import than all of issun
 
-        pictures = draw_beside(answer, part.part.draw, part.dataset, on_progress)
+        pictures = draw_beside(answer, part.part.draw, part.inputs, on_progress)
     # The best network of each family: what its curves say is what one wants to know next.
     return PartFindings(answer, tuple(pictures), answer.best_of_families, part.left_out)

@@ -20,6 +20,7 @@ from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import NAMES, ReadingOptions, load_as, loaded
 from issun.datasets.published import matching
 from issun.datasets.split import validation_mark
+from issun.datasets.wanted import input_text, one_input
 from issun.errors import DataError, ExportError, IssunError
 from issun.events import OnProgress, Remark
 from issun.extraction.comparing import Source, trained, untrained
@@ -33,8 +34,10 @@ from issun.model import Model
 from issun.paths import kind_of
 from issun.recipe import USUAL_SCALING
 from issun.study import Study, images
+from issun.study.entry import Entry
+from issun.study.frontier import smallest
 from issun.study.images import study_images
-from issun.study.sweep import as_begun
+from issun.study.reading import read_inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,7 @@ def of_study(study: Study, network: str | None, seed: int | None, data: str | No
     DataError
         Where they are not found.
     """
-    dataset = study_images(study, data, data_dir)
+    dataset = study_images(study, data, data_dir, study.data_of(network))
     indices = study.predictions(network, seed)["index"].to_numpy()
     return _part(dataset, indices)
 
@@ -222,12 +225,12 @@ def read_as_begun(
     data: str | os.PathLike[str] | Dataset, study: Path | None, network: str | None, on_progress: OnProgress, reading: ReadingOptions
 ) -> Dataset:
     """Return the images as the study, or the saved model, was begun with them, where one is named, and tell the notes on them."""
-    dataset, groups = loaded(data, on_progress, **reading), reading.get("groups")
-    if study is not None:
-        dataset = as_begun(
-            dataset, Study(study), groups, lambda pattern, whole: loaded(data, on_progress, whole=whole, **(reading | {"groups": pattern}))
-        )
-    elif dataset.fitting.reduced and _is_saved(network) and not Model.load(str(network)).provenance.fitting.reduced:
+    if study is not None and not isinstance(data, Dataset):
+        one_input(reading.get("size"), reading.get("color"), reading.get("gray"))
+        dataset = read_inputs(data, [Study(study)], on_progress, reading, adding=False).first
+    else:
+        dataset = loaded(data, on_progress, **reading)
+    if study is None and dataset.fitting.reduced and _is_saved(network) and not Model.load(str(network)).provenance.fitting.reduced:
         dataset = loaded(data, on_progress, whole=True, **reading)
     for note in dataset.notes:
         on_progress(Remark(note))
@@ -323,11 +326,11 @@ def _of_study(
 ) -> list[Source]:
     study = Study(path)
     images.study_images(study, dataset)
-    entry = study.network(network)
+    entry = _at(study, network, dataset)
     kept = [trial.seed for trial in entry.trials if not trial.diverged] if seeds is None else list(seeds)
     models = [(seed, study.model(entry, seed)) for seed in kept]
     if not models:
-        raise IssunError(f"all trainings of `{entry.network}` in {path} diverged; name another network")
+        raise IssunError(f"all trainings of `{entry.title}` in {path} diverged; name another network")
     operation_index(models[0][1].net, layer, pre_activation)
     return [trained(model, seed, layer=layer, pre_activation=pre_activation) for seed, model in models]
 
@@ -353,7 +356,8 @@ def judged(
         raise IssunError(f"--weights (={_text(weights)}) is for untrained networks: leave it out for a study or a saved model")
     if study is not None:
         found = Study(study)
-        return images.study_images(found, dataset), _apart(found.split(network), str(study)), ""
+        dataset = images.study_images(found, dataset)
+        return dataset, _apart(found.split(_at(found, network, dataset)), str(study)), ""
     if network is None or not saved:
         return dataset, Split(validation), ""
     known = trained_with(Model.load(network), dataset)
@@ -366,6 +370,18 @@ def judged(
             f"{network} does not record which of these images it was trained on: it may have seen some that the heads are evaluated on",
         )
     return dataset, _apart(split, network), f"heads are evaluated on the validation images of {network}: {dataset.resolved(split)}"
+
+
+def _at(study: Study, network: str | None, dataset: Dataset) -> Entry:
+    """Return a network of a study that takes the images of a data set; default: the smallest of these within 0.01 of the best."""
+    if len({entry.input for entry in study.entries}) < 2:
+        return study.network(network)
+    if network is not None:
+        entry = study.network(network if ":" in network else f"{input_text(dataset.input)}: {network}")
+        if entry.input != dataset.input:
+            raise IssunError(f"`{entry.title}` takes other images than these ({input_text(dataset.input)}): give its --size and --color")
+        return entry
+    return study.network(smallest([entry for entry in study.entries if entry.input == dataset.input]))
 
 
 def _apart(split: Split, whose: str) -> Split:

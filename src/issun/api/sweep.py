@@ -14,15 +14,18 @@ from issun.arch.knobs import LARGEST_COUNT
 from issun.build import takes_isa
 from issun.datasets.dataset import Dataset
 from issun.datasets.file_notes import split_notes
-from issun.datasets.named import ReadingOptions, loaded
+from issun.datasets.inputs import Inputs
+from issun.datasets.named import ReadingOptions, check_not_given
+from issun.datasets.tree import readable
 from issun.events import OnProgress, Remark, ignored
 from issun.recipe import Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study import DataFacts, Plan, Query, Store, Study, default_path, make_plan, run, trained_before
 from issun.study.forecast import Forecast, plan_text
 from issun.study.query import QueryOptions
+from issun.study.reading import read_inputs
 from issun.study.store import recipe_id
-from issun.study.sweep import as_begun, begun, folds_begun
+from issun.study.sweep import added, begun, folds_begun
 from issun.study.teachers import with_teacher
 
 
@@ -49,7 +52,7 @@ class SweepOptions(ReadingOptions, RecipeOptions, QueryOptions, total=False):
 
 @overload
 def sweep(
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
     families: str | Iterable[str],
     *,
     dry_run: Literal[True],
@@ -71,7 +74,7 @@ def sweep(
 
 @overload
 def sweep(
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
     families: str | Iterable[str],
     *,
     dry_run: Literal[False] = False,
@@ -94,7 +97,7 @@ def sweep(
 @takes_isa
 @takes(SweepOptions)
 def sweep(
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
     families: str | Iterable[str],
     *,
     dry_run: bool = False,
@@ -118,8 +121,9 @@ def sweep(
 
     Parameters
     ----------
-    data : str, PathLike or Dataset
-        A name (``digits``, ``mnist``), a path, or images already loaded.
+    data : str, PathLike, Dataset or sequence of Dataset
+        A name (``digits``, ``mnist``), a path, or images already loaded; several data sets are the same images in several sizes or
+        colours.
     families : str or iterable of str
         Networks with knobs in them, and the values of the knobs after them, as on the command line:
         ``["conv n, pool, dense", "n=1,2,4"]``.
@@ -153,11 +157,13 @@ def sweep(
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `Progress` of the training a few times a second.
     **options
-        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range, test, resize``), not for images that are
-        loaded; single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer, schedule, warmup,
-        weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment, teacher,
-        temperature, share, views``; a `teacher` is a `Model`, a `Study`, or the file of one: see `issun.study.teachers.teacher_of`); and
-        what is asked, as of `issun.Query` (``target, max_params, max_macs, max_bytes, max_memory``).
+        How images are read, as of `issun.load` (``data_dir, size, color, gray, enlarge, strict, groups, range, test, resize``), not for
+        images that are loaded. `size` and `color` may be lists (``size=[24, 32, "48x64"]``, ``color="gray,rgb"``): every network is then
+        trained for each of these inputs, and all are compared. Single settings of the recipe, in place of its own (``epochs,
+        learning_rate, batch_size, optimizer, schedule, warmup, weight_decay, clip_norm, label_smoothing, ema_decay, patience,
+        restore_best_weights, scaling, initializer, augment, teacher, temperature, share, views``; a `teacher` is a `Model`, a `Study`, or
+        the file of one: see `issun.study.teachers.teacher_of`). And what is asked, as of `issun.Query` (``target, max_params, max_macs,
+        max_bytes, max_memory``).
 
     Returns
     -------
@@ -184,40 +190,37 @@ def sweep(
     reading, settings, asked = chosen("sweep", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
     query = Query(**asked)
     settings, teacher = with_teacher(recipe, settings)
-    dataset = loaded(data, tell, **reading)
-    path = default_path(dataset) if study is None else Path(study)
+    name = readable(str(data)) if isinstance(data, str | os.PathLike) else Inputs.of(data).first.name
+    path = default_path(name) if study is None else Path(study)
     earlier = begun(path)
-    if earlier is not None and not isinstance(data, Dataset):
-        if reading.get("test") is None and (test := earlier.facts.data.test) is not None:
-            reading["test"] = test
-            dataset = loaded(data, tell, **reading)
-        groups = reading.get("groups")
-        dataset = as_begun(
-            dataset, earlier, groups, lambda pattern, whole: loaded(data, tell, whole=whole, **reading | {"groups": pattern})
-        )
+    if isinstance(data, str | os.PathLike):
+        inputs = read_inputs(data, [] if earlier is None else [earlier], tell, reading)
+    else:
+        inputs = Inputs.of(data)
+        check_not_given(reading, inputs.first)
     arguments = [families] if isinstance(families, str) else list(families)
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
     folds = folds_begun(earlier, folds, validation) if teacher is None else folds
     plan = make_plan(
-        arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **settings
+        arguments, inputs, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **settings
     )
     if dry_run:
-        return Forecast.of(plan, dataset, path, threads)
+        return Forecast.of(plan, inputs, path, threads)
     meant = {name for name, value in settings.items() if value is not None}
     meant |= set(Recipe.model_fields if isinstance(recipe, Recipe) else recipe or {})
-    _tell(plan, dataset, earlier, meant, tell)
-    with Store(path, DataFacts.of(dataset)) as store:
-        asked_for = f"issun.sweep({dataset.name!r}, {arguments})" if command is None else command
-        run(plan, dataset, store, threads=threads, on_progress=tell, command=asked_for)
+    _tell(plan, inputs, earlier, meant, tell)
+    with Store(path, [DataFacts.of(dataset) for dataset in inputs.all]) as store:
+        asked_for = f"issun.sweep({name!r}, {arguments})" if command is None else command
+        run(plan, inputs, store, threads=threads, on_progress=tell, command=asked_for)
     return _found(plan, path, query, plot, tell)
 
 
-def _tell(plan: Plan, dataset: Dataset, earlier: Study | None, meant: set[str], on_progress: OnProgress) -> None:
+def _tell(plan: Plan, inputs: Inputs, earlier: Study | None, meant: set[str], on_progress: OnProgress) -> None:
     """Tell what is good to know before the training begins."""
-    left_out = (f"left out: {problem.reason}" for problem in plan.infeasible)
-    for remark in (*dataset.notes, *split_notes(dataset, plan.split), *left_out, plan_text(plan)):
+    dataset = inputs.first
+    for remark in (*inputs.notes, *split_notes(dataset, plan.split), *plan.left_out, *added(plan, earlier), plan_text(plan)):
         on_progress(Remark(remark))
     if (teacher := plan.trials[0].teacher) is not None:
         on_progress(Remark(f"taught by {teacher.facts}"))

@@ -165,10 +165,10 @@ def train(
     on_progress : callable, optional
         Called with each `issun.events.Event`: remarks, the progress of reading, and a `TrainingProgress` at the start and for each epoch.
     **options
-        How images are read, as of `issun.load` (``data_dir, size, gray, strict, groups, range, test, resize``), not for a data set that is
-        loaded already; and single settings of the recipe, in place of its own: ``epochs, learning_rate, batch_size, optimizer, schedule,
-        warmup, weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling, initializer, augment,
-        teacher, temperature, share, views``. A `teacher` is a `Model`, a `Study`, or the file of one: see
+        How images are read, as of `issun.load` (``data_dir, size, color, gray, enlarge, strict, groups, range, test, resize``), not for
+        a data set that is loaded already; and single settings of the recipe, in place of its own: ``epochs, learning_rate, batch_size,
+        optimizer, schedule, warmup, weight_decay, clip_norm, label_smoothing, ema_decay, patience, restore_best_weights, scaling,
+        initializer, augment, teacher, temperature, share, views``. A `teacher` is a `Model`, a `Study`, or the file of one: see
         `issun.study.teachers.teacher_of`.
 
     Returns

@@ -43,14 +43,6 @@ def image_shape(text: str, option: str) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def size(text: str, option: str) -> tuple[int, int]:
-    """Return ``32x32`` (height first) or ``32`` as height and width."""
-    match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text.strip())
-    if match is None:
-        raise IssunError(f"{option} (={text}) must be height x width, each at least 1: write 32x32")
-    return int(match[1]), int(match[2] or match[1])
-
-
 def seeds(text: str, option: str) -> int | tuple[int, ...]:
     """Return ``3`` as how many seeds, ``0,7`` as these seeds."""
     if re.fullmatch(r"\d{1,18}", text.strip()):

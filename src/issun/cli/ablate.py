@@ -11,7 +11,7 @@ from rich.console import Console
 from issun.cli import options
 
 
-@options.taking(options.searched, options.patches, options.reading, options.computing)
+@options.taking(options.searched, options.patches, options.images, options.files, options.computing)
 def ablate(
     data: options.Data,
     network: options.OneNetwork,

@@ -11,7 +11,7 @@ from rich.console import Console
 from issun.cli import options
 
 
-@options.taking(options.reading)
+@options.taking(options.images, options.files)
 def data(
     data: options.Data,
     sheet: Annotated[

@@ -19,7 +19,7 @@ Output = Annotated[
 ]
 
 
-@options.taking(options.searched, options.patches, options.reading, options.computing)
+@options.taking(options.searched, options.patches, options.images, options.files, options.computing)
 def features(
     data: options.Data,
     network: options.FeatureNetwork = None,

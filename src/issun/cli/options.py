@@ -48,8 +48,10 @@ def _images(option: str, words: str, **more: Any) -> Any:
 
 
 Test = Annotated[str | None, _images("--test", "Test part: a share of the images (0.2), none or given.")]
-Size = Annotated[Any, _images("--size", "Resize images: 32x32.", parser=reads(values.size, "--size"), metavar="HxW")]
-Gray = Annotated[bool | None, _images("--gray/--rgb", "Read as grey or RGB; default: grey if all are.")]
+Size = Annotated[str | None, _images("--size", "Resize images: 32 or 32x48; several in sweep and run: 24,32x48.", metavar="HxW")]
+Color = Annotated[str | None, _images("--color", "gray or rgb; both in sweep and run: gray,rgb. Default: gray if all are.")]
+Enlarge = Annotated[bool, _images("--enlarge", "Allow a size that is larger than most images.")]
+Gray = Annotated[bool | None, _images("--gray/--rgb", "Short for --color gray, --color rgb.")]
 Strict = Annotated[bool, _images("--strict", "Fail on unreadable or missing images.")]
 _GROUPS = "A regular expression: files with equal matches (of its first group, if any) stay in one part. Or day: photos of one day."
 Groups = Annotated[str | None, _images("--groups", _GROUPS)]
@@ -124,17 +126,21 @@ HeadNames = Annotated[
 ]
 
 
-def reading(
+def images(
     data_dir: DataDir = None,
     size: Size = None,
+    color: Color = None,
     gray: Gray = None,
-    strict: Strict = False,
-    groups: Groups = None,
+    enlarge: Enlarge = False,
     range: Range = None,
     test: Test = None,
     resize: Resize = None,
 ) -> None:
-    """Options for reading images: those of `issun.load`."""
+    """Options for reading any images: those of `issun.load`."""
+
+
+def files(strict: Strict = False, groups: Groups = None) -> None:
+    """Options for reading image files."""
 
 
 def dealing(

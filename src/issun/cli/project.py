@@ -11,7 +11,7 @@ from rich.console import Console
 from issun.cli import options
 
 
-@options.taking(options.patches, options.reading, options.computing)
+@options.taking(options.patches, options.images, options.files, options.computing)
 def project(
     data: options.Data,
     network: options.FeatureNetwork = None,

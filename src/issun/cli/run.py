@@ -12,7 +12,7 @@ from rich.console import Console
 from issun.cli import options
 
 
-@options.taking(options.computing, before="data_dir")
+@options.taking(options.computing, options.images, before="folds")
 @options.taking(options.asked, before="output")
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A study file (TOML), such as studies/shrink.toml.")],
@@ -21,13 +21,7 @@ def run(
     seeds: Annotated[str | None, options.seeds("Number of seeds, or a list (0,1,7), in place of the file's.")] = None,
     output: Annotated[Path, typer.Option("--output", help="Folder for studies and pictures.")] = Path(),
     dry_run: options.DryRun = False,
-    data_dir: options.DataDir = None,
-    size: options.Size = None,
-    gray: options.Gray = None,
-    range: options.Range = None,
-    test: options.Test = None,
     folds: options.Folds = None,
-    resize: options.Resize = None,
     everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
     summary: Annotated[Path | None, typer.Option("--summary", help="Also write the results to this JSON file, part by part.")] = None,
@@ -44,8 +38,7 @@ def run(
     from issun.cli.output import as_typed, print_json, results
     from issun.cli.progress import Shown
 
-    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "data_dir": data_dir}
-    own |= {"size": size, "gray": gray, "range": range, "test": test, "folds": folds, "resize": resize}
+    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "folds": folds}
     console = results()
     with Shown({} if as_json else _printed(console, everything)) as show:
         if dry_run:

@@ -10,7 +10,7 @@ import typer
 from issun.cli import options
 
 
-@options.taking(options.computing, options.reading, before="plot")
+@options.taking(options.computing, options.images, options.files, before="plot")
 @options.taking(options.recipe, options.dealing, before="zip")
 @options.taking(options.asked, before="dry_run")
 def sweep(

@@ -11,7 +11,7 @@ from rich.console import Console
 from issun.cli import options
 
 
-@options.taking(options.dealing, options.recipe, options.reading, options.computing)
+@options.taking(options.dealing, options.recipe, options.images, options.files, options.computing)
 def train(
     data: options.Data,
     network: options.OneNetwork,

@@ -21,12 +21,6 @@ _HOW: Mapping[Resize, str] = {
 }
 
 
-def check_size(size: tuple[int, int] | None) -> None:
-    """Refuse a size that images cannot be resized to."""
-    if size is not None and not all(1 <= side <= 4096 for side in size):
-        raise DataError(f"`size` (={size[0]}x{size[1]}) must be height x width, each from 1 to 4096")
-
-
 def common_size(
     sizes: Collection[tuple[int, int]], size: tuple[int, int] | None, resize: Resize = "crop", keep: bool = False
 ) -> tuple[tuple[int, int], list[str]]:
@@ -60,6 +54,50 @@ def common_size(
         how = _HOW[resize] if differs else "each was resized"
         notes.append(f"{what}; {how} to {size[0]}x{size[1]}{hint}.")
     return size, notes
+
+
+def enlarged_notes(sizes: Mapping[tuple[int, int], int], size: tuple[int, int], resize: Resize, enlarge: bool, where: str) -> list[str]:
+    """Say how many images are smaller than they become, and refuse a size that is larger than most of them.
+
+    Parameters
+    ----------
+    sizes : mapping of (int, int) to int
+        How many images have each height and width.
+    size : (int, int)
+        What they become.
+    resize : Resize
+        What is done with images of another shape.
+    enlarge : bool
+        Whether most of them may be enlarged.
+    where : str
+        The data, for messages.
+
+    Raises
+    ------
+    DataError
+        Where most images would be enlarged, and that is not allowed.
+    """
+    count = sum(number for one, number in sizes.items() if _is_enlarged(one, size, resize))
+    total = sum(sizes.values())
+    if not count:
+        return []
+    if 2 * count > total and not enlarge:
+        each = np.repeat(np.array(list(sizes)), list(sizes.values()), axis=0)
+        (high, wide), (least, narrow) = np.median(each, axis=0).astype(int), min(sizes, key=lambda one: one[0] * one[1])
+        those = f"they are {least}x{narrow}" if len(sizes) == 1 else f"the smallest is {least}x{narrow}, the median {high}x{wide}"
+        raise DataError(
+            f"`size` (={size[0]}x{size[1]}) is larger than most images of {where}: {count:,} of {images_text(total)} would be enlarged, "
+            f"which adds computation but no detail ({those}); give a smaller --size, or allow it with --enlarge (in Python `enlarge=True`)"
+        )
+    return [f"{count:,} of {images_text(total)} {'is' if count == 1 else 'are'} smaller than {size[0]}x{size[1]} and enlarged to it."]
+
+
+def _is_enlarged(image: tuple[int, int], size: tuple[int, int], resize: Resize) -> bool:
+    """Whether an image gets more pixels than it has, in some direction: a part of it where it is cropped, all of it with bars."""
+    (height, width), (to_height, to_width) = image, size
+    if resize == "pad":
+        return height < to_height and width < to_width
+    return height < to_height or width < to_width
 
 
 def colour_notes(grey: int, count: int, channels: int, seemed: int) -> list[str]:

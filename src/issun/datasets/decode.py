@@ -14,7 +14,7 @@ import stat
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -101,6 +101,13 @@ class Decoded(NamedTuple):
     extent: Box | None = None
 
 
+class Wish(NamedTuple):
+    """In how many channels a picture is wanted, and to which height and width it will be resized; see `decode`."""
+
+    channels: int
+    wanted: tuple[int, int] | None = None
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Pillow's warnings to itself. The filters are of the whole process: enter once, around all threads that decode."""
@@ -156,17 +163,39 @@ def decode(path: str, channels: int, white: float | None = None, wanted: tuple[i
     ------
     PictureError
     """
-    with _opened(path) as picture:
-        deep = _depth(picture)
-        extent = _reduced(picture, wanted)
-        upright = _shallow(picture) if deep is None else _of_deep(path, picture, deep, white)
-        if upright.mode == "La":  # which Pillow converts to nothing else
-            upright = upright.convert("LA")
-        transparent = channels in (1, 3) and upright.has_transparency_data
-        if transparent:
-            upright = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-        return Decoded(upright.convert(PICTURE_MODES[channels]), transparent, _has_no_colour(upright), extent)
+    return decode_each(path, [Wish(channels, wanted)], white)[0]
+
+
+def decode_each(path: str, wishes: Sequence[Wish], white: float | None = None) -> list[Decoded]:
+    """Return a picture as `decode` does for each of several wishes; what is decoded at the same size for several is decoded once.
+
+    Raises
+    ------
+    PictureError
+    """
+    found: dict[tuple[tuple[int, int], bool], tuple[Image.Image, bool, bool, Box | None]] = {}  # by size, and whether parts become white
+    places: dict[tuple[int, int] | None, tuple[int, int]] = {}
+    for wanted in dict.fromkeys(wish.wanted for wish in wishes):
+        with _opened(path) as picture:
+            extent = _reduced(picture, wanted)
+            place = places[wanted] = picture.size
+            if (place, False) in found:
+                continue
+            deep = _depth(picture)
+            upright = _shallow(picture) if deep is None else _of_deep(path, picture, deep, white)
+            if upright.mode == "La":  # which Pillow converts to nothing else
+                upright = upright.convert("LA")
+            found[place, False] = upright, False, _has_no_colour(upright), extent
+            if upright.has_transparency_data:
+                upright = upright.convert("RGBA")
+                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+                found[place, True] = upright, True, _has_no_colour(upright), extent
+    decoded = []
+    for wish in wishes:
+        place = places[wish.wanted]
+        upright, transparent, grey, extent = found.get((place, wish.channels in (1, 3)), found[place, False])
+        decoded.append(Decoded(upright.convert(PICTURE_MODES[wish.channels]), transparent, grey, extent))
+    return decoded
 
 
 def _reduced(picture: Image.Image, wanted: tuple[int, int] | None) -> Box | None:

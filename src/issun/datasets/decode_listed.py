@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from issun.datasets.decode import Probe, decode, measured, on_all_cores, pixels_of, probe
+from issun.datasets.decode import Probe, Wish, decode_each, measured, on_all_cores, pixels_of, probe
+from issun.datasets.kept_images import FileState, KeptImage, Manner
 from issun.datasets.memory import check_memory
-from issun.datasets.resizing import Resize, resized
+from issun.datasets.resizing import resized
 from issun.datasets.skipped import PictureError
 from issun.datasets.tree import Found, readable
 from issun.errors import DataError
@@ -67,52 +69,60 @@ class Pixels(NamedTuple):
 def decoded(
     root: Path,
     files: Sequence[Found],
-    shape: tuple[int, int, int],
-    white: float | None,
-    resize: Resize,
-    whole: bool,
-    known: Callable[[Found], tuple[NDArray[np.uint8], bool, bool] | None],
+    ways: Sequence[tuple[Manner, Mapping[FileState, KeptImage]]],
     on_progress: _Progress,
-) -> Pixels:
-    """Return the pixels of all files.
+) -> list[Pixels]:
+    """Return the pixels of all files, in each of several ways; what several ways share is decoded once.
 
     Parameters
     ----------
-    shape : (int, int, int)
-        Height, width and channels.
-    white : float or None
-        The number that is white in deep files.
-    resize : Resize
-        What is done with pictures of another shape.
-    whole : bool
-        Decode every JPEG at its full size.
-    known : callable
-        Returns the image of a file that was decoded before, whether it is grey and whether it was reduced; None for the others.
+    root : Path
+    files : sequence of Found
+    ways : sequence of (Manner, mapping of FileState to KeptImage)
+        How files become images, and the images that are known from before.
+    on_progress : callable
 
     Raises
     ------
     DataError
         Where the images do not fit into memory.
     """
-    height, width, channels = shape
-    check_memory(f"{readable(str(root))}, at {height}x{width},", len(files) * height * width * channels)
-    try:
-        images, grey, reduced = np.zeros((len(files), *shape), np.uint8), *(np.zeros(len(files), np.bool_) for _ in range(2))
-    except MemoryError:
-        raise DataError(f"{len(files):,} images of {height}x{width} need more memory than is available; use a smaller --size") from None
+    sizes = " and ".join(dict.fromkeys(f"{manner.shape[0]}x{manner.shape[1]}" for manner, _ in ways))
+    check_memory(f"{readable(str(root))}, at {sizes},", len(files) * sum(math.prod(manner.shape) for manner, _ in ways))
+    made = [_empty(len(files), manner.shape) for manner, _ in ways]
 
-    def one(index: int) -> PictureError | None:
-        if (before := known(files[index])) is not None:
-            images[index], grey[index], reduced[index] = before
-            return None
+    def one(index: int) -> dict[int, PictureError]:
+        file = files[index]
+        wanted: dict[int, Wish] = {}
+        for place, (manner, known) in enumerate(ways):
+            if (before := known.get((file.path, file.size, file.time))) is not None:
+                made[place].images[index], made[place].grey[index], made[place].reduced[index] = before
+            else:
+                height, width, channels = manner.shape
+                wanted[place] = Wish(channels, None if manner.whole else (height, width))
+        if not wanted:
+            return {}
+        path = os.path.join(root, file.path)  # noqa: PTH118
         try:
-            path = os.path.join(root, files[index].path)  # noqa: PTH118
-            picture = decode(path, channels, white, None if whole else (height, width))
-            images[index] = pixels_of(resized(picture.picture, height, width, resize, picture.extent))
-            grey[index], reduced[index] = picture.grey, picture.extent is not None
+            pictures = decode_each(path, list(wanted.values()), ways[0][0].white)
+            for place, picture in zip(wanted, pictures, strict=True):
+                manner, pixels = ways[place][0], made[place]
+                height, width, _ = manner.shape
+                pixels.images[index] = pixels_of(resized(picture.picture, height, width, manner.resize, picture.extent))
+                pixels.grey[index], pixels.reduced[index] = picture.grey, picture.extent is not None
         except PictureError as error:
-            return error
-        return None
+            return dict.fromkeys(wanted, error)
+        return {}
 
-    problems = on_all_cores(one, len(files), lambda done: on_progress("decoding", done, len(files)))
-    return Pixels(images, grey, reduced, {index: problem for index, problem in enumerate(problems) if problem is not None})
+    for index, problems in enumerate(on_all_cores(one, len(files), lambda done: on_progress("decoding", done, len(files)))):
+        for place, problem in problems.items():
+            made[place].problems[index] = problem
+    return made
+
+
+def _empty(count: int, shape: tuple[int, int, int]) -> Pixels:
+    try:
+        return Pixels(np.zeros((count, *shape), np.uint8), np.zeros(count, np.bool_), np.zeros(count, np.bool_), {})
+    except MemoryError:
+        height, width, _ = shape
+        raise DataError(f"{count:,} images of {height}x{width} need more memory than is available; use a smaller --size") from None

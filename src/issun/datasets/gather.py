@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,18 +13,19 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from issun.datasets.common_size import colour_notes, common_size
+from issun.datasets.common_size import colour_notes, common_size, enlarged_notes
 from issun.datasets.dataset import Dataset, numbers_of
 from issun.datasets.decode import Probe
-from issun.datasets.decode_listed import decoded, limits, probed
+from issun.datasets.decode_listed import Pixels, decoded, limits, probed
 from issun.datasets.file_notes import absent_notes, images_text, leak_notes, skipped_lines, skipped_notes
 from issun.datasets.groups import Grouping, compiled, with_groups
-from issun.datasets.kept_images import Earlier, FileRecord, Manner, archive_path, read_dataset, write_dataset
+from issun.datasets.kept_images import Earlier, FileRecord, FileState, KeptImage, Manner, archive_path, read_dataset, write_dataset
 from issun.datasets.picture_formats import PICTURE_ENDINGS, picture_formats
 from issun.datasets.resizing import Fitting, Resize, checked_resize
 from issun.datasets.skipped import PictureError, Reason, Skipped
 from issun.datasets.test_part import Test, part_note, set_aside, share_wanted
 from issun.datasets.tree import Found, natural, readable
+from issun.datasets.wanted import Wanted
 from issun.datasets.white_level import FLOATS, SIXTEEN, WHOLE, Deep, checked_range, depth_note, figure, own_white
 from issun.errors import DataError
 
@@ -92,22 +93,52 @@ class _Wishes(NamedTuple):
     share: float  # of the images that becomes the test part
 
 
+class _Seen(NamedTuple):
+    """What is known of listed files before any is decoded: those that can be used, their probes, what is white, and notes on that."""
+
+    files: list[Found]
+    probes: dict[Found, Probe]
+    white: float | None
+    measured: Mapping[Found, tuple[float, float] | PictureError]
+    notes: list[str]
+
+
+class _Goal(NamedTuple):
+    """An input that files are to be decoded for: which it is, what is said of its size, how files become its images, those that are known,
+    where they will be kept, and where those of all goals will be."""
+
+    wishes: _Wishes
+    notes: list[str]
+    manner: Manner
+    known: Mapping[FileState, KeptImage]
+    archive: Path | None
+    together: tuple[Path, ...]
+
+
 def gathered(
     listing: Listing,
     path: Path,
     name: str,
+    wanted: Sequence[Wanted],
     *,
-    size: tuple[int, int] | None,
-    gray: bool | None,
     strict: bool,
     groups: str | None,
     range: float | None,
     test: Test | None,
     resize: str | None,
-    whole: bool,
     on_progress: Callable[[str, int, int], None] | None,
-) -> Dataset:
-    """Return the data set of listed files, decoded now or before; `path` is what lists them, the rest as of `load_folder`.
+) -> list[Dataset]:
+    """Return the data set of listed files in each size and colour that is wanted, decoded now or before.
+
+    A file is decoded once for all that are not known from before (a JPEG once for each reduction that they need).
+
+    Parameters
+    ----------
+    listing : Listing
+    path : Path
+        What lists the files.
+    name, wanted, strict, groups, range, test, resize, on_progress
+        As of `load_folder`.
 
     Raises
     ------
@@ -115,23 +146,42 @@ def gathered(
     """
     given = any(file.part == "test" for file in listing.found)
     share = share_wanted(test, given, readable(str(path)))
-    wishes = _Wishes(size, gray, groups, checked_range(range), checked_resize(resize), whole, share)
+    white, how = checked_range(range), checked_resize(resize)
     pattern = None if groups is None else compiled(groups)
-    # Groups are told by class: what was kept before they were has another key.
-    contents = (_version(), wishes, groups and "by class", listing.folders, listing.found, listing.skipped, listing.spelt)
-    archive = archive_path(path, contents)
-    days: Mapping[str, str]
-    kept = None if archive is None else read_dataset(archive, name, readable(str(path.absolute())))
-    if kept is not None:
-        dataset, days = kept[0], {readable(record.path): record.probe.day for record in kept[1]}
-    else:
-        earlier = Earlier(path, _version())
-        dataset, days = _read(listing, path, name, wishes, earlier, archive, on_progress or (lambda what, done, total: None))
-    unreadable = [entry for entry in dataset.skipped if entry.unreadable]
+    found: list[Dataset | None] = []
+    missing: list[tuple[Wanted, _Wishes, Path | None]] = []
+    days: Mapping[str, str] = {}
+    for one in wanted:
+        wishes = _Wishes(one.size, one.gray, groups, white, how, one.whole, share)
+        # Groups are told by class: what was kept before they were has another key.
+        contents = (_version(), wishes, groups and "by class", listing.folders, listing.found, listing.skipped, listing.spelt)
+        archive = archive_path(path, contents)
+        kept = None if archive is None else read_dataset(archive, name, readable(str(path.absolute())))
+        if kept is None:
+            missing.append((one, wishes, archive))
+        else:
+            sizes = {_size(text): count for text, count in kept[0].sizes}
+            enlarged_notes(sizes, kept[0].input[:2], how, one.enlarge or one.size is None, readable(str(path)))
+            days = {readable(record.path): record.probe.day for record in kept[1]}
+        found.append(None if kept is None else kept[0])
+    if missing:
+        read, days = _read(listing, path, name, missing, on_progress or (lambda what, done, total: None))
+        made = iter(read)
+        found = [next(made) if dataset is None else dataset for dataset in found]
+    datasets = [dataset for dataset in found if dataset is not None]
+    unreadable = [entry for entry in datasets[0].skipped if entry.unreadable]
     if strict and unreadable:
         shown = skipped_lines(unreadable, 10)
         raise DataError(f"{name}: {images_text(len(unreadable))} cannot be read; repair or remove them, or leave out --strict{shown}")
-    return dataset if groups is None else with_groups(dataset, Grouping(groups, pattern, listing.depth, days))
+    if groups is None:
+        return datasets
+    return [with_groups(dataset, Grouping(groups, pattern, listing.depth, days)) for dataset in datasets]
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Return height and width that `Dataset.sizes` has as a text."""
+    height, width = text.split("x")
+    return int(height), int(width)
 
 
 def _version() -> str:
@@ -147,14 +197,58 @@ def _read(
     listing: Listing,
     path: Path,
     name: str,
-    wishes: _Wishes,
-    earlier: Earlier,
-    archive: Path | None,
+    asked: Sequence[tuple[Wanted, _Wishes, Path | None]],
     on_progress: Callable[[str, int, int], None],
-) -> tuple[Dataset, Mapping[str, str]]:
-    """Return the data set, which is kept in the archive, and the day on which each file was taken."""
+) -> tuple[list[Dataset], Mapping[str, str]]:
+    """Return the data set in each way that is asked for, which is kept in its archive, and the day on which each file was taken."""
     where = readable(str(path))
+    earlier = Earlier(path, _version())
     skipped, broken = list(listing.skipped), Counter(listing.broken)
+    first = asked[0][1]
+    seen = _looked_at(listing, path, first.range, earlier, skipped, broken, on_progress)
+    files, probes = seen.files, list(seen.probes.values())
+    days = {readable(file.path): probe.day for file, probe in seen.probes.items()}
+    pattern = None if first.groups is None else compiled(first.groups)
+    grouping = None if first.groups is None else Grouping(first.groups, pattern, listing.depth, days)
+    classes = _classes(listing, files, where, skipped, broken)
+    _check_early(files, classes, where, broken, first.share, grouping)
+    sizes = Counter(probe[:2] for probe in probes)
+    together = tuple(archive for _, _, archive in asked if archive is not None)
+    goals = []
+    for one, wishes, archive in asked:
+        (height, width), notes = common_size([probe[:2] for probe in probes], wishes.size, wishes.resize)
+        notes += enlarged_notes(sizes, (height, width), wishes.resize, one.enlarge or one.size is None, where)
+        gray = wishes.gray
+        channels = 1 if gray or (gray is None and all(probe.grey for probe in probes)) else 3
+        manner = Manner(_version(), (height, width, channels), seen.white, wishes.resize, wishes.whole)
+        goals.append(_Goal(wishes, notes, manner, earlier.images(manner), archive, together))
+    members = {
+        part: [file for kind in kinds for file in files if file.part == kind]
+        for part, kinds in (("train", ("train", "validation")), ("test", ("test",)))
+    }
+    ways = [(goal.manner, goal.known) for goal in goals]
+    pixels = {part: decoded(listing.root, some, ways, on_progress) for part, some in members.items()}
+    datasets = []
+    for place, goal in enumerate(goals):
+        own_skipped, own_broken = list(skipped), Counter(broken)
+        records: dict[Found, FileRecord] = {}
+        train, test = (
+            _part(pixels[part][place], members[part], seen, records, classes, own_skipped, own_broken) for part in ("train", "test")
+        )
+        datasets.append(_made(listing, path, name, goal, seen, train, test, records, classes, grouping, own_skipped, own_broken))
+    return datasets, days
+
+
+def _looked_at(
+    listing: Listing,
+    path: Path,
+    range: float | None,
+    earlier: Earlier,
+    skipped: list[Skipped],
+    broken: Counter[str],
+    on_progress: Callable[[str, int, int], None],
+) -> _Seen:
+    """Return what the heads of the files say, and the depths of those of more than 8 bits."""
     files, probes = [], []
     for file, found in zip(listing.found, _probed(listing, earlier, on_progress), strict=True):
         if isinstance(found, Probe):
@@ -164,31 +258,32 @@ def _read(
             unreadable = found.picture or os.path.splitext(file.path)[1].lower() in PICTURE_ENDINGS  # noqa: PTH122
             skipped.append(found.skipped(readable(file.path), unreadable))
             broken[file.folder] += unreadable
-    files, probes, white, measured, deep_notes = _white(listing, path, files, probes, wishes.range, earlier, skipped, broken, on_progress)
-    days = {readable(file.path): probe.day for file, probe in zip(files, probes, strict=True)}
-    pattern = None if wishes.groups is None else compiled(wishes.groups)
-    grouping = None if wishes.groups is None else Grouping(wishes.groups, pattern, listing.depth, days)
-    classes = _classes(listing, files, where, skipped, broken)
-    names = tuple(classes.values())
-    _check_early(files, classes, where, broken, wishes.share, grouping)
-    (height, width), shape_notes = common_size([probe[:2] for probe in probes], wishes.size, wishes.resize)
-    gray = wishes.gray
-    channels = 1 if gray or (gray is None and all(probe.grey for probe in probes)) else 3
-    manner = Manner(_version(), (height, width, channels), white, wishes.resize, wishes.whole)
-    earlier.open(manner)
-    probe_of = dict(zip(files, probes, strict=True))
-    records: dict[Found, FileRecord] = {}
+    files, probes, white, measured, notes = _white(listing, path, files, probes, range, earlier, skipped, broken, on_progress)
+    return _Seen(files, dict(zip(files, probes, strict=True)), white, measured, notes)
 
-    def decoded_part(*parts: str) -> _Part:
-        members = [file for part in parts for file in files if file.part == part]
-        return _decoded(listing.root, members, manner, earlier, probe_of, measured, records, classes, skipped, broken, on_progress)
 
-    train, test = decoded_part("train", "validation"), decoded_part("test")
+def _made(
+    listing: Listing,
+    path: Path,
+    name: str,
+    goal: _Goal,
+    seen: _Seen,
+    train: _Part,
+    test: _Part,
+    records: Mapping[Found, FileRecord],
+    classes: dict[str, str],
+    grouping: Grouping | None,
+    skipped: list[Skipped],
+    broken: Counter[str],
+) -> Dataset:
+    """Return the data set of decoded parts, with a test part and all notes."""
+    where, names, wishes = readable(str(path)), tuple(classes.values()), goal.wishes
+    channels = goal.manner.shape[2]
     grey = np.concatenate([train.grey, test.grey])
-    if gray is None and channels == 3 and grey.all():
+    if wishes.gray is None and channels == 3 and grey.all():
         channels = 1
         train, test = (part._replace(images=np.ascontiguousarray(part.images[..., :1])) for part in (train, test))
-    shape_notes += colour_notes(int(np.count_nonzero(grey)), len(grey), channels, train.seemed + test.seemed) + deep_notes
+    shape_notes = goal.notes + colour_notes(int(np.count_nonzero(grey)), len(grey), channels, train.seemed + test.seemed) + seen.notes
     _check_classes(train.labels[: len(train.labels) - train.validation], classes, where, broken)
     notes = list(listing.notes)
     if given_test := len(test.labels) > 0:
@@ -206,6 +301,7 @@ def _read(
         what = _spelt(listing, "validation")
         notes.append(f"{what} has no readable image of any class; some training images are set aside for validation.")
     notes += shape_notes + skipped_notes(skipped)
+    probes = seen.probes.values()
     dataset = Dataset(
         name,
         train.images,
@@ -223,17 +319,18 @@ def _read(
         given_validation=train.validation,
         given_test=given_test,
         test_share=None if given_test else wishes.share,
-        range=white,
+        range=seen.white,
         fitting=Fitting(wishes.resize, any(record.reduced for record in records.values())),
-        cache="" if archive is None else str(archive.parent),
+        cache="" if goal.archive is None else str(goal.archive.parent),
     )
     dataset = _with_notes(dataset, *leak_notes(dataset))
-    if archive is not None and (
-        problem := write_dataset(archive, dataset, [records[file] for file in (*train.files, *test.files)], manner)
-    ):
-        advice = f"The decoded images could not be cached in {archive.parent} ({problem}); the next run will decode them again."
+    if goal.archive is None:
+        return dataset
+    kept = [records[file] for file in (*train.files, *test.files)]
+    if problem := write_dataset(goal.archive, dataset, kept, goal.manner, goal.together):
+        advice = f"The decoded images could not be cached in {goal.archive.parent} ({problem}); the next run will decode them again."
         dataset = dataclasses.replace(_with_notes(dataset, advice), cache="")
-    return dataset, days
+    return dataset
 
 
 def _probed(listing: Listing, earlier: Earlier, on_progress: Callable[[str, int, int], None]) -> list[Probe | PictureError]:
@@ -320,37 +417,32 @@ def _classes(listing: Listing, files: list[Found], where: str, skipped: list[Ski
     return {folder: readable(folder) for folder in folders}
 
 
-def _decoded(
-    root: Path,
+def _part(
+    pixels: Pixels,
     files: list[Found],
-    manner: Manner,
-    earlier: Earlier,
-    probes: Mapping[Found, Probe],
-    measured: Mapping[Found, tuple[float, float] | PictureError],
+    seen: _Seen,
     records: dict[Found, FileRecord],
     classes: dict[str, str],
     skipped: list[Skipped],
     broken: Counter[str],
-    on_progress: Callable[[str, int, int], None],
 ) -> _Part:
+    """Return decoded files as a part, without those that could not be decoded; note these, and what is known of the others."""
     number = {folder: place for place, folder in enumerate(classes)}
-    _, shape, white, resize, whole = manner
-    images, grey, reduced, problems = decoded(root, files, shape, white, resize, whole, earlier.image, on_progress)
     kept = np.ones(len(files), np.bool_)
-    for index, problem in problems.items():
+    for index, problem in pixels.problems.items():
         skipped.append(problem.skipped(readable(files[index].path)))
         broken[files[index].folder] += 1
         kept[index] = False
     left = [file for file, keep in zip(files, kept, strict=True) if keep]
     labels = np.array([number[file.folder] for file in left], np.int32)
     validation = sum(file.part == "validation" for file in left)
-    grey, reduced = grey[kept], reduced[kept]
+    grey, reduced = pixels.grey[kept], pixels.reduced[kept]
     for file, is_grey, is_reduced in zip(left, grey.tolist(), reduced.tolist(), strict=True):
-        low_high = measured.get(file)
+        low_high = seen.measured.get(file)
         known = low_high if isinstance(low_high, tuple) else None
-        records[file] = FileRecord(file.path, file.size, file.time, probes[file], known, is_grey, is_reduced)
-    seemed = sum(is_grey and not probes[file].grey for file, is_grey in zip(left, grey, strict=True))
-    return _Part(_compacted(images, kept), labels, left, validation, grey, seemed)
+        records[file] = FileRecord(file.path, file.size, file.time, seen.probes[file], known, is_grey, is_reduced)
+    seemed = sum(is_grey and not seen.probes[file].grey for file, is_grey in zip(left, grey, strict=True))
+    return _Part(_compacted(pixels.images, kept), labels, left, validation, grey, seemed)
 
 
 def _check_early(

@@ -30,7 +30,7 @@ from issun.datasets.tree import Found, readable
 from issun.errors import DataError
 from issun.paths import whole_file
 
-#: How many archives are kept for one folder (other sizes, earlier contents): the newest.
+#: How many archives are kept for one folder (other sizes, earlier contents): the newest; of sizes that are used together, all.
 KEPT = 3
 
 #: How many bytes all archives may have together: those that were not used for longest leave first.
@@ -61,6 +61,11 @@ def image_cache() -> Path | None:
     if given == _OFF:
         return None
     return Path(given).expanduser() if given else cache_folder() / "folders"
+
+
+#: Path, size and time of change of a file; what an image of it is: its pixels, whether it is grey, and whether it was reduced.
+FileState = tuple[str, int, int]
+KeptImage = tuple[NDArray[np.uint8], bool, bool]
 
 
 class FileRecord(NamedTuple):
@@ -111,8 +116,7 @@ class Earlier:
 
     def __init__(self, folder: Path, version: str) -> None:
         self._archives: list[tuple[Path, Manner]] = []
-        self.records: dict[tuple[str, int, int], FileRecord] = {}
-        self._images: dict[tuple[str, int, int], tuple[NDArray[np.uint8], bool, bool]] = {}
+        self.records: dict[FileState, FileRecord] = {}
         cache = image_cache()
         if cache is None:
             return
@@ -131,8 +135,9 @@ class Earlier:
         """Return what is known of a file; None where it is new or was changed."""
         return self.records.get((file.path, file.size, file.time))
 
-    def open(self, manner: Manner) -> None:
-        """Read the images that were decoded in a manner."""
+    def images(self, manner: Manner) -> dict[FileState, KeptImage]:
+        """Return the images that were decoded in a manner, by the states of their files."""
+        found: dict[FileState, KeptImage] = {}
         for path, theirs in self._archives:
             # Decoded whole or not: images that were not large enough to be reduced are the same.
             if theirs._replace(whole=manner.whole) != manner or (theirs.whole and not manner.whole):
@@ -145,13 +150,10 @@ class Earlier:
                 images = [*arrays["images"], *arrays["test_images"]]
                 for record, image in zip(_records(facts), images, strict=True):
                     if not (manner.whole and record.reduced):
-                        self._images[record[:3]] = image, record.grey, record.reduced
+                        found[record[:3]] = image, record.grey, record.reduced
             except _UNREADABLE:
                 continue
-
-    def image(self, file: Found) -> tuple[NDArray[np.uint8], bool, bool] | None:
-        """Return the image of a file, whether it is grey and whether it was reduced, after `open`; None where it has to be decoded."""
-        return self._images.get((file.path, file.size, file.time))
+        return found
 
 
 def archive_path(folder: Path, contents: object) -> Path | None:
@@ -199,18 +201,21 @@ def read_dataset(path: Path, name: str, source: str) -> tuple[Dataset, Sequence[
         return None
 
 
-def write_dataset(path: Path, dataset: Dataset, records: Sequence[FileRecord], manner: Manner) -> str | None:
+def write_dataset(path: Path, dataset: Dataset, records: Sequence[FileRecord], manner: Manner, together: Sequence[Path] = ()) -> str | None:
     """Keep a data set in an archive; return why it could not be kept, else None.
 
     Parameters
     ----------
     records : sequence of FileRecord
         Of its images and its test images, in their order.
+    manner : Manner
+    together : sequence of Path
+        Archives of the same files in other sizes and colours, which stay however many there are.
     """
     arrays = {key: getattr(dataset, key) for key in _ARRAYS}
     facts = {key: getattr(dataset, key) for key in _FACTS}
     facts["skipped"] = [(entry.path, entry.why.name, *entry[2:]) for entry in dataset.skipped]
-    return _write(path, arrays, {**facts, "fitting": dataset.fitting, "manner": manner, "records": records})
+    return _write(path, arrays, {**facts, "fitting": dataset.fitting, "manner": manner, "records": records}, together)
 
 
 def _home(folder: Path) -> str:
@@ -259,7 +264,7 @@ def _read_kept(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | N
     return (arrays, facts) if isinstance(facts, dict) else None
 
 
-def _write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> str | None:
+def _write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], together: Sequence[Path]) -> str | None:
     """Write an archive whole or not at all; return why it could not be written, else None."""
     if sum(array.nbytes for array in arrays.values()) > LIMIT:
         return f"they have more than the {LIMIT / 2**30:.0f} GiB that the cache may have"
@@ -272,7 +277,7 @@ def _write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, A
             archive.writestr(zipfile.ZipInfo("facts.json"), json.dumps(facts))  # without the time: equal data sets give equal bytes
     except OSError as error:
         return error.strerror or str(error)
-    _forget_old(path)
+    _forget_old(path, together)
     return None
 
 
@@ -288,9 +293,9 @@ def _by_use(cache: Path, home: str) -> list[Path]:
     return [archive for _, archive in sorted(used, reverse=True)]
 
 
-def _forget_old(path: Path) -> None:
+def _forget_old(path: Path, together: Sequence[Path]) -> None:
     """Remove all but the newest archives of the same folder, those beyond the limit of all, and what killed programs have left."""
-    surplus = _by_use(path.parent, path.name.split("-")[0])[KEPT:]
+    surplus = [archive for archive in _by_use(path.parent, path.name.split("-")[0]) if archive not in together or archive == path][KEPT:]
     total = 0
     for archive in _by_use(path.parent, ""):
         with contextlib.suppress(OSError):

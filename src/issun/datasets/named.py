@@ -9,17 +9,17 @@ import dataclasses
 import difflib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from issun.datasets import cifar
-from issun.datasets.common_size import check_size, colour_notes, common_size
+from issun.datasets.common_size import colour_notes, common_size, enlarged_notes
 from issun.datasets.dataset import Dataset
 from issun.datasets.download import MNIST_UNPACKED, SOURCES, by_hand, cache_folder, download
 from issun.datasets.gather import gathered
@@ -30,6 +30,7 @@ from issun.datasets.resizing import USUAL_FITTING, Fitting, Resize, checked_resi
 from issun.datasets.table import ENDINGS, load_table
 from issun.datasets.test_part import Test, part_note, set_aside, share_wanted
 from issun.datasets.tree import Tree, readable
+from issun.datasets.wanted import Size, Wanted, one_input, wanted_inputs
 from issun.datasets.white_level import NOMINAL, checked_range
 from issun.errors import DataError, DownloadError
 from issun.events import OnProgress, Reading, ignored
@@ -39,7 +40,7 @@ from issun.paths import kind_of, shown
 _BLOCK = 1024
 
 
-def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None, resize: Resize = "crop") -> Dataset:
+def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None, resize: Resize = "crop", enlarge: bool = False) -> Dataset:
     """Return a data set with images of another size, or with other channels, as `issun.datasets.named.load_folder` reads files.
 
     Parameters
@@ -52,13 +53,15 @@ def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None,
         images are.
     resize : Resize
         What is done with images of another shape.
+    enlarge : bool
+        Whether `size` may be larger than the images.
 
     Raises
     ------
     DataError
-        Where channels are neither grey nor red, green and blue, and `gray` is given; where there is not enough memory.
+        Where channels are neither grey nor red, green and blue, and `gray` is given; where the size is larger than the images, and that
+        is not allowed; where there is not enough memory.
     """
-    check_size(size)
     height, width, channels = dataset.input
     if gray is not None and channels not in (1, 3):
         option = "--gray" if gray else "--rgb"
@@ -69,6 +72,7 @@ def converted(dataset: Dataset, size: tuple[int, int] | None, gray: bool | None,
     count = sum(map(len, parts))
     dataset = dataclasses.replace(dataset, fitting=Fitting(resize))
     (new_height, new_width), notes = common_size([(height, width)], size, resize, keep=True)
+    notes += enlarged_notes({(height, width): count}, (new_height, new_width), resize, enlarge, dataset.name)
     wanted = channels if gray is None else 1 if gray else 3
     if (channels == 3 and wanted != 3) or (channels == 3 and gray is None and all(map(_all_grey, parts))):
         wanted = 1
@@ -113,17 +117,15 @@ def _all_grey(images: NDArray[np.uint8]) -> bool:
 def load_folder(
     path: Path,
     name: str,
+    wanted: Sequence[Wanted] = (Wanted(),),
     *,
-    size: tuple[int, int] | None = None,
-    gray: bool | None = None,
     strict: bool = False,
     groups: str | None = None,
     range: float | None = None,
     test: Test | None = None,
     resize: str | None = None,
-    whole: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
-) -> Dataset:
+) -> list[Dataset]:
     """Read a folder that has a subfolder of images for each class, or such folders for training and test in it.
 
     Files are told by their content: PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and PGM; AVIF where Pillow reads it, HEIC where pillow-heif is
@@ -139,12 +141,12 @@ def load_folder(
         stratified fifth of the training images becomes one.
     name : str
         What the data set is called.
-    size : (int, int), optional
-        Height and width; default: as the images are, where all are of one size of at most 64x64, else a square of their middle
-        (median) shorter side, at most 32x32.
-    gray : bool, optional
-        True for one channel, False for RGB; default: grey where all files are, those with equal red, green and blue
-        throughout among them.
+    wanted : sequence of Wanted
+        The sizes and colours that images get, in each of which the data set is returned. By default they are as the images are, where all
+        are of one size of at most 64x64, else a square of their middle (median) shorter side, at most 32x32; and grey where all files
+        are, those with equal red, green and blue throughout among them. A size that is larger than most images is refused, unless they
+        may be enlarged. By default a JPEG that is at least four times as high and wide as wanted is decoded at a half, a quarter or an
+        eighth of its size, still at least twice the wanted one; older versions of issun decoded all of them whole.
     strict : bool
         Refuse a folder with images that cannot be read, instead of leaving them out.
     groups : str, optional
@@ -162,37 +164,32 @@ def load_folder(
     resize : str, optional
         How an image of another shape is resized: ``crop`` (its middle; the default), ``pad`` (all of it between black bars) or
         ``stretch`` (all of it, distorted).
-    whole : bool
-        Decode every JPEG at its full size. By default one that is at least four times as high and wide as wanted is decoded at a half,
-        a quarter or an eighth of its size, still at least twice the wanted one. Older versions of issun decoded all of them whole.
     on_progress : callable, optional
         Called from time to time with what is done (``reading`` or ``decoding``), how many files are done, and of how many.
 
     Returns
     -------
-    Dataset
-        With `files`, `test_files`, `skipped`, `sizes`, `modes`, and with groups where they are asked for. Decoded images are kept in
-        the folder that ISSUN_IMAGE_CACHE names (``off``: nowhere), by default in that of ISSUN_CACHE or the platform's cache, and of
-        those whose file has not changed since none is decoded again.
+    list of Dataset
+        One for each of `wanted`. With `files`, `test_files`, `skipped`, `sizes`, `modes`, and with groups where they are asked for. Each
+        file is decoded once for all of them (a JPEG once for each reduction). Decoded images are kept in the folder that
+        ISSUN_IMAGE_CACHE names (``off``: nowhere), by default in that of ISSUN_CACHE or the platform's cache, and of those whose file has
+        not changed since none is decoded again.
 
     Raises
     ------
     DataError
         Where the folder, or a class in it, holds no images that can be read, or the groups cannot be told or kept together.
     """
-    check_size(size)
     return gathered(
         Tree(path),
         path,
         name,
-        size=size,
-        gray=gray,
+        wanted,
         strict=strict,
         groups=groups,
         range=range,
         test=test,
         resize=resize,
-        whole=whole,
         on_progress=on_progress,
     )
 
@@ -225,8 +222,10 @@ def load(
     data: str | os.PathLike[str],
     data_dir: str | os.PathLike[str] | None = None,
     *,
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
+    color: str | None = None,
     gray: bool | None = None,
+    enlarge: bool = False,
     strict: bool = False,
     groups: str | None = None,
     range: float | None = None,
@@ -249,12 +248,19 @@ def load(
     data_dir : str or PathLike, optional
         Folder to search first for named data sets: as ``<name>.npz``, as IDX files in ``<name>/`` (in `data_dir` itself where that is
         their folder's name, or their checksums match), as ``cifar-10-binary.tar.gz`` or its unpacked files.
-    size, gray : optional
-        Height and width, and whether images are grey (True) or RGB (False): see `issun.datasets.named.load_folder`. Images without
-        files are converted in the same way; by default they are unchanged, except that they become grey where red, green and blue
-        are equal throughout.
-    strict, groups, whole, on_progress : optional
+    size : int, str or (int, int), optional
+        Height and width of the images: ``24`` or ``"24x48"``, height first; default: see `issun.datasets.named.load_folder`. Images
+        without files are resized in the same way; by default they are unchanged.
+    color : {"gray", "rgb"}, optional
+        The channels; default: grey where red, green and blue are equal throughout.
+    gray : bool, optional
+        The same: True for ``"gray"``, False for ``"rgb"``.
+    enlarge : bool
+        Allow a `size` that is larger than most of the images.
+    strict, groups, on_progress : optional
         For image files: see `issun.datasets.named.load_folder`.
+    whole : bool
+        Decode every JPEG at its full size: see `issun.datasets.named.load_folder`.
     test : float or str, optional
         The test part: see `issun.datasets.named.load_folder`.
     resize : str, optional
@@ -269,8 +275,27 @@ def load(
     Raises
     ------
     DataError
-        Where the name is unknown, the file is missing or cannot be used, or the download fails.
+        Where the name is unknown, the file is missing or cannot be used, the size is larger than the images, or the download fails.
     """
+    wanted = one_input(size, color, gray, enlarge)._replace(whole=whole)
+    return load_each(
+        data, data_dir, [wanted], strict=strict, groups=groups, range=range, test=test, resize=resize, on_progress=on_progress
+    )[0]
+
+
+def load_each(
+    data: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None,
+    wanted: Sequence[Wanted],
+    *,
+    strict: bool = False,
+    groups: str | None = None,
+    range: float | None = None,
+    test: Test | None = None,
+    resize: str | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> list[Dataset]:
+    """Load a data set in each of several sizes and colours; its files are decoded once for all of them. Otherwise as of `load`."""
     if data_dir is not None and kind_of(data_dir, DataError) != "folder":
         raise DataError(f"--data-dir (={shown(data_dir)}) is not a directory")
     name, path = str(data), Path(data)
@@ -282,14 +307,12 @@ def load(
         return read(
             path,
             readable(name),
-            size=size,
-            gray=gray,
+            wanted,
             strict=strict,
             groups=groups,
             range=range,
             test=test,
             resize=resize,
-            whole=whole,
             on_progress=on_progress,
         )
     is_there = name in NAMES or kind is not None
@@ -301,7 +324,8 @@ def load(
             f"--groups requires image files (a folder or a .csv table), but the images of {name} have no file names: leave it out"
         )
     resize = checked_resize(resize)
-    return converted(_array(name, path, data_dir, range, test), size, gray, resize)
+    dataset = _array(name, path, data_dir, range, test)
+    return [converted(dataset, one.size, one.gray, resize, one.enlarge) for one in wanted]
 
 
 def _array(name: str, path: Path, data_dir: str | os.PathLike[str] | None, range: float | None, test: Test | None) -> Dataset:
@@ -372,21 +396,29 @@ def load_as(
             raise
     height, width, channels = shape
     gray = {1: True, 3: False}.get(channels)
-    size, whole = (height, width), not fitting.reduced
-    return load(data, data_dir, size=size, gray=gray, groups=groups, range=range, test=test, resize=fitting.resize, whole=whole)
+    wanted = Wanted((height, width), gray, enlarge=True, whole=not fitting.reduced)
+    return load_each(data, data_dir, [wanted], groups=groups, range=range, test=test, resize=fitting.resize)[0]
 
 
-class ReadingOptions(TypedDict, total=False):
-    """The options of `load`, for functions that hand them on to it; each is left out, or None, where it is not given."""
+class ImageOptions(TypedDict, total=False):
+    """The options of `load` that every data set has, for functions that hand them on to it; each is left out, or None, where it is not
+    given. Functions that take several sizes and colours take lists of them."""
 
     data_dir: str | os.PathLike[str] | None
-    size: tuple[int, int] | None
+    size: Size | Sequence[Size] | None
+    color: str | Sequence[str] | None
     gray: bool | None
-    strict: bool
-    groups: str | None
+    enlarge: bool
     range: float | None
     test: Test | None
     resize: str | None
+
+
+class ReadingOptions(ImageOptions, total=False):
+    """Those, and the options of images that come as files."""
+
+    strict: bool
+    groups: str | None
 
 
 def loaded(
@@ -397,14 +429,52 @@ def loaded(
     Raises
     ------
     DataError
-        As of `load`, and where a data set comes with options of loading.
+        As of `load`, and where a data set comes with options of loading, or with several sizes or colours.
     """
-    if not isinstance(data, Dataset):
-        return load(data, **options, whole=whole, on_progress=lambda what, done, total: on_progress(Reading(what, done, total)))
-    given = [name for name, value in options.items() if value is not None and not (name == "strict" and not value)]
+    if isinstance(data, Dataset):
+        check_not_given(options, data)
+        return data
+    wanted, others = wanted_of(options)
+    if len(wanted) > 1:
+        one_input(options.get("size"), options.get("color"), options.get("gray"))
+    return loaded_each(data, [wanted[0]._replace(whole=whole)], on_progress, others)[0]
+
+
+def wanted_of(options: ReadingOptions) -> tuple[list[Wanted], ReadingOptions]:
+    """Return the sizes and colours that options ask for, and the other options.
+
+    Raises
+    ------
+    DataError
+        As of `issun.datasets.wanted.wanted_inputs`.
+    """
+    others = {name: value for name, value in options.items() if name not in ("size", "color", "gray", "enlarge")}
+    wanted = wanted_inputs(options.get("size"), options.get("color"), options.get("gray"), options.get("enlarge", False))
+    return wanted, cast(ReadingOptions, others)
+
+
+def loaded_each(data: str | os.PathLike[str], wanted: Sequence[Wanted], on_progress: OnProgress, others: ReadingOptions) -> list[Dataset]:
+    """Return a data set in each size and colour that is wanted, see `load_each`, and tell how far the reading is."""
+    return load_each(
+        data,
+        others.get("data_dir"),
+        wanted,
+        strict=others.get("strict", False),
+        groups=others.get("groups"),
+        range=others.get("range"),
+        test=others.get("test"),
+        resize=others.get("resize"),
+        on_progress=lambda *far: on_progress(Reading(*far)),
+    )
+
+
+def check_not_given(options: ReadingOptions, dataset: Dataset) -> None:
+    """Raise DataError where options of loading come with a data set that is loaded."""
+    given = [name for name, value in options.items() if (value is not None and value is not False) or (name == "gray" and value is False)]
     if given:
-        raise DataError(f"`{given[0]}` applies only when data is loaded, but {data.name} is already loaded; pass it to issun.load instead")
-    return data
+        raise DataError(
+            f"`{given[0]}` applies only when data is loaded, but {dataset.name} is already loaded; pass it to issun.load instead"
+        )
 
 
 def _named(name: str, data_dir: str | os.PathLike[str] | None, test: Test | None) -> Dataset:

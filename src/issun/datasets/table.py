@@ -10,17 +10,17 @@ import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from issun.datasets.class_names import composed, merged_note, one_form
-from issun.datasets.common_size import check_size
 from issun.datasets.dataset import Dataset
 from issun.datasets.gather import gathered
 from issun.datasets.skipped import Reason, Skipped
 from issun.datasets.test_part import Test
 from issun.datasets.tree import PARTS, Found, natural, readable
+from issun.datasets.wanted import Wanted
 from issun.errors import DataError
 from issun.paths import read_text
 
@@ -39,17 +39,15 @@ _SAMPLE, _MOST_BYTES = 50, 2 * 2**30
 def load_table(
     path: Path,
     name: str,
+    wanted: Sequence[Wanted] = (Wanted(),),
     *,
-    size: tuple[int, int] | None = None,
-    gray: bool | None = None,
     strict: bool = False,
     groups: str | None = None,
     range: float | None = None,
     test: Test | None = None,
     resize: str | None = None,
-    whole: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
-) -> Dataset:
+) -> list[Dataset]:
     """Read the images that a table names, a file and its label in each row.
 
     Parameters
@@ -60,34 +58,31 @@ def load_table(
         other usual words); other columns are not read. Without such a row the first column is the file, the second the label, a third
         the part; a first row that is neither is refused. A line ``sep=;`` before all others, for Excel, names the delimiter. Paths are
         relative to the table's folder. Labels are any text; the classes are in their natural order.
-    name, size, gray, strict, range, test, resize, whole, on_progress
+    name, wanted, strict, range, test, resize, on_progress
         As of `issun.datasets.named.load_folder`; files that are missing count as images that cannot be read.
     groups : str, optional
         As of `issun.datasets.named.load_folder`, searched in the paths as the table has them.
 
     Returns
     -------
-    Dataset
-        Parts, cache and notes are as those of a folder.
+    list of Dataset
+        One for each of `wanted`. Parts, cache and notes are as those of a folder.
 
     Raises
     ------
     DataError
         Where the table cannot be read or understood, or names no images that can be used.
     """
-    check_size(size)
     return gathered(
         Table(path),
         path,
         name,
-        size=size,
-        gray=gray,
+        wanted,
         strict=strict,
         groups=groups,
         range=range,
         test=test,
         resize=resize,
-        whole=whole,
         on_progress=on_progress,
     )
 

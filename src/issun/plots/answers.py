@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 
 from issun.extraction.comparing import summary
-from issun.numbers import counted, knobs_text, mean_text, percent
+from issun.numbers import bytes_text, counted, knobs_text, mean_text, percent, short_count
 from issun.plots.heads import heads_table
 from issun.plots.lines import Folded, Printable, Whole
 from issun.plots.tables import family_letters, networks_table, plain_table
@@ -15,7 +16,7 @@ from issun.study import Answer, Entry
 from issun.study.answer import Choice, gains, heads_frame
 from issun.study.diagnosis import FEWEST_EPOCHS, diagnosis_of
 from issun.study.entry import networks_frame
-from issun.study.frontier import BUDGETS
+from issun.study.frontier import BUDGETS, most_accurate
 from issun.study.one_network import trainings
 from issun.study.readable import Readable
 
@@ -51,6 +52,8 @@ def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:
     yield _networks(answer, everything)
     if len(answer.by_family) > 1:
         yield from _families(answer)
+    if len(answer.by_input) > 1:
+        yield from _inputs(answer)
     yield ""
     for choice in answer.choices:
         yield from _choice(answer, choice)
@@ -82,6 +85,7 @@ def _networks(answer: Answer, everything: bool) -> RenderableType:
         test_accuracy_std=[deviation for _, deviation in tests],
         note=[", ".join(chosen.get(entry, [])) for entry in listed],
         training=trained,
+        place=[entry.place for entry in listed],
     )
     return networks_table(rows, family_letters(answer.families), texts)
 
@@ -115,6 +119,25 @@ def _families(answer: Answer) -> Iterator[Printable]:
     yield from map(Folded, failures)
 
 
+def _inputs(answer: Answer) -> Iterator[Printable]:
+    """Yield the smallest network of each input that reaches the target, in all that it costs."""
+    if answer.target is None:
+        return
+    yield f"\nSmallest at each input with {percent(answer.target)}:"
+    table = plain_table("input", "", "knobs", "parameters", "MACs", "memory", "validation", left=["input", "", "knobs"])
+    letters = family_letters(answer.families)
+    for place, choice in answer.by_input.items():
+        if (entry := choice.entry) is None:
+            ended = [one for one in answer.entries if one.place == place and one.ended_well]
+            most = mean_text(most_accurate(ended).val_accuracy_mean, math.nan) if ended else ""
+            table.add_row(place, "none", *[""] * 4, most and f"best {most}")
+            continue
+        sizes = [f"{entry.parameters:,}", short_count(entry.macs), bytes_text(entry.peak_memory)]
+        mean = mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)
+        table.add_row(place, letters[entry.label], knobs_text(entry.knobs), *sizes, mean)
+    yield table
+
+
 def _chosen_for(answer: Answer, choice: Choice) -> str:
     """Return what a network was chosen for, as the beginning of a line."""
     target = answer.target
@@ -146,7 +169,7 @@ def _choice(answer: Answer, choice: Choice) -> Iterator[Printable]:
         yield Whole(f"{words}: the same")
         return
     yield Whole(f"{words}:")
-    yield Whole(f"  {entry.network}")
+    yield Whole(f"  {entry.title}")
     folds = f" in {entry.folds} folds" if entry.folds > 1 else ""
     accuracies = f"validation {mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)}{folds}, test {mean_text(*answer.test(entry))}"
     # The mark stands above the table too, but an answer is read, and quoted, by itself.
@@ -165,7 +188,7 @@ def _why_none(answer: Answer) -> Iterator[Printable]:
         failed = nearest.remark
         mean = mean_text(nearest.val_accuracy_mean, nearest.val_accuracy_std) + (f" ({failed})" if failed else "")
         far = 100 * (target - nearest.val_accuracy_mean)
-        words = f"The nearest is {nearest.network} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points too few."
+        words = f"The nearest is {nearest.title} with {nearest.parameters:,} parameters: it reaches {mean}, {far:.2f} points too few."
         yield Folded(words, "  ")
     rising = answer.still_rising
     if rising:

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from issun.datasets.dataset import Dataset
+from issun.datasets.inputs import Inputs
 from issun.errors import IssunError
 from issun.events import OnProgress, Remark, ignored
 from issun.plots.curves import curves_figure
@@ -30,8 +30,7 @@ def draw_frontier_beside(answer: Answer, on_progress: OnProgress = ignored) -> l
     title = study.facts.protocol.title or f"How small can a network for {Path(study.facts.data.name).stem} be?"
     title += f" ({study.mark})" if study.mark else ""
     entries = sorted(answer.entries, key=lambda entry: answer.families.index(entry.label))
-    legend = [entry.family if entry.label == entry.family else f"{entry.label}: {entry.family}" for entry in entries]
-    figure = frontier_figure(networks_frame(entries).assign(family=legend), title=title, target=answer.target)
+    figure = frontier_figure(networks_frame(entries).assign(family=[entry.series for entry in entries]), title=title, target=answer.target)
     try:
         return [save_figure(figure, study.path.with_suffix(kind)) for kind in _KINDS]
     except IssunError as error:
@@ -39,7 +38,7 @@ def draw_frontier_beside(answer: Answer, on_progress: OnProgress = ignored) -> l
         return []
 
 
-def draw_beside(answer: Answer, kinds: Iterable[str], dataset: Dataset, on_progress: OnProgress = ignored) -> list[Path]:
+def draw_beside(answer: Answer, kinds: Iterable[str], inputs: Inputs, on_progress: OnProgress = ignored) -> list[Path]:
     """Draw kinds of pictures beside a study and return the files; tell, and go on, where one cannot be drawn or written.
 
     Parameters
@@ -47,7 +46,7 @@ def draw_beside(answer: Answer, kinds: Iterable[str], dataset: Dataset, on_progr
     answer : Answer
     kinds : iterable of str
         Of `issun.study.file.DRAWINGS`.
-    dataset : Dataset
+    inputs : Inputs
         The images of the study.
     on_progress : callable
         Called with a warning for each picture that could not be made.
@@ -59,7 +58,7 @@ def draw_beside(answer: Answer, kinds: Iterable[str], dataset: Dataset, on_progr
     saved = []
     for kind in kinds:
         try:
-            saved += draw[kind]() if kind in draw else _of_study(answer, kind, dataset)
+            saved += draw[kind]() if kind in draw else _of_study(answer, kind, inputs)
         except IssunError as error:
             problem = f"the plot `{kind}` could not be made: {error}; the results are in {answer.study.path}"
             on_progress(Remark(problem, warning=True))
@@ -74,7 +73,7 @@ def _curves(answer: Answer) -> list[Path]:
         if not entries:
             continue
         best = most_accurate(entries)
-        title = f"{label if label != best.family else best.network}, seed {best.best_seed}"
+        title = f"{label if label != best.family else best.title}, seed {best.best_seed}"
         title += f" ({study.mark})" if study.mark else ""
         figure = curves_figure(study.history(best), title=title)
         stem = study.path.with_suffix("")
@@ -82,7 +81,7 @@ def _curves(answer: Answer) -> list[Path]:
     return saved
 
 
-def _of_study(answer: Answer, kind: str, dataset: Dataset) -> list[Path]:
+def _of_study(answer: Answer, kind: str, inputs: Inputs) -> list[Path]:
     """Draw a picture that `issun.plot` knows how to draw, of the best network where it is of one."""
     ended = [entry for entry in answer.entries if entry.ended_well]
     # Heads are drawn of the network that has them, not of the most accurate one.
@@ -90,6 +89,7 @@ def _of_study(answer: Answer, kind: str, dataset: Dataset) -> list[Path]:
     method = "umap" if importlib.util.find_spec("umap") else "tsne"
     path = answer.study.path.with_suffix("")
     places = [Path(f"{path}-{kind}{ending}") for ending in _KINDS]
+    dataset = inputs.first if network is None else inputs.at(network.input)
     for place in places:
         plot(answer.study, kind, place, network=network, data=dataset, method=method)
     return places

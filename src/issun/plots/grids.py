@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from issun.arch.layers import Shape
 from issun.arch.notation import parse
 from issun.errors import NetworkError, SelectionError
 from issun.study.columns import SIZES
@@ -80,17 +79,18 @@ def grid(networks: pd.DataFrame, x: str, y: str) -> tuple[pd.DataFrame, bool]:
     return table, bool((cells.size() > 1).any())
 
 
-def impossible(networks: pd.DataFrame, table: pd.DataFrame, input: Shape, classes: int) -> pd.DataFrame:
-    """Return which cells of a grid of one family give no network, whatever values of the study its other knobs have."""
+def impossible(networks: pd.DataFrame, table: pd.DataFrame, classes: int) -> pd.DataFrame:
+    """Return which cells of a grid of one family give no network, at whatever input, and whatever values of the study its other knobs
+    have."""
     x, y = str(table.columns.name), str(table.index.name)
     family = parse(str(networks["family"].iloc[0]))
     others = [name for name in family.knobs if name not in (x, y)]
     values = list(itertools.product(*(sorted({knobs[name] for knobs in networks["knobs"]}) for name in others)))
 
     def can_be(row: int, column: int) -> bool:
-        for combination in values:
+        for combination, shape in itertools.product(values, dict.fromkeys(networks["input"])):
             try:
-                family.bind({x: column, y: row, **dict(zip(others, combination, strict=True))}, input, classes)
+                family.bind({x: column, y: row, **dict(zip(others, combination, strict=True))}, shape, classes)
             except NetworkError:
                 continue
             return True

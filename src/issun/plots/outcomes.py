@@ -8,6 +8,7 @@ from math import isnan
 from rich.text import Text
 
 from issun.arch.net import Net
+from issun.datasets.wanted import input_text
 from issun.exporters import FORMATS
 from issun.exporters.writing import Exported
 from issun.numbers import counted, duration, knobs_text, mean_text, percent, short_count
@@ -17,6 +18,7 @@ from issun.plots.curves import sparkline
 from issun.plots.lines import Folded, Printable, Whole
 from issun.plots.tables import plain_table
 from issun.study.forecast import Forecast, plan_text
+from issun.study.frontier import most_accurate
 from issun.study.one_network import OneNetwork
 from issun.study.parts import PreparedPart
 from issun.training import Outcome
@@ -45,7 +47,7 @@ def network_lines(found: OneNetwork) -> Iterator[Printable]:
 
 def _figures(found: OneNetwork) -> Iterator[Printable]:
     study, entry, seed, trial = found.study, found.entry, found.seed, found.trial
-    yield Whole(entry.network)
+    yield Whole(entry.title)
     means = f"validation {mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)}, test {mean_text(*study.test(entry))}"
     mark = f" ({study.mark})" if study.mark else ""
     yield Whole(f"{entry.parameters:,} parameters, {entry.macs:,} MACs; {means}{mark}")
@@ -70,7 +72,8 @@ def _others(found: OneNetwork) -> Iterator[Printable]:
         return
     own = next(words for words, way in ways.items() if way.key == entry.key)
     yield ""
-    yield Folded(f"This is the most accurate of {len(ways)} ways of training it ({own}). The others:")
+    which = "the most accurate" if most_accurate(ways.values()).key == entry.key else "one"
+    yield Folded(f"This is {which} of {len(ways)} ways of training it ({own}). The others:")
     for words, other in ways.items():
         if other.key != entry.key:
             failed = other.remark
@@ -132,13 +135,27 @@ def forecast_lines(forecast: Forecast) -> Iterator[Printable]:
         table.add_row(Text(name), str(len(entry["networks"])), *counts)
     yield table
     yield ""
+    if forecast.plan.several_inputs:
+        yield from _input_lines(forecast)
     for item in forecast.plan.infeasible:
-        yield f"left out: {item.family}  {knobs_text(item.knobs)}: {item.reason}"
+        at = f" at {input_text(item.input)}" if forecast.plan.several_inputs else ""
+        yield f"left out{at}: {item.family}  {knobs_text(item.knobs)}: {item.reason}"
     yield plan_text(forecast.plan)
     trials = len(forecast.plan.trials)
     if forecast.missing < trials:
         yield f"{trials - forecast.missing} of them are already in {from_here(forecast.path.resolve())}"
     yield f"about {duration(forecast.seconds)}"
+
+
+def _input_lines(forecast: Forecast) -> Iterator[Printable]:
+    """Yield the inputs with the sizes of their networks."""
+    table = plain_table("input", "networks", "parameters", "MACs", "memory", left=["input"])
+    for data in forecast.plan.inputs:
+        nets = [net for net in forecast.plan.networks if net.input == data.input]
+        sizes = [[net.parameters for net in nets], [net.macs for net in nets], [net.peak_memory() for net in nets]]
+        table.add_row(input_text(data.input), str(len(nets)), *(_range(counts) if counts else "" for counts in sizes))
+    yield table
+    yield ""
 
 
 def part_lines(part: PreparedPart) -> Iterator[Printable]:

@@ -52,11 +52,12 @@ def heads_figure(study: Readable, entry: Entry, seed: int, *, title: str) -> Fig
     said = study.predictions(entry, seed)
     count = len(study.classes)
     pictures = [("softmax", confusion_matrix(said["label"], said["predicted"], count))]
-    same = own[(own["network"] == entry.network) & (own["draw"] == seed)]
+    trials = {trial.trial_id for trial in entry.trials}
+    same = own[own["trial_id"].isin(trials) & (own["draw"] == seed)]
     for _, head in same.sort_values("val_accuracy", ascending=False, kind="stable").head(_MOST_HEADS).iterrows():
         pictures.append((str(head["head"]), confusion_matrix(said["label"], study.head_predictions(str(head["id"])), count)))
     pictures = [(f"{name}: {percent(np.trace(matrix) / matrix.sum())}", matrix) for name, matrix in pictures]
-    subtitle = f"{entry.network}  ·  seed {seed}  ·  {len(said):,} validation images" + ("" if len(same) else "  ·  no heads yet")
+    subtitle = f"{entry.title}  ·  seed {seed}  ·  {len(said):,} validation images" + ("" if len(same) else "  ·  no heads yet")
     return confusions_figure(pictures, study.classes, title=title, subtitle=subtitle)
 
 
@@ -82,7 +83,7 @@ def projected_figure(
     some: Sequence[int] = np.sort(spread_out(labels, 0)[:_MOST_IMAGES]).tolist()
     shown = np.ascontiguousarray(images[said["index"].to_numpy()[some]])
     points = project(extractor.features(shown), method)
-    subtitle = f"{entry.network}  ·  seed {seed}  ·  {len(some):,} validation images  ·  {CAUTION}"
+    subtitle = f"{entry.title}  ·  seed {seed}  ·  {len(some):,} validation images  ·  {CAUTION}"
     return projection_figure(points, labels[some].tolist(), study.classes, images=shown, title=title, subtitle=subtitle)
 
 
@@ -199,7 +200,7 @@ def _trial(study: Readable, wanted: _Wanted) -> tuple[Entry, int, str]:
     entry = shown_network(study, wanted.network)
     seed = entry.best_seed if wanted.seed is None else wanted.seed
     chosen = f"seed {seed}" + (f", the best of {entry.seeds} on validation" if wanted.seed is None and entry.seeds > 1 else "")
-    return entry, seed, f"{entry.network}  ·  {entry.parameters:,} parameters  ·  {chosen}"
+    return entry, seed, f"{entry.title}  ·  {entry.parameters:,} parameters  ·  {chosen}"
 
 
 def _data_name(study: Readable) -> str:
@@ -210,7 +211,7 @@ def _frontier(study: Readable, wanted: _Wanted) -> Figure:
     entries = in_order(study.entries, wanted.size)
     best = {entry.key for entry in frontier(entries, wanted.size)}
     networks = networks_frame(entries).assign(
-        family=[entry.family if entry.label == entry.family else f"{entry.label}: {entry.family}" for entry in entries],
+        family=[entry.series for entry in entries],
         frontier=[entry.key in best for entry in entries],
     )
     return frontier_figure(networks, title=_title(study, wanted, _data_name(study)), target=wanted.target, size=wanted.size)
@@ -219,7 +220,7 @@ def _frontier(study: Readable, wanted: _Wanted) -> Figure:
 def _curves(study: Readable, wanted: _Wanted) -> Figure:
     entry, seed, _ = _trial(study, wanted)
     found = diagnosis_of(study, entry, seed)
-    title = _title(study, wanted, shortened(f"{entry.network} on {_data_name(study)}, seed {seed}", 90))
+    title = _title(study, wanted, shortened(f"{entry.title} on {_data_name(study)}, seed {seed}", 90))
     turned = found.since if found.kind == "overfits" else None
     return curves_figure(study.history(entry, seed), title=title, diagnosis=str(found), turned=turned)
 
@@ -241,7 +242,7 @@ def _scatter(study: Readable, wanted: _Wanted) -> Figure:
 def _heatmap(study: Readable, wanted: _Wanted) -> Figure:
     networks, x, y = chosen_axes(networks_frame(study.entries), wanted.x, wanted.y, knobs_only=True)
     table, shared = grid(networks, x, y)
-    flags = impossible(networks, table, study.facts.data.input, len(study.classes))
+    flags = impossible(networks, table, len(study.classes))
     subtitle = f"{networks['family'].iloc[0]}  ·  validation accuracy in %" + (", the highest for each pair of values" if shared else "")
     subtitle += _failed(networks)
     return heatmap_figure(table, flags, title=_title(study, wanted, f"{_data_name(study)}: accuracy by {x} and {y}"), subtitle=subtitle)
@@ -272,7 +273,7 @@ def _classes(study: Readable, wanted: _Wanted) -> Figure:
 def _gallery(study: Readable, wanted: _Wanted) -> Figure:
     entry, seed, _ = _trial(study, wanted)
     judges, said = study.judges(entry, seed), study.predictions(entry, seed)
-    images = study_images(study, wanted.data, wanted.data_dir).images
+    images = study_images(study, wanted.data, wanted.data_dir, study.data_of(entry)).images
     total = int((said["label"] != said["predicted"]).sum())
     found = surest_mistakes(said, judges, images, wanted.count)
     shown = f"the {len(found)} most confident of " if len(found) < total else ""
@@ -289,7 +290,7 @@ def _gallery(study: Readable, wanted: _Wanted) -> Figure:
 
 def _shares(study: Readable, wanted: _Wanted) -> Figure:
     entry = shown_network(study, wanted.network)
-    about = f"{entry.network}  ·  {entry.parameters:,} parameters, {entry.macs:,} MACs"
+    about = f"{entry.title}  ·  {entry.parameters:,} parameters, {entry.macs:,} MACs"
     title = "Parameters by layer" if wanted.title is None else wanted.title
     return shares_figure(study.net(entry), title=title, subtitle=about)
 
@@ -299,7 +300,8 @@ def _heads(study: Readable, wanted: _Wanted) -> Figure:
     own = heads[heads["trial_id"].notna()]
     network = wanted.network
     if network is None and len(own):  # the network that has heads
-        network = str(own.sort_values("val_accuracy", ascending=False, kind="stable")["network"].iloc[0])
+        trial = str(own.sort_values("val_accuracy", ascending=False, kind="stable")["trial_id"].iloc[0])
+        network = next(entry for entry in study.entries if any(one.trial_id == trial for one in entry.trials))
     entry = shown_network(study, network)
     seed = entry.best_seed if wanted.seed is None else wanted.seed
     return heads_figure(study, entry, seed, title=_title(study, wanted, "Softmax and heads"))
@@ -309,7 +311,7 @@ def _projection(study: Readable, wanted: _Wanted) -> Figure:
     entry = shown_network(study, wanted.network)
     seed = entry.best_seed if wanted.seed is None else wanted.seed
     extractor = trained_extractor(study.model(entry, seed), wanted.layer, wanted.pre_activation)
-    images = study_images(study, wanted.data, wanted.data_dir).images
+    images = study_images(study, wanted.data, wanted.data_dir, study.data_of(entry)).images
     method = wanted.method or "tsne"
     title = _title(study, wanted, f"{METHODS.get(method, method)} of layer {layer_text(extractor)}")
     return projected_figure(study, entry, seed, extractor, images, method, title=title)

@@ -69,9 +69,10 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     frame : DataFrame
         One row a network. Columns: `family` (str), `knobs` (dict), `parameters`, `macs` (int), `val_accuracy_mean`, `val_accuracy_std`,
         `val_accuracy_lower95` (fractions; the deviation is NaN for one seed); where there is one, `test_accuracy_mean` and
-        `test_accuracy_std` (NaN: not shown) and `note` (str, may be empty), `training` (str; where it differs a small letter stands for
-        it), `seeds`, `chance` and `diverged` (int; shown where seeds failed), `independent` (bool; where it is false a star stands beside
-        the accuracy). Where there is one, `label`: the family's name, which then stands for it.
+        `test_accuracy_std` (NaN: not shown) and `note` (str, may be empty), `place` (str: the input; empty where all are the same),
+        `training` (str; where it differs a small letter stands for it), `seeds`, `chance` and `diverged` (int; shown where seeds failed),
+        `independent` (bool; where it is false a star stands beside the accuracy). Where there is one, `label`: the family's name, which
+        then stands for it.
     letters : mapping of str to str, optional
         What the families (or their labels) are called; by default A, B, … in the order in which they come.
     texts : mapping of str to str, optional
@@ -85,10 +86,14 @@ def networks_table(frame: pd.DataFrame, letters: Mapping[str, str] | None = None
     tested = "test_accuracy_mean" in frame and bool(frame["test_accuracy_mean"].notna().any())
     noted = "note" in frame and bool(frame["note"].astype(bool).any())
     failed = "chance" in frame and bool((frame["chance"] + frame["diverged"]).any())
-    columns = ["", *([""] if trainings else []), "knobs", "parameters", "MACs", "validation"]
+    placed = "place" in frame and bool(frame["place"].astype(bool).any())
+    columns = ["", *([""] if trainings else []), *(["input"] if placed else []), "knobs", "parameters", "MACs", "validation"]
     columns += ["seeds"] * failed + ["test"] * tested + ["chosen for"] * noted
-    table = plain_table(*columns, left=["", "knobs", "chosen for"])
+    table = plain_table(*columns, left=["", "input", "knobs", "chosen for"])
+    if placed:
+        table.columns[columns.index("input")].no_wrap = True  # rather what it was chosen for is folded
     ways = [[trainings[text]] for text in frame["training"]] if trainings else [[]] * len(frame)
+    ways = [[*way, place] for way, place in zip(ways, frame["place"], strict=True)] if placed else ways
     rows = list(zip(ways, frame.iterrows(), names, strict=True))
     for own, (_, row), name in rows:
         note = str(row["note"]) if noted else ""

@@ -160,6 +160,16 @@ class Answer:
                 found[family] = self._choice("smallest", lambda own=own: smallest(own, self.target))  # type: ignore[misc]
         return found
 
+    @cached_property
+    def by_input(self) -> dict[str, Choice]:
+        """The smallest network of each input that reaches the target, where the study has several inputs, by the inputs in words."""
+        found = {}
+        for shape in dict.fromkeys(data.input for data in self.study.facts.inputs):
+            own = [entry for entry in self.entries if entry.input == shape and entry.place]
+            if own:
+                found[own[0].place] = self._choice("smallest", lambda own=own: smallest(own, self.target))  # type: ignore[misc]
+        return found
+
     def _choice(self, key: str, choose: Callable[[], Entry]) -> Choice:
         try:
             return Choice(key, choose())
@@ -216,7 +226,7 @@ class Answer:
             rising = [seed for seed, kind in kinds.items() if kind in ("improving", "too short")]
             if rising:
                 epochs = len(self.study.history(entry, rising[0]))
-                found.append(StillRising(entry.network, entry.parameters, epochs, rising, kinds[rising[0]]))
+                found.append(StillRising(entry.title, entry.parameters, epochs, rising, kinds[rising[0]]))
         return found
 
     @property
@@ -255,6 +265,8 @@ class Answer:
             "target": self.target,
             "budgets": self.query.budgets,
             **{choice.key: self._said(choice) for choice in self.choices},
+            "inputs": [list(data.input) for data in self.study.facts.inputs],
+            "smallest_by_input": {place: self._said(choice) for place, choice in self.by_input.items()},
             "smallest_by_family": {family: self._said(choice) for family, choice in self.by_family.items()},
             "problem": self.problem,
             "still_rising": [asdict(rising) for rising in self.still_rising],
@@ -296,7 +308,7 @@ def study_html(answer: Answer) -> str:
         return block(*head, paragraph(answer.smallest.problem, pale=True))
     lines = [
         (
-            *(entry.network, knobs_text(entry.knobs), f"{entry.parameters:,}", mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)),
+            *(entry.title, knobs_text(entry.knobs), f"{entry.parameters:,}", mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)),
             *(percent(entry.val_accuracy_lower95), entry.remark or entry.seeds),
         )
         for entry in answer.frontier[-_LISTED:]
@@ -306,7 +318,7 @@ def study_html(answer: Answer) -> str:
         *head,
         table(("frontier", "", "parameters", "validation", "lower bound", "seeds"), lines, left=2),
         paragraph(f"{hidden:,} smaller networks on the frontier are not listed", pale=True) if hidden else "",
-        paragraph(f"smallest within 1 % of the best: {smallest.network} with {smallest.parameters:,} parameters", pale=True),
+        paragraph(f"smallest within 1 % of the best: {smallest.title} with {smallest.parameters:,} parameters", pale=True),
     )
 
 

@@ -15,7 +15,7 @@ NETWORK = (
     *("network_id", "family", "label", "network", "knobs"),
     *SIZES,
     *("recipe_id", "split", "seeds", "val_accuracy_mean", "val_accuracy_std", "val_accuracy_lower95", "validation_images", "guessing"),
-    *("beats_guessing", "independent", "seconds", "diverged", "chance", "best_seed", "frontier", "folds"),
+    *("beats_guessing", "independent", "seconds", "diverged", "chance", "best_seed", "frontier", "folds", "input"),
 )
 
 #: Columns of `Study.networks` in the version before, and those that took their place: `Entry` still answers to them.
@@ -31,7 +31,7 @@ JSON = (
     *("network", "family", "label", "knobs"),
     *SIZES,
     *("seeds", "val_accuracy_mean", "val_accuracy_std", "val_accuracy_lower95", "validation_images", "guessing", "beats_guessing"),
-    *("independent", "diverged", "chance", "best_seed", "seconds", "recipe_id", "split", "frontier", "folds"),
+    *("independent", "diverged", "chance", "best_seed", "seconds", "recipe_id", "split", "frontier", "folds", "input"),
 )
 
 #: Test figures of a network, which stand only beside what was chosen: mean and standard deviation over seeds.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from issun.datasets.wanted import Shape
 from issun.numbers import mean_text, seeds_text
 from issun.old_names import old_attribute
 from issun.study import columns
@@ -127,6 +128,10 @@ class Entry:
         Whether no smaller network among those that it was read with beats it, see `issun.study.frontier.marked`.
     folds : int
         In how many folds it was trained; 1 for a single validation part.
+    input : (int, int, int)
+        Height, width and channels of its images.
+    place : str
+        The input in words (``24x24 gray``) where the networks of the study have several; else empty.
     """
 
     key: EntryKey
@@ -145,6 +150,8 @@ class Entry:
     dependence: str = ""
     frontier: bool = False
     folds: int = 1
+    input: Shape = (0, 0, 0)
+    place: str = ""
 
     trained = old_attribute("trained", "trainable_params")
     mean = old_attribute("mean", "val_accuracy_mean")
@@ -157,7 +164,7 @@ class Entry:
     def __str__(self) -> str:
         failed = self.remark
         figures = f"{self.parameters:,} parameters, validation {mean_text(self.val_accuracy_mean, self.val_accuracy_std)}"
-        return f"{self.network}: {figures}{f' ({failed})' if failed else ''}"
+        return f"{self.title}: {figures}{f' ({failed})' if failed else ''}"
 
     def __repr__(self) -> str:
         return f"<Entry {self}>"
@@ -169,6 +176,17 @@ class Entry:
             raise KeyError(name)
         warnings.warn(f'entry["{name}"] is now entry.{attribute}', DeprecationWarning, stacklevel=2)
         return getattr(self, attribute)
+
+    @property
+    def title(self) -> str:
+        """The network, behind its input where the networks of the study have several: what `Study.network` finds it by."""
+        return f"{self.place}: {self.network}" if self.place else self.network
+
+    @property
+    def series(self) -> str:
+        """What pictures call the networks of its family that take the same images: the family's name and text, and its input."""
+        named = self.family if self.label == self.family else f"{self.label}: {self.family}"
+        return f"{self.place}  {named}" if self.place else named
 
     @property
     def network_id(self) -> str:
@@ -312,6 +330,7 @@ def networks_frame(entries: Iterable[Entry]) -> pd.DataFrame:
         - ``seconds``: mean time that one trial took to train
         - ``best_seed``: the seed with the highest validation accuracy, the first of equals
         - ``frontier``: whether no smaller network beats it
+        - ``folds``: in how many folds it was trained; ``input``: height, width and channels of its images
     """
     rows = [{name: getattr(entry, name) for name in columns.NETWORK} for entry in entries]
     return pd.DataFrame(rows, columns=list(columns.NETWORK))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from issun.datasets.wanted import Shape
 from issun.recipe import named_settings
 from issun.study.plan import DataFacts
 from issun.study.protocol import Protocol
@@ -53,6 +54,7 @@ class Facts:
     Attributes
     ----------
     data : DataFacts
+        Of the first input that the study was made with.
     created : str
         When.
     labels : mapping of str to str
@@ -69,6 +71,8 @@ class Facts:
         In their order.
     teachers : mapping of str to TeacherFacts
         By their fingerprints.
+    further : tuple of DataFacts
+        The same images in other sizes and colours.
     """
 
     data: DataFacts
@@ -80,15 +84,26 @@ class Facts:
     trials: Mapping[str, int]
     runs: tuple[RunFacts, ...]
     teachers: Mapping[str, TeacherFacts] = field(default_factory=dict)
+    further: tuple[DataFacts, ...] = ()
 
-    def dependence(self, recipe_id: str, split: str) -> str:
-        """Return why trials of a recipe on a split may have learnt from the validation images, through their teacher; mostly nothing."""
+    @property
+    def inputs(self) -> tuple[DataFacts, ...]:
+        """The data in each size and colour, in the order in which the study got them."""
+        return (self.data, *self.further)
+
+    def data_at(self, shape: Shape) -> DataFacts | None:
+        """Return the data in images of a shape (height, width, channels); None where the study does not have them."""
+        return next((data for data in self.inputs if data.input == shape), None)
+
+    def dependence(self, recipe_id: str, split: str, data: DataFacts) -> str:
+        """Return why trials of a recipe on a split of `data` may have learnt from the validation images through their teacher; mostly
+        nothing."""
         fingerprint = json.loads(self.recipes[recipe_id]).get("teacher")
         if fingerprint is None:
             return ""
         if fingerprint not in self.teachers:
             return f"the study does not say what its teacher {fingerprint} was trained on"
-        return self.teachers[fingerprint].doubt(self.data.fingerprint, self.splits[split].mark)
+        return self.teachers[fingerprint].doubt(data.fingerprint, self.splits[split].mark)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as `Study.about` gives it, in plain values of its own."""
@@ -100,6 +115,7 @@ class Facts:
         return {
             "data": data.pop("name"),
             **data,
+            "inputs": [list(one.input) for one in self.inputs],
             "created": self.created,
             "protocol": self.protocol.stored(),
             "recipes": {key: named_settings(json.loads(settings)) for key, settings in self.recipes.items()},

@@ -11,14 +11,16 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from issun.arch.knobs import KnobValues
 from issun.arch.notation import BoundFamily, bind_arguments
 from issun.arch.tokens import nearest
+from issun.datasets.named import ImageOptions, ReadingOptions
 from issun.datasets.test_part import Test, checked_test
+from issun.datasets.wanted import wanted_inputs
 from issun.errors import DataError, IssunError, KnobError, RecipeError, StudyFileError
 from issun.paths import read_text
 from issun.recipe import STORED_NAMES, Recipe, named_settings
@@ -81,6 +83,8 @@ class _Head(BaseModel):
     question: str
     data: str
     test: str | float | None = None
+    size: int | str | list[int | str] | None = None
+    color: str | list[str] | None = None
     found: str = ""
 
 
@@ -157,7 +161,7 @@ class Part:
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A study file, read and checked; `test` is the test part that it asks for, see `issun.datasets.test_part.share_wanted`."""
+    """A study file, read and checked; `test`, `size` and `color` say how images are read, see `issun.load` and `issun.sweep`."""
 
     path: Path
     title: str
@@ -166,6 +170,14 @@ class StudyFile:
     found: str
     parts: Mapping[str, Part]
     test: Test | None = None
+    size: int | str | Sequence[int | str] | None = None
+    color: str | Sequence[str] | None = None
+
+    def reading(self, options: ImageOptions) -> ReadingOptions:
+        """Return options of reading images, and for those that are not given what the file says."""
+        found: dict[str, Any] = dict(options)
+        own = {"test": self.test, "size": self.size, "color": None if found.get("gray") is not None else self.color}
+        return cast(ReadingOptions, found | {name: value for name, value in own.items() if found.get(name) is None})
 
     def check_parts(self, names: Iterable[str]) -> None:
         """Raise `StudyFileError` where the file has no part of one of the names."""
@@ -233,7 +245,12 @@ def read_study_file(path: str | Path) -> StudyFile:
     except DataError as error:
         raise places.error(("test",), str(error)) from None
     found = {name: _part(name, parts[name], places) for name in parts}
-    return StudyFile(path, head.title, head.question, head.data, head.found, found, head.test)
+    for name in ("size", "color"):
+        try:
+            wanted_inputs(**{name: getattr(head, name)})
+        except DataError as error:
+            raise places.error((name,), str(error)) from None
+    return StudyFile(path, head.title, head.question, head.data, head.found, found, head.test, head.size, head.color)
 
 
 def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, place: _Place) -> _Record:
@@ -244,7 +261,10 @@ def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, p
         # A key that nobody knows is often the misspelt one that another error misses.
         problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         first = problems[0]
-        where = (*place, *(step for step in first["loc"] if step not in ("int", "str", "float", "list[int]")))
+        where = (
+            *place,
+            *(step for step in first["loc"] if step not in ("int", "str", "float", "list[int]", "list[union[int,str]]", "list[str]")),
+        )
         if first["type"] == "extra_forbidden":
             known = tuple(_model_at(model, first["loc"][:-1]).model_fields)
             hint = nearest(str(where[-1]), known) or ";"

@@ -15,6 +15,8 @@ import numpy as np
 
 from issun.arch.net import Net
 from issun.datasets.dataset import Dataset
+from issun.datasets.inputs import Inputs
+from issun.datasets.wanted import input_text
 from issun.engine import EngineName, State, class_weights_for, make_engine, scaling_for, threads_available
 from issun.errors import StudyError
 from issun.numbers import counted
@@ -42,12 +44,14 @@ def plan_text(plan: Plan) -> str:
 
     In folds: ``2 networks × 3 seeds × (5 folds + 1 on all images) = 36 trials of 60 epochs; chosen on 320 images in 5 folds``.
     """
-    trials = counted(len(plan.trials), "trial")
+    trials, networks = counted(len(plan.trials), "trial"), counted(len(plan.networks), "network")
+    if plan.several_inputs:
+        networks += f" at {len(plan.inputs)} inputs ({', '.join(input_text(data.input) for data in plan.inputs)})"
     in_folds = f" × ({len(plan.folds)} folds + 1 on all images)" if plan.folds else ""
     if len(plan.networks) * len(plan.seeds) == len(plan.whole):
-        trials = f"{counted(len(plan.networks), 'network')} × {counted(len(plan.seeds), 'seed')}{in_folds} = {trials}"
+        trials = f"{networks} × {counted(len(plan.seeds), 'seed')}{in_folds} = {trials}"
     else:
-        trials = f"{counted(len(plan.networks), 'network')}, {counted(len(plan.recipes), 'recipe')}: {trials}"
+        trials = f"{networks}, {counted(len(plan.recipes), 'recipe')}: {trials}"
     epochs = sorted({recipe.epochs for recipe in plan.recipes})
     lasting = counted(epochs[0], "epoch") if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]} epochs"
     if plan.folds:
@@ -63,8 +67,8 @@ class Forecast:
     Attributes
     ----------
     plan : Plan
-    dataset : Dataset
-        The one that the plan was made for.
+    inputs : Inputs
+        What the plan was made for.
     path : Path
         The study, which need not be there.
     missing : int
@@ -76,7 +80,7 @@ class Forecast:
     """
 
     plan: Plan
-    dataset: Dataset
+    inputs: Inputs
     path: Path
     missing: int
     seconds: float
@@ -84,13 +88,19 @@ class Forecast:
 
     @classmethod
     def of(
-        cls, plan: Plan, dataset: Dataset, path: Path, threads: int | None = None, labels: Mapping[tuple[str, str], str] | None = None
+        cls, plan: Plan, data: Dataset | Inputs, path: Path, threads: int | None = None, labels: Mapping[tuple[str, str], str] | None = None
     ) -> Forecast:
         """Return the forecast of a plan; it takes a second or two to measure how fast this machine is."""
         done = Study(path).ended if kind_of(path, StudyError) else frozenset()
         missing = tuple(trial for trial in plan.trials if trial.id not in done)
-        seconds = estimate(replace(plan, trials=missing), dataset, threads) if missing else 0.0
-        return cls(plan, dataset, path, len(missing), seconds, labels or {})
+        inputs = Inputs.of(data)
+        seconds = estimate(replace(plan, trials=missing), inputs, threads) if missing else 0.0
+        return cls(plan, inputs, path, len(missing), seconds, labels or {})
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data at its first input."""
+        return self.inputs.first
 
     @property
     def families(self) -> list[dict[str, Any]]:
@@ -98,6 +108,7 @@ class Forecast:
         found: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
         for trial in self.plan.trials:
             network = {"network": str(trial.net), "knobs": dict(trial.knobs), "parameters": trial.net.parameters, "macs": trial.net.macs}
+            network["input"] = trial.net.input
             label = self.labels.get((trial.net.id, recipe_id(trial)), trial.family)
             found.setdefault((label, trial.family), {})[trial.net.id] = network
         return [{"family": family, "label": label, "networks": list(networks.values())} for (label, family), networks in found.items()]
@@ -108,6 +119,7 @@ class Forecast:
         values: dict[str, Any] = plain(
             {
                 "data": self.dataset.name,
+                "inputs": [list(data.input) for data in plan.inputs],
                 "study": self.path,
                 "trials": len(plan.trials),
                 "missing": self.missing,
@@ -118,13 +130,16 @@ class Forecast:
                 "validation_images": len(plan.validation),
                 "folds": max(1, len(plan.folds)),
                 "families": self.families,
-                "infeasible": [{"family": item.family, "knobs": dict(item.knobs), "reason": item.reason} for item in plan.infeasible],
+                "infeasible": [
+                    {"family": item.family, "knobs": dict(item.knobs), "reason": item.reason, "input": item.input}
+                    for item in plan.infeasible
+                ],
             }
         )
         return values
 
 
-def estimate(plan: Plan, dataset: Dataset, threads: int | None = None, *, engine: EngineName = "native") -> float:
+def estimate(plan: Plan, data: Dataset | Inputs, threads: int | None = None, *, engine: EngineName = "native") -> float:
     """Return about how many seconds it takes to train all trials of a plan.
 
     Up to twelve networks (of each recipe at least two), spread over the range of MACs, each take a few batches (about 1.5 s in all);
@@ -133,13 +148,14 @@ def estimate(plan: Plan, dataset: Dataset, threads: int | None = None, *, engine
     Parameters
     ----------
     plan : Plan
-    dataset : Dataset
-        The one that the plan was made for.
+    data : Dataset or Inputs
+        What the plan was made for.
     threads : int, optional
         How many trials at once; default: all cores that this process may use.
     engine : {"native", "reference"}
         What will train them.
     """
+    inputs = Inputs.of(data)
     count = threads_available() if threads is None else threads
     kinds: dict[str, dict[str, Net]] = {}  # the networks of each recipe
     for trial in plan.trials:
@@ -151,7 +167,7 @@ def estimate(plan: Plan, dataset: Dataset, threads: int | None = None, *, engine
         nets = sorted(found.values(), key=lambda net: (net.macs, net.parameters))
         chosen = [nets[index] for index in sorted(set(np.linspace(0, len(nets) - 1, min(most, len(nets))).round().astype(int).tolist()))]
         budget = _SECONDS / len(kinds) / len(chosen)
-        seconds = [_seconds_per_image(net, recipes[text], plan, dataset, budget, engine) for net in chosen]
+        seconds = [_seconds_per_image(net, recipes[text], plan, inputs.at(net.input), budget, engine) for net in chosen]
         macs = [net.macs for net in chosen]
         images = len(plan.train) * recipes[text].epochs + _LOOK * plan.data.test_images
         per_trial |= {(text, net.id): float(np.interp(net.macs, macs, seconds)) * images for net in nets}

@@ -127,7 +127,7 @@ def smallest(entries: Sequence[Entry], accuracy: float | None = None, *, lower: 
         nearest = max(usable, key=lambda entry: known(getattr(entry, measure)))
         what = "has a lower 95 % bound of" if lower else "has a mean over seeds of"
         raise SelectionError(
-            f"no network {what} at least {_percent(target)} on validation; the nearest is `{nearest.network}` with "
+            f"no network {what} at least {_percent(target)} on validation; the nearest is `{nearest.title}` with "
             f"{_percent(getattr(nearest, measure))} ({nearest.parameters:,} parameters): lower the target, or sweep larger networks"
         )
     return in_order(meeting)[0]
@@ -158,7 +158,7 @@ def best(entries: Sequence[Entry], budgets: Mapping[str, int] | None = None) -> 
         has = " and ".join(f"{getattr(nearest, size):,} {words}" for size, words in given)
         guessing = "that beats guessing " if len(usable) < len(_ended_well(entries)) else ""
         raise SelectionError(
-            f"no network {guessing}has {asked}; the nearest is `{nearest.network}` with {has}: raise the limit, or sweep smaller networks"
+            f"no network {guessing}has {asked}; the nearest is `{nearest.title}` with {has}: raise the limit, or sweep smaller networks"
         )
     return min(fitting, key=lambda entry: (-known(entry.val_accuracy_mean), entry.parameters, entry.macs, entry.network))
 

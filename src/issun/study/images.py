@@ -17,10 +17,13 @@ from issun.datasets.dataset import Dataset
 from issun.datasets.named import load_as
 from issun.datasets.published import matching
 from issun.errors import DataError
+from issun.study.plan import DataFacts
 from issun.study.readable import Judge, Readable
 
 
-def study_images(study: Readable, data: str | Path | Dataset | None = None, data_dir: str | Path | None = None) -> Dataset:
+def study_images(
+    study: Readable, data: str | Path | Dataset | None = None, data_dir: str | Path | None = None, facts: DataFacts | None = None
+) -> Dataset:
     """Return the data set that a study was trained on.
 
     Parameters
@@ -30,15 +33,18 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
         What `issun.load` takes, or images already loaded; default: the name or path under which the study knows them.
     data_dir : str or Path, optional
         Where to look for named data.
+    facts : DataFacts, optional
+        Of the input that is wanted, such as `Study.data_of` gives it for a network; default: that of `data` where it is loaded, else the
+        first one of the study.
 
     Raises
     ------
     DataError
         Where no images are found, or others than the study's; the message says what to do.
     """
-    facts = study.facts.data
     if isinstance(data, Dataset):
-        return _checked(study, data)
+        return _checked(study, data, facts or study.facts.data_at(data.input) or study.facts.data)
+    facts = facts or study.facts.data
     place = facts.name if data is None else str(data)
     try:
         # Images are brought to one size and kind as the sweep was told; the study knows to which.
@@ -50,12 +56,11 @@ def study_images(study: Readable, data: str | Path | Dataset | None = None, data
             f"{study.path.name} does not hold its images, and they were not found ({error}): give their location with --data "
             f"(in Python `data=`)"
         ) from None
-    return _checked(study, loaded)
+    return _checked(study, loaded, facts)
 
 
-def _checked(study: Readable, dataset: Dataset) -> Dataset:
+def _checked(study: Readable, dataset: Dataset, facts: DataFacts) -> Dataset:
     """Return the images as the study has them, honest or as published."""
-    facts = study.facts.data
     if dataset.input == facts.input:
         try:
             return matching(dataset, facts.fingerprint)

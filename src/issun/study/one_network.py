@@ -57,15 +57,18 @@ class OneNetwork:
 
     @cached_property
     def ways(self) -> dict[str, Entry]:
-        """Every way in which the network was trained, by the settings in which they differ."""
-        ways = [other for other in self.study.entries if other.network_id == self.entry.network_id]
-        return dict(zip(trainings(self.study, ways), ways, strict=True))
+        """Every way in which the network was trained, by the inputs and the settings in which they differ."""
+        ways = [other for other in self.study.entries if other.network == self.entry.network]
+        settings = trainings(self.study, ways)
+        places = [other.place if len({way.input for way in ways}) > 1 else "" for other in ways]
+        return {", ".join(filter(None, words)): way for *words, way in zip(places, settings, ways, strict=True)}
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
         study, entry, seed, said = self.study, self.entry, self.seed, self.entry.as_dict()
         kept = (
             "network",
+            "input",
             "parameters",
             "val_accuracy_mean",
             "val_accuracy_std",

@@ -18,8 +18,10 @@ from typing import Any, cast
 
 from issun.arch.notation import BoundFamily, parse_network
 from issun.datasets.dataset import Dataset, Split
+from issun.datasets.inputs import Inputs
 from issun.datasets.published import smaller, watched_on_test
 from issun.datasets.usual_split import split_for
+from issun.datasets.wanted import input_text
 from issun.engine.protocol import CancelFlag
 from issun.errors import IssunError, KnobError, ModelError, NetworkError, RecipeError, SelectionError, StudyError, StudyFileError
 from issun.events import OnProgress
@@ -63,7 +65,7 @@ class PreparedPart:
     part : Part
     plan : Plan
         All trials of all its families.
-    dataset : Dataset
+    inputs : Inputs
         The images as the part uses them: with the test part as the validation part where that is watched.
     labels : mapping of (str, str) to str
         Ids of network and recipe: the label of the family, where it has one.
@@ -75,10 +77,15 @@ class PreparedPart:
 
     part: Part
     plan: Plan
-    dataset: Dataset
+    inputs: Inputs
     labels: Mapping[tuple[str, str], str]
     protocol: Protocol
     left_out: tuple[str, ...]
+
+    @property
+    def dataset(self) -> Dataset:
+        """The images at their first input."""
+        return self.inputs.first
 
     @property
     def file_name(self) -> str:
@@ -99,7 +106,7 @@ def study_name(file: Path, part: str, quick: bool) -> str:
 def prepare(
     file: StudyFile,
     name: str,
-    dataset: Dataset,
+    data: Dataset | Inputs,
     *,
     quick: bool = False,
     seeds: Sequence[int] | None = None,
@@ -112,7 +119,7 @@ def prepare(
     file : StudyFile
     name : str
         Which part.
-    dataset : Dataset
+    data : Dataset or Inputs
         The data that the file names.
     quick : bool
         Fewer images, epochs, knob values and seeds: to see that all of it works.
@@ -130,7 +137,7 @@ def prepare(
         Where the images cannot be split so, or the seeds cannot be used.
     """
     file.check_parts([name])
-    part = file.parts[name]
+    part, inputs = file.parts[name], Inputs.of(data)
     left_out: list[str] = []
     if seeds is not None:
         seeds = tuple(itertools.islice(seeds, LARGEST_PLAN + 1))  # more are refused below, whatever the families are
@@ -138,36 +145,36 @@ def prepare(
         heads = tuple(replace(entry, seeds=seeds if entry.network else None) for entry in part.heads)
         part = replace(part, families=families, heads=heads)
     if quick:
-        dataset, part, left_out = _quick(dataset, part)
+        inputs, part, left_out = _quick(inputs, part)
     try:
-        check_trials([(family.bound, family.seeds) for family in part.families], folds or part.folds or 0)
+        check_trials([(family.bound, family.seeds) for family in part.families], folds or part.folds or 0, len(inputs))
     except KnobError as error:
         raise StudyFileError(f"{file.path}, part `{name}`: {error}") from None
     if part.watch == "test":
-        dataset, split = watched_on_test(dataset), Split()
+        inputs, split = inputs.changed(watched_on_test), Split()
     else:
         taught = any(family.settings.get("teacher") for family in part.families)
         count = folds if folds is not None else 1 if part.folds is None and taught else part.folds
-        split = split_for(dataset, folds=count)
+        split = split_for(inputs.first, folds=count)
         if split.folds:
             part = replace(part, folds=split.folds)
         else:
             split = Split(part.share, how="last" if part.watch == "last" else "stratified")
-    train = len(dataset.parts(split.each[0] if split.folds else split)[0])
+    train = len(inputs.first.parts(split.each[0] if split.folds else split)[0])
     plans: list[Plan] = []
     teachers: dict[str, Teacher] = {}
     labels: dict[tuple[str, str], str] = {}
     for family in part.families:
         try:
             settings, teacher = with_teacher(None, family.settings, teachers)
-            made = plan([family.bound], dataset, Recipe.for_images(train, **settings), split, family.seeds, teacher)
+            made = plan([family.bound], inputs, Recipe.for_images(train, **settings), split, family.seeds, teacher)
         except (NetworkError, RecipeError, ModelError, StudyError, SelectionError) as error:
             raise StudyFileError(f"{family.place}: {error}") from None
         plans.append(made)
         if family.label:
             for trial in made.trials:
                 labels.setdefault((trial.net.id, recipe_id(trial)), family.label)
-    return PreparedPart(part, joined(plans), dataset, labels, _protocol(file, part, quick), tuple(left_out))
+    return PreparedPart(part, joined(plans), inputs, labels, _protocol(file, part, quick), tuple(left_out))
 
 
 def run_part(
@@ -197,11 +204,11 @@ def run_part(
     Cancelled
         When it was stopped; the same call goes on.
     """
-    with Store(path, DataFacts.of(prepared.dataset)) as store:
+    with _opened(prepared, path) as store:
         store.describe(prepared.labels, prepared.protocol)
         run(
             prepared.plan,
-            prepared.dataset,
+            prepared.inputs,
             store,
             threads=threads,
             on_progress=on_progress,
@@ -210,6 +217,10 @@ def run_part(
             **options,
         )
     return Study(path)
+
+
+def _opened(prepared: PreparedPart, path: str | Path) -> Store:
+    return Store(path, [DataFacts.of(dataset) for dataset in prepared.inputs.all])
 
 
 def _protocol(file: StudyFile, part: Part, quick: bool) -> Protocol:
@@ -234,9 +245,10 @@ def _protocol(file: StudyFile, part: Part, quick: bool) -> Protocol:
     )
 
 
-def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:
+def _quick(inputs: Inputs, part: Part) -> tuple[Inputs, Part, list[str]]:
     """Return less of everything, and what was left out in words."""
-    small = smaller(dataset, QUICK_TRAIN, QUICK_TEST)
+    fewer = inputs.changed(lambda dataset: smaller(dataset, QUICK_TRAIN, QUICK_TEST))
+    small, dataset = fewer.first, inputs.first
     left_out = []
     if len(small.images) < len(dataset.images) or len(small.test_images) < len(dataset.test_images):
         left_out.append(
@@ -252,7 +264,7 @@ def _quick(dataset: Dataset, part: Part) -> tuple[Dataset, Part, list[str]]:
     left_out += remarks
     if part.target is not None:
         left_out.append(f"the target of {100 * part.target:g} %, which a quick run cannot reach")
-    return small, replace(part, families=tuple(families), heads=heads, target=None), left_out
+    return fewer, replace(part, families=tuple(families), heads=heads, target=None), left_out
 
 
 def _quick_heads(entries: tuple[HeadEntry, ...]) -> tuple[tuple[HeadEntry, ...], list[str]]:
@@ -288,8 +300,9 @@ def _quick_family(family: FamilyEntry, images: int) -> tuple[FamilyEntry, list[s
 
 @dataclass(frozen=True)
 class _HeadJob:
-    """One draw of features and the heads that are to be trained on them, by their ids."""
+    """One draw of features, the images that they are of, and the heads that are to be trained on them, by their ids."""
 
+    dataset: Dataset
     source: Source
     label: str
     network: str
@@ -303,7 +316,7 @@ def check_heads(prepared: PreparedPart) -> None:
         nets = [trial.net for trial in prepared.plan.trials if prepared.labels.get(_key(trial), trial.family) == entry.family]
         try:
             if entry.network:
-                nets = [parse_network(entry.network, prepared.dataset.input, len(prepared.dataset.classes), complete=True)]
+                nets = [parse_network(entry.network, data.input, len(data.classes), complete=True) for data in prepared.inputs]
             for net in nets:
                 operation_index(net, entry.layer, entry.pre_activation)
         except IssunError as error:
@@ -341,7 +354,7 @@ def run_heads(
     if not prepared.part.heads:
         return 0
     new = 0
-    with Store(path, DataFacts.of(prepared.dataset)) as store:
+    with _opened(prepared, path) as store:
         done = store.finished_heads()
         for job in _head_jobs(prepared, Study(path)):
             missing = {key: wish for key, wish in job.wishes.items() if key not in done}
@@ -355,7 +368,7 @@ def run_heads(
 
             tell(HeadProgress("features", 0, 0, None, "extracting features"))
             extractor = job.source.make()
-            parts = parts_of(extractor, prepared.dataset, prepared.plan.split, threads, tell)
+            parts = parts_of(extractor, job.dataset, prepared.plan.split, threads, tell)
             for key, wish in missing.items():
                 result = train_head(wish, parts, seed=job.source.draw, threads=threads, report=tell)
                 row = row_of(job.source, extractor, result)
@@ -372,23 +385,33 @@ def run_heads(
 
 def _head_jobs(prepared: PreparedPart, study: Study) -> Iterator[_HeadJob]:
     """Yield the draws of features that the part asks for, with all heads on each."""
-    split, dataset = prepared.plan.split, prepared.dataset
     for entry in prepared.part.heads:
         if entry.network:
-            net = parse_network(entry.network, dataset.input, len(dataset.classes), complete=True)
-            kinds = cast(list[Weights], list(entry.weights))
-            draws = entry.seeds or (0,)
-            found = untrained(
-                net, kinds, dataset, split, draws=draws, layer=entry.layer, pre_activation=entry.pre_activation, scaling=entry.scaling
-            )
-            for source in found:
-                whose = [str(net), source.label, entry.scaling, split.id]
-                yield _HeadJob(source, source.label, str(net), None, _wishes_by_id(entry, whose, source.draw))
+            for dataset in prepared.inputs:
+                yield from _untrained_jobs(prepared, study, entry, dataset)
             continue
         best, trials = _best_of_family(prepared, study, entry)
         for seed, trial_id in trials:
             source = trained(study.model(best, seed), seed, layer=entry.layer, pre_activation=entry.pre_activation, label=entry.family)
-            yield _HeadJob(source, entry.family, best.network, trial_id, _wishes_by_id(entry, [trial_id], seed))
+            dataset = prepared.inputs.at(best.input)
+            yield _HeadJob(dataset, source, entry.family, best.network, trial_id, _wishes_by_id(entry, [trial_id], seed))
+
+
+def _untrained_jobs(prepared: PreparedPart, study: Study, entry: HeadEntry, dataset: Dataset) -> Iterator[_HeadJob]:
+    """Yield the draws of an untrained network's features of a data set."""
+    split = prepared.plan.split
+    net = parse_network(entry.network, dataset.input, len(dataset.classes), complete=True)
+    kinds = cast(list[Weights], list(entry.weights))
+    draws = entry.seeds or (0,)
+    found = untrained(
+        net, kinds, dataset, split, draws=draws, layer=entry.layer, pre_activation=entry.pre_activation, scaling=entry.scaling
+    )
+    for source in found:
+        whose = [str(net), source.label, entry.scaling, split.id]
+        # The first input of a study goes without saying, as in studies that have no other one.
+        whose += [] if dataset.input == study.facts.data.input else [input_text(dataset.input)]
+        label = f"{input_text(dataset.input)}: {source.label}" if prepared.inputs.several else source.label
+        yield _HeadJob(dataset, source, label, str(net), None, _wishes_by_id(entry, whose, source.draw))
 
 
 def _wishes_by_id(entry: HeadEntry, whose: list[str], draw: int) -> dict[str, HeadWish]:

@@ -16,7 +16,9 @@ from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, check_amount, values_text
 from issun.datasets.appearance import Appearance
 from issun.datasets.dataset import Dataset, Split
+from issun.datasets.inputs import Inputs
 from issun.datasets.resizing import Fitting, Resize
+from issun.datasets.wanted import Shape, input_text
 from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import KnobError, NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe
@@ -165,11 +167,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Infeasible:
-    """A combination of knob values that gives no network, and why."""
+    """A combination of knob values that gives no network for images of a shape, and why."""
 
     family: str
     knobs: Mapping[str, int]
     reason: str
+    input: Shape = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,8 @@ class Plan:
 
     `recipe` is that of the first trial; `recipes` has those of all. `seeds` are all that occur. `train` and `validation` are the indices
     (int64, ascending) that the split gives on this data.
+
+    `inputs` are the sizes and colours of the images, of which `data` is the first; a trial's network says which is its own.
 
     In folds, `trials` has those of each fold and the one on all images, which is known by `split`; `folds` are the images that each fold
     sets aside. `train` is then that of the first fold, and `validation` all images, each of which is judged once.
@@ -192,6 +197,26 @@ class Plan:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     folds: tuple[NDArray[np.int64], ...] = ()
+    inputs: tuple[DataFacts, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            object.__setattr__(self, "inputs", (self.data,))
+
+    @property
+    def several_inputs(self) -> bool:
+        """Whether networks take images of several sizes or colours."""
+        return len(self.inputs) > 1
+
+    def title(self, net: Net) -> str:
+        """Return a network's text, at several inputs behind its own: ``24x24 gray: conv 4, pool, dense``."""
+        return f"{input_text(net.input)}: {net}" if self.several_inputs else str(net)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The combinations that give no network, one line each: why, and at several inputs at which."""
+        at = {data.input: f" at {input_text(data.input)}" if self.several_inputs else "" for data in self.inputs}
+        return tuple(f"left out{at.get(item.input, '')}: {item.reason}" for item in self.infeasible)
 
     @property
     def whole(self) -> tuple[Trial, ...]:
@@ -225,13 +250,13 @@ def recipe_text(recipe: Recipe) -> str:
 
 def plan(
     families: Iterable[BoundFamily],
-    dataset: Dataset,
+    data: Dataset | Inputs,
     recipe: Recipe,
     split: Split,
     seeds: Sequence[int],
     teacher: Teacher | None = None,
 ) -> Plan:
-    """Return the trials that train every network of the families with every seed.
+    """Return the trials that train every network of the families, for every input, with every seed.
 
     A network that comes out of several families, or of several combinations of knobs, is trained once and listed under the first.
 
@@ -239,7 +264,8 @@ def plan(
     ----------
     families : iterable of BoundFamily
         Families with the values of their knobs.
-    dataset : Dataset
+    data : Dataset or Inputs
+        The images, in one or several sizes and colours.
     recipe : Recipe
         The same for all.
     split : Split
@@ -262,46 +288,51 @@ def plan(
     DataError
         When the data cannot be split so.
     """
-    families = list(families)
-    check_trials([(family, seeds) for family in families], split.folds)
+    families, inputs = list(families), Inputs.of(data)
+    check_trials([(family, seeds) for family in families], split.folds, len(inputs))
     seeds = tuple(seeds)
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
         raise RecipeError(f"`seeds` (={list(seeds)}) must be at least one whole number from 0 to 2^63 - 1, without repetitions")
-    if recipe.augment:
-        recipe.augment.check(dataset.input)
     check_teacher(recipe, teacher)
-    if teacher is not None:
-        teacher.check(dataset)
-    found: dict[str, tuple[str, Mapping[str, int], Net]] = {}
+    found: dict[str, tuple[str, Mapping[str, int], Net, str]] = {}
     infeasible: list[Infeasible] = []
-    for family in families:
-        feasible, impossible = family.networks(dataset.input, len(dataset.classes))
-        for knobs, net in feasible:
-            if net.trainable_params:
-                found.setdefault(net.id, (str(family.family), dict(knobs), net))
-            else:
-                infeasible.append(Infeasible(str(family.family), dict(knobs), "all layers are frozen, so there is nothing to train"))
-        infeasible += [Infeasible(str(family.family), dict(knobs), str(reason)) for knobs, reason in impossible]
+    for dataset in inputs:
+        if recipe.augment:
+            recipe.augment.check(dataset.input)
+        if teacher is not None:
+            teacher.check(dataset)
+        for family in families:
+            text, shape = str(family.family), dataset.input
+            feasible, impossible = family.networks(shape, len(dataset.classes))
+            for knobs, net in feasible:
+                if net.trainable_params:
+                    found.setdefault(net.id, (text, dict(knobs), net, dataset.fingerprint))
+                else:
+                    infeasible.append(Infeasible(text, dict(knobs), "all layers are frozen, so there is nothing to train", shape))
+            infeasible += [Infeasible(text, dict(knobs), str(reason), shape) for knobs, reason in impossible]
     if not found:
-        raise NetworkError(_none_feasible(infeasible))
+        raise NetworkError(_none_feasible(infeasible, inputs.several))
+    dataset = inputs.first  # labels and groups, which alone decide a split, are the same for all
     split = dataset.resolved(split)
     train, validation = dataset.parts(split.each[0] if split.pooled else split)
     folds = tuple(dataset.parts(one)[1] for one in split.each) if split.pooled else ()
     trials = tuple(
-        Trial(family, knobs, net, recipe, one, seed, dataset.fingerprint, teacher)
-        for family, knobs, net in found.values()
+        Trial(family, knobs, net, recipe, one, seed, fingerprint, teacher)
+        for family, knobs, net, fingerprint in found.values()
         for seed in seeds
         for one in (*(split.each if split.pooled else ()), split)
     )
     held = np.arange(len(dataset.images)) if split.pooled else validation
-    return Plan(DataFacts.of(dataset), recipe, split, seeds, trials, tuple(infeasible), train, held, folds)
+    facts = tuple(map(DataFacts.of, inputs))
+    return Plan(facts[0], recipe, split, seeds, trials, tuple(infeasible), train, held, folds, facts)
 
 
-def check_trials(asked: Sequence[tuple[BoundFamily, Sequence[int]]], folds: int = 0) -> None:
-    """Raise `KnobError` where families with their seeds, in folds, make more than `LARGEST_PLAN` trials; none of them is made."""
+def check_trials(asked: Sequence[tuple[BoundFamily, Sequence[int]]], folds: int = 0, inputs: int = 1) -> None:
+    """Raise `KnobError` where families with their seeds, in folds, at so many inputs, make more than `LARGEST_PLAN` trials; none of them
+    is made."""
     folds = folds if folds > 1 else 0
-    networks = sum(family.count for family, _ in asked)
-    trials = sum(family.count * _length(seeds) for family, seeds in asked) * (folds + 1)
+    networks = sum(family.count for family, _ in asked) * inputs
+    trials = sum(family.count * _length(seeds) for family, seeds in asked) * (folds + 1) * inputs
     if trials > LARGEST_PLAN:
         counts = {_length(seeds) for _, seeds in asked}
         seeds = f" with {counts.pop():,} seeds each" if len(counts) == 1 else " with their seeds"
@@ -333,7 +364,8 @@ def joined(plans: Sequence[Plan]) -> Plan:
     """
     first = plans[0]
     for other in plans[1:]:
-        if (other.data.fingerprint, other.split) != (first.data.fingerprint, first.split):
+        fingerprints = [[data.fingerprint for data in each.inputs] for each in (first, other)]
+        if fingerprints[0] != fingerprints[1] or other.split != first.split:
             raise StudyError(
                 f"plans on different data or splits ({first.data.name}, {first.split.id}; {other.data.name}, {other.split.id}) cannot be "
                 f"joined: run each into its own study"
@@ -346,15 +378,17 @@ def joined(plans: Sequence[Plan]) -> Plan:
         first,
         seeds=tuple(dict.fromkeys(seed for each in plans for seed in each.seeds)),
         trials=tuple(trials.values()),
-        infeasible=tuple({(item.family, str(dict(item.knobs))): item for each in plans for item in each.infeasible}.values()),
+        infeasible=tuple({(item.family, str(dict(item.knobs)), item.input): item for each in plans for item in each.infeasible}.values()),
     )
 
 
-def _none_feasible(infeasible: Sequence[Infeasible]) -> str:
+def _none_feasible(infeasible: Sequence[Infeasible], several: bool) -> str:
     if not infeasible:
         return 'there is no network to train: give at least one family, for example "conv 4, pool, dense"'
     lines = ["none of the networks is valid: use other knob values, or change the family"]
-    lines += [f'  "{item.family}" {values_text(item.knobs)}: {item.reason}' for item in infeasible[:_REASONS_SHOWN]]
+    for item in infeasible[:_REASONS_SHOWN]:
+        at = f" at {input_text(item.input)}" if several else ""
+        lines.append(f'  "{item.family}" {values_text(item.knobs)}{at}: {item.reason}')
     if len(infeasible) > _REASONS_SHOWN:
         lines.append(f"  … and {len(infeasible) - _REASONS_SHOWN} more")
     return "\n".join(lines)

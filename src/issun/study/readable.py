@@ -15,6 +15,7 @@ from issun.model import Model
 from issun.recipe import Recipe
 from issun.study.entry import Entry
 from issun.study.facts import Facts
+from issun.study.plan import DataFacts
 
 #: A network: its text, its id, the network itself, an entry of a study, or a row of `Study.networks`.
 NetworkLike = str | Net | Entry | pd.Series
@@ -53,6 +54,8 @@ class Readable(Protocol):
     def network(self, network: NetworkLike | None = None) -> Entry: ...
 
     def net(self, network: NetworkLike) -> Net: ...
+
+    def data_of(self, network: NetworkLike | None = None) -> DataFacts: ...
 
     def recipe(self, recipe_id: str) -> Recipe: ...
 

@@ -163,7 +163,7 @@ def _trained(study: Readable) -> list[_Trained]:
             continue
         net, recipe = study.net(entry), study.recipe(entry.recipe_id)
         rest = {name: value for name, value in recipe.model_dump(mode="json").items() if name not in (*_EARLY, "augment", "epochs")}
-        key = ("\n".join(map(str, _stripped(net.layers))), str(sorted(rest.items())), entry.split)
+        key = ("\n".join(map(str, _stripped(net.layers))), str(sorted(rest.items())), entry.split, str(entry.input))
         found.append(_Trained(key, used_against_overfitting(net, recipe), recipe.epochs, entry, trials))
     return found
 
@@ -173,7 +173,7 @@ def _remedy(study: Readable, name: str, setting: str, before: _Trained, after: _
     apart = _right(study, after) - _right(study, before)
     error = math.hypot(float(apart.std(ddof=1)) / math.sqrt(len(apart)) if len(apart) > 1 else 1.0, _of_seeds(before), _of_seeds(after))
     figures = (before.validation, after.validation, before.gap, after.gap, error)
-    return Remedy(name, setting, after.entry.network, *figures, _failed(before), _failed(after))
+    return Remedy(name, setting, after.entry.title, *figures, _failed(before), _failed(after))
 
 
 def _failed(trained: _Trained) -> str:

@@ -126,7 +126,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[_Column, ...]]] = {
         ("id",),
         (
             *(_text("id"), _text("network"), _text("family"), _text("knobs"), _whole("parameters")),
-            *(_whole("trained"), _whole("macs"), _whole("bytes"), _whole("peak_memory")),
+            *(_whole("trained"), _whole("macs"), _whole("bytes"), _whole("peak_memory"), _or_null(_text("input"), 8)),
         ),
     ),
     "epochs": (("trial_id", "epoch"), _EPOCHS),
@@ -314,17 +314,18 @@ class _Contents:
         labels = self._meta(texts, "labels", _TEXTS.validate_python) if "labels" in texts else {}
         protocol = self._meta(texts, "protocol", lambda value: Protocol(**value)) if "protocol" in texts else Protocol()
         data = self._meta(texts, "data", lambda value: DataFacts.from_json(json.dumps(value)))
+        further = self._meta(texts, "inputs", lambda value: _further(value, data)) if "inputs" in texts else ()
         runs = tuple(self._runs())
         recipes = dict(self._rows("SELECT id, settings FROM recipes ORDER BY id"))
         for key, settings in recipes.items():
             self._json("recipes", {"id": key}, "settings", settings, Recipe.of_stored)
         splits = dict(self._splits(data))
         teachers = dict(self._teachers()) if version_of(self._connection) > 5 else {}
-        self._networks(data)
+        self._networks((data, *further))
         if version_of(self._connection) > 2:
             for key, settings in self._rows("SELECT id, settings FROM heads"):
                 self._json("heads", {"id": key}, "settings", settings, _SETTINGS.validate_python)
-        return Facts(data, created, labels, protocol, recipes, splits, statuses(self._connection), runs, teachers)
+        return Facts(data, created, labels, protocol, recipes, splits, statuses(self._connection), runs, teachers, further)
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         return (tuple(row) for row in self._connection.execute(query))
@@ -362,11 +363,15 @@ class _Contents:
             found = self._json("teachers", {"id": key}, "seeds", seeds, _SEEDS.validate_python)
             yield key, TeacherFacts(key, name, network, parameters, found, *others)
 
-    def _networks(self, data: DataFacts) -> None:
-        head = f"{shape_text(data.input)}|{len(data.classes)}|"
+    def _networks(self, inputs: Sequence[DataFacts]) -> None:
+        shapes = [shape_text(data.input) for data in inputs]
         families: dict[str, tuple[str, ...]] = {}
-        for key, network, family, text in self._rows("SELECT id, network, family, knobs FROM networks"):
+        place = "input" if version_of(self._connection) > 7 else "NULL"
+        for key, network, family, text, own in self._rows(f"SELECT id, network, family, knobs, {place} FROM networks"):
             row = {"id": key}
+            if own is not None and own not in shapes:
+                raise wrong_row(self._path, "networks", row, "input", own, f"be one of the study's inputs ({', '.join(shapes)})")
+            head = f"{own or shapes[0]}|{len(inputs[0].classes)}|"
             # The id was made from the text: whatever else stands there is not the network that was trained.
             if sha256(f"{head}{network}".encode()).hexdigest()[:16] != key:
                 raise wrong_row(self._path, "networks", row, "network", network, "be the network that its id was computed from")
@@ -382,6 +387,18 @@ class _Contents:
             if set(knobs) != set(families[family]):
                 must = f"have values for {', '.join(families[family]) or 'no knob'}"
                 raise wrong_row(self._path, "networks", row, "knobs", text, must)
+
+
+def _further(value: Any, first: DataFacts) -> tuple[DataFacts, ...]:
+    """Return the facts of the same data in other sizes and colours."""
+    if not isinstance(value, list):
+        raise TypeError("be a list")
+    found = tuple(DataFacts.from_json(json.dumps(one)) for one in value)
+    if len({first.input, *(one.input for one in found)}) <= len(found):
+        raise ValueError("have each input once")
+    if any((one.classes, one.images, one.test_images) != (first.classes, first.images, first.test_images) for one in found):
+        raise ValueError("have the classes and the numbers of images of the first input")
+    return found
 
 
 def _knobs(value: Any) -> dict[str, int]:

@@ -21,7 +21,7 @@ from issun.paths import kind_of, shown
 APPLICATION_ID = 0x69735374
 
 #: Raised by one whenever the tables change; a file of an older version must open.
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 _HEADS = """
 CREATE TABLE heads (         -- simple classifiers on the features of a layer
@@ -113,7 +113,8 @@ CREATE TABLE networks (
     trained INTEGER NOT NULL,
     macs INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
-    peak_memory INTEGER NOT NULL
+    peak_memory INTEGER NOT NULL,
+    input TEXT               -- height x width x channels of its images (24x24x1); NULL for those that the data of meta has
 ) WITHOUT ROWID;
 
 CREATE TABLE trials (        -- one row from the first checkpoint on
@@ -190,6 +191,7 @@ _STEPS = {
     ),
     5: (_TEACHERS,),
     6: (),  # since version 7 trials may be folds, which are no figures of their own, and there may be no test part
+    7: ("ALTER TABLE networks ADD COLUMN input TEXT",),  # and meta may hold the same images in other sizes and colours (`inputs`)
 }
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from issun.arch.layers import shape_text
 from issun.datasets.split import Split
+from issun.datasets.wanted import input_text
 from issun.study import columns
 from issun.study.curves import history_of
 from issun.study.diagnosis import never_left_chance
@@ -23,7 +25,7 @@ from issun.study.schema import version_of
 from issun.study.statistics import guessing_limit
 
 _TRIALS = """
-SELECT t.id AS trial_id, t.network_id, t.recipe_id, t.split_id, n.family, n.network, n.knobs, {sizes}, t.seed, t.status,
+SELECT t.id AS trial_id, t.network_id, t.recipe_id, t.split_id, n.family, n.network, n.knobs, {input} AS input, {sizes}, t.seed, t.status,
        {figures}, l.epochs, e.epoch AS kept, e.train_loss, e.train_accuracy, t.seconds, t.finished
 FROM trials t JOIN networks n ON n.id = t.network_id
      LEFT JOIN (SELECT trial_id, MAX(epoch) AS epochs FROM epochs GROUP BY trial_id) l ON l.trial_id = t.id
@@ -67,7 +69,7 @@ class Snapshot:
         kept = "t.kept" if version > 1 else "NULL"
         heads = f"SELECT {', '.join(columns.HEADS.values())} FROM heads ORDER BY finished, id"
         sizes, figures = columns.selected(columns.SIZES, "n."), columns.selected(("val_loss", "val_accuracy"), "t.")
-        trials = _TRIALS.format(kept=kept, sizes=sizes, figures=figures)
+        trials = _TRIALS.format(kept=kept, input="n.input" if version > 7 else "NULL", sizes=sizes, figures=figures)
         return cls(
             facts,
             _rows(connection, trials),
@@ -101,8 +103,11 @@ class Snapshot:
                 continue  # part of the figure of all folds together, and no figure of its own
             grouped.setdefault(EntryKey(row["network_id"], row["recipe_id"], row["split_id"]), []).append(row)
         found = []
+        shapes = {shape_text(data.input): data for data in self.facts.inputs}
+        several = len({row["input"] or shape_text(self.facts.data.input) for row in self.trials}) > 1
         for key, rows in grouped.items():
             first, split = rows[0], self.facts.splits[key.split]
+            data = shapes.get(first["input"], self.facts.data)  # a row was checked to name one of them
             trials = [
                 _result(row, _at_chance(connection, path, row, split), self.origins.get(row["trial_id"], (Origin(),))) for row in rows
             ]
@@ -118,7 +123,9 @@ class Snapshot:
                     folds=max(1, split.folds),
                     guessing=split.guessing,
                     trials=tuple(trials),
-                    dependence=self.facts.dependence(key.recipe_id, key.split),
+                    dependence=self.facts.dependence(key.recipe_id, key.split, data),
+                    input=data.input,
+                    place=input_text(data.input) if several else "",
                 )
             )
         return marked(found)

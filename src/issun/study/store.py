@@ -22,12 +22,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from issun.arch.layers import shape_text
 from issun.datasets.common_size import unlike
+from issun.datasets.wanted import Shape
 from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
 from issun.paths import check_new, resolved
 from issun.pooling import FoldResult
+from issun.study.facts import Facts
 from issun.study.lock import Place, WriterLock
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
 from issun.study.protocol import Protocol
@@ -62,8 +65,9 @@ class Store:
     ----------
     path : str or Path
         Created where it does not exist; its folder must.
-    data : DataFacts
-        The data that the trials are trained on. A study belongs to one data set.
+    data : DataFacts or sequence of DataFacts
+        The data that the trials are trained on, in one or several sizes and colours. A study belongs to one data set: one of them must be
+        known to it, and what it knows must be the same. Those that it does not know are added.
 
     Raises
     ------
@@ -75,24 +79,25 @@ class Store:
         When the path cannot be written, the file is no study (it is left as it is), is damaged, or belongs to other data.
     """
 
-    def __init__(self, path: str | Path, data: DataFacts) -> None:
+    def __init__(self, path: str | Path, data: DataFacts | Sequence[DataFacts]) -> None:
         self.path = resolved(path, StudyError)
         check_new(self.path, StudyError)
         self._run: int | None = None
         self._anew: set[str] = set()  # trials whose checkpoint this run does not resume
         self._loss: str | None = None
+        inputs = (data,) if isinstance(data, DataFacts) else tuple(data)
         self._lock = WriterLock(self.path)
         try:
             with told(self.path):
                 if not self.path.exists() or self.path.stat().st_size == 0:
-                    self._create(data)
+                    self._create(inputs[0])
                 check_is_study(self.path)
                 self._connection = self._open()
                 self._place = Place(self.path)
                 try:
-                    theirs = self._check(data)
+                    theirs = self._check(inputs)
                     bring_up_to_date(self._connection)
-                    self._add_appearance(theirs, data)
+                    self._add(theirs, inputs)
                 except BaseException:
                     self._connection.close()
                     self._place.close()
@@ -134,27 +139,42 @@ class Store:
             raise
         return connection
 
-    def _check(self, data: DataFacts) -> DataFacts:
-        """Return what the study says of its data, where it is whole and about these images."""
+    def _check(self, inputs: Sequence[DataFacts]) -> Facts:
+        """Return what the study says of itself, where it is whole and about these images."""
         verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(self.path, verdict.splitlines()[-1])
-        theirs = check_rows(self._connection, self.path).data
-        if theirs.fingerprint != data.fingerprint:
-            if difference := unlike(theirs.input, data.input, (theirs.range, data.range), (theirs.resize, data.resize)):
-                raise StudyError(f"`{self.path}` was made with other data: {difference}, or give another path")
-            raise StudyError(
-                f"`{self.path}` was made with other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
-                f"{data.fingerprint}): a study belongs to one data set, give another path"
-            )
-        return theirs
+        facts = check_rows(self._connection, self.path)
+        for data in inputs:
+            known = facts.data_at(data.input)
+            if known is not None and known.fingerprint != data.fingerprint:
+                raise self._other_data(known, data)
+        if all(facts.data_at(data.input) is None for data in inputs):
+            raise self._other_data(facts.data, inputs[0])
+        return facts
 
-    def _add_appearance(self, theirs: DataFacts, data: DataFacts) -> None:
-        """Note what the training images look like in a study of an older issun, which did not."""
-        if theirs.appearance is None and data.appearance is not None:
-            facts = replace(theirs, appearance=data.appearance).stored()
+    def _other_data(self, theirs: DataFacts, data: DataFacts) -> StudyError:
+        if difference := unlike(theirs.input, data.input, (theirs.range, data.range), (theirs.resize, data.resize)):
+            return StudyError(f"`{self.path}` was made with other data: {difference}, or give another path")
+        return StudyError(
+            f"`{self.path}` was made with other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
+            f"{data.fingerprint}): a study belongs to one data set, give another path"
+        )
+
+    def _add(self, facts: Facts, inputs: Sequence[DataFacts]) -> None:
+        """Keep the inputs that the study does not know, and what the training images look like in a study of an older issun, which did
+        not."""
+        now = {data.input: data for data in inputs}
+        known = []
+        for theirs in facts.inputs:
+            ours = now.pop(theirs.input, theirs)
+            known.append(replace(theirs, appearance=ours.appearance) if theirs.appearance is None else theirs)
+        first, *further = [*known, *now.values()]
+        values = {"data": first.stored()} | ({"inputs": f"[{', '.join(one.stored() for one in further)}]"} if further else {})
+        if (first, *further) != facts.inputs:
             with self._transaction() as run:
-                run.execute("UPDATE meta SET value = ? WHERE key = 'data'", (facts,))
+                run.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+        self._input = first.input
 
     def __enter__(self) -> Self:
         return self
@@ -185,7 +205,10 @@ class Store:
         if plan.split.pooled:  # `labels` are then those of all images
             splits += [(split, held, labels[held]) for split, held in zip(plan.split.each, plan.folds, strict=True)]
         with self._transaction() as run:
-            run.executemany("INSERT OR IGNORE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_network_row, networks.values()))
+            run.executemany(
+                "INSERT OR IGNORE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_network_row(trial, self._input) for trial in networks.values()],
+            )
             run.executemany("INSERT OR IGNORE INTO recipes VALUES (?, ?)", recipes.items())
             teachers = {trial.teacher.facts.fingerprint: trial.teacher.facts for trial in plan.trials if trial.teacher}
             # What was known last of a teacher holds: its weights are the same, but its file may say more of where they come from.
@@ -461,10 +484,12 @@ def _now(timespec: str = "seconds") -> str:
     return datetime.now(UTC).isoformat(timespec=timespec)
 
 
-def _network_row(trial: Trial) -> tuple[Any, ...]:
+def _network_row(trial: Trial, first: Shape) -> tuple[Any, ...]:
+    """Return the row of a trial's network; of one that takes images of the first input it stays open which."""
     net = trial.net
+    own = None if net.input == first else shape_text(net.input)
     words = (net.id, str(net), trial.family, json.dumps(dict(trial.knobs)))
-    return (*words, net.parameters, net.trainable_params, net.macs, net.bytes(), net.peak_memory())
+    return (*words, net.parameters, net.trainable_params, net.macs, net.bytes(), net.peak_memory(), own)
 
 
 def _teacher_row(facts: TeacherFacts) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ import issun
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.datasets.split import Split, StoredSplit, validation_mark
+from issun.datasets.wanted import input_text, read_input
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, NetworkError, NotationError, SelectionError, StudyError
 from issun.model import Model
@@ -36,6 +37,7 @@ from issun.study.diagnosis import Diagnosis, diagnosis_of
 from issun.study.entry import Entry, EntryKey, TrialResult, networks_frame, trials_frame, with_trials
 from issun.study.facts import Facts
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
+from issun.study.plan import DataFacts
 from issun.study.query import Query
 from issun.study.readable import Judge, NetworkLike
 from issun.study.remedies import Remedy, remedies
@@ -231,13 +233,14 @@ class Study:
         return Answer(self, self.query if query is None else query, entries, families)
 
     def network(self, network: NetworkLike | None = None) -> Entry:
-        """Return a network of the study; where it was trained in several ways, the most accurate.
+        """Return a network of the study; where it was trained in several ways, or at several inputs, the most accurate.
 
         Parameters
         ----------
         network : str, Net, Entry or Series, optional
-            Its text (in any spelling), its id, the network, an entry, or a row of `networks`. Default: the only one, or else
-            the result of `smallest()`.
+            Its text (in any spelling), its id, the network, an entry, or a row of `networks`. Where the study has several inputs, a
+            text may name one: ``"24x24 gray: conv 4, pool, dense"`` or ``"24x24x1: …"``. Default: the only one, or else the result of
+            `smallest()`.
 
         Raises
         ------
@@ -253,18 +256,31 @@ class Study:
             key = EntryKey(*(network[name] for name in EntryKey._fields))
             found = [self._by_key[key]] if key in self._by_key else []
         else:
-            wanted = network.id if isinstance(network, Net) else self._id(network)
-            found = [entry for entry in entries if entry.network_id == wanted]
+            wanted = {network.id} if isinstance(network, Net) else self._ids(network)
+            found = [entry for entry in entries if entry.network_id in wanted]
         if not found:
-            name = network.network if isinstance(network, Entry | pd.Series) else network
+            name = network.title if isinstance(network, Entry) else network.network if isinstance(network, pd.Series) else network
             raise SelectionError(f"the study has no finished network `{name}`; list them with `issun show --all` (in Python `networks`)")
         return choose.most_accurate(found)
 
-    def _id(self, text: str) -> str:
-        try:
-            return str(parse_network(text, self.facts.data.input, len(self.facts.data.classes)).id)
-        except (NotationError, NetworkError):
-            return text
+    def _ids(self, text: str) -> set[str]:
+        """Return the ids that a text may mean: that of the network at the input that it names, or else at each of the study's."""
+        before, colon, network = text.partition(":")
+        shape = read_input(before) if colon else None
+        if shape is not None and self.facts.data_at(shape) is None:
+            known = ", ".join(input_text(data.input) for data in self.facts.inputs)
+            raise SelectionError(f"the study has no network of the input {before.strip()!r}; its inputs are {known}")
+        found = {text}
+        for data in self.facts.inputs:
+            if shape in (None, data.input):
+                with contextlib.suppress(NotationError, NetworkError):
+                    found.add(parse_network(text if shape is None else network, data.input, len(data.classes)).id)
+        return found
+
+    def data_of(self, network: NetworkLike | None = None) -> DataFacts:
+        """Return the facts of the images that a network takes: of several inputs its own; arguments and errors as of `network`."""
+        entry = self.network(network)
+        return next(data for data in self.facts.inputs if data.input == entry.input)
 
     def _trial(self, network: NetworkLike | None, seed: int | None) -> tuple[Entry, TrialResult]:
         """Return a network and its trial with a seed; default: its best one on validation."""
@@ -274,7 +290,7 @@ class Study:
         trial = self._by_key[entry.key].trial(seed)
         if trial is None:
             seeds = ", ".join(str(trial.seed) for trial in self._by_key[entry.key].trials)
-            raise SelectionError(f"`seed` (={seed}) was not trained for `{entry.network}`; its seeds are {seeds}")
+            raise SelectionError(f"`seed` (={seed}) was not trained for `{entry.title}`; its seeds are {seeds}")
         return entry, trial
 
     def history(self, network: NetworkLike | None = None, seed: int | None = None) -> pd.DataFrame:
@@ -293,7 +309,7 @@ class Study:
         """Return the weights of a trial, flat float32 (net.stored,), and the input scaling that they expect."""
         entry, trial = self._trial(network, seed)
         row = self._row("weights", "trial_id", trial.trial_id)
-        scaling = scaling_of(self.path, trial.trial_id, row["scaling"], self.facts.data.input[2])
+        scaling = scaling_of(self.path, trial.trial_id, row["scaling"], entry.input[2])
         stored = self.net(entry).stored
         return weights_of(self.path, trial.trial_id, row["weights"], stored, finite=not trial.diverged), scaling
 
@@ -413,9 +429,10 @@ class Study:
         entry, trial = self._trial(network, seed)
         weights, scaling = self.weights(entry, trial.seed)
         folds = Folds(entry.folds, entry.validation_images) if entry.folds > 1 else None
+        data = self.data_of(entry)
         provenance = Provenance(
             study=self.path.name,
-            data=DataSource(self.facts.data.name, self.facts.data.fingerprint),
+            data=DataSource(data.name, data.fingerprint),
             seed=trial.seed,
             split=entry.split,
             validation_images="" if folds else validation_mark(np.array(self.split(entry).validation, np.int64)),
@@ -426,19 +443,19 @@ class Study:
             val_accuracy_mean=entry.val_accuracy_mean,
             recipe=self.facts.recipes[entry.recipe_id],
             mark=self.mark,
-            range=self.facts.data.range,
-            test_share=self.facts.data.test,
-            fitting=self.facts.data.fitting,
+            range=data.range,
+            test_share=data.test,
+            fitting=data.fitting,
             warning=_warning(entry, trial),
             teacher=str(self.facts.teachers.get(self.recipe(entry.recipe_id).teacher or "", "")),
             dependence=entry.dependence,
         )
-        return Model(self.net(entry), weights, scaling, self.classes, provenance, self.facts.data.appearance)
+        return Model(self.net(entry), weights, scaling, self.classes, provenance, data.appearance)
 
     def judges(self, network: NetworkLike | None = None, seed: int | None = None) -> list[Judge]:
         """Return the models that `predictions` come from, in folds one a fold that did not diverge; arguments and errors as of `model`."""
         entry, trial = self._trial(network, seed)
-        model, channels = self.model(entry, trial.seed), self.facts.data.input[2]
+        model, channels = self.model(entry, trial.seed), entry.input[2]
         with self._reading() as connection:
             rows = fold_weights(connection, trial.trial_id)
         found = []
@@ -455,7 +472,7 @@ class Study:
             return network
         entry = self.network(network)
         try:
-            return parse_network(entry.network, self.facts.data.input, len(self.facts.data.classes))
+            return parse_network(entry.network, entry.input, len(self.classes))
         except IssunError as error:
             must = f"be a network that this issun can read ({error.summary})"
             raise wrong_row(self.path, "networks", {"id": entry.network_id}, "network", entry.network, must) from None

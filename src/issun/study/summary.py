@@ -28,7 +28,7 @@ from issun.study.study import Study
 COLUMNS = (
     *("label", "network", "knobs", "parameters", "trainable_params", "macs", "seeds"),
     *("val_accuracy_mean", "val_accuracy_std", "val_accuracy_lower95", "test_accuracy_mean", "test_accuracy_std"),
-    *("train", "epochs", "seconds", "diverged", "chance", "best_seed", "independent", "frontier", "recipe_id", "split"),
+    *("train", "epochs", "seconds", "diverged", "chance", "best_seed", "independent", "frontier", "recipe_id", "split", "input"),
 )
 
 
@@ -39,7 +39,8 @@ class Summary:
     Attributes
     ----------
     facts : dict
-        ``study`` (the file's name); ``data, fingerprint, input, images, test_images, notes, protocol, recipes, splits, trials, mark``;
+        ``study`` (the file's name); ``data, fingerprint, input, inputs, images, test_images, notes, protocol, recipes, splits, trials``;
+        ``mark``;
         ``machine, versions, threads``; ``origins`` (what computed the trials); ``finished`` (when the last run ended); ``wall_seconds``
         (None where a run was killed), ``training_seconds``; ``epochs`` and ``numbers`` (of networks); ``diagnoses`` (of each family's best
         network), ``kinds`` (how many networks get which diagnosis), ``correlations`` (of each knob with the validation accuracy, in
@@ -129,7 +130,7 @@ def _rests_on(study: Study, networks: pd.DataFrame) -> dict[str, Any]:
     about, runs = study.about, study.facts.runs
     ended = [(run.started, run.ended) for run in runs if run.ended]
     spans = [(datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in ended]
-    kept = ("data", "fingerprint", "input", "images", "test_images", "notes", "protocol", "recipes", "splits", "trials")
+    kept = ("data", "fingerprint", "input", "inputs", "images", "test_images", "notes", "protocol", "recipes", "splits", "trials")
     return {
         "study": study.path.name,
         **{name: about[name] for name in kept},
@@ -166,7 +167,7 @@ def _histories(study: Study, families: dict[str, dict[str, Choice]]) -> pd.DataF
     """Return each epoch of the networks that were chosen of the families."""
     wanted = {choice.entry: label for label, choices in families.items() for choice in choices.values() if choice.entry}
     histories = [
-        study.history(entry).assign(label=label, network=entry.network, recipe_id=entry.recipe_id, seed=entry.best_seed)
+        study.history(entry).assign(label=label, network=entry.title, recipe_id=entry.recipe_id, seed=entry.best_seed)
         for entry, label in wanted.items()
     ]
     return pd.concat(histories, ignore_index=True) if histories else study.history(study.entries[-1]).head(0)  # where nothing is chosen
@@ -196,10 +197,11 @@ def correlations(networks: pd.DataFrame) -> dict[str, dict[str, float]]:
 def _families(study: Study, families: dict[str, dict[str, Choice]]) -> dict[str, dict[str, Any]]:
     """Return of each family its text, its number of parameters as a polynomial, and the layers of its smallest sufficient network (where
     none is sufficient, of its best one)."""
-    shape, classes, found = study.facts.data.input, len(study.classes), {}
+    classes, found = len(study.classes), {}
     texts = {entry.label: entry.family for entry in reversed(study.entries)}
     for label, choices in families.items():
         entry = choices["smallest"].entry or choices["best"].entry
+        shape = study.facts.data.input if entry is None else entry.input
         layers = [] if entry is None else table(study.net(entry))
         found[label] = {
             "text": texts[label],

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 from issun.arch.notation import bind_arguments
 from issun.datasets.dataset import Dataset
-from issun.datasets.groups import ACROSS, DAY
+from issun.datasets.inputs import Inputs
 from issun.datasets.usual_split import split_for
-from issun.errors import IssunError, RecipeError
+from issun.datasets.wanted import input_text
+from issun.errors import RecipeError
 from issun.recipe import CHANGED_DEFAULTS, Recipe, RecipeOptions
 from issun.study.plan import Plan, plan
 from issun.study.study import Study
@@ -21,7 +21,7 @@ from issun.teacher import Teacher
 
 def make_plan(
     arguments: Sequence[str],
-    dataset: Dataset,
+    data: Dataset | Inputs,
     *,
     seeds: int | Sequence[int] = 3,
     recipe: Recipe | Mapping[str, Any] | None = None,
@@ -37,6 +37,8 @@ def make_plan(
     """
     if folds is None and taught_by is not None:
         folds = 1  # its teacher has seen all folds but one, if any
+    inputs = Inputs.of(data)
+    dataset = inputs.first  # whatever is decided here rests on labels and groups, which all inputs share
     split = split_for(dataset, validation, folds)
     first = split.each[0] if split.pooled else split
     full = Recipe.wanted(recipe, len(dataset.parts(first)[0]), **settings)
@@ -44,7 +46,7 @@ def make_plan(
         if not 1 <= seeds <= 10_000:
             raise RecipeError(f"`seeds` (={seeds}) must be a number of seeds, from 1 to 10,000, or a list of seeds")
         seeds = range(seeds)
-    return plan(bind_arguments(list(arguments), zipped=zip), dataset, full, split, seeds, taught_by)
+    return plan(bind_arguments(list(arguments), zipped=zip), inputs, full, split, seeds, taught_by)
 
 
 def trained_before(study: Study, plan: Plan, given: Collection[str]) -> str:
@@ -81,6 +83,15 @@ def trained_before(study: Study, plan: Plan, given: Collection[str]) -> str:
     return ""
 
 
+def added(plan: Plan, study: Study | None) -> tuple[str, ...]:
+    """Return a sentence on the inputs that a plan adds to a study; mostly none."""
+    new = [] if study is None else [input_text(data.input) for data in plan.inputs if study.facts.data_at(data.input) is None]
+    if study is None or not new:
+        return ()
+    known = ", ".join(input_text(data.input) for data in study.facts.inputs)
+    return (f"{study.path.name}, begun with {known}, gets {'another input' if len(new) == 1 else 'other inputs'}: {', '.join(new)}",)
+
+
 def begun(path: Path) -> Study | None:
     """Return the study that a run goes on with; None where there is none yet.
 
@@ -99,52 +110,7 @@ def folds_begun(study: Study | None, folds: int | None, validation: float | None
     return max((max(1, split.folds) for split in study.facts.splits.values()), default=None)
 
 
-def default_path(dataset: Dataset) -> Path:
+def default_path(name: str) -> Path:
     """Return the study's file where none is named: the data's name with ``.sqlite``, in the working folder."""
-    stem = Path(dataset.name).stem if re.search(r"[/\\.]", dataset.name) else dataset.name
+    stem = Path(name).stem if re.search(r"[/\\.]", name) else name
     return Path(f"{stem or 'study'}.sqlite")
-
-
-def begun_whole(study: Study, dataset: Dataset) -> bool:
-    """Whether a study was begun when every JPEG was decoded at its full size, where some of this data set were not (see `load`)."""
-    return dataset.fitting.reduced and not study.facts.data.reduced
-
-
-def as_begun(dataset: Dataset, study: Study, groups: str | None, load: Callable[[str | None, bool], Dataset]) -> Dataset:
-    """Return the data as a study was begun with it: with JPEGs that were decoded whole, where that was before large ones were not; with the
-    groups of then, where that was before equal names in several classes counted as several.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        As it is read now.
-    study : Study
-    groups : str or None
-        The pattern that tells the groups.
-    load : callable
-        Reads the data with another pattern, and with every JPEG decoded whole or not.
-
-    Returns
-    -------
-    Dataset
-        With a note, where it is read otherwise than `groups` says now.
-    """
-    facts = study.facts
-    whole = begun_whole(study, dataset)
-    if whole:
-        note = f"{study.path.name} was started when every JPEG was decoded at its full size, and these are, too."
-        dataset = load(groups, True)
-        dataset = replace(dataset, notes=(*dataset.notes, note))
-    if groups is None or groups == DAY or groups.endswith(ACROSS):
-        return dataset
-    names = [name for name, split in facts.splits.items() if not split.fold]
-    if facts.data.fingerprint == dataset.fingerprint and (not names or any(name.endswith(dataset.grouping) for name in names)):
-        return dataset
-    try:
-        before = load(groups + ACROSS, whole)
-    except IssunError:  # these groups cannot be told: then the study was not begun with them
-        return dataset
-    if before.fingerprint != facts.data.fingerprint or not any(name.endswith(f"groups {before.grouping}") for name in names):
-        return dataset
-    note = f"{study.path.name} was started with groups across classes, which are kept: --groups now means {groups + ACROSS}."
-    return replace(before, notes=(*before.notes, note))

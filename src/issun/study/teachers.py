@@ -59,7 +59,7 @@ def _of_study(study: Study, network: str = "") -> Teacher:
     well = [trial for trial in entry.trials if not trial.diverged and not trial.chance]
     if not well:
         raise ModelError(
-            f"`teacher`: all seeds of `{entry.network}` in {study.path.name} diverged or never left chance: name another network"
+            f"`teacher`: all seeds of `{entry.title}` in {study.path.name} diverged or never left chance: name another network"
         )
     return Teacher([study.model(entry, trial.seed) for trial in well], study.path.name)
 

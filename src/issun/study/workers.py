@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from issun.build import instruction_set
 from issun.datasets.dataset import Dataset
+from issun.datasets.inputs import Inputs
 from issun.engine import threads_available
 from issun.engine.fitting import Epoch
 from issun.engine.protocol import CancelFlag, State
@@ -36,7 +37,7 @@ _TICK = 0.25
 
 def run(
     plan: Plan,
-    dataset: Dataset,
+    data: Dataset | Inputs,
     store: Store,
     *,
     threads: int | None = None,
@@ -51,8 +52,8 @@ def run(
     Parameters
     ----------
     plan : Plan
-    dataset : Dataset
-        The one that the plan was made for.
+    data : Dataset or Inputs
+        What the plan was made for.
     store : Store
         Open; it stays open.
     threads : int, optional
@@ -84,10 +85,10 @@ def run(
         What a trial raised, after all others have ended.
     """
     count = threads_available() if threads is None else threads
-    stop = threading.Event()
+    stop, inputs = threading.Event(), Inputs.of(data)
     with interrupt_sets(stop):
-        store.begin(plan, dataset.labels[plan.validation], command=command, threads=count, machine=machine())
-        return _Run(plan, dataset, store, count, on_progress, cancel, stop, checkpoint_seconds, train).run()
+        store.begin(plan, inputs.first.labels[plan.validation], command=command, threads=count, machine=machine())
+        return _Run(plan, inputs, store, count, on_progress, cancel, stop, checkpoint_seconds, train).run()
 
 
 class _Run:
@@ -96,7 +97,7 @@ class _Run:
     def __init__(
         self,
         plan: Plan,
-        dataset: Dataset,
+        inputs: Inputs,
         store: Store,
         threads: int,
         on_progress: OnProgress | None,
@@ -106,7 +107,7 @@ class _Run:
         train: Callable[..., Outcome],
     ) -> None:
         self._plan, self._store, self._threads = plan, store, threads
-        self._dataset, self._train = dataset, train
+        self._inputs, self._train = inputs, train
         self._on_progress, self._cancel, self._stop = on_progress, cancel, stop
         self._checkpoint_seconds = checkpoint_seconds
         self._errors: list[BaseException] = []
@@ -133,7 +134,7 @@ class _Run:
         """Return workers that will train some trials."""
         jobs = sorted((self._job(trial) for trial in trials), key=lambda job: job.work_left, reverse=True)
         self._unfinished = len(jobs)
-        return _Workers(jobs, self._dataset, self._threads, self._train, self._stop)
+        return _Workers(jobs, self._inputs, self._threads, self._train, self._stop)
 
     def _after_folds(self) -> list[Trial]:
         """Return the trials on all images whose folds have ended, each with the recipe that these make for it."""
@@ -221,9 +222,9 @@ class _Run:
         """Store what a worker brings; return one line about it."""
         trial, outcome = ended.job.trial, ended.outcome
         fold = f" fold {trial.split.fold} of {trial.split.folds}" if trial.split.fold else ""
-        who = f"{trial.net}  seed {trial.seed}{fold}"
+        who = f"{self._plan.title(trial.net)}  seed {trial.seed}{fold}"
         if ended.error is not None:
-            ended.error.add_note(f"while training `{trial.net}` with seed {trial.seed}")
+            ended.error.add_note(f"while training `{self._plan.title(trial.net)}` with seed {trial.seed}")
             self._errors.append(ended.error)
             self._save_checkpoints()  # what it had reached
             self._leave(ended.job)
@@ -232,7 +233,7 @@ class _Run:
         if outcome is None:
             return None  # stopped: it stays among the running, so that its checkpoint is kept
         if trial.split.pooled:
-            outcome = pooled(outcome, self._store.fold_results(trial) or [], self._dataset.labels, trial.known_by)
+            outcome = pooled(outcome, self._store.fold_results(trial) or [], self._inputs.first.labels, trial.known_by)
         self._store.finish(trial, outcome)
         self._leave(ended.job)
         self._done += 1
@@ -266,7 +267,7 @@ class _Run:
         if trial.split.fold:
             return
         if self._best is None or accuracy > self._best[2]:
-            self._best = (str(trial.net), trial.net.parameters, accuracy)
+            self._best = (self._plan.title(trial.net), trial.net.parameters, accuracy)
 
     def _note_time(self) -> None:
         """Add the time since the last look to that of each thread that was at work."""
@@ -292,7 +293,7 @@ class _Run:
             done=self._done,
             skipped=self._skipped,
             diverged=self._diverged,
-            running=tuple(job.shown for job in self._workers.running),
+            running=tuple(job.shown(self._plan.title(job.trial.net)) for job in self._workers.running),
             best=self._best,
             elapsed=time.monotonic() - self._began,
             seconds_left=self._seconds_left(),
@@ -348,13 +349,12 @@ class _Job:
         """Until its last epoch."""
         return self.trial.work * (1 - len(self.history) / self.trial.recipe.epochs)
 
-    @property
-    def shown(self) -> Running:
-        """What a person is told of it while it runs."""
+    def shown(self, title: str) -> Running:
+        """Return what a person is told of it while it runs; `title` is its network."""
         net, last = self.trial.net, self.history[-1] if self.history else None
         accuracy = last.val_accuracy if last is not None and last.measured else None
         epochs = len(self.history), self.trial.recipe.epochs
-        return Running(str(net), net.parameters, self.trial.seed, *epochs, accuracy, self.trial.split.fold)
+        return Running(title, net.parameters, self.trial.seed, *epochs, accuracy, self.trial.split.fold)
 
 
 class _Widened(Exception):
@@ -381,7 +381,7 @@ class _Workers:
     ----------
     jobs : sequence of _Job
         In the order in which they are to begin.
-    dataset : Dataset
+    inputs : Inputs
     threads : int
         How many jobs at once. Where fewer jobs are left, each gets several threads.
     train : callable
@@ -395,13 +395,13 @@ class _Workers:
         Each job that was begun comes out here once.
     """
 
-    def __init__(self, jobs: Sequence[_Job], dataset: Dataset, threads: int, train: Callable[..., Outcome], stop: threading.Event) -> None:
+    def __init__(self, jobs: Sequence[_Job], inputs: Inputs, threads: int, train: Callable[..., Outcome], stop: threading.Event) -> None:
         self.ends: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._stop = stop
         self._counting = threading.Lock()
         self.count = max(1, min(threads, len(jobs)))
         self._all = threads
-        self._dataset, self._train = dataset, train
+        self._inputs, self._train = inputs, train
         self._waiting = deque(jobs)
         self._running: dict[str, _Job] = {}
         self._left = len(jobs)  # that are not trained yet
@@ -471,7 +471,7 @@ class _Workers:
                 return self._train(
                     trial.net,
                     trial.recipe,
-                    self._dataset,
+                    self._inputs.at(trial.net.input),
                     trial.split,
                     trial.seed,
                     threads=threads,

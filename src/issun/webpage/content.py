@@ -10,7 +10,8 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
 
     STUDY = {
       "name": text, "data": text,
-      "about": {"data", "input": [height, width, channels], "classes": [text], "images", "test_images", "notes": [text], "fingerprint",
+      "about": {"data", "input": [height, width, channels] of the first one, "classes": [text], "images", "test_images",
+                "notes": [text], "fingerprint",
                 "resize", "created", "splits": [{"id", "fraction", "seed", "images"}], "seeds": [int],
                 "recipes": [{"id", "text": in words, "differs": settings in which the study's recipes differ, "settings": all}],
                 "trials": {status: count}, "machine": {"processor", "cores", "system", "instruction_set", "compiler"},
@@ -27,13 +28,15 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "remedies": [text],
       "networks": [NETWORK, …],          smallest first
       "details": [DETAIL, …],            pages of networks, in the order of what is asked for first
-      "images": ALBUM | null,
+      "images": ALBUM | null,            at the first input
+      "inputs": [{"name": "24x24 gray", "input": [height, width, channels], "images": ALBUM | null: those of the first are above}],
       "heatmap": HEATMAP | null,
       "heads": null | see `heads`,
       "left_out": [text]}                what the page goes without, and why
 
     NETWORK = {
       "id": text, "label": what the family is called, "family", "network", "knobs": {name: int},
+      "input": index in inputs, "at": its name where networks have several, else empty,
       "parameters", "trainable_params", "macs", "bytes", "peak_memory", "seconds": mean of a trial, "recipe": id, "split": id,
       "validation": {"mean", "sd": null for one seed, "low", "high": bounds of 95 %, "n": seeds, "images", "folds": 1 without any},
       "test": {"mean", "sd"} | null,     only of networks that some target or budget can choose: on the frontier by parameters, MACs,
@@ -78,6 +81,7 @@ import pandas as pd
 
 from issun import __version__
 from issun.datasets.dataset import Dataset
+from issun.datasets.wanted import input_text
 from issun.errors import DataError, SelectionError
 from issun.extraction.comparing import summary
 from issun.plain import plain
@@ -89,6 +93,7 @@ from issun.study.entry import networks_frame, trial_origins
 from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
 from issun.study.origins import counted_origins, mixture
+from issun.study.plan import DataFacts
 from issun.webpage.details import Budget, Pages
 from issun.webpage.networks import network_records
 from issun.webpage.rounding import fraction, significant
@@ -171,7 +176,7 @@ class _Part:
 
     @cached_property
     def _pages(self) -> Pages:
-        return Pages(self.study, images_of(self.study, self._data, self._data_dir))
+        return Pages(self.study, lambda facts: images_of(self.study, self._data, self._data_dir, facts))
 
     def record(self, budget: Budget) -> dict[str, Any]:
         """Return what is said of the study; the budget is used up on the way."""
@@ -195,17 +200,23 @@ class _Part:
             "remedies": [str(remedy) for remedy in study.remedies()],
             "networks": records,
             "details": pages.records,
-            "images": pages.images,
+            "images": pages.images[0] if pages.images else None,
+            "inputs": [
+                {"name": input_text(data.input), "input": list(data.input), "images": images if number else None}
+                for number, (data, images) in enumerate(zip(facts.inputs, pages.images, strict=True))
+            ],
             "heatmap": heatmap(study),
             "heads": heads(study),
             "left_out": pages.left.sentences(),
         }
 
 
-def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | Path | None) -> Dataset | str:
-    """Return the images of a study; where they are not where they were, what is said of it."""
+def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | Path | None, facts: DataFacts) -> Dataset | str:
+    """Return the images of a study at one of its inputs; where they are not where they were, what is said of it."""
+    if isinstance(data, Dataset) and data.input != facts.input and study.facts.data_at(data.input) is not None:
+        return f"the images at {input_text(facts.input)} were not given, only those at {input_text(data.input)}"
     try:
-        return study_images(study, data, data_dir)
+        return study_images(study, data, data_dir, facts)
     except DataError:
         if data is not None:
             raise
@@ -240,7 +251,7 @@ def heatmap(study: Study) -> dict[str, Any] | None:
     table, shared = grid(rows, x, y)
     best = rows.sort_values("val_accuracy_mean", ascending=False, kind="stable").drop_duplicates([y, x])
     ids = {(int(up), int(across)): str(entries[place].key) for place, up, across in zip(best.index, best[y], best[x], strict=True)}
-    flags = impossible(rows, table, study.facts.data.input, len(study.classes))
+    flags = impossible(rows, table, len(study.classes))
     return {
         "family": str(rows["family"].iloc[0]),
         "x": x,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.dataset import Dataset
+from issun.datasets.wanted import Shape
 from issun.errors import ModelError
 from issun.exporters.page import encoded, wire
 from issun.model import Model
 from issun.study import Entry, Study
 from issun.study.entry import EntryKey, known
 from issun.study.images import Mistake, surest_mistakes
+from issun.study.plan import DataFacts
 from issun.webpage.networks import MANY_CLASSES, MOST_IMAGES, choosable, curves, filters, layers, per_class, projection, remarks
 from issun.webpage.rounding import rounded
 
@@ -193,11 +196,12 @@ def _networks(count: int) -> str:
 
 @dataclass
 class Details:
-    """The pages of a study's networks: `records` as `issun.webpage.content` states them, and where in them each network's page is."""
+    """The pages of a study's networks: `records` as `issun.webpage.content` states them, where in them each network's page is, and an album
+    for each input of the study, None where there are no images."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
     places: dict[EntryKey, int] = field(default_factory=dict)
-    images: dict[str, Any] | None = None
+    images: list[dict[str, Any] | None] = field(default_factory=list)
     left: LeftOut = field(default_factory=LeftOut)
 
 
@@ -290,12 +294,13 @@ class Pages:
     Parameters
     ----------
     study : Study
-    dataset : Dataset or str
-        The images of the study, or why there are none.
+    images_at : callable
+        Returns the images of the study at an input, or why there are none.
     """
 
-    def __init__(self, study: Study, dataset: Dataset | str) -> None:
-        self._study, self._dataset = study, dataset
+    def __init__(self, study: Study, images_at: Callable[[DataFacts], Dataset | str]) -> None:
+        self._study, self._images_at = study, images_at
+        self._datasets: dict[Shape, Dataset | str] = {}
         self._told: dict[Entry, _Told] = {}
         self._shown: dict[str, _Shown] = {}
 
@@ -306,23 +311,34 @@ class Pages:
         self._told = {entry: self._told.get(entry) or _Told(study, entry) for entry in entries}
         best = {entry.best_trial.trial_id: entry for entry in entries}
         self._shown = {trial: self._shown.get(trial) or _Shown(study, entry) for trial, entry in best.items()}
-        pictures: _Pictures | None = None
-        if isinstance(self._dataset, str):
-            made.left.images = self._dataset
-        elif entries:
-            pictures = _pictures(study, self._dataset, int(budget.pixels))
-            made.left.reduced = pictures.album.reduced
+        pictures = self._pictures(budget, made.left)
         for ranked in _in_order(entries):
             if budget.text <= (-budget.more_text if ranked.entry.frontier else 0):
                 made.left.pages += 1
                 continue
             made.places[ranked.entry.key] = len(made.records)
-            record = self._page(ranked, pictures, budget, made.left)
+            record = self._page(ranked, pictures.get(ranked.entry.input), budget, made.left)
             budget.text -= len(json.dumps(record | {"weights": None}))
             made.records.append(record)
-        if pictures is not None:
-            made.images = pictures.album.record(pictures.samples)
+        found = [pictures.get(data.input) for data in study.facts.inputs]
+        made.images = [None if one is None else one.album.record(one.samples) for one in found]
         return made
+
+    def _pictures(self, budget: Budget, left: LeftOut) -> dict[Shape, _Pictures]:
+        """Return the images at each input that networks take."""
+        shapes = {entry.input for entry in self._study.entries}
+        used = [data for data in self._study.facts.inputs if data.input in shapes or not shapes]
+        pictures = {}
+        for data in used:
+            if data.input not in self._datasets:
+                self._datasets[data.input] = self._images_at(data)
+            dataset = self._datasets[data.input]
+            if isinstance(dataset, str):
+                left.images = dataset
+            elif shapes:
+                pictures[data.input] = _pictures(self._study, dataset, int(budget.pixels / len(used)))
+                left.reduced = max(left.reduced, pictures[data.input].album.reduced)
+        return pictures
 
     def _page(self, ranked: _Ranked, pictures: _Pictures | None, budget: Budget, left: LeftOut) -> dict[str, Any]:
         """Return one network's page, as far as the budget goes."""

@@ -51,7 +51,9 @@ def choosable(entries: Sequence[Entry]) -> set[EntryKey]:
 def network_records(answer: Answer) -> list[dict[str, Any]]:
     """Return a record for each network, smallest first; see `issun.webpage.content`."""
     chosen = choosable(answer.entries)
-    return [_record(entry, answer.test(entry) if entry.key in chosen else None) for entry in answer.entries]
+    inputs = [data.input for data in answer.study.facts.inputs]
+    tests = [answer.test(entry) if entry.key in chosen else None for entry in answer.entries]
+    return [_record(entry, test) | {"input": inputs.index(entry.input)} for entry, test in zip(answer.entries, tests, strict=True)]
 
 
 def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
         "family": entry.family,
         "network": entry.network,
         "knobs": dict(entry.knobs),
+        "at": entry.place,
         **{size: getattr(entry, size) for size in SIZES},
         "seconds": significant(entry.seconds, 3),
         "recipe": entry.recipe_id,

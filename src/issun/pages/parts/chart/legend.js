@@ -2,6 +2,7 @@
 
 import { byId, element, fill } from "../common/element.js";
 import { markPicture } from "../common/marks.js";
+import { withInput } from "../study/content.js";
 import { change, listen, shownSeries, state } from "../study/state.js";
 
 const FOLDED = 12;
@@ -10,7 +11,7 @@ let open = false;
 function entry(series) {
   const { hidden, content } = state;
   const on = !hidden.has(series.key);
-  const text = series.label === series.family ? series.family : `${series.label}: ${series.family}`;
+  const text = withInput(series.label === series.family ? series.family : `${series.label}: ${series.family}`, series);
   const name = content.studies.length > 1 && state.study === null ? `${series.study.name} – ${text}` : text;
   const toggle = () => {
     const next = new Set(hidden);

@@ -3,7 +3,7 @@
 import { byId, calm, element, fill, say } from "../common/element.js";
 import { markPicture } from "../common/marks.js";
 import { bytesText, counted, knobsText, meanText, percent, whole } from "../common/numbers.js";
-import { detailOf, hasFailed, nameOf, onTest } from "../study/content.js";
+import { detailOf, hasFailed, nameOf, onTest, withInput } from "../study/content.js";
 import { answerNetwork, change, listen, state } from "../study/state.js";
 import { tryTab } from "../tryit/tryit.js";
 import { insideTab } from "./inside.js";
@@ -53,7 +53,7 @@ function head(network) {
       back ? element("button", { type: "button", class: "link narrow-only", on: { click: leave } }, back[1]) : null,
     ),
     element("h2", null, markPicture(network.series, 18), nameOf(network)),
-    named || knobs ? element("p", { class: "notation" }, named ? network.network : `${network.family}, ${knobs}`) : null,
+    named || knobs ? element("p", { class: "notation" }, named ? withInput(network.network, network) : `${network.family}, ${knobs}`) : null,
     state.content.studies.length > 1 ? element("p", { class: "pale" }, `Study: ${network.study.name}`) : null,
     figures(network),
     hasFailed(network) ? element("p", { class: "warning" }, `${network.failed}. Failed seeds are included in the mean.`) : null,

@@ -43,7 +43,7 @@ export const layersTab = {
   title: "Layers",
   has: (network, detail) => detail.layers?.length > 0,
   make: (network, detail) => {
-    const input = network.study.about?.input;
+    const input = network.view.about?.input;
     return [
       scrollable(
         "Layers",

@@ -9,9 +9,9 @@ import { tryImage } from "../tryit/current.js";
 const MOST_CELLS = 20;
 
 function mistakes(network, detail) {
-  const { study } = network;
+  const { view } = network;
   const classes = classesOf(network);
-  const shown = (detail.mistakes ?? []).map((mistake) => ({ ...mistake, album: albumImage(study, mistake.image) })).filter(({ album }) => album);
+  const shown = (detail.mistakes ?? []).map((mistake) => ({ ...mistake, album: albumImage(view, mistake.image) })).filter(({ album }) => album);
   if (!shown.length) return null;
   const card = ({ album, true: right, predicted, probability }) => {
     const words = `${classes[right]}, taken for ${classes[predicted]} with ${percent(probability, 0)}`;

@@ -3,7 +3,7 @@
 import { byId, element, fill, fillSwitch, say } from "../common/element.js";
 import { SIZES, SPACE, capital, counted, percent, roundPercent, saidMean, whole } from "../common/numbers.js";
 import { bestNetwork, isChoosable, isUsable, smallestNetwork } from "../study/choose.js";
-import { detailOf, hasFailed, nameOf, onTest, withFailed } from "../study/content.js";
+import { detailOf, hasFailed, nameOf, onTest, withFailed, withInput } from "../study/content.js";
 import { answerNetwork, change, currentBudget, listen, networksOf, openNetwork, shownStudies, state, targetOf } from "../study/state.js";
 
 /** A mean as it is said, and beside it the seeds that failed. */
@@ -51,7 +51,7 @@ function basis(study, networks, value, size) {
   const parts = [];
   const { n, images, folds } = found.validation;
   const where = folds > 1 ? ` in ${folds} folds` : "";
-  parts.push(opening(found, found.network), " ");
+  parts.push(opening(found, withInput(found.network, found)), " ");
   parts.push(
     `On ${onTest(study) ? "the test part, as published" : "validation"}${images ? ` (${counted(images, "image")}${where})` : ""}, ${n > 1 ? `mean ± standard deviation over ${n} seeds` : "one seed"}.`,
   );

@@ -43,7 +43,7 @@ function protocol(study) {
     { class: "protocol" },
     line("Question", about.question),
     line("Found before", about.found),
-    line("Data", joined(", ", about.data, about.input?.join("x"), classes === 1 ? "1 class" : `${whole(classes)} classes`)),
+    line("Data", joined(", ", about.data, (study.inputs?.length > 1 ? study.inputs.map(({ name }) => name).join(", ") : about.input?.join("x")), classes === 1 ? "1 class" : `${whole(classes)} classes`)),
     line("Images", images),
     line("Classes", about.classes?.length ? element("span", { class: "class-names" }, written(about.classes)) : ""),
     line("Split", splits.join("; ")),

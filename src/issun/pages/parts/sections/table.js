@@ -4,14 +4,14 @@ import { byId, copyText, dress, element, fill, scrollable } from "../common/elem
 import { markPicture } from "../common/marks.js";
 import { bytesText, counted, duration, knobsText, meanText, percent, shortCount, whole } from "../common/numbers.js";
 import { frontierOf } from "../study/choose.js";
-import { nameOf, onTest, withFailed } from "../study/content.js";
+import { nameOf, onTest, withFailed, withInput } from "../study/content.js";
 import { listen, networksOf, openNetwork, shownNetworks, shownStudies, state } from "../study/state.js";
 
 const FIRST = 50;
 const accuracy = (part, key = "mean") => (network) => network[part]?.[key] ?? null;
 
 const COLUMNS = [
-  { key: "name", title: "network", value: (network) => `${network.label} ${network.network}` },
+  { key: "name", title: "network", value: (network) => `${network.label} ${network.network} ${network.at}` },
   { key: "parameters", title: "parameters", value: (n) => n.parameters, text: whole },
   { key: "macs", title: "MACs", value: (n) => n.macs, text: shortCount },
   { key: "bytes", title: "bytes", value: (n) => n.bytes, text: bytesText },
@@ -25,7 +25,7 @@ const COLUMNS = [
 const view = { key: "parameters", order: "ascending", words: "", frontierOnly: false, most: FIRST };
 let body, count, more, heads;
 
-const searched = (network) => `${network.study.name} ${network.label} ${network.network} ${knobsText(network.knobs)}`.toLowerCase();
+const searched = (network) => `${network.study.name} ${network.at} ${network.label} ${network.network} ${knobsText(network.knobs)}`.toLowerCase();
 
 function rows() {
   const words = view.words.toLowerCase().split(/\s+/).filter(Boolean);
@@ -52,7 +52,7 @@ function row(network) {
     element(
       "th",
       { scope: "row" },
-      element("button", { type: "button", class: "network-name", title: network.network, "aria-current": chosen ? "true" : null, on: { click: open } }, markPicture(network.series), element("span", null, several ? `${network.study.name}: ` : "", nameOf(network))),
+      element("button", { type: "button", class: "network-name", title: withInput(network.network, network), "aria-current": chosen ? "true" : null, on: { click: open } }, markPicture(network.series), element("span", null, several ? `${network.study.name}: ` : "", nameOf(network))),
     ),
     COLUMNS.slice(1).map((column) => element("td", { class: "number" }, column.show ? column.show(network) : column.text(column.value(network)))),
   );
@@ -85,8 +85,8 @@ const quoted = (value) => {
 
 /** What the table shows, all of its rows, as CSV: exact numbers, fractions for accuracies. */
 function csv() {
-  const names = ["study", "label", "family", "network", "knobs", "parameters", "trainable_params", "macs", "bytes", "peak_memory", "seconds", "seeds", "diverged", "chance", "val_accuracy_mean", "val_accuracy_std", "val_accuracy_lower95", "test_accuracy_mean", "test_accuracy_std"];
-  const line = (n) => [n.study.name, n.label, n.family, n.network, knobsText(n.knobs), n.parameters, n.trainable_params, n.macs, n.bytes, n.peak_memory, n.seconds, n.validation.n, n.diverged, n.chance, n.validation.mean, n.validation.sd, n.validation.low, n.test?.mean, n.test?.sd];
+  const names = ["study", "input", "label", "family", "network", "knobs", "parameters", "trainable_params", "macs", "bytes", "peak_memory", "seconds", "seeds", "diverged", "chance", "val_accuracy_mean", "val_accuracy_std", "val_accuracy_lower95", "test_accuracy_mean", "test_accuracy_std"];
+  const line = (n) => [n.study.name, n.view.about?.input?.join("x"), n.label, n.family, n.network, knobsText(n.knobs), n.parameters, n.trainable_params, n.macs, n.bytes, n.peak_memory, n.seconds, n.validation.n, n.diverged, n.chance, n.validation.mean, n.validation.sd, n.validation.low, n.test?.mean, n.test?.sd];
   return [names, ...rows().map(line)].map((cells) => cells.map(quoted).join(",")).join("\r\n") + "\r\n";
 }
 

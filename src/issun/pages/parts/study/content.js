@@ -2,19 +2,21 @@
 
 import { knobsText } from "../common/numbers.js";
 
-/** Take in a content: number its studies, networks and series (a family within a study). */
+/** Take in a content: number its studies, networks and series (a family at an input of a study). A network's view is its study with the
+ * images of its own input. */
 export function takeIn(content) {
   const seriesByKey = new Map();
   content.studies.forEach((study, number) => {
     study.number = number;
+    const views = (study.inputs ?? []).map(({ input, images }, i) => (i ? Object.assign(Object.create(study), { images, about: { ...study.about, input } }) : study));
     study.networks.forEach((network, place) => {
-      const key = `${number} ${network.label}`;
+      const key = `${number} ${network.at} ${network.label}`;
       if (!seriesByKey.has(key)) {
-        seriesByKey.set(key, { key, study, number: seriesByKey.size, label: network.label, family: network.family, networks: [] });
+        seriesByKey.set(key, { key, study, number: seriesByKey.size, label: network.label, family: network.family, at: network.at, networks: [] });
       }
       const series = seriesByKey.get(key);
       series.networks.push(network);
-      Object.assign(network, { study, place, series, key: `${number} ${network.id}` });
+      Object.assign(network, { study, view: views[network.input] ?? study, place, series, key: `${number} ${network.id}` });
     });
   });
   content.series = [...seriesByKey.values()];
@@ -46,8 +48,11 @@ export const hasFailed = (network) => network.diverged + network.chance > 0;
 /** A text about a network, and beside it the seeds that failed. */
 export const withFailed = (text, network) => `${text}${network.failed ? ` (${network.failed})` : ""}`;
 
+/** A text about a network behind its input, where networks of its study have several. */
+export const withInput = (text, network) => (network.at ? `${network.at}: ${text}` : text);
+
 /** The name by which people know a network within its study: its family's name, where it has one, and its knobs. */
 export function nameOf(network) {
   const knobs = knobsText(network.knobs);
-  return network.label === network.family ? network.network : `${network.label}${knobs ? ` ${knobs}` : ""}`;
+  return withInput(network.label === network.family ? network.network : `${network.label}${knobs ? ` ${knobs}` : ""}`, network);
 }

@@ -6,8 +6,8 @@ import { albumImage } from "../common/pixels.js";
 import { issunNetwork } from "../network.js";
 import { detailOf } from "../study/content.js";
 
-// The image that is being tried stays when another network of the same study is opened.
-const current = new WeakMap(); // study -> image
+// The image that is being tried stays when another network of the same study and input is opened.
+const current = new WeakMap(); // view -> image
 const running = new WeakMap(); // detail -> what runs it
 let watchers = [];
 
@@ -37,7 +37,7 @@ export const asSample = (image, study) => ({ ...image, words: `image ${whole(ima
 
 /** What a network makes of the image that is being tried; null where there is none, or no weights. */
 export function runCurrent(network) {
-  const image = imageOf(network.study);
+  const image = imageOf(network.view);
   if (!image || !canRun(network)) return null;
   return { image, ...runnerOf(network).run(image.pixels) };
 }
@@ -54,7 +54,7 @@ export function setImage(study, image) {
 
 /** Try an image of the album with a network: open the tab with it. */
 export function tryImage(album, network) {
-  if (!canRun(network) || !fits(network.study)) return;
-  setImage(network.study, asSample(album, network.study));
+  if (!canRun(network) || !fits(network.view)) return;
+  setImage(network.view, asSample(album, network.view));
   byId("tab-try")?.click();
 }

@@ -53,7 +53,7 @@ function bars(network) {
 }
 
 function pad(network, seen) {
-  const { study } = network;
+  const { view: study } = network;
   const style = drawingStyle(study);
   const canvas = element("canvas", {
     ...{ width: PAD, height: PAD, class: `pad${style ? " drawable" : ""}`, role: "img" },
@@ -115,7 +115,7 @@ function isSeen(network) {
 }
 
 function samples(network) {
-  const { study } = network;
+  const { view: study } = network;
   if (!fits(study)) return null;
   const most = Math.min(study.images.samples || study.images.labels.length, 30);
   const button = (place) => {
@@ -132,8 +132,8 @@ function opener(network, said, node) {
   const take = async (file) => {
     if (!file) return;
     try {
-      const image = await imageOfFile(file, network.study);
-      setImage(network.study, { ...image, words: file.name });
+      const image = await imageOfFile(file, network.view);
+      setImage(network.view, { ...image, words: file.name });
       said.textContent = `${file.name}. ${image.how}`;
     } catch (error) {
       said.textContent = `${file.name}: ${error.message}.`;
@@ -176,7 +176,7 @@ export const tryTab = {
       element("p", { class: "note" }, style ? "Draw on the square, drop an image on it, or choose a sample. No data leaves this page." : "Drop an image on the square, or choose a sample. No data leaves this page."),
       node,
       samples(network),
-      isSeen(network) && fits(network.study) ? element("p", { class: "note" }, "The network was trained on these samples. Its accuracy is that of the folds, which had not seen them.") : null,
+      isSeen(network) && fits(network.view) ? element("p", { class: "note" }, "The network was trained on these samples. Its accuracy is that of the folds, which had not seen them.") : null,
       said,
       style ? element("p", { class: "note" }, styleWords(style)) : null,
     ];
