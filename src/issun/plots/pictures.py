@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from issun.arch.layers import shape_text
 from issun.datasets.dataset import Dataset
-from issun.errors import SelectionError
+from issun.errors import IssunError, SelectionError
 from issun.extraction.comparing import layer_text
 from issun.extraction.extractor import Extractor, trained_extractor
 from issun.extraction.parts import spread_out
 from issun.extraction.projecting import CAUTION, METHODS, project
 from issun.numbers import percent
 from issun.old_names import old_keywords
+from issun.paths import check_new
 from issun.plots.bars import shares_figure
 from issun.plots.classes import classes_figure
 from issun.plots.confusion import confusion_figure, confusions_figure
@@ -32,7 +34,9 @@ from issun.plots.grids import chosen_axes, grid, impossible
 from issun.plots.heatmap import heatmap_figure
 from issun.plots.projection import projection_figure
 from issun.plots.scatter import scatter_figure
-from issun.plots.style import save_figure, shortened
+from issun.plots.style import check_format, save_figure, shortened
+from issun.study import Query, Study
+from issun.study.comparison import Comparison, Row, StudyLike, data_name, opened_each
 from issun.study.diagnosis import diagnosis_of
 from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate
@@ -105,9 +109,9 @@ class _Wanted:
     title: str | None
 
 
-@old_keywords(before="pre_activation")
+@old_keywords(before="pre_activation", study="studies")
 def plot(
-    study: Readable | str | os.PathLike[str],
+    studies: Readable | str | os.PathLike[str] | Iterable[StudyLike],
     kind: str = "frontier",
     output: str | os.PathLike[str] | None = None,
     *,
@@ -116,6 +120,7 @@ def plot(
     x: str | None = None,
     y: str | None = None,
     macs: bool = False,
+    memory: bool = False,
     target: float | None = None,
     data: str | Path | Dataset | None = None,
     data_dir: str | Path | None = None,
@@ -125,12 +130,12 @@ def plot(
     pre_activation: bool = False,
     title: str | None = None,
 ) -> Figure:
-    """Plot a study, and save the figure to `output` if given (its ending gives the format).
+    """Plot a study, or the frontiers of several, and save the figure to `output` if given (its ending gives the format).
 
     Parameters
     ----------
-    study : Study, str or PathLike
-        Or a study's file.
+    studies : Study, str or PathLike, or several
+        Studies or their files; several for ``frontier`` alone, in which each is a series of its own.
     kind : str
         One of `issun.plots.pictures.KINDS`, which describes each: ``frontier``, ``curves``, ``confusion``, …
     output : str or PathLike, optional
@@ -141,6 +146,8 @@ def plot(
         Knobs or sizes, for ``scatter`` and ``heatmap``.
     macs : bool
         Draw accuracy against multiply-accumulates, not parameters, for ``frontier``.
+    memory : bool
+        Draw accuracy against the bytes of working memory for one image, for ``frontier``.
     target : float, optional
         Accuracy to mark, for ``frontier``; a fraction.
     data, data_dir : optional
@@ -163,17 +170,91 @@ def plot(
         Where the kind, network, seed or knob does not exist.
     DataError
         Where the images are not found, or differ from the study's.
+    IssunError
+        Where several studies are given for another kind than ``frontier``, or one study twice.
     """
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, 1, 0.5)
         raise SelectionError(f"unknown kind of plot {kind!r}{f'; did you mean {near[0]}?' if near else '.'} Choose from {', '.join(KINDS)}")
-    size: Size = "macs" if macs else "parameters"
-    figure = _DRAW[kind](
-        opened(study), _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, pre_activation, title)
-    )
+    if macs and memory:
+        raise IssunError("--macs and --memory cannot be combined: accuracy is drawn against one size")
+    size: Size = "macs" if macs else "peak_memory" if memory else "parameters"
+    wanted = _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, pre_activation, title)
+    if isinstance(studies, str | os.PathLike) or not isinstance(studies, Iterable):
+        figure = _DRAW[kind](opened(studies), wanted)
+    else:
+        read = opened_each(studies)
+        figure = _several(read, kind, wanted) if len(read) > 1 else _DRAW[kind](read[0], wanted)
     if output is not None:
         save_figure(figure, Path(output))
     return figure
+
+
+def save_plot(studies: Sequence[Path], kind: str, output: Path | None = None, **wanted: Any) -> Path:
+    """Plot studies into a file, by default ``STUDY-KIND.png`` beside the study and for several ``KIND.png``, and return the file.
+
+    Parameters
+    ----------
+    studies : sequence of Path
+    kind, output, **wanted
+        As of `plot`.
+
+    Raises
+    ------
+    IssunError
+        Where the studies cannot be plotted so, or the file cannot be written: the second before anything is drawn.
+    """
+    if kind not in KINDS and (kind.endswith(".sqlite") or any(str(study) in KINDS for study in studies)):
+        raise IssunError(f"KIND (={kind}) comes after the studies: write issun plot a.sqlite b.sqlite frontier")
+    read, name = opened_each(studies), kind if kind in KINDS else "picture"
+    beside = studies[0].with_name(f"{studies[0].stem}-{name}.png") if len(read) == 1 else Path(f"{name}.png")
+    path = beside if output is None else output
+    check_format(path, "--output")
+    check_new(path, option="--output")
+    try:
+        plot(read, kind, path, **wanted)
+    except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
+        raise IssunError(str(error)) from None
+    return path
+
+
+def _several(studies: Sequence[Study], kind: str, wanted: _Wanted) -> Figure:
+    """Return the frontiers of several studies; refuse what is of one study, or of one network."""
+    if kind != "frontier":
+        raise IssunError(f"{kind} is a picture of one study, but {len(studies)} studies are given: only frontier draws several")
+    for option, value in (("--network", wanted.network), ("--seed", wanted.seed)):
+        if value is not None:
+            raise IssunError(f"{option} (={value}) selects one network, but the frontiers of {len(studies)} studies have all: leave it out")
+    comparison = Comparison([study.answer(Query(wanted.target).or_else(study.query)) for study in studies])
+    return frontiers_figure(comparison, wanted.size, wanted.target, wanted.title)
+
+
+def frontiers_figure(comparison: Comparison, size: Size = "parameters", target: float | None = None, title: str | None = None) -> Figure:
+    """Return accuracy against a size for all networks of several studies, each study a series with a frontier of its own.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    size : {"parameters", "macs", "peak_memory"}
+    target : float, optional
+        Accuracy to mark, a fraction.
+    title : str, optional
+        Default: the studies' names.
+    """
+    frames = []
+    for row in comparison.rows:
+        entries = in_order(row.answer.entries, size)
+        best = {entry.key for entry in frontier(entries, size)}
+        frames.append(networks_frame(entries).assign(study=_series_name(row), frontier=[entry.key in best for entry in entries]))
+    title = shortened(" and ".join(row.name for row in comparison.rows), 90) if title is None else title
+    return frontier_figure(pd.concat(frames, ignore_index=True), title=title, target=target, size=size, caption=f"{comparison.caution}.")
+
+
+def _series_name(row: Row) -> str:
+    """Return what a legend says of a study: its name, its data, and what must stand beside its figures."""
+    basis = row.basis
+    shape = "" if basis is None else f" {shape_text(basis.input)}"
+    return f"{row.name}: {data_name(row.answer.study.facts.data.name)}{shape}{''.join(f' ({mark})' for mark in row.marks)}"
 
 
 def shown_network(study: Readable, network: NetworkLike | None) -> Entry:
