@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from issun.arch.layers import shape_text
-from issun.numbers import bytes_text, mean_text, percent, short_count
+from issun.numbers import bytes_text, listing, mean_text, percent, short_count
 from issun.plots.answers import found_lines, picture_lines
 from issun.plots.lines import Folded, Printable, Whole
 from issun.plots.tables import family_letters, plain_table
@@ -83,8 +83,17 @@ def _told(row: Row, letter: str) -> str:
     name = "" if letter == row.name else f"{row.name}: "
     basis, data = row.basis, row.answer.study.facts.data
     rests = "" if basis is None else f" {shape_text(basis.input)}, {basis.images} for validation"
-    network = row.choice.problem if row.entry is None else row.entry.network
+    network = _none(row) if row.entry is None else row.entry.network
     return f"{name}{data_name(data.name)}{rests}: {network}"
+
+
+def _none(row: Row) -> str:
+    """Return why a study has no network here: how near its nearest one comes, or what its answer says."""
+    nearest, target = row.answer.nearest, row.answer.target
+    if row.choice.key != "smallest" or nearest is None or target is None:
+        return row.choice.problem
+    reached = mean_text(nearest.val_accuracy_mean, nearest.val_accuracy_std)
+    return f"none reaches {percent(target)}; {nearest.network} comes nearest with {reached} and {nearest.parameters:,} parameters"
 
 
 def _chosen(comparison: Comparison) -> Iterator[str]:
@@ -100,7 +109,7 @@ def _chosen(comparison: Comparison) -> Iterator[str]:
         yield f"Each network is the smallest {each}. To compare sizes at one accuracy, give --target."
     elif comparison.least:
         least = [f"{words} in {row.name} ({_amount(size, entry)})" for (size, words), (row, entry) in _least(comparison)]
-        yield f"{percent(target)} on validation is reached with {', '.join(least[:-1])} and {least[-1]}."
+        yield f"{percent(target)} on validation is reached with {listing(least)}."
     else:
         yield f"No study reaches {percent(target)} on validation."
 

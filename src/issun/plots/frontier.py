@@ -244,13 +244,12 @@ def _scale(axes: Axes, data: pd.DataFrame, target: float | None, name: str) -> N
 
 
 def _draw_series(axes: Axes, data: pd.DataFrame, colour: str, marker: str) -> None:
-    """Draw one family, or one study: strong where it is on the frontier, pale elsewhere; a thin line where one knob orders a family."""
+    """Draw a family, or a study: strong where it is on the frontier, pale elsewhere; a thin line where one knob orders a family."""
     x, y = data["parameters"].to_numpy(float), 100 * data["val_accuracy_mean"].to_numpy(float)
     deviation = 100 * data["val_accuracy_std"].to_numpy(float)
     strong = data["frontier"].to_numpy(bool)
-    for _, family in data.groupby("family", sort=False):
-        if len(family) > 1 and all(len(knobs) == 1 for knobs in family["knobs"]):
-            axes.plot(family["parameters"], 100 * family["val_accuracy_mean"], color=colour, linewidth=1, alpha=0.3, zorder=2)
+    if "study" not in data and len(data) > 1 and all(len(knobs) == 1 for knobs in data["knobs"]):
+        axes.plot(x, y, color=colour, linewidth=1, alpha=0.3, zorder=2)
     spread = np.isfinite(deviation) & (deviation > 0)
     axes.vlines(x[spread], (y - deviation)[spread], np.minimum(y + deviation, 100)[spread], colour, linewidth=1.3, alpha=0.45, zorder=2.5)
     crowded = len(data) > 60

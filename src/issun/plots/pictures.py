@@ -21,7 +21,7 @@ from issun.extraction.comparing import layer_text
 from issun.extraction.extractor import Extractor, trained_extractor
 from issun.extraction.parts import spread_out
 from issun.extraction.projecting import CAUTION, METHODS, project
-from issun.numbers import percent
+from issun.numbers import listing, percent
 from issun.old_names import old_keywords
 from issun.paths import check_new
 from issun.plots.bars import shares_figure
@@ -246,7 +246,7 @@ def frontiers_figure(comparison: Comparison, size: Size = "parameters", target: 
         entries = in_order(row.answer.entries, size)
         best = {entry.key for entry in frontier(entries, size)}
         frames.append(networks_frame(entries).assign(study=_series_name(row), frontier=[entry.key in best for entry in entries]))
-    title = shortened(" and ".join(row.name for row in comparison.rows), 90) if title is None else title
+    title = shortened(listing([row.name for row in comparison.rows]), 90) if title is None else title
     return frontier_figure(pd.concat(frames, ignore_index=True), title=title, target=target, size=size, caption=f"{comparison.caution}.")
 
 

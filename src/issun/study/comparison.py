@@ -106,9 +106,8 @@ class Basis:
 
     @property
     def images(self) -> str:
-        """How many images, in words: ``180 images`` or ``5 folds of 900 images``."""
-        images = counted(self.split.images, "image")
-        return f"{self.split.folds} folds of {images}" if self.split.folds else images
+        """How many images, in words: ``180 images`` or ``900 images in 5 folds``."""
+        return counted(self.split.images, "image") + (f" in {self.split.folds} folds" if self.split.folds else "")
 
     def relation(self, other: Basis) -> Relation:
         """Return how far the images of another network are the same."""

@@ -58,10 +58,9 @@ function marks({ networks, frontiers, x, y, size }) {
     const own = networks.filter((network) => seriesOf(network) === series);
     if (!own.length) continue;
     const name = markClass(series);
-    for (const family of d3.group(own, (network) => network.series).values()) {
-      if (family.length < 2 || !family.every((network) => Object.keys(network.knobs ?? {}).length === 1)) continue;
+    if (!overlaid() && own.length > 1 && own.every((network) => Object.keys(network.knobs ?? {}).length === 1)) {
       const line = d3.line((network) => x(network[size]), (network) => y(network.validation.mean));
-      group.append(svg("path", { class: `thread ${name}`, d: line([...family].sort((a, b) => a[size] - b[size])) }));
+      group.append(svg("path", { class: `thread ${name}`, d: line([...own].sort((a, b) => a[size] - b[size])) }));
     }
     group.append(svg("path", { class: `bars ${name}`, d: own.map((network) => bar(network, x(network[size]), y)).join("") }));
     const path = (chosen, r) => chosen.map((network) => markPath(series, x(network[size]), y(network.validation.mean), r)).join("");

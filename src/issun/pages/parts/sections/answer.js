@@ -99,7 +99,7 @@ export function answerOf(study) {
 /** Which study needs least to reach the target or, where each has its own target, what each needs. */
 function comparedSentence() {
   const { size, target } = state;
-  const { verb, words, limit } = SIZES[size];
+  const { lead, verb, words, limit } = SIZES[size];
   const studies = shownStudies().filter((study) => networksOf(study).some(isChoosable));
   if (!studies.length) return ["No study has a network that can be chosen."];
   const budget = currentBudget();
@@ -111,7 +111,8 @@ function comparedSentence() {
     const nearest = d3.greatest(studies.map((study) => bestNetwork(networksOf(study))), ({ validation }) => validation.mean);
     return [`No study reaches ${roundPercent(target)}. The nearest is ${nearest.study.name} with `, strong(meanOf(nearest)), ".", under];
   }
-  return [`${roundPercent(target)} is reached with least by `, element("strong", { class: "study-name" }, least.study.name), `: its network ${verb} `, strong(words(least[size])), `, and reaches `, strong(meanOf(least)), ".", under];
+  const whose = element("strong", { class: "study-name" }, least.study.name);
+  return [`${lead} that reaches ${roundPercent(target)} is one of `, whose, `: it ${verb} `, strong(words(least[size])), " and reaches ", strong(meanOf(least)), ".", under];
 }
 
 /** The answer where several studies lie over each other, and how far they can be compared. */

@@ -2,31 +2,31 @@
 
 import { byId, element, fill, scrollable } from "../common/element.js";
 import { markPicture } from "../common/marks.js";
-import { SIZES, bytesText, meanText, percent, roundPercent, shortCount, whole } from "../common/numbers.js";
+import { SIZES, bytesText, counted, meanText, percent, roundPercent, shortCount, whole } from "../common/numbers.js";
 import { smallestNetwork } from "../study/choose.js";
 import { dataOf, marksOf, nameOf, withFailed } from "../study/content.js";
 import { listen, networksOf, overlaid, shownStudies, state, targetOf } from "../study/state.js";
 import { answerOf, opening } from "./answer.js";
 
-const COLUMNS = ["study", "network", "parameters", "MACs", "memory", "validation", "at least", "seeds"];
+const COLUMNS = ["study", "parameters", "MACs", "memory", "validation", "at least", "seeds"];
 
 function row(study) {
   const { value } = targetOf(study);
   const network = value === null ? null : smallestNetwork(networksOf(study), value, { size: state.size });
   const marks = marksOf(study);
   const about = [dataOf(study), ...marks].filter(Boolean).join("; ");
-  const name = element("th", { scope: "row" }, element("span", { class: "network-name" }, markPicture(study.series), element("span", null, study.name)), element("span", { class: "below" }, about));
+  const name = element(
+    "th",
+    { scope: "row" },
+    element("span", { class: "network-name" }, markPicture(study.series), element("span", null, study.name)),
+    element("span", { class: "below" }, about),
+    network ? opening(network, nameOf(network)) : null,
+  );
   if (!network) return element("tr", null, name, element("td", { colspan: COLUMNS.length - 1, class: "pale" }, value === null ? "no network can be chosen" : `no network reaches ${roundPercent(value)}`));
   const { mean, sd, low, n, images, folds } = network.validation;
-  const seeds = folds > 1 ? `${n} in ${folds} folds` : whole(n);
-  const cells = [whole(network.parameters), shortCount(network.macs), bytesText(network.peak_memory), withFailed(meanText(mean, sd), network), percent(low), seeds];
-  return element(
-    "tr",
-    null,
-    name,
-    element("td", null, opening(network, nameOf(network)), element("span", { class: "below" }, images ? `on ${whole(images)} images` : "")),
-    cells.map((cell) => element("td", { class: "number" }, cell)),
-  );
+  const where = images ? element("span", { class: "below" }, `on ${counted(images, "image")}${folds > 1 ? ` in ${folds} folds` : ""}`) : null;
+  const cells = [whole(network.parameters), shortCount(network.macs), bytesText(network.peak_memory), [withFailed(meanText(mean, sd), network), where], percent(low), whole(n)];
+  return element("tr", null, name, cells.map((cell) => element("td", { class: "number" }, cell)));
 }
 
 function chosenFor() {
@@ -53,7 +53,7 @@ function draw() {
       element(
         "table",
         { class: "studies" },
-        element("thead", null, element("tr", null, COLUMNS.map((title, place) => element("th", { scope: "col", class: place < 2 ? null : "number" }, title)))),
+        element("thead", null, element("tr", null, COLUMNS.map((title, place) => element("th", { scope: "col", class: place < 1 ? null : "number" }, title)))),
         element("tbody", null, studies.map(row)),
       ),
     ),
