@@ -47,9 +47,13 @@ class SourceProgress(Event):
 
 
 def name_among(source: Source, sources: Sequence[Source]) -> str:
-    """Return what progress calls a source: its label, and which of its draws it is."""
+    """Return what progress calls a source: its label, and which of its draws it is, and which fold of that."""
     same = [other for other in sources if other.label == source.label]
-    return source.label + (f" (draw {same.index(source) + 1} of {len(same)})" if len(same) > 1 else "")
+    draws = list(dict.fromkeys(other.draw for other in same))
+    folds = [other for other in same if other.draw == source.draw]
+    told = [f"draw {draws.index(source.draw) + 1} of {len(draws)}"] if len(draws) > 1 else []
+    told += [f"fold {folds.index(source) + 1} of {len(folds)}"] if len(folds) > 1 else []
+    return source.label + (f" ({', '.join(told)})" if told else "")
 
 
 def untrained(

@@ -108,8 +108,14 @@ def _chosen(comparison: Comparison) -> Iterator[str]:
         each = "that reaches the target of its study" if asked else "within 1 % of the best of its study"
         yield f"Each network is the smallest {each}. To compare sizes at one accuracy, give --target."
     elif comparison.least:
-        least = [f"{words} in {row.name} ({_amount(size, entry)})" for (size, words), (row, entry) in _least(comparison)]
-        yield f"{percent(target)} on validation is reached with {listing(least)}."
+        found = [(words, row.name, _amount(size, entry)) for (size, words), (row, entry) in _least(comparison)]
+        names = {name for _, name, _ in found}
+        if len(names) == 1:
+            least = listing([f"{words} ({amount})" for words, _, amount in found])
+            yield f"{names.pop()} reaches {percent(target)} on validation with {least}."
+        else:
+            least = listing([f"{words} in {name} ({amount})" for words, name, amount in found])
+            yield f"{percent(target)} on validation is reached with {least}."
     else:
         yield f"No study reaches {percent(target)} on validation."
 

@@ -42,7 +42,7 @@ from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate
 from issun.study.images import study_images, surest_mistakes
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
-from issun.study.readable import NetworkLike, Readable
+from issun.study.readable import Judge, NetworkLike, Readable
 from issun.study.study import opened
 
 #: The most heads beside softmax; the most images of a projection, which takes long for many.
@@ -65,7 +65,7 @@ def heads_figure(study: Readable, entry: Entry, seed: int, *, title: str) -> Fig
 
 
 def projected_figure(
-    study: Readable, entry: Entry, seed: int, extractor: Extractor, images: NDArray[np.uint8], method: str, *, title: str
+    study: Readable, entry: Entry, seed: int, extractor: Extractor, judge: Judge, images: NDArray[np.uint8], method: str, *, title: str
 ) -> Figure:
     """Return the validation images as a layer of a trial sees them, on a plane.
 
@@ -75,6 +75,8 @@ def projected_figure(
         The trial.
     extractor : Extractor
         The layer.
+    judge : Judge
+        Whose layer it is, as of `Study.judges`: of several folds only the images of this one are drawn.
     images : ndarray of uint8, shape (N, height, width, channels)
         The training part of the study's data.
     method : str
@@ -82,11 +84,13 @@ def projected_figure(
     title : str
     """
     said = study.predictions(entry, seed)
+    said = said[np.isin(said["index"], judge.images)]
     labels = said["label"].to_numpy(np.int32)
     some: Sequence[int] = np.sort(spread_out(labels, 0)[:_MOST_IMAGES]).tolist()
     shown = np.ascontiguousarray(images[said["index"].to_numpy()[some]])
     points = project(extractor.features(shown), method)
-    subtitle = f"{entry.network}  ·  seed {seed}  ·  {len(some):,} validation images  ·  {CAUTION}"
+    folds = f" of one of {entry.folds} folds" if entry.folds > 1 else ""
+    subtitle = f"{entry.network}  ·  seed {seed}  ·  {len(some):,} validation images{folds}  ·  {CAUTION}"
     return projection_figure(points, labels[some].tolist(), study.classes, images=shown, title=title, subtitle=subtitle)
 
 
@@ -389,16 +393,17 @@ def _heads(study: Readable, wanted: _Wanted) -> Figure:
 def _projection(study: Readable, wanted: _Wanted) -> Figure:
     entry = shown_network(study, wanted.network)
     seed = entry.best_seed if wanted.seed is None else wanted.seed
-    extractor = trained_extractor(study.model(entry, seed), wanted.layer, wanted.pre_activation)
+    judge = study.judges(entry, seed)[0]
+    extractor = trained_extractor(judge.model, wanted.layer, wanted.pre_activation)
     images = study_images(study, wanted.data, wanted.data_dir).images
     method = wanted.method or "tsne"
     title = _title(study, wanted, f"{METHODS.get(method, method)} of layer {layer_text(extractor)}")
-    return projected_figure(study, entry, seed, extractor, images, method, title=title)
+    return projected_figure(study, entry, seed, extractor, judge, images, method, title=title)
 
 
 #: Each kind of picture, and what it shows.
 KINDS = {
-    "frontier": "accuracy against parameters (or MACs) for every network",
+    "frontier": "accuracy against parameters (or MACs, or memory) for every network",
     "curves": "loss and accuracy by epoch of one network, with a diagnosis",
     "scatter": "networks by two knobs or sizes, shaded by accuracy",
     "heatmap": "a table of two knobs, with the accuracy in each cell",
