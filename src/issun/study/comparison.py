@@ -59,7 +59,7 @@ def opened_each(studies: StudyLike | Iterable[StudyLike]) -> list[Study]:
 
 def names_of(paths: Sequence[PurePath]) -> tuple[str, ...]:
     """Return a name for each study: its file's, without the ending; where names are the same, folders before them tell them apart."""
-    whole = [path.with_suffix("").parts for path in paths]
+    whole = [path.relative_to(path.anchor).with_suffix("").parts for path in paths]
     names = []
     for parts in whole:
         length = next(
