@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -186,6 +188,13 @@ def test_studies_that_ended_badly_are_told_beside_the_others(issun_in: Issun) ->
     assert "bad\n\nAll 1 networks diverged with every seed" in " ".join(out.split(" ")).replace("\n", "\n")
     assert re.search(r"^bad +none", out, re.MULTILINE)
     assert issun.show(["dense.sqlite", "bad.sqlite"]).problems.keys() == {"bad"}
+    with closing(sqlite3.connect("bad.sqlite")) as connection, connection:
+        connection.execute("UPDATE trials SET status = 'running', finished = NULL")
+    unfinished = issun.show(["dense.sqlite", "bad.sqlite"]).comparison
+    assert (unfinished.images, unfinished.caution) == ((), ""), "there is nothing to compare"
+    assert "no finished trial" in issun_in.succeeds("show", "dense.sqlite", "bad.sqlite")
+    issun_in.succeeds("plot", "bad.sqlite", "dense.sqlite", "frontier")
+    run_small(issun_in.folder / "bad.sqlite", small_plan("dense n, dense", "n=1", learning_rate=1e9))
     run_small(issun_in.folder / "worse.sqlite", small_plan("dense n, dense", "n=2", learning_rate=1e9))
     assert "bad: all 1 networks diverged" in issun_in.fails("show", "worse.sqlite", "bad.sqlite", code=1)
 

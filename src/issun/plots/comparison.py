@@ -51,7 +51,8 @@ def comparison_lines(comparison: Comparison) -> Iterator[Printable]:
     yield from map(Folded, _chosen(comparison))
     for one in comparison.images:
         yield Folded(f"{', '.join(one.studies)}: {one.text}.")
-    yield Folded(f"{comparison.caution}.")
+    if comparison.caution:
+        yield Folded(f"{comparison.caution}.")
     for remark in comparison.remarks:
         yield Folded(f"{remark}.")
 

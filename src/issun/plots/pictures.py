@@ -251,7 +251,8 @@ def frontiers_figure(comparison: Comparison, size: Size = "parameters", target: 
         best = {entry.key for entry in frontier(entries, size)}
         frames.append(networks_frame(entries).assign(study=_series_name(row), frontier=[entry.key in best for entry in entries]))
     title = shortened(listing([row.name for row in comparison.rows]), 90) if title is None else title
-    return frontier_figure(pd.concat(frames, ignore_index=True), title=title, target=target, size=size, caption=f"{comparison.caution}.")
+    caption = f"{comparison.caution}." if comparison.caution else ""
+    return frontier_figure(pd.concat(frames, ignore_index=True), title=title, target=target, size=size, caption=caption)
 
 
 def _series_name(row: Row) -> str:

@@ -260,8 +260,13 @@ class Comparison:
 
     @cached_property
     def images(self) -> tuple[SameImages, ...]:
-        """How far the studies rest on the same images: those that rest on the first one's, then the others."""
+        """How far the studies rest on the same images: those that rest on the first one's, then the others.
+
+        Empty where fewer than two studies have figures.
+        """
         based = [(row.name, row.basis) for row in self.rows if row.basis is not None]
+        if len(based) < 2:
+            return ()
         groups: dict[tuple[Relation, str], list[str]] = {}
         for name, basis in based:
             first = based[0][1]
@@ -271,12 +276,14 @@ class Comparison:
             groups.setdefault((relation, basis.told(first, relation)), []).append(name)
         found = [SameImages(tuple(names), relation, text) for (relation, text), names in groups.items()]
         # That the first one rests on its own images need not be said.
-        return tuple(one for one in found if one.relation != "same" or len(one.studies) > 1 or len(found) == 1)
+        return tuple(one for one in found if one.relation != "same" or len(one.studies) > 1)
 
     @property
     def caution(self) -> str:
-        """How far the accuracies can be compared, in a sentence."""
+        """How far the accuracies can be compared, in a sentence; empty where there are none to compare."""
         relations = {one.relation for one in self.images}
+        if not relations:
+            return ""
         if relations <= {"same"}:
             return "All accuracies are of the same images: they can be compared directly"
         if "other data" in relations:
