@@ -259,6 +259,20 @@ def test_show_tells_of_one_network(how: tuple[str, ...], runner: Issun) -> None:
     assert runner.answers("show", "study.sqlite", "--network", NETWORK, *how) == json.loads(json.dumps(found.as_dict()))
 
 
+def test_several_studies_are_compared_by_function_and_command(runner: Issun) -> None:
+    swept()
+    issun.sweep("small.npz", ["dense 3, dense"], study="other.sqlite", seeds=2, **LEARNT)
+    both = ("study.sqlite", "other.sqlite")
+    asked = ("--target", "0.3", "--max-bytes", "4Ki")
+    printed = runner.answers("show", *both, *asked, "--plot")
+    assert steady(printed) == steady(issun.show(both, target=0.3, max_bytes=4096, plot=True).as_dict())
+    printed = runner.answers("report", *both, "--title", "Two")
+    assert printed == issun.report(both, title="Two").as_dict()
+    runner.answers("plot", *both, "frontier", "--memory", "-o", "command.svg")
+    issun.plot(both, "frontier", "function.svg", memory=True)
+    assert (runner.folder / "command.svg").read_bytes() == (runner.folder / "function.svg").read_bytes()
+
+
 def test_a_dry_run_returns_what_it_prints(runner: Issun) -> None:
     printed = runner.answers("sweep", "small.npz", "conv n, dense", "n=1,2", *LEARN, "--dry-run")
     assert steady(printed) == steady(issun.sweep("small.npz", ["conv n, dense", "n=1,2"], dry_run=True, **LEARNT).as_dict())

@@ -142,7 +142,8 @@ def test_several_studies_lie_over_each_other(chromium: Any, digits_report: Repor
     said["studies"][0]["name"] = "other"
     both = digits_report.content | {"studies": [*digits_report.content["studies"], *said["studies"]]}
     with opened(chromium, written(both, tmp_path / "both.html")) as page:
-        assert page.locator(".sentence").count() == 2
+        assert page.locator("#answer .sentence").count() == 1
+        assert page.locator("#comparison .own-answer").count() == 2
         assert page.locator(".step").count() == 2
         assert page.locator("#networks tbody tr").count() == 20 + len(digits_report.study.networks)
         assert _violations(page) == []

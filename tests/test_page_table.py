@@ -32,7 +32,7 @@ def test_a_press_on_a_name_sorts(chromium: Any, digits_report: Report) -> None:
         assert _column(page, 1) == [f"{count:,}" for count in sorted(networks["parameters"], reverse=True)]
         assert page.get_by_role("columnheader", name="parameters").get_attribute("aria-sort") == "descending"
         page.get_by_role("button", name="validation", exact=True).click()
-        means = [float(text.split()[0]) for text in _column(page, 5)]
+        means = [float(text.split()[0]) for text in _column(page, 6)]
         assert means == sorted(means, reverse=True), "accuracies come best first"
         page.get_by_role("button", name="network", exact=True).click()
         assert _column(page, 0) == sorted(_column(page, 0), key=_by_numbers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def short_count(count: float) -> str:
@@ -23,6 +23,11 @@ def label_count(count: float) -> str:
 def counted(count: int, word: str) -> str:
     """Return ``1 network`` or ``1,200 networks``."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def listing(words: Sequence[str]) -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def bytes_text(count: float) -> str:

@@ -23,6 +23,7 @@ from issun.old_names import old_keywords
 from issun.paths import check_new, writing
 from issun.plain import plain
 from issun.signature import chosen, takes
+from issun.study import Study
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def features(
     seeds : int or sequence of int, optional
         Number of draws, or a list of seeds. Default: 1; with `study` all its seeds.
     study : str or PathLike, optional
-        Take the trained networks of this study.
+        Take the trained networks of this study. Where it was trained in folds, each fold has its own network and heads, judged on the
+        images that these have not seen: validation accuracies are over all images, test accuracies are means over the folds.
     grid, halving : bool
         Grid search on validation; search by successive halving.
     search_images : int, optional
@@ -188,13 +190,17 @@ def features(
     if output is not None and not any(wish.head.linear for wish in wishes):
         raise IssunError(f"--output (={output}) needs a linear head: add --head ridge, logistic or linear-svm")
     draws = None if seeds is None else draws_of(seeds, "--seeds")
-    path = None if study is None else Path(study)
-    dataset = read_as_begun(data, path, network, on_progress, *chosen("features", reading, ReadingOptions))
-    dataset, split, remark = judged(network, path, dataset, validation, weights)
+    read = None if study is None else Study(Path(study))
+    dataset = read_as_begun(data, read, network, on_progress, *chosen("features", reading, ReadingOptions))
+    dataset, split, remark = judged(network, read, dataset, validation, weights)
+    if split.pooled and output is not None:
+        raise IssunError(
+            f"--output (={output}) saves a head on one network, but the study has one for each of {split.folds} folds: leave it out"
+        )
     if remark:
         on_progress(Remark(remark))
     sources = sources_of(
-        *(network, path, dataset, split),
+        *(network, read, dataset, split),
         weights=weights,
         draws=draws,
         layer=layer,
@@ -219,8 +225,10 @@ def features(
             saved = _saved(kept, kept.model(dataset, split), Path(output))
         except IssunError as error:  # hours of work are in the table
             problem = error
-    train, held = dataset.parts(split)
-    counts = (len(train), len(held), len(dataset.test_images))
+    train, held = (len(part) for part in dataset.parts(split))
+    if split.pooled:  # a head learns from all folds but one; together they are judged on all images
+        train, held = train - round(train / split.folds), train
+    counts = (train, held, len(dataset.test_images))
     return HeadsOnFeatures(dataset, counts, summary(frame), frame, saved, problem, None if table is None else Path(table))
 
 

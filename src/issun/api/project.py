@@ -27,6 +27,7 @@ from issun.plain import plain
 from issun.plots.projection import projection_figure
 from issun.plots.style import check_format, save_figure
 from issun.signature import chosen, takes
+from issun.study import Study
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +140,11 @@ def project(
         check_format(picture, "--output")
         check_new(picture, option="--output")
         check_new(table)
-    path = None if study is None else Path(study)
-    dataset = read_as_begun(data, path, network, on_progress, *chosen("project", reading, ReadingOptions))
-    dataset, split, _ = judged(network, path, dataset, validation, weights)
+    read = None if study is None else Study(Path(study))
+    dataset = read_as_begun(data, read, network, on_progress, *chosen("project", reading, ReadingOptions))
+    dataset, split, _ = judged(network, read, dataset, validation, weights)
     source = sources_of(
-        *(network, path, dataset, split),
+        *(network, read, dataset, split),
         weights=weights,
         draws=None if study else (seed,),
         layer=layer,
@@ -152,7 +153,9 @@ def project(
         whitening=whitening,
         threshold=threshold,
     )[0]
-    places, images, labels = _chosen(dataset, split, part, count, seed)
+    if source.split is not None:
+        on_progress(Remark(f"of {split.folds} folds, the features are those of one network, which has not seen its validation images"))
+    places, images, labels = _chosen(dataset, source.split or split, part, count, seed)
     extractor = source.make()
     on_progress(Remark(f"{METHODS[method]} of {extractor.size:,} features of {len(images):,} {part} images"))
     points = projected(extractor.features(images, threads), method, seed=seed)

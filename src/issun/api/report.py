@@ -14,16 +14,14 @@ from issun.paths import check_new
 from issun.plain import plain
 from issun.signature import chosen, takes
 from issun.study import Query, Study
+from issun.study.comparison import StudyLike, listed, opened_each
 from issun.study.query import QueryOptions
-from issun.study.study import opened
 from issun.webpage import content, page, write_page
 from issun.webpage.live import Live
 from issun.webpage.serve import Server
 
 #: Where `watch` serves if nothing else is asked for.
 PORT = 8932
-
-_Studies = str | os.PathLike[str] | Study | Iterable[str | os.PathLike[str] | Study]
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class WrittenReport:
 
 @takes(QueryOptions)
 def report(
-    studies: _Studies,
+    studies: StudyLike | Iterable[StudyLike],
     *,
     output: str | os.PathLike[str] | None = None,
     data: str | Path | Dataset | None = None,
@@ -71,10 +69,12 @@ def report(
 ) -> WrittenReport:
     """Write studies as one self-contained HTML page: the frontier, every network, images, and networks to try in the browser.
 
+    Several studies are compared first: a chart with a series for each, a table, and how far they rest on the same images.
+
     Parameters
     ----------
     studies : str, PathLike or Study, or several
-        Several are shown together.
+        Several are shown side by side.
     output : str or PathLike, optional
         Output file, ``.html``; default: ``STUDY.html`` beside the study; for several studies ``report.html``.
     data, data_dir : optional
@@ -89,13 +89,11 @@ def report(
     StudyError
         Where a study cannot be read.
     IssunError
-        Where the page cannot be written.
+        Where the page cannot be written, or a study is given twice.
     """
     (asked,) = chosen("report", options, QueryOptions)
-    query, given = Query(**asked), _each(studies)
-    if not given:
-        raise IssunError("`studies` (=[]) is empty: give at least one study")
-    read = [opened(study) for study in given]
+    query, given = Query(**asked), listed(studies)
+    read = opened_each(given)
     places = tuple(study.path if isinstance(study, Study) else Path(study) for study in given)
     path = Path(output) if output is not None else places[0].with_suffix(".html") if len(places) == 1 else Path("report.html")
     if path.suffix.lower() not in (".html", ".htm"):
@@ -115,7 +113,7 @@ def report(
 
 @takes(QueryOptions)
 def watch(
-    studies: _Studies,
+    studies: StudyLike | Iterable[StudyLike],
     *,
     port: int = PORT,
     data: str | Path | Dataset | None = None,
@@ -130,7 +128,7 @@ def watch(
     Parameters
     ----------
     studies : str, PathLike or Study, or several
-        Several are shown together.
+        Several are shown side by side.
     port : int
         0 for any free port.
     data, data_dir : optional
@@ -151,7 +149,7 @@ def watch(
     StudyError
         Where a study cannot be read.
     IssunError
-        Where the port is in use, or is not from 0 to 65535.
+        Where the port is in use, or is not from 0 to 65535, or a study is given twice.
 
     Examples
     --------
@@ -162,9 +160,6 @@ def watch(
     (asked,) = chosen("watch", options, QueryOptions)
     if not 0 <= port <= 65535:
         raise IssunError(f"`port` (={port}) must be from 0 to 65535; 0 takes any free port")
-    paths = [study.path if isinstance(study, Study) else Path(study) for study in _each(studies)]
-    return Server(Live(paths, Query(**asked), title=title, data=data, data_dir=data_dir), port)
-
-
-def _each(studies: _Studies) -> list[str | os.PathLike[str] | Study]:
-    return [studies] if isinstance(studies, str | os.PathLike | Study) else list(studies)
+    # Studies of its own, since they change while it serves them.
+    own = opened_each(study.path if isinstance(study, Study) else study for study in listed(studies))
+    return Server(Live(own, Query(**asked), title=title, data=data, data_dir=data_dir), port)

@@ -19,7 +19,7 @@ from issun.datasets.class_names import same_names
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import NAMES, ReadingOptions, load_as, loaded
 from issun.datasets.published import matching
-from issun.datasets.split import validation_mark
+from issun.datasets.split import StoredSplit, validation_mark
 from issun.datasets.wanted import input_text, one_input
 from issun.errors import DataError, ExportError, IssunError
 from issun.events import OnProgress, Remark
@@ -31,10 +31,9 @@ from issun.extraction.patches import Patches
 from issun.extraction.search import Search
 from issun.extraction.training import HeadWish
 from issun.model import Model
-from issun.paths import kind_of
+from issun.paths import from_here, kind_of
 from issun.recipe import USUAL_SCALING
-from issun.study import Study, images
-from issun.study.entry import Entry
+from issun.study import Entry, Study, images
 from issun.study.frontier import smallest
 from issun.study.images import study_images
 from issun.study.reading import read_inputs
@@ -222,12 +221,12 @@ def draws_of(seeds: int | Sequence[int], option: str) -> Sequence[int]:
 
 
 def read_as_begun(
-    data: str | os.PathLike[str] | Dataset, study: Path | None, network: str | None, on_progress: OnProgress, reading: ReadingOptions
+    data: str | os.PathLike[str] | Dataset, study: Study | None, network: str | None, on_progress: OnProgress, reading: ReadingOptions
 ) -> Dataset:
     """Return the images as the study, or the saved model, was begun with them, where one is named, and tell the notes on them."""
     if study is not None and not isinstance(data, Dataset):
         one_input(reading.get("size"), reading.get("color"), reading.get("gray"))
-        dataset = read_inputs(data, [Study(study)], on_progress, reading, adding=False).first
+        dataset = read_inputs(data, [study], on_progress, reading, adding=False).first
     else:
         dataset = loaded(data, on_progress, **reading)
     if study is None and dataset.fitting.reduced and _is_saved(network) and not Model.load(str(network)).provenance.fitting.reduced:
@@ -278,7 +277,7 @@ def patches_of(kinds: Sequence[Weights], whitening: float | None, threshold: flo
 
 def sources_of(
     network: str | None,
-    study: Path | None,
+    study: Study | None,
     dataset: Dataset,
     split: Split,
     *,
@@ -322,27 +321,40 @@ def sources_of(
 
 
 def _of_study(
-    path: Path, network: str | None, dataset: Dataset, seeds: Sequence[int] | None, layer: int | str | None, pre_activation: bool
+    study: Study, network: str | None, dataset: Dataset, seeds: Sequence[int] | None, layer: int | str | None, pre_activation: bool
 ) -> list[Source]:
-    study = Study(path)
     images.study_images(study, dataset)
     entry = _at(study, network, dataset)
     kept = [trial.seed for trial in entry.trials if not trial.diverged] if seeds is None else list(seeds)
-    models = [(seed, study.model(entry, seed)) for seed in kept]
+    models = [(seed, model, split) for seed in kept for model, split in _models(study, entry, seed)]
     if not models:
-        raise IssunError(f"all trainings of `{entry.title}` in {path} diverged; name another network")
+        raise IssunError(f"all trainings of `{entry.title}` in {from_here(study.path)} diverged; name another network")
     operation_index(models[0][1].net, layer, pre_activation)
-    return [trained(model, seed, layer=layer, pre_activation=pre_activation) for seed, model in models]
+    return [trained(model, seed, layer=layer, pre_activation=pre_activation, split=split) for seed, model, split in models]
+
+
+def _models(study: Study, entry: Entry, seed: int) -> list[tuple[Model, Split | None]]:
+    """Return the network of a trial; in folds that of each fold that did not diverge, with the images that it has not seen."""
+    if entry.folds == 1:
+        return [(study.model(entry, seed), None)]
+    whole = study.split(entry)
+    found: list[tuple[Model, Split | None]] = []
+    for number, judge in enumerate(study.judges(entry, seed), 1):
+        if len(judge.images) < len(whole.validation):  # else all folds diverged, and the judge is the network trained on all images
+            name = f"{whole.name}, judge {number} of seed {seed}"
+            found.append((judge.model, StoredSplit(1 / entry.folds, whole.seed, name=name, validation=tuple(judge.images.tolist()))))
+    return found
 
 
 def judged(
-    network: str | None, study: Path | None, dataset: Dataset, validation: float, weights: str | Sequence[str] | None
+    network: str | None, study: Study | None, dataset: Dataset, validation: float, weights: str | Sequence[str] | None
 ) -> tuple[Dataset, Split, str]:
     """Return the images and the split that heads are judged with, and a remark on it, or nothing.
 
     The features of a trained network are judged on what it was validated on, never on what it was trained on: for a study on the
     validation images that it stores, for a saved model on those of its split, which its file can tell from others. Images stand as they
-    were used: with the test part as the validation part where that was watched.
+    were used: with the test part as the validation part where that was watched. Where a study was trained in folds, the split is that of
+    all of them, and each source of `sources_of` has that of its fold.
 
     Raises
     ------
@@ -355,9 +367,9 @@ def judged(
     if (study or saved) and weights is not None:
         raise IssunError(f"--weights (={_text(weights)}) is for untrained networks: leave it out for a study or a saved model")
     if study is not None:
-        found = Study(study)
-        dataset = images.study_images(found, dataset)
-        return dataset, _apart(found.split(_at(found, network, dataset)), str(study)), ""
+        stored = study.split(_at(study, network, dataset))
+        folds = f"each of {stored.folds} folds has its own network and heads, judged on the images that these have not seen"
+        return images.study_images(study, dataset), stored, folds if stored.pooled else ""
     if network is None or not saved:
         return dataset, Split(validation), ""
     known = trained_with(Model.load(network), dataset)
@@ -385,11 +397,11 @@ def _at(study: Study, network: str | None, dataset: Dataset) -> Entry:
 
 
 def _apart(split: Split, whose: str) -> Split:
-    """Return a split that sets images aside; `IssunError` for one in folds."""
+    """Return a model's split that sets images aside; `IssunError` for one in folds, whose networks the model's file does not have."""
     if split.pooled:
         raise IssunError(
-            f"{whose} was trained on all training images after {split.folds} folds, so none is left to evaluate its features on: train it "
-            f"with --folds 1 (`folds=1`)"
+            f"{whose} was trained on all training images after {split.folds} folds, so none is left to evaluate its features on: give the "
+            f"study that it comes from with --study, which has the networks of the folds, or train it with --folds 1 (`folds=1`)"
         )
     return split
 

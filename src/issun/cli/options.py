@@ -79,7 +79,9 @@ def _read(option: str, words: str, read: Callable[..., Any] = values.count) -> A
 
 
 Target = Annotated[str | None, _read("--target", "Accuracy to reach, 97% or 0.97; default: within 1 % of the best.", values.accuracy)]
-Studies = Annotated[list[Path], typer.Argument(metavar="STUDY…", help="Study files; several are shown together.")]
+Studies = Annotated[
+    list[Path], typer.Argument(metavar="STUDY…", help="Study files, which may still be running; several are shown side by side.")
+]
 ImagesAt = Annotated[
     str | None, typer.Option("--data", metavar="DATA", help="Location of the images, which a study does not hold; default: as stored.")
 ]

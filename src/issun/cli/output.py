@@ -98,14 +98,8 @@ def print_lines(console: Console, lines: Iterable[Any]) -> None:
 
 
 def print_findings(console: Console, findings: Any, everything: bool = False, pictures: str = "Picture") -> None:
-    """Print what a study answers, and where the study and the `pictures` beside it are."""
-    from issun.plots.answers import answer_lines
-
-    print_lines(console, answer_lines(findings.answer, everything=everything, diagnosed=findings.diagnosed))
-    console.print()
-    if findings.pictures:
-        console.print(f"{pictures}  {', '.join(from_here(path) for path in findings.pictures)}", soft_wrap=True)
-    console.print(f"{'Study':<{len(pictures)}}  {from_here(findings.answer.study.path)}", soft_wrap=True)
+    """Print what a study, or several, answer, and where they and the `pictures` beside them are."""
+    print_lines(console, findings.lines(everything, pictures))
 
 
 def as_typed() -> str:

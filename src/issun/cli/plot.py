@@ -11,7 +11,7 @@ from issun.cli import options
 
 
 def plot(
-    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file; it may still be running.")],
+    studies: options.Studies,
     kind: Annotated[
         str,
         typer.Argument(
@@ -21,7 +21,10 @@ def plot(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Output file: .png, .svg or .pdf; default: STUDY-KIND.png beside the study.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Output file: .png, .svg or .pdf; default: STUDY-KIND.png beside the study; for several KIND.png."
+        ),
     ] = None,
     network: Annotated[
         str | None,
@@ -31,6 +34,7 @@ def plot(
     x: Annotated[str | None, typer.Option("--x", help="Knob or size on the x axis of scatter and heatmap.")] = None,
     y: Annotated[str | None, typer.Option("--y", help="Knob or size on the y axis of scatter and heatmap.")] = None,
     macs: Annotated[bool, typer.Option("--macs", help="Plot the frontier against multiply-accumulates, not parameters.")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Plot the frontier against bytes of working memory.")] = False,
     target: options.Target = None,
     count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Maximum images in the gallery.")] = 40,
     method: Annotated[str | None, typer.Option("--method", help="Method of the projection: pca, tsne or umap.")] = None,
@@ -40,35 +44,17 @@ def plot(
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
-    """Plot a study.
+    """Plot a study, or the frontiers of several in one picture.
 
     Example: issun plot digits.sqlite confusion
     """
     from issun.cli.output import print_files, print_json, results
+    from issun.plots.pictures import save_plot
 
-    own: dict[str, Any] = {"network": network, "seed": seed, "x": x, "y": y, "macs": macs, "target": target, "count": count}
-    own |= {"method": method, "layer": layer, "pre_activation": pre_activation, "data": data, "data_dir": data_dir}
-    path = _draw(study, kind, output, own)
+    own: dict[str, Any] = {"network": network, "seed": seed, "x": x, "y": y, "macs": macs, "memory": memory, "target": target}
+    own |= {"count": count, "method": method, "layer": layer, "pre_activation": pre_activation, "data": data, "data_dir": data_dir}
+    path = save_plot(studies, kind, output, **own)
     if as_json:
-        print_json({"study": study, "kind": kind, "picture": path})
+        print_json(({"study": studies[0]} if len(studies) == 1 else {"studies": studies}) | {"kind": kind, "picture": path})
     else:
         print_files(results(), Picture=path)
-
-
-def _draw(study: Path, kind: str, output: Path | None, own: dict[str, Any]) -> Path:
-    """Draw the picture, by default beside the study, and return where it is."""
-    from issun.errors import IssunError, SelectionError
-    from issun.paths import check_new
-    from issun.plots.pictures import KINDS, plot
-    from issun.plots.style import check_format
-    from issun.study import Study
-
-    read = Study(study)
-    path = study.with_name(f"{study.stem}-{kind if kind in KINDS else 'picture'}.png") if output is None else output
-    check_format(path, "--output")
-    check_new(path, option="--output")
-    try:
-        plot(read, kind, path, **own)
-    except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
-        raise IssunError(str(error)) from None
-    return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ from issun.cli import options
 
 @options.taking(options.asked, before="everything")
 def show(
-    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, as written by sweep; it may still be running.")],
+    studies: options.Studies,
     everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = False,
     network: Annotated[str | None, typer.Option("--network", help="Show one network: its diagnosis, classes and mistakes.")] = None,
@@ -20,7 +19,12 @@ def show(
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
-    """Print the frontier of a study and the networks that meet a target or a budget; or, with --network, all facts about one network."""
+    """Print the frontier of a study and the networks that meet a target or a budget; or, with --network, all facts about one network.
+
+    Several studies are compared: one line for each, and whether they rest on the same images.
+
+    Example: issun show small.sqlite large.sqlite --target 97%
+    """
     from issun.api.show import show
     from issun.cli.output import print_findings, print_lines, tell
     from issun.cli.progress import Shown
@@ -30,7 +34,7 @@ def show(
     own: dict[str, Any] = {"network": network, "seed": seed, "plot": plot}
     try:
         with Shown() as shows:
-            found = show(study, on_progress=shows, **own, **given)
+            found = show(studies, on_progress=shows, **own, **given)
     except SelectionError as error:
         if network is None:
             raise

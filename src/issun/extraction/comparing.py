@@ -27,11 +27,15 @@ from issun.recipe import USUAL_SCALING, Recipe
 
 @dataclass(frozen=True)
 class Source:
-    """One draw of an extractor: what tables call it, the number of the draw (the seed), and what makes it when its turn has come."""
+    """One draw of an extractor: what tables call it, the number of the draw (the seed), and what makes it when its turn has come.
+
+    `split` is what its features are judged on, where that is its own: of a network that was trained in folds there is a source for each.
+    """
 
     label: str
     draw: int
     make: Callable[[], Extractor]
+    split: Split | None = None
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,13 @@ class SourceProgress(Event):
 
 
 def name_among(source: Source, sources: Sequence[Source]) -> str:
-    """Return what progress calls a source: its label, and which of its draws it is."""
+    """Return what progress calls a source: its label, and which of its draws it is, and which fold of that."""
     same = [other for other in sources if other.label == source.label]
-    return source.label + (f" (draw {same.index(source) + 1} of {len(same)})" if len(same) > 1 else "")
+    draws = list(dict.fromkeys(other.draw for other in same))
+    folds = [other for other in same if other.draw == source.draw]
+    told = [f"draw {draws.index(source.draw) + 1} of {len(draws)}"] if len(draws) > 1 else []
+    told += [f"fold {folds.index(source) + 1} of {len(folds)}"] if len(folds) > 1 else []
+    return source.label + (f" ({', '.join(told)})" if told else "")
 
 
 def untrained(
@@ -83,9 +91,17 @@ def input_scaling(dataset: Dataset, split: Split, how: str = USUAL_SCALING) -> S
     return scaling_for(Recipe(scaling=how), dataset.images, train)
 
 
-def trained(model: Model, draw: int = 0, *, layer: int | str | None = None, pre_activation: bool = False, label: str = "trained") -> Source:
-    """Return a source for a layer of a trained network."""
-    return Source(label, draw, lambda: trained_extractor(model, layer, pre_activation))
+def trained(
+    model: Model,
+    draw: int = 0,
+    *,
+    layer: int | str | None = None,
+    pre_activation: bool = False,
+    label: str = "trained",
+    split: Split | None = None,
+) -> Source:
+    """Return a source for a layer of a trained network; `split` as of `Source`."""
+    return Source(label, draw, lambda: trained_extractor(model, layer, pre_activation), split)
 
 
 def layer_text(extractor: Extractor) -> str:
@@ -175,7 +191,8 @@ def compare(
     Parameters
     ----------
     sources : iterable of Source
-        One at a time is made, used and forgotten.
+        One at a time is made, used and forgotten. Those of one label and draw with splits of their own are the folds of one draw, and
+        become one row: see `pooled`.
     heads : sequence of HeadWish
     dataset : Dataset
     split : Split
@@ -194,7 +211,9 @@ def compare(
         tried, search_images, problem``. Validation alone has chosen; the test figure is to be shown.
     """
     threads = threads_available() if threads is None else threads
-    rows = []
+    rows: list[dict[str, Any]] = []
+    judged: list[int] = []
+    in_folds = False
     for source in sources:
 
         def tell(progress: HeadProgress, source: Source = source) -> None:
@@ -203,12 +222,40 @@ def compare(
 
         tell(HeadProgress("features", 0, 0, None, "extracting features"))
         extractor = source.make()
-        parts = parts_of(extractor, dataset, split, threads, tell)
+        parts = parts_of(extractor, dataset, source.split or split, threads, tell)
         for wish in heads:
             result = train_head(wish, parts, seed=source.draw, threads=threads, report=tell)
             rows.append(row_of(source, extractor, result))
+            judged.append(len(parts.validation_labels))
+            in_folds |= source.split is not None
             if keep is not None:
                 keep(source, extractor, result)
+    return pooled(pd.DataFrame(rows), judged) if in_folds else pd.DataFrame(rows)
+
+
+def pooled(frame: pd.DataFrame, judged: Sequence[int]) -> pd.DataFrame:
+    """Return one row for each draw and head of `compare`'s table whose rows are single folds.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    judged : sequence of int
+        On how many images each row was judged.
+
+    Returns
+    -------
+    DataFrame
+        ``val_accuracy`` is over the images of all folds; ``test_accuracy``, sizes and ``images`` are means over the folds; ``seconds`` and
+        ``tried`` are sums; ``settings`` are those of the best fold.
+    """
+    rows = []
+    for _, folds in frame.assign(judged=list(judged)).groupby(["extractor", "layer", "draw", "head"], sort=False):
+        best = folds.sort_values("val_accuracy", ascending=False, kind="stable").iloc[0]
+        row = {str(name): best[name] for name in frame.columns}
+        row |= {name: round(folds[name].mean()) for name in ("parameters", "trainable_params", "images", "search_images")}
+        row |= {"seconds": folds["seconds"].sum(), "tried": int(folds["tried"].sum()), "test_accuracy": folds["test_accuracy"].mean()}
+        row |= {"val_accuracy": float((folds["val_accuracy"] * folds["judged"]).sum() / folds["judged"].sum())}
+        rows.append(row | {"problem": next((problem for problem in folds["problem"] if problem), "")})
     return pd.DataFrame(rows)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich.console import RenderableType
 
 from issun.extraction.comparing import summary
 from issun.numbers import bytes_text, counted, knobs_text, mean_text, percent, short_count
+from issun.paths import from_here
 from issun.plots.heads import heads_table
 from issun.plots.lines import Folded, Printable, Whole
 from issun.plots.tables import family_letters, networks_table, plain_table
@@ -42,6 +44,22 @@ def answer_lines(answer: Answer, *, everything: bool = False, diagnosed: Sequenc
     told = "on the frontier" if diagnosed is None else "of the best network of each family"
     yield from _diagnoses(answer.study, answer.frontier if diagnosed is None else diagnosed, told)
     yield from _heads(answer.study)
+
+
+def found_lines(
+    answer: Answer, pictures: Sequence[Path], *, everything: bool, diagnosed: Sequence[Entry] | None = None, word: str = "Picture"
+) -> Iterator[Printable]:
+    """Yield `answer_lines`, and where the pictures (behind that word) and the study are."""
+    yield from answer_lines(answer, everything=everything, diagnosed=diagnosed)
+    yield ""
+    yield from picture_lines(pictures, word)
+    yield Whole(f"{'Study':<{len(word)}}  {from_here(answer.study.path)}")
+
+
+def picture_lines(pictures: Sequence[Path], word: str = "Picture") -> Iterator[Printable]:
+    """Yield where pictures are, if there are any."""
+    if pictures:
+        yield Whole(f"{word}  {', '.join(map(from_here, pictures))}")
 
 
 def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:

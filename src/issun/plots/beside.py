@@ -11,10 +11,11 @@ from issun.errors import IssunError
 from issun.events import OnProgress, Remark, ignored
 from issun.plots.curves import curves_figure
 from issun.plots.frontier import frontier_figure
-from issun.plots.pictures import plot
+from issun.plots.pictures import frontiers_figure, plot
 from issun.plots.style import save_figure
 from issun.plots.tables import family_letters
 from issun.study import Answer
+from issun.study.comparison import Comparison
 from issun.study.entry import networks_frame
 from issun.study.frontier import most_accurate
 
@@ -35,6 +36,16 @@ def draw_frontier_beside(answer: Answer, on_progress: OnProgress = ignored) -> l
         return [save_figure(figure, study.path.with_suffix(kind)) for kind in _KINDS]
     except IssunError as error:
         on_progress(Remark(f"the plot could not be written: {error}; the results are in {study.path}", warning=True))
+        return []
+
+
+def draw_frontiers(comparison: Comparison, on_progress: OnProgress = ignored) -> list[Path]:
+    """Draw the frontiers of several studies into the working folder and return the files; tell, and return none, where that cannot be."""
+    try:
+        figure = frontiers_figure(comparison, target=comparison.target)
+        return [save_figure(figure, Path(f"frontier{kind}").absolute()) for kind in _KINDS]
+    except IssunError as error:
+        on_progress(Remark(f"the plot could not be written: {error}", warning=True))
         return []
 
 

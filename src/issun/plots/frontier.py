@@ -8,8 +8,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
-from typing import Literal
+from itertools import cycle, islice, zip_longest
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -101,16 +101,22 @@ MOST_LABELS = 10
 LEGEND_WIDTH, LEGEND_LINE = 108, 0.2  # characters, inches
 
 #: The sizes that accuracy is drawn against: columns of a frame.
-Size = Literal["parameters", "macs"]
-_SIZES: dict[Size, str] = {"parameters": "parameters", "macs": "multiply-accumulates for one image"}
+Size = Literal["parameters", "macs", "peak_memory"]
+_SIZES: dict[Size, str] = {
+    "parameters": "parameters",
+    "macs": "multiply-accumulates for one image",
+    "peak_memory": "bytes of working memory for one image",
+}
 
 
-def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | None = None, size: Size = "parameters") -> Figure:
-    """Draw accuracy against size for every network of a study.
+def frontier_figure(
+    frame: pd.DataFrame, *, title: str = "", target: float | None = None, size: Size = "parameters", caption: str = ""
+) -> Figure:
+    """Draw accuracy against size for every network of a study, or of several.
 
     Parameters
     ----------
-    frame, target, size
+    frame, target, size, caption
         As of `draw_frontier`.
     title : str
 
@@ -119,14 +125,14 @@ def frontier_figure(frame: pd.DataFrame, *, title: str = "", target: float | Non
     Figure
         Bound to no window; save it with `save_figure`.
     """
-    lines = [*_legend_texts(frame).values(), *_caption(frame)]
+    lines = [*_legend_texts(frame).values(), *_captions(frame, caption)]
     figure, axes = _empty(title, sum(text.count("\n") + 1.25 for text in lines))
-    draw_frontier(axes, frame, target=target, size=size)
+    draw_frontier(axes, frame, target=target, size=size, caption=caption)
     return figure
 
 
-def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = None, size: Size = "parameters") -> Axes:
-    """Draw accuracy against size for every network of a study, the families' names below.
+def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = None, size: Size = "parameters", caption: str = "") -> Axes:
+    """Draw accuracy against size for every network of a study, or of several, the families' (or the studies') names below.
 
     Parameters
     ----------
@@ -134,34 +140,37 @@ def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = Non
         With its final place in its figure, since labels are put where they hide nothing.
     frame : DataFrame
         One row a network; families are named in the order in which they come. Columns: `family` and `network` (str), `knobs` (dict of
-        str to int), `parameters` or `macs` (int), `val_accuracy_mean` (a mean over seeds, a fraction; a row without one is left out),
+        str to int), `size` (int), `val_accuracy_mean` (a mean over seeds, a fraction; a row without one is left out),
         `val_accuracy_std` (NaN where there is one seed), `frontier` (bool: with that size). Where there are `seeds`, `chance` and
-        `diverged` (int), seeds that failed are told below the families.
+        `diverged` (int), seeds that failed are told below the families. Where there is one, `study` (str): each study is then a series
+        with a frontier of its own, in the place of the families.
     target : float, optional
         Accuracy to mark, a fraction.
-    size : {"parameters", "macs"}
+    size : {"parameters", "macs", "peak_memory"}
         What is drawn to the right.
+    caption : str
+        A sentence below the names.
     """
     plain_axes(axes)
-    frame = frame.assign(parameters=frame[size])
+    frame = frame.assign(parameters=frame[size], series=frame[_series(frame)])
     data = frame[frame["val_accuracy_mean"].notna() & (frame["parameters"] > 0)].sort_values("parameters", kind="stable")
     texts = _legend_texts(frame)
-    families = list(texts)
     if data.empty:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no network has been measured yet", transform=axes.transAxes, ha="center", color=PALE)
         return axes
     _scale(axes, data, target, _SIZES[size])
     handles = []
-    for (family, text), colour, marker in zip(texts.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
-        _draw_family(axes, data[data["family"] == family], colour, marker)
+    for (name, text), colour, marker in zip(texts.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
+        _draw_series(axes, data[data["series"] == name], colour, marker)
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=7, label=text))
-    handles += [Line2D([], [], linestyle="none", label=text) for text in _caption(frame)]
-    frontier = data[data["frontier"].astype(bool)]
-    if len(frontier):
-        axes.step(frontier["parameters"], 100 * frontier["val_accuracy_mean"], where="post", color=INK, linewidth=1.1, alpha=0.75, zorder=3)
-        last = frontier.iloc[-1]
-        axes.hlines(100 * last["val_accuracy_mean"], last["parameters"], axes.get_xlim()[1], INK, linewidth=1.1, alpha=0.75, zorder=3)
+    handles += [Line2D([], [], linestyle="none", label=text) for text in _captions(frame, caption)]
+    colours = dict(zip(texts, islice(cycle(COLOURS), len(texts)), strict=True))
+    best = data[data["frontier"].astype(bool)]
+    several = "study" in frame
+    frontiers = {name: best[best["series"] == name] for name in texts} if several else {"": best}
+    for name, frontier in frontiers.items():
+        _draw_steps(axes, frontier, colours[name] if several else INK)
     legend = axes.legend(
         handles=handles,
         loc="upper left",
@@ -174,23 +183,39 @@ def draw_frontier(axes: Axes, frame: pd.DataFrame, *, target: float | None = Non
         labelspacing=0.35,
     )
     legend.set_zorder(5)
-    occupied = _occupied(axes, data, frontier)
+    occupied = _occupied(axes, data, list(frontiers.values()))
     if target is not None:
         occupied += _draw_target(axes, target, occupied)
-    colours = dict(zip(families, islice(cycle(COLOURS), len(families)), strict=True))
-    place_labels(axes, _labels(data, frontier, target, colours), occupied, 8.5)
+    # The first label of each study comes before the second of any.
+    labels = [list(_labels(data, frontier, target, colours)) for frontier in frontiers.values()]
+    ranked = [label for rank in zip_longest(*labels) for label in rank if label is not None]
+    place_labels(axes, ranked[:MOST_LABELS], occupied, 8.5)
     return axes
 
 
+def _series(frame: pd.DataFrame) -> str:
+    """Return the column whose values have a colour each."""
+    return "study" if "study" in frame else "family"
+
+
 def _legend_texts(frame: pd.DataFrame) -> dict[str, str]:
-    """Return the families in the order in which they come, each folded as the legend shows it."""
-    return {family: textwrap.fill(family, LEGEND_WIDTH, subsequent_indent="  ") for family in dict.fromkeys(frame["family"])}
+    """Return the series in the order in which they come, each folded as the legend shows it."""
+    return {name: textwrap.fill(name, LEGEND_WIDTH, subsequent_indent="  ") for name in dict.fromkeys(frame[_series(frame)])}
 
 
-def _caption(frame: pd.DataFrame) -> list[str]:
-    """Return what is said of seeds that failed, folded as the legend shows it; nothing where none did."""
-    text = failures_caption(frame) if "chance" in frame else ""
-    return [textwrap.fill(text, LEGEND_WIDTH)] if text else []
+def _captions(frame: pd.DataFrame, caption: str) -> list[str]:
+    """Return what is said of seeds that failed, and the caption, folded as the legend shows them; nothing where there is none."""
+    texts = [failures_caption(frame) if "chance" in frame else "", caption]
+    return [textwrap.fill(text, LEGEND_WIDTH) for text in texts if text]
+
+
+def _draw_steps(axes: Axes, frontier: pd.DataFrame, colour: str) -> None:
+    """Draw a frontier as steps: this accuracy is had from this size on."""
+    if len(frontier):
+        line: dict[str, Any] = {"color": colour, "linewidth": 1.1, "alpha": 0.75, "zorder": 3}
+        axes.step(frontier["parameters"], 100 * frontier["val_accuracy_mean"], where="post", **line)
+        last = frontier.iloc[-1]
+        axes.hlines(100 * last["val_accuracy_mean"], last["parameters"], axes.get_xlim()[1], **line)
 
 
 def _empty(title: str, legend_lines: float) -> tuple[Figure, Axes]:
@@ -218,12 +243,12 @@ def _scale(axes: Axes, data: pd.DataFrame, target: float | None, name: str) -> N
     )
 
 
-def _draw_family(axes: Axes, data: pd.DataFrame, colour: str, marker: str) -> None:
-    """Draw one family: strong where it is on the frontier, pale elsewhere; a thin line where one knob orders its networks."""
+def _draw_series(axes: Axes, data: pd.DataFrame, colour: str, marker: str) -> None:
+    """Draw a family, or a study: strong where it is on the frontier, pale elsewhere; a thin line where one knob orders a family."""
     x, y = data["parameters"].to_numpy(float), 100 * data["val_accuracy_mean"].to_numpy(float)
     deviation = 100 * data["val_accuracy_std"].to_numpy(float)
     strong = data["frontier"].to_numpy(bool)
-    if len(data) > 1 and all(len(knobs) == 1 for knobs in data["knobs"]):
+    if "study" not in data and len(data) > 1 and all(len(knobs) == 1 for knobs in data["knobs"]):
         axes.plot(x, y, color=colour, linewidth=1, alpha=0.3, zorder=2)
     spread = np.isfinite(deviation) & (deviation > 0)
     axes.vlines(x[spread], (y - deviation)[spread], np.minimum(y + deviation, 100)[spread], colour, linewidth=1.3, alpha=0.45, zorder=2.5)
@@ -257,8 +282,8 @@ def _draw_target(axes: Axes, target: float, occupied: Sequence[Bbox]) -> list[Bb
     return [box, Bbox.from_extents(extent.x0, height - 1, extent.x1, height + 1)]
 
 
-def _occupied(axes: Axes, data: pd.DataFrame, frontier: pd.DataFrame) -> list[Bbox]:
-    """Return the pixels of every marker, error bar and stretch of the frontier line: labels must not hide them."""
+def _occupied(axes: Axes, data: pd.DataFrame, frontiers: Iterable[pd.DataFrame]) -> list[Bbox]:
+    """Return the pixels of every marker, error bar and stretch of the frontier lines: labels must not hide them."""
     size = 5.5
     boxes = []
     for _, row in data.iterrows():
@@ -267,11 +292,13 @@ def _occupied(axes: Axes, data: pd.DataFrame, frontier: pd.DataFrame) -> list[Bb
         (x, low), (_, high) = axes.transData.transform(ends)
         middle = axes.transData.transform((row["parameters"], 100 * row["val_accuracy_mean"]))[1]
         boxes += [Bbox.from_extents(x - size, middle - size, x + size, middle + size), Bbox.from_extents(x - 1, low, x + 1, high)]
-    corners = axes.transData.transform([(x, 100 * y) for x, y in zip(frontier["parameters"], frontier["val_accuracy_mean"], strict=True)])
     right = float(axes.get_window_extent(renderer_of(axes)).x1)
-    for index, (x, y) in enumerate(corners):
-        end, above = corners[index + 1] if index + 1 < len(corners) else (right, y)
-        boxes += [Bbox.from_extents(x, y - 1, end, y + 1), Bbox.from_extents(end - 1, y, end + 1, above)]
+    for frontier in frontiers:
+        points = [(x, 100 * y) for x, y in zip(frontier["parameters"], frontier["val_accuracy_mean"], strict=True)]
+        corners = axes.transData.transform(np.array(points).reshape(-1, 2))
+        for index, (x, y) in enumerate(corners):
+            end, above = corners[index + 1] if index + 1 < len(corners) else (right, y)
+            boxes += [Bbox.from_extents(x, y - 1, end, y + 1), Bbox.from_extents(end - 1, y, end + 1, above)]
     return boxes
 
 
@@ -290,7 +317,7 @@ def _labels(data: pd.DataFrame, frontier: pd.DataFrame, target: float | None, co
         row = frontier.iloc[index]
         knobs = {knob: value for knob, value in row["knobs"].items() if knob in varying[row["family"]] or len(row["knobs"]) == 1}
         text = label_count(row["parameters"]) + (f"\n{knobs_text(knobs)}" if knobs else "")
-        yield Label(row["parameters"], 100 * row["val_accuracy_mean"], text, _darker(colours[row["family"]]), bold=index in meets)
+        yield Label(row["parameters"], 100 * row["val_accuracy_mean"], text, _darker(colours[row["series"]]), bold=index in meets)
 
 
 def _darker(colour: str) -> str:

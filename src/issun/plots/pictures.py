@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from issun.arch.layers import shape_text
 from issun.datasets.dataset import Dataset
-from issun.errors import SelectionError
+from issun.errors import IssunError, SelectionError
 from issun.extraction.comparing import layer_text
 from issun.extraction.extractor import Extractor, trained_extractor
 from issun.extraction.parts import spread_out
 from issun.extraction.projecting import CAUTION, METHODS, project
-from issun.numbers import percent
+from issun.numbers import listing, percent
 from issun.old_names import old_keywords
+from issun.paths import check_new
 from issun.plots.bars import shares_figure
 from issun.plots.classes import classes_figure
 from issun.plots.confusion import confusion_figure, confusions_figure
@@ -32,13 +34,15 @@ from issun.plots.grids import chosen_axes, grid, impossible
 from issun.plots.heatmap import heatmap_figure
 from issun.plots.projection import projection_figure
 from issun.plots.scatter import scatter_figure
-from issun.plots.style import save_figure, shortened
+from issun.plots.style import check_format, save_figure, shortened
+from issun.study import Query, Study
+from issun.study.comparison import Comparison, Row, StudyLike, data_name, opened_each
 from issun.study.diagnosis import diagnosis_of
 from issun.study.entry import Entry, networks_frame
 from issun.study.frontier import frontier, in_order, most_accurate
 from issun.study.images import study_images, surest_mistakes
 from issun.study.per_class import class_report, confused_pairs, confusion_matrix
-from issun.study.readable import NetworkLike, Readable
+from issun.study.readable import Judge, NetworkLike, Readable
 from issun.study.study import opened
 
 #: The most heads beside softmax; the most images of a projection, which takes long for many.
@@ -62,7 +66,7 @@ def heads_figure(study: Readable, entry: Entry, seed: int, *, title: str) -> Fig
 
 
 def projected_figure(
-    study: Readable, entry: Entry, seed: int, extractor: Extractor, images: NDArray[np.uint8], method: str, *, title: str
+    study: Readable, entry: Entry, seed: int, extractor: Extractor, judge: Judge, images: NDArray[np.uint8], method: str, *, title: str
 ) -> Figure:
     """Return the validation images as a layer of a trial sees them, on a plane.
 
@@ -72,6 +76,8 @@ def projected_figure(
         The trial.
     extractor : Extractor
         The layer.
+    judge : Judge
+        Whose layer it is, as of `Study.judges`: of several folds only the images of this one are drawn.
     images : ndarray of uint8, shape (N, height, width, channels)
         The training part of the study's data.
     method : str
@@ -79,11 +85,13 @@ def projected_figure(
     title : str
     """
     said = study.predictions(entry, seed)
+    said = said[np.isin(said["index"], judge.images)]
     labels = said["label"].to_numpy(np.int32)
     some: Sequence[int] = np.sort(spread_out(labels, 0)[:_MOST_IMAGES]).tolist()
     shown = np.ascontiguousarray(images[said["index"].to_numpy()[some]])
     points = project(extractor.features(shown), method)
-    subtitle = f"{entry.title}  ·  seed {seed}  ·  {len(some):,} validation images  ·  {CAUTION}"
+    folds = f" of one of {entry.folds} folds" if entry.folds > 1 else ""
+    subtitle = f"{entry.title}  ·  seed {seed}  ·  {len(some):,} validation images{folds}  ·  {CAUTION}"
     return projection_figure(points, labels[some].tolist(), study.classes, images=shown, title=title, subtitle=subtitle)
 
 
@@ -106,9 +114,9 @@ class _Wanted:
     title: str | None
 
 
-@old_keywords(before="pre_activation")
+@old_keywords(before="pre_activation", study="studies")
 def plot(
-    study: Readable | str | os.PathLike[str],
+    studies: Readable | str | os.PathLike[str] | Iterable[StudyLike],
     kind: str = "frontier",
     output: str | os.PathLike[str] | None = None,
     *,
@@ -117,6 +125,7 @@ def plot(
     x: str | None = None,
     y: str | None = None,
     macs: bool = False,
+    memory: bool = False,
     target: float | None = None,
     data: str | Path | Dataset | None = None,
     data_dir: str | Path | None = None,
@@ -126,12 +135,12 @@ def plot(
     pre_activation: bool = False,
     title: str | None = None,
 ) -> Figure:
-    """Plot a study, and save the figure to `output` if given (its ending gives the format).
+    """Plot a study, or the frontiers of several, and save the figure to `output` if given (its ending gives the format).
 
     Parameters
     ----------
-    study : Study, str or PathLike
-        Or a study's file.
+    studies : Study, str or PathLike, or several
+        Studies or their files; several for ``frontier`` alone, in which each is a series of its own.
     kind : str
         One of `issun.plots.pictures.KINDS`, which describes each: ``frontier``, ``curves``, ``confusion``, …
     output : str or PathLike, optional
@@ -142,6 +151,8 @@ def plot(
         Knobs or sizes, for ``scatter`` and ``heatmap``.
     macs : bool
         Draw accuracy against multiply-accumulates, not parameters, for ``frontier``.
+    memory : bool
+        Draw accuracy against the bytes of working memory for one image, for ``frontier``.
     target : float, optional
         Accuracy to mark, for ``frontier``; a fraction.
     data, data_dir : optional
@@ -164,17 +175,92 @@ def plot(
         Where the kind, network, seed or knob does not exist.
     DataError
         Where the images are not found, or differ from the study's.
+    IssunError
+        Where several studies are given for another kind than ``frontier``, or one study twice.
     """
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, 1, 0.5)
         raise SelectionError(f"unknown kind of plot {kind!r}{f'; did you mean {near[0]}?' if near else '.'} Choose from {', '.join(KINDS)}")
-    size: Size = "macs" if macs else "parameters"
-    figure = _DRAW[kind](
-        opened(study), _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, pre_activation, title)
-    )
+    if macs and memory:
+        raise IssunError("--macs and --memory cannot be combined: accuracy is drawn against one size")
+    size: Size = "macs" if macs else "peak_memory" if memory else "parameters"
+    wanted = _Wanted(network, seed, x, y, size, target, data, data_dir, count, method, layer, pre_activation, title)
+    if isinstance(studies, str | os.PathLike) or not isinstance(studies, Iterable):
+        figure = _DRAW[kind](opened(studies), wanted)
+    else:
+        read = opened_each(studies)
+        figure = _several(read, kind, wanted) if len(read) > 1 else _DRAW[kind](read[0], wanted)
     if output is not None:
         save_figure(figure, Path(output))
     return figure
+
+
+def save_plot(studies: Sequence[Path], kind: str, output: Path | None = None, **wanted: Any) -> Path:
+    """Plot studies into a file, by default ``STUDY-KIND.png`` beside the study and for several ``KIND.png``, and return the file.
+
+    Parameters
+    ----------
+    studies : sequence of Path
+    kind, output, **wanted
+        As of `plot`.
+
+    Raises
+    ------
+    IssunError
+        Where the studies cannot be plotted so, or the file cannot be written: the second before anything is drawn.
+    """
+    if kind not in KINDS and (kind.endswith(".sqlite") or any(str(study) in KINDS for study in studies)):
+        raise IssunError(f"KIND (={kind}) comes after the studies: write issun plot a.sqlite b.sqlite frontier")
+    read, name = opened_each(studies), kind if kind in KINDS else "picture"
+    beside = studies[0].with_name(f"{studies[0].stem}-{name}.png") if len(read) == 1 else Path(f"{name}.png")
+    path = beside if output is None else output
+    check_format(path, "--output")
+    check_new(path, option="--output")
+    try:
+        plot(read, kind, path, **wanted)
+    except SelectionError as error:  # the command was wrong, no wish that the study cannot meet
+        raise IssunError(str(error)) from None
+    return path
+
+
+def _several(studies: Sequence[Study], kind: str, wanted: _Wanted) -> Figure:
+    """Return the frontiers of several studies; refuse what is of one study, or of one network."""
+    if kind != "frontier":
+        raise IssunError(f"{kind} is a picture of one study, but {len(studies)} studies are given: only frontier draws several")
+    for option, value in (("--network", wanted.network), ("--seed", wanted.seed)):
+        if value is not None:
+            raise IssunError(f"{option} (={value}) selects one network, but the frontiers of {len(studies)} studies have all: leave it out")
+    comparison = Comparison([study.answer(Query(wanted.target).or_else(study.query)) for study in studies])
+    return frontiers_figure(comparison, wanted.size, wanted.target, wanted.title)
+
+
+def frontiers_figure(comparison: Comparison, size: Size = "parameters", target: float | None = None, title: str | None = None) -> Figure:
+    """Return accuracy against a size for all networks of several studies, each study a series with a frontier of its own.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    size : {"parameters", "macs", "peak_memory"}
+    target : float, optional
+        Accuracy to mark, a fraction.
+    title : str, optional
+        Default: the studies' names.
+    """
+    frames = []
+    for row in comparison.rows:
+        entries = in_order(row.answer.entries, size)
+        best = {entry.key for entry in frontier(entries, size)}
+        frames.append(networks_frame(entries).assign(study=_series_name(row), frontier=[entry.key in best for entry in entries]))
+    title = shortened(listing([row.name for row in comparison.rows]), 90) if title is None else title
+    caption = f"{comparison.caution}." if comparison.caution else ""
+    return frontier_figure(pd.concat(frames, ignore_index=True), title=title, target=target, size=size, caption=caption)
+
+
+def _series_name(row: Row) -> str:
+    """Return what a legend says of a study: its name, its data, and what must stand beside its figures."""
+    basis = row.basis
+    shape = "" if basis is None else f" {shape_text(basis.input)}"
+    return f"{row.name}: {data_name(row.answer.study.facts.data.name)}{shape}{''.join(f' ({mark})' for mark in row.marks)}"
 
 
 def shown_network(study: Readable, network: NetworkLike | None) -> Entry:
@@ -310,16 +396,17 @@ def _heads(study: Readable, wanted: _Wanted) -> Figure:
 def _projection(study: Readable, wanted: _Wanted) -> Figure:
     entry = shown_network(study, wanted.network)
     seed = entry.best_seed if wanted.seed is None else wanted.seed
-    extractor = trained_extractor(study.model(entry, seed), wanted.layer, wanted.pre_activation)
+    judge = study.judges(entry, seed)[0]
+    extractor = trained_extractor(judge.model, wanted.layer, wanted.pre_activation)
     images = study_images(study, wanted.data, wanted.data_dir, study.data_of(entry)).images
     method = wanted.method or "tsne"
     title = _title(study, wanted, f"{METHODS.get(method, method)} of layer {layer_text(extractor)}")
-    return projected_figure(study, entry, seed, extractor, images, method, title=title)
+    return projected_figure(study, entry, seed, extractor, judge, images, method, title=title)
 
 
 #: Each kind of picture, and what it shows.
 KINDS = {
-    "frontier": "accuracy against parameters (or MACs) for every network",
+    "frontier": "accuracy against parameters (or MACs, or memory) for every network",
     "curves": "loss and accuracy by epoch of one network, with a diagnosis",
     "scatter": "networks by two knobs or sizes, shaded by accuracy",
     "heatmap": "a table of two knobs, with the accuracy in each cell",

@@ -101,8 +101,8 @@ def default_target(entries: Sequence[Entry]) -> float:
     return max(best - DEFAULT_MARGIN, 2 * _ROUNDING if best > 0 else _ROUNDING)
 
 
-def smallest(entries: Sequence[Entry], accuracy: float | None = None, *, lower: bool = False) -> Entry:
-    """Return the network with the fewest parameters that meets an accuracy on validation.
+def smallest(entries: Sequence[Entry], accuracy: float | None = None, *, lower: bool = False, size: str = "parameters") -> Entry:
+    """Return the network with the fewest parameters, or the least of another size, that meets an accuracy on validation.
 
     Parameters
     ----------
@@ -111,6 +111,8 @@ def smallest(entries: Sequence[Entry], accuracy: float | None = None, *, lower: 
         A fraction above 0 and at most 1; default: `default_target`.
     lower : bool
         Whether the lower 95 % bound must meet it instead of the mean over seeds.
+    size : str
+        As of `frontier`.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def smallest(entries: Sequence[Entry], accuracy: float | None = None, *, lower: 
             f"no network {what} at least {_percent(target)} on validation; the nearest is `{nearest.title}` with "
             f"{_percent(getattr(nearest, measure))} ({nearest.parameters:,} parameters): lower the target, or sweep larger networks"
         )
-    return in_order(meeting)[0]
+    return in_order(meeting, size)[0]
 
 
 def best(entries: Sequence[Entry], budgets: Mapping[str, int] | None = None) -> Entry:

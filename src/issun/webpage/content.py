@@ -6,10 +6,15 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
 ::
 
     {"format": 1, "issun": version, "title": text, "live": whether `issun watch` serves it,
-     "studies": [STUDY, …]}
+     "studies": [STUDY, …],
+     "comparison": null for one study | COMPARISON}
+
+    COMPARISON = {                       how far the accuracies of several studies can be compared; the page works out all else
+      "images": [{"studies": [names], "relation": see `issun.study.comparison.Relation`, "text": the relation to the first study in words}],
+      "caution": a sentence, "remarks": [sentences on single studies]}
 
     STUDY = {
-      "name": text, "data": text,
+      "name": text, by which it is told from the others, "data": text,
       "about": {"data", "input": [height, width, channels] of the first one, "classes": [text], "images", "test_images",
                 "notes": [text], "fingerprint",
                 "resize", "created", "splits": [{"id", "fraction", "seed", "images"}], "seeds": [int],
@@ -74,7 +79,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -87,8 +92,9 @@ from issun.extraction.comparing import summary
 from issun.plain import plain
 from issun.plots.grids import chosen_axes, grid, impossible
 from issun.recipe import Recipe
-from issun.study import Query, Study
+from issun.study import Answer, Query, Study
 from issun.study.answer import heads_frame, not_independent
+from issun.study.comparison import Comparison, data_name, names_of
 from issun.study.entry import networks_frame, trial_origins
 from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
@@ -153,7 +159,9 @@ class Report:
         data: str | Path | Dataset | None = None,
         data_dir: str | Path | None = None,
     ) -> None:
-        self._parts = [_Part(study, Query() if query is None else query, data, data_dir) for study in studies]
+        names = names_of([study.path for study in studies])
+        asked = Query() if query is None else query
+        self._parts = [_Part(name, study, asked, data, data_dir) for name, study in zip(names, studies, strict=True)]
         self._title = title
 
     def content(self) -> dict[str, Any]:
@@ -164,31 +172,37 @@ class Report:
             "title": self._title or _title([part.study for part in self._parts]),
             "live": False,
             "studies": [part.record(Budget.part(len(self._parts))) for part in self._parts],
+            "comparison": Comparison([part.answer for part in self._parts]).said if len(self._parts) > 1 else None,
         }
 
 
 class _Part:
     """One study of a report."""
 
-    def __init__(self, study: Study, query: Query, data: str | Path | Dataset | None, data_dir: str | Path | None) -> None:
-        self.study, self._query = study, query
+    def __init__(self, name: str, study: Study, query: Query, data: str | Path | Dataset | None, data_dir: str | Path | None) -> None:
+        self.name, self.study, self._query = name, study, query
         self._data, self._data_dir = data, data_dir
 
     @cached_property
     def _pages(self) -> Pages:
         return Pages(self.study, lambda facts: images_of(self.study, self._data, self._data_dir, facts))
 
+    @property
+    def answer(self) -> Answer:
+        """What the study answers now."""
+        return self.study.answer(self._query.or_else(self.study.query))
+
     def record(self, budget: Budget) -> dict[str, Any]:
         """Return what is said of the study; the budget is used up on the way."""
         study = self.study
         facts = study.facts
-        query = self._query.or_else(study.query)
-        answer = study.answer(query)
+        answer = self.answer
+        query = answer.query
         records, pages = network_records(answer), self._pages.details(budget)
         for record, entry in zip(records, answer.entries, strict=True):
             record["detail"] = pages.places.get(entry.key)
         return {
-            "name": study.path.stem,
+            "name": self.name,
             "data": data_name(facts.data.name),
             "about": about(study),
             "message": answer.nothing or None,
@@ -322,13 +336,6 @@ def about(study: Study) -> dict[str, Any]:
         **{name: getattr(protocol, name) for name in ("mark", "title", "question", "found", "part", "watched", "quick", "as_published")},
     }
     return {"data": data_name(data.name), **plain(record)}
-
-
-def data_name(name: str) -> str:
-    """Return the name of data: of a path its last part."""
-    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute():
-        return Path(name).name
-    return name
 
 
 def recipe_records(recipes: Mapping[str, Recipe]) -> list[dict[str, Any]]:

@@ -283,8 +283,9 @@ class _Shown:
 
     def projection(self, dataset: Dataset) -> dict[str, Any] | None:
         if self._projection is None and self.model is not None:
-            some = _validation(self._study, self._entry)[:MOST_IMAGES]
-            self._projection = (projection(self.model, dataset.images[some], dataset.labels[some]),)
+            judge = self._study.judges(self._entry)[0]  # in folds the network of one, which has not seen these images
+            some = judge.images[:MOST_IMAGES]
+            self._projection = (projection(judge.model, dataset.images[some], dataset.labels[some]),)
         return self._projection[0] if self._projection else None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from issun.errors import IssunError
 from issun.pages.one_file import json_text, page
 from issun.study import Query, Study
+from issun.study.study import opened
 from issun.webpage.content import Report
 
 #: The share of the time that may go into working out the content: the sweep is what the machine is for.
@@ -40,8 +41,8 @@ class Live:
 
     Parameters
     ----------
-    paths : sequence of Path
-        Studies.
+    studies : sequence of Study or Path
+        Studies are read again while they are served.
     query, **options
         As of `issun.webpage.content`.
 
@@ -51,8 +52,8 @@ class Live:
         Where a study cannot be read now; later, what was read last is answered.
     """
 
-    def __init__(self, paths: Sequence[Path], query: Query | None = None, **options: Any) -> None:
-        self._studies = [Study(path) for path in paths]
+    def __init__(self, studies: Sequence[Study | Path], query: Query | None = None, **options: Any) -> None:
+        self._studies = [opened(study) for study in studies]
         self._report = Report(self._studies, query, **options)
         self._lock = threading.Lock()
         self._grown = True

@@ -1,11 +1,11 @@
 // Accuracy against size: the picture that the answer stands on. points.js finds a point in it, handles.js moves its lines.
 
 import { byId, fill, fillSwitch, svg } from "../common/element.js";
-import { markClass, markPath } from "../common/marks.js";
+import { COLOURS, markClass, markPath } from "../common/marks.js";
 import { SIZES, counted } from "../common/numbers.js";
 import { frontierOf } from "../study/choose.js";
 import { hasFailed, onTest } from "../study/content.js";
-import { answerNetwork, change, listen, networksOf, shownNetworks, shownSeries, shownStudies, state } from "../study/state.js";
+import { answerNetwork, change, listen, networksOf, overlaid, seriesOf, shownNetworks, shownSeries, shownStudies, state } from "../study/state.js";
 import { drawHandles } from "./handles.js";
 import { findPoints } from "./points.js";
 import { accuracyScale, sizeScale } from "./scales.js";
@@ -27,6 +27,7 @@ function layout(width) {
     ...{ width, height, area, networks, size },
     y: accuracyScale(target ? [...ends, target] : ends.length ? ends : [0, 1], [area.bottom, area.top]),
     x: sizeScale(all.map((network) => network[size]), [area.left, area.right], SIZES[size].short),
+    studies: shownStudies(),
     frontiers: shownStudies().map((study) => frontierOf(networksOf(study).filter((n) => n[size] > 0), size)),
   };
 }
@@ -54,10 +55,10 @@ function marks({ networks, frontiers, x, y, size }) {
   const crowded = networks.length > 60;
   const group = svg("g", { class: `marks${crowded ? " crowded" : ""}`, "aria-hidden": "true" });
   for (const series of shownSeries()) {
-    const own = networks.filter((network) => network.series === series);
+    const own = networks.filter((network) => seriesOf(network) === series);
     if (!own.length) continue;
     const name = markClass(series);
-    if (own.length > 1 && own.every((network) => Object.keys(network.knobs ?? {}).length === 1)) {
+    if (!overlaid() && own.length > 1 && own.every((network) => Object.keys(network.knobs ?? {}).length === 1)) {
       const line = d3.line((network) => x(network[size]), (network) => y(network.validation.mean));
       group.append(svg("path", { class: `thread ${name}`, d: line([...own].sort((a, b) => a[size] - b[size])) }));
     }
@@ -74,13 +75,14 @@ function bar({ validation: { mean, sd } }, at, y) {
 }
 
 /** The frontier of each study as steps: this accuracy is had from this size on. */
-function steps({ frontiers, x, y, area, size }) {
+function steps({ studies, frontiers, x, y, area, size }) {
   const group = svg("g", { class: "steps", "aria-hidden": "true" });
   frontiers.forEach((frontier, number) => {
     if (!frontier.length) return;
     const corners = frontier.map((n) => `${x(n[size])},${y(n.validation.mean)}`);
     const path = `M${corners[0]}${frontier.slice(1).map((n) => `H${x(n[size])}V${y(n.validation.mean)}`).join("")}H${area.right}`;
-    group.append(svg("path", { d: path, class: `step s${number % 3}` }));
+    const own = overlaid() ? ` own c${studies[number].number % COLOURS}` : "";
+    group.append(svg("path", { d: path, class: `step s${number % 3}${own}` }));
   });
   return group;
 }
@@ -148,7 +150,7 @@ function note({ networks }) {
   const failed = networks.filter(hasFailed).length;
   const spread = networks.some((network) => network.validation.sd);
   byId("chart-note").textContent = [
-    "The step line is the frontier: no smaller network beats a network on it.",
+    overlaid() ? "Each step line is the frontier of a study: no smaller network of that study beats a network on it." : "The step line is the frontier: no smaller network beats a network on it.",
     spread ? "Bars are ± one standard deviation over seeds." : "",
     failed ? `Failed seeds are included in the means of ${counted(failed, "network")}.` : "",
     "Each equal step upwards halves the error rate.",

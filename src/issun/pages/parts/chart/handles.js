@@ -2,7 +2,7 @@
 
 import { fill, svg } from "../common/element.js";
 import { SIZES, percent, roundPercent } from "../common/numbers.js";
-import { change, currentBudget, shownStudies, state, targetLine } from "../study/state.js";
+import { change, currentBudget, overlaid, shownStudies, state, targetLine } from "../study/state.js";
 import { hideTip } from "./points.js";
 
 const WIDE = 62;
@@ -70,12 +70,13 @@ function drag(event, move) {
 const setTarget = (fraction, y) => change({ target: Math.round(Math.min(y.high, Math.max(y.low, 1e-3, fraction)) * 1000) / 1000 });
 
 function targetHandle({ y, area }) {
-  const { value, own } = targetLine();
+  const { value, own, study } = targetLine();
+  const best = overlaid() ? `the best of ${study.name}` : "the best";
   const at = Math.min(area.bottom, Math.max(area.top, y(value)));
   return handle({
     ...{ part: "target", label: "Target: accuracy to reach", axis: "vertical" },
     ...{ now: +(100 * value).toFixed(2), least: +(100 * y.low).toFixed(1), most: +(100 * y.high).toFixed(1) },
-    text: { short: percent(value, 1), said: `${roundPercent(value)}${own ? ", within 1 % of the best" : ""}` },
+    text: { short: percent(value, 1), said: `${roundPercent(value)}${own ? `, within 1 % of ${best}` : ""}` },
     line: { x1: area.left, x2: area.right, y1: at, y2: at },
     box: { x: area.right, y: at - HIGH / 2, width: WIDE - 4 },
     move: ([, py]) => setTarget(y.invert(Math.min(area.bottom, Math.max(area.top, py))), y),

@@ -4,21 +4,21 @@ import { byId, dress, element, fill, say, svg } from "../common/element.js";
 import { markPicture } from "../common/marks.js";
 import { bytesText, counted, duration, meanText, shortCount } from "../common/numbers.js";
 import { nameOf, withFailed } from "../study/content.js";
-import { openNetwork, state } from "../study/state.js";
+import { openNetwork, seriesOf, state } from "../study/state.js";
 
 const REACH = 28;
 
 const tip = () => byId("tip");
 
 function tell(network, at, node) {
-  const { validation, series } = network;
+  const { validation } = network;
   const several = state.content.studies.length > 1;
   fill(
     tip(),
-    element("p", { class: "tip-name" }, markPicture(series), several ? `${network.study.name}: ` : "", nameOf(network)),
+    element("p", { class: "tip-name" }, markPicture(seriesOf(network)), several ? `${network.study.name}: ` : "", nameOf(network)),
     network.label !== network.family ? element("p", { class: "tip-text" }, network.network) : null,
     element("p", null, element("b", null, meanText(validation.mean, validation.sd)), ` · ${counted(network.parameters, "parameter")}`),
-    element("p", { class: "pale" }, `${shortCount(network.macs)} MACs · ${bytesText(network.bytes)} · ${duration(network.seconds)}`),
+    element("p", { class: "pale" }, `${shortCount(network.macs)} MACs · ${bytesText(network.bytes)} · ${bytesText(network.peak_memory)} of memory · ${duration(network.seconds)}`),
     network.failed ? element("p", { class: "pale" }, network.failed) : null,
   );
   tip().hidden = false;

@@ -69,7 +69,7 @@ export const capital = (text) => (text ? text[0].toUpperCase() + text.slice(1) :
 /** n=2 a=3 */
 export const knobsText = (knobs) => Object.entries(knobs ?? {}).map(([name, value]) => `${name}=${value}`).join(" ");
 
-/** The four sizes: how each is called, written on an axis and in full, and what the answer says of it. */
+/** The five sizes: how each is called, written on an axis and in full, and what the answer says of it. */
 export const SIZES = {
   parameters: {
     ...{ name: "Parameters", axis: "parameters", full: whole, short: labelCount, words: (count) => counted(count, "parameter") },
@@ -82,6 +82,10 @@ export const SIZES = {
   bytes: {
     ...{ name: "Bytes", axis: "bytes of weights, float32", full: bytesText, short: bytesText, words: bytesText },
     ...{ lead: "The lightest network", verb: "weighs", largest: "the heaviest", limit: "of at most" },
+  },
+  peak_memory: {
+    ...{ name: "Memory", axis: "bytes of working memory for one image", full: bytesText, short: bytesText, words: (count) => `${bytesText(count)} of memory` },
+    ...{ lead: "The most frugal network", verb: "needs", largest: "the most demanding", limit: "with at most" },
   },
   seconds: {
     ...{ name: "Seconds", axis: "time to train with one seed", full: duration, short: duration, words: duration },

@@ -4,7 +4,7 @@ import { byId, calm, element, fill, say } from "../common/element.js";
 import { markPicture } from "../common/marks.js";
 import { bytesText, counted, knobsText, meanText, percent, whole } from "../common/numbers.js";
 import { detailOf, hasFailed, nameOf, onTest, withInput } from "../study/content.js";
-import { answerNetwork, change, listen, state } from "../study/state.js";
+import { answerNetwork, change, listen, seriesOf, state } from "../study/state.js";
 import { tryTab } from "../tryit/tryit.js";
 import { insideTab } from "./inside.js";
 import { layersTab } from "./layers.js";
@@ -52,7 +52,7 @@ function head(network) {
       network !== answer && answer ? element("button", { type: "button", class: "link", on: { click: () => change({ chosen: answer, pinned: false, from: null }) } }, "Show the answer's network") : null,
       back ? element("button", { type: "button", class: "link narrow-only", on: { click: leave } }, back[1]) : null,
     ),
-    element("h2", null, markPicture(network.series, 18), nameOf(network)),
+    element("h2", null, markPicture(seriesOf(network), 18), nameOf(network)),
     named || knobs ? element("p", { class: "notation" }, named ? withInput(network.network, network) : `${network.family}, ${knobs}`) : null,
     state.content.studies.length > 1 ? element("p", { class: "pale" }, `Study: ${network.study.name}`) : null,
     figures(network),
@@ -137,7 +137,7 @@ export function startDetail() {
     }
   });
   // Whether it is the answer may change while it stays open.
-  listen(["target", "budgets", "size", "hidden"], (changed) => {
+  listen(["target", "budgets", "size", "hidden", "study"], (changed) => {
     if (changed.has("chosen") || !state.chosen) return;
     byId("network").querySelector("header")?.replaceWith(head(state.chosen));
   });

@@ -1,10 +1,11 @@
-// The answer: one sentence, written anew as target and budget move, and what it rests on below.
+// The answer: one sentence, written anew as target and budget move, and what it rests on below. Where several studies lie over each
+// other it says which needs least; what each of them answers stands in `comparison.js`.
 
 import { byId, element, fill, fillSwitch, say } from "../common/element.js";
 import { SIZES, SPACE, capital, counted, percent, roundPercent, saidMean, whole } from "../common/numbers.js";
 import { bestNetwork, isChoosable, isUsable, smallestNetwork } from "../study/choose.js";
 import { detailOf, hasFailed, nameOf, onTest, withFailed, withInput } from "../study/content.js";
-import { answerNetwork, change, currentBudget, listen, networksOf, openNetwork, shownStudies, state, targetOf } from "../study/state.js";
+import { answerNetwork, change, currentBudget, listen, networksOf, openNetwork, overlaid, seriesOf, shownStudies, state, targetOf } from "../study/state.js";
 
 /** A mean as it is said, and beside it the seeds that failed. */
 const meanOf = (network) => withFailed(saidMean(network.validation), network);
@@ -20,7 +21,7 @@ function ofTheLargest(network, networks, size) {
 }
 
 /** A link that opens the page of a network. */
-const opening = (network, text) =>
+export const opening = (network, text) =>
   element("button", { type: "button", class: "link", on: { click: () => openNetwork(network, "answer") } }, text);
 
 function mainSentence(networks, { value, own }, size) {
@@ -76,22 +77,51 @@ function nothing(study) {
   return "Every network diverged with every seed: lower the learning rate, or scale the input.";
 }
 
-function answerOf(study, several) {
+/** What one study answers, in paragraphs. */
+export function answerOf(study) {
   const target = targetOf(study);
   const { size, hidden } = state;
   const networks = networksOf(study);
-  const name = several ? element("span", { class: "whose" }, `${study.name}: `) : null;
-  if (!networks.some(isChoosable)) return [element("p", { class: "sentence" }, name, nothing(study))];
+  if (!networks.some(isChoosable)) return [element("p", { class: "sentence" }, nothing(study))];
   const budget = currentBudget();
   const mark = study.about?.mark;
   return [
-    element("p", { class: "sentence" }, name, mainSentence(networks, target, size)),
+    element("p", { class: "sentence" }, mainSentence(networks, target, size)),
     budget === null ? null : element("p", { class: "sentence second" }, budgetSentence(networks, budget, size)),
     basis(study, networks, target.value, size),
     mark ? element("p", { class: "warning" }, `${capital(mark)}.`) : null,
     study.about?.dependent ? element("p", { class: "warning" }, `${capital(study.about.dependent)}.`) : null,
     study.about?.mixture ? element("p", { class: "basis" }, `${capital(study.about.mixture)}.`) : null,
-    study.networks.some((network) => hidden.has(network.series.key)) ? element("p", { class: "basis" }, "Among the families shown.") : null,
+    study.networks.some((network) => hidden.has(seriesOf(network).key)) ? element("p", { class: "basis" }, "Among the families shown.") : null,
+  ];
+}
+
+/** Which study needs least to reach the target or, where each has its own target, what each needs. */
+function comparedSentence() {
+  const { size, target } = state;
+  const { lead, verb, words, limit } = SIZES[size];
+  const studies = shownStudies().filter((study) => networksOf(study).some(isChoosable));
+  if (!studies.length) return ["No study has a network that can be chosen."];
+  const budget = currentBudget();
+  const best = d3.greatest(studies.map((study) => bestNetwork(networksOf(study), budget ?? Infinity, size)).filter(Boolean), ({ validation }) => validation.mean);
+  const under = budget === null ? [] : best ? [` The best ${limit} ${words(budget)} is one of ${best.study.name}: it reaches `, strong(meanOf(best)), "."] : [` There is no network ${limit} ${words(budget)}.`];
+  if (target === null) return ["Each study has its own target, within 1 % of its best. Drag the target line to compare what they need for one accuracy.", under];
+  const least = answerNetwork();
+  if (least.validation.mean < target - 1e-6) {
+    const nearest = d3.greatest(studies.map((study) => bestNetwork(networksOf(study))), ({ validation }) => validation.mean);
+    return [`No study reaches ${roundPercent(target)}. The nearest is ${nearest.study.name} with `, strong(meanOf(nearest)), ".", under];
+  }
+  const whose = element("strong", { class: "study-name" }, least.study.name);
+  return [`${lead} that reaches ${roundPercent(target)} is one of `, whose, `: it ${verb} `, strong(words(least[size])), " and reaches ", strong(meanOf(least)), ".", under];
+}
+
+/** The answer where several studies lie over each other, and how far they can be compared. */
+function comparedAnswer() {
+  const { caution, images } = state.content.comparison ?? { caution: "", images: [] };
+  const careful = images.some(({ relation }) => relation !== "same");
+  return [
+    element("p", { class: "sentence" }, comparedSentence()),
+    caution ? element("p", { class: careful ? "warning" : "basis" }, `${caution}.`) : null,
   ];
 }
 
@@ -103,7 +133,7 @@ function draw() {
     section,
     element("h1", null, title),
     state.content.studies.length > 1 ? picker() : null,
-    studies.map((study) => answerOf(study, studies.length > 1)),
+    overlaid() ? comparedAnswer() : studies.map(answerOf),
     moved()
       ? element("button", { type: "button", class: "quiet small", on: { click: reset } }, "Back to the original question")
       : null,

@@ -5,7 +5,7 @@ import { markPicture } from "../common/marks.js";
 import { bytesText, counted, duration, knobsText, meanText, percent, shortCount, whole } from "../common/numbers.js";
 import { frontierOf } from "../study/choose.js";
 import { nameOf, onTest, withFailed, withInput } from "../study/content.js";
-import { listen, networksOf, openNetwork, shownNetworks, shownStudies, state } from "../study/state.js";
+import { listen, networksOf, openNetwork, seriesOf, shownNetworks, shownStudies, state } from "../study/state.js";
 
 const FIRST = 50;
 const accuracy = (part, key = "mean") => (network) => network[part]?.[key] ?? null;
@@ -15,6 +15,7 @@ const COLUMNS = [
   { key: "parameters", title: "parameters", value: (n) => n.parameters, text: whole },
   { key: "macs", title: "MACs", value: (n) => n.macs, text: shortCount },
   { key: "bytes", title: "bytes", value: (n) => n.bytes, text: bytesText },
+  { key: "peak_memory", title: "memory", value: (n) => n.peak_memory, text: bytesText, name: "bytes of working memory for one image" },
   { key: "seconds", title: "time", value: (n) => n.seconds, text: duration, name: "seconds to train with one seed" },
   { key: "validation", title: "validation", value: accuracy("validation"), show: (n) => withFailed(meanText(n.validation.mean, n.validation.sd), n), first: "descending" },
   { key: "low", title: "at least", value: accuracy("validation", "low"), text: (v) => percent(v), first: "descending", name: "lower 95 % bound of the validation accuracy" },
@@ -52,7 +53,7 @@ function row(network) {
     element(
       "th",
       { scope: "row" },
-      element("button", { type: "button", class: "network-name", title: withInput(network.network, network), "aria-current": chosen ? "true" : null, on: { click: open } }, markPicture(network.series), element("span", null, several ? `${network.study.name}: ` : "", nameOf(network))),
+      element("button", { type: "button", class: "network-name", title: withInput(network.network, network), "aria-current": chosen ? "true" : null, on: { click: open } }, markPicture(seriesOf(network)), element("span", null, several ? `${network.study.name}: ` : "", nameOf(network))),
     ),
     COLUMNS.slice(1).map((column) => element("td", { class: "number" }, column.show ? column.show(network) : column.text(column.value(network)))),
   );

@@ -2,12 +2,13 @@
 
 import { knobsText } from "../common/numbers.js";
 
-/** Take in a content: number its studies, networks and series (a family at an input of a study). A network's view is its study with the
- * images of its own input. */
+/** Take in a content: number its studies, networks and series: a family at an input of a study or, where studies lie over each other, a
+ * study. A network's view is its study with the images of its own input. */
 export function takeIn(content) {
   const seriesByKey = new Map();
   content.studies.forEach((study, number) => {
     study.number = number;
+    study.series = { key: `study ${number}`, study, number, label: study.name, family: study.name, networks: study.networks };
     const views = (study.inputs ?? []).map(({ input, images }, i) => (i ? Object.assign(Object.create(study), { images, about: { ...study.about, input } }) : study));
     study.networks.forEach((network, place) => {
       const key = `${number} ${network.at} ${network.label}`;
@@ -33,6 +34,12 @@ export function askedOf(content) {
   const budgets = Object.fromEntries(Object.entries(names).map(([size, name]) => [size, same(name)]).filter(([, value]) => value !== null));
   return { target: same("target"), budgets };
 }
+
+/** The data of a study, and the size of its images: digits 8x8x1. */
+export const dataOf = ({ data, about }) => [data, about?.input?.join("x")].filter(Boolean).join(" ");
+
+/** What must stand beside every figure of a study. */
+export const marksOf = ({ about }) => [about?.mark, about?.quick ? "a quick run, whose figures are not meaningful" : ""].filter(Boolean);
 
 /** Whether a study watched its test part, as what it repeats once did: then its figures are no validation figures. */
 export const onTest = (study) => Boolean(study.about?.as_published) && study.about.watched === "the test part";

@@ -30,11 +30,17 @@ export function change(changes) {
 /** The studies that are looked at. */
 export const shownStudies = () => state.content.studies.filter((study) => state.study === null || state.study === study.number);
 
-/** Their families. */
-export const shownSeries = () => state.content.series.filter((series) => state.study === null || state.study === series.study.number);
+/** Whether several studies lie over each other: then each is a series; otherwise each family is one. */
+export const overlaid = () => state.content.studies.length > 1 && state.study === null;
+
+/** The series that a network belongs to, by which it has its mark. */
+export const seriesOf = (network) => (overlaid() ? network.study.series : network.series);
+
+/** All series that are looked at. */
+export const shownSeries = () => (overlaid() ? shownStudies().map(({ series }) => series) : state.content.series.filter(({ study }) => shownStudies().includes(study)));
 
 /** The networks of a study that are not switched off. */
-export const networksOf = (study) => study.networks.filter((network) => !state.hidden.has(network.series.key));
+export const networksOf = (study) => study.networks.filter((network) => !state.hidden.has(seriesOf(network).key));
 
 /** The networks that are looked at. */
 export const shownNetworks = () => shownStudies().flatMap(networksOf);
@@ -47,8 +53,8 @@ export function targetOf(study) {
 
 /** Where the line stands: at what is asked, before that at what is asked of the first study. */
 export function targetLine() {
-  const targets = shownStudies().map(targetOf).filter(({ value }) => value !== null);
-  return targets[0] ?? { value: null, own: true };
+  const targets = shownStudies().map((study) => ({ ...targetOf(study), study })).filter(({ value }) => value !== null);
+  return targets[0] ?? { value: null, own: true, study: null };
 }
 
 /** The most that the size which is looked at may be, or null. */
@@ -57,8 +63,12 @@ export const currentBudget = () => state.budgets[state.size] ?? null;
 /** Open a network's page; `from` is what is left, to come back to on a narrow screen. */
 export const openNetwork = (network, from = null) => change({ chosen: network, pinned: true, from });
 
-/** The network that the answer is about, or the best there is. */
+/** The network that the answer is about, or the best there is: of several studies the one that reaches their common target with least. */
 export function answerNetwork() {
+  if (overlaid() && state.target !== null) {
+    const found = shownStudies().map((study) => smallestNetwork(networksOf(study), state.target, { size: state.size })).filter(Boolean);
+    if (found.length) return found.reduce((least, network) => (network[state.size] < least[state.size] ? network : least));
+  }
   for (const study of shownStudies()) {
     const target = targetOf(study).value;
     const networks = networksOf(study);
