@@ -98,6 +98,11 @@ class Basis:
         return cls(study.data_of(entry), entry.split, study.facts.splits[entry.split])
 
     @property
+    def input(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images."""
+        return self.data.input
+
+    @property
     def images(self) -> str:
         """How many images, in words: ``180 images`` or ``900 images in 5 folds``."""
         return counted(self.split.images, "image") + (f" in {self.split.folds} folds" if self.split.folds else "")
