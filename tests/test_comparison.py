@@ -17,6 +17,7 @@ from rich.console import Console
 
 import issun
 from cli_runner import TINY, Issun, write_small_digits
+from folder_of import draw, pixels
 from issun.plots.comparison import comparison_lines
 from issun.plots.lines import Folded, Whole
 from issun.study.comparison import COMPARED, Basis, Comparison, names_of
@@ -319,4 +320,25 @@ def test_folds_and_a_single_part_are_no_equals(issun_in: Issun) -> None:
     [relation] = found.images
     assert (relation.studies, relation.relation) == (("two",), "other split")
     assert relation.text == "the same data, but other validation images (200 images in 2 folds, not 20 images)"
+    assert found.comparable == "with care"
     assert found.caution == "The accuracies are not of the same images: compare them with care"
+
+
+def test_the_same_pictures_at_two_sizes_are_told_from_other_pictures(issun_in: Issun) -> None:
+    for number in range(40):
+        draw(issun_in.folder / "pictures" / "ab"[number % 2] / f"{number}.png", pixels(number, 8, 8, 3))
+    quick = ("--epochs", "1", "--seeds", "1", "--no-plot", "--threads", "1")
+    for name, more in (("eight", ("--size", "8")), ("four", ("--size", "4")), ("half", ("--size", "4", "--validation", "0.5"))):
+        issun_in.succeeds(
+            "sweep", "pictures", "dense", *more, *(() if name == "half" else ("--folds", "1")), *quick, "--study", f"{name}.sqlite"
+        )
+    eight, four, half = (issun.Study(f"{name}.sqlite") for name in ("eight", "four", "half"))
+
+    def compared(*studies: issun.Study) -> Comparison:
+        return Comparison([study.answer() for study in studies])
+
+    assert compared(eight, four).comparable == "as pictures"
+    assert [one.relation for one in compared(eight, four).images] == ["other size"]
+    assert compared(eight, half).comparable == "with care"
+    assert compared(four, half).comparable == "with care"
+    assert compared(four, issun.Study("dense.sqlite")).comparable == "no"

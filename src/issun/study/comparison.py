@@ -30,6 +30,16 @@ COMPARED = {"parameters": "the fewest parameters", "macs": "the fewest MACs", "p
 #: How far the images of two studies are the same, from the same to none.
 Relation = Literal["same", "other folds", "other split", "other size", "read differently", "other images", "other data"]
 
+#: Whether accuracies can be compared, and the sentence for it; the second is for the same pictures, read in different ways.
+Comparable = Literal["directly", "as pictures", "with care", "no", ""]
+_CAUTIONS: dict[Comparable, str] = {
+    "directly": "All accuracies are of the same images: they can be compared directly",
+    "as pictures": "All accuracies are of the same pictures, read at different sizes or in different ways: they can be compared",
+    "with care": "The accuracies are not of the same images: compare them with care",
+    "no": "Accuracies on different data cannot be compared; sizes can",
+    "": "",
+}
+
 
 def listed(studies: StudyLike | Iterable[StudyLike]) -> list[StudyLike]:
     """Return one study, or several, as a list."""
@@ -206,11 +216,14 @@ class SameImages:
     relation : str
     text : str
         In words, without the names.
+    same_places : bool
+        Whether their validation images have the same places in their data.
     """
 
     studies: tuple[str, ...]
     relation: Relation
     text: str
+    same_places: bool
 
 
 class Comparison:
@@ -266,28 +279,33 @@ class Comparison:
         based = [(row.name, row.basis) for row in self.rows if row.basis is not None]
         if len(based) < 2:
             return ()
-        groups: dict[tuple[Relation, str], list[str]] = {}
+        groups: dict[tuple[Relation, str, bool], list[str]] = {}
         for name, basis in based:
             first = based[0][1]
             assert basis is not None
             assert first is not None
             relation = basis.relation(first)
-            groups.setdefault((relation, basis.told(first, relation)), []).append(name)
-        found = [SameImages(tuple(names), relation, text) for (relation, text), names in groups.items()]
+            same_places = (basis.split_id, basis.split.mark) == (first.split_id, first.split.mark)
+            groups.setdefault((relation, basis.told(first, relation), same_places), []).append(name)
+        found = [SameImages(tuple(names), *key) for key, names in groups.items()]
         # That the first one rests on its own images need not be said.
         return tuple(one for one in found if one.relation != "same" or len(one.studies) > 1)
 
     @property
-    def caution(self) -> str:
-        """How far the accuracies can be compared, in a sentence; empty where there are none to compare."""
+    def comparable(self) -> Comparable:
+        """How far the accuracies can be compared; empty where there are none to compare."""
         relations = {one.relation for one in self.images}
-        if not relations:
-            return ""
+        if not relations or "other data" in relations:
+            return "no" if relations else ""
         if relations <= {"same"}:
-            return "All accuracies are of the same images: they can be compared directly"
-        if "other data" in relations:
-            return "Accuracies on different data cannot be compared; sizes can"
-        return "The accuracies are not of the same images: compare them with care"
+            return "directly"
+        alike = relations <= {"same", "other size", "read differently"} and all(one.same_places for one in self.images)
+        return "as pictures" if alike else "with care"
+
+    @property
+    def caution(self) -> str:
+        """`comparable` in a sentence; empty where there are no accuracies to compare."""
+        return _CAUTIONS[self.comparable]
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:
@@ -304,7 +322,7 @@ class Comparison:
     def said(self) -> dict[str, Any]:
         """How far the studies can be compared, as plain values."""
         images = [{"studies": list(one.studies), "relation": one.relation, "text": one.text} for one in self.images]
-        return {"images": images, "caution": self.caution, "remarks": list(self.remarks)}
+        return {"images": images, "comparable": self.comparable, "caution": self.caution, "remarks": list(self.remarks)}
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as ``--json`` prints it."""

@@ -11,7 +11,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
 
     COMPARISON = {                       how far the accuracies of several studies can be compared; the page works out all else
       "images": [{"studies": [names], "relation": see `issun.study.comparison.Relation`, "text": the relation to the first study in words}],
-      "caution": a sentence, "remarks": [sentences on single studies]}
+      "comparable": see `issun.study.comparison.Comparable`, "caution": the same in a sentence, "remarks": [sentences on single studies]}
 
     STUDY = {
       "name": text, by which it is told from the others, "data": text,

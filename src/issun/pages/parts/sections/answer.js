@@ -117,11 +117,10 @@ function comparedSentence() {
 
 /** The answer where several studies lie over each other, and how far they can be compared. */
 function comparedAnswer() {
-  const { caution, images } = state.content.comparison ?? { caution: "", images: [] };
-  const careful = images.some(({ relation }) => relation !== "same");
+  const { caution, comparable } = state.content.comparison ?? { caution: "", comparable: "" };
   return [
     element("p", { class: "sentence" }, comparedSentence()),
-    caution ? element("p", { class: careful ? "warning" : "basis" }, `${caution}.`) : null,
+    caution ? element("p", { class: ["directly", "as pictures"].includes(comparable) ? "basis" : "warning" }, `${caution}.`) : null,
   ];
 }
 
