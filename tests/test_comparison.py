@@ -27,7 +27,7 @@ from small_study import digits, run_small, small_plan
 
 DATA = DataFacts("digits", "scikit-learn", "f0", (8, 8, 1), tuple("0123456789"), 240, 60)
 SPLIT = SplitFacts(0.2, 0, 48, 0.1, "48 abc")
-BASIS = Basis(DATA, DATA.input, "0.2 seed 0", SPLIT)
+BASIS = Basis(DATA, "0.2 seed 0", SPLIT)
 
 #: What differs from `BASIS`, and what is said of it.
 RELATIONS: dict[str, tuple[Basis, str, str]] = {
@@ -40,12 +40,12 @@ RELATIONS: dict[str, tuple[Basis, str, str]] = {
         "240 images in 5 folds, not 48 images",
     ),
     "another size": (
-        replace(BASIS, input=(4, 4, 1), data=replace(DATA, fingerprint="f1", input=(4, 4, 1))),
+        replace(BASIS, data=replace(DATA, fingerprint="f1", input=(4, 4, 1))),
         "other size",
         "the same source at another size (4x4x1, not 8x8x1); the same images of it are for validation (48 images)",
     ),
     "another size and split": (
-        replace(BASIS, input=(4, 4, 1), data=replace(DATA, fingerprint="f1"), split=replace(SPLIT, mark="48 x")),
+        replace(BASIS, data=replace(DATA, fingerprint="f1", input=(4, 4, 1)), split=replace(SPLIT, mark="48 x")),
         "other size",
         "other images of it are for validation",
     ),
