@@ -131,8 +131,8 @@ def _families(answer: Answer) -> Iterator[Printable]:
             continue
         accuracies = [mean_text(entry.val_accuracy_mean, entry.val_accuracy_std), "test " + mean_text(*answer.test(entry))]
         if failed := entry.remark:
-            failures.append(f"{letters[family]} {knobs_text(entry.knobs)}".strip() + f": {failed}")
-        table.add_row(letters[family], knobs_text(entry.knobs), f"{entry.parameters:,}", *accuracies)
+            failures.append(" ".join(filter(None, (letters[family], entry.place, knobs_text(entry.knobs)))) + f": {failed}")
+        table.add_row(letters[family], f"{entry.place} {knobs_text(entry.knobs)}".strip(), f"{entry.parameters:,}", *accuracies)
     yield table
     yield from map(Folded, failures)
 
@@ -230,11 +230,12 @@ def _diagnoses(study: Readable, entries: Sequence[Entry], which: str) -> Iterato
     if entries:
         yield f"\nLearning curves {which} (figures of each network's best seed):"
     width = max((len(f"{entry.parameters:,}") for entry in entries), default=0)
+    placed = max((len(entry.place) for entry in entries), default=0)
     for entry in entries:
         found = diagnosis_of(study, entry)
         # Where training failed, what to try is the answer.
         advice = f". Next: {found.advice}" if found.kind in ("chance", "diverged", "failed seeds") else ""
-        yield Folded(f"{found.sentence}{advice}", f"  {entry.parameters:>{width},}  ")
+        yield Folded(f"{found.sentence}{advice}", f"  {entry.parameters:>{width},}  " + (f"{entry.place:<{placed}}  " if placed else ""))
     remedies = study.remedies()
     if remedies:
         yield "\nRemedies:"

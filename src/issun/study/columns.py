@@ -41,7 +41,7 @@ TEST_MEAN, TEST_STD = "test_accuracy_mean", "test_accuracy_std"
 OF_NETWORK = (
     *("network_id", "family", "label", "network", "knobs"),
     *SIZES,
-    *("recipe_id", "split"),
+    *("recipe_id", "split", "input"),
 )
 
 #: What is said of a trial: columns of `Study.trials_dataframe`, in their order, and attributes of `TrialResult`. Those of `OF_SPLIT` are

@@ -186,7 +186,7 @@ class Entry:
     def series(self) -> str:
         """What pictures call the networks of its family that take the same images: the family's name and text, and its input."""
         named = self.family if self.label == self.family else f"{self.label}: {self.family}"
-        return f"{self.place}  {named}" if self.place else named
+        return f"{self.place}: {named}" if self.place else named
 
     @property
     def network_id(self) -> str:

@@ -162,7 +162,7 @@ class Study:
         """Return one row for each finished trial, smallest network first.
 
         Columns: ``trial_id, network_id, family, label`` (the family's name, or else its text)``, network, knobs,
-        parameters, trainable_params, macs, bytes, peak_memory, recipe_id, split, seed,
+        parameters, trainable_params, macs, bytes, peak_memory, recipe_id, split, input, seed,
         status, diverged, chance`` (whether it never left chance, as a diagnosis says it)``, val_loss, val_accuracy,
         validation_images, guessing`` (the accuracy of always predicting the most frequent class)``, epochs`` (that were trained)``,
         kept`` (the epoch, from 1, whose weights and figures they are)``, train_loss, train_accuracy`` (of that epoch, while the weights
