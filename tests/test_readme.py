@@ -36,7 +36,7 @@ def test_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     issun = Issun(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("ISSUN_CACHE", str(tmp_path / "cache"))
     for number in range(20):  # the reader's own folder
-        draw(tmp_path / "pictures" / ["owl", "hawk"][number % 2] / f"video{number // 4}_{number}.png", pixels(number, 8, 8, 3))
+        draw(tmp_path / "pictures" / ["owl", "hawk"][number % 2] / f"video{number // 4}_{number}.png", pixels(number, 16, 16, 3))
     for command in commands(page, failing=False):
         if command.startswith(NOT_RUN) or any(option in command and not find_spec("torch") for option in NEEDS_TORCH):
             continue

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import browser
 import issun as package
 from cli_runner import QUICK, Issun, write_small_digits
 from folder_of import draw, pixels
@@ -402,6 +403,27 @@ def test_the_page_has_the_images_of_each_input(folder: Path) -> None:
     assert given["images"] is None
     assert given["inputs"][1]["images"] is not None
     assert any("the images at 6x6 gray were not given, only those at 8x8 gray" in text for text in given["left_out"])
+
+
+def test_the_page_tries_each_network_on_images_of_its_input(chromium: Any, folder: Path) -> None:
+    study = swept(size="6,8", epochs=4, batch_size=4, learning_rate=0.02)
+    path = package.report(study, output="a.html").path.absolute()
+    entries = [entry for entry in study.entries if entry.frontier]
+    with browser.opened(chromium, path) as page:
+        for entry in entries:
+            page.locator(f'#networks button[title="{entry.title}"]').click()
+            assert page.locator("#network h2").inner_text() == entry.title
+            tried = page.evaluate(
+                """() => {
+                  const network = issun["study/state.js"].state.chosen;
+                  const { image } = issun["tryit/current.js"].runCurrent(network);
+                  return [image.height, image.width, image.channels];
+                }"""
+            )
+            assert tuple(tried) == entry.input
+        legend = page.locator("#legend").inner_text()
+        for place in {entry.place for entry in study.entries}:
+            assert f"{place}: conv n, pool, dense" in legend
 
 
 def test_photographs_of_several_sizes_go_on(folder: Path) -> None:

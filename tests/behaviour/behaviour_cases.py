@@ -448,6 +448,10 @@ GOLDEN_STUDIES: dict[str, list[list[str]]] = {
         ["sweep", "digits", "dense 4 orthogonal, dense", "--epochs", "1", "--initializer", "orthogonal", "--threads", "1"],
     ],
     "groups.sqlite": [["sweep", "pictures", "conv n norm, gap, dense", "n=1,2", "--groups", r"p\d+", "--validation", "0.3", *_SHORT]],
+    "inputs.sqlite": [
+        ["sweep", "digits", "conv n, pool, dense", "n=1,2", "--size", size, "--color", color, "--folds", "1", *_SHORT]
+        for size, color in (("6", "gray"), ("6,8", "gray,rgb"))
+    ],
 }
 GOLDEN_RUN = ["run", "study.toml", "--threads", "1", "--no-plot"]
 #: Long enough that a checkpoint is kept (every ten seconds) before it is killed, and with few weights.
