@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
 from issun.api.findings import Findings
+from issun.api.unnamed import first_family_text, with_first_family
 from issun.arch.knobs import LARGEST_COUNT
 from issun.build import takes_isa
 from issun.datasets.dataset import Dataset
@@ -50,7 +51,7 @@ class SweepOptions(ReadingOptions, RecipeOptions, QueryOptions, total=False):
 @overload
 def sweep(
     data: str | os.PathLike[str] | Dataset,
-    families: str | Iterable[str],
+    families: str | Iterable[str] | None = None,
     *,
     dry_run: Literal[True],
     values: Mapping[str, Sequence[int]] | None = None,
@@ -72,7 +73,7 @@ def sweep(
 @overload
 def sweep(
     data: str | os.PathLike[str] | Dataset,
-    families: str | Iterable[str],
+    families: str | Iterable[str] | None = None,
     *,
     dry_run: Literal[False] = False,
     values: Mapping[str, Sequence[int]] | None = None,
@@ -95,7 +96,7 @@ def sweep(
 @takes(SweepOptions)
 def sweep(
     data: str | os.PathLike[str] | Dataset,
-    families: str | Iterable[str],
+    families: str | Iterable[str] | None = None,
     *,
     dry_run: bool = False,
     values: Mapping[str, Sequence[int]] | None = None,
@@ -120,9 +121,10 @@ def sweep(
     ----------
     data : str, PathLike or Dataset
         A name (``digits``, ``mnist``), a path, or images already loaded.
-    families : str or iterable of str
+    families : str or iterable of str, optional
         Networks with knobs in them, and the values of the knobs after them, as on the command line:
-        ``["conv n, pool, dense", "n=1,2,4"]``.
+        ``["conv n, pool, dense", "n=1,2,4"]``. Default: the first family for images of this size, trained with its own settings as far
+        as no others are given (see `issun.first_family`); values alone, ``["n=2,4"]``, are for its knob `n`.
     dry_run : bool
         Train nothing: return the trials, their sizes and the estimated time.
     values : mapping of str to sequence of int, optional
@@ -195,14 +197,19 @@ def sweep(
         dataset = as_begun(
             dataset, earlier, groups, lambda pattern, whole: loaded(data, tell, whole=whole, **reading | {"groups": pattern})
         )
-    arguments = [families] if isinstance(families, str) else list(families)
+    arguments = [families] if isinstance(families, str) else list(families or ())
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
     folds = folds_begun(earlier, folds, validation) if teacher is None else folds
+    own: RecipeOptions = settings
+    if unnamed := not any("=" not in argument for argument in arguments):
+        arguments, own = with_first_family(arguments, dataset.input, recipe, settings)
     plan = make_plan(
-        arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **settings
+        arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **own
     )
+    if unnamed:
+        tell(Remark(first_family_text(plan)))
     if dry_run:
         return Forecast.of(plan, dataset, path, threads)
     meant = {name for name, value in settings.items() if value is not None}
