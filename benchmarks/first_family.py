@@ -53,7 +53,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Its name in the table."""
-        kind = f"{self.data}-{len(self.classes) or 10}-{self.side}-{'gray' if self.gray else 'rgb'}"
+        kind = "-".join([self.data, *self.classes, str(self.side), "gray" if self.gray else "rgb"])
         return kind if self.images == 400 else f"{kind}-{self.images}"
 
 
@@ -102,7 +102,27 @@ LAYERS = {
     "norm 3 flat": "conv n norm, pool, conv 2n norm, pool, conv 2n norm, pool, dense",
     "norm 3 valid avg": "conv n norm, avgpool, conv 2n norm, avgpool, conv 2n norm, gap, dense",
     "norm 3 valid 4n": "conv n norm, pool, conv 2n norm, pool, conv 4n norm, gap, dense",
+    # For the finals: as many convolutions as the side allows, see `fitted`.
+    "fitted": "conv n norm, pool, {more}conv 2n norm, gap, dense",
+    "fitted sep": "conv n norm, pool, {more}sepconv 4n norm, gap, dense",
+    "fitted flat": "conv n norm, pool, {more}conv 2n norm, pool, dense",
+    "fitted avg": "conv n norm, avgpool, {more}conv 2n norm, gap, dense",
+    "fitted 4n": "conv n norm, pool, {more}conv 4n norm, gap, dense",
+    "fitted plain": "conv n, pool, {more}conv 2n, gap, dense",
+    "before": "{before}",
 }
+
+
+def fitted(layers: str, side: int, gray: bool) -> str:
+    """Return a family for images of this side: {more} is a convolution and a pool again and again until at most 8x8 values are left of
+    the image; {before} is what `issun data` suggested before there was a first family.
+    """
+    left, more = (side - 2) // 2, ""
+    while left > 8:
+        more += "conv 2n norm, pool, " if "norm" in layers else "conv 2n, pool, "
+        left = (left - 2) // 2
+    before = LAYERS["before, large" if side >= 40 else "before, small gray" if gray else "before, small rgb"]
+    return layers.format(more=more.replace("pool", "avgpool") if "avgpool" in layers else more, before=before)
 
 #: Of the longest side: an eighth, as `crop 4` for 32 pixels.
 AUGMENTS = {
@@ -116,6 +136,9 @@ AUGMENTS = {
     "affine, light": "shift {eighth}, rotate 10, zoom 0.1, edge mirror, brightness 0.2, contrast 0.2",
     "part": "crop 0.6",
     "crop, mixup": "crop {eighth}, mixup 0.2",
+    "crop, light, colour": "crop {eighth}, brightness 0.2, contrast 0.2, saturation 0.2",
+    "crop 4": "crop 4",
+    "crop 4, light": "crop 4, brightness 0.2, contrast 0.2",
 }
 EPOCHS = (30, 60, 120)
 
@@ -139,13 +162,33 @@ SCREEN = tuple(
     dict.fromkeys(
         (
             BASE,
-            *(replace(BASE, augment=name) for name in AUGMENTS),
-            *(replace(BASE, layers=name) for name in LAYERS),
+            *(replace(BASE, augment=name) for name in AUGMENTS if "4" not in name),
+            *(replace(BASE, layers=name) for name in LAYERS if not name.startswith("fitted") and name != "before"),
             *(replace(BASE, epochs=number) for number in EPOCHS),
         )
     )
 )
-FINALISTS: tuple[Candidate, ...] = ()
+#: With as many convolutions as fit.
+FIT = replace(BASE, layers="fitted")
+FITTED = (
+    FIT,
+    *(replace(FIT, augment=name) for name in ("none", "flip", "crop, flip", "crop, light", "crop 4", "crop 4, light")),
+    *(replace(FIT, epochs=number) for number in (120, 240)),
+    replace(FIT, augment="crop, light", epochs=120),
+    *(replace(FIT, layers=f"fitted {name}") for name in ("sep", "flat", "avg", "4n", "plain")),
+    replace(FIT, layers="before"),
+    replace(FIT, layers="before", augment="none"),
+)
+CHOSEN = Candidate("fitted", "crop, light", 120)
+FINALISTS = (
+    CHOSEN,
+    *(replace(CHOSEN, augment=name) for name in ("none", "crop", "crop, flip, light", "affine, light")),
+    *(replace(CHOSEN, epochs=number) for number in (60, 240)),
+    *(replace(CHOSEN, layers=f"fitted {name}") for name in ("sep", "flat", "avg", "4n", "plain")),
+    replace(CHOSEN, layers="before"),
+    Candidate("before", "none", 60),
+)
+CURVES = (CHOSEN, *(replace(CHOSEN, layers=name) for name in ("fitted sep", "fitted flat", "fitted avg", "before")))
 
 
 @lru_cache(maxsize=2)
@@ -214,7 +257,7 @@ def compare(arguments: argparse.Namespace) -> None:
                     if key in done:
                         continue
                     some = drawn(cell, draw, arguments.data_dir, arguments.hands)
-                    net = network(LAYERS[candidate.layers], some, parameters)
+                    net = network(fitted(LAYERS[candidate.layers], cell.side, cell.gray), some, parameters)
                     if net is None:
                         continue
                     line = train(cell, some, net, candidate, parameters, draw, arguments.threads)
@@ -224,8 +267,10 @@ def compare(arguments: argparse.Namespace) -> None:
 
 #: Cells, candidates, numbers of parameters and draws.
 PARTS: dict[str, tuple[tuple[Cell, ...], tuple[Candidate, ...], tuple[int, ...], int]] = {
-    "screen": (SCREENED, SCREEN, (2000,), 2),
-    "final": (CELLS, FINALISTS, (500, 2000, 8000), 3),
+    "screen": (SCREENED, SCREEN, (2000,), 1),
+    "fitted": ((*SCREENED, Cell("hands", 24, False)), FITTED, (2000,), 1),
+    "final": (CELLS, FINALISTS, (2000,), 3),
+    "curves": (SCREENED, CURVES, (500, 2000, 8000), 2),
 }
 
 
@@ -257,7 +302,7 @@ def table(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("screen", "final", "table"))
+    parser.add_argument("what", choices=(*PARTS, "table"))
     parser.add_argument("--part", choices=tuple(PARTS), default="screen", help="of table")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--hands", type=Path)

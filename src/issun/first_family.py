@@ -12,6 +12,15 @@ from typing import Any
 #: The name of the knob.
 KNOB = "n"
 
+#: The least side of images that it takes for photos.
+_PHOTO_SIDE = 16
+
+#: Convolutions and pools follow each other until at most so many rows or columns are left; then comes the last convolution.
+_LEFT = 8
+
+#: Below so many images there are more epochs than usual: as many as make so many passes over single images, but not more than the last.
+_FEW, _PASSES, _MOST_EPOCHS = 1000, 60_000, 120
+
 
 @dataclass(frozen=True)
 class FirstFamily:
@@ -30,30 +39,35 @@ class FirstFamily:
     settings: Mapping[str, Any]
 
 
-def first_family(input: tuple[int, int, int]) -> FirstFamily:
+def first_family(input: tuple[int, int, int], images: int) -> FirstFamily:
     """Return the first family for images.
 
     Parameters
     ----------
     input : (int, int, int)
         Height, width and channels of an image.
+    images : int
+        Number of images for training, those for validation among them.
 
     Returns
     -------
     FirstFamily
-        Its networks can be for images of every size.
+        All of its networks can be for images of this size.
     """
     side = min(input[:2])
     if side < 4:
         return FirstFamily("dense n, dense", "n=4..64*2", {})
     if side < 8:
         return FirstFamily("conv n, pool, dense", "n=1..16*2", {})
-    if side < 16:
+    if side < _PHOTO_SIDE:
         return FirstFamily("conv n, pool, conv 2n, dense", "n=1..16*2", {})
-    layers, factor = ["conv n norm, pool"], 2
-    side = (side - 2) // 2
-    while side >= 9:
-        layers.append(f"conv {factor}n norm, pool")
-        side = (side - 2) // 2
-    layers.append(f"conv {factor}n norm, gap, dense")
-    return FirstFamily(", ".join(layers), "n=2..16*2", {"augment": "crop 4, brightness 0.2, contrast 0.2"})
+    left = (side - 2) // 2
+    layers = ["conv n norm, pool"]
+    while left > _LEFT:
+        layers.append("conv 2n norm, pool")
+        left = (left - 2) // 2
+    layers.append("conv 2n norm, gap, dense")
+    settings: dict[str, Any] = {"augment": f"crop {side // 8}, brightness 0.2, contrast 0.2"}
+    if images < _FEW:
+        settings["epochs"] = min(_MOST_EPOCHS, -(-_PASSES // images))
+    return FirstFamily(", ".join(layers), "n=2..16*2", settings)

@@ -204,7 +204,7 @@ def sweep(
     folds = folds_begun(earlier, folds, validation) if teacher is None else folds
     own: RecipeOptions = settings
     if unnamed := not any("=" not in argument for argument in arguments):
-        arguments, own = with_first_family(arguments, dataset.input, recipe, settings)
+        arguments, own = with_first_family(arguments, dataset, recipe, settings)
     plan = make_plan(
         arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **own
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from issun.arch.knobs import KnobValues
+from issun.datasets.dataset import Dataset
 from issun.errors import KnobError
 from issun.first_family import KNOB, first_family
 from issun.recipe import Recipe, RecipeOptions, named_settings
@@ -13,7 +14,7 @@ from issun.study.plan import Plan
 
 
 def with_first_family(
-    arguments: Sequence[str], input: tuple[int, int, int], recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions
+    arguments: Sequence[str], dataset: Dataset, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions
 ) -> tuple[list[str], RecipeOptions]:
     """Return the arguments of a sweep with the first family in them, and settings of the recipe with its own.
 
@@ -21,8 +22,7 @@ def with_first_family(
     ----------
     arguments : sequence of str
         Values of its knob in place of its own, or nothing.
-    input : (int, int, int)
-        Height, width and channels of an image.
+    dataset : Dataset
     recipe : Recipe or mapping, optional
         A whole recipe is kept as it is; of a mapping the settings that are given, also as None.
     settings : RecipeOptions
@@ -33,7 +33,7 @@ def with_first_family(
     KnobError
         Where the values are not those of its knob.
     """
-    first = first_family(input)
+    first = first_family(dataset.input, len(dataset.images))
     for argument in arguments:
         name = KnobValues.parse(argument).name
         if name != KNOB:

@@ -117,7 +117,7 @@ def first_sweep(dataset: Dataset, options: Sequence[str] = ()) -> FirstSweep:
     if not dataset.groups and "--groups" not in options and (found := tracks(dataset)):
         words += ["--groups", found.pattern]
     input = (height, width, channels)
-    first = first_family(input)
+    first = first_family(input, len(dataset.images))
     return FirstSweep(dataset.name, first.family, first.values, first.settings.get("augment", ""), tuple(words), input)
 
 
