@@ -184,11 +184,10 @@ FINALISTS = (
     CHOSEN,
     *(replace(CHOSEN, augment=name) for name in ("none", "crop", "crop, flip, light", "affine, light")),
     *(replace(CHOSEN, epochs=number) for number in (60, 240)),
-    *(replace(CHOSEN, layers=f"fitted {name}") for name in ("sep", "flat", "avg", "4n", "plain")),
-    replace(CHOSEN, layers="before"),
+    *(replace(CHOSEN, layers=f"fitted {name}") for name in ("sep", "avg")),
     Candidate("before", "none", 60),
 )
-CURVES = (CHOSEN, *(replace(CHOSEN, layers=name) for name in ("fitted sep", "fitted flat", "fitted avg", "before")))
+CURVES = (CHOSEN, Candidate("before", "none", 60))
 
 
 @lru_cache(maxsize=2)
@@ -249,7 +248,7 @@ def compare(arguments: argparse.Namespace) -> None:
     if arguments.csv.exists():
         done = set(pd.read_csv(arguments.csv, keep_default_na=False)[KEY].itertuples(index=False, name=None))
     cells, candidates, sizes, draws = PARTS[arguments.part]
-    for draw in range(draws):
+    for draw in range(draws) if arguments.draw is None else [arguments.draw]:
         for cell in cells:
             for candidate in candidates:
                 for parameters in sizes:
@@ -269,8 +268,8 @@ def compare(arguments: argparse.Namespace) -> None:
 PARTS: dict[str, tuple[tuple[Cell, ...], tuple[Candidate, ...], tuple[int, ...], int]] = {
     "screen": (SCREENED, SCREEN, (2000,), 1),
     "fitted": ((*SCREENED, Cell("hands", 24, False)), FITTED, (2000,), 1),
-    "final": (CELLS, FINALISTS, (2000,), 3),
-    "curves": (SCREENED, CURVES, (500, 2000, 8000), 2),
+    "final": (CELLS, FINALISTS, (2000,), 2),
+    "curves": (SCREENED, CURVES, (500, 1000, 2000, 4000, 8000), 1),
 }
 
 
@@ -306,6 +305,7 @@ def main() -> None:
     parser.add_argument("--part", choices=tuple(PARTS), default="screen", help="of table")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--hands", type=Path)
+    parser.add_argument("--draw", type=int, help="only this one, so that several programs share the work")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--csv", type=Path, default=RESULTS)
     arguments = parser.parse_args()
