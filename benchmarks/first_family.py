@@ -67,10 +67,10 @@ SCREENED = (
 CELLS = (
     *SCREENED,
     Cell("hands", 24, False),
-    Cell("hands", 48, True),
-    Cell("cifar10", 32, False, ANIMALS),
     Cell("hands", 48, False, images=100),
     Cell("cifar10", 32, False, VEHICLES, 100),
+    Cell("cifar10", 32, False, ANIMALS),
+    Cell("hands", 48, True),
 )
 
 LAYERS = {
@@ -123,6 +123,7 @@ def fitted(layers: str, side: int, gray: bool) -> str:
         left = (left - 2) // 2
     before = LAYERS["before, large" if side >= 40 else "before, small gray" if gray else "before, small rgb"]
     return layers.format(more=more.replace("pool", "avgpool") if "avgpool" in layers else more, before=before)
+
 
 #: Of the longest side: an eighth, as `crop 4` for 32 pixels.
 AUGMENTS = {
@@ -261,7 +262,7 @@ def compare(arguments: argparse.Namespace) -> None:
                         continue
                     line = train(cell, some, net, candidate, parameters, draw, arguments.threads)
                     pd.DataFrame([line]).to_csv(arguments.csv, mode="a", header=not arguments.csv.exists(), index=False)
-                    print(f"{cell.name:<20}{candidate.name:<36}{line['parameters']:>7}{line['accuracy']:>8}{line['seconds']:>8}", flush=True)
+                    print(f"{cell.name:<34}{candidate.name:<36}{net.parameters:>7}{line['accuracy']:>8}", flush=True)
 
 
 #: Cells, candidates, numbers of parameters and draws.
@@ -269,6 +270,7 @@ PARTS: dict[str, tuple[tuple[Cell, ...], tuple[Candidate, ...], tuple[int, ...],
     "screen": (SCREENED, SCREEN, (2000,), 1),
     "fitted": ((*SCREENED, Cell("hands", 24, False)), FITTED, (2000,), 1),
     "final": (CELLS, FINALISTS, (2000,), 2),
+    "fewer": (CELLS[5:7], (CHOSEN, *(replace(CHOSEN, epochs=number) for number in (60, 240, 480))), (2000,), 2),
     "curves": (SCREENED, CURVES, (500, 1000, 2000, 4000, 8000), 1),
 }
 

@@ -32,7 +32,7 @@ def draw_classes(root: Path, classes: dict[str, int], shape: tuple[int, ...] = (
 
 
 def draw_photos(root: Path, count: int = 20, days: int = 10) -> None:
-    """Write photos of owls and hawks as a phone does: larger than a network's images, turned by EXIF, with a date; classes differ in colour."""
+    """Write photos of owls and hawks as a phone does: large, turned by EXIF, with a date. Colours differ by class."""
     for name, colour in {"owl": (170, 110, 60), "hawk": (60, 110, 170)}.items():
         for number in range(count):
             exif = Image.Exif()

@@ -52,10 +52,10 @@ def test_it_can_be_for_every_image(height: int, width: int, channels: int, class
     if recipe.augment is not None:
         recipe.augment.check((height, width, channels))
         assert not recipe.augment.flip
-    assert 12 <= recipe.epochs <= 120
-    # Never fewer epochs than without it, and no more passes over images than one of 1,000 images takes.
+    assert 12 <= recipe.epochs <= 480
+    # Never fewer epochs than without it, and where there are more, about 40,000 passes over single images at most.
     assert recipe.epochs >= Recipe.for_images(images).epochs
-    assert images >= 1000 or recipe.epochs * images <= 60_000 + images
+    assert recipe.epochs <= 60 or recipe.epochs * images <= 40_000 + images
 
 
 def test_a_sweep_without_a_family(issun: Issun) -> None:
@@ -67,10 +67,11 @@ def test_a_sweep_without_a_family(issun: Issun) -> None:
     (recipe,) = {study.recipe(key) for key in study.facts.recipes}
     assert str(recipe.augment) == AUGMENT
     remarks = [event.text for event in told if isinstance(event, Remark) and "first family" in event.text]
-    assert remarks == [
+    (remark,) = remarks
+    assert remark == (
         f"No family was named, so the first family is trained: {FAMILY}, n=2,4,8,16; augmentation {AUGMENT} (--augment none trains "
         f"without). Name a family to train another."
-    ]
+    )
     again = package.sweep("photos", seeds=1, epochs=1, folds=1, dry_run=True)
     assert again.missing == 0
 
@@ -80,7 +81,7 @@ def test_the_command_does_as_the_function(issun: Issun) -> None:
     returned = planned().as_dict()
     assert printed | {"seconds": 0} == returned | {"seconds": 0}
     assert printed["recipe"]["augment"] == AUGMENT
-    assert printed["recipe"]["epochs"] == 120
+    assert printed["recipe"]["epochs"] == 480
     few = issun.answers("sweep", "photos", "n=1,3", "--dry-run", "--folds", "1")
     assert [network["knobs"] for network in few["families"][0]["networks"]] == [{"n": 1}, {"n": 3}]
     assert few["families"][0]["family"] == FAMILY

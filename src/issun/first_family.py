@@ -18,8 +18,8 @@ _PHOTO_SIDE = 16
 #: Convolutions and pools follow each other until at most so many rows or columns are left; then comes the last convolution.
 _LEFT = 8
 
-#: Below so many images there are more epochs than usual: as many as make so many passes over single images, but not more than the last.
-_FEW, _PASSES, _MOST_EPOCHS = 1000, 60_000, 120
+#: Where images are few there are more epochs than usual (at most 60): so many passes over single images, and not more epochs than the last.
+_PASSES, _USUAL_EPOCHS, _MOST_EPOCHS = 40_000, 60, 480
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,6 @@ def first_family(input: tuple[int, int, int], images: int) -> FirstFamily:
         left = (left - 2) // 2
     layers.append("conv 2n norm, gap, dense")
     settings: dict[str, Any] = {"augment": f"crop {side // 8}, brightness 0.2, contrast 0.2"}
-    if images < _FEW:
-        settings["epochs"] = min(_MOST_EPOCHS, -(-_PASSES // images))
+    if (epochs := min(_MOST_EPOCHS, -(-_PASSES // images))) > _USUAL_EPOCHS:
+        settings["epochs"] = epochs
     return FirstFamily(", ".join(layers), "n=2..16*2", settings)

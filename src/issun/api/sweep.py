@@ -205,9 +205,7 @@ def sweep(
     own: RecipeOptions = settings
     if unnamed := not any("=" not in argument for argument in arguments):
         arguments, own = with_first_family(arguments, dataset, recipe, settings)
-    plan = make_plan(
-        arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **own
-    )
+    plan = make_plan(arguments, dataset, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **own)
     if unnamed:
         tell(Remark(first_family_text(plan)))
     if dry_run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from issun.arch.knobs import KnobValues
 from issun.datasets.dataset import Dataset
@@ -46,7 +46,7 @@ def with_first_family(
     given = set() if isinstance(recipe, Recipe) else set(named_settings(recipe or {}))
     given |= {name for name, value in settings.items() if value is not None}
     own = {name: value for name, value in own.items() if name not in given}
-    return [first.family, *(arguments or [first.values])], settings | own
+    return [first.family, *(arguments or [first.values])], cast(RecipeOptions, {**settings, **own})
 
 
 def first_family_text(plan: Plan) -> str:

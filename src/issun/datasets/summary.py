@@ -197,11 +197,11 @@ class Contents:
             ``data, source, input, fingerprint, classes`` (with ``train``, ``validation`` and ``test`` counts; validation is 0 where issun
             sets it aside from the training images), ``given_parts`` (those that the data brings), ``groups`` (None, or how many, how many
             images are in none, the largest), ``resize`` (``crop``, ``pad`` or ``stretch``), ``cache`` (the folder in which decoded images
-            are kept, or None), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and
-            ``deviation``, ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates`` (groups of equal images, by kind),
-            ``near_copies`` (None where they were not looked for), ``folds``, ``validation_part``, ``tracks``, ``sweep`` (a
-            ``command`` that fits, its ``words``, the ``input``, ``family``, ``values`` and ``augment`` of its networks), ``notes``, ``augment``, ``sheet`` and ``list`` (of files without copies: its ``file``, ``images``, what was
-            ``left_out``).
+            are kept, or None), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and ``deviation``,
+            ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates`` (groups of equal images, by kind), ``near_copies`` (None where
+            they were not looked for), ``folds``, ``validation_part``, ``tracks``, ``sweep`` (a ``command`` that fits, its ``words``, the
+            ``input``, ``family``, ``values`` and ``augment`` of its networks), ``notes``, ``augment``, ``sheet`` and ``list`` (of files
+            without copies: its ``file``, ``images``, what was ``left_out``).
         """
         dataset = self.dataset
         kept = len(dataset.images) - dataset.given_validation
