@@ -12,7 +12,7 @@ Each training is a line of `benchmarks/results/first_family.csv`; a command that
     python benchmarks/first_family.py table                what each candidate gains over the base, and its accuracy
     python benchmarks/first_family.py table --part final
 
-The folder of data holds `cifar10.npz` in Keras's layout; the hands are an archive of `x`, uint8 (N, 48, 48, 3), and `y`.
+The folder of data holds `cifar10.npz` and `mnist.npz` in Keras's layout; the hands are an archive of `x`, uint8 (N, 48, 48, 3), and `y`.
 """
 
 from __future__ import annotations
@@ -271,32 +271,35 @@ PARTS: dict[str, tuple[tuple[Cell, ...], tuple[Candidate, ...], tuple[int, ...],
     "fitted": ((*SCREENED, Cell("hands", 24, False)), FITTED, (2000,), 1),
     "final": (CELLS, FINALISTS, (2000,), 2),
     "fewer": (CELLS[5:7], (CHOSEN, *(replace(CHOSEN, epochs=number) for number in (60, 240, 480))), (2000,), 2),
+    "digits": ((Cell("mnist", 28, True), Cell("mnist", 28, True, images=100)), (*CURVES, replace(CHOSEN, layers="before")), (2000,), 2),
     "curves": (SCREENED, CURVES, (500, 1000, 2000, 4000, 8000), 1),
 }
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """Print what each candidate of a part gains over the base in percentage points, for each cell and over all."""
+    """Print the accuracy of a part's first candidate, and what the others gain over it in percentage points, draw by draw."""
     cells, candidates, sizes, draws = PARTS[arguments.part]
     frame = pd.read_csv(arguments.csv, keep_default_na=False)
-    names = [cell.name for cell in cells]
-    frame = frame[frame.cell.isin(names) & frame.about.isin(sizes) & (frame.draw < draws)]
-    by = {key: part.set_index(["cell", "about", "draw"]) for key, part in frame.groupby(["layers", "augment", "epochs"])}
-    base = by[candidates[0].layers, candidates[0].augment, candidates[0].epochs]
-    print("| candidate | " + " | ".join(names) + " | all cells | standard error | worst cell |")
-    print("|---|" + "---:|" * (len(names) + 3))
-    for candidate in candidates:
+    frame = frame[frame.cell.isin([cell.name for cell in cells]) & frame.about.isin(sizes) & (frame.draw < draws)]
+    # Several sizes: a column for each of them, over all cells.
+    column = "cell" if len(sizes) == 1 else "about"
+    columns: list[str] | list[int] = [cell.name for cell in cells] if column == "cell" else list(sizes)
+    by = {key: part.set_index(["cell", "about", "draw"]).accuracy for key, part in frame.groupby(["layers", "augment", "epochs"])}
+    first = by[candidates[0].layers, candidates[0].augment, candidates[0].epochs]
+    print(f"| candidate | {' | '.join(map(str, columns))} | mean | standard error | worst |")
+    print("|---|" + "---:|" * (len(columns) + 3))
+    means = 100 * first.groupby(column).mean().reindex(columns)
+    print(f"| {candidates[0].name} | {' | '.join(f'{value:.1f} %' for value in means)} | {means.mean():.1f} % | | |")
+    for candidate in candidates[1:]:
         own = by.get((candidate.layers, candidate.augment, candidate.epochs))
         if own is None:
             continue
-        gain = 100 * (own.accuracy - base.accuracy).dropna()
-        means = gain.groupby("cell").mean().reindex(names)
-        # A draw of a cell is one observation: its sizes share the images.
-        each = gain.groupby(["cell", "draw"]).mean()
+        gain = 100 * (own - first).dropna()
+        means = gain.groupby(column).mean().reindex(columns)
+        # A cell is one observation: its draws and sizes share images.
+        each = gain.groupby("cell").mean()
         error = each.std() / math.sqrt(len(each))
-        shown = " | ".join(f"{value:+.1f}" for value in means)
-        if candidate == candidates[0]:
-            shown = " | ".join(f"{100 * value:.1f} %" for value in own.accuracy.groupby("cell").mean().reindex(names))
+        shown = " | ".join("" if math.isnan(value) else f"{value:+.1f}" for value in means)
         print(f"| {candidate.name} | {shown} | {means.mean():+.2f} | {error:.2f} | {means.min():+.1f} |")
 
 
