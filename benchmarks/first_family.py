@@ -137,7 +137,6 @@ AUGMENTS = {
     "affine, light": "shift {eighth}, rotate 10, zoom 0.1, edge mirror, brightness 0.2, contrast 0.2",
     "part": "crop 0.6",
     "crop, mixup": "crop {eighth}, mixup 0.2",
-    "crop, light, colour": "crop {eighth}, brightness 0.2, contrast 0.2, saturation 0.2",
     "crop 4": "crop 4",
     "crop 4, light": "crop 4, brightness 0.2, contrast 0.2",
 }
@@ -236,7 +235,6 @@ def train(cell: Cell, some: Dataset, net: Net, candidate: Candidate, parameters:
         "accuracy": round(outcome.test_accuracy, 4),
         "validation": round(outcome.val_accuracy, 4),
         "training": round(outcome.history[-1].train_accuracy, 4),
-        "seconds": round(outcome.seconds, 2),
     }
 
 
@@ -298,9 +296,9 @@ def table(arguments: argparse.Namespace) -> None:
         means = gain.groupby(column).mean().reindex(columns)
         # A cell is one observation: its draws and sizes share images.
         each = gain.groupby("cell").mean()
-        error = each.std() / math.sqrt(len(each))
+        error = f"{each.std() / math.sqrt(len(each)):.2f}" if len(each) > 1 else ""
         shown = " | ".join("" if math.isnan(value) else f"{value:+.1f}" for value in means)
-        print(f"| {candidate.name} | {shown} | {means.mean():+.2f} | {error:.2f} | {means.min():+.1f} |")
+        print(f"| {candidate.name} | {shown} | {means.mean():+.2f} | {error} | {means.min():+.1f} |")
 
 
 def main() -> None:

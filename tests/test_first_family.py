@@ -58,6 +58,19 @@ def test_it_can_be_for_every_image(height: int, width: int, channels: int, class
     assert recipe.epochs <= 60 or recipe.epochs * images <= 40_000 + images
 
 
+@pytest.mark.parametrize(
+    ("side", "convolutions"),
+    [(3, 0), (7, 1), (15, 2), (16, 2), (19, 2), (20, 3), (32, 3), (41, 3), (42, 4), (48, 4), (85, 4), (86, 5), (96, 5)],
+)
+def test_larger_images_get_more_convolutions(side: int, convolutions: int) -> None:
+    assert first_family((side, side + 9, 3), 400).family.count("conv") == convolutions
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(20, 480), (83, 480), (100, 400), (320, 125), (666, 61), (667, None), (1000, None)])
+def test_fewer_images_get_more_epochs(images: int, epochs: int | None) -> None:
+    assert first_family((32, 32, 3), images).settings.get("epochs") == epochs
+
+
 def test_a_sweep_without_a_family(issun: Issun) -> None:
     told: list[Event] = []
     study = package.sweep("photos", seeds=1, epochs=1, folds=1, on_progress=told.append)
