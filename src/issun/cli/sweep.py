@@ -18,7 +18,7 @@ def sweep(
     families: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FAMILY… n=1,2,4]",
+            metavar="FAMILY… n=1,2,4",
             help="Networks with knobs, followed by values of the knobs: n=1,2,4, n=2..11, n=1..32*2 (doubling). Default: the first family.",
         ),
     ] = None,
