@@ -29,3 +29,14 @@ def draw_classes(root: Path, classes: dict[str, int], shape: tuple[int, ...] = (
             drawn[f"{name}/{index}.png"] = pixels(seed, *shape)
             draw(root / name / f"{index}.png", drawn[f"{name}/{index}.png"])
     return drawn
+
+
+def draw_photos(root: Path, count: int = 20, days: int = 10) -> None:
+    """Write photos of owls and hawks as a phone does: large, turned by EXIF, with a date. Colours differ by class."""
+    for name, colour in {"owl": (170, 110, 60), "hawk": (60, 110, 170)}.items():
+        for number in range(count):
+            exif = Image.Exif()
+            exif[0x0112] = 1 + number % 8
+            exif[0x0132] = f"2026:05:{1 + number % days:02} 12:00:00"
+            photo = (pixels(number, 15, 20, 3) / 4 + np.array(colour) - 32).astype(np.uint8)
+            draw(root / name / f"IMG_{number:04}.jpg", photo.repeat(8, 0).repeat(8, 1), quality=90, exif=exif)

@@ -35,6 +35,12 @@ def pasted(issun: Issun, *arguments: str) -> list[str]:
     plan = issun.answers(*words[1:], "--dry-run")
     assert plan["trials"] > 0
     assert plan["infeasible"] == []
+    # It trains the family that is named beside it.
+    first = issun.answers("data", *arguments)["sweep"]
+    assert [family["family"] for family in plan["families"]] == [first["family"]]
+    assert plan["recipe"]["augment"] == first["augment"]
+    changed = "" if first["augment"] is None else f", augmentation {first['augment']}"
+    assert f"{first['family']}, {first['values']}{changed}" in " ".join(out.split())
     return words
 
 
@@ -58,14 +64,14 @@ def test_a_family_for_every_size(channels: int) -> None:
 class _Shape:
     """All that is looked at where images are no files."""
 
-    name, files, groups, test_files = "images", (), (), ()
+    name, files, groups, test_files, images = "images", (), (), (), range(400)
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.input = shape
 
 
 def test_named_data_and_archives(issun: Issun) -> None:
-    assert pasted(issun, "digits")[2:] == ["digits", "conv n, pool, conv 2n, dense", "n=1..16*2"]
+    assert pasted(issun, "digits")[2:] == ["digits"]
     write_small_digits(issun.folder / "it's small.npz")
     assert pasted(issun, "it's small.npz")[2] == "it's small.npz"
 
@@ -131,5 +137,7 @@ def test_in_python(name: str) -> None:
     held = package.data(name, near=False)
     assert held.duplicates.near is None
     assert held.as_dict()["near_copies"] is None
-    assert held.first_sweep.command == "issun sweep digits 'conv n, pool, conv 2n, dense' 'n=1..16*2'"
+    first = held.first_sweep
+    assert first.command == "issun sweep digits"
+    assert (first.family, first.values, first.augment) == ("conv n, pool, conv 2n, dense", "n=1..16*2", "")
     assert isinstance(held.dataset, Dataset)

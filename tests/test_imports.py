@@ -26,6 +26,7 @@ ROOMS = (
         "signature",
         "streams",
         "events",
+        "first_family",
         "arch",
         "datasets",
         "schedules",

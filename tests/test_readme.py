@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli_runner import Issun
-from folder_of import draw, pixels
+from folder_of import draw, draw_photos, pixels
 from places import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -19,6 +19,9 @@ BLOCK = re.compile(r"^```(\w+)( fails)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 #: What a test of the documentation cannot do: build, train on data that is not here, serve until it is stopped. Options are checked all
 #: the same.
 NOT_RUN = ("make ", "source ", "pip install ", "issun sweep mnist ", "issun run studies/", "issun --help", "issun watch ")
+
+#: The reader's photos, and the list of them.
+PHOTOS = ("photos", "clean.csv")
 
 #: Formats that are written through PyTorch here, by Keras too.
 NEEDS_TORCH = ("--to torch", "--to keras")
@@ -37,12 +40,15 @@ def test_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("ISSUN_CACHE", str(tmp_path / "cache"))
     for number in range(20):  # the reader's own folder
         draw(tmp_path / "pictures" / ["owl", "hawk"][number % 2] / f"video{number // 4}_{number}.png", pixels(number, 16, 16, 3))
+    draw_photos(tmp_path / "photos")
     for command in commands(page, failing=False):
         if command.startswith(NOT_RUN) or any(option in command and not find_spec("torch") for option in NEEDS_TORCH):
             continue
         program, *arguments = shlex.split(command)
         assert program == "issun", command
         quick = ["--epochs", "1", "--seeds", "1", "--target", "1%"] if arguments[0] == "sweep" else []
+        if quick and arguments[1] in PHOTOS:  # so few need more steps
+            quick += ["--epochs", "3", "--batch-size", "4"]
         issun.succeeds(*arguments, *quick)
 
 

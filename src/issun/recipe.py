@@ -82,6 +82,9 @@ USUAL_SCALING: InputScaling = "standard"
 #: The same, with the usual schedule.
 USUAL_WARMUP = 0.1
 
+#: The word for no augmentation, where there would be one otherwise.
+NO_AUGMENTATION = "none"
+
 #: Of a recipe with a teacher that does not say it otherwise: the temperature, the teacher's share of the loss, and with augmentation the
 #: views of an image.
 USUAL_TEMPERATURE, USUAL_SHARE, USUAL_VIEWS = 4.0, 0.9, 8
@@ -146,7 +149,9 @@ def named_settings(settings: Mapping[str, Any], warn: int = 0) -> dict[str, Any]
     return found
 
 
-def _augmentation(value: object) -> Augmentation:
+def _augmentation(value: object) -> Augmentation | None:
+    if isinstance(value, str) and value.strip() == NO_AUGMENTATION:
+        return None
     try:
         return Augmentation.of(value)
     except RecipeError as error:
@@ -251,7 +256,7 @@ class Recipe(BaseModel):
     restore_best_weights : bool
         Whether the weights after the best epoch, judged as for `patience`, are handed over in place of those after the last one.
     augment : Augmentation or str, optional
-        Random changes of the training images in every epoch; see `issun.augmentation`.
+        Random changes of the training images in every epoch; see `issun.augmentation`. ``"none"`` is the same as None.
     teacher : str, optional
         Fingerprint of a trained network whose probabilities are learnt beside the labels; `issun.train` and `issun.sweep` take the network
         itself.

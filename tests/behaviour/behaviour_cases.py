@@ -257,7 +257,7 @@ _F = ["features", "digits", "conv 4, pool, dense", "--head"]
 WRONG_COMMANDS: dict[str, list[str]] = {
     "no such command": ["swep"],
     "no such option": ["size", "dense", "--inptu", "8x8x1"],
-    "missing argument": ["sweep", "digits"],
+    "missing argument": ["train", "digits"],
     "unknown layer": ["size", "conv 8, pol, dense"],
     "unknown option": ["size", "conv 8 strid 2, dense"],
     "two commas": ["size", "conv 8,, dense"],

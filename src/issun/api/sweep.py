@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
 from issun.api.findings import Findings
+from issun.api.unnamed import first_family_text, first_plan
 from issun.arch.knobs import LARGEST_COUNT
 from issun.build import takes_isa
 from issun.datasets.dataset import Dataset
@@ -53,7 +54,7 @@ class SweepOptions(ReadingOptions, RecipeOptions, QueryOptions, total=False):
 @overload
 def sweep(
     data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
-    families: str | Iterable[str],
+    families: str | Iterable[str] | None = None,
     *,
     dry_run: Literal[True],
     values: Mapping[str, Sequence[int]] | None = None,
@@ -75,7 +76,7 @@ def sweep(
 @overload
 def sweep(
     data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
-    families: str | Iterable[str],
+    families: str | Iterable[str] | None = None,
     *,
     dry_run: Literal[False] = False,
     values: Mapping[str, Sequence[int]] | None = None,
@@ -98,7 +99,7 @@ def sweep(
 @takes(SweepOptions)
 def sweep(
     data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
-    families: str | Iterable[str],
+    families: str | Iterable[str] | None = None,
     *,
     dry_run: bool = False,
     values: Mapping[str, Sequence[int]] | None = None,
@@ -124,9 +125,10 @@ def sweep(
     data : str, PathLike, Dataset or sequence of Dataset
         A name (``digits``, ``mnist``), a path, or images already loaded; several data sets are the same images in several sizes or
         colours.
-    families : str or iterable of str
+    families : str or iterable of str, optional
         Networks with knobs in them, and the values of the knobs after them, as on the command line:
-        ``["conv n, pool, dense", "n=1,2,4"]``.
+        ``["conv n, pool, dense", "n=1,2,4"]``. Default: the first family for images of this size, trained with its own settings as far
+        as no others are given (see `issun.first_family`); values alone, ``["n=2,4"]``, are for its knob `n`.
     dry_run : bool
         Train nothing: return the trials, their sizes and the estimated time.
     values : mapping of str to sequence of int, optional
@@ -198,14 +200,19 @@ def sweep(
     else:
         inputs = Inputs.of(data)
         check_not_given(reading, inputs.first)
-    arguments = [families] if isinstance(families, str) else list(families)
+    arguments = [families] if isinstance(families, str) else list(families or ())
     # One value more than a knob may have is refused like a thousand times as many, which would be written out here.
     few = {name: itertools.islice(numbers, LARGEST_COUNT + 1) for name, numbers in (values or {}).items()}
     arguments += [f"{name}={','.join(str(value) for value in numbers)}" for name, numbers in few.items()]
     folds = folds_begun(earlier, folds, validation) if teacher is None else folds
-    plan = make_plan(
-        arguments, inputs, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **settings
-    )
+    unnamed = not any("=" not in argument for argument in arguments)
+
+    def planned(wanted: Sequence[str], some: Inputs, own: RecipeOptions) -> Plan:
+        return make_plan(wanted, some, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **own)
+
+    plan = first_plan(arguments, inputs, recipe, settings, planned) if unnamed else planned(arguments, inputs, settings)
+    if unnamed:
+        tell(Remark(first_family_text(plan)))
     if dry_run:
         return Forecast.of(plan, inputs, path, threads)
     meant = {name for name, value in settings.items() if value is not None}
@@ -233,8 +240,8 @@ def _tell(plan: Plan, inputs: Inputs, earlier: Study | None, meant: set[str], on
 def _found(plan: Plan, path: Path, query: Query, plot: bool, on_progress: OnProgress) -> SweptStudy:
     """Return the study and what it answers."""
     study = SweptStudy(path)
-    way = recipe_id(plan.trials[0]), plan.split.id
-    alike = {trial.trial_id for entry in study.entries if (entry.recipe_id, entry.split) == way for trial in entry.trials}
+    ways = {(recipe_id(trial), plan.split.id) for trial in plan.trials}
+    alike = {trial.trial_id for entry in study.entries if (entry.recipe_id, entry.split) in ways for trial in entry.trials}
     answer = study.answer(query, trials=alike, families=dict.fromkeys(trial.family for trial in plan.trials))
     pictures: list[Path] = []
     if plot and answer.ended_well:

@@ -16,12 +16,12 @@ from issun.cli import options
 def sweep(
     data: options.Data,
     families: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="FAMILY… n=1,2,4",
-            help="Networks with knobs, followed by values of the knobs: n=1,2,4, n=2..11, n=1..32*2 (doubling).",
+            help="Networks with knobs, followed by values of the knobs: n=1,2,4, n=2..11, n=1..32*2 (doubling). Default: the first family.",
         ),
-    ],
+    ] = None,
     study: Annotated[Path | None, typer.Option("--study", help="Study file; default: the data's name with .sqlite.")] = None,
     seeds: Annotated[str, options.seeds("Number of seeds for each network, or a list: 0,1,7.")] = "3",
     dry_run: options.DryRun = False,

@@ -19,6 +19,7 @@ from issun.datasets.file_notes import ValidationPart, validation_part
 from issun.datasets.groups import Tracks, group_facts, tracks
 from issun.datasets.usual_split import split_for
 from issun.datasets.value_counts import value_counts
+from issun.first_family import first_family
 from issun.plain import plain
 
 #: Photographs get this shorter side, where theirs is not smaller; a longer side gets at most `_LONGEST`.
@@ -39,14 +40,16 @@ _GREY_MODES = {"1", "L", "LA", "La", "I", "F"}
 
 @dataclass(frozen=True)
 class FirstSweep:
-    """A sweep that fits a data set.
+    """A sweep that fits a data set: with the first family, which a sweep trains where none is named.
 
     Attributes
     ----------
     data : str
         What the data set is called on the command line.
     family, values : str
-        The networks, and the values of their knobs.
+        The networks of that family, and the values of its knob.
+    augment : str
+        How training images are changed in every epoch; empty for not at all.
     options : tuple of str
         Options and their values, as given and as they fit.
     input : (int, int, int)
@@ -56,6 +59,7 @@ class FirstSweep:
     data: str
     family: str
     values: str
+    augment: str
     options: tuple[str, ...]
     input: tuple[int, int, int]
 
@@ -63,7 +67,7 @@ class FirstSweep:
     def words(self) -> tuple[str, ...]:
         """The words of the command, as a program is started with them."""
         data = f"./{self.data}" if self.data.startswith("-") else self.data
-        return ("issun", "sweep", data, self.family, self.values, *self.options)
+        return ("issun", "sweep", data, *self.options)
 
     @property
     def command(self) -> str:
@@ -73,7 +77,7 @@ class FirstSweep:
     @property
     def lines(self) -> tuple[str, ...]:
         """The command in lines, a backslash at the end of all but the last, so that it can be pasted as it is."""
-        parts = [shlex.join(self.words[:3]), shlex.quote(self.family), shlex.quote(self.values)]
+        parts = [shlex.join(self.words[:3])]
         for word in self.options:
             if word.startswith("--"):
                 parts.append(word)
@@ -101,7 +105,6 @@ def first_sweep(dataset: Dataset, options: Sequence[str] = ()) -> FirstSweep:
     Returns
     -------
     FirstSweep
-        Its networks can be for images of every size.
     """
     height, width, channels = dataset.input
     words = list(options)
@@ -113,8 +116,9 @@ def first_sweep(dataset: Dataset, options: Sequence[str] = ()) -> FirstSweep:
         words.append("--gray")
     if not dataset.groups and "--groups" not in options and (found := tracks(dataset)):
         words += ["--groups", found.pattern]
-    family, values = _family(height, width, channels)
-    return FirstSweep(dataset.name, family, values, tuple(words), (height, width, channels))
+    input = (height, width, channels)
+    first = first_family(input, len(dataset.images))
+    return FirstSweep(dataset.name, first.family, first.values, first.settings.get("augment", ""), tuple(words), input)
 
 
 def _size(dataset: Dataset) -> tuple[int, int] | None:
@@ -143,27 +147,6 @@ def _is_grey(dataset: Dataset) -> bool:
     tint = np.sqrt(np.square(some - light[..., None]).mean((1, 2, 3)))
     contrast = light.std((1, 2))
     return bool(np.quantile(tint, 0.95) <= _TINT * np.median(contrast))
-
-
-def _family(height: int, width: int, channels: int) -> tuple[str, str]:
-    """Return a family that can be for images of this shape, and values for its knob."""
-    side = min(height, width)
-    if side < 4:
-        return "dense n, dense", "n=4..64*2"
-    if side < 8:
-        return "conv n, pool, dense", "n=1..16*2"
-    if side < 16:
-        return "conv n, pool, conv 2n, dense", "n=1..16*2"
-    if side < 40 and max(height, width) <= KEPT_SIDE:
-        if channels == 1:
-            return "conv n, conv n, pool, conv 2n, conv 2n, pool, dense", "n=1..16*2"
-        return "conv n, conv n, pool, conv 2n, conv 2n, pool, conv 4n same, gap, dense", "n=2..32*2"
-    # Photographs: pooled until so little is left of the shorter side that `gap` sees large parts; wider from pool to pool, up to 8n.
-    layers, factor = [], 1
-    while side > 14:
-        layers.append(f"conv {factor if factor > 1 else ''}n, pool")
-        side, factor = (side - 2) // 2, min(8, 2 * factor)
-    return ", ".join([*layers, f"conv {factor if factor > 1 else ''}n, gap, dense"]), "n=2..16*2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,11 +197,11 @@ class Contents:
             ``data, source, input, fingerprint, classes`` (with ``train``, ``validation`` and ``test`` counts; validation is 0 where issun
             sets it aside from the training images), ``given_parts`` (those that the data brings), ``groups`` (None, or how many, how many
             images are in none, the largest), ``resize`` (``crop``, ``pad`` or ``stretch``), ``cache`` (the folder in which decoded images
-            are kept, or None), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and
-            ``deviation``, ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates`` (groups of equal images, by kind),
-            ``near_copies`` (None where they were not looked for), ``folds``, ``validation_part``, ``tracks``, ``sweep`` (a command that
-            fits), ``notes``, ``augment``, ``sheet`` and ``list`` (of files without copies: its ``file``, ``images``, what was
-            ``left_out``).
+            are kept, or None), ``imbalance`` (training images of the largest class over those of the smallest), ``mean`` and ``deviation``,
+            ``sizes`` and ``modes`` of the files, ``skipped``, ``duplicates`` (groups of equal images, by kind), ``near_copies`` (None where
+            they were not looked for), ``folds``, ``validation_part``, ``tracks``, ``sweep`` (a ``command`` that fits, its ``words``, the
+            ``input``, ``family``, ``values`` and ``augment`` of its networks), ``notes``, ``augment``, ``sheet`` and ``list`` (of files
+            without copies: its ``file``, ``images``, what was ``left_out``).
         """
         dataset = self.dataset
         kept = len(dataset.images) - dataset.given_validation
@@ -262,6 +245,9 @@ class Contents:
             "sweep": {
                 "command": self.first_sweep.command,
                 "words": self.first_sweep.words,
+                "family": self.first_sweep.family,
+                "values": self.first_sweep.values,
+                "augment": self.first_sweep.augment or None,
                 "input": self.first_sweep.input,
             },
             "notes": dataset.notes,

@@ -63,6 +63,11 @@ def contents_text(contents: Contents) -> Iterator[RenderableType]:
             f"  --groups {shlex.quote(found['pattern'])} keeps them together: {found['groups']:,} groups, the largest of "
             f"{found['largest']:,} images, at least {found['fewest']:,} groups in each class."
         )
+    first = contents.first_sweep
+    changed = f", augmentation {first.augment}" if first.augment else ""
+    yield ""
+    yield f"The first family for {shape_text(first.input)} images, which a sweep trains if no family is named:"
+    yield f"  {first.family}, {first.values}{changed}"
 
 
 def _numbers(values: Sequence[float]) -> str:

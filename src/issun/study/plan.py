@@ -355,7 +355,7 @@ def joined(plans: Sequence[Plan]) -> Plan:
     Parameters
     ----------
     plans : sequence of Plan
-        At least one; on the same data and split. Recipes and seeds may differ.
+        At least one; on the same data and split, in the same or other sizes and colours. Recipes and seeds may differ.
 
     Raises
     ------
@@ -363,9 +363,10 @@ def joined(plans: Sequence[Plan]) -> Plan:
         Where data or splits differ: figures of different validation images cannot be compared.
     """
     first = plans[0]
+    inputs = {data.input: data for data in first.inputs}
     for other in plans[1:]:
-        fingerprints = [[data.fingerprint for data in each.inputs] for each in (first, other)]
-        if fingerprints[0] != fingerprints[1] or other.split != first.split:
+        same = all(inputs.setdefault(data.input, data).fingerprint == data.fingerprint for data in other.inputs)
+        if not same or other.split != first.split or not np.array_equal(other.validation, first.validation):
             raise StudyError(
                 f"plans on different data or splits ({first.data.name}, {first.split.id}; {other.data.name}, {other.split.id}) cannot be "
                 f"joined: run each into its own study"
@@ -379,6 +380,7 @@ def joined(plans: Sequence[Plan]) -> Plan:
         seeds=tuple(dict.fromkeys(seed for each in plans for seed in each.seeds)),
         trials=tuple(trials.values()),
         infeasible=tuple({(item.family, str(dict(item.knobs)), item.input): item for each in plans for item in each.infeasible}.values()),
+        inputs=tuple(inputs.values()),
     )
 
 
