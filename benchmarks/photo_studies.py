@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 import issun
 from issun.datasets.inputs import Inputs
 from issun.datasets.wanted import input_text
+from issun.errors import SelectionError
 from issun.study import Entry, Study
-from issun.study.frontier import smallest
+from issun.study.frontier import most_accurate, smallest
 from issun.study.machine import machine
 
 #: How many photos a user has.
@@ -61,7 +63,15 @@ def train(arguments: argparse.Namespace) -> None:
             found = issun.sweep(
                 path, size=SIZES, color=COLORS, study=study, folds=folds, threads=arguments.threads, epochs=arguments.epochs
             )
-            print(f"{study.name}: {found.smallest()}", flush=True)
+            print(f"{study.name}: {chosen(found.entries)}", flush=True)
+
+
+def chosen(entries: Sequence[Entry]) -> Entry:
+    """Return the smallest network within 0.01 of the best, as `issun sweep` answers; where none beats guessing, the most accurate one."""
+    try:
+        return smallest(entries)
+    except SelectionError:
+        return most_accurate(entries)
 
 
 class LeftOut:
@@ -114,9 +124,9 @@ def rows_of(arguments: argparse.Namespace, count: int) -> dict[str, Any]:
     return {
         "photos": count,
         "left_out": len(labels),
-        "inputs": [described(folded, smallest(entries), left_out) for entries in by_input.values()],
-        "folds": described(folded, folded.smallest(), left_out),
-        "one part": described(single, single.smallest(), left_out),
+        "inputs": [described(folded, chosen(entries), left_out) for entries in by_input.values()],
+        "folds": described(folded, chosen(folded.entries), left_out),
+        "one part": described(single, chosen(single.entries), left_out),
         "studies": {study.path.name: study.facts.data.fingerprint for study in (folded, single)},
     }
 
