@@ -30,7 +30,7 @@ from issun.study.machine import machine
 #: How many photos a user has.
 COUNTS = (100, 400, 1000, 2062)
 
-SIZES, COLORS = (24, 48), "gray,rgb"
+SIZES, COLORS = [24, 48], "gray,rgb"
 
 #: Of the draw of the photos; fixed before anything was trained.
 SEED = 0
