@@ -27,6 +27,7 @@ def _entries(records: list[dict[str, Any]]) -> list[Entry]:
             **{
                 **sizes,
                 "id": record["id"],
+                "title": record["network"],
                 "val_accuracy_mean": record["validation"]["mean"],
                 "val_accuracy_lower95": record["validation"]["low"],
             },

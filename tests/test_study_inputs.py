@@ -28,6 +28,7 @@ from issun.study.parts import prepare
 from issun.study.plan import joined, plan
 from issun.study.schema import SCHEMA_VERSION
 from issun.study.study import opened
+from issun.study.teachers import teacher_of
 from issun.webpage import content
 
 FAMILY = ["conv n, pool, dense", "n=1,2"]
@@ -112,6 +113,10 @@ def test_other_images_are_no_input_of_a_study(folder: Path) -> None:
         swept(data="other.npz", size=7)
     with pytest.raises(StudyError, match="its images are 6x6 grey, these are 8x8 grey: add --size 6x6, or give another path"):
         swept()  # nothing is added that was not asked for
+    said: list[Event] = []
+    with pytest.raises(StudyError, match=r"these are 8x8 grey: add --size 6x6 \(it has 7x7 gray, too\), or give another path"):
+        swept(swept("b.sqlite", size="6,7").path.name, on_progress=said.append)
+    assert not any("gets another input" in event.text for event in said if isinstance(event, Remark))
     with pytest.raises(StudyError, match="its images are 6x6 grey, these are 7x7 grey"):
         swept(data=load("small.npz", size=7))  # images that are loaded prove nothing
     assert ids("a.sqlite") == before
@@ -218,6 +223,8 @@ def test_a_teacher_knows_one_input(folder: Path) -> None:
         swept(size="8,6", teacher="t.safetensors")
     assert not Path("a.sqlite").exists()
     swept(size=8, teacher="t.safetensors")
+    taught = swept("b.sqlite", size="6,8", epochs=6, batch_size=4, learning_rate=0.02)
+    assert teacher_of("b.sqlite:6x6 gray: conv 2, pool, dense").models[0].net == taught.net("6x6x1: conv 2, pool, dense")
 
 
 def as_version_7(path: Path) -> None:

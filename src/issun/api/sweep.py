@@ -227,7 +227,7 @@ def sweep(
 def _tell(plan: Plan, inputs: Inputs, earlier: Study | None, meant: set[str], on_progress: OnProgress) -> None:
     """Tell what is good to know before the training begins."""
     dataset = inputs.first
-    for remark in (*inputs.notes, *split_notes(dataset, plan.split), *plan.left_out, *added(plan, earlier), plan_text(plan)):
+    for remark in (*inputs.notes, *split_notes(dataset, plan.split), *plan.left_out, *added(inputs, earlier), plan_text(plan)):
         on_progress(Remark(remark))
     if (teacher := plan.trials[0].teacher) is not None:
         on_progress(Remark(f"taught by {teacher.facts}"))

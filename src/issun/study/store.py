@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from issun.arch.layers import shape_text
 from issun.datasets.common_size import unlike
-from issun.datasets.wanted import Shape
+from issun.datasets.wanted import Shape, input_text
 from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
 from issun.errors import StudyError
@@ -148,14 +148,16 @@ class Store:
         for data in inputs:
             known = facts.data_at(data.input)
             if known is not None and known.fingerprint != data.fingerprint:
-                raise self._other_data(known, data)
+                raise self._other_data(known, data, facts)
         if all(facts.data_at(data.input) is None for data in inputs):
-            raise self._other_data(facts.data, inputs[0])
+            raise self._other_data(facts.data, inputs[0], facts)
         return facts
 
-    def _other_data(self, theirs: DataFacts, data: DataFacts) -> StudyError:
+    def _other_data(self, theirs: DataFacts, data: DataFacts, facts: Facts) -> StudyError:
+        further = [input_text(other.input) for other in facts.inputs if other is not theirs]
+        also = f" (it has {', '.join(further)}, too)" if further else ""
         if difference := unlike(theirs.input, data.input, (theirs.range, data.range), (theirs.resize, data.resize)):
-            return StudyError(f"`{self.path}` was made with other data: {difference}, or give another path")
+            return StudyError(f"`{self.path}` was made with other data: {difference}{also}, or give another path")
         return StudyError(
             f"`{self.path}` was made with other data ({theirs.name}, fingerprint {theirs.fingerprint}; now {data.name}, "
             f"{data.fingerprint}): a study belongs to one data set, give another path"

@@ -83,10 +83,12 @@ def trained_before(study: Study, plan: Plan, given: Collection[str]) -> str:
     return ""
 
 
-def added(plan: Plan, study: Study | None) -> tuple[str, ...]:
-    """Return a sentence on the inputs that a plan adds to a study; mostly none."""
-    new = [] if study is None else [input_text(data.input) for data in plan.inputs if study.facts.data_at(data.input) is None]
-    if study is None or not new:
+def added(inputs: Inputs, study: Study | None) -> tuple[str, ...]:
+    """Return a sentence on the inputs that a study gets; mostly none."""
+    if study is None:
+        return ()
+    new = [input_text(dataset.input) for dataset in inputs if study.facts.data_at(dataset.input) is None]
+    if not new or all(study.facts.data_at(dataset.input) is None for dataset in inputs.all):  # these it would not take
         return ()
     known = ", ".join(input_text(data.input) for data in study.facts.inputs)
     return (f"{study.path.name}, begun with {known}, gets {'another input' if len(new) == 1 else 'other inputs'}: {', '.join(new)}",)

@@ -43,8 +43,12 @@ def teacher_of(given: Teacher | Model | Study | str | os.PathLike[str]) -> Teach
         return _of_study(given)
     path, colon, network = Path(given), "", ""
     if kind_of(path, ModelError) is None:
-        before, colon, network = str(given).rpartition(":")
-        path = Path(before) if colon else path
+        text = str(given)
+        # What stands before a colon may have one itself, and so may a network that names its input.
+        for place, sign in enumerate(text):
+            if place and sign == ":" and kind_of(Path(text[:place]), ModelError) is not None:
+                path, colon, network = Path(text[:place]), ":", text[place + 1 :]
+                break
     if kind_of(path, ModelError) is None:
         raise ModelError(f"`teacher` (={given}) does not exist: give a saved model (.safetensors), or a study (.sqlite)")
     if is_study(path):
