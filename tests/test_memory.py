@@ -81,4 +81,4 @@ def test_the_readers_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("ISSUN_CACHE", str(tmp_path / "cache"))
     draw_classes(tmp_path / "pets", {"a": 5, "b": 5})
     with pytest.raises(DataError, match=r"pets, at 30x30, has 27,000 values, too many for half"):
-        load(tmp_path / "pets", size=(30, 30))
+        load(tmp_path / "pets", size=(30, 30), enlarge=True)
