@@ -6,6 +6,7 @@ image) is tried again with other draws. Nothing here knows images, accuracies or
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -101,7 +102,7 @@ _WITH_WIDTH = (Conv, SeparableConv, Dense)
 
 def width_of(layer: Layer) -> int:
     """Return the channels or features that a layer makes."""
-    return layer.units if isinstance(layer, Dense) else layer.filters  # type: ignore[attr-defined, no-any-return]
+    return layer.units if isinstance(layer, Dense) else layer.filters
 
 
 def with_width(layer: Layer, width: int) -> Layer:
@@ -157,7 +158,7 @@ def _activations(layers: Layers, draw: Draw) -> Layers:
     chosen = draw.one(ACTIVATIONS)
     for place, layer in list(sites(layers)):
         if isinstance(layer, (*_Convolution, Dense)) and layer.activation != LINEAR:
-            layers = replaced(layers, place, [replace(layer, activation=chosen)])  # type: ignore[arg-type]
+            layers = replaced(layers, place, [replace(layer, activation=chosen)])
     return layers
 
 
@@ -237,12 +238,10 @@ def _shrink_or_pool(layers: Layers, draw: Draw) -> Layers:
     """A convolution and the pooling after it become one convolution with a stride, or the other way round."""
     pairs = [
         number
-        for number, (layer, after) in enumerate(zip(layers, layers[1:], strict=False))
+        for number, (layer, after) in enumerate(itertools.pairwise(layers))
         if isinstance(layer, _Convolution) and isinstance(after, Pool) and layer.stride == (1, 1)
     ]
-    strided = [
-        number for number, layer in enumerate(layers) if isinstance(layer, _Convolution) and layer.stride == (2, 2)
-    ]
+    strided = [number for number, layer in enumerate(layers) if isinstance(layer, _Convolution) and layer.stride == (2, 2)]
     number = draw.one([*pairs, *strided])
     layer: Any = layers[number]
     if number in pairs:
