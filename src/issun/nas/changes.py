@@ -102,13 +102,17 @@ _WITH_WIDTH = (Conv, SeparableConv, Dense)
 
 def width_of(layer: Layer) -> int:
     """Return the channels or features that a layer makes."""
-    return layer.units if isinstance(layer, Dense) else layer.filters
+    return int(getattr(layer, _width_name(layer)))
 
 
 def with_width(layer: Layer, width: int) -> Layer:
     """Return a layer with another width."""
-    changes: dict[str, Any] = {"units" if isinstance(layer, Dense) else "filters": width}
+    changes: dict[str, Any] = {_width_name(layer): width}
     return replace(layer, **changes)
+
+
+def _width_name(layer: Layer) -> str:
+    return "units" if isinstance(layer, Dense) else "filters"
 
 
 def _width(layers: Layers, draw: Draw) -> Layers:
