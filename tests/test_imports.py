@@ -44,6 +44,7 @@ ROOMS = (
         "extraction",
         "sklearn",
         "study",
+        "nas",
         "predicting",
         "pages",
         "exporters",
