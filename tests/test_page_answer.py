@@ -31,7 +31,6 @@ def _entries(records: list[dict[str, Any]]) -> list[Entry]:
                 "val_accuracy_mean": record["validation"]["mean"],
                 "val_accuracy_lower95": record["validation"]["low"],
             },
-            title=record["network"],
             ended_well=record["diverged"] < record["validation"]["n"],
             seeds=record["validation"]["n"],
             guessing=0.5,

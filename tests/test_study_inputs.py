@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,18 +204,24 @@ def test_folds_are_the_same_at_every_input(folder: Path) -> None:
     assert missing(size="6,8", folds=None) == 0
 
 
-def test_plans_on_other_inputs_cannot_be_joined(folder: Path) -> None:
-    def made(*sides: int) -> Any:
+def test_plans_are_joined_over_inputs_of_the_same_images(folder: Path) -> None:
+    def made(*sides: int, seed: int = 0, changed: bool = False) -> Any:
         from issun.arch.notation import bind_arguments
         from issun.datasets.dataset import Split
         from issun.recipe import Recipe
 
-        sets = Inputs.of([load("small.npz", size=side) for side in sides])
-        return plan(bind_arguments(["dense 2, dense"]), sets, Recipe(epochs=1), Split(), (0,))
+        sets = [load("small.npz", size=side) for side in sides]
+        if changed:
+            sets = [replace(one, images=255 - one.images) for one in sets]
+        return plan(bind_arguments(["dense 2, dense"]), Inputs.of(sets), Recipe(epochs=1), Split(seed=seed), (0,))
 
     assert len(joined([made(6, 8), made(6, 8)]).trials) == 2
-    with pytest.raises(StudyError, match="cannot be joined"):
-        joined([made(6, 8), made(6, 7)])
+    both = joined([made(6), made(8, 7)])
+    assert [data.input for data in both.inputs] == [(6, 6, 1), (8, 8, 1), (7, 7, 1)]
+    assert [trial.net.input for trial in both.trials] == [(6, 6, 1), (8, 8, 1), (7, 7, 1)]
+    for other in (made(6, changed=True), made(8, seed=1)):  # other images at one input; another split
+        with pytest.raises(StudyError, match="cannot be joined"):
+            joined([made(6), other])
 
 
 def test_a_teacher_knows_one_input(folder: Path) -> None:
