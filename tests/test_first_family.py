@@ -89,6 +89,22 @@ def test_a_sweep_without_a_family(issun: Issun) -> None:
     assert again.missing == 0
 
 
+def test_each_of_several_sizes_gets_its_own(issun: Issun) -> None:
+    told: list[Event] = []
+    options: dict[str, Any] = {"size": "16,24", "seeds": 1, "epochs": 1, "folds": 1}
+    study = package.sweep("photos", ["n=2"], study="sizes.sqlite", on_progress=told.append, **options)
+    at = {entry.input: entry for entry in study.entries}
+    assert [at[shape].network.count("conv") for shape in ((16, 16, 3), (24, 24, 3))] == [2, 3]
+    augmented = {shape: str(study.recipe(entry.recipe_id).augment) for shape, entry in at.items()}
+    assert augmented == {(16, 16, 3): AUGMENT.replace("3", "2", 1), (24, 24, 3): AUGMENT}
+    assert {entry.input for entry in study.findings.answer.entries} == set(at)  # both are answered for, whatever their recipes
+    (remark,) = [event.text for event in told if isinstance(event, Remark) and "first family" in event.text]
+    assert remark.count("n=2") == 2
+    assert "at 16x16 rgb conv" in remark
+    again = package.sweep("photos", ["n=2"], study="sizes.sqlite", dry_run=True, **options)
+    assert again.missing == 0
+
+
 def test_the_command_does_as_the_function(issun: Issun) -> None:
     printed = issun.answers("sweep", "photos", "--dry-run")
     returned = planned().as_dict()
