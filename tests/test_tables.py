@@ -21,6 +21,8 @@ KINDS = {kind.value for kind in Kind}
 #: Modules outside `arch` that make or change networks, which are made of layers. All others are given operations.
 NETWORK_MAKERS = {
     "extraction/as_model.py",
+    "nas/changes.py",
+    "nas/starts.py",
     "exporters/keras/from_keras.py",
     "study/remedies.py",
 }
