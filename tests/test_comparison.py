@@ -42,7 +42,7 @@ RELATIONS: dict[str, tuple[Basis, str, str]] = {
     "another size": (
         replace(BASIS, data=replace(DATA, fingerprint="f1", input=(4, 4, 1))),
         "other size",
-        "the same source at another size (4x4x1, not 8x8x1); the same images of it are for validation (48 images)",
+        "the same source at another size (4x4 gray, not 8x8 gray); the same images of it are for validation (48 images)",
     ),
     "another size and split": (
         replace(BASIS, data=replace(DATA, fingerprint="f1", input=(4, 4, 1)), split=replace(SPLIT, mark="48 x")),
@@ -137,9 +137,9 @@ def test_the_comparison_fits_80_columns_with_large_figures(small: tuple[issun.St
     lines = lines_of(Comparison(answers))
     assert max(map(len, lines)) <= 80
     head = next(line for line in lines if "parameters" in line and "MACs" in line)
-    assert head.split() == ["study", "parameters", "MACs", "memory", "validation", "bound", "seeds", "folds"]
+    assert head.split() == ["study", "parameters", "MACs", "memory", "validation", "bound", "seeds"]
     assert any("11,199,882" in line and "123.5 kB" in line for line in lines)
-    assert any(line.startswith("B  a rather long name: digits 8x8x1, 49 images for validation: conv ") for line in lines)
+    assert any(line.startswith("B  a rather long name: digits 8x8 gray, 49 images for validation: conv ") for line in lines)
 
 
 def test_each_study_is_told_as_by_itself_and_then_all_side_by_side(issun_in: Issun) -> None:
@@ -265,7 +265,7 @@ def test_a_picture_has_a_series_and_a_frontier_for_each_study(issun_in: Issun) -
     figure = issun.plot(names, "frontier", memory=True, target=0.2)
     [axes] = figure.axes
     legend = [text.get_text() for text in axes.get_legend().get_texts()]  # type: ignore[union-attr]
-    assert legend[:2] == ["dense: digits 8x8x1", "a rather long name: digits 8x8x1"]
+    assert legend[:2] == ["dense: digits 8x8 gray", "a rather long name: digits 8x8 gray"]
     assert legend[-1] == "All accuracies are of the same images: they can be compared directly."
     assert axes.get_xlabel() == "bytes of working memory for one image"
     steps = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]

@@ -47,7 +47,7 @@ def test_the_answer_is_that_of_show(chromium: Any, studies: tuple[Study, Study],
         rows = [words(line) for line in page.locator("#comparison tbody tr").all()]
         for line, row in zip(rows, found.rows, strict=True):
             assert row.entry is not None
-            assert line.startswith(f"{row.name} digits 8x8x1 {row.entry.network} {row.entry.parameters:,} ")
+            assert line.startswith(f"{row.name} digits 8x8 gray {row.entry.network} {row.entry.parameters:,} ")
             assert f"{100 * row.entry.val_accuracy_lower95:.2f} %" in line
         assert "plain, deep: the same validation images" in words(page.locator("#comparison"))
         assert "can be compared directly" in words(page.locator("#answer"))
@@ -55,7 +55,7 @@ def test_the_answer_is_that_of_show(chromium: Any, studies: tuple[Study, Study],
 
 def test_one_series_and_one_frontier_a_study(chromium: Any, studies: tuple[Study, Study], tmp_path: Path) -> None:
     with opened(chromium, page_of(studies, tmp_path / "two.html")) as page:
-        assert [words(one) for one in page.locator("#legend button").all()] == ["plain: digits 8x8x1", "deep: digits 8x8x1"]
+        assert [words(one) for one in page.locator("#legend button").all()] == ["plain: digits 8x8 gray", "deep: digits 8x8 gray"]
         assert page.locator(".step.own").count() == 2
         assert "Each study has its own target" in words(page.locator("#answer"))
         page.locator("#legend button").first.click()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from issun.arch.layers import shape_text
+from issun.datasets.wanted import input_text
 from issun.numbers import bytes_text, listing, mean_text, percent, short_count
 from issun.plots.answers import found_lines, picture_lines
 from issun.plots.lines import Folded, Printable, Whole
@@ -58,32 +58,26 @@ def comparison_lines(comparison: Comparison) -> Iterator[Printable]:
 
 
 def _table(comparison: Comparison, letters: dict[str, str]) -> Printable:
-    rows = comparison.rows
-    found = [(row, row.entry, row.basis) for row in rows]
-    inputs = len({basis.input for _, _, basis in found if basis is not None}) > 1
-    folds = any(entry.folds > 1 for _, entry, _ in found if entry is not None)
-    columns = ["study", *["input"] * inputs, "parameters", "MACs", "memory", "validation", "bound", "seeds", *["folds"] * folds]
-    table = plain_table(*columns, left=["study", "input"])
-    for row, entry, basis in found:
-        cells = [letters[row.name], *(["" if basis is None else shape_text(basis.input)] if inputs else [])]
-        cells += ["none"] if entry is None else _figures(entry, folds)
-        table.add_row(*map(Text, cells))
+    table = plain_table("study", "parameters", "MACs", "memory", "validation", "bound", "seeds", left=["study"])
+    for row in comparison.rows:
+        cells = ["none"] if row.entry is None else _figures(row.entry)
+        table.add_row(*map(Text, [letters[row.name], *cells]))
     return table
 
 
-def _figures(entry: Entry, folds: bool) -> list[str]:
+def _figures(entry: Entry) -> list[str]:
     ended = entry.seeds - entry.chance - entry.diverged
     seeds = f"{entry.seeds}" if ended == entry.seeds else f"{ended} of {entry.seeds}"
     sizes = [f"{entry.parameters:,}", short_count(entry.macs), bytes_text(entry.peak_memory)]
     accuracies = [mean_text(entry.val_accuracy_mean, entry.val_accuracy_std), percent(entry.val_accuracy_lower95)]
-    return [*sizes, *accuracies, seeds, *[f"{entry.folds}"] * folds]
+    return [*sizes, *accuracies, seeds]
 
 
 def _told(row: Row, letter: str) -> str:
     """Return which study a row is, its data, and its network, or why there is none."""
     name = "" if letter == row.name else f"{row.name}: "
     basis, data = row.basis, row.answer.study.facts.data
-    rests = "" if basis is None else f" {shape_text(basis.input)}, {basis.images} for validation"
+    rests = "" if basis is None else f" {input_text(basis.input)}, {basis.images} for validation"
     network = _none(row) if row.entry is None else row.entry.network
     return f"{name}{data_name(data.name)}{rests}: {network}"
 

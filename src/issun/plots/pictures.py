@@ -14,8 +14,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from issun.arch.layers import shape_text
 from issun.datasets.dataset import Dataset
+from issun.datasets.wanted import input_text
 from issun.errors import IssunError, SelectionError
 from issun.extraction.comparing import layer_text
 from issun.extraction.extractor import Extractor, trained_extractor
@@ -258,9 +258,9 @@ def frontiers_figure(comparison: Comparison, size: Size = "parameters", target: 
 
 def _series_name(row: Row) -> str:
     """Return what a legend says of a study: its name, its data, and what must stand beside its figures."""
-    basis = row.basis
-    shape = "" if basis is None else f" {shape_text(basis.input)}"
-    return f"{row.name}: {data_name(row.answer.study.facts.data.name)}{shape}{''.join(f' ({mark})' for mark in row.marks)}"
+    inputs = list(dict.fromkeys(entry.input for entry in row.answer.entries))
+    at = f" at {len(inputs)} inputs" if len(inputs) > 1 else "".join(f" {input_text(shape)}" for shape in inputs)
+    return f"{row.name}: {data_name(row.answer.study.facts.data.name)}{at}{''.join(f' ({mark})' for mark in row.marks)}"
 
 
 def shown_network(study: Readable, network: NetworkLike | None) -> Entry:

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
-from issun.arch.layers import shape_text
+from issun.datasets.wanted import input_text
 from issun.errors import IssunError, SelectionError
 from issun.numbers import counted
 from issun.plain import plain
@@ -142,7 +142,7 @@ class Basis:
             case "other split":
                 return f"the same data, but other validation images ({mine}, not {first})"
             case "other size":
-                sizes = f"{shape_text(self.data.input)}, not {shape_text(other.data.input)}"
+                sizes = f"{input_text(self.data.input)}, not {input_text(other.data.input)}"
                 return f"the same source at another size ({sizes}); {places} images of it are for validation ({mine})"
             case "read differently":
                 return f"the same source, but its images were read in another way; {places} images of it are for validation ({mine})"

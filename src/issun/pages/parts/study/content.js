@@ -35,9 +35,11 @@ export function askedOf(content) {
   return { target: same("target"), budgets };
 }
 
-/** The data of a study, and the size of its images: digits 8x8x1, or at how many inputs. */
-export const dataOf = ({ data, about, inputs }) =>
-  [data, (inputs ?? []).length > 1 ? `at ${inputs.length} inputs` : about?.input?.join("x")].filter(Boolean).join(" ");
+/** The data of a study, and the input of its networks: digits 8x8 gray, or how many inputs they have. */
+export const dataOf = ({ data, inputs, networks }) => {
+  const used = [...new Set(networks.map((network) => network.input))];
+  return [data, used.length > 1 ? `at ${used.length} inputs` : inputs?.[used[0] ?? 0]?.name].filter(Boolean).join(" ");
+};
 
 /** What must stand beside every figure of a study. */
 export const marksOf = ({ about }) => [about?.mark, about?.quick ? "a quick run, whose figures are not meaningful" : ""].filter(Boolean);
