@@ -449,7 +449,8 @@ def _plateau(curves: Curves, schedule: str | None, used: Collection[str]) -> Dia
     if 1 - curves.level(curves.validation) < 2 * LEAST_CHANGE:
         advice = "a smaller network: accuracy cannot improve further"
     elif curves.gap >= max(GAP, 2 * curves.error):
-        advice = "augmentation, or a little more dropout or l2: training is ahead of validation"
+        more = "stronger augmentation" if "augmentation" in used else "augmentation"
+        advice = f"{more}, or a little more dropout or l2: training is ahead of validation"
     else:
         choices = ["a larger network (more filters, one more layer)"]
         choices += [] if schedule in ANNEALED else ["a learning rate that falls towards the end"]
