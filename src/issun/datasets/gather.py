@@ -160,7 +160,7 @@ def gathered(
         if kept is None:
             missing.append((one, wishes, archive))
         else:
-            sizes = {_size(text): count for text, count in kept[0].sizes}
+            sizes = Counter(record.probe[:2] for record in kept[1])
             enlarged_notes(sizes, kept[0].input[:2], how, one.enlarge or one.size is None, readable(str(path)))
             days = {readable(record.path): record.probe.day for record in kept[1]}
         found.append(None if kept is None else kept[0])
@@ -176,12 +176,6 @@ def gathered(
     if groups is None:
         return datasets
     return [with_groups(dataset, Grouping(groups, pattern, listing.depth, days)) for dataset in datasets]
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Return height and width that `Dataset.sizes` has as a text."""
-    height, width = text.split("x")
-    return int(height), int(width)
 
 
 def _version() -> str:

@@ -134,7 +134,7 @@ class Evolution:
     twice : float
         Share of the new networks that are two changes away.
     reach : float
-        With a target: how far (in logarithms of the error) parents are from it.
+        With a target: how far parents are from it, in natural logarithms of the error.
     fill : float
         Without a target, but with budgets: the power of the share of a budget that a network fills, by which it is wanted as a parent.
     """
@@ -171,6 +171,11 @@ class Evolution:
             What it may know, in any order.
         proposed : sequence of Proposal
             All before it, also those that are not judged yet: no network is proposed twice with one seed.
+
+        Raises
+        ------
+        SelectionError
+            Where every network within the budgets that a change leads to was proposed.
         """
         if number < len(self.starts):
             return Proposal(number, self.starts[number], 0, None, "start")

@@ -29,6 +29,12 @@ def starts(input: Shape, classes: int) -> tuple[Net, ...]:
     input : tuple of int
         ``(height, width, channels)`` of one image.
     classes : int
+
+    Returns
+    -------
+    tuple of Net
+        Plain and separable convolutions, with and without batch normalisation, of each of `WIDTHS`; last the classifier alone. Those that
+        do not fit into the images are left out.
     """
     return tuple(dict.fromkeys(_starts(input, classes)))
 

@@ -280,7 +280,7 @@ class Study:
     def data_of(self, network: NetworkLike | None = None) -> DataFacts:
         """Return the facts of the images that a network takes: of several inputs its own; arguments and errors as of `network`."""
         entry = self.network(network)
-        return next(data for data in self.facts.inputs if data.input == entry.input)
+        return self.facts.data_at(entry.input) or self.facts.data  # every network was checked to name one of them
 
     def _trial(self, network: NetworkLike | None, seed: int | None) -> tuple[Entry, TrialResult]:
         """Return a network and its trial with a seed; default: its best one on validation."""
