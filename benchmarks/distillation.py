@@ -65,7 +65,7 @@ QUESTIONS = (
         ("conv 4, pool, conv 5, pool, conv 7, gap, dense", "conv 8, pool, conv 10, pool, conv 10, gap, dense"),
         {"augment": "crop 4, flip", "epochs": 40},
         {"temperature": (1.0, 4.0), "share": (0.5, 0.9), "views": (8,)},
-        12_500,  # a quarter, so that the whole takes an hour of one core
+        12_500,  # a quarter, so that the whole can be repeated on a laptop
     ),
 )
 

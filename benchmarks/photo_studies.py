@@ -4,8 +4,8 @@ From a set of photos some are drawn, as if a user had no others. The first famil
 24 and 48 pixels, grey and in colour, in one study; and once more into a second study on a single validation part instead of folds. The
 photos that were not drawn choose nothing: at the end they tell how good the models that are handed over really are.
 
-Everything is kept in the folder, so that a stopped run goes on. `python benchmarks/photo_studies.py table --data … --output …` prints the
-tables of docs/photos.md from the studies, and writes them as JSON after `--json FILE`.
+Everything is kept in the folder, so that a stopped run goes on. `python benchmarks/photo_studies.py table --data … --output …` prints
+tables from the studies, and writes them as JSON after `--json FILE`.
 """
 
 from __future__ import annotations
