@@ -6,6 +6,9 @@ photos that were not drawn choose nothing: at the end they tell how good the mod
 
 Everything is kept in the folder, so that a stopped run goes on. `python benchmarks/photo_studies.py table --data … --output …` prints
 tables from the studies, and writes them as JSON after `--json FILE`.
+
+`python benchmarks/photo_studies.py folder --data … --output photos --counts 400` writes the photos of a draw as a folder of PNG files: the
+one that README's second screen sweeps.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 import issun
 from issun.datasets.inputs import Inputs
@@ -46,6 +50,17 @@ def drawn(archive: Path, count: int, folder: Path) -> tuple[Path, NDArray[np.uin
     if not path.exists():
         np.savez(path, x=photos[chosen], y=labels[chosen])
     return path, photos[others], labels[others]
+
+
+def write_folder(arguments: argparse.Namespace) -> None:
+    """Write the photos of a draw as PNG files, in a folder for each class."""
+    with np.load(arguments.data) as stored:
+        photos, labels = stored["x"], stored["y"]
+    (count,) = arguments.counts
+    for number in np.sort(np.random.default_rng(SEED).permutation(len(labels))[:count]):
+        folder = arguments.output / str(labels[number])
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photos[number]).save(folder / f"{number:04d}.png")
 
 
 def study_path(folder: Path, archive: Path, count: int, folds: int | None) -> Path:
@@ -165,7 +180,7 @@ def table(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("train", "table"))
+    parser.add_argument("what", choices=("train", "table", "folder"))
     parser.add_argument("--data", type=Path, required=True, help="an archive with x (N, height, width, 3) and y")
     parser.add_argument("--output", type=Path, required=True, help="folder of the studies")
     parser.add_argument("--counts", type=lambda text: tuple(map(int, text.split(","))), default=COUNTS)
@@ -173,7 +188,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="to see that it works")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    {"train": train, "table": table}[arguments.what](arguments)
+    {"train": train, "table": table, "folder": write_folder}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

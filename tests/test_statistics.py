@@ -79,3 +79,8 @@ def test_one_value_has_no_deviation() -> None:
     mean, deviation = mean_and_deviation([0.5])
     assert mean == 0.5
     assert math.isnan(deviation)
+
+
+@given(st.lists(fractions, min_size=1, max_size=8), counts, st.integers(2, 10))
+def test_in_folds_the_images_alone_make_the_bound(accuracies: list[float], images: int, folds: int) -> None:
+    assert lower_bound(accuracies, images, folds) == pytest.approx(wilson_lower(mean_and_deviation(accuracies)[0], images), abs=1e-12)

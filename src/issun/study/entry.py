@@ -230,7 +230,7 @@ class Entry:
     @cached_property
     def val_accuracy_lower95(self) -> float:
         """Lower 95 % bound of the accuracy, see `issun.study.statistics.lower_bound`."""
-        return lower_bound(self.accuracies, self.validation_images)
+        return lower_bound(self.accuracies, self.validation_images, self.folds)
 
     @cached_property
     def beats_guessing(self) -> bool:

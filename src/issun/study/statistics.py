@@ -96,7 +96,7 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def lower_bound(accuracies: Sequence[float], images: int) -> float:
+def lower_bound(accuracies: Sequence[float], images: int, folds: int = 1) -> float:
     """Return the lower 95 % bound of a network's accuracy.
 
     Parameters
@@ -105,6 +105,8 @@ def lower_bound(accuracies: Sequence[float], images: int) -> float:
         One fraction for each seed, all measured on the same validation images; at least one.
     images : int
         Number of validation images, at least 1.
+    folds : int
+        With several, every image is a validation image once, and each seed has trained as many networks.
 
     Returns
     -------
@@ -117,10 +119,13 @@ def lower_bound(accuracies: Sequence[float], images: int) -> float:
     (`wilson_lower` of the mean; not divided by the number of seeds, since every seed is measured on the same images), and which seeds
     happened to be drawn (`seed_margin`). Their distances from the mean are added as the sides of a right angle, the square-and-add
     way of combining intervals (Zou & Donner 2008). With one seed only the first is known.
+
+    In folds the mean is already one over several networks, and the model that is handed over has learnt from more images than each of
+    them. There the images alone are the narrowest bound that is true often enough: `benchmarks/folds.py`, table in docs/data.md.
     """
     mean, deviation = mean_and_deviation(accuracies)
     images_part = mean - wilson_lower(min(1.0, max(0.0, mean)), images)
-    seeds_part = seed_margin(deviation, len(accuracies))
+    seeds_part = seed_margin(deviation, len(accuracies)) if folds == 1 else 0.0
     return max(0.0, mean - math.hypot(images_part, seeds_part))
 
 

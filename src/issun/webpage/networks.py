@@ -58,7 +58,7 @@ def network_records(answer: Answer) -> list[dict[str, Any]]:
 
 def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
     # The upper bound of an accuracy is the lower bound of its errors.
-    high = 1 - lower_bound([1 - accuracy for accuracy in entry.accuracies], entry.validation_images)
+    high = 1 - lower_bound([1 - accuracy for accuracy in entry.accuracies], entry.validation_images, entry.folds)
     return {
         "id": str(entry.key),
         "label": entry.label,
