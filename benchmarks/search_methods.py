@@ -135,7 +135,7 @@ def searched(method: Method, dataset: Dataset, recipe: Recipe, trials: int) -> t
 
 def told(one: Tried, unseen: float) -> dict[str, Any]:
     """Return a network of a frontier as plain values."""
-    accuracies = {"judge": one.accuracy, "unseen": unseen, "seeds": len(one.accuracies)}
+    accuracies = {"judge": one.accuracy, "unseen": unseen, "seeds": len(one.short) + len(one.full)}
     return {"network": str(one.net), "parameters": one.net.parameters, **accuracies}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 from issun.arch.notation import parse_network
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import CHANGES, neighbour
-from issun.nas.evolution import Evolution, Judged, Proposal, fronts, tried, within
+from issun.nas.evolution import Evolution, Judged, Proposal, Tried, fronts, tried, within
+from issun.nas.finalists import finalists
 from issun.nas.starts import stages_for, starts
 from issun.study import Query
 
@@ -82,7 +85,7 @@ def test_proposals_depend_on_what_was_judged_alone() -> None:
 def test_nothing_over_a_budget_is_proposed_and_nothing_twice(query: Query) -> None:
     proposed = evolved(query, 80)
     assert all(within(query, one.net) for one in proposed)
-    assert len({(one.net.id, one.seed) for one in proposed}) == len(proposed)
+    assert len({(*one.key, one.seed, one.full) for one in proposed}) == len(proposed)
     assert [one.number for one in proposed] == list(range(80))
     for one in proposed:
         assert one.parent is None if one.change == "start" else one.parent is not None and one.parent < one.number
@@ -110,6 +113,43 @@ def test_fronts_are_sorted_by_what_beats_them() -> None:
     ]
     judged.append(Judged(Proposal(4, nets[sizes[0]], 1, 0, "another seed"), 0.3))
     found = tried(judged)
-    assert found[0].accuracies == (0.5, 0.3)
+    assert (found[0].short, found[0].full) == ((0.5, 0.3), ())
     assert [[one.number for one in front] for front in fronts(found, 5)] == [[0, 2], [1, 3]]
     assert len(fronts(found, 1)) == 1
+
+
+def test_the_short_recipe_is_made_comparable_by_what_both_recipes_gave() -> None:
+    nets = starts((12, 12, 1), 5)[:3]
+    short = [Judged(Proposal(number, net, 0, None, "start"), 0.8) for number, net in enumerate(nets)]
+    assert [one.accuracy for one in tried(short)] == pytest.approx([0.8] * 3)  # nothing is gained before it was seen
+    full = [Judged(Proposal(3 + number, net, 0, number, "the full recipe", True), 0.95) for number, net in enumerate(nets[:2])]
+    found = tried([*short, *full])
+    assert [one.accuracy for one in found[:2]] == pytest.approx([0.95] * 2)
+    assert found[2].accuracy == pytest.approx(0.9)  # two errors were a quarter of those before: half, as if two more had gained nothing
+
+
+def test_finalists_go_down_from_one_that_is_safe() -> None:
+    nets = sorted((net for net in starts((12, 12, 1), 5)), key=lambda net: net.parameters)
+    sizes = list({net.parameters: net for net in nets}.values())[:5]
+    means = (0.88, 0.899, 0.905, 0.93, 0.97)
+    networks = [Tried(net, 0, number, (), (mean,) * 3, mean) for number, (net, mean) in enumerate(zip(sizes, means, strict=True))]
+    lucky = Tried(nets[-1], 1, 9, (), (0.999,), 0.999)  # a single seed is never a finalist where others have three
+    found = finalists(Query(target=0.9), [*networks, lucky], 1_000)
+    assert [fmean(one.full) for one in found] == pytest.approx([0.97, 0.93, 0.905, 0.899])
+    assert [fmean(one.full) for one in finalists(Query(max_params=10**6), networks, 1_000)] == pytest.approx([0.97])
+    assert len(finalists(Query(), networks, 1_000, pareto=True)) == 5
+    assert finalists(Query(target=0.98), networks, 1_000) == []
+    assert finalists(Query(target=0.5), [], 1_000) == []
+
+
+@pytest.mark.parametrize("ways", [("usual",), ("usual", "longer")])
+def test_the_way_of_training_is_changed_only_where_there_are_several(ways: tuple[str, ...]) -> None:
+    evolution = Evolution(Query(max_macs=30_000), starts((12, 12, 1), 5), ways=ways)
+    proposed: list[Proposal] = []
+    judged: list[Judged] = []
+    for number in range(80):
+        one = evolution.propose(number, judged, proposed)
+        proposed.append(one)
+        judged.append(Judged(one, 0.5 + 0.1 * one.way + min(0.3, one.net.parameters / 10_000)))
+    assert {one.way for one in proposed} == set(range(len(ways)))
+    assert any(one.full for one in proposed)

@@ -82,7 +82,7 @@ def test_options_and_links_exist(page: Path, tmp_path: Path, monkeypatch: pytest
     issun = Issun(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("COLUMNS", "200")
     commands = ("sweep", "run", "size", "train", "predict", "show", "plot", "data", "bench", "export", "features", "ablate", "project")
-    commands = (*commands, "report", "watch")
+    commands = (*commands, "report", "watch", "search")
     known = " ".join(issun.succeeds(command, "--help") for command in commands) + issun.succeeds("--help")
     text = page.read_text()
     for script in re.findall(r"`python (\S+\.py)", text):

@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 #: Where each public name is defined. `__init__.pyi` says the same to type checkers and editors.
 _DEFINED_IN = {
     "sweep": "issun.api.sweep",
+    "search": "issun.api.search",
     "run": "issun.api.run",
     "show": "issun.api.show",
     "report": "issun.api.report",
@@ -81,6 +82,7 @@ __all__ = [
     "project",
     "report",
     "run",
+    "search",
     "show",
     "size",
     "sweep",

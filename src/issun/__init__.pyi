@@ -6,6 +6,7 @@ from issun.api.project import project as project
 from issun.api.report import report as report
 from issun.api.report import watch as watch
 from issun.api.run import run as run
+from issun.api.search import search as search
 from issun.api.show import show as show
 from issun.api.size import size as size
 from issun.api.sweep import sweep as sweep

@@ -58,7 +58,7 @@ class Outcome:
         The predicted class of each validation image, in the order of `Dataset.parts`. See `issun.pooling.pooled` for what stands here, and
         as loss and accuracy, of a training on all images after folds.
     test_loss, test_accuracy : float
-        With the final weights, measured once; nan where there is no test part. To be reported, never to choose by.
+        With the final weights, measured once; nan where there is no test part, or it was not asked for. To be reported, never to choose by.
     seconds : float
         Time spent training, measuring left out.
     diverged : bool
@@ -148,6 +148,7 @@ def train_network(
     on_epoch: Callable[[Epoch, State], None] | None = None,
     cancel: CancelFlag | None = None,
     teacher: Teacher | None = None,
+    test: bool = True,
 ) -> Outcome:
     """Train one network to the last epoch of its recipe, from the first or from a stored state, and measure it.
 
@@ -174,6 +175,8 @@ def train_network(
         Asked again and again whether to stop.
     teacher : Teacher, optional
         The one that the recipe names by its fingerprint.
+    test : bool
+        Whether it is measured on the test part, if there is one.
 
     Returns
     -------
@@ -226,10 +229,10 @@ def train_network(
         logits = runner.logits(weights, dataset.images, validation, cancel)
     loss, accuracy = loss_and_accuracy(logits, dataset.labels[validation])
     measured = np.isfinite(loss) or not len(validation)
-    test = np.arange(len(dataset.test_images))
+    held = np.arange(len(dataset.test_images))
     test_loss, test_accuracy = math.nan, math.nan
-    if len(test):
-        test_loss, test_accuracy = loss_and_accuracy(runner.logits(weights, dataset.test_images, test, cancel), dataset.test_labels)
+    if test and len(held):
+        test_loss, test_accuracy = loss_and_accuracy(runner.logits(weights, dataset.test_images, held, cancel), dataset.test_labels)
     return Outcome(
         net=net,
         recipe=recipe,

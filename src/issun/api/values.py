@@ -52,3 +52,13 @@ def seeds(text: str, option: str) -> int | tuple[int, ...]:
     if re.fullmatch(r"\s*\d{1,18}(\s*,\s*\d{1,18})*\s*,?\s*", text):
         return tuple(int(part) for part in text.split(",") if part.strip())
     raise IssunError(f"{option} (={text}) must be a number of seeds (3) or a list of seeds (0,1,7)")
+
+
+def seconds(text: str, option: str) -> float:
+    """Return ``90s``, ``20m``, ``1h``, ``1h30m`` or ``90`` (seconds) as seconds."""
+    match = re.fullmatch(r"(?:(\d+\.?\d*)h)?(?:(\d+\.?\d*)m(?:in)?)?(?:(\d+\.?\d*)s?)?", text.replace(" ", ""))
+    parts = [float(part or 0) for part in match.groups()] if match and any(match.groups()) else []
+    found = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if not found:
+        raise IssunError(f"{option} (={text}) must be a time above 0: write 90s, 20m, 1h or 1h30m")
+    return found

@@ -16,7 +16,17 @@ from rich.text import Text
 from issun.cli.output import messages, remark_on, warn
 from issun.events import Event, Reading, Remark, ignored
 from issun.extraction.comparing import SourceProgress
-from issun.plots.progress import epoch_line, head_line, head_picture, sweep_line, sweep_picture, training_picture
+from issun.nas.searching import SearchProgress
+from issun.plots.progress import (
+    epoch_line,
+    head_line,
+    head_picture,
+    search_line,
+    search_picture,
+    sweep_line,
+    sweep_picture,
+    training_picture,
+)
 from issun.study.progress import Progress
 from issun.timing.bench import TimingProgress
 from issun.training import TrainingProgress
@@ -132,6 +142,22 @@ class SweepView(_View):
             self._console.print(sweep_line(progress), soft_wrap=True)
 
 
+class SearchView(_View):
+    """Shows each `SearchProgress`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spoke = time.monotonic()
+
+    def __call__(self, progress: SearchProgress) -> None:
+        """Show one moment."""
+        if self._live is not None:
+            self._live.update(search_picture(progress))
+        elif progress.event or time.monotonic() - self._spoke >= PATIENCE:
+            self._spoke = time.monotonic()
+            self._console.print(search_line(progress), soft_wrap=True)
+
+
 class TrainingView(_View):
     """Shows each epoch of one training; the last state stays on the screen."""
 
@@ -177,6 +203,7 @@ class TimingView(_View):
 _VIEWS: dict[type[Event], Any] = {
     Reading: ReadingView,
     Progress: SweepView,
+    SearchProgress: SearchView,
     TrainingProgress: TrainingView,
     SourceProgress: HeadView,
     TimingProgress: TimingView,

@@ -169,7 +169,7 @@ class Dataset:
     def resolved(self, split: Split) -> Split:
         """Return the split that `parts` uses: "given" where the data has a validation part, with the groups where there are some.
 
-        A `StoredSplit` stays as it is.
+        A `StoredSplit` stays as it is. Of one that sets images aside, the data's validation part are these images.
 
         Raises
         ------
@@ -188,6 +188,8 @@ class Dataset:
                 f"{self.name}: `folds` (={split.folds}) does not apply, since the data brings its own validation part "
                 f"({_count(self.given_validation, 'image', 'images')}), which is used: leave it out, or move these images to the others"
             )
+        if self.given_validation and split.aside:
+            return replace(split, aside=self.given_validation / len(self.images), groups=self.grouping)
         if self.given_validation:
             return Split(self.given_validation / len(self.images), 0, "given")
         if split.how == "last":
@@ -215,8 +217,9 @@ class Dataset:
             if isinstance(split, StoredSplit):
                 self._chosen[split] = split.indices(self.labels, self.classes)
             elif self.given_validation:
-                kept = len(self.images) - self.given_validation
-                self._chosen[split] = np.arange(kept), np.arange(kept, len(self.images))
+                kept, groups = len(self.images) - self.given_validation, numbers_of(self.groups) if self.groups else None
+                parts = np.arange(kept), np.arange(kept, len(self.images))
+                self._chosen[split] = split.within(parts[0], self.labels, self.classes, groups) if split.aside else parts
             else:
                 groups = numbers_of(self.groups) if self.groups else None
                 few = np.flatnonzero(np.bincount(self.labels, minlength=len(self.classes)) < 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import re
@@ -36,11 +37,15 @@ class Split:
     folds, fold : int
         Of how many folds which one, from 1, is the validation part. Fold 0 stands for all of them together: nothing is set aside, and what
         is known of these images comes from the trainings of the single folds.
+    aside : float
+        A fraction that is in neither part: the validation images of ``Split(aside, seed)``, or the data's own validation part. What is
+        chosen on the validation images of this split can be confirmed on those, which had no share in the choice. `fraction` still counts
+        all images.
 
     Raises
     ------
     DataError
-        Where the fraction or the seed is out of range.
+        Where a fraction or the seed is out of range.
     """
 
     fraction: float = 0.1
@@ -49,10 +54,16 @@ class Split:
     groups: str = ""
     folds: int = 0
     fold: int = 0
+    aside: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
             raise DataError(f"`fraction` (={self.fraction}) must be above 0 and below 1")
+        if not 0 <= self.aside < 1 or (self.aside and (self.how not in ("stratified", "folds") or self.fraction + self.aside >= 1)):
+            raise DataError(
+                f"`aside` (={self.aside}) must be at least 0, and with `fraction` (={self.fraction}) below 1; it goes with stratified "
+                f"splits and folds alone"
+            )
         if not 0 <= self.seed < 2**63:
             raise DataError(f"`seed` (={self.seed}) of a split must be a whole number from 0 to 2^63 - 1")
         if (self.how == "folds") != (self.folds >= 2) or not 0 <= self.fold <= self.folds:
@@ -79,12 +90,14 @@ class Split:
     @property
     def whole(self) -> Split:
         """Of a single fold the split that stands for all of them; every other split is whole."""
-        return Split(self.fraction, self.seed, self.how, self.groups, self.folds)
+        return Split(self.fraction, self.seed, self.how, self.groups, self.folds, aside=self.aside)
 
     @property
     def each(self) -> tuple[Split, ...]:
         """The single folds; empty where there are none."""
-        return tuple(Split(self.fraction, self.seed, self.how, self.groups, self.folds, number + 1) for number in range(self.folds))
+        return tuple(
+            Split(self.fraction, self.seed, self.how, self.groups, self.folds, number + 1, self.aside) for number in range(self.folds)
+        )
 
     def indices(
         self, labels: NDArray[np.int32], classes: tuple[str, ...], groups: NDArray[np.int64] | None = None
@@ -105,6 +118,9 @@ class Split:
         DataError
             Where a class has too few images (or groups) to stand in both parts.
         """
+        if self.aside:
+            left, _ = Split(self.aside, self.seed, groups=self.groups).indices(labels, classes, groups)
+            return self.within(left, labels, classes, groups)
         if self.how == "stratified":
             members = _members(labels, classes)
             sizes = [_aside(self.fraction, len(places)) for places in members]
@@ -130,6 +146,28 @@ class Split:
             raise DataError(f"`how` (={self.how}) requires data with a validation part, which this data does not have")
         return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
+    def within(
+        self,
+        left: NDArray[np.int64],
+        labels: NDArray[np.int32],
+        classes: tuple[str, ...],
+        groups: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the indices of the training and of the validation images among those that are `left` when some have been set aside.
+
+        Parameters
+        ----------
+        left : ndarray of int64
+            Indices, ascending.
+        labels, classes, groups
+            Of all images, as of `indices`.
+        """
+        share = self.fraction if self.how == "folds" else min(self.fraction / (1 - self.aside), 0.99)
+        # Another seed: the same one orders the images as it did when the first ones of each class were set aside.
+        inner = Split(share, self.seed + 1, self.how, self.groups, self.folds, self.fold)
+        train, validation = inner.indices(labels[left], classes, None if groups is None else groups[left])
+        return left[train], left[validation]
+
     @property
     def id(self) -> str:
         """The name of the split in a study, from everything that determines the chosen images."""
@@ -138,7 +176,8 @@ class Split:
         part = repr(self.fraction)
         if self.how == "folds":
             part = f"fold {self.fold} of {self.folds}" if self.fold else f"{self.folds} folds"
-        return f"{part} seed {self.seed}" + (f" groups {self.groups}" if self.groups else "")
+        aside = f" aside {self.aside!r}" if self.aside else ""
+        return f"{part} seed {self.seed}{aside}" + (f" groups {self.groups}" if self.groups else "")
 
     @classmethod
     def named(cls, name: str) -> Split:
@@ -151,15 +190,17 @@ class Split:
         """
         if name == "given":
             return cls(how="given")
-        seeded = r" seed ([0-9]{1,19})(?: groups ([0-9a-f]{16}))?"
+        seeded = r" seed ([0-9]{1,19})(?: aside ([0-9.e-]{1,30}))?(?: groups ([0-9a-f]{16}))?"
         if match := re.fullmatch(rf"(?:fold ([0-9]{{1,6}}) of ([0-9]{{1,6}})|([0-9]{{1,6}}) folds){seeded}", name):
             fold, count = int(match[1] or 0), int(match[2] or match[3])
-            if count > 1 and bool(match[1]) == (1 <= fold <= count):
-                return cls(1 / count, int(match[4]), "folds", match[5] or "", count, fold)
-        match = re.fullmatch(r"(?:(last) )?([0-9.e-]{1,30})(?: seed ([0-9]{1,19})(?: groups ([0-9a-f]{16}))?)?", name)
+            with contextlib.suppress(ValueError, DataError):
+                if count > 1 and bool(match[1]) == (1 <= fold <= count):
+                    return cls(1 / count, int(match[4]), "folds", match[6] or "", count, fold, float(match[5] or 0))
+        match = re.fullmatch(rf"(?:(last) )?([0-9.e-]{{1,30}})(?:{seeded})?", name)
         try:
             if match and bool(match[1]) != bool(match[3]):
-                return cls(float(match[2]), int(match[3] or 0), "last" if match[1] else "stratified", match[4] or "")
+                how: Literal["last", "stratified"] = "last" if match[1] else "stratified"
+                return cls(float(match[2]), int(match[3] or 0), how, match[5] or "", aside=float(match[4] or 0))
         except (ValueError, DataError):
             pass
         raise DataError(f"unknown split {name[:60]!r}: a split is named `0.1 seed 0`, `last 0.1`, `given` or `5 folds seed 0`")
@@ -169,7 +210,8 @@ class Split:
             return "the part that the data brings"
         if self.how == "last":
             return f"the last {self.fraction:g} of the training images"
-        together = ", groups kept together" if self.groups else ""
+        together = f", {self.aside:g} set aside before" if self.aside else ""
+        together += ", groups kept together" if self.groups else ""
         if self.how == "folds":
             which = f"fold {self.fold} of {self.folds}" if self.fold else f"the training images in {self.folds} folds"
             return f"{which}, split seed {self.seed}{together}"
@@ -186,10 +228,13 @@ class StoredSplit(Split):
         What the study calls it: its `id`.
     validation : tuple of int
         The indices of the validation images, ascending.
+    neither : tuple of int
+        The indices of those that were set aside before (`aside`), ascending.
     """
 
     name: str = ""
     validation: tuple[int, ...] = ()
+    neither: tuple[int, ...] = ()
 
     @property
     def id(self) -> str:
@@ -206,9 +251,9 @@ class StoredSplit(Split):
         DataError
             Where the indices are not those of some, and not all, of so many images.
         """
-        held = np.array(self.validation, np.int64)
+        held, neither = np.array(self.validation, np.int64), np.array(self.neither, np.int64)
         if self.pooled:
-            return np.arange(len(labels)), held[:0]
+            return np.setdiff1d(np.arange(len(labels)), neither), held[:0]
         if not 0 < len(held) < len(labels) or held[0] < 0 or held[-1] >= len(labels) or (np.diff(held) <= 0).any():
             raise DataError(
                 f"the stored split {self.name!r} of {len(held):,} validation images does not match {_images(len(labels))}: they are not "
@@ -216,7 +261,7 @@ class StoredSplit(Split):
             )
         chosen = np.zeros(len(labels), np.bool_)
         chosen[held] = True
-        return np.flatnonzero(~chosen), held
+        return np.setdiff1d(np.flatnonzero(~chosen), neither), held
 
     def __str__(self) -> str:
         if self.pooled:

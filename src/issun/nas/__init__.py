@@ -1,4 +1,4 @@
-"""Search for networks: changes of a network, where a search starts, and which network is to be trained next.
+"""Search for networks: changes of a network, where a search starts, which network is trained next, and which are confirmed.
 
-Networks are lines of the notation throughout. Nothing here trains, or knows images.
+Networks are lines of the notation throughout.
 """

@@ -4,6 +4,10 @@ After Real, Aggarwal, Huang & Le (2019), in whose method a network grows too old
 the search for ever; and after Deb, Pratap, Agarwal & Meyarivan (2002), who sort what was found into fronts. A network's figure is the mean
 over its seeds, and networks that matter are trained from further seeds: luck does not last.
 
+A new network is first trained by a short recipe. Those that get on the frontier are trained by the full one, from several seeds. The ratio
+that the errors after both recipes have had so far makes them comparable. So it is a successive halving (Jamieson & Talwalkar 2016) without
+rounds, as in ASHA (Li et al. 2020). But a network starts anew in the full recipe, since a learning rate that has decayed cannot go on.
+
 A proposal depends on the settings, its number, and what was judged before; on nothing else. So equal results give equal proposals, however
 many trainings run at the same time.
 """
@@ -25,6 +29,9 @@ from issun.study.query import Query
 #: The smallest error that is told from a smaller one: logarithms end here.
 _LEAST_ERROR = 1e-4
 
+#: The ratio between the errors of both recipes counts as if so many networks had been seen that gain nothing.
+_CAUTION = 2
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -36,11 +43,15 @@ class Proposal:
         Its place in the search, from 0.
     net : Net
     seed : int
-        Of the training; a network's first one is 0.
+        Of the training; of each recipe a network's first one is 0.
     parent : int or None
         The number of the proposal that the network comes from; None for a start.
     change : str
         What makes it differ from that, in words.
+    full : bool
+        Whether it is trained by the full recipe, and not by the short one.
+    way : int
+        Which of the ways of training it is.
     """
 
     number: int
@@ -48,6 +59,13 @@ class Proposal:
     seed: int
     parent: int | None
     change: str
+    full: bool = False
+    way: int = 0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What is tried: the network's id and the way of training."""
+        return self.net.id, self.way
 
 
 @dataclass(frozen=True)
@@ -60,26 +78,49 @@ class Judged:
 
 @dataclass(frozen=True)
 class Tried:
-    """A network with the accuracies of its seeds; `number` is that of its first proposal."""
+    """A network that was tried, in one way of training.
+
+    Attributes
+    ----------
+    net : Net
+    way : int
+    number : int
+        Of its first proposal.
+    short, full : tuple of float
+        Its accuracies after the short and the full recipe, one for each seed.
+    accuracy : float
+        The mean over the seeds of the full recipe; where there are none, what the short recipe lets expect of it.
+    """
 
     net: Net
+    way: int
     number: int
-    accuracies: tuple[float, ...]
-
-    @property
-    def accuracy(self) -> float:
-        """Mean over its seeds."""
-        return fmean(self.accuracies)
+    short: tuple[float, ...]
+    full: tuple[float, ...]
+    accuracy: float
 
 
 def tried(judged: Iterable[Judged]) -> list[Tried]:
     """Return the networks, in the order in which they were proposed."""
-    found: dict[str, Tried] = {}
+    short: dict[tuple[str, int], list[float]] = {}
+    full: dict[tuple[str, int], list[float]] = {}
+    first: dict[tuple[str, int], Proposal] = {}
     for one in sorted(judged, key=lambda one: one.proposal.number):
-        key = one.proposal.net.id
-        before = found.get(key) or Tried(one.proposal.net, one.proposal.number, ())
-        found[key] = replace(before, accuracies=(*before.accuracies, one.accuracy))
-    return list(found.values())
+        key = first.setdefault(one.proposal.key, one.proposal).key
+        (full if one.proposal.full else short).setdefault(key, []).append(one.accuracy)
+    gain = _gain([(fmean(short[key]), fmean(full[key])) for key in first if key in short and key in full])
+    found = []
+    for key, proposal in first.items():
+        accuracy = fmean(full[key]) if key in full else 1 - min(1.0, (1 - fmean(short[key])) * gain)
+        found.append(Tried(proposal.net, proposal.way, proposal.number, tuple(short.get(key, ())), tuple(full.get(key, ())), accuracy))
+    return found
+
+
+def _gain(both: Sequence[tuple[float, float]]) -> float:
+    """Return by what an error after the short recipe is multiplied to give that after the full one: the geometric mean of the ratios of
+    networks that have both. Nothing is gained until some have."""
+    ratios = [math.log(max(1 - full, _LEAST_ERROR) / max(1 - short, _LEAST_ERROR)) for short, full in both]
+    return math.exp(min(0.0, math.fsum(ratios) / (len(ratios) + _CAUTION)))
 
 
 def fronts(networks: Sequence[Tried], most: int) -> list[list[Tried]]:
@@ -121,6 +162,10 @@ class Evolution:
     starts : tuple of Net
         The first proposals; those over a budget are left out.
     seed : int
+    rungs : bool
+        Whether there are short recipes.
+    ways : tuple of str
+        What the ways of training are called. The search begins with the first, and changes them like anything else.
     young : int
         Networks that were proposed longer ago than so many are parents only while they are on the frontier.
     fronts : int
@@ -128,26 +173,36 @@ class Evolution:
     next_front : float
         How much less a network is wanted as a parent than one of the front before.
     again : float
-        Share of the proposals that train a network of the frontier from another seed.
+        Share of the proposals that train a network of the frontier by the full recipe, from another seed each time.
     most_seeds : int
         Seeds that a network gets at most.
     twice : float
         Share of the new networks that are two changes away.
+    other_way : float
+        Share of the new proposals that change the way of training alone, where there are several.
     reach : float
         With a target: how far parents are from it, in natural logarithms of the error.
     fill : float
         Without a target, but with budgets: the power of the share of a budget that a network fills, by which it is wanted as a parent.
+
+    Raises
+    ------
+    SelectionError
+        Where no start keeps within the budgets.
     """
 
     query: Query
     starts: tuple[Net, ...]
     seed: int = 0
+    rungs: bool = True
+    ways: tuple[str, ...] = ("usual",)
     young: int = 100
     fronts: int = 3
     next_front: float = 0.4
     again: float = 0.25
-    most_seeds: int = 4
+    most_seeds: int = 5
     twice: float = 0.25
+    other_way: float = 0.15
     reach: float = 0.3
     fill: float = 1.4
 
@@ -170,7 +225,7 @@ class Evolution:
         judged : sequence of Judged
             What it may know, in any order.
         proposed : sequence of Proposal
-            All before it, also those that are not judged yet: no network is proposed twice with one seed.
+            All before it, also those that are not judged yet: no network is proposed twice with one recipe and seed.
 
         Raises
         ------
@@ -178,26 +233,32 @@ class Evolution:
             Where every network within the budgets that a change leads to was proposed.
         """
         if number < len(self.starts):
-            return Proposal(number, self.starts[number], 0, None, "start")
+            return Proposal(number, self.starts[number], 0, None, "start", full=not self.rungs)
         random = np.random.default_rng((self.seed, number))
-        seeds: dict[str, int] = {}
+        seeds: dict[tuple[str, int], int] = {}  # of the full recipe
         for one in proposed:
-            seeds[one.net.id] = seeds.get(one.net.id, 0) + 1
-        ranked = fronts(tried(judged), self.fronts)
-        if random.random() < self.again and (same := self._again(ranked[0], seeds, random)):
-            return Proposal(number, same.net, seeds[same.net.id], same.number, "another seed")
+            seeds[one.key] = seeds.get(one.key, 0) + one.full
+        known = tried(judged) or [Tried(net, 0, place, (), (), 0.0) for place, net in enumerate(self.starts)]
+        ranked = fronts(known, self.fronts)
+        if judged and random.random() < self.again and (same := self._again(ranked[0], seeds, random)):
+            change = "another seed" if same.full else "the full recipe"
+            return Proposal(number, same.net, seeds[same.net.id, same.way], same.number, change, True, same.way)
         parents = [(one, rank) for rank, front in enumerate(ranked) for one in front if rank == 0 or one.number >= number - self.young]
         weights = np.array([self.preference(one) * self.next_front**rank for one, rank in parents])
         for place in random.choice(len(parents), size=len(parents), replace=False, p=weights / weights.sum()):
             parent = parents[int(place)][0]
+            others = [way for way in range(len(self.ways)) if (parent.net.id, way) not in seeds]
+            if others and random.random() < self.other_way:
+                way = others[int(random.integers(len(others)))]
+                return Proposal(number, parent.net, 0, parent.number, f"training: {self.ways[way]}", not self.rungs, way)
             try:
-                net, change = self._neighbour(parent.net, seeds, random)
+                net, change = self._neighbour(parent, seeds, random)
                 if random.random() < self.twice:
-                    net, more = self._neighbour(net, seeds, random)
+                    net, more = self._neighbour(replace(parent, net=net), seeds, random)
                     change = f"{change}, {more}"
             except NetworkError:  # all of its neighbours were tried, or are too large
                 continue
-            return Proposal(number, net, 0, parent.number, change)
+            return Proposal(number, net, 0, parent.number, change, not self.rungs, parent.way)
         raise SelectionError("every network within the budgets that a change leads to was tried: raise the budgets")
 
     def preference(self, one: Tried) -> float:
@@ -205,16 +266,17 @@ class Evolution:
         if self.query.target is not None:
             error, wanted = max(1 - one.accuracy, _LEAST_ERROR), max(1 - self.query.target, _LEAST_ERROR)
             return math.exp(-abs(math.log(error / wanted)) / self.reach) + 1e-6
-        filled = [sizes_of(one.net)[name] / limit for name, limit in self.query.budgets.items()]
+        sizes = sizes_of(one.net)
+        filled = [sizes[name] / limit for name, limit in self.query.budgets.items()]
         return math.pow(max(filled, default=1.0), self.fill) + 1e-6
 
-    def _again(self, frontier: Sequence[Tried], seeds: dict[str, int], random: np.random.Generator) -> Tried | None:
+    def _again(self, frontier: Sequence[Tried], seeds: dict[tuple[str, int], int], random: np.random.Generator) -> Tried | None:
         """Return a network of the frontier that is to have another seed, rather one with few; None where all have enough."""
-        some = [one for one in frontier if seeds[one.net.id] < self.most_seeds]
+        some = [one for one in frontier if seeds[one.net.id, one.way] < self.most_seeds]
         if not some:
             return None
-        weights = np.array([self.preference(one) / seeds[one.net.id] for one in some])
+        weights = np.array([self.preference(one) / (1 + seeds[one.net.id, one.way]) for one in some])
         return some[int(random.choice(len(some), p=weights / weights.sum()))]
 
-    def _neighbour(self, net: Net, seeds: dict[str, int], random: np.random.Generator) -> tuple[Net, str]:
-        return neighbour(net, random, lambda other: other.id not in seeds and within(self.query, other))
+    def _neighbour(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator) -> tuple[Net, str]:
+        return neighbour(one.net, random, lambda other: (other.id, one.way) not in seeds and within(self.query, other))

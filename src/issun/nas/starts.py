@@ -21,7 +21,7 @@ def stages_for(input: Shape) -> int:
     return max(1, round(math.log2(min(input[:2]) / _LAST_SIDE)))
 
 
-def starts(input: Shape, classes: int) -> tuple[Net, ...]:
+def starts(input: Shape, classes: int, widths: tuple[int, ...] = WIDTHS) -> tuple[Net, ...]:
     """Return the networks with which a search begins, in the order in which they are tried.
 
     Parameters
@@ -29,18 +29,20 @@ def starts(input: Shape, classes: int) -> tuple[Net, ...]:
     input : tuple of int
         ``(height, width, channels)`` of one image.
     classes : int
+    widths : tuple of int
+        Channels of the first layer; those of later ones grow with it.
 
     Returns
     -------
     tuple of Net
-        Plain and separable convolutions, with and without batch normalisation, of each of `WIDTHS`; last the classifier alone. Those that
+        Plain and separable convolutions, with and without batch normalisation, of each width; last the classifier alone. Those that
         do not fit into the images are left out.
     """
-    return tuple(dict.fromkeys(_starts(input, classes)))
+    return tuple(dict.fromkeys(_starts(input, classes, widths)))
 
 
-def _starts(input: Shape, classes: int) -> Iterator[Net]:
-    for width in WIDTHS:
+def _starts(input: Shape, classes: int, widths: tuple[int, ...]) -> Iterator[Net]:
+    for width in widths:
         for norm in (False, True):
             for separable in (False, True):
                 layers: list[Layer] = []

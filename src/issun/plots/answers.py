@@ -13,6 +13,7 @@ from issun.numbers import bytes_text, counted, knobs_text, mean_text, percent, s
 from issun.paths import from_here
 from issun.plots.heads import heads_table
 from issun.plots.lines import Folded, Printable, Whole
+from issun.plots.searched import searched_lines
 from issun.plots.tables import family_letters, networks_table, plain_table
 from issun.study import Answer, Entry
 from issun.study.answer import Choice, gains, heads_frame
@@ -21,6 +22,7 @@ from issun.study.entry import networks_frame
 from issun.study.frontier import BUDGETS, most_accurate
 from issun.study.one_network import trainings
 from issun.study.readable import Readable
+from issun.study.searched import Searched
 
 #: What each choice is called in a table.
 _NOTES = {"smallest": "target", "smallest_lower": "bound", "best": "best"}
@@ -40,7 +42,10 @@ def answer_lines(answer: Answer, *, everything: bool = False, diagnosed: Sequenc
     diagnosed : sequence of Entry, optional
         Whose learning curves are told in words; default: those of the frontier.
     """
-    yield from _tables(answer, everything)
+    if answer.study.searched is None:
+        yield from _tables(answer, everything)
+    else:
+        yield from _search(answer, answer.study.searched, everything)
     told = "on the frontier" if diagnosed is None else "of the best network of each family"
     yield from _diagnoses(answer.study, answer.frontier if diagnosed is None else diagnosed, told)
     yield from _heads(answer.study)
@@ -81,13 +86,30 @@ def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:
             yield Folded(f"{said[0].upper()}{said[1:]}.")
 
 
+def _search(answer: Answer, searched: Searched, everything: bool) -> Iterator[Printable]:
+    """Yield what a search found; and beside it what was asked besides, among the networks that were confirmed."""
+    yield from searched_lines(answer.study, searched)
+    if everything or not searched.finalists:
+        yield ""
+        yield _networks(answer, everything)
+    if answer.query != searched.settings.query and not answer.nothing:
+        yield ""
+        for choice in answer.choices:
+            yield from _choice(answer, choice)
+    if answer.mixture:
+        yield ""
+        yield Folded(f"{answer.mixture[0].upper()}{answer.mixture[1:]}.")
+
+
 def _networks(answer: Answer, everything: bool) -> RenderableType:
     """Return the frontier, or every network, with test figures beside what was chosen."""
     chosen: dict[Entry, list[str]] = {}
     for choice in answer.choices:
         if choice.entry is not None:
             chosen.setdefault(choice.entry, []).append(_NOTES[choice.key])
-    listed = [entry for entry in answer.entries if everything or entry.frontier or entry in chosen or not entry.independent]
+    # Those that a search has tried are not independent as soon as some are confirmed: they are too many to be told of.
+    starred = [] if answer.study.searched is not None else [entry for entry in answer.entries if not entry.independent]
+    listed = [entry for entry in answer.entries if everything or entry.frontier or entry in chosen or entry in starred]
     # What lies on the frontier was chosen on validation too, so its test figure may stand beside it.
     nan = float("nan")
     tests = [answer.test(entry) if entry.frontier or entry in chosen else (nan, nan) for entry in listed]

@@ -10,7 +10,8 @@ from rich.text import Text
 from issun.datasets.split import Split
 from issun.engine.fitting import Epoch
 from issun.extraction.search import HeadProgress
-from issun.numbers import duration, percent
+from issun.nas.searching import SearchProgress
+from issun.numbers import counted, duration, percent
 from issun.plots.curves import sparkline
 from issun.study.progress import Progress
 from issun.training import TrainingProgress
@@ -89,6 +90,38 @@ def sweep_line(progress: Progress) -> str:
     left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f", about {duration(progress.seconds_left)} left"
     going_on = "; ".join(f"{trial.network}  {trial.draw}, epoch {trial.epoch} of {trial.epochs}" for trial in progress.running)
     return f"[{ended}/{progress.total}{left}] {progress.event or 'training: ' + going_on}"
+
+
+def search_line(progress: SearchProgress) -> str:
+    """Return what just happened in a search, or else how far it is, as one plain line."""
+    return f"[{_how_far(progress)}] {progress.event or 'training: ' + '; '.join(one.network for one in progress.running)}"
+
+
+def _how_far(progress: SearchProgress) -> str:
+    of = "" if progress.trials is None else f" of {progress.trials:,}"
+    left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
+    return f"{progress.trainings:,}{of} trainings, {progress.networks:,} networks{left}"
+
+
+def search_picture(progress: SearchProgress) -> RenderableType:
+    """Return the live view of a search: how far, the best so far, the frontier, what is in training now."""
+    lines: list[RenderableType] = [Text(f"{_how_far(progress)} · {duration(progress.elapsed)}")]
+    found, target = progress.found, progress.query.target
+    if found is not None:
+        what = "best so far" if target is None else f"smallest with {percent(target)}"
+        sure = f"{percent(found.accuracy)} over {counted(found.seeds, 'seed')}, lower bound {percent(found.lower95)}"
+        lines.append(one_line(f"{what}: {found.parameters:,} parameters, {sure}"))
+        lines.append(one_line(f"  {found.network}"))
+    elif target is not None:
+        lines.append(one_line(f"none with {percent(target)} yet"))
+    near = progress.frontier
+    if found is not None:
+        place = near.index(found)
+        near = near[max(0, place - _RUNNING // 2) : place + 1 + _RUNNING // 2]
+    for one in near[-_RUNNING - 1 :]:
+        figures = f"{percent(one.accuracy):>8}  {counted(one.seeds, 'seed'):<7}"
+        lines.append(one_line(f"{one.parameters:>9,} parameters  {figures}  {one.network}", "dim"))
+    return Group(*lines)
 
 
 def sweep_picture(progress: Progress) -> RenderableType:

@@ -177,8 +177,10 @@ class Answer:
             return Choice(key, None, str(error))
 
     def test(self, entry: Entry) -> tuple[float, float]:
-        """Return mean and standard deviation (NaN for one seed) of the test accuracy of a network that was chosen, fractions."""
-        return mean_and_deviation([self._tests.get(trial.trial_id, (math.nan, math.nan))[1] for trial in entry.trials])
+        """Return mean and standard deviation (NaN for one seed) of the test accuracy of a network that was chosen, fractions, over the
+        seeds that were measured there."""
+        measured = [self._tests[trial.trial_id][1] for trial in entry.trials if trial.trial_id in self._tests]
+        return mean_and_deviation(measured or [math.nan])
 
     @cached_property
     def _tests(self) -> dict[str, tuple[float, float]]:
@@ -273,6 +275,7 @@ class Answer:
             "networks": [entry.as_dict() for entry in self.entries],
             "diagnoses": diagnoses(self.study, self.frontier if diagnosed is None else diagnosed),
             "heads": head_means(self.study),
+            "search": None if self.study.searched is None else self.study.searched.as_dict(),
         }
 
     def _said(self, choice: Choice) -> dict[str, Any] | None:

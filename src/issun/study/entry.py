@@ -122,8 +122,8 @@ class Entry:
         One a seed, by seed; at least one. In folds it is the training on all images, with the figures of its folds: over all images, each
         judged by the network that has not seen it.
     dependence : str
-        Why it may have learnt from the validation images, through its teacher (see `issun.teacher`): then its figures are shown, but it is
-        never chosen. Mostly empty.
+        Why its validation figures choose nothing: it may have learnt from these images, through its teacher (see `issun.teacher`), or a
+        search has chosen it by them. Its figures are shown, but it is never chosen. Mostly empty.
     frontier : bool
         Whether no smaller network among those that it was read with beats it, see `issun.study.frontier.marked`.
     folds : int
@@ -132,6 +132,8 @@ class Entry:
         Height, width and channels of its images.
     place : str
         The input in words (``24x24 gray``) where the networks of the study have several; else empty.
+    confirms : bool
+        Whether its validation images confirm what a search has found: then they choose nothing, not even a seed.
     """
 
     key: EntryKey
@@ -152,6 +154,7 @@ class Entry:
     folds: int = 1
     input: Shape = (0, 0, 0)
     place: str = ""
+    confirms: bool = False
 
     trained = old_attribute("trained", "trainable_params")
     mean = old_attribute("mean", "val_accuracy_mean")
@@ -272,8 +275,11 @@ class Entry:
 
     @cached_property
     def best_trial(self) -> TrialResult:
-        """The trial with the highest validation accuracy, the first of equals; one that diverged only where all did."""
+        """The trial with the highest validation accuracy, the first of equals; one that diverged only where all did. Where these images
+        confirm what a search has found, the first one: they choose nothing."""
         candidates = [trial for trial in self.trials if not trial.diverged] or self.trials
+        if self.confirms:
+            return candidates[0]
         return max(candidates, key=lambda trial: known(trial.val_accuracy))
 
     @property

@@ -11,6 +11,7 @@ from issun.datasets.wanted import Shape
 from issun.recipe import named_settings
 from issun.study.plan import DataFacts
 from issun.study.protocol import Protocol
+from issun.study.searched import SearchFacts
 from issun.teacher import TeacherFacts
 
 
@@ -73,6 +74,8 @@ class Facts:
         By their fingerprints.
     further : tuple of DataFacts
         The same images in other sizes and colours.
+    search : SearchFacts or None
+        The search that proposed its networks; None in all other studies.
     """
 
     data: DataFacts
@@ -85,6 +88,7 @@ class Facts:
     runs: tuple[RunFacts, ...]
     teachers: Mapping[str, TeacherFacts] = field(default_factory=dict)
     further: tuple[DataFacts, ...] = ()
+    search: SearchFacts | None = None
 
     @property
     def inputs(self) -> tuple[DataFacts, ...]:
@@ -96,8 +100,10 @@ class Facts:
         return next((data for data in self.inputs if data.input == shape), None)
 
     def dependence(self, recipe_id: str, split: str, data: DataFacts) -> str:
-        """Return why trials of a recipe on a split of `data` may have learnt from the validation images through their teacher; mostly
-        nothing."""
+        """Return why the figures of a recipe on a split of `data` are not independent of the validation images: a search has chosen by
+        them, or a teacher may have learnt from them; mostly nothing."""
+        if self.search is not None and (chosen := self.search.dependence(split)):
+            return chosen
         fingerprint = json.loads(self.recipes[recipe_id]).get("teacher")
         if fingerprint is None:
             return ""

@@ -236,6 +236,8 @@ class Plan:
 
 def _split_key(split: Split) -> list[float | str]:
     """Return what of a split decides which images are chosen; splits without groups keep the ids that they had before there were any."""
+    if split.aside:
+        return [split.how, split.fraction, split.seed, split.groups, split.folds, split.fold, "aside", split.aside]
     if split.how == "stratified":
         return [split.fraction, split.seed, split.groups] if split.groups else [split.fraction, split.seed]
     if split.how == "folds":

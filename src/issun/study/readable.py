@@ -16,6 +16,7 @@ from issun.recipe import Recipe
 from issun.study.entry import Entry
 from issun.study.facts import Facts
 from issun.study.plan import DataFacts
+from issun.study.searched import Searched
 
 #: A network: its text, its id, the network itself, an entry of a study, or a row of `Study.networks`.
 NetworkLike = str | Net | Entry | pd.Series
@@ -50,6 +51,9 @@ class Readable(Protocol):
 
     @property
     def entries(self) -> tuple[Entry, ...]: ...
+
+    @property
+    def searched(self) -> Searched | None: ...
 
     def network(self, network: NetworkLike | None = None) -> Entry: ...
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from issun.arch.knobs import LARGEST_SIZE
 from issun.arch.layers import shape_text
@@ -31,6 +31,7 @@ from issun.study.facts import Facts, RunFacts, SplitFacts
 from issun.study.plan import DataFacts
 from issun.study.protocol import Protocol
 from issun.study.schema import damaged, version_of
+from issun.study.searched import Candidate, Opening, ProposalFacts, SearchFacts, SearchSettings
 from issun.teacher import TeacherFacts
 
 
@@ -170,6 +171,18 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[_Column, ...]]] = {
             _where("trial_id IS NOT NULL", _blob("classes", 2, _IMAGES)),
         ),
     ),
+    "proposals": (
+        ("number",),
+        (
+            *(_whole("number"), _id_of("network_id", "networks"), _id_of("recipe_id", "recipes"), _whole("seed", 0, 2**63 - 1)),
+            *(_or_null(_Column("parent", "typeof(parent) = 'integer' AND parent BETWEEN 0 AND number - 1", "be an earlier number")),),
+            _text("change"),
+        ),
+    ),
+    "finalists": (
+        ("opening", "place"),
+        (*(_whole(name) for name in ("opening", "place", "after")), _id_of("network_id", "networks"), _id_of("recipe_id", "recipes")),
+    ),
     "head_tests": (("head_id",), (_id_of("head_id", "heads"), _number("accuracy", 1.0), _blob("classes", 2))),
 }
 
@@ -187,7 +200,7 @@ class _Machine(BaseModel):
 _Read = TypeVar("_Read")
 
 _TEXT, _TEXTS, _SETTINGS = TypeAdapter(str), TypeAdapter(dict[str, str]), TypeAdapter(dict[str, Any])
-_SEEDS = TypeAdapter(tuple[int, ...])
+_SEEDS, _SECONDS = TypeAdapter(tuple[int, ...]), TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False)])
 
 
 def check_rows(connection: sqlite3.Connection, path: Path) -> Facts:
@@ -325,7 +338,8 @@ class _Contents:
         if version_of(self._connection) > 2:
             for key, settings in self._rows("SELECT id, settings FROM heads"):
                 self._json("heads", {"id": key}, "settings", settings, _SETTINGS.validate_python)
-        return Facts(data, created, labels, protocol, recipes, splits, statuses(self._connection), runs, teachers, further)
+        search = self._search(texts) if version_of(self._connection) > 8 and "search" in texts else None
+        return Facts(data, created, labels, protocol, recipes, splits, statuses(self._connection), runs, teachers, further, search)
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         return (tuple(row) for row in self._connection.execute(query))
@@ -362,6 +376,29 @@ class _Contents:
         for key, name, network, parameters, seeds, *others in self._rows(f"SELECT {columns} FROM teachers ORDER BY id"):
             found = self._json("teachers", {"id": key}, "seeds", seeds, _SEEDS.validate_python)
             yield key, TeacherFacts(key, name, network, parameters, found, *others)
+
+    def _search(self, texts: Mapping[str, str]) -> SearchFacts:
+        settings = self._meta(texts, "search", SearchSettings.of_stored)
+        seconds = self._meta(texts, "search_seconds", _SECONDS.validate_python) if "search_seconds" in texts else 0.0
+        proposals = tuple(
+            ProposalFacts(*row)
+            for row in self._rows(
+                "SELECT p.number, p.network_id, n.network, n.parameters, p.recipe_id, p.seed, p.parent, p.change "
+                "FROM proposals p JOIN networks n ON n.id = p.network_id ORDER BY p.number"
+            )
+        )
+        known = {recipe for way in settings.ways for recipe in (way.short, way.full)}
+        for place, one in enumerate(proposals):
+            if one.number != place:
+                raise missing_row(self._path, "proposals", {"number": place})
+            if one.recipe_id not in known:
+                must = "be a recipe of the search"
+                raise wrong_row(self._path, "proposals", {"number": place}, "recipe_id", one.recipe_id, must)
+        openings: dict[int, tuple[int, list[Candidate]]] = {}
+        query = "SELECT opening, network_id, recipe_id, after FROM finalists ORDER BY opening, place"
+        for opening, network, recipe, after in self._rows(query):
+            openings.setdefault(opening, (after, []))[1].append(Candidate(network, recipe))
+        return SearchFacts(settings, proposals, tuple(Opening(after, tuple(some)) for after, some in openings.values()), seconds)
 
     def _networks(self, inputs: Sequence[DataFacts]) -> None:
         shapes = [shape_text(data.input) for data in inputs]

@@ -21,7 +21,7 @@ from issun.paths import kind_of, shown
 APPLICATION_ID = 0x69735374
 
 #: Raised by one whenever the tables change; a file of an older version must open.
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 _HEADS = """
 CREATE TABLE heads (         -- simple classifiers on the features of a layer
@@ -71,6 +71,26 @@ CREATE TABLE teachers (      -- networks whose probabilities trials were trained
     data TEXT NOT NULL,      -- fingerprint of the data that it was trained on, or nothing
     validation_images TEXT NOT NULL, -- which images of it were set aside, or nothing
     seen TEXT NOT NULL       -- why it may have learnt from these, or nothing
+) WITHOUT ROWID;
+"""
+
+_SEARCH = """
+CREATE TABLE proposals (     -- trainings that a search proposed, in their order; its settings are in meta
+    number INTEGER PRIMARY KEY, -- from 0
+    network_id TEXT NOT NULL REFERENCES networks (id),
+    recipe_id TEXT NOT NULL REFERENCES recipes (id),
+    seed INTEGER NOT NULL,
+    parent INTEGER,          -- the number of the proposal whose network was changed; NULL for a start
+    change TEXT NOT NULL     -- what was changed
+);
+
+CREATE TABLE finalists (     -- networks that were to be confirmed, fixed before that began
+    opening INTEGER NOT NULL, -- which time, from 0
+    place INTEGER NOT NULL,  -- in the order in which they were to be trained
+    network_id TEXT NOT NULL REFERENCES networks (id),
+    recipe_id TEXT NOT NULL REFERENCES recipes (id),
+    after INTEGER NOT NULL,  -- how many proposals there were
+    PRIMARY KEY (opening, place)
 ) WITHOUT ROWID;
 """
 
@@ -167,6 +187,7 @@ CREATE TABLE checkpoints (   -- of the trials that still run
 {_TRIAL_RUNS}
 {_TEACHERS}
 {_HEADS}
+{_SEARCH}
 CREATE TABLE test_results (  -- measured once, when a trial ends; read by nothing that chooses
     trial_id TEXT PRIMARY KEY REFERENCES trials (id),
     loss REAL,
@@ -192,6 +213,7 @@ _STEPS = {
     5: (_TEACHERS,),
     6: (),  # since version 7 trials may be folds, which are no figures of their own, and there may be no test part
     7: ("ALTER TABLE networks ADD COLUMN input TEXT",),  # and meta may hold the same images in other sizes and colours (`inputs`)
+    8: tuple(statement for statement in _SEARCH.split(";\n") if statement.strip()),
 }
 
 

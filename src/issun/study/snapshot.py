@@ -39,6 +39,9 @@ _FIGURES = ("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds
 
 _ORIGINS = "SELECT trial_id, run_id FROM trial_runs ORDER BY trial_id, run_id"
 
+#: What the networks of a search are called together.
+SEARCHED = "search"
+
 _Row = Mapping[str, Any]
 
 
@@ -103,6 +106,8 @@ class Snapshot:
                 continue  # part of the figure of all folds together, and no figure of its own
             grouped.setdefault(EntryKey(row["network_id"], row["recipe_id"], row["split_id"]), []).append(row)
         found = []
+        search = self.facts.search
+        usual = "" if search is None else SEARCHED
         shapes = {shape_text(data.input): data for data in self.facts.inputs}
         several = len({row["input"] or shape_text(self.facts.data.input) for row in self.trials}) > 1
         for key, rows in grouped.items():
@@ -115,7 +120,7 @@ class Snapshot:
                 Entry(
                     key=key,
                     family=first["family"],
-                    label=self.facts.labels.get(f"{key.network_id} {key.recipe_id}", first["family"]),
+                    label=self.facts.labels.get(f"{key.network_id} {key.recipe_id}", usual or first["family"]),
                     network=first["network"],
                     knobs=json.loads(first["knobs"]),
                     **{size: first[size] for size in columns.SIZES},
@@ -126,6 +131,7 @@ class Snapshot:
                     dependence=self.facts.dependence(key.recipe_id, key.split, data),
                     input=data.input,
                     place=input_text(data.input) if several else "",
+                    confirms=search is not None and key.split == search.settings.confirmation,
                 )
             )
         return marked(found)
@@ -134,7 +140,11 @@ class Snapshot:
 def state_of(connection: sqlite3.Connection) -> object:
     """Return what changes when a trial or a head ends, or somebody begins or stops to work on the study."""
     heads = "SELECT COUNT(*) FROM heads" if version_of(connection) > 2 else "SELECT 0"
-    queries = ("SELECT key, value FROM meta ORDER BY key", "SELECT id, started, ended FROM runs ORDER BY id", heads)
+    queries = (
+        "SELECT key, value FROM meta WHERE key != 'search_seconds' ORDER BY key",
+        "SELECT id, started, ended FROM runs ORDER BY id",
+        heads,
+    )
     return statuses(connection), [[tuple(row) for row in connection.execute(query)] for query in queries]
 
 

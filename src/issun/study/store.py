@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from issun.arch.layers import shape_text
 from issun.datasets.common_size import unlike
+from issun.datasets.split import Split
 from issun.datasets.wanted import Shape, input_text
 from issun.engine.fitting import Epoch, best_of
 from issun.engine.protocol import State
@@ -46,6 +47,7 @@ from issun.study.schema import (
     damaged,
     told,
 )
+from issun.study.searched import Candidate, SearchSettings
 from issun.teacher import TeacherFacts
 from issun.training import Outcome
 
@@ -199,38 +201,120 @@ class Store:
         command, threads, machine
             What was asked, on how many threads, and `issun.study.machine.machine()`.
         """
-        networks: dict[str, Trial] = {}
-        for trial in plan.trials:
-            networks.setdefault(trial.net.id, trial)
-        recipes = {recipe_id(trial): recipe_text(trial.known_by) for trial in plan.trials}
         splits = [(plan.split, plan.validation, labels)]
         if plan.split.pooled:  # `labels` are then those of all images
             splits += [(split, held, labels[held]) for split, held in zip(plan.split.each, plan.folds, strict=True)]
         with self._transaction() as run:
-            run.executemany(
-                "INSERT OR IGNORE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [_network_row(trial, self._input) for trial in networks.values()],
-            )
-            run.executemany("INSERT OR IGNORE INTO recipes VALUES (?, ?)", recipes.items())
-            teachers = {trial.teacher.facts.fingerprint: trial.teacher.facts for trial in plan.trials if trial.teacher}
-            # What was known last of a teacher holds: its weights are the same, but its file may say more of where they come from.
-            run.executemany("INSERT OR REPLACE INTO teachers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_teacher_row, teachers.values()))
-            for split, held, classes in splits:
-                arrays = (held.astype("<i8").tobytes(), classes.astype("<u2").tobytes())
-                row = (split.id, split.fraction, split.seed, len(held), *arrays)
-                run.execute("INSERT OR IGNORE INTO splits VALUES (?, ?, ?, ?, ?, ?)", row)
-                if run.execute("SELECT indices FROM splits WHERE id = ?", (split.id,)).fetchone()[0] != arrays[0]:
-                    raise StudyError(
-                        f"the split {split.id!r} in `{self.path}` has other validation images than the current split of this name: "
-                        f"figures of the two cannot be compared, give another path"
-                    )
-            versions = machine["versions"]
-            place = {key: value for key, value in machine.items() if key != "versions"}
-            cursor = run.execute(
-                "INSERT INTO runs (started, command, threads, versions, machine) VALUES (?, ?, ?, ?, ?)",
-                (_now(), command, threads, json.dumps(versions), json.dumps(place)),
-            )
-            self._run = cursor.lastrowid
+            self._write_trials(run, plan.trials)
+            self._write_splits(run, splits)
+            self._write_run(run, command, threads, machine)
+
+    def begin_search(
+        self,
+        settings: SearchSettings,
+        splits: Iterable[tuple[Split, NDArray[np.int64], NDArray[np.int32]]],
+        *,
+        command: str,
+        threads: int,
+        machine: Mapping[str, Any],
+    ) -> None:
+        """Note that somebody searches, and how.
+
+        Parameters
+        ----------
+        settings : SearchSettings
+        splits : iterable of (Split, ndarray of int64, ndarray of int32)
+            Those of the search and of confirmation, with their validation images and the classes of these.
+        command, threads, machine
+            As of `begin`.
+
+        Raises
+        ------
+        StudyError
+            When the study holds another search.
+        """
+        with self._transaction() as run:
+            row = run.execute("SELECT value FROM meta WHERE key = 'search'").fetchone()
+            if row is not None and SearchSettings.of_stored(json.loads(row[0])) != settings:
+                raise StudyError(f"`{self.path}` holds another search: a study has one, give another path")
+            run.execute("INSERT OR IGNORE INTO meta VALUES ('search', ?)", (settings.stored(),))
+            self._write_splits(run, splits)
+            self._write_run(run, command, threads, machine)
+
+    def propose(self, number: int, trial: Trial, parent: int | None, change: str) -> None:
+        """Keep a proposal of the search, before it is trained.
+
+        Parameters
+        ----------
+        number : int
+            Its place, from 0.
+        trial : Trial
+        parent : int or None
+            The number of the proposal whose network was changed.
+        change : str
+            What was changed.
+        """
+        with self._transaction() as run:
+            self._write_trials(run, (trial,))
+            row = (number, trial.net.id, recipe_id(trial), trial.seed, parent, change)
+            run.execute("INSERT INTO proposals VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def open_confirmation(self, finalists: Sequence[Candidate], after: int) -> None:
+        """Keep which networks will be confirmed, in this order, fixed after so many proposals; before any of them is."""
+        with self._transaction() as run:
+            last = run.execute("SELECT MAX(opening) FROM finalists").fetchone()[0]
+            opening = 0 if last is None else last + 1
+            rows = [(opening, place, *one, after) for place, one in enumerate(finalists)]
+            run.executemany("INSERT INTO finalists VALUES (?, ?, ?, ?, ?)", rows)
+
+    def spend(self, seconds: float) -> None:
+        """Keep how long the search has taken so far."""
+        with self._transaction() as run:
+            run.execute("INSERT OR REPLACE INTO meta VALUES ('search_seconds', ?)", (json.dumps(seconds),))
+
+    def keep_test(self, trial_id: str, accuracy: float) -> None:
+        """Keep the test accuracy of a trial that was not measured on the test part when it was trained."""
+        with self._transaction() as run:
+            run.execute("INSERT OR IGNORE INTO test_results VALUES (?, NULL, ?)", (trial_id, accuracy))
+
+    def _write_trials(self, run: sqlite3.Connection, trials: Sequence[Trial]) -> None:
+        """Keep what trials refer to: networks, recipes and teachers."""
+        networks: dict[str, Trial] = {}
+        for trial in trials:
+            networks.setdefault(trial.net.id, trial)
+        run.executemany(
+            "INSERT OR IGNORE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_network_row(trial, self._input) for trial in networks.values()],
+        )
+        recipes = {recipe_id(trial): recipe_text(trial.known_by) for trial in trials}
+        run.executemany("INSERT OR IGNORE INTO recipes VALUES (?, ?)", recipes.items())
+        teachers = {trial.teacher.facts.fingerprint: trial.teacher.facts for trial in trials if trial.teacher}
+        # What was known last of a teacher holds: its weights are the same, but its file may say more of where they come from.
+        run.executemany("INSERT OR REPLACE INTO teachers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_teacher_row, teachers.values()))
+
+    def _write_splits(self, run: sqlite3.Connection, splits: Iterable[tuple[Split, NDArray[np.int64], NDArray[np.int32]]]) -> None:
+        """Keep splits with their validation images; raise `StudyError` where one of this name has others."""
+        for split, held, classes in splits:
+            arrays = (held.astype("<i8").tobytes(), classes.astype("<u2").tobytes())
+            row = (split.id, split.fraction, split.seed, len(held), *arrays)
+            run.execute("INSERT OR IGNORE INTO splits VALUES (?, ?, ?, ?, ?, ?)", row)
+            if run.execute("SELECT indices FROM splits WHERE id = ?", (split.id,)).fetchone()[0] != arrays[0]:
+                raise StudyError(
+                    f"the split {split.id!r} in `{self.path}` has other validation images than the current split of this name: "
+                    f"figures of the two cannot be compared, give another path"
+                )
+
+    def _write_run(self, run: sqlite3.Connection, command: str, threads: int, machine: Mapping[str, Any]) -> None:
+        """Keep that somebody works on the study; a search that goes on to confirmation is one run."""
+        if self._run is not None:
+            return
+        versions = machine["versions"]
+        place = {key: value for key, value in machine.items() if key != "versions"}
+        cursor = run.execute(
+            "INSERT INTO runs (started, command, threads, versions, machine) VALUES (?, ?, ?, ?, ?)",
+            (_now(), command, threads, json.dumps(versions), json.dumps(place)),
+        )
+        self._run = cursor.lastrowid
 
     def describe(self, labels: Mapping[tuple[str, str], str], protocol: Protocol) -> None:
         """Keep what the study's families are called, and by which protocol it was made.

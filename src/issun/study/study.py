@@ -10,6 +10,7 @@ import sqlite3
 import warnings
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +44,7 @@ from issun.study.readable import Judge, NetworkLike
 from issun.study.remedies import Remedy, remedies
 from issun.study.row_checks import check_history, classes_of, missing_row, scaling_of, weights_of, wrong_row
 from issun.study.schema import check_is_study, check_whole, connect, told
+from issun.study.searched import Searched
 from issun.study.snapshot import Snapshot, state_of
 
 _Study = TypeVar("_Study")
@@ -92,6 +94,7 @@ class Study:
             snapshot = Snapshot.read(connection, self.path)
             entries, state = snapshot.entries(connection, self.path), state_of(connection)
         self._snapshot, self._entries, self._state = snapshot, entries, state
+        self.__dict__.pop("searched", None)
         self._by_key = {entry.key: entry for entry in entries}
         return True
 
@@ -135,8 +138,8 @@ class Study:
 
     @property
     def query(self) -> Query:
-        """The query of the study file that it was made from; without one, an empty query."""
-        return self.facts.protocol.query
+        """The query of the study file that it was made from, or of its search; without either, an empty query."""
+        return self.facts.protocol.query if self.facts.search is None else self.facts.search.settings.query
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -147,6 +150,11 @@ class Study:
     def entries(self) -> tuple[Entry, ...]:
         """Every trained network, by recipe and split, each with its finished trials. Smallest first."""
         return self._entries
+
+    @cached_property
+    def searched(self) -> Searched | None:
+        """What the search has found whose networks these are; None where there was none."""
+        return None if self.facts.search is None else Searched(self.facts.search, self.entries)
 
     @property
     def ended(self) -> frozenset[str]:
@@ -239,8 +247,8 @@ class Study:
         ----------
         network : str, Net, Entry or Series, optional
             Its text (in any spelling), its id, the network, an entry, or a row of `networks`. Where the study has several inputs, a
-            text may name one: ``"24x24 gray: conv 4, pool, dense"`` or ``"24x24x1: …"``. Default: the only one, or else the result of
-            `smallest()`.
+            text may name one: ``"24x24 gray: conv 4, pool, dense"`` or ``"24x24x1: …"``. Default: what a search has found; the only one;
+            or else the result of `smallest()`.
 
         Raises
         ------
@@ -249,6 +257,8 @@ class Study:
         """
         entries = self.entries
         if network is None:
+            if self.searched is not None and (winner := self.searched.winner) is not None and winner.confirmed is not None:
+                return winner.confirmed
             return entries[0] if len(entries) == 1 else choose.smallest(entries)
         if isinstance(network, Entry):
             found = [network] if network.key in self._by_key else []
@@ -363,8 +373,12 @@ class Study:
         except IssunError as error:
             raise wrong_row(self.path, "splits", {"id": name}, "id", name, f"name a split ({error})") from None
         indices = np.frombuffer(row["indices"], "<i8").tolist()
-        kept = float(row["fraction"]), int(row["seed"]), made.how, made.groups, made.folds, made.fold
-        return StoredSplit(*kept, name=name, validation=tuple(indices))
+        neither: tuple[int, ...] = ()
+        if made.aside and self.facts.search is not None:  # those that confirm
+            others = self._row("splits", "id", self.facts.search.settings.confirmation)
+            neither = tuple(np.frombuffer(others["indices"], "<i8").tolist())
+        kept = float(row["fraction"]), int(row["seed"]), made.how, made.groups, made.folds, made.fold, made.aside
+        return StoredSplit(*kept, name=name, validation=tuple(indices), neither=neither)
 
     @property
     def heads(self) -> pd.DataFrame:

@@ -10,24 +10,23 @@ import contextlib
 import queue
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from issun.build import instruction_set
 from issun.datasets.dataset import Dataset
 from issun.datasets.inputs import Inputs
 from issun.engine import threads_available
-from issun.engine.fitting import Epoch
-from issun.engine.protocol import CancelFlag, State
+from issun.engine.protocol import CancelFlag
 from issun.errors import Cancelled, IssunError, StudyError
 from issun.events import OnProgress, Remark
 from issun.pooling import for_all_images, pooled
+from issun.study.crew import Crew, Ended, Job
 from issun.study.interrupt import interrupt_sets
 from issun.study.machine import machine
 from issun.study.plan import Plan, Trial
-from issun.study.progress import Progress, Running, makespan
+from issun.study.progress import Progress, makespan
 from issun.study.store import Store
 from issun.training import Outcome, train_network
 
@@ -130,11 +129,11 @@ class _Run:
         self._began = self._looked = time.monotonic()
         self._busy = self._work_of_ended = 0.0
 
-    def _crew(self, trials: Sequence[Trial]) -> _Workers:
-        """Return workers that will train some trials."""
+    def _crew(self, trials: Sequence[Trial]) -> Crew:
+        """Return a crew that will train some trials."""
         jobs = sorted((self._job(trial) for trial in trials), key=lambda job: job.work_left, reverse=True)
         self._unfinished = len(jobs)
-        return _Workers(jobs, self._inputs, self._threads, self._train, self._stop)
+        return Crew(jobs, self._inputs, self._threads, self._train, self._stop)
 
     def _after_folds(self) -> list[Trial]:
         """Return the trials on all images whose folds have ended, each with the recipe that these make for it."""
@@ -146,19 +145,11 @@ class _Run:
         self._later = []
         return ready
 
-    def _job(self, trial: Trial) -> _Job:
-        """Return what is left of a trial. A checkpoint is resumed under its own instruction set alone: another one adds in another order,
-        and a trial that mixed two could not be repeated. Checkpoints of an older issun, which did not note it, are resumed."""
-        made_on = self._store.set_of(trial)
-        if made_on and made_on != self._set:
-            self._store.start_anew(trial)
+    def _job(self, trial: Trial) -> Job:
+        job, made_on = job_of(trial, self._store, self._set)
+        if made_on:
             self._anew[made_on] += 1
-            return _Job(trial)
-        kept = self._store.checkpoint(trial)
-        if kept is None:
-            return _Job(trial)
-        state, history = kept
-        return _Job(trial, state, list(history), None, state.epoch, state.epoch)
+        return job
 
     def run(self) -> Progress:
         self._work()
@@ -218,7 +209,7 @@ class _Run:
                 self._end(self._workers.ends.get_nowait())
         self._save_checkpoints()
 
-    def _end(self, ended: _Ended) -> str | None:
+    def _end(self, ended: Ended) -> str | None:
         """Store what a worker brings; return one line about it."""
         trial, outcome = ended.job.trial, ended.outcome
         fold = f" fold {trial.split.fold} of {trial.split.folds}" if trial.split.fold else ""
@@ -243,24 +234,14 @@ class _Run:
         self._compare(trial, outcome.val_accuracy)
         return f"done: {who}  validation {100 * outcome.val_accuracy:.1f} %"
 
-    def _leave(self, job: _Job) -> None:
+    def _leave(self, job: Job) -> None:
         self._note_time()
         self._work_of_ended += job.work_done
         self._unfinished -= 1
         self._workers.leave(job)
 
     def _save_checkpoints(self) -> None:
-        rows, jobs = [], []
-        for job in self._workers.running:
-            latest = job.latest
-            if latest is not None and latest[0].epoch > job.saved_epoch:
-                state, lines = latest
-                rows.append((job.trial, state, job.history[:lines]))
-                jobs.append((job, state.epoch))
-        if rows:
-            self._store.save_checkpoints(rows)
-            for job, epoch in jobs:
-                job.saved_epoch = epoch
+        save_checkpoints(self._store, self._workers.running)
 
     def _compare(self, trial: Trial, accuracy: float) -> None:
         """Note the best accuracy so far; that of a single fold, on few images, says too little."""
@@ -312,174 +293,38 @@ class _Run:
         return f"stopped: {kept} in `{self._store.path}`; run the same command again to resume"
 
 
+def job_of(trial: Trial, store: Store, now: str) -> tuple[Job, str]:
+    """Return what is left of a trial, and the instruction set under which its checkpoint was written where this one is not resumed.
+
+    A checkpoint is resumed under its own instruction set alone (`now` is that of this run): another one adds in another order, and a trial
+    that mixed two could not be repeated. Checkpoints of an older issun, which did not note it, are resumed.
+    """
+    made_on = store.set_of(trial)
+    if made_on and made_on != now:
+        store.start_anew(trial)
+        return Job(trial), made_on
+    kept = store.checkpoint(trial)
+    if kept is None:
+        return Job(trial), ""
+    state, history = kept
+    return Job(trial, state, list(history), None, state.epoch, state.epoch), ""
+
+
+def save_checkpoints(store: Store, running: Iterable[Job]) -> None:
+    """Keep where jobs stand that have got further since the last time."""
+    rows, jobs = [], []
+    for job in running:
+        latest = job.latest
+        if latest is not None and latest[0].epoch > job.saved_epoch:
+            state, lines = latest
+            rows.append((job.trial, state, job.history[:lines]))
+            jobs.append((job, state.epoch))
+    if rows:
+        store.save_checkpoints(rows)
+        for job, epoch in jobs:
+            job.saved_epoch = epoch
+
+
 def _anew_text(count: int, made_on: str, current: str) -> str:
     start = "trial starts" if count == 1 else "trials start"
     return f"{count} {start} anew: made on {made_on}, and this run is on {current}; stop now and use --isa {made_on} to resume"
-
-
-@dataclass(eq=False)
-class _Job:
-    """A trial that is to be trained in this run.
-
-    `latest` is what a checkpoint would keep: a state at the end of an epoch that nobody changes any more, and how many lines of
-    `history` belong to it. It is replaced as a whole, so that it can be read while the trial runs. `first_epoch` are the epochs that
-    an earlier run had done, `saved_epoch` those that the study holds.
-    """
-
-    trial: Trial
-    start: State | None = None
-    history: list[Epoch] = field(default_factory=list)
-    latest: tuple[State, int] | None = None
-    saved_epoch: int = 0
-    first_epoch: int = 0
-
-    def keep(self, line: Epoch, state: State) -> None:
-        """Take note of an epoch. A state that diverged is no place to go on from."""
-        self.history.append(line)
-        if not line.diverged:
-            self.latest = (state.copy(), len(self.history))
-
-    @property
-    def work_done(self) -> float:
-        """Of this run alone."""
-        return self.trial.work * (len(self.history) - self.first_epoch) / self.trial.recipe.epochs
-
-    @property
-    def work_left(self) -> float:
-        """Until its last epoch."""
-        return self.trial.work * (1 - len(self.history) / self.trial.recipe.epochs)
-
-    def shown(self, title: str) -> Running:
-        """Return what a person is told of it while it runs; `title` is its network."""
-        net, last = self.trial.net, self.history[-1] if self.history else None
-        accuracy = last.val_accuracy if last is not None and last.measured else None
-        epochs = len(self.history), self.trial.recipe.epochs
-        return Running(title, net.parameters, self.trial.seed, *epochs, accuracy, self.trial.split.fold)
-
-
-class _Widened(Exception):
-    """More threads are free for a job: out of its training, and on with more of them."""
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """What a worker says when it is through with a job: an outcome, an error, or neither where it was stopped."""
-
-    job: _Job
-    outcome: Outcome | None = None
-    error: BaseException | None = None
-
-
-class _Workers:
-    """Threads that take the longest job left, train it, and report how it ended. They know nothing of the study.
-
-    Where there are fewer jobs than threads, from the start or towards the end, each gets several: the bits of a result do not depend on
-    how many threads worked on it, so a job takes more of them between two epochs. A worker leaves a copy of its state at the end of each
-    epoch where the calling thread can take it.
-
-    Parameters
-    ----------
-    jobs : sequence of _Job
-        In the order in which they are to begin.
-    inputs : Inputs
-    threads : int
-        How many jobs at once. Where fewer jobs are left, each gets several threads.
-    train : callable
-        What trains one network.
-    stop : Event
-        Set it to end all work soon.
-
-    Attributes
-    ----------
-    ends : SimpleQueue of _Ended
-        Each job that was begun comes out here once.
-    """
-
-    def __init__(self, jobs: Sequence[_Job], inputs: Inputs, threads: int, train: Callable[..., Outcome], stop: threading.Event) -> None:
-        self.ends: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
-        self._stop = stop
-        self._counting = threading.Lock()
-        self.count = max(1, min(threads, len(jobs)))
-        self._all = threads
-        self._inputs, self._train = inputs, train
-        self._waiting = deque(jobs)
-        self._running: dict[str, _Job] = {}
-        self._left = len(jobs)  # that are not trained yet
-        self._threads = [
-            threading.Thread(target=copy_context().run, args=(self._work,), name=f"issun-{number}") for number in range(self.count)
-        ]
-
-    def start(self) -> None:
-        """Begin."""
-        for thread in self._threads:
-            thread.start()
-
-    def join(self) -> None:
-        """Wait until no thread runs any more."""
-        for thread in self._threads:
-            if thread.ident is not None:  # started
-                thread.join()
-
-    @property
-    def running(self) -> list[_Job]:
-        """The jobs that were begun and not yet left, oldest first."""
-        return list(self._running.values())
-
-    @property
-    def waiting(self) -> list[_Job]:
-        """The jobs that nobody has begun."""
-        return list(self._waiting)
-
-    @property
-    def each(self) -> int:
-        """How many threads work on one job, as soon as it is between two epochs."""
-        return max(1, self._all // max(1, self._left))
-
-    def leave(self, job: _Job) -> None:
-        """Count a job that came out of `ends` as running no more."""
-        del self._running[job.trial.id]
-
-    def _work(self) -> None:
-        while not self._stop.is_set():
-            try:
-                job = self._waiting.popleft()
-            except IndexError:
-                return
-            self._running[job.trial.id] = job
-            try:
-                ended = _Ended(job, self._trained(job))
-            except Cancelled as error:
-                ended = _Ended(job, error=None if self._stop.is_set() else error)
-            except BaseException as error:  # whatever it is must reach the calling thread, or it would wait for ever
-                ended = _Ended(job, error=error)
-            with self._counting:
-                self._left -= 1
-            self.ends.put(ended)
-
-    def _trained(self, job: _Job) -> Outcome:
-        trial, start = job.trial, job.start
-        while True:
-            threads = self.each
-            lines = tuple(job.history)
-
-            def keep(line: Epoch, state: State, threads: int = threads) -> None:
-                job.keep(line, state)
-                if self.each > threads and not line.diverged and line.epoch < trial.recipe.epochs:
-                    raise _Widened
-
-            try:
-                return self._train(
-                    trial.net,
-                    trial.recipe,
-                    self._inputs.at(trial.net.input),
-                    trial.split,
-                    trial.seed,
-                    threads=threads,
-                    state=start,
-                    history=lines,
-                    on_epoch=keep,
-                    cancel=self._stop,
-                    **({} if trial.teacher is None else {"teacher": trial.teacher}),
-                )
-            except _Widened:
-                start = job.latest[0] if job.latest else job.start

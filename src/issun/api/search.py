@@ -1,0 +1,449 @@
+"""`issun.search`: it finds the network itself, and confirms it on images that had no share in finding it."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Unpack, overload
+
+from issun.api import values
+from issun.arch.layers import shape_text
+from issun.arch.net import Net
+from issun.arch.notation import parse_network
+from issun.build import takes_isa
+from issun.datasets.dataset import Dataset
+from issun.datasets.inputs import Inputs
+from issun.datasets.named import ReadingOptions, check_not_given
+from issun.datasets.split import Split
+from issun.datasets.tree import readable
+from issun.engine import threads_available
+from issun.errors import IssunError, RecipeError, SelectionError, StudyError
+from issun.events import OnProgress, Remark, ignored
+from issun.first_family import first_family
+from issun.nas.confirming import candidate_of, with_test
+from issun.nas.confirming import confirm as confirm_finalists
+from issun.nas.evolution import Evolution, Judged, tried, within
+from issun.nas.finalists import finalists as to_confirm
+from issun.nas.forecast import SearchForecast
+from issun.nas.searching import Limits, Training, Way, judged_before
+from issun.nas.searching import search as run_search
+from issun.nas.starts import starts
+from issun.numbers import counted, duration
+from issun.plain import plain
+from issun.recipe import Recipe, RecipeOptions, named_settings
+from issun.signature import chosen, takes
+from issun.study import DataFacts, Plan, Query, Store, Study, Trial, default_path, estimate
+from issun.study.interrupt import interrupt_sets
+from issun.study.machine import machine
+from issun.study.query import QueryOptions
+from issun.study.reading import read_inputs
+from issun.study.searched import Searched, SearchFacts, SearchSettings, WayFacts
+from issun.study.store import recipe_id
+from issun.study.sweep import begun
+from issun.study.teachers import with_teacher
+
+#: Shares of the training images that judge and that confirm; the others are trained on.
+JUDGE, CONFIRMATION = 0.15, 0.15
+
+#: Seconds where neither time nor number of trainings is given, and the share of the time after which nothing new is proposed.
+USUAL_SECONDS, SEARCHING_SHARE = 600.0, 2 / 3
+
+#: Multiply-accumulates for each pixel of an image that a network may have where no limit is given: larger networks would take all the time.
+#: The first is for a target, the second for the most accurate network.
+USUAL_MACS = 400, 2_000
+
+#: The short recipe has this share of the epochs; a full recipe of fewer epochs has no short one.
+SHORT_SHARE, FEWEST_EPOCHS = 0.25, 4
+
+#: How far a proposal may look back at the least: so many trainings can run at the same time.
+USUAL_LAG = 8
+
+
+class SearchedStudy(Study):
+    """The study that a search trained into, and what the search found.
+
+    Attributes
+    ----------
+    findings : SearchFindings
+    """
+
+    findings: SearchFindings
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the search found as plain values."""
+        return self.findings.as_dict()
+
+
+@dataclass(frozen=True, eq=False)
+class SearchFindings:
+    """What a search found.
+
+    Attributes
+    ----------
+    study : Study
+    searched : Searched
+        The answer: its finalists, the network that is handed over, and where it comes from.
+    """
+
+    study: Study
+    searched: Searched
+
+    def __str__(self) -> str:
+        winner = self.searched.winner
+        return "no network was confirmed" if winner is None else str(winner.confirmed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        winner = self.searched.winner
+        test = None
+        if winner is not None and winner.confirmed is not None:
+            test = self.study.test_results().get(winner.confirmed.best_trial.trial_id, (math.nan, None))[1]
+        said: dict[str, Any] = plain({"study": self.study.path, **self.searched.as_dict(), "test_accuracy": test})
+        return said
+
+    def lines(self) -> Iterator[Any]:
+        """Yield what a terminal shows (`issun.plots.lines.Printable`)."""
+        from issun.plots.searched import found_lines  # here, since matplotlib comes with it
+
+        return found_lines(self.study, self.searched)
+
+
+class SearchOptions(ReadingOptions, RecipeOptions, QueryOptions, total=False):
+    """How images are read, single settings of the recipe, and what is asked."""
+
+
+@overload
+def search(
+    data: str | os.PathLike[str] | Dataset,
+    *,
+    dry_run: Literal[True],
+    time: float | str | None = None,
+    trials: int | None = None,
+    finalists: int | None = None,
+    pareto: bool = False,
+    sure: bool = False,
+    start: str | Net | Sequence[str | Net] = (),
+    confirm: bool = False,
+    seed: int = 0,
+    lag: int | None = None,
+    study: str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+    command: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[SearchOptions],
+) -> SearchForecast: ...
+
+
+@overload
+def search(
+    data: str | os.PathLike[str] | Dataset,
+    *,
+    dry_run: Literal[False] = False,
+    time: float | str | None = None,
+    trials: int | None = None,
+    finalists: int | None = None,
+    pareto: bool = False,
+    sure: bool = False,
+    start: str | Net | Sequence[str | Net] = (),
+    confirm: bool = False,
+    seed: int = 0,
+    lag: int | None = None,
+    study: str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+    command: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[SearchOptions],
+) -> SearchedStudy: ...
+
+
+@takes_isa
+@takes(SearchOptions)
+def search(
+    data: str | os.PathLike[str] | Dataset,
+    *,
+    dry_run: bool = False,
+    time: float | str | None = None,
+    trials: int | None = None,
+    finalists: int | None = None,
+    pareto: bool = False,
+    sure: bool = False,
+    start: str | Net | Sequence[str | Net] = (),
+    confirm: bool = False,
+    seed: int = 0,
+    lag: int | None = None,
+    study: str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+    command: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[SearchOptions],
+) -> SearchedStudy | SearchForecast:
+    """Search for the smallest network that reaches a target, or the most accurate one within budgets, and confirm it.
+
+    The training images are divided: 70 % are trained on, 15 % judge, and 15 % confirm. The search chooses among hundreds of networks by the
+    images that judge, so their figure of the best one is partly luck. The images that confirm have no share in the choice: the finalists
+    are trained again, with five fresh seeds, on all other images, the largest first. The answer is the last one that reaches the target.
+
+    The same call goes on where it was stopped.
+
+    Parameters
+    ----------
+    data : str, PathLike or Dataset
+        A name (``digits``, ``mnist``), a path, or images already loaded.
+    dry_run : bool
+        Train nothing: return what the search would do.
+    time : float or str, optional
+        Seconds, or a text such as ``"20m"``: for search and confirmation together, counted over all calls. Default: ten minutes, without
+        `trials`.
+    trials : int, optional
+        Number of trainings. Equal calls with a number of trainings give equal results, whatever the number of threads.
+    finalists : int, optional
+        Stop after so many finalists; default: when one fails, or the time is over.
+    pareto : bool
+        Look for the whole frontier, and confirm its networks. This is also done where nothing is asked.
+    sure : bool
+        The lower 95 % bound, and not the mean, must reach the target in confirmation.
+    start : str, Net or several
+        Networks to begin with; default: a few plain ones that follow from the images' size and the number of classes.
+    confirm : bool
+        Search no further: confirm the finalists so far.
+    seed : int
+        Of the search.
+    lag : int, optional
+        A proposal rests on all trainings but the last ones before it, of which this is the number; default: 8. It is fixed when the search
+        begins.
+    study : str or PathLike, optional
+        Study file; default: the data's name with ``-search.sqlite`` in the current folder.
+    recipe : Recipe or mapping, optional
+        How to train; a mapping overrides single settings of the default for this number of images. The search also tries twice the epochs,
+        and augmentation for images of at least 16 pixels, unless these are given.
+    threads : int, optional
+        Networks trained at once; default: all cores.
+    isa : str, optional
+        As of `issun.sweep`.
+    command : str, optional
+        The command to record in the study.
+    on_progress : callable, optional
+        Called with each `issun.events.Event`.
+    **options
+        How images are read, as of `issun.load` (``data_dir, size, color, gray, enlarge, strict, groups, range, test, resize``), not for
+        images that are loaded. Single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer,
+        schedule, warmup, weight_decay, clip_norm, label_smoothing, ema_decay, scaling, initializer, augment``; not ``patience,
+        restore_best_weights, teacher, temperature, share, views``). And what is asked, as of `issun.Query` (``target, max_params,
+        max_macs, max_bytes, max_memory``): no network beyond a budget is trained.
+
+    Returns
+    -------
+    SearchedStudy
+        A `Study`; its ``findings`` are those of the search. With `dry_run` a `SearchForecast`.
+
+    Raises
+    ------
+    SelectionError
+        When no network keeps within the budgets.
+    NotationError, NetworkError
+        When a start is no network for these images.
+    RecipeError, DataError
+        When a setting or the images cannot be used.
+    StudyError
+        When the study cannot be written, or holds another search.
+    Cancelled
+        When it was stopped; finished trainings are kept.
+    """
+    tell = ignored if on_progress is None else on_progress
+    reading, settings, asked = chosen("search", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
+    if settings.get("teacher") is not None:
+        raise RecipeError("a search takes no teacher yet: leave `teacher` out")
+    settings, _ = with_teacher(recipe, settings)
+    name = readable(str(data)) if isinstance(data, str | os.PathLike) else data.name
+    path = default_path(name).with_suffix("").with_name(f"{default_path(name).stem}-search.sqlite") if study is None else Path(study)
+    earlier = begun(path)
+    if earlier is not None and earlier.facts.search is None:
+        raise StudyError(f"`{path}` holds no search, but other trainings: give another path with --study")
+    if isinstance(data, str | os.PathLike):
+        inputs = read_inputs(data, [] if earlier is None else [earlier], tell, reading)
+    else:
+        inputs = Inputs.of(data)
+        check_not_given(reading, inputs.first)
+    if inputs.several:
+        raise IssunError("a search takes images of one size and colour: give one --size and one --color")
+    dataset = inputs.first
+    split, confirming = dataset.resolved(Split(JUDGE, aside=CONFIRMATION)), dataset.resolved(Split(CONFIRMATION))
+    training = Training(_ways(dataset, len(dataset.parts(split)[0]), recipe, settings), split)
+    query = _with_macs(Query(**asked), dataset)
+    seconds = _seconds(time)
+    if seconds is None and trials is None and not confirm:
+        seconds = USUAL_SECONDS
+    _check_counts(trials, finalists, lag)
+    evolution = _evolution(dataset, query, start, seed, training)
+    if dry_run or seconds is not None:
+        each = _seconds_each(evolution.starts, inputs, training, threads)
+        if dry_run:
+            count = trials if trials is not None or seconds is None else max(1, int(SEARCHING_SHARE * seconds / each))
+            return SearchForecast(inputs, training, confirming, query, evolution.starts, seconds, count, path, each)
+        if seconds is not None and each > SEARCHING_SHARE * seconds:
+            raise IssunError(f"--time (={duration(seconds)}) is too short: a training takes about {duration(each)} here; give more time")
+    whole = pareto or (query.target is None and not Query(**asked).budgets)
+    wanted = SearchSettings(
+        *(query, whole, sure, seed, USUAL_LAG if lag is None else lag, split.id, confirming.id),
+        ways=tuple(WayFacts(way.name, *(_recipe_id(one, dataset, split) for one in (way.short, way.full))) for way in training.ways),
+        starts=tuple(map(str, evolution.starts)),
+    )
+    _tell(inputs, split, confirming, query, Query(**asked), tell)
+    stop, count = threading.Event(), threads_available() if threads is None else threads
+    asked_for = f"issun.search({name!r})" if command is None else command
+    with interrupt_sets(stop), Store(path, [DataFacts.of(dataset)]) as store:
+        parts = [(one, dataset.parts(one)[1]) for one in (split, confirming)]
+        store.begin_search(
+            wanted,
+            [(one, held, dataset.labels[held]) for one, held in parts],
+            command=asked_for,
+            threads=count,
+            machine=machine(),
+        )
+        facts = _facts(path)
+        judged: Sequence[Judged]
+        if confirm:
+            judged = judged_before(facts, inputs, store, training)
+        else:
+            limits = Limits(trials, None if seconds is None else SEARCHING_SHARE * seconds)
+            judged = run_search(evolution, inputs, store, facts, training, limits, threads=count, stop=stop, on_progress=tell)
+        facts = _facts(path)
+        chosen_ones = to_confirm(query, tried(judged), len(parts[0][1]), pareto=whole)
+        names = tuple(candidate_of(one, training, inputs) for one in chosen_ones)
+        if names and not (facts.openings and facts.openings[-1].finalists == names):
+            store.open_confirmation(names, len(facts.proposals))
+        confirm_these = chosen_ones[:finalists]
+        if confirm_these:
+            confirm_finalists(
+                *(confirm_these, inputs, store, training, confirming),
+                seconds=seconds,
+                spent=facts.seconds,
+                threads=count,
+                on_progress=tell,
+                command=asked_for,
+            )
+            with_test(Study(path), inputs, store)
+    found = SearchedStudy(path)
+    assert found.searched is not None
+    found.findings = SearchFindings(found, found.searched)
+    return found
+
+
+def _facts(path: Path) -> SearchFacts:
+    facts = Study(path).facts.search
+    assert facts is not None
+    return facts
+
+
+def _seconds(time: float | str | None) -> float | None:
+    """Return a time in seconds."""
+    seconds = values.seconds(time, "--time") if isinstance(time, str) else time
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise IssunError(f"--time (={time}) must be above 0: seconds, or a text such as 90s, 20m or 1h")
+    return seconds
+
+
+def _check_counts(trials: int | None, finalists: int | None, lag: int | None) -> None:
+    for option, count in (("trials", trials), ("finalists", finalists), ("lag", lag)):
+        if count is not None and not 1 <= count <= 1_000_000:
+            raise IssunError(f"--{option} (={count}) must be a whole number from 1 to 1,000,000")
+
+
+def _with_macs(query: Query, dataset: Dataset) -> Query:
+    """Return a query with a limit of multiply-accumulates, where it has none."""
+    if query.max_macs is not None:
+        return query
+    height, width, _ = dataset.input
+    return replace(query, max_macs=USUAL_MACS[query.target is None] * height * width)
+
+
+def _ways(dataset: Dataset, images: int, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> tuple[Way, ...]:
+    """Return the ways of training that a search tries."""
+    usual = Recipe.wanted(recipe, images, **settings)
+    if usual.patience is not None or usual.restore_best_weights:
+        raise RecipeError(
+            "a search does not stop early: `patience` and `restore_best_weights` would choose the epoch by the images that confirm; leave "
+            "them out",
+            "patience",
+        )
+    given = {key for key, value in settings.items() if value is not None} | set(
+        Recipe.model_fields if isinstance(recipe, Recipe) else named_settings(recipe or {})
+    )
+    full = {"usual": usual}
+    augment = None if "augment" in given else first_family(dataset.input, images).settings.get("augment")
+    if augment is not None:
+        full["augmented"] = Recipe(**usual.model_dump() | {"augment": augment})
+    if "epochs" not in given:
+        full |= {f"{name}, twice the epochs".removeprefix("usual, "): longer(one) for name, one in full.items()}
+    return tuple(Way(name, _short(one), one) for name, one in full.items())
+
+
+def longer(recipe: Recipe) -> Recipe:
+    """Return a recipe with twice the epochs."""
+    return Recipe(**recipe.model_dump() | {"epochs": 2 * recipe.epochs})
+
+
+def _short(recipe: Recipe) -> Recipe:
+    """Return the recipe of a first look at a network."""
+    epochs = math.ceil(SHORT_SHARE * recipe.epochs) if recipe.epochs >= FEWEST_EPOCHS else recipe.epochs
+    return Recipe(**recipe.model_dump() | {"epochs": epochs})
+
+
+def _evolution(dataset: Dataset, query: Query, start: str | Net | Sequence[str | Net], seed: int, training: Training) -> Evolution:
+    """Return how the search proposes."""
+    given = [start] if isinstance(start, str | Net) else list(start)
+    classes = len(dataset.classes)
+    nets = tuple(parse_network(one, dataset.input, classes) if isinstance(one, str) else one for one in given)
+    for net in nets:
+        if net.input != dataset.input or net.classes != classes:
+            takes = f"{shape_text(net.input)} images of {net.classes} classes"
+            raise SelectionError(f"the start `{net}` takes {takes}, but {dataset.name} has {shape_text(dataset.input)} of {classes}")
+    found = nets or starts(dataset.input, classes)
+    if not nets and not any(within(query, net) for net in found):
+        found = starts(dataset.input, classes, widths=(1, 2, 3))
+    rungs = training.ways[0].short != training.ways[0].full
+    return Evolution(query, found, seed, rungs, tuple(way.name for way in training.ways))
+
+
+def _trials(nets: Sequence[Net], recipe: Recipe, dataset: Dataset, split: Split) -> tuple[Trial, ...]:
+    return tuple(Trial(str(net), {}, net, recipe, split, 0, dataset.fingerprint) for net in nets)
+
+
+def _recipe_id(recipe: Recipe, dataset: Dataset, split: Split) -> str:
+    net = starts(dataset.input, len(dataset.classes))[-1]
+    return recipe_id(_trials([net], recipe, dataset, split)[0])
+
+
+def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threads: int | None) -> float:
+    """Return about how many seconds a proposal takes, of all threads together, judging by the networks that the search begins with."""
+    dataset, way = inputs.first, training.ways[0]
+    train, held = dataset.parts(training.split)
+    trials = _trials(nets, way.short, dataset, training.split)
+    facts = DataFacts.of(dataset)
+    plan = Plan(facts, way.short, training.split, (0,), trials, (), train, held)
+    short = estimate(plan, inputs, threads) / len(nets)
+    share = Evolution.again if way.short != way.full else 0.0
+    return short * (1 - share + share * way.full.epochs / way.short.epochs)
+
+
+def _tell(inputs: Inputs, split: Split, confirming: Split, query: Query, asked: Query, tell: OnProgress) -> None:
+    """Tell what is good to know before the search begins."""
+    dataset = inputs.first
+    train, judge = dataset.parts(split)
+    held = dataset.parts(confirming)[1]
+    for note in inputs.notes:
+        tell(Remark(note))
+    aside = f"; {len(dataset.test_images):,} are the test part" if len(dataset.test_images) else ""
+    tell(Remark(f"trained on {counted(len(train), 'image')}, judged on {len(judge):,} others, confirmed on {len(held):,} others{aside}"))
+    if asked.max_macs is None:
+        tell(Remark(f"networks of more than {query.max_macs:,} multiply-accumulates are not tried; --max-macs sets another limit"))

@@ -1,0 +1,82 @@
+"""Which networks of a search are confirmed: fixed by the search's own figures, before any image of confirmation is looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from issun.nas.evolution import Tried, fronts
+from issun.study.query import Query
+from issun.study.statistics import lower_bound
+
+#: From how many seeds of the full recipe on a network may be a finalist, where some have as many.
+SETTLED_SEEDS = 3
+
+#: How many finalists there are at most: with a target or without one.
+MOST_FINALISTS, MOST_OF_FRONTIER = 6, 12
+
+#: How many finalists may be smaller than the smallest that reaches the target by the search's own figures.
+_BELOW = 2
+
+#: A finalist has at least so many times the parameters of the next smaller one, apart from those near the target.
+_STEP = 1.05
+
+
+def settled(networks: Sequence[Tried]) -> list[Tried]:
+    """Return the networks whose mean is not the luck of a single training: with at least `SETTLED_SEEDS` seeds of the full recipe, or where
+    none has as many, with the most that one has. Networks without any are never among them."""
+    most = min(SETTLED_SEEDS, max((len(one.full) for one in networks), default=0))
+    return [one for one in networks if most and len(one.full) >= most]
+
+
+def finalists(query: Query, networks: Sequence[Tried], images: int, *, pareto: bool = False) -> list[Tried]:
+    """Return the networks that are to be confirmed, in the order in which they are tried.
+
+    Parameters
+    ----------
+    query : Query
+        What is looked for.
+    networks : sequence of Tried
+        All that were tried.
+    images : int
+        How many images have judged them.
+    pareto : bool
+        Whether the whole frontier is looked for.
+
+    Returns
+    -------
+    list of Tried
+        With a target from the largest to the smallest, beginning with one that reaches it safely where there is one; none where no network
+        reaches it. With budgets alone the most accurate network. Otherwise the frontier, largest first.
+    """
+    front = fronts(settled(networks), 1)
+    if not front:
+        return []
+    candidates = front[0]  # smallest first
+    if query.target is None:
+        return _spread(candidates[::-1], MOST_OF_FRONTIER) if pareto else candidates[-1:]
+    reaching = [one for one in candidates if fmean(one.full) >= query.target]
+    if not reaching:
+        return []
+    error = math.sqrt(query.target * (1 - query.target) / images)
+    below = [one for one in candidates if query.target - error <= fmean(one.full) < query.target][-_BELOW:]
+    larger = _spread(reaching[1:], MOST_FINALISTS - 1 - len(below))
+    safe = next((one for one in reaching if lower_bound(one.full, images) >= query.target), reaching[-1])
+    if all(one.net.parameters < safe.net.parameters for one in larger) and safe is not reaching[0]:
+        larger = [*larger[: MOST_FINALISTS - 2 - len(below)], safe]
+    return [*larger[::-1], reaching[0], *below[::-1]]
+
+
+def _spread(networks: Sequence[Tried], most: int) -> list[Tried]:
+    """Return networks in their order, without those whose size is too near to that of the one before."""
+    found: list[Tried] = []
+    for one in networks:
+        if len(found) == most:
+            break
+        if found:
+            small, large = sorted((found[-1].net.parameters, one.net.parameters))
+            if large < small * _STEP:
+                continue
+        found.append(one)
+    return found

@@ -1,0 +1,72 @@
+"""What a search would do, before it does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from issun.arch.net import Net
+from issun.datasets.inputs import Inputs
+from issun.datasets.split import Split
+from issun.nas.searching import Training
+from issun.plain import plain
+from issun.study.query import Query
+
+
+@dataclass(frozen=True, eq=False)
+class SearchForecast:
+    """What a search would do.
+
+    Attributes
+    ----------
+    inputs : Inputs
+    training : Training
+        The ways of training, and the split whose validation images judge.
+    confirmation : Split
+        The one whose validation images confirm.
+    query : Query
+        What is looked for, with the limit of multiply-accumulates.
+    starts : tuple of Net
+        Where it begins.
+    seconds : float or None
+        How long it may take.
+    trials : int or None
+        About how many trainings that allows, or how many were asked for.
+    path : Path
+        The study, which need not be there.
+    seconds_each : float
+        About how long a training takes, with all threads at work.
+    """
+
+    inputs: Inputs
+    training: Training
+    confirmation: Split
+    query: Query
+    starts: tuple[Net, ...]
+    seconds: float | None
+    trials: int | None
+    path: Path
+    seconds_each: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        train, judge = self.inputs.first.parts(self.training.split)
+        values: dict[str, Any] = plain(
+            {
+                "data": self.inputs.first.name,
+                "study": self.path,
+                "trainings": self.trials,
+                "seconds": self.seconds,
+                "seconds_each": self.seconds_each,
+                "train_images": len(train),
+                "judge_images": len(judge),
+                "confirmation_images": len(self.inputs.first.parts(self.confirmation)[1]),
+                "test_images": len(self.inputs.first.test_images),
+                "budgets": self.query.budgets,
+                "target": self.query.target,
+                "recipes": {way.name: way.full.model_dump(mode="json") for way in self.training.ways},
+                "starts": [str(net) for net in self.starts],
+            }
+        )
+        return values

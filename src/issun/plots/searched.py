@@ -1,0 +1,165 @@
+"""What a search found, as it stands in a terminal: its finalists, the answer with its confirmation, and where it comes from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from issun.nas.forecast import SearchForecast
+from issun.numbers import bytes_text, counted, duration, mean_text, percent, short_count
+from issun.paths import from_here
+from issun.plots.lines import Folded, Printable, Whole
+from issun.plots.tables import plain_table
+from issun.study.frontier import BUDGETS
+from issun.study.readable import Readable
+from issun.study.searched import Candidate, Finalist, Searched
+
+#: With fewer images than these in all, an answer says how finely they can tell.
+_FEW_IMAGES = 10_000
+
+#: Steps of a network's descent that are listed; of more the first and the last ones.
+_STEPS = 12
+
+
+def found_lines(study: Readable, searched: Searched) -> Iterator[Printable]:
+    """Yield what a search found, and where the study is."""
+    yield from searched_lines(study, searched)
+    yield ""
+    yield Whole(f"Study  {from_here(study.path)}")
+
+
+def searched_lines(study: Readable, searched: Searched) -> Iterator[Printable]:
+    """Yield what a search found."""
+    facts = searched.facts
+    tried = f"{counted(facts.networks, 'network')}, {counted(len(facts.proposals), 'training')}"
+    yield Whole(f"Searched: {tried}, {duration(facts.seconds)}")
+    if searched.finalists:
+        yield ""
+        yield _table(searched)
+    yield ""
+    yield from _answer(study, searched)
+    if searched.winner is not None:
+        yield from _descent(searched, searched.winner)
+    if searched.again:
+        yield ""
+        yield Folded(
+            f"Confirmation was opened {counted(len(facts.openings), 'time')}: the search that went on after the first time knew how its "
+            f"networks had done, so these figures are no longer independent of the choice."
+        )
+
+
+def _table(searched: Searched) -> Printable:
+    table = plain_table("parameters", "MACs", "judge", "confirmation", "lower", "gap", "")
+    for one in searched.finalists:
+        entry, confirmed = one.judged, one.confirmed
+        sizes = (f"{entry.parameters:,}", short_count(entry.macs))
+        judged = mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)
+        if confirmed is None:
+            table.add_row(*sizes, judged, "", "", "", "not tried")
+            continue
+        mean = mean_text(confirmed.val_accuracy_mean, confirmed.val_accuracy_std)
+        note = "answer" if one is searched.winner else "passed" if one in searched.passed else "failed"
+        gap = f"{100 * one.gap:+.2f}"
+        table.add_row(*sizes, judged, mean, percent(confirmed.val_accuracy_lower95), gap, "" if searched.settings.pareto else note)
+    return table
+
+
+def _asked(searched: Searched) -> str:
+    query = searched.settings.query
+    if query.target is not None:
+        which = "lower 95 % bound" if searched.settings.sure else "mean over 5 seeds"
+        return f"Smallest with {percent(query.target)} on confirmation ({which})"
+    limits = " and ".join(f"at most {limit:,} {BUDGETS[name].words}" for name, limit in query.budgets.items())
+    return f"Best with {limits}"
+
+
+def _answer(study: Readable, searched: Searched) -> Iterator[Printable]:
+    winner = searched.winner
+    if winner is None or winner.confirmed is None:
+        yield from _no_answer(searched)
+        return
+    entry, confirmed = winner.judged, winner.confirmed
+    way = searched.settings.ways[searched.settings.way_of(entry.recipe_id)]
+    yield Whole(f"{_asked(searched)}:")
+    yield Whole(f"  {entry.network}")
+    training = f", trained with {way.name}" if way.name != "usual" else ""
+    sizes = f"{entry.parameters:,} parameters, {short_count(entry.macs)} MACs, {bytes_text(entry.bytes)} of weights as float32"
+    yield Whole(f"  {sizes}{training}")
+    mean = mean_text(confirmed.val_accuracy_mean, confirmed.val_accuracy_std)
+    yield Folded(
+        f"confirmation {mean} ({counted(confirmed.validation_images, 'image')}; lower 95 % bound "
+        f"{percent(confirmed.val_accuracy_lower95)}); the search's own figure was {percent(entry.val_accuracy_mean)}, "
+        f"{100 * winner.gap:+.2f} points",
+        "  ",
+    )
+    if confirmed.validation_images < _FEW_IMAGES:
+        yield Folded(
+            f"{counted(confirmed.validation_images, 'image')} tell accuracies within ± {100 * searched.resolution:.1f} points", "  "
+        )
+    first = confirmed.best_trial
+    test = study.test_results().get(first.trial_id, (math.nan, math.nan))[1]
+    said = "" if math.isnan(test) else f", test {percent(test)}"
+    yield Whole(f"  handed over: the model of seed {first.seed}, confirmation {percent(first.val_accuracy)}{said}")
+
+
+def _no_answer(searched: Searched) -> Iterator[Printable]:
+    """Yield why there is no answer."""
+    target, nearest = searched.settings.query.target, searched.nearest
+    if searched.settings.pareto:
+        yield Whole("The frontier, confirmed: judge is the search's own figure, gap how much of it was luck.")
+        return
+    yield Whole(f"{_asked(searched)}: none")
+    if nearest is None:
+        yield Folded("No network was trained by the full recipe: give more time.", "  ")
+    elif searched.finalists and searched.finalists[0].confirmed is not None:
+        failed = searched.finalists[0].confirmed
+        yield Folded(
+            f"The largest finalist reached {mean_text(failed.val_accuracy_mean, failed.val_accuracy_std)} on confirmation. Search longer, "
+            f"or lower the target.",
+            "  ",
+        )
+    elif target is not None and not searched.finalists:
+        mean = mean_text(nearest.val_accuracy_mean, nearest.val_accuracy_std)
+        yield Folded(
+            f"The best so far is {nearest.network} with {nearest.parameters:,} parameters: judged {mean}, which is not enough. Nothing was "
+            f"confirmed. Search longer, raise the budgets, or lower the target.",
+            "  ",
+        )
+    else:
+        yield Folded("It is not confirmed yet: the same command goes on, or ends with --confirm.", "  ")
+
+
+def _descent(searched: Searched, winner: Finalist) -> Iterator[Printable]:
+    """Yield where the answer comes from: one line a step, with the judged accuracy where the full recipe was used."""
+    steps = searched.facts.descent(Candidate(*winner.judged.key[:2]))
+    yield ""
+    yield Whole("Where it comes from:")
+    shown = list(enumerate(steps))
+    if len(shown) > _STEPS:
+        shown = [*shown[: _STEPS // 2], *shown[-_STEPS // 2 :]]
+    width = max(len(f"{one.parameters:,}") for one in steps)
+    before = -1
+    for number, one in shown:
+        if number != before + 1:
+            yield Whole(f"  {'…':>{width}}")
+        before = number
+        yield Whole(f"  {one.parameters:>{width},}  {one.change}: {one.network}")
+
+
+def forecast_lines(forecast: SearchForecast) -> Iterator[Printable]:
+    """Yield what a search would do."""
+    query = forecast.query
+    wanted = [] if query.target is None else [f"target {percent(query.target)}"]
+    wanted += [f"at most {limit:,} {BUDGETS[name].words}" for name, limit in query.budgets.items()]
+    yield Folded(f"{', '.join(wanted)}.".capitalize())
+    each = f"about {duration(forecast.seconds_each)} each"
+    if forecast.trials is not None:
+        about = "about " if forecast.seconds is not None else ""
+        time = "" if forecast.seconds is None else f", in two thirds of {duration(forecast.seconds)}; the rest is kept for confirmation"
+        yield Folded(f"{about}{counted(forecast.trials, 'training')} ({each}){time}.".capitalize())
+    yield Whole(f"Ways of training: {', '.join(f'{way.name} ({way.full.epochs} epochs)' for way in forecast.training.ways)}")
+    yield Whole("It begins with:")
+    width = max(len(f"{net.parameters:,}") for net in forecast.starts)
+    for net in forecast.starts:
+        yield Whole(f"  {net.parameters:>{width},}  {net}")
+    yield Whole(f"Study  {from_here(forecast.path.absolute())}")

@@ -1,0 +1,302 @@
+"""What a study says of a search for networks: what was asked, what was proposed and confirmed; and what follows from it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from issun.study.entry import Entry
+from issun.study.query import Query
+from issun.study.statistics import CONFIDENCE, lower_bound, mean_and_deviation, wilson_lower
+
+#: Means of fractions carry rounding: see `issun.study.frontier`.
+_ROUNDING = 1e-9
+
+
+class Candidate(NamedTuple):
+    """What a search chooses: a network, by its id, and how it is trained, by the id of the full recipe."""
+
+    network_id: str
+    recipe_id: str
+
+
+@dataclass(frozen=True)
+class WayFacts:
+    """A way of training: its name, and the ids of the recipe of a first look at a network and of the full one."""
+
+    name: str
+    short: str
+    full: str
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a search is set up: fixed when it begins, so that it goes on as it began.
+
+    Attributes
+    ----------
+    query : Query
+        With a target the smallest network that reaches it is looked for; with budgets alone the most accurate one within them.
+    pareto : bool
+        Whether the whole frontier within the budgets is looked for.
+    sure : bool
+        Whether the lower 95 % bound must reach the target, and not the mean.
+    seed : int
+        Of the proposals.
+    lag : int
+        Proposal i rests on what became of the proposals up to i - lag.
+    judge, confirmation : str
+        Ids of the splits whose validation images choose, and confirm.
+    ways : tuple of WayFacts
+        How networks may be trained.
+    starts : tuple of str
+        The networks that it begins with.
+    """
+
+    query: Query
+    pareto: bool
+    sure: bool
+    seed: int
+    lag: int
+    judge: str
+    confirmation: str
+    ways: tuple[WayFacts, ...]
+    starts: tuple[str, ...]
+
+    def stored(self) -> str:
+        """Return it as JSON, as a study keeps it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of_stored(cls, value: Any) -> SearchSettings:
+        """Return what JSON said; raise TypeError or ValueError where it is none."""
+        if not isinstance(value, dict) or set(value) != {field.name for field in fields(cls)}:
+            raise TypeError("it has other settings than those of a search")
+        for name in ("judge", "confirmation"):
+            if not isinstance(value[name], str):
+                raise TypeError(f"{name}: must be text")
+        if not (type(value["seed"]) is type(value["lag"]) is int and value["lag"] > 0 and value["seed"] >= 0):
+            raise ValueError("seed and lag: must be whole numbers")
+        if not (isinstance(value["starts"], list) and all(isinstance(one, str) for one in value["starts"])):
+            raise TypeError("starts: must be a list of networks")
+        ways = tuple(WayFacts(**{name: str(text) for name, text in way.items()}) for way in value["ways"])
+        return cls(**value | {"query": Query(**value["query"]), "starts": tuple(value["starts"]), "ways": ways})
+
+    def way_of(self, recipe_id: str) -> int:
+        """Return which way of training a recipe belongs to."""
+        return next(number for number, way in enumerate(self.ways) if recipe_id in (way.short, way.full))
+
+
+@dataclass(frozen=True)
+class ProposalFacts:
+    """A training that a search proposed: its number, the network with its parameters, by which recipe and with which seed; the number of
+    the proposal that the network comes from (None for a start), and what was changed."""
+
+    number: int
+    network_id: str
+    network: str
+    parameters: int
+    recipe_id: str
+    seed: int
+    parent: int | None
+    change: str
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A time that the images of confirmation were opened.
+
+    Attributes
+    ----------
+    after : int
+        How many proposals there were.
+    finalists : tuple of Candidate
+        In the order in which they were to be trained: largest first. They were fixed before.
+    """
+
+    after: int
+    finalists: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class SearchFacts:
+    """A search, as a study keeps it.
+
+    Attributes
+    ----------
+    settings : SearchSettings
+    proposals : tuple of ProposalFacts
+        In their order.
+    openings : tuple of Opening
+        The times that confirmation was opened; more than one where the search went on afterwards.
+    seconds : float
+        That it has taken so far, confirmation included.
+    """
+
+    settings: SearchSettings
+    proposals: tuple[ProposalFacts, ...]
+    openings: tuple[Opening, ...]
+    seconds: float
+
+    @cached_property
+    def networks(self) -> int:
+        """How many networks were proposed."""
+        return len({one.network_id for one in self.proposals})
+
+    def dependence(self, split: str) -> str:
+        """Return why the figures on a split choose nothing (any more); mostly nothing."""
+        if self.openings and split == self.settings.judge:
+            return f"it was chosen among {self.networks:,} networks by these images; the images that confirm had no share in that"
+        return ""
+
+    def candidate(self, one: ProposalFacts) -> Candidate:
+        """Return what a proposal trains."""
+        return Candidate(one.network_id, self.settings.ways[self.settings.way_of(one.recipe_id)].full)
+
+    def descent(self, candidate: Candidate) -> list[ProposalFacts]:
+        """Return where a candidate comes from: the first proposals of each of its forebears, from a start on, and of itself."""
+        first = {self.candidate(one): one for one in reversed(self.proposals)}
+        found: list[ProposalFacts] = []
+        one = first.get(candidate)
+        while one is not None:
+            found.append(one)
+            one = None if one.parent is None else first[self.candidate(self.proposals[one.parent])]
+        return found[::-1]
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A finalist and what became of it.
+
+    Attributes
+    ----------
+    judged : Entry
+        With the figures of the search.
+    confirmed : Entry or None
+        With those of confirmation; None where it was not trained for that.
+    """
+
+    judged: Entry
+    confirmed: Entry | None
+
+    @property
+    def gap(self) -> float:
+        """How much better the search's own figure is than confirmation's, a fraction; nan where there is none."""
+        return math.nan if self.confirmed is None else self.judged.val_accuracy_mean - self.confirmed.val_accuracy_mean
+
+
+class Searched:
+    """What a search has found.
+
+    Parameters
+    ----------
+    facts : SearchFacts
+    entries : sequence of Entry
+        Those of the study.
+    """
+
+    def __init__(self, facts: SearchFacts, entries: Sequence[Entry]) -> None:
+        self.facts, self.settings = facts, facts.settings
+        self._judged = self._on(entries, self.settings.judge)
+        self._confirmed = self._on(entries, self.settings.confirmation)
+
+    def _on(self, entries: Sequence[Entry], split: str) -> dict[Candidate, Entry]:
+        full = {way.full for way in self.settings.ways}
+        return {Candidate(*entry.key[:2]): entry for entry in entries if entry.split == split and entry.recipe_id in full}
+
+    @cached_property
+    def finalists(self) -> tuple[Finalist, ...]:
+        """Those of the last opening, largest first; none where confirmation was never opened."""
+        if not self.facts.openings:
+            return ()
+        known = [one for one in self.facts.openings[-1].finalists if one in self._judged]
+        return tuple(Finalist(self._judged[one], self._confirmed.get(one)) for one in known)
+
+    @property
+    def again(self) -> bool:
+        """Whether confirmation was opened before, for other finalists: then its images have had a share in what was done since."""
+        return len(self.facts.openings) > 1
+
+    def meets(self, entry: Entry) -> bool:
+        """Whether a confirmed network reaches the target; without a target, always."""
+        target = self.settings.query.target
+        if target is None:
+            return True
+        figure = entry.val_accuracy_lower95 if self.settings.sure else entry.val_accuracy_mean
+        return figure >= target - _ROUNDING
+
+    @cached_property
+    def passed(self) -> tuple[Finalist, ...]:
+        """The finalists that were confirmed, from the largest on until the first that was not."""
+        found: list[Finalist] = []
+        for one in self.finalists:
+            if one.confirmed is None or not self.meets(one.confirmed):
+                break
+            found.append(one)
+        return tuple(found)
+
+    @property
+    def winner(self) -> Finalist | None:
+        """The answer: the last that passed. None where there is none yet, or where the whole frontier was asked for."""
+        return None if self.settings.pareto or not self.passed else self.passed[-1]
+
+    @property
+    def resolution(self) -> float:
+        """Half the width of the 95 % interval of the answer's accuracy that its number of images allows; nan without an answer."""
+        if self.winner is None or self.winner.confirmed is None:
+            return math.nan
+        mean, images = self.winner.confirmed.val_accuracy_mean, self.winner.confirmed.validation_images
+        both = (1 + CONFIDENCE) / 2
+        return (1 - wilson_lower(1 - mean, images, both) - wilson_lower(mean, images, both)) / 2
+
+    @property
+    def nearest(self) -> Entry | None:
+        """Before confirmation: the network that comes nearest to the target, or else the most accurate one, by the search's own figures."""
+        some = [entry for entry in self._judged.values() if entry.ended_well]
+        return max(some, key=lambda entry: entry.val_accuracy_mean, default=None)
+
+    def frontier(self) -> list[Entry]:
+        """Return the judged networks that no smaller one beats, by the mean over the seeds of the full recipe, smallest first."""
+        found: list[Entry] = []
+        for entry in sorted(self._judged.values(), key=lambda one: (one.parameters, -one.val_accuracy_mean)):
+            if entry.ended_well and (not found or entry.val_accuracy_mean > found[-1].val_accuracy_mean):
+                found.append(entry)
+        return found
+
+    def said_of(self, one: Finalist) -> dict[str, Any]:
+        """Return what is said of a finalist, as plain values."""
+        confirmed = one.confirmed
+        said: dict[str, Any] = {"network": one.judged.network, "parameters": one.judged.parameters, "macs": one.judged.macs}
+        said |= _figures("judge", one.judged) | ({} if confirmed is None else _figures("confirmation", confirmed))
+        return said | {"gap": one.gap, "passed": one in self.passed}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        facts, winner = self.facts, self.winner
+        descent = [] if winner is None else facts.descent(Candidate(*winner.judged.key[:2]))
+        return {
+            "query": asdict(self.settings.query),
+            "pareto": self.settings.pareto,
+            "sure": self.settings.sure,
+            "seed": self.settings.seed,
+            "lag": self.settings.lag,
+            "starts": list(self.settings.starts),
+            "networks": facts.networks,
+            "trainings": len(facts.proposals),
+            "seconds": facts.seconds,
+            "opened": [{"after": one.after, "finalists": len(one.finalists)} for one in facts.openings],
+            "finalists": [self.said_of(one) for one in self.finalists],
+            "winner": None if winner is None else self.said_of(winner),
+            "resolution": self.resolution,
+            "descent": [asdict(one) for one in descent],
+        }
+
+
+def _figures(part: str, entry: Entry) -> dict[str, Any]:
+    mean, deviation = mean_and_deviation(entry.accuracies)
+    bound = lower_bound(entry.accuracies, entry.validation_images, entry.folds)
+    return {part: {"mean": mean, "std": deviation, "lower95": bound, "seeds": entry.seeds, "images": entry.validation_images}}

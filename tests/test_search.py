@@ -1,0 +1,280 @@
+"""A search: four parts, budgets before training, the same bits whatever the threads, confirmation that has no say in what is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import issun
+from cli_runner import Issun
+from issun.datasets.split import Split
+from issun.errors import Cancelled, IssunError, RecipeError, SelectionError, StudyError
+from issun.nas import confirming, searching
+from issun.nas.confirming import CONFIRMATION_SEEDS
+from issun.nas.evolution import within
+from issun.study import Query, Study
+from issun.training import Outcome, train_network
+
+#: Small enough for seconds: full recipe of four epochs, short one of one.
+QUICK: dict[str, Any] = {"epochs": 4, "trials": 40, "target": 0.7, "max_macs": 20_000}
+
+
+def proposals(path: Path) -> list[tuple[Any, ...]]:
+    """Return all that a study says of proposals, and what was judged of each."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(
+            "SELECT p.*, t.status, t.validation_accuracy FROM proposals p LEFT JOIN trials t ON t.network_id = p.network_id AND "
+            "t.recipe_id = p.recipe_id AND t.seed = p.seed ORDER BY number"
+        ).fetchall()
+
+
+def finalists(path: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT * FROM finalists ORDER BY opening, place").fetchall()
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Issun:
+    return Issun(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> issun.Study:
+    return issun.search("digits", study=tmp_path_factory.mktemp("search") / "one.sqlite", threads=2, **QUICK)
+
+
+def test_the_four_parts_share_no_image() -> None:
+    digits = issun.load("digits")
+    train, judge = digits.parts(Split(0.15, aside=0.15))
+    whole, confirmation = digits.parts(Split(0.15))
+    assert set(whole) == {*train, *judge}
+    assert len({*train, *judge, *confirmation}) == len(train) + len(judge) + len(confirmation) == len(digits.images)
+
+
+def test_the_answer_is_the_last_finalist_that_passed(found: issun.Study) -> None:
+    searched = found.searched
+    assert searched is not None
+    assert searched.winner is not None
+    assert found.facts.search is not None
+    assert len(found.facts.search.proposals) == 40
+    sizes = [one.judged.parameters for one in searched.finalists]
+    assert sizes == sorted(sizes, reverse=True)
+    for one in searched.passed:
+        assert one.confirmed is not None
+        assert one.confirmed.val_accuracy_mean >= 0.7
+        assert [trial.seed for trial in one.confirmed.trials] == list(CONFIRMATION_SEEDS)
+    tried = [one for one in searched.finalists if one.confirmed is not None]
+    assert len(tried) in (len(searched.passed), len(searched.passed) + 1)  # it stops at the first failure
+    assert searched.winner == searched.passed[-1]
+
+
+def test_the_first_confirmation_seed_is_handed_over_and_measured_once(found: issun.Study) -> None:
+    assert found.searched is not None
+    assert found.searched.winner is not None
+    confirmed = found.searched.winner.confirmed
+    assert confirmed is not None
+    assert confirmed.best_seed == CONFIRMATION_SEEDS[0]
+    assert found.network() == confirmed
+    tests = found.test_results()
+    assert list(tests) == [confirmed.trials[0].trial_id]
+    digits = issun.load("digits")
+    assert tests[confirmed.trials[0].trial_id][1] == (found.model().predict(digits.test_images) == digits.test_labels).mean()
+
+
+def test_what_was_chosen_by_the_judging_images_is_not_chosen_by_them_again(found: issun.Study) -> None:
+    assert found.searched is not None
+    for entry in found.entries:
+        assert entry.independent == entry.confirms
+    assert found.smallest(0.5).confirms
+    split = found.split(next(entry for entry in found.entries if not entry.confirms))
+    train, judge = issun.load("digits").parts(split)
+    assert not {*train, *judge} & set(issun.load("digits").parts(Split(0.15))[1])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_same_bits_for_any_number_of_threads(found: issun.Study, tmp_path: Path, threads: int) -> None:
+    again = issun.search("digits", study=tmp_path / "again.sqlite", threads=threads, **QUICK)
+    assert proposals(again.path) == proposals(found.path)
+    assert finalists(again.path) == finalists(found.path)
+    assert again.findings.as_dict()["finalists"] == found.findings.as_dict()["finalists"]
+
+
+def test_a_stopped_search_goes_on_to_the_same_end(found: issun.Study, tmp_path: Path) -> None:
+    path = tmp_path / "stopped.sqlite"
+
+    def stop(event: object) -> None:
+        if isinstance(event, searching.SearchProgress) and event.trainings >= 15:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Cancelled, match="--confirm"):
+        issun.search("digits", study=path, on_progress=stop, **QUICK)
+    assert 15 <= len(proposals(path)) < 40
+    issun.search("digits", study=path, **QUICK)
+    assert proposals(path) == proposals(found.path)
+    assert finalists(path) == finalists(found.path)
+
+
+def test_a_killed_search_loses_no_training(found: issun.Study, tmp_path: Path) -> None:
+    path = tmp_path / "killed.sqlite"
+    options = ["--epochs", "4", "--trials", "40", "--target", "0.7", "--max-macs", "20000", "--study", str(path)]
+    command = [sys.executable, "-m", "issun", "search", "digits", *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        if path.exists() and path.stat().st_size and sum(row[-2] == "done" for row in _tolerantly(path)) >= 10:
+            break
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    issun.search("digits", study=path, **QUICK)
+    assert proposals(path) == proposals(found.path)
+
+
+def _tolerantly(path: Path) -> list[tuple[Any, ...]]:
+    try:
+        return proposals(path)
+    except sqlite3.Error:  # it is just being made
+        return []
+
+
+def scrambled(after: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Return what trains a network, with figures on the images of confirmation that have nothing to do with it."""
+
+    def train(net: Any, *given: Any, **named: Any) -> Outcome:
+        outcome = after(net, *given, **named)
+        accuracy = float(np.random.default_rng(int(net.id, 16) % 2**32).random())
+        return replace(outcome, val_accuracy=accuracy, val_loss=1.0)
+
+    return train
+
+
+def test_no_choice_of_the_search_depends_on_confirmation_or_test(
+    found: issun.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(confirming.confirm.__kwdefaults__, "train", scrambled(train_network))
+    digits = issun.load("digits")
+    other = replace(digits, test_labels=(digits.test_labels + 1) % 10)
+    path = tmp_path / "scrambled.sqlite"
+    again = issun.search(other, study=path, **QUICK)
+    assert [row[1:] for row in proposals(path)] == [row[1:] for row in proposals(found.path)]
+    assert finalists(path) == finalists(found.path)
+    assert again.searched is not None
+    assert found.searched is not None
+    first, second = (study.searched.finalists[0].confirmed for study in (again, found) if study.searched is not None)
+    assert first is not None
+    assert second is not None
+    assert first.val_accuracy_mean != second.val_accuracy_mean
+
+
+def test_no_network_over_a_budget_reaches_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Any] = []
+    lock = threading.Lock()
+
+    def counting(net: Any, *given: Any, **named: Any) -> Outcome:
+        with lock:
+            trained.append(net)
+        return train_network(net, *given, **named)
+
+    monkeypatch.setitem(searching.search.__kwdefaults__, "train", counting)
+    query = Query(max_params=300, max_macs=6_000, max_memory=2_000)
+    issun.search("digits", study=tmp_path / "small.sqlite", trials=40, epochs=2, max_params=300, max_macs=6_000, max_memory=2_000)
+    assert len(trained) == 40
+    assert all(within(query, net) for net in trained)
+
+
+def test_budgets_alone_give_one_finalist_and_nothing_the_frontier(tmp_path: Path) -> None:
+    best = issun.search("digits", study=tmp_path / "best.sqlite", trials=40, epochs=4, max_params=500, max_macs=20_000)
+    assert best.searched is not None
+    assert len(best.searched.finalists) == 1
+    assert best.searched.winner is not None
+    frontier = issun.search("digits", study=tmp_path / "all.sqlite", trials=40, epochs=4, max_macs=20_000, pareto=True)
+    assert frontier.searched is not None
+    assert len(frontier.searched.finalists) > 1
+    assert all(one.confirmed is not None for one in frontier.searched.finalists)
+    assert frontier.searched.winner is None
+    assert not frontier.test_results()
+
+
+def test_a_target_that_nothing_reaches_opens_no_confirmation(command: Issun) -> None:
+    done = command.run("search", "digits", "--trials", "30", "--epochs", "2", "--target", "99.9%", "--max-params", "200")
+    assert done.code == 0, done.err
+    assert "none" in done.out
+    assert "which is not enough" in " ".join(done.out.split())
+    study = Study(command.folder / "digits-search.sqlite")
+    assert study.facts.search is not None
+    assert not study.facts.search.openings
+    assert not any(entry.confirms for entry in study.entries)
+
+
+def test_a_search_that_goes_on_after_confirmation_is_marked(tmp_path: Path) -> None:
+    path = tmp_path / "more.sqlite"
+    issun.search("digits", study=path, **QUICK)
+    assert len({row[0] for row in finalists(path)}) == 1
+    more = issun.search("digits", study=path, **QUICK | {"trials": 120})
+    assert more.searched is not None
+    assert more.searched.again
+    assert "no longer independent" in " ".join(str(line) for line in more.findings.lines())
+
+
+def test_wrong_input(tmp_path: Path, found: issun.Study) -> None:
+    def search(**options: Any) -> None:
+        issun.search("digits", **{"study": tmp_path / "wrong.sqlite", "trials": 3, "epochs": 1} | options)
+
+    with pytest.raises(StudyError, match="another search"):
+        search(study=found.path)
+    with pytest.raises(SelectionError, match="none of the 13 networks"):
+        search(max_params=9)
+    with pytest.raises(IssunError, match="too short"):
+        search(trials=None, time=0.001)
+    with pytest.raises(IssunError, match="--time"):
+        search(time="soon")
+    with pytest.raises(IssunError, match="--trials"):
+        search(trials=0)
+    with pytest.raises(IssunError, match="window is larger"):
+        search(start="conv 4 30x30, dense")
+    with pytest.raises(SelectionError, match="takes 9x9x1 images"):
+        search(start=issun.parse_network("conv 4, dense", (9, 9, 1), 10))
+    with pytest.raises(RecipeError, match="patience"):
+        search(patience=2)
+    with pytest.raises(RecipeError, match="teacher"):
+        search(teacher=found.path)
+    with pytest.raises(IssunError, match="one size"):
+        search(size=[6, 8])
+    issun.sweep("digits", ["conv 2, dense"], study=tmp_path / "sweep.sqlite", seeds=1, epochs=1, plot=False)
+    with pytest.raises(StudyError, match="holds no search"):
+        search(study=tmp_path / "sweep.sqlite")
+    assert not (tmp_path / "wrong.sqlite").exists()
+
+
+def test_commands_work_on_a_search(found: issun.Study, command: Issun) -> None:
+    shown = command.run("show", str(found.path))
+    assert shown.code == 0, shown.err
+    assert "Where it comes from" in shown.out
+    assert max(map(len, shown.out.splitlines()[:12])) <= 80
+    said = json.loads(command.run("show", str(found.path), "--json").out)
+    assert said["search"]["winner"]["network"] == found.network().network
+    for name, *others in (("export", "--to", "onnx"), ("report",), ("plot", "frontier")):
+        ended = command.run(name, str(found.path), *others)
+        assert ended.code == 0, ended.err
+
+
+def test_dry_run_says_how_many_networks_the_time_allows(command: Issun) -> None:
+    done = command.run("search", "digits", "--target", "95%", "--time", "2m", "--dry-run")
+    assert done.code == 0, done.err
+    assert "trainings" in done.out
+    assert "conv 4 same" in done.out
+    assert not list(command.folder.iterdir())
