@@ -27,11 +27,12 @@ from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
 from issun.errors import NetworkError
 from issun.nas.changes import neighbour
-from issun.nas.evolution import Evolution, Judged, Proposal, Tried, fronts, tried, within
+from issun.nas.evolution import Evolution, Judged, Proposal, Tried, fronts, tried
 from issun.nas.starts import starts
 from issun.recipe import Recipe
 from issun.study import Query
 from issun.study.machine import machine
+from issun.study.query import within
 from issun.training import train_network
 
 #: How many trainings may run at the same time.

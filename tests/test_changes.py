@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from issun.arch.notation import parse_network
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import CHANGES, neighbour
-from issun.nas.evolution import Evolution, Judged, Proposal, Tried, fronts, tried, within
+from issun.nas.evolution import Evolution, Judged, Proposal, Tried, fronts, tried
 from issun.nas.finalists import finalists
 from issun.nas.starts import stages_for, starts
 from issun.study import Query
+from issun.study.query import within
 
 SHAPES = st.sampled_from([(8, 8, 1), (28, 28, 1), (16, 24, 3), (3, 5, 2), (48, 48, 1)])
 

@@ -25,8 +25,8 @@ from issun.datasets.split import Split
 from issun.errors import Cancelled, IssunError, RecipeError, SelectionError, StudyError
 from issun.nas import confirming, searching
 from issun.nas.confirming import CONFIRMATION_SEEDS
-from issun.nas.evolution import within
 from issun.study import Query, Study
+from issun.study.query import within
 from issun.training import Outcome, train_network
 
 #: Small enough for seconds: full recipe of four epochs, short one of one.

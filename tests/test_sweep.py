@@ -17,11 +17,12 @@ from issun.plots.pictures import plot
 from issun.recipe import Recipe
 from issun.study.plan import DataFacts
 from issun.study.progress import Progress
+from issun.study.query import Query
 from issun.study.store import Store
 from issun.study.study import Study
 from issun.study.sweep import default_path, make_plan
 from issun.study.workers import run
-from issun.training import train_network
+from issun.training import Outcome, train_network
 from small_study import digits, pretend, rows_of, run_small, small_plan
 
 
@@ -312,3 +313,20 @@ def test_a_run_that_has_nothing_to_do_says_so(tmp_path: Path) -> None:
         last = run(plan, digits(), store, train=pretend)
     assert (last.total, last.done, last.skipped, last.seconds_left) == (2, 0, 2, 0.0)
     assert np.isfinite(last.elapsed)
+
+
+def test_networks_beyond_a_budget_are_not_trained(tmp_path: Path) -> None:
+    trained: list[int] = []
+
+    def counting(net: Net, *given: Any, **named: Any) -> Outcome:
+        trained.append(net.parameters)
+        return train_network(net, *given, **named)
+
+    made = make_plan(["conv n, pool, dense", "n=1,2,4"], digits(), seeds=1, folds=1, epochs=1, query=Query(max_params=400, max_memory=10**6))
+    assert [reason.reason for reason in made.infeasible] == ["`conv 4, pool, dense` has 410 parameters (at most 400)"]
+    with Store(tmp_path / "a.sqlite", made.data) as store:
+        run(made, digits(), store, threads=2, train=counting)
+    assert sorted(trained) == sorted(net.parameters for net in made.networks)
+    assert max(trained) <= 400
+    with pytest.raises(NetworkError, match="within the budgets"):
+        make_plan(["conv n, pool, dense", "n=1,2,4"], digits(), seeds=1, query=Query(max_macs=3))

@@ -26,7 +26,7 @@ from issun.events import OnProgress, Remark, ignored
 from issun.first_family import first_family
 from issun.nas.confirming import candidate_of, with_test
 from issun.nas.confirming import confirm as confirm_finalists
-from issun.nas.evolution import Evolution, Judged, tried, within
+from issun.nas.evolution import Evolution, Judged, tried
 from issun.nas.finalists import finalists as to_confirm
 from issun.nas.forecast import SearchForecast
 from issun.nas.searching import Limits, Training, Way, judged_before
@@ -39,7 +39,7 @@ from issun.signature import chosen, takes
 from issun.study import DataFacts, Plan, Query, Store, Study, Trial, default_path, estimate
 from issun.study.interrupt import interrupt_sets
 from issun.study.machine import machine
-from issun.study.query import QueryOptions
+from issun.study.query import QueryOptions, within
 from issun.study.reading import read_inputs
 from issun.study.searched import Searched, SearchFacts, SearchSettings, WayFacts
 from issun.study.store import recipe_id

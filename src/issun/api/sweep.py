@@ -165,7 +165,7 @@ def sweep(
         learning_rate, batch_size, optimizer, schedule, warmup, weight_decay, clip_norm, label_smoothing, ema_decay, patience,
         restore_best_weights, scaling, initializer, augment, teacher, temperature, share, views``; a `teacher` is a `Model`, a `Study`, or
         the file of one: see `issun.study.teachers.teacher_of`). And what is asked, as of `issun.Query` (``target, max_params, max_macs,
-        max_bytes, max_memory``).
+        max_bytes, max_memory``): networks beyond a budget are not trained.
 
     Returns
     -------
@@ -208,7 +208,8 @@ def sweep(
     unnamed = not any("=" not in argument for argument in arguments)
 
     def planned(wanted: Sequence[str], some: Inputs, own: RecipeOptions) -> Plan:
-        return make_plan(wanted, some, seeds=seeds, recipe=recipe, validation=validation, folds=folds, zip=zip, taught_by=teacher, **own)
+        how: dict[str, Any] = {"seeds": seeds, "recipe": recipe, "validation": validation, "folds": folds, "zip": zip}
+        return make_plan(wanted, some, taught_by=teacher, query=query, **how, **own)
 
     plan = first_plan(arguments, inputs, recipe, settings, planned) if unnamed else planned(arguments, inputs, settings)
     if unnamed:

@@ -24,7 +24,7 @@ import numpy as np
 from issun.arch.net import Net
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import neighbour
-from issun.study.query import Query
+from issun.study.query import Query, sizes_of, within
 
 #: The smallest error that is told from a smaller one: logarithms end here.
 _LEAST_ERROR = 1e-4
@@ -137,17 +137,6 @@ def fronts(networks: Sequence[Tried], most: int) -> list[list[Tried]]:
         found.append(front)
         left = others
     return found
-
-
-def sizes_of(net: Net) -> dict[str, int]:
-    """Return what a network takes of each budget of a `Query`."""
-    return {"max_params": net.parameters, "max_macs": net.macs, "max_bytes": net.bytes(), "max_memory": net.peak_memory()}
-
-
-def within(query: Query, net: Net) -> bool:
-    """Whether a network keeps within the budgets of a query; known before it is trained."""
-    sizes = sizes_of(net)
-    return all(sizes[name] <= limit for name, limit in query.budgets.items())
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def prepare(
     for family in part.families:
         try:
             settings, teacher = with_teacher(None, family.settings, teachers)
-            made = plan([family.bound], inputs, Recipe.for_images(train, **settings), split, family.seeds, teacher)
+            made = plan([family.bound], inputs, Recipe.for_images(train, **settings), split, family.seeds, teacher, part.query)
         except (NetworkError, RecipeError, ModelError, StudyError, SelectionError) as error:
             raise StudyFileError(f"{family.place}: {error}") from None
         plans.append(made)

@@ -22,6 +22,7 @@ from issun.datasets.wanted import Shape, input_text
 from issun.engine.protocol import NUMERICS_VERSION
 from issun.errors import KnobError, NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe
+from issun.study.query import Query, beyond
 from issun.teacher import Teacher
 from issun.training import check_teacher
 
@@ -257,6 +258,7 @@ def plan(
     split: Split,
     seeds: Sequence[int],
     teacher: Teacher | None = None,
+    query: Query | None = None,
 ) -> Plan:
     """Return the trials that train every network of the families, for every input, with every seed.
 
@@ -276,13 +278,15 @@ def plan(
         Different whole numbers from 0 to 2^63 - 1, at least one.
     teacher : Teacher, optional
         The one that the recipe names.
+    query : Query, optional
+        Networks beyond its budgets are left out.
 
     Raises
     ------
     KnobError
         When there are more than `LARGEST_PLAN` trials; none of them is made.
     NetworkError
-        When no combination gives a network that can be; the message says why.
+        When no combination gives a network that can be, and keeps within the budgets; the message says why.
     RecipeError
         When the seeds cannot be used, images of this size cannot be augmented so, or the recipe names another teacher.
     ModelError
@@ -307,13 +311,15 @@ def plan(
             text, shape = str(family.family), dataset.input
             feasible, impossible = family.networks(shape, len(dataset.classes))
             for knobs, net in feasible:
-                if net.trainable_params:
-                    found.setdefault(net.id, (text, dict(knobs), net, dataset.fingerprint))
+                problem = "" if net.trainable_params else "all layers are frozen, so there is nothing to train"
+                problem = problem or (f"`{net}` has {over}" if query is not None and (over := beyond(query, net)) else "")
+                if problem:
+                    infeasible.append(Infeasible(text, dict(knobs), problem, shape))
                 else:
-                    infeasible.append(Infeasible(text, dict(knobs), "all layers are frozen, so there is nothing to train", shape))
+                    found.setdefault(net.id, (text, dict(knobs), net, dataset.fingerprint))
             infeasible += [Infeasible(text, dict(knobs), str(reason), shape) for knobs, reason in impossible]
     if not found:
-        raise NetworkError(_none_feasible(infeasible, inputs.several))
+        raise NetworkError(_none_feasible(infeasible, inputs.several, query is not None and bool(query.budgets)))
     dataset = inputs.first  # labels and groups, which alone decide a split, are the same for all
     split = dataset.resolved(split)
     train, validation = dataset.parts(split.each[0] if split.pooled else split)
@@ -386,10 +392,11 @@ def joined(plans: Sequence[Plan]) -> Plan:
     )
 
 
-def _none_feasible(infeasible: Sequence[Infeasible], several: bool) -> str:
+def _none_feasible(infeasible: Sequence[Infeasible], several: bool, limited: bool) -> str:
     if not infeasible:
         return 'there is no network to train: give at least one family, for example "conv 4, pool, dense"'
-    lines = ["none of the networks is valid: use other knob values, or change the family"]
+    which, what = (" within the budgets", ", raise these,") if limited else ("", ",")
+    lines = [f"none of the networks is valid{which}: use other knob values{what} or change the family"]
     for item in infeasible[:_REASONS_SHOWN]:
         at = f" at {input_text(item.input)}" if several else ""
         lines.append(f'  "{item.family}" {values_text(item.knobs)}{at}: {item.reason}')

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import TypedDict
 
+from issun.arch.net import Net
 from issun.errors import IssunError
 from issun.study.frontier import BUDGETS
 
@@ -52,6 +53,23 @@ class Query:
         """Return this query, with missing values taken from another one."""
         names = [field.name for field in fields(self)]
         return Query(**{name: getattr(other if getattr(self, name) is None else self, name) for name in names})
+
+
+def sizes_of(net: Net) -> dict[str, int]:
+    """Return what a network takes of each budget, by the names of `issun.study.frontier.BUDGETS`."""
+    return {"max_params": net.parameters, "max_macs": net.macs, "max_bytes": net.bytes(), "max_memory": net.peak_memory()}
+
+
+def beyond(query: Query, net: Net) -> str:
+    """Return which budgets of a query a network breaks, in words; empty where it keeps within all. Known before it is trained."""
+    sizes = sizes_of(net) if query.budgets else {}
+    broken = [(sizes[name], limit, BUDGETS[name].words) for name, limit in query.budgets.items() if sizes[name] > limit]
+    return " and ".join(f"{size:,} {words} (at most {limit:,})" for size, limit, words in broken)
+
+
+def within(query: Query, net: Net) -> bool:
+    """Whether a network keeps within all budgets of a query."""
+    return not beyond(query, net)
 
 
 def _is_number(value: object) -> bool:

@@ -15,6 +15,7 @@ from issun.datasets.wanted import input_text
 from issun.errors import RecipeError
 from issun.recipe import CHANGED_DEFAULTS, Recipe, RecipeOptions
 from issun.study.plan import Plan, plan
+from issun.study.query import Query
 from issun.study.study import Study
 from issun.teacher import Teacher
 
@@ -29,11 +30,13 @@ def make_plan(
     folds: int | None = None,
     zip: bool = False,
     taught_by: Teacher | None = None,
+    query: Query | None = None,
     **settings: Unpack[RecipeOptions],
 ) -> Plan:
     """Return the plan of a sweep, where families and values stand in `arguments` as on the command line; the rest as in `issun.sweep`.
 
-    Settings name the teacher, `taught_by`, by its fingerprint: see `issun.study.teachers.with_teacher`.
+    Settings name the teacher, `taught_by`, by its fingerprint: see `issun.study.teachers.with_teacher`. Networks beyond the budgets of
+    `query` are left out.
     """
     if folds is None and taught_by is not None:
         folds = 1  # its teacher has seen all folds but one, if any
@@ -46,7 +49,7 @@ def make_plan(
         if not 1 <= seeds <= 10_000:
             raise RecipeError(f"`seeds` (={seeds}) must be a number of seeds, from 1 to 10,000, or a list of seeds")
         seeds = range(seeds)
-    return plan(bind_arguments(list(arguments), zipped=zip), inputs, full, split, seeds, taught_by)
+    return plan(bind_arguments(list(arguments), zipped=zip), inputs, full, split, seeds, taught_by, query)
 
 
 def trained_before(study: Study, plan: Plan, given: Collection[str]) -> str:
