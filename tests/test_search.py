@@ -278,3 +278,39 @@ def test_dry_run_says_how_many_networks_the_time_allows(command: Issun) -> None:
     assert "trainings" in done.out
     assert "conv 4 same" in done.out
     assert not list(command.folder.iterdir())
+
+
+def test_few_images_are_judged_in_folds(tmp_path: Path) -> None:
+    digits = issun.load("digits")
+    few = replace(
+        digits,
+        images=digits.images[:300],
+        labels=digits.labels[:300],
+        test_images=digits.test_images[:50],
+        test_labels=digits.test_labels[:50],
+        files=(),
+        test_files=(),
+    )
+    quick: dict[str, Any] = {"epochs": 8, "trials": 24, "target": 0.5, "max_macs": 20_000}
+    study = issun.search(few, study=tmp_path / "few.sqlite", **quick)
+    assert study.searched is not None
+    winner = study.searched.winner
+    assert winner is not None
+    confirmed = winner.confirmed
+    assert confirmed is not None
+    assert (winner.judged.folds, winner.judged.validation_images) == (5, 254)
+    assert (confirmed.folds, confirmed.validation_images) == (1, 46)
+    aside = set(few.parts(Split(0.15))[1])
+    assert not aside & set(study.predictions(winner.judged)["index"])
+    assert set(study.predictions(confirmed)["index"]) == aside
+
+    def stop(event: object) -> None:
+        if isinstance(event, searching.SearchProgress) and event.trainings >= 9:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "stopped.sqlite"
+    with pytest.raises(Cancelled):
+        issun.search(few, study=path, on_progress=stop, **quick)
+    again = issun.search(few, study=path, threads=1, **quick)
+    assert [row[:-2] for row in proposals(path)] == [row[:-2] for row in proposals(study.path)]
+    assert again.findings.as_dict()["finalists"] == study.findings.as_dict()["finalists"]

@@ -322,7 +322,9 @@ def test_networks_beyond_a_budget_are_not_trained(tmp_path: Path) -> None:
         trained.append(net.parameters)
         return train_network(net, *given, **named)
 
-    made = make_plan(["conv n, pool, dense", "n=1,2,4"], digits(), seeds=1, folds=1, epochs=1, query=Query(max_params=400, max_memory=10**6))
+    made = make_plan(
+        ["conv n, pool, dense", "n=1,2,4"], digits(), seeds=1, folds=1, epochs=1, query=Query(max_params=400, max_memory=10**6)
+    )
     assert [reason.reason for reason in made.infeasible] == ["`conv 4, pool, dense` has 410 parameters (at most 400)"]
     with Store(tmp_path / "a.sqlite", made.data) as store:
         run(made, digits(), store, threads=2, train=counting)

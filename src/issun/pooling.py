@@ -66,7 +66,7 @@ def pooled(outcome: Outcome, folds: Sequence[FoldResult], labels: NDArray[np.int
     folds : sequence of FoldResult
         All of them: each image is in one.
     labels : ndarray of int32, shape (N,)
-        The classes of the images.
+        The classes of all training images, those that were set aside before (`Split.aside`) among them.
     recipe : Recipe
         That of the folds, which the network is known by.
 
@@ -76,18 +76,23 @@ def pooled(outcome: Outcome, folds: Sequence[FoldResult], labels: NDArray[np.int
         With the loss, the accuracy and the predictions over all images, each by the network that has not seen it; diverged where it or one
         of the folds did; the seconds are those of all.
     """
-    predictions = np.zeros(len(labels), np.uint16)
-    for fold in folds:
-        predictions[fold.images] = fold.predictions
+    images, predictions = judged(folds)
     return replace(
         outcome,
         recipe=recipe,
-        val_loss=sum(fold.val_loss * len(fold.images) for fold in folds) / len(labels),
-        val_accuracy=float((predictions == labels).mean()),
+        val_loss=sum(fold.val_loss * len(fold.images) for fold in folds) / len(images),
+        val_accuracy=float((predictions == labels[images]).mean()),
         validation_predictions=predictions,
         seconds=outcome.seconds + sum(fold.seconds for fold in folds),
         diverged=outcome.diverged or any(fold.diverged for fold in folds),
     )
+
+
+def judged(folds: Sequence[FoldResult]) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """Return the images of all folds, ascending, and the class that each was given by the network that has not seen it."""
+    images = np.concatenate([fold.images for fold in folds])
+    order = np.argsort(images)
+    return images[order], np.concatenate([fold.predictions for fold in folds])[order]
 
 
 def mean_history(folds: Sequence[tuple[pd.DataFrame, int]]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import threading
@@ -16,20 +17,22 @@ from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.build import takes_isa
 from issun.datasets.dataset import Dataset
+from issun.datasets.folds import FEW_IMAGES, USUAL_FOLDS
 from issun.datasets.inputs import Inputs
 from issun.datasets.named import ReadingOptions, check_not_given
 from issun.datasets.split import Split
 from issun.datasets.tree import readable
 from issun.engine import threads_available
-from issun.errors import IssunError, RecipeError, SelectionError, StudyError
+from issun.errors import DataError, IssunError, RecipeError, SelectionError, StudyError
 from issun.events import OnProgress, Remark, ignored
 from issun.first_family import first_family
-from issun.nas.confirming import candidate_of, with_test
+from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, with_test
 from issun.nas.confirming import confirm as confirm_finalists
 from issun.nas.evolution import Evolution, Judged, tried
+from issun.nas.finalists import MOST_FINALISTS, MOST_OF_FRONTIER
 from issun.nas.finalists import finalists as to_confirm
 from issun.nas.forecast import SearchForecast
-from issun.nas.searching import Limits, Training, Way, judged_before
+from issun.nas.searching import KEPT_SHARE, Limits, Training, Way, judged_before, judging
 from issun.nas.searching import search as run_search
 from issun.nas.starts import starts
 from issun.numbers import counted, duration
@@ -49,8 +52,8 @@ from issun.study.teachers import with_teacher
 #: Shares of the training images that judge and that confirm; the others are trained on.
 JUDGE, CONFIRMATION = 0.15, 0.15
 
-#: Seconds where neither time nor number of trainings is given, and the share of the time after which nothing new is proposed.
-USUAL_SECONDS, SEARCHING_SHARE = 600.0, 2 / 3
+#: Seconds where neither time nor number of trainings is given.
+USUAL_SECONDS = 600.0
 
 #: Multiply-accumulates for each pixel of an image that a network may have where no limit is given: larger networks would take all the time.
 #: The first is for a target, the second for the most accurate network.
@@ -224,8 +227,8 @@ def search(
     study : str or PathLike, optional
         Study file; default: the data's name with ``-search.sqlite`` in the current folder.
     recipe : Recipe or mapping, optional
-        How to train; a mapping overrides single settings of the default for this number of images. The search also tries twice the epochs,
-        and augmentation for images of at least 16 pixels, unless these are given.
+        How to train; a mapping overrides single settings of the default for this number of images. The search also tries the recipe of
+        the first family, and twice the epochs of both, apart from settings that are given.
     threads : int, optional
         Networks trained at once; default: all cores.
     isa : str, optional
@@ -277,8 +280,9 @@ def search(
     if inputs.several:
         raise IssunError("a search takes images of one size and colour: give one --size and one --color")
     dataset = inputs.first
-    split, confirming = dataset.resolved(Split(JUDGE, aside=CONFIRMATION)), dataset.resolved(Split(CONFIRMATION))
-    training = Training(_ways(dataset, len(dataset.parts(split)[0]), recipe, settings), split)
+    split, confirming = _judging_split(dataset), dataset.resolved(Split(CONFIRMATION))
+    learning = dataset.parts(split.each[0] if split.pooled else split)[0]
+    training = Training(_ways(dataset, len(learning), recipe, settings), split)
     query = _with_macs(Query(**asked), dataset)
     seconds = _seconds(time)
     if seconds is None and trials is None and not confirm:
@@ -288,9 +292,9 @@ def search(
     if dry_run or seconds is not None:
         each = _seconds_each(evolution.starts, inputs, training, threads)
         if dry_run:
-            count = trials if trials is not None or seconds is None else max(1, int(SEARCHING_SHARE * seconds / each))
+            count = trials if trials is not None or seconds is None else max(1, int((1 - KEPT_SHARE) * seconds / each))
             return SearchForecast(inputs, training, confirming, query, evolution.starts, seconds, count, path, each)
-        if seconds is not None and each > SEARCHING_SHARE * seconds:
+        if seconds is not None and each > (1 - KEPT_SHARE) * seconds:
             raise IssunError(f"--time (={duration(seconds)}) is too short: a training takes about {duration(each)} here; give more time")
     whole = pareto or (query.target is None and not Query(**asked).budgets)
     wanted = SearchSettings(
@@ -302,7 +306,7 @@ def search(
     stop, count = threading.Event(), threads_available() if threads is None else threads
     asked_for = f"issun.search({name!r})" if command is None else command
     with interrupt_sets(stop), Store(path, [DataFacts.of(dataset)]) as store:
-        parts = [(one, dataset.parts(one)[1]) for one in (split, confirming)]
+        parts = [(one, judging(one, inputs)) for one in (split, *split.each, confirming)]
         store.begin_search(
             wanted,
             [(one, held, dataset.labels[held]) for one, held in parts],
@@ -315,10 +319,10 @@ def search(
         if confirm:
             judged = judged_before(facts, inputs, store, training)
         else:
-            limits = Limits(trials, None if seconds is None else SEARCHING_SHARE * seconds)
+            limits = Limits(trials, seconds, _confirmations(query, whole))
             judged = run_search(evolution, inputs, store, facts, training, limits, threads=count, stop=stop, on_progress=tell)
         facts = _facts(path)
-        chosen_ones = to_confirm(query, tried(judged), len(parts[0][1]), pareto=whole)
+        chosen_ones = to_confirm(query, tried(judged), len(parts[0][1]), folds=max(1, split.folds), pareto=whole)
         names = tuple(candidate_of(one, training, inputs) for one in chosen_ones)
         if names and not (facts.openings and facts.openings[-1].finalists == names):
             store.open_confirmation(names, len(facts.proposals))
@@ -343,6 +347,23 @@ def _facts(path: Path) -> SearchFacts:
     facts = Study(path).facts.search
     assert facts is not None
     return facts
+
+
+def _confirmations(query: Query, whole: bool) -> int:
+    """Return how many trainings confirmation takes at most."""
+    finalists = MOST_OF_FRONTIER if whole else MOST_FINALISTS if query.target is not None else 1
+    return finalists * len(CONFIRMATION_SEEDS)
+
+
+def _judging_split(dataset: Dataset) -> Split:
+    """Return the split whose validation images judge: below 1,000 training images folds, if there can be any."""
+    few = not dataset.given_validation and len(dataset.images) < FEW_IMAGES
+    for folds in range(USUAL_FOLDS if few else 1, 1, -1):
+        split = dataset.resolved(replace(Split.in_folds(folds), aside=CONFIRMATION))
+        with contextlib.suppress(DataError):  # a class with fewer images, or groups
+            dataset.parts(split)
+            return split
+    return dataset.resolved(Split(JUDGE, aside=CONFIRMATION))
 
 
 def _seconds(time: float | str | None) -> float | None:
@@ -380,11 +401,11 @@ def _ways(dataset: Dataset, images: int, recipe: Recipe | Mapping[str, Any] | No
         Recipe.model_fields if isinstance(recipe, Recipe) else named_settings(recipe or {})
     )
     full = {"usual": usual}
-    augment = None if "augment" in given else first_family(dataset.input, images).settings.get("augment")
-    if augment is not None:
-        full["augmented"] = Recipe(**usual.model_dump() | {"augment": augment})
+    photos = {key: value for key, value in first_family(dataset.input, images).settings.items() if key not in given}
+    if photos:
+        full["that of the first family"] = Recipe(**usual.model_dump() | photos)
     if "epochs" not in given:
-        full |= {f"{name}, twice the epochs".removeprefix("usual, "): longer(one) for name, one in full.items()}
+        full |= {f"{name}, twice the epochs".removeprefix("usual, "): longer(one) for name, one in list(full.items())}
     return tuple(Way(name, _short(one), one) for name, one in full.items())
 
 
@@ -427,11 +448,11 @@ def _recipe_id(recipe: Recipe, dataset: Dataset, split: Split) -> str:
 def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threads: int | None) -> float:
     """Return about how many seconds a proposal takes, of all threads together, judging by the networks that the search begins with."""
     dataset, way = inputs.first, training.ways[0]
-    train, held = dataset.parts(training.split)
-    trials = _trials(nets, way.short, dataset, training.split)
-    facts = DataFacts.of(dataset)
-    plan = Plan(facts, way.short, training.split, (0,), trials, (), train, held)
-    short = estimate(plan, inputs, threads) / len(nets)
+    split = training.split.each[0] if training.split.pooled else training.split
+    train, held = dataset.parts(split)
+    trials = _trials(nets, way.short, dataset, split)
+    plan = Plan(DataFacts.of(dataset), way.short, split, (0,), trials, (), train, held)
+    short = estimate(plan, inputs, threads) / len(nets) * max(1, split.folds)
     share = Evolution.again if way.short != way.full else 0.0
     return short * (1 - share + share * way.full.epochs / way.short.epochs)
 
@@ -439,11 +460,14 @@ def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threa
 def _tell(inputs: Inputs, split: Split, confirming: Split, query: Query, asked: Query, tell: OnProgress) -> None:
     """Tell what is good to know before the search begins."""
     dataset = inputs.first
-    train, judge = dataset.parts(split)
-    held = dataset.parts(confirming)[1]
+    judge, held = judging(split, inputs), dataset.parts(confirming)[1]
+    if split.pooled:
+        judged = f"trained and judged on {counted(len(judge), 'image')} in {split.folds} folds"
+    else:
+        judged = f"trained on {counted(len(dataset.parts(split)[0]), 'image')}, judged on {len(judge):,} others"
     for note in inputs.notes:
         tell(Remark(note))
     aside = f"; {len(dataset.test_images):,} are the test part" if len(dataset.test_images) else ""
-    tell(Remark(f"trained on {counted(len(train), 'image')}, judged on {len(judge):,} others, confirmed on {len(held):,} others{aside}"))
+    tell(Remark(f"{judged}, confirmed on {len(held):,} others{aside}"))
     if asked.max_macs is None:
         tell(Remark(f"networks of more than {query.max_macs:,} multiply-accumulates are not tried; --max-macs sets another limit"))

@@ -107,7 +107,7 @@ def of_model(model: Model, data: str | None, data_dir: Path | None, groups: str 
         raise ExportError(f"the classes of {dataset.name} do not match the model's classes: {', '.join(model.classes[:10])}")
     split = (None if remarks else _split_of(model, dataset)) or Split()
     _, indices = dataset.parts(split)
-    return _part(dataset, np.arange(len(dataset.images)) if split.pooled else indices, tuple(remarks))
+    return _part(dataset, dataset.parts(split)[0] if split.pooled else indices, tuple(remarks))
 
 
 def trained_with(model: Model, dataset: Dataset) -> tuple[Dataset, Split | None] | None:

@@ -30,7 +30,7 @@ def settled(networks: Sequence[Tried]) -> list[Tried]:
     return [one for one in networks if most and len(one.full) >= most]
 
 
-def finalists(query: Query, networks: Sequence[Tried], images: int, *, pareto: bool = False) -> list[Tried]:
+def finalists(query: Query, networks: Sequence[Tried], images: int, *, folds: int = 1, pareto: bool = False) -> list[Tried]:
     """Return the networks that are to be confirmed, in the order in which they are tried.
 
     Parameters
@@ -41,6 +41,8 @@ def finalists(query: Query, networks: Sequence[Tried], images: int, *, pareto: b
         All that were tried.
     images : int
         How many images have judged them.
+    folds : int
+        In how many folds.
     pareto : bool
         Whether the whole frontier is looked for.
 
@@ -62,7 +64,7 @@ def finalists(query: Query, networks: Sequence[Tried], images: int, *, pareto: b
     error = math.sqrt(query.target * (1 - query.target) / images)
     below = [one for one in candidates if query.target - error <= fmean(one.full) < query.target][-_BELOW:]
     larger = _spread(reaching[1:], MOST_FINALISTS - 1 - len(below))
-    safe = next((one for one in reaching if lower_bound(one.full, images) >= query.target), reaching[-1])
+    safe = next((one for one in reaching if lower_bound(one.full, images, folds) >= query.target), reaching[-1])
     if all(one.net.parameters < safe.net.parameters for one in larger) and safe is not reaching[0]:
         larger = [*larger[: MOST_FINALISTS - 2 - len(below)], safe]
     return [*larger[::-1], reaching[0], *below[::-1]]

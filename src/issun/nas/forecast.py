@@ -9,7 +9,7 @@ from typing import Any
 from issun.arch.net import Net
 from issun.datasets.inputs import Inputs
 from issun.datasets.split import Split
-from issun.nas.searching import Training
+from issun.nas.searching import Training, judging
 from issun.plain import plain
 from issun.study.query import Query
 
@@ -51,7 +51,8 @@ class SearchForecast:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
-        train, judge = self.inputs.first.parts(self.training.split)
+        split = self.training.split
+        train = self.inputs.first.parts(split.each[0] if split.pooled else split)[0]
         values: dict[str, Any] = plain(
             {
                 "data": self.inputs.first.name,
@@ -60,7 +61,8 @@ class SearchForecast:
                 "seconds": self.seconds,
                 "seconds_each": self.seconds_each,
                 "train_images": len(train),
-                "judge_images": len(judge),
+                "judge_images": len(judging(split, self.inputs)),
+                "folds": max(1, split.folds),
                 "confirmation_images": len(self.inputs.first.parts(self.confirmation)[1]),
                 "test_images": len(self.inputs.first.test_images),
                 "budgets": self.query.budgets,

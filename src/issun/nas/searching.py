@@ -7,14 +7,17 @@ number of threads, and the clock decides nothing but when proposals stop.
 from __future__ import annotations
 
 import contextlib
-import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
 
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
@@ -24,6 +27,9 @@ from issun.datasets.split import Split
 from issun.errors import Cancelled, SelectionError, StudyError
 from issun.events import Event, OnProgress, Remark
 from issun.nas.evolution import Evolution, Judged, Proposal, fronts, tried
+from issun.numbers import counted, percent
+from issun.pooling import for_all_images, pooled
+from issun.pooling import judged as judged_in_folds
 from issun.recipe import Recipe
 from issun.study.crew import Crew, Ended, Job
 from issun.study.plan import Trial
@@ -35,8 +41,15 @@ from issun.study.store import Store
 from issun.study.workers import job_of, save_checkpoints
 from issun.training import Outcome, train_network
 
+#: The share of the time that is kept for confirmation as long as nobody knows how long that takes, and at most; and how much more than that
+#: is kept later, since it is on more images than the search.
+KEPT_SHARE, KEPT_MORE = 1 / 3, 1.5
+
 #: Seconds between two looks at the workers when nothing happens, and between two checkpoints.
 _TICK, _CHECKPOINT = 0.25, 10.0
+
+#: By how many trainings the time of confirmation is judged.
+_LAST = 20
 
 
 @dataclass(frozen=True)
@@ -113,10 +126,20 @@ class Training:
 
 @dataclass(frozen=True)
 class Limits:
-    """When proposals stop: after so many trainings, or so many seconds of the whole search; None where that does not decide."""
+    """When proposals stop: after so many trainings, or so early that of the seconds of the whole search enough are left for confirmation;
+    None where that does not decide.
+
+    Attributes
+    ----------
+    trials : int or None
+    seconds : float or None
+    confirmations : int
+        How many trainings confirmation takes at most.
+    """
 
     trials: int | None = None
     seconds: float | None = None
+    confirmations: int = 0
 
 
 def past(facts: SearchFacts, inputs: Inputs) -> list[Proposal]:
@@ -134,9 +157,41 @@ def past(facts: SearchFacts, inputs: Inputs) -> list[Proposal]:
 
 
 def trial_of(proposal: Proposal, training: Training, inputs: Inputs) -> Trial:
-    """Return the training of a proposal."""
+    """Return the training of a proposal; in folds the one on all their images, which has those of the single ones (`Trial.folds`)."""
     net = proposal.net
     return Trial(str(net), {}, net, training.recipe(proposal), training.split, proposal.seed, inputs.at(net.input).fingerprint)
+
+
+def needed(proposal: Proposal, trial: Trial) -> tuple[Trial, ...]:
+    """Return the trainings that a proposal needs: in folds at first those, and of a full recipe in the end the one on all their images."""
+    if not trial.split.pooled:
+        return (trial,)
+    return (*trial.folds, trial) if proposal.full else trial.folds
+
+
+def accuracy_of(proposal: Proposal, trial: Trial, store: Store, ended: Mapping[str, tuple[str, float]], inputs: Inputs) -> float | None:
+    """Return the accuracy of a proposal on the images that judge, 0 where a training diverged; None where some training has not ended."""
+    if any(one.id not in ended for one in needed(proposal, trial)):
+        return None
+    if any(ended[one.id][0] == "diverged" for one in needed(proposal, trial)):
+        return 0.0
+    if not trial.split.pooled:
+        return ended[trial.id][1]
+    images, predictions = judged_in_folds(store.fold_results(trial) or [])
+    return float((predictions == inputs.first.labels[images]).mean())
+
+
+def judged_before(facts: SearchFacts, inputs: Inputs, store: Store, training: Training) -> list[Judged]:
+    """Return what the study holds of a search, where nothing more is proposed."""
+    ended = store.finished()
+    found = [(one, accuracy_of(one, trial_of(one, training, inputs), store, ended, inputs)) for one in past(facts, inputs)]
+    return [Judged(proposal, accuracy) for proposal, accuracy in found if accuracy is not None]
+
+
+def judging(split: Split, inputs: Inputs) -> NDArray[np.int64]:
+    """Return the images that judge: the validation part of a split, or in folds all of their images."""
+    train, held = inputs.first.parts(split)
+    return train if split.pooled else held
 
 
 def search(
@@ -205,22 +260,36 @@ class _Search:
         self._lag, self._limits, self._threads, self._stop, self._tell = facts.settings.lag, limits, threads, stop, on_progress
         self._proposals = past(facts, inputs)
         self._judged: dict[int, Judged] = {}
-        self._numbers: dict[str, int] = {}  # of the proposals that are in training, by their trials
+        self._open: dict[int, Trial] = {}  # of the proposals that are not judged yet
+        self._numbers: dict[str, int] = {}  # of the proposals, by the trainings that have not ended
         self._errors: list[BaseException] = []
         self._over = False
+        self._took: deque[float] = deque(maxlen=_LAST)  # seconds of the last trainings of the full recipe
         self._before, self._began = facts.seconds, time.monotonic()
-        ended, jobs, now = store.finished(), [], instruction_set()
+        self._ended = dict(store.finished())
+        jobs, now = [], instruction_set()
         for proposal in self._proposals:
             trial = trial_of(proposal, training, inputs)
-            if trial.id in ended:
-                status, accuracy = ended[trial.id]
-                self._judged[proposal.number] = Judged(proposal, 0.0 if status == "diverged" else accuracy)
-            else:
-                self._numbers[trial.id] = proposal.number
-                jobs.append(job_of(trial, store, now)[0])
+            accuracy = accuracy_of(proposal, trial, store, self._ended, inputs)
+            if accuracy is not None:
+                self._judged[proposal.number] = Judged(proposal, accuracy)
+                continue
+            self._open[proposal.number] = trial
+            for one in self._next_trials(proposal, trial):
+                self._numbers[one.id] = proposal.number
+                jobs.append(job_of(one, store, now)[0])
         self._crew = Crew(jobs, inputs, threads, partial(train, test=False), stop, more=True)
         self._standings: tuple[Standing, ...] = ()
         self._stand()
+
+    def _next_trials(self, proposal: Proposal, trial: Trial) -> list[Trial]:
+        """Return the trainings of a proposal that can begin: all that are missing, or when its folds have ended the one on all images."""
+        missing = [one for one in needed(proposal, trial) if one.id not in self._ended]
+        folds = [one for one in missing if not one.split.pooled]
+        if folds or not missing:
+            return folds
+        results = self._store.fold_results(trial) if trial.split.pooled else None
+        return missing if results is None else [replace(trial, recipe=for_all_images(trial.recipe, results), asked=trial.recipe)]
 
     @property
     def _elapsed(self) -> float:
@@ -259,7 +328,7 @@ class _Search:
         while not self._stop.is_set():
             while self._may_propose():
                 self._propose()
-            if not self._numbers:
+            if not self._open:
                 return
             try:
                 event = self._end(self._crew.ends.get(timeout=_TICK))
@@ -279,9 +348,20 @@ class _Search:
             return False
         if limits.trials is not None and number >= limits.trials:
             return False
-        if limits.seconds is not None and self._elapsed >= limits.seconds:
+        if (left := self._seconds_left) is not None and left <= 0:
             return False
-        return min(self._numbers.values(), default=number) > number - self._lag
+        return min(self._open, default=number) > number - self._lag
+
+    @property
+    def _seconds_left(self) -> float | None:
+        """How long proposals go on; what confirmation takes is kept, judging by the last trainings of the full recipe."""
+        limits = self._limits
+        if limits.seconds is None:
+            return None
+        kept = KEPT_SHARE * limits.seconds
+        if self._took:
+            kept = min(kept, KEPT_MORE * limits.confirmations * fmean(self._took) / self._threads)
+        return max(0.0, limits.seconds - kept - self._elapsed)
 
     def _propose(self) -> None:
         number = len(self._proposals)
@@ -295,8 +375,10 @@ class _Search:
         trial = trial_of(proposal, self._training, self._inputs)
         self._store.propose(number, trial, proposal.parent, proposal.change)
         self._proposals.append(proposal)
-        self._numbers[trial.id] = number
-        self._crew.add(Job(trial))
+        self._open[number] = trial
+        for one in self._next_trials(proposal, trial):
+            self._numbers[one.id] = number
+            self._crew.add(Job(one))
 
     def _keep_the_rest(self) -> None:
         with contextlib.suppress(queue.Empty):
@@ -315,29 +397,47 @@ class _Search:
         elif outcome is None:
             return None  # stopped: it stays among the running, so that its checkpoint is kept
         else:
+            if job.trial.split.pooled:
+                results = self._store.fold_results(job.trial) or []
+                outcome = pooled(outcome, results, self._inputs.first.labels, job.trial.known_by)
             self._store.finish(job.trial, outcome)
+            if self._proposals[self._numbers[job.trial.id]].full and not job.first_epoch:
+                self._took.append(outcome.seconds)
+            self._ended[job.trial.id] = ("diverged" if outcome.diverged else "done", outcome.val_accuracy)
         self._crew.leave(job)
         number = self._numbers.pop(job.trial.id)
-        if outcome is None:
+        if outcome is None or number in self._numbers.values():  # it failed, or other folds have not ended
+            if self._errors:
+                self._open.pop(number, None)
             return None
-        proposal = self._proposals[number]
-        self._judged[number] = Judged(proposal, 0.0 if outcome.diverged else outcome.val_accuracy)
+        return self._judge(number)
+
+    def _judge(self, number: int) -> str | None:
+        """Take note of a proposal whose trainings have ended, or train what is left of it."""
+        proposal, trial = self._proposals[number], self._open[number]
+        accuracy = accuracy_of(proposal, trial, self._store, self._ended, self._inputs)
+        if accuracy is None:
+            for one in self._next_trials(proposal, trial):
+                self._numbers[one.id] = number
+                self._crew.add(Job(one))
+            return None
+        del self._open[number]
+        self._judged[number] = Judged(proposal, accuracy)
         before = self._found
         if proposal.full:
             self._stand()
         now = self._found
         if now is None or now == before:
             return None
-        return (
-            f"{now.parameters:,} parameters, judged {100 * now.accuracy:.2f} % over {now.seeds} seed{'s'[: now.seeds > 1]}: {now.network}"
-        )
+        return f"{now.parameters:,} parameters, {percent(now.accuracy)} over {counted(now.seeds, 'seed')}: {now.network}"
 
     def _stand(self) -> None:
         """Find the frontier of the networks that the full recipe has trained."""
         full = [one for one in tried(self._judged.values()) if one.full]
-        images = len(self._inputs.first.parts(self._training.split)[1])
+        split = self._training.split
+        images, folds = len(judging(split, self._inputs)), max(1, split.folds)
         self._standings = tuple(
-            Standing(str(one.net), one.net.parameters, one.net.macs, fmean(one.full), lower_bound(one.full, images), len(one.full))
+            Standing(str(one.net), one.net.parameters, one.net.macs, fmean(one.full), lower_bound(one.full, images, folds), len(one.full))
             for front in fronts(full, 1)
             for one in front
         )
@@ -351,7 +451,6 @@ class _Search:
         return reaching[-1] if target is None else reaching[0]
 
     def _report(self, event: str | None) -> None:
-        left = None if self._limits.seconds is None else max(0.0, self._limits.seconds - self._elapsed)
         self._tell(
             SearchProgress(
                 query=self._evolution.query,
@@ -362,17 +461,7 @@ class _Search:
                 found=self._found,
                 running=tuple(job.shown(str(job.trial.net)) for job in self._crew.running),
                 elapsed=self._elapsed,
-                seconds_left=left if left is None or math.isfinite(left) else None,
+                seconds_left=self._seconds_left,
                 event=event,
             )
         )
-
-
-def judged_before(facts: SearchFacts, inputs: Inputs, store: Store, training: Training) -> Sequence[Judged]:
-    """Return what the study holds of a search, where nothing more is proposed."""
-    ended, found = store.finished(), []
-    for proposal in past(facts, inputs):
-        status, accuracy = ended.get(trial_of(proposal, training, inputs).id, ("running", math.nan))
-        if status != "running":
-            found.append(Judged(proposal, 0.0 if status == "diverged" else accuracy))
-    return found

@@ -82,7 +82,9 @@ class Snapshot:
 
     @property
     def incomplete(self) -> int:
-        """How many networks have a seed of which only single folds have ended."""
+        """How many networks have a seed of which only single folds have ended; none in a search, whose first looks need no more."""
+        if self.facts.search is not None:
+            return 0
         splits = self.facts.splits
         found: dict[bool, set[tuple[object, ...]]] = {True: set(), False: set()}
         for row in self.trials:
