@@ -28,6 +28,7 @@ from issun.nas.confirming import CONFIRMATION_SEEDS
 from issun.study import Query, Study
 from issun.study.query import within
 from issun.training import Outcome, train_network
+from issun.webpage import content
 
 #: Small enough for seconds: full recipe of four epochs, short one of one.
 QUICK: dict[str, Any] = {"epochs": 4, "trials": 40, "target": 0.7, "max_macs": 20_000}
@@ -270,6 +271,28 @@ def test_commands_work_on_a_search(found: issun.Study, command: Issun) -> None:
     for name, *others in (("export", "--to", "onnx"), ("report",), ("plot", "frontier")):
         ended = command.run(name, str(found.path), *others)
         assert ended.code == 0, ended.err
+
+
+def test_the_page_and_the_picture_show_where_the_answer_comes_from(found: issun.Study, tmp_path: Path) -> None:
+    [study] = content([found])["studies"]
+    said = study["search"]
+    assert said["trainings"] == 40
+    answer = next(one for one in said["finalists"] if one["answer"])
+    assert answer["id"] in {network["id"] for network in study["networks"]}
+    assert said["descent"][0]["change"] == "start"
+    assert said["descent"][-1]["network"] == answer["network"]
+    assert [one["proposals"] for one in said["growth"]] == [5, 10, 20, 40]
+    fronts = [dict(map(tuple, one["frontier"])) for one in said["growth"]]
+    assert fronts[-1]
+    for front in fronts:
+        assert list(front.values()) == sorted(front.values())
+    assert study["about"]["dependent"] == ""
+    assert {network["family"] for network in study["networks"]} == {"search"}
+    issun.plot(found, "search", tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 10_000
+    sweep = issun.sweep("digits", ["conv 2, dense"], study=tmp_path / "sweep.sqlite", seeds=1, epochs=1, plot=False)
+    with pytest.raises(SelectionError, match="holds no search"):
+        issun.plot(sweep, "search")
 
 
 def test_dry_run_says_how_many_networks_the_time_allows(command: Issun) -> None:

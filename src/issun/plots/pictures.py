@@ -31,6 +31,7 @@ from issun.plots.curves import curves_figure
 from issun.plots.frontier import Size, failures_caption, frontier_figure
 from issun.plots.gallery import gallery_figure
 from issun.plots.grids import chosen_axes, grid, impossible
+from issun.plots.growth import growth_figure
 from issun.plots.heatmap import heatmap_figure
 from issun.plots.projection import projection_figure
 from issun.plots.scatter import scatter_figure
@@ -404,6 +405,12 @@ def _projection(study: Readable, wanted: _Wanted) -> Figure:
     return projected_figure(study, entry, seed, extractor, judge, images, method, title=title)
 
 
+def _search(study: Readable, wanted: _Wanted) -> Figure:
+    if study.searched is None:
+        raise SelectionError(f"{study.path.name} holds no search: search is a picture of what `issun search` has made")
+    return growth_figure(study.searched, title=_title(study, wanted, f"How a search found a small network for {_data_name(study)}"))
+
+
 #: Each kind of picture, and what it shows.
 KINDS = {
     "frontier": "accuracy against parameters (or MACs, or memory) for every network",
@@ -415,6 +422,7 @@ KINDS = {
     "gallery": "the images that one network misclassifies, most confident first",
     "shares": "the shares of parameters and computation by layer of one network",
     "heads": "confusion matrices of a network's softmax and of heads on its features, side by side",
+    "search": "how the frontier of a search grew, and what was confirmed",
     "projection": "the features of a layer of one network, projected onto a plane",
 }
 
@@ -428,5 +436,6 @@ _DRAW: dict[str, Callable[[Readable, _Wanted], Figure]] = {
     "gallery": _gallery,
     "shares": _shares,
     "heads": _heads,
+    "search": _search,
     "projection": _projection,
 }

@@ -12,7 +12,7 @@ from issun.plots.lines import Folded, Printable, Whole
 from issun.plots.tables import plain_table
 from issun.study.frontier import BUDGETS
 from issun.study.readable import Readable
-from issun.study.searched import Candidate, Finalist, Searched
+from issun.study.searched import Finalist, Searched
 
 #: With fewer images than these in all, an answer says how finely they can tell.
 _FEW_IMAGES = 10_000
@@ -89,7 +89,7 @@ def _answer(study: Readable, searched: Searched) -> Iterator[Printable]:
     yield Folded(
         f"confirmation {mean} ({counted(confirmed.validation_images, 'image')}; lower 95 % bound "
         f"{percent(confirmed.val_accuracy_lower95)}); the search's own figure was {percent(entry.val_accuracy_mean)}, "
-        f"{100 * winner.gap:+.2f} points",
+        f"{100 * abs(winner.gap):.2f} points {'higher' if winner.gap > 0 else 'lower'}",
         "  ",
     )
     if confirmed.validation_images < _FEW_IMAGES:
@@ -130,20 +130,21 @@ def _no_answer(searched: Searched) -> Iterator[Printable]:
 
 
 def _descent(searched: Searched, winner: Finalist) -> Iterator[Printable]:
-    """Yield where the answer comes from: one line a step, with the judged accuracy where the full recipe was used."""
-    steps = searched.facts.descent(Candidate(*winner.judged.key[:2]))
+    """Yield where the answer comes from: one line a step, with the judged accuracy."""
+    steps = searched.descent(winner)
     yield ""
-    yield Whole("Where it comes from:")
+    yield Whole("Where it comes from (judged accuracy; ~ after the short recipe):")
     shown = list(enumerate(steps))
     if len(shown) > _STEPS:
         shown = [*shown[: _STEPS // 2], *shown[-_STEPS // 2 :]]
-    width = max(len(f"{one.parameters:,}") for one in steps)
+    width = max(len(f"{step.proposal.parameters:,}") for step in steps)
     before = -1
-    for number, one in shown:
+    for number, step in shown:
         if number != before + 1:
             yield Whole(f"  {'…':>{width}}")
         before = number
-        yield Whole(f"  {one.parameters:>{width},}  {one.change}: {one.network}")
+        accuracy = "" if math.isnan(step.accuracy) else f"{'' if step.full else '~'}{percent(step.accuracy, 1)}"
+        yield Whole(f"  {step.proposal.parameters:>{width},} {accuracy:>8}  {step.proposal.change}: {step.proposal.network}")
 
 
 def forecast_lines(forecast: SearchForecast) -> Iterator[Printable]:

@@ -96,6 +96,10 @@ class TrialResult:
         return ", ".join(dict.fromkeys(origin.processor for origin in self.origins))
 
 
+#: What the networks of a search are called together.
+SEARCHED = "search"
+
+
 @dataclass(frozen=True, repr=False)
 class Entry:
     """A network as it was trained in one way: by one recipe, on one split, once for each seed.
@@ -188,8 +192,13 @@ class Entry:
     @property
     def series(self) -> str:
         """What pictures call the networks of its family that take the same images: the family's name and text, and its input."""
-        named = self.family if self.label == self.family else f"{self.label}: {self.family}"
+        named = self.family if self.label == self.family else self.label if self.searched else f"{self.label}: {self.family}"
         return f"{self.place}: {named}" if self.place else named
+
+    @property
+    def searched(self) -> bool:
+        """Whether a search has proposed it, so that it is of no family."""
+        return self.label == SEARCHED and self.family == self.network
 
     @property
     def network_id(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -189,6 +189,28 @@ class Finalist:
         return math.nan if self.confirmed is None else self.judged.val_accuracy_mean - self.confirmed.val_accuracy_mean
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step from a start to a network: the proposal, and the accuracy on the images that judge. That is the mean over its seeds of the
+    full recipe; where there are none, that after the short one (`full` is then false); nan where neither is known."""
+
+    proposal: ProposalFacts
+    accuracy: float
+    full: bool
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The frontier of a search after so many proposals: parameters and judged accuracy of its networks, smallest first."""
+
+    proposals: int
+    frontier: tuple[tuple[int, float], ...]
+
+
+#: After which shares of the proposals the frontier is told.
+_MOMENTS = (1 / 8, 1 / 4, 1 / 2, 1)
+
+
 class Searched:
     """What a search has found.
 
@@ -201,6 +223,7 @@ class Searched:
 
     def __init__(self, facts: SearchFacts, entries: Sequence[Entry]) -> None:
         self.facts, self.settings = facts, facts.settings
+        self._entries = [entry for entry in entries if entry.split == self.settings.judge]
         self._judged = self._on(entries, self.settings.judge)
         self._confirmed = self._on(entries, self.settings.confirmation)
 
@@ -267,6 +290,30 @@ class Searched:
                 found.append(entry)
         return found
 
+    def descent(self, one: Finalist) -> list[Step]:
+        """Return the steps that lead from a start to a finalist."""
+        short = {(entry.network_id, entry.recipe_id): entry for entry in self._entries}
+        found = []
+        for proposal in self.facts.descent(Candidate(*one.judged.key[:2])):
+            way = self.settings.ways[self.settings.way_of(proposal.recipe_id)]
+            entry = self._judged.get(Candidate(proposal.network_id, way.full))
+            other = short.get((proposal.network_id, way.short))
+            accuracy = entry.val_accuracy_mean if entry else other.val_accuracy_mean if other else math.nan
+            found.append(Step(proposal, accuracy, entry is not None))
+        return found
+
+    def growth(self) -> list[Moment]:
+        """Return how the frontier of the networks that the full recipe has trained grew."""
+        accuracies = {
+            (entry.network_id, entry.recipe_id, trial.seed): trial.val_accuracy
+            for entry in self._judged.values()
+            for trial in entry.trials
+            if not trial.diverged
+        }
+        proposals = self.facts.proposals
+        counts = sorted({math.ceil(share * len(proposals)) for share in _MOMENTS} - {0})
+        return [Moment(count, _frontier(proposals[:count], accuracies)) for count in counts]
+
     def said_of(self, one: Finalist) -> dict[str, Any]:
         """Return what is said of a finalist, as plain values."""
         confirmed = one.confirmed
@@ -277,7 +324,7 @@ class Searched:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         facts, winner = self.facts, self.winner
-        descent = [] if winner is None else facts.descent(Candidate(*winner.judged.key[:2]))
+        descent = [] if winner is None else self.descent(winner)
         return {
             "query": asdict(self.settings.query),
             "pareto": self.settings.pareto,
@@ -292,8 +339,23 @@ class Searched:
             "finalists": [self.said_of(one) for one in self.finalists],
             "winner": None if winner is None else self.said_of(winner),
             "resolution": self.resolution,
-            "descent": [asdict(one) for one in descent],
+            "descent": [asdict(step.proposal) | {"accuracy": step.accuracy, "full": step.full} for step in descent],
         }
+
+
+def _frontier(proposals: Sequence[ProposalFacts], accuracies: Mapping[tuple[str, str, int], float]) -> tuple[tuple[int, float], ...]:
+    """Return the frontier of some proposals, by the mean over the seeds of each network that has accuracies."""
+    found: dict[tuple[int, str, str], list[float]] = {}
+    for one in proposals:
+        accuracy = accuracies.get((one.network_id, one.recipe_id, one.seed))
+        if accuracy is not None:
+            found.setdefault((one.parameters, one.network_id, one.recipe_id), []).append(accuracy)
+    means = sorted((parameters, -math.fsum(some) / len(some)) for (parameters, *_), some in found.items())
+    front: list[tuple[int, float]] = []
+    for parameters, less in means:
+        if not front or -less > front[-1][1]:
+            front.append((parameters, -less))
+    return tuple(front)
 
 
 def _figures(part: str, entry: Entry) -> dict[str, Any]:

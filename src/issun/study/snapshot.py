@@ -16,7 +16,7 @@ from issun.datasets.wanted import input_text
 from issun.study import columns
 from issun.study.curves import history_of
 from issun.study.diagnosis import never_left_chance
-from issun.study.entry import Entry, EntryKey, TrialResult
+from issun.study.entry import SEARCHED, Entry, EntryKey, TrialResult
 from issun.study.facts import Facts, SplitFacts
 from issun.study.frontier import marked
 from issun.study.origins import Origin
@@ -38,9 +38,6 @@ ORDER BY n.parameters, n.network, t.recipe_id, t.split_id, t.seed
 _FIGURES = ("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds")
 
 _ORIGINS = "SELECT trial_id, run_id FROM trial_runs ORDER BY trial_id, run_id"
-
-#: What the networks of a search are called together.
-SEARCHED = "search"
 
 _Row = Mapping[str, Any]
 

@@ -21,7 +21,8 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
                 "recipes": [{"id", "text": in words, "differs": settings in which the study's recipes differ, "settings": all}],
                 "trials": {status: count}, "machine": {"processor", "cores", "system", "instruction_set", "compiler"},
                 "origins": [{"instruction_set", "compiler", "processor", "trials"}],
-                "dependent": a sentence on networks that are not independent of the validation images, else empty,
+                "dependent": a sentence on networks that are not independent of the validation images, else empty (in a search all that were
+                             judged are not; `search` says so),
                 "mixture": a sentence where several instruction sets or builds computed the trials, else empty,
                 "versions": {name: text}, "threads",
                 "seconds": of training, all trials together, "command",
@@ -37,6 +38,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "inputs": [{"name": "24x24 gray", "input": [height, width, channels], "images": ALBUM | null: those of the first are above}],
       "heatmap": HEATMAP | null,
       "heads": null | see `heads`,
+      "search": null | see `searched`,
       "left_out": [text]}                what the page goes without, and why
 
     NETWORK = {
@@ -50,6 +52,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
                                          are independent,
       "independent": whether it has learnt from no validation image through a teacher; else it is never chosen,
       "guessing": the share of the most frequent class, "beats_guessing": whether some seed is clearly above it, "best_seed",
+      "confirms": whether its images confirm what a search found, so that its "best" seed is the first,
       "frontier": bool,
       "trials": [{"seed", "val_accuracy", "train_accuracy", "epochs", "kept", "seconds", "status": "done" | "diverged",
                   "chance": whether it never left chance}],
@@ -95,7 +98,7 @@ from issun.recipe import Recipe
 from issun.study import Answer, Query, Study
 from issun.study.answer import heads_frame, not_independent
 from issun.study.comparison import Comparison, data_name, names_of
-from issun.study.entry import networks_frame, trial_origins
+from issun.study.entry import Entry, networks_frame, trial_origins
 from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
 from issun.study.origins import counted_origins, mixture
@@ -221,8 +224,60 @@ class _Part:
             ],
             "heatmap": heatmap(study),
             "heads": heads(study),
+            "search": searched(study),
             "left_out": pages.left.sentences(),
         }
+
+
+def searched(study: Study) -> dict[str, Any] | None:
+    """Return what a search has found; None for other studies.
+
+    Returns
+    -------
+    dict or None
+        ``networks, trainings, seconds``; ``target``: None or a fraction; ``sure``; ``again``: whether confirmation was opened before;
+        ``finalists``: of each ``id`` (of the confirmed network, None where it was not tried), ``network, parameters, macs, judge,
+        confirmation`` (None | ``{"mean", "sd", "low"}``), ``gap, passed, answer``; ``images``: how many confirm; ``resolution``;
+        ``growth``: of some moments ``proposals`` and ``frontier`` (pairs of parameters and accuracy); ``descent``: of each step
+        ``parameters, network, change, accuracy`` (None where it is not known) and ``full``.
+    """
+    found = study.searched
+    if found is None:
+        return None
+    facts = found.facts
+
+    def figures(entry: Entry) -> dict[str, Any]:
+        figure = {"mean": entry.val_accuracy_mean, "sd": entry.val_accuracy_std, "low": entry.val_accuracy_lower95}
+        return {name: fraction(value) for name, value in figure.items()}
+
+    return {
+        "networks": facts.networks,
+        "trainings": len(facts.proposals),
+        "seconds": significant(facts.seconds, 3),
+        "target": None if found.settings.query.target is None else fraction(found.settings.query.target),
+        "sure": found.settings.sure,
+        "again": found.again,
+        "finalists": [
+            {
+                "id": None if one.confirmed is None else str(one.confirmed.key),
+                **{name: getattr(one.judged, name) for name in ("network", "parameters", "macs")},
+                "judge": figures(one.judged),
+                "confirmation": None if one.confirmed is None else figures(one.confirmed),
+                "gap": fraction(one.gap),
+                "passed": one in found.passed,
+                "answer": one is found.winner,
+            }
+            for one in found.finalists
+        ],
+        "images": next((one.confirmed.validation_images for one in found.finalists if one.confirmed is not None), None),
+        "resolution": fraction(found.resolution),
+        "growth": [{"proposals": one.proposals, "frontier": [[size, fraction(up)] for size, up in one.frontier]} for one in found.growth()],
+        "descent": [
+            {**{name: getattr(step.proposal, name) for name in ("parameters", "network", "change")}}
+            | {"accuracy": fraction(step.accuracy), "full": step.full}
+            for step in ([] if found.winner is None else found.descent(found.winner))
+        ],
+    }
 
 
 def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | Path | None, facts: DataFacts) -> Dataset | str:
@@ -327,7 +382,7 @@ def about(study: Study) -> dict[str, Any]:
         "trials": facts.trials,
         "machine": {name: machine.get(name) for name in ("processor", "cores", "system", "instruction_set", "compiler")},
         "origins": counted_origins(trial_origins(study.entries)),
-        "dependent": not_independent(study.entries),
+        "dependent": "" if study.searched is not None else not_independent(study.entries),
         "mixture": mixture(trial_origins(study.entries)),
         "versions": {**machine.get("versions", {}), **({} if last is None else last.versions)},
         "threads": None if last is None else last.threads,

@@ -62,7 +62,7 @@ def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
     return {
         "id": str(entry.key),
         "label": entry.label,
-        "family": entry.family,
+        "family": entry.label if entry.searched else entry.family,
         "network": entry.network,
         "knobs": dict(entry.knobs),
         "at": entry.place,
@@ -87,6 +87,7 @@ def _record(entry: Entry, test: tuple[float, float] | None) -> dict[str, Any]:
         "beats_guessing": entry.beats_guessing,
         "independent": entry.independent,
         "best_seed": entry.best_seed,
+        "confirms": entry.confirms,
         "frontier": entry.frontier,
         "trials": [_trial(trial) for trial in entry.trials],
         "detail": None,

@@ -21,7 +21,7 @@ const figure = (name, value, more) =>
 
 function figures(network) {
   const { validation, test } = network;
-  const seeds = `${counted(validation.n, "seed")}${validation.n > 1 ? `, best ${network.best_seed}` : ""}`;
+  const seeds = `${counted(validation.n, "seed")}${validation.n > 1 ? `, ${network.confirms ? "first" : "best"} ${network.best_seed}` : ""}`;
   return element(
     "dl",
     { class: "figures" },

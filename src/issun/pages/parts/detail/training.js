@@ -78,7 +78,7 @@ export const trainingTab = {
       detail.remedy ? element("p", { class: "remedy" }, "Suggestion: ", detail.remedy) : null,
       drawn({ title: "Accuracy", epoch, train: curves.train_accuracy, validation: curves.val_accuracy, kept, write: accuracy, end: 1, width }),
       drawn({ title: "Loss", epoch, train: curves.train_loss, validation: curves.val_loss, kept, write: loss, width }),
-      element("p", { class: "note" }, `Epochs of seed ${network.best_seed}, the best on validation.`, kept && kept !== epoch.at(-1) ? ` Its weights are from epoch ${kept} (dotted).` : "", recipe ? ` Recipe: ${recipe.text}.` : ""),
+      element("p", { class: "note" }, `Epochs of seed ${network.best_seed}, ${network.confirms ? "the first of confirmation" : "the best on validation"}.`, kept && kept !== epoch.at(-1) ? ` Its weights are from epoch ${kept} (dotted).` : "", recipe ? ` Recipe: ${recipe.text}.` : ""),
       network.trials?.length ? trials(network) : null,
     ];
   },
