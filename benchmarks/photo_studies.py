@@ -79,6 +79,8 @@ def train(arguments: argparse.Namespace) -> None:
                 path, size=SIZES, color=COLORS, study=study, folds=folds, threads=arguments.threads, epochs=arguments.epochs
             )
             print(f"{study.name}: {chosen(found.entries)}", flush=True)
+            if folds is None and found.entries[0].folds == 1:  # so many photos are not dealt into folds
+                break
 
 
 def chosen(entries: Sequence[Entry]) -> Entry:
@@ -132,7 +134,10 @@ def rows_of(arguments: argparse.Namespace, count: int) -> dict[str, Any]:
     """Return what the studies of so many photos say."""
     _, photos, labels = drawn(arguments.data, count, arguments.output)
     left_out = LeftOut(photos, labels, arguments.output)
-    folded, single = (Study(study_path(arguments.output, arguments.data, count, folds)) for folds in (None, 1))
+    folded = Study(study_path(arguments.output, arguments.data, count, None))
+    studies = {"folds": folded}
+    if folded.entries[0].folds > 1:
+        studies["one part"] = Study(study_path(arguments.output, arguments.data, count, 1))
     by_input: dict[tuple[int, ...], list[Entry]] = {}
     for entry in folded.entries:
         by_input.setdefault(entry.input, []).append(entry)
@@ -140,9 +145,8 @@ def rows_of(arguments: argparse.Namespace, count: int) -> dict[str, Any]:
         "photos": count,
         "left_out": len(labels),
         "inputs": [described(folded, chosen(entries), left_out) for entries in by_input.values()],
-        "folds": described(folded, chosen(folded.entries), left_out),
-        "one part": described(single, chosen(single.entries), left_out),
-        "studies": {study.path.name: study.facts.data.fingerprint for study in (folded, single)},
+        "chosen": {way: described(study, chosen(study.entries), left_out) for way, study in studies.items()},
+        "studies": {study.path.name: study.facts.data.fingerprint for study in studies.values()},
     }
 
 
@@ -169,8 +173,7 @@ def table(arguments: argparse.Namespace) -> None:
             print(f"| {rows['photos']:,} | {cells(row)} |")
     print(f"\n| photos | chosen on | {head} |\n|---:|---|---|---:|---:|---:|---:|---:|---:|")
     for rows in found:
-        for way in ("folds", "one part"):
-            row = rows[way]
+        for row in rows["chosen"].values():
             images = f"{row['validation_images']:,} images" + (f" in {row['folds']} folds" if row["folds"] > 1 else "")
             print(f"| {rows['photos']:,} | {images} | {cells(row)} |")
     if arguments.json:
