@@ -26,6 +26,7 @@ from issun.errors import Cancelled, IssunError, RecipeError, SelectionError, Stu
 from issun.nas import confirming, searching
 from issun.nas.confirming import CONFIRMATION_SEEDS
 from issun.study import Query, Study
+from issun.study.importance import importances
 from issun.study.query import within
 from issun.training import Outcome, train_network
 from issun.webpage import content
@@ -293,6 +294,30 @@ def test_the_page_and_the_picture_show_where_the_answer_comes_from(found: issun.
     sweep = issun.sweep("digits", ["conv 2, dense"], study=tmp_path / "sweep.sqlite", seeds=1, epochs=1, plot=False)
     with pytest.raises(SelectionError, match="holds no search"):
         issun.plot(sweep, "search")
+
+
+def test_importance_finds_what_carried_accuracy(found: issun.Study, command: Issun) -> None:
+    importance = issun.show(found, importance=True).importance
+    assert importance is not None
+    assert importance.networks == len([entry for entry in found.entries if entry.ended_well])
+    # Where the epochs alone decide, they are found.
+    decided = [
+        replace(entry, trials=tuple(replace(one, val_accuracy=0.5 + 0.1 * one.epochs) for one in entry.trials)) for entry in found.entries
+    ]
+    clear = importances(found, decided)
+    assert clear.choices[0].name == "epochs"
+    assert clear.choices[0].mean > 10 * max(abs(one.mean) for one in clear.choices[1:])
+    assert clear.explained > 0.9
+    printed = command.run("show", str(found.path), "--importance")
+    assert printed.code == 0, printed.err
+    assert "What carried accuracy" in printed.out
+    said = json.loads(command.run("show", str(found.path), "--importance", "--json").out)
+    assert said["importance"]["networks"] == importance.networks
+    few = issun.sweep("digits", ["conv 2, dense"], study=command.folder / "few.sqlite", seeds=1, epochs=1, plot=False)
+    with pytest.raises(SelectionError, match="needs at least 30"):
+        issun.show(few, importance=True)
+    with pytest.raises(IssunError, match="--importance"):
+        issun.show([few, found], importance=True)
 
 
 def test_dry_run_says_how_many_networks_the_time_allows(command: Issun) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from issun.plain import plain
 from issun.study import Answer, Entry
 from issun.study.comparison import Comparison
+from issun.study.importance import Importances
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,19 +25,22 @@ class Findings:
         Drawn beside the study.
     diagnosed : tuple of Entry, or None
         Whose learning curves are told in words; None: those of the frontier.
+    importance : Importances or None
+        Which choices carried accuracy, where that was asked for.
     """
 
     answer: Answer
     pictures: tuple[Path, ...] = ()
     diagnosed: Sequence[Entry] | None = None
+    importance: Importances | None = None
 
     def __str__(self) -> str:
         return str(self.answer)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the answer as plain values, with the pictures' files."""
-        values: dict[str, Any] = plain(self.answer.as_dict(self.diagnosed) | {"pictures": self.pictures})
-        return values
+        values: dict[str, Any] = plain(self.answer.as_dict(self.diagnosed) | {"pictures": self.pictures, "importance": None})
+        return values | ({} if self.importance is None else {"importance": self.importance.as_dict()})
 
     def lines(self, everything: bool = False, pictures: str = "Picture") -> Iterator[Any]:
         """Yield what a terminal shows (`issun.plots.lines.Printable`): the answer, and where the `pictures` and the study are.
@@ -45,7 +49,8 @@ class Findings:
         """
         from issun.plots.answers import found_lines  # here, since matplotlib comes with it, which a sweep needs only in the end
 
-        return found_lines(self.answer, self.pictures, everything=everything, diagnosed=self.diagnosed, word=pictures)
+        answer, own, diagnosed = self.answer, self.importance, self.diagnosed
+        return found_lines(answer, self.pictures, everything=everything, diagnosed=diagnosed, importance=own, word=pictures)
 
 
 @dataclass(frozen=True, eq=False)

@@ -296,4 +296,4 @@ def _run(
 
         pictures = draw_beside(answer, part.part.draw, part.inputs, on_progress)
     # The best network of each family: what its curves say is what one wants to know next.
-    return PartFindings(answer, tuple(pictures), answer.best_of_families, part.left_out)
+    return PartFindings(answer, tuple(pictures), answer.best_of_families, left_out=part.left_out)

@@ -13,6 +13,7 @@ from issun.old_names import old_keywords
 from issun.signature import chosen, takes
 from issun.study import Query
 from issun.study.comparison import Comparison, StudyLike, opened_each
+from issun.study.importance import importances
 from issun.study.one_network import OneNetwork
 from issun.study.query import QueryOptions
 from issun.study.readable import NetworkLike
@@ -25,6 +26,7 @@ def show(
     network: None = None,
     seed: None = None,
     plot: bool = False,
+    importance: bool = False,
     on_progress: OnProgress = ignored,
     **options: Unpack[QueryOptions],
 ) -> Findings: ...
@@ -37,6 +39,7 @@ def show(
     network: None = None,
     seed: None = None,
     plot: bool = False,
+    importance: bool = False,
     on_progress: OnProgress = ignored,
     **options: Unpack[QueryOptions],
 ) -> Findings | Compared: ...
@@ -49,6 +52,7 @@ def show(
     network: NetworkLike,
     seed: int | None = None,
     plot: bool = False,
+    importance: bool = False,
     on_progress: OnProgress = ignored,
     **options: Unpack[QueryOptions],
 ) -> OneNetwork: ...
@@ -62,6 +66,7 @@ def show(
     network: NetworkLike | None = None,
     seed: int | None = None,
     plot: bool = False,
+    importance: bool = False,
     on_progress: OnProgress = ignored,
     **options: Unpack[QueryOptions],
 ) -> Findings | Compared | OneNetwork:
@@ -80,6 +85,8 @@ def show(
     plot : bool
         Draw the frontier beside the study, as ``.png`` and ``.svg``; of several studies all frontiers together, as ``frontier.png`` and
         ``frontier.svg``.
+    importance : bool
+        Find out which choices carried accuracy, of a single study (see `issun.study.importance`); a few seconds.
     on_progress : callable, optional
         Called with a warning where the picture cannot be written.
     **options
@@ -106,6 +113,8 @@ def show(
         raise IssunError(f"--network (={network}) is of one study, but {len(read)} studies are given: name the one that it belongs to")
     if seed is not None and network is None:
         raise IssunError(f"--seed (={seed}) requires --network: name the network with it")
+    if importance and (network is not None or len(read) > 1):
+        raise IssunError("--importance is of the networks of one study: give one study, and no --network")
     if network is not None:
         return OneNetwork(read[0], network, seed)
     answers = [study.answer(query.or_else(study.query)) for study in read]
@@ -118,7 +127,7 @@ def show(
         from issun.plots.beside import draw_frontier_beside  # here, since matplotlib takes longer to import than all of issun
 
         pictures = draw_frontier_beside(answer, on_progress)
-    return Findings(answer, tuple(pictures))
+    return Findings(answer, tuple(pictures), importance=importances(read[0]) if importance else None)
 
 
 def _compared(comparison: Comparison, plot: bool, on_progress: OnProgress) -> Compared:

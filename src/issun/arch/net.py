@@ -83,12 +83,12 @@ class Net:
         """
         return tuple(tensor for op in self.ops for tensor in op.own)
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """The number of parameters that inference needs, including frozen ones."""
         return sum(op.parameters for op in self.ops)
 
-    @property
+    @cached_property
     def trainable_params(self) -> int:
         """The number of parameters that training changes."""
         return sum(op.trainable_params for op in self.ops)
@@ -100,12 +100,12 @@ class Net:
         """The length of the flat float32 array of weights during training; more than `parameters` where there is `norm`."""
         return sum(tensor.size for tensor in self.tensors)
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
         return sum(op.macs for op in self.ops)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Sixteen hexadecimal digits that depend only on input, classes and layers."""
         text = f"{shape_text(self.input)}|{self.classes}|{self}"

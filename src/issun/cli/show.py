@@ -16,6 +16,7 @@ def show(
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = False,
     network: Annotated[str | None, typer.Option("--network", help="Show one network: its diagnosis, classes and mistakes.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed, with --network; default: the best on validation.")] = None,
+    importance: Annotated[bool, typer.Option("--importance", help="Say which choices carried accuracy at equal size.")] = False,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
@@ -31,7 +32,7 @@ def show(
     from issun.errors import IssunError, SelectionError
     from issun.plots.outcomes import network_lines
 
-    own: dict[str, Any] = {"network": network, "seed": seed, "plot": plot}
+    own: dict[str, Any] = {"network": network, "seed": seed, "plot": plot, "importance": importance}
     try:
         with Shown() as shows:
             found = show(studies, on_progress=shows, **own, **given)

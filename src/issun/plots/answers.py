@@ -20,6 +20,7 @@ from issun.study.answer import Choice, gains, heads_frame
 from issun.study.diagnosis import FEWEST_EPOCHS, diagnosis_of
 from issun.study.entry import networks_frame
 from issun.study.frontier import BUDGETS, most_accurate
+from issun.study.importance import SIZE, Importances
 from issun.study.one_network import trainings
 from issun.study.readable import Readable
 from issun.study.searched import Searched
@@ -29,6 +30,9 @@ _NOTES = {"smallest": "target", "smallest_lower": "bound", "best": "best"}
 
 #: Diagnoses printed for a frontier: of more networks those that matter are its end and evenly spaced ones before.
 _MOST_DIAGNOSES = 8
+
+#: Choices that are listed.
+_CHOICES = 12
 
 
 def answer_lines(answer: Answer, *, everything: bool = False, diagnosed: Sequence[Entry] | None = None) -> Iterator[Printable]:
@@ -52,13 +56,39 @@ def answer_lines(answer: Answer, *, everything: bool = False, diagnosed: Sequenc
 
 
 def found_lines(
-    answer: Answer, pictures: Sequence[Path], *, everything: bool, diagnosed: Sequence[Entry] | None = None, word: str = "Picture"
+    answer: Answer,
+    pictures: Sequence[Path],
+    *,
+    everything: bool,
+    diagnosed: Sequence[Entry] | None = None,
+    importance: Importances | None = None,
+    word: str = "Picture",
 ) -> Iterator[Printable]:
-    """Yield `answer_lines`, and where the pictures (behind that word) and the study are."""
+    """Yield `answer_lines`, which choices carried accuracy, and where the pictures (behind that word) and the study are."""
     yield from answer_lines(answer, everything=everything, diagnosed=diagnosed)
+    if importance is not None:
+        yield from importance_lines(importance)
     yield ""
     yield from picture_lines(pictures, word)
     yield Whole(f"{'Study':<{len(word)}}  {from_here(answer.study.path)}")
+
+
+def importance_lines(importance: Importances) -> Iterator[Printable]:
+    """Yield which choices carried accuracy, the most important first."""
+    yield ""
+    yield Whole(f"What carried accuracy ({counted(importance.networks, 'network')}; a forest explains {percent(importance.explained, 0)}):")
+    table = plain_table("choice", "importance", "", left=["choice", ""])
+    shown = [one for one in importance.choices if one.mean > one.std / 2][:_CHOICES] or list(importance.choices[:1])
+    others = [one.mean for one in shown if one.name != SIZE]
+    most = max([*others, 1e-9])
+    for one in shown:  # the size would make all other bars alike
+        bar = "" if one.name == SIZE else "█" * max(1, round(20 * max(0.0, one.mean) / most))
+        table.add_row(one.name, f"{one.mean:.3f} ± {one.std:.3f}", bar)
+    yield table
+    yield Folded(
+        "By how much less of the variation of log error a forest explains where a choice is mixed up among networks that it has not seen; "
+        "the size is one of the choices, so the others are compared at equal size."
+    )
 
 
 def picture_lines(pictures: Sequence[Path], word: str = "Picture") -> Iterator[Printable]:

@@ -39,6 +39,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "heatmap": HEATMAP | null,
       "heads": null | see `heads`,
       "search": null | see `searched`,
+      "importance": null (few networks, or trials under way) | {"networks", "explained": fraction, "choices": [{"name", "mean", "std"}]},
       "left_out": [text]}                what the page goes without, and why
 
     NETWORK = {
@@ -101,6 +102,7 @@ from issun.study.comparison import Comparison, data_name, names_of
 from issun.study.entry import Entry, networks_frame, trial_origins
 from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
+from issun.study.importance import importances
 from issun.study.origins import counted_origins, mixture
 from issun.study.plan import DataFacts
 from issun.webpage.details import Budget, Pages
@@ -108,6 +110,9 @@ from issun.webpage.networks import network_records
 from issun.webpage.rounding import fraction, significant
 
 FORMAT = 1
+
+#: Choices whose importance is told.
+MOST_CHOICES = 12
 
 
 def content(
@@ -225,6 +230,7 @@ class _Part:
             "heatmap": heatmap(study),
             "heads": heads(study),
             "search": searched(study),
+            "importance": importance(study),
             "left_out": pages.left.sentences(),
         }
 
@@ -278,6 +284,18 @@ def searched(study: Study) -> dict[str, Any] | None:
             for step in ([] if found.winner is None else found.descent(found.winner))
         ],
     }
+
+
+def importance(study: Study) -> dict[str, Any] | None:
+    """Return which choices carried accuracy; None where there are too few networks to tell, or more come."""
+    if study.facts.trials.get("running"):
+        return None
+    try:
+        found = importances(study)
+    except SelectionError:
+        return None
+    choices = [{"name": one.name, "mean": fraction(one.mean), "std": fraction(one.std)} for one in found.choices if one.mean > 0]
+    return {"networks": found.networks, "explained": fraction(found.explained), "choices": choices[:MOST_CHOICES]}
 
 
 def images_of(study: Study, data: str | Path | Dataset | None, data_dir: str | Path | None, facts: DataFacts) -> Dataset | str:
