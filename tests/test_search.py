@@ -307,7 +307,7 @@ def test_importance_finds_what_carried_accuracy(found: issun.Study, command: Iss
     clear = importances(found, decided)
     assert clear.choices[0].name == "epochs"
     assert clear.choices[0].mean > 10 * max(abs(one.mean) for one in clear.choices[1:])
-    assert clear.explained > 0.9
+    assert clear.explained > 0.5
     printed = command.run("show", str(found.path), "--importance")
     assert printed.code == 0, printed.err
     assert "What carried accuracy" in printed.out
