@@ -145,7 +145,7 @@ def test_finalists_go_down_from_one_that_is_safe() -> None:
 
 @pytest.mark.parametrize("ways", [("usual",), ("usual", "longer")])
 def test_the_way_of_training_is_changed_only_where_there_are_several(ways: tuple[str, ...]) -> None:
-    evolution = Evolution(Query(max_macs=30_000), starts((12, 12, 1), 5), ways=ways)
+    evolution = Evolution(Query(max_macs=30_000), starts((12, 12, 1), 5), ways=ways, epochs=((1, 4),) * len(ways))
     proposed: list[Proposal] = []
     judged: list[Judged] = []
     for number in range(80):

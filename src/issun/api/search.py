@@ -433,7 +433,8 @@ def _evolution(dataset: Dataset, query: Query, start: str | Net | Sequence[str |
     if not nets and not any(within(query, net) for net in found):
         found = starts(dataset.input, classes, widths=(1, 2, 3))
     rungs = training.ways[0].short != training.ways[0].full
-    return Evolution(query, found, seed, rungs, tuple(way.name for way in training.ways))
+    epochs = tuple((way.short.epochs, way.full.epochs) for way in training.ways)
+    return Evolution(query, found, seed, rungs, tuple(way.name for way in training.ways), epochs)
 
 
 def _trials(nets: Sequence[Net], recipe: Recipe, dataset: Dataset, split: Split) -> tuple[Trial, ...]:
@@ -453,8 +454,9 @@ def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threa
     trials = _trials(nets, way.short, dataset, split)
     plan = Plan(DataFacts.of(dataset), way.short, split, (0,), trials, (), train, held)
     short = estimate(plan, inputs, threads) / len(nets) * max(1, split.folds)
-    share = Evolution.again if way.short != way.full else 0.0
-    return short * (1 - share + share * way.full.epochs / way.short.epochs)
+    # As many multiply-accumulates are for full recipes as for short ones, and each of them takes several times as long.
+    ratio = way.full.epochs / way.short.epochs
+    return short if ratio == 1 else short * 2 * ratio / (1 + ratio)
 
 
 def _tell(inputs: Inputs, split: Split, confirming: Split, query: Query, asked: Query, tell: OnProgress) -> None:

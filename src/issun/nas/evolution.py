@@ -155,6 +155,8 @@ class Evolution:
         Whether there are short recipes.
     ways : tuple of str
         What the ways of training are called. The search begins with the first, and changes them like anything else.
+    epochs : tuple of (int, int)
+        Of each way those of the short and of the full recipe.
     young : int
         Networks that were proposed longer ago than so many are parents only while they are on the frontier.
     fronts : int
@@ -163,6 +165,9 @@ class Evolution:
         How much less a network is wanted as a parent than one of the front before.
     again : float
         Share of the proposals that train a network of the frontier by the full recipe, from another seed each time.
+    full_work : float
+        The share of all multiply-accumulates that full recipes take at most: in the beginning, when the networks near the target are large,
+        there are fewer of them.
     most_seeds : int
         Seeds that a network gets at most.
     twice : float
@@ -190,10 +195,12 @@ class Evolution:
     seed: int = 0
     rungs: bool = True
     ways: tuple[str, ...] = ("usual",)
+    epochs: tuple[tuple[int, int], ...] = ((1, 4),)
     young: int = 100
     fronts: int = 3
     next_front: float = 0.4
-    again: float = 0.25
+    again: float = 0.35
+    full_work: float = 0.5
     most_seeds: int = 5
     twice: float = 0.25
     other_way: float = 0.15
@@ -232,11 +239,13 @@ class Evolution:
             return Proposal(number, self.starts[number], 0, None, "start", full=not self.rungs)
         random = np.random.default_rng((self.seed, number))
         seeds: dict[tuple[str, int], int] = {}  # of the full recipe
+        work = [0, 0]  # of the short recipes, of the full ones
         for one in proposed:
             seeds[one.key] = seeds.get(one.key, 0) + one.full
+            work[one.full] += self._work(one.net, one.way, one.full)
         known = tried(judged) or [Tried(net, 0, place, (), (), 0.0) for place, net in enumerate(self.starts)]
         ranked = fronts(known, self.fronts)
-        if judged and random.random() < self.again and (same := self._again(ranked[0], seeds, random)):
+        if judged and random.random() < self.again and (same := self._again(ranked[0], seeds, work, random)):
             change = "another seed" if same.full else "the full recipe"
             return Proposal(number, same.net, seeds[same.net.id, same.way], same.number, change, True, same.way)
         parents = [(one, rank) for rank, front in enumerate(ranked) for one in front if rank == 0 or one.number >= number - self.young]
@@ -267,12 +276,23 @@ class Evolution:
         filled = [sizes[name] / limit for name, limit in self.query.budgets.items()]
         return (math.pow(max(filled, default=1.0), self.fill) + 1e-6) * quick
 
-    def _again(self, frontier: Sequence[Tried], seeds: dict[tuple[str, int], int], random: np.random.Generator) -> Tried | None:
-        """Return a network of the frontier that is to have another seed, rather one with few; None where all have enough."""
+    def _work(self, net: Net, way: int, full: bool) -> int:
+        """Return the multiply-accumulates of a training for each image."""
+        return max(1, net.macs) * self.epochs[way][full]
+
+    def _again(
+        self, frontier: Sequence[Tried], seeds: dict[tuple[str, int], int], work: Sequence[int], random: np.random.Generator
+    ) -> Tried | None:
+        """Return a network of the frontier that is to have another seed, rather one with few; None where all have enough, or full recipes
+        have taken their share (`work`: of the short ones, of the full ones)."""
         if self.query.target is not None:
             place = next((number for number, one in enumerate(frontier) if one.accuracy >= self.query.target), len(frontier) - 1)
             frontier = frontier[max(0, place - self.beside) : place + self.beside + 1]
         some = [one for one in frontier if seeds[one.net.id, one.way] < self.most_seeds]
+        if self.rungs:
+            total = sum(work)
+            more = {id(one): self._work(one.net, one.way, True) for one in some}
+            some = [one for one in some if work[1] + more[id(one)] <= self.full_work * (total + more[id(one)])]
         if not some:
             return None
         weights = np.array([self.preference(one) / (1 + seeds[one.net.id, one.way]) for one in some])
