@@ -203,7 +203,7 @@ def test_budgets_alone_give_one_finalist_and_nothing_the_frontier(tmp_path: Path
     assert best.searched is not None
     assert len(best.searched.finalists) == 1
     assert best.searched.winner is not None
-    frontier = issun.search("digits", study=tmp_path / "all.sqlite", trials=40, epochs=4, max_macs=20_000, pareto=True)
+    frontier = issun.search("digits", study=tmp_path / "all.sqlite", trials=150, epochs=4, max_macs=20_000, pareto=True)
     assert frontier.searched is not None
     assert len(frontier.searched.finalists) > 1
     assert all(one.confirmed is not None for one in frontier.searched.finalists)
@@ -254,8 +254,6 @@ def test_wrong_input(tmp_path: Path, found: issun.Study) -> None:
         search(patience=2)
     with pytest.raises(RecipeError, match="teacher"):
         search(teacher=found.path)
-    with pytest.raises(IssunError, match="one size"):
-        search(size=[6, 8])
     issun.sweep("digits", ["conv 2, dense"], study=tmp_path / "sweep.sqlite", seeds=1, epochs=1, plot=False)
     with pytest.raises(StudyError, match="holds no search"):
         search(study=tmp_path / "sweep.sqlite")
@@ -362,3 +360,22 @@ def test_few_images_are_judged_in_folds(tmp_path: Path) -> None:
     again = issun.search(few, study=path, threads=1, **quick)
     assert [row[:-2] for row in proposals(path)] == [row[:-2] for row in proposals(study.path)]
     assert again.findings.as_dict()["finalists"] == study.findings.as_dict()["finalists"]
+
+
+def test_sizes_are_part_of_the_space(tmp_path: Path) -> None:
+    path = tmp_path / "sizes.sqlite"
+    study = issun.search("digits", size=[6, 8], study=path, epochs=4, trials=60, target=0.6, max_macs=20_000)
+    with closing(sqlite3.connect(path)) as connection:
+        changes = [row[0] for row in connection.execute("SELECT change FROM proposals")]
+    assert any(change.startswith("images: ") for change in changes)
+    assert study.searched is not None
+    assert {entry.input for entry in study.entries} == {(6, 6, 1), (8, 8, 1)}
+    winner = study.searched.winner
+    assert winner is not None
+    assert winner.confirmed is not None
+    assert winner.confirmed.title.startswith(("6x6 gray: ", "8x8 gray: "))
+    assert study.test_results()
+    again = issun.search(
+        "digits", size=[6, 8], study=tmp_path / "again.sqlite", epochs=4, trials=60, target=0.6, max_macs=20_000, threads=1
+    )
+    assert proposals(again.path) == proposals(path)

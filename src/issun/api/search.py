@@ -121,7 +121,7 @@ class SearchOptions(ReadingOptions, RecipeOptions, QueryOptions, total=False):
 
 @overload
 def search(
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
     *,
     dry_run: Literal[True],
     time: float | str | None = None,
@@ -145,7 +145,7 @@ def search(
 
 @overload
 def search(
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
     *,
     dry_run: Literal[False] = False,
     time: float | str | None = None,
@@ -170,7 +170,7 @@ def search(
 @takes_isa
 @takes(SearchOptions)
 def search(
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
     *,
     dry_run: bool = False,
     time: float | str | None = None,
@@ -201,7 +201,8 @@ def search(
     Parameters
     ----------
     data : str, PathLike or Dataset
-        A name (``digits``, ``mnist``), a path, or images already loaded.
+        A name (``digits``, ``mnist``), a path, or images already loaded; several data sets are the same images in several sizes or
+        colours, which the search then chooses, too.
     dry_run : bool
         Train nothing: return what the search would do.
     time : float or str, optional
@@ -267,7 +268,7 @@ def search(
     if settings.get("teacher") is not None:
         raise RecipeError("a search takes no teacher yet: leave `teacher` out")
     settings, _ = with_teacher(recipe, settings)
-    name = readable(str(data)) if isinstance(data, str | os.PathLike) else data.name
+    name = readable(str(data)) if isinstance(data, str | os.PathLike) else Inputs.of(data).first.name
     path = default_path(name).with_suffix("").with_name(f"{default_path(name).stem}-search.sqlite") if study is None else Path(study)
     earlier = begun(path)
     if earlier is not None and earlier.facts.search is None:
@@ -277,18 +278,16 @@ def search(
     else:
         inputs = Inputs.of(data)
         check_not_given(reading, inputs.first)
-    if inputs.several:
-        raise IssunError("a search takes images of one size and colour: give one --size and one --color")
     dataset = inputs.first
     split, confirming = _judging_split(dataset), dataset.resolved(Split(CONFIRMATION))
     learning = dataset.parts(split.each[0] if split.pooled else split)[0]
-    training = Training(_ways(dataset, len(learning), recipe, settings), split)
-    query = _with_macs(Query(**asked), dataset)
+    training = Training(_ways(inputs, len(learning), recipe, settings), split)
+    query = _with_macs(Query(**asked), inputs)
     seconds = _seconds(time)
     if seconds is None and trials is None and not confirm:
         seconds = USUAL_SECONDS
     _check_counts(trials, finalists, lag)
-    evolution = _evolution(dataset, query, start, seed, training)
+    evolution = _evolution(inputs, query, start, seed, training)
     if dry_run or seconds is not None:
         each = _seconds_each(evolution.starts, inputs, training, threads)
         if dry_run:
@@ -299,13 +298,13 @@ def search(
     whole = pareto or (query.target is None and not Query(**asked).budgets)
     wanted = SearchSettings(
         *(query, whole, sure, seed, USUAL_LAG if lag is None else lag, split.id, confirming.id),
-        ways=tuple(WayFacts(way.name, *(_recipe_id(one, dataset, split) for one in (way.short, way.full))) for way in training.ways),
-        starts=tuple(map(str, evolution.starts)),
+        ways=tuple(WayFacts(way.name, *(_recipe_id(one, inputs, split) for one in (way.short, way.full))) for way in training.ways),
+        starts=tuple(f"{shape_text(net.input)}: {net}" if inputs.several else str(net) for net in evolution.starts),
     )
     _tell(inputs, split, confirming, query, Query(**asked), tell)
     stop, count = threading.Event(), threads_available() if threads is None else threads
     asked_for = f"issun.search({name!r})" if command is None else command
-    with interrupt_sets(stop), Store(path, [DataFacts.of(dataset)]) as store:
+    with interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
         parts = [(one, judging(one, inputs)) for one in (split, *split.each, confirming)]
         store.begin_search(
             wanted,
@@ -380,15 +379,15 @@ def _check_counts(trials: int | None, finalists: int | None, lag: int | None) ->
             raise IssunError(f"--{option} (={count}) must be a whole number from 1 to 1,000,000")
 
 
-def _with_macs(query: Query, dataset: Dataset) -> Query:
+def _with_macs(query: Query, inputs: Inputs) -> Query:
     """Return a query with a limit of multiply-accumulates, where it has none."""
     if query.max_macs is not None:
         return query
-    height, width, _ = dataset.input
-    return replace(query, max_macs=USUAL_MACS[query.target is None] * height * width)
+    pixels = max(dataset.input[0] * dataset.input[1] for dataset in inputs)
+    return replace(query, max_macs=USUAL_MACS[query.target is None] * pixels)
 
 
-def _ways(dataset: Dataset, images: int, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> tuple[Way, ...]:
+def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> tuple[Way, ...]:
     """Return the ways of training that a search tries."""
     usual = Recipe.wanted(recipe, images, **settings)
     if usual.patience is not None or usual.restore_best_weights:
@@ -401,7 +400,8 @@ def _ways(dataset: Dataset, images: int, recipe: Recipe | Mapping[str, Any] | No
         Recipe.model_fields if isinstance(recipe, Recipe) else named_settings(recipe or {})
     )
     full = {"usual": usual}
-    photos = {key: value for key, value in first_family(dataset.input, images).settings.items() if key not in given}
+    smallest = min((dataset.input for dataset in inputs), key=lambda shape: min(shape[:2]))
+    photos = {key: value for key, value in first_family(smallest, images).settings.items() if key not in given}
     if photos:
         full["that of the first family"] = Recipe(**usual.model_dump() | photos)
     if "epochs" not in given:
@@ -420,30 +420,30 @@ def _short(recipe: Recipe) -> Recipe:
     return Recipe(**recipe.model_dump() | {"epochs": epochs})
 
 
-def _evolution(dataset: Dataset, query: Query, start: str | Net | Sequence[str | Net], seed: int, training: Training) -> Evolution:
+def _evolution(inputs: Inputs, query: Query, start: str | Net | Sequence[str | Net], seed: int, training: Training) -> Evolution:
     """Return how the search proposes."""
-    given = [start] if isinstance(start, str | Net) else list(start)
-    classes = len(dataset.classes)
+    given, shapes = [start] if isinstance(start, str | Net) else list(start), [dataset.input for dataset in inputs]
+    dataset, classes = inputs.first, len(inputs.first.classes)
     nets = tuple(parse_network(one, dataset.input, classes) if isinstance(one, str) else one for one in given)
     for net in nets:
-        if net.input != dataset.input or net.classes != classes:
+        if net.input not in shapes or net.classes != classes:
             takes = f"{shape_text(net.input)} images of {net.classes} classes"
             raise SelectionError(f"the start `{net}` takes {takes}, but {dataset.name} has {shape_text(dataset.input)} of {classes}")
-    found = nets or starts(dataset.input, classes)
+    found = nets or tuple(net for shape in shapes for net in starts(shape, classes))
     if not nets and not any(within(query, net) for net in found):
-        found = starts(dataset.input, classes, widths=(1, 2, 3))
+        found = tuple(net for shape in shapes for net in starts(shape, classes, widths=(1, 2, 3)))
     rungs = training.ways[0].short != training.ways[0].full
     epochs = tuple((way.short.epochs, way.full.epochs) for way in training.ways)
-    return Evolution(query, found, seed, rungs, tuple(way.name for way in training.ways), epochs)
+    return Evolution(query, found, seed, rungs, tuple(way.name for way in training.ways), epochs, tuple(shapes))
 
 
-def _trials(nets: Sequence[Net], recipe: Recipe, dataset: Dataset, split: Split) -> tuple[Trial, ...]:
-    return tuple(Trial(str(net), {}, net, recipe, split, 0, dataset.fingerprint) for net in nets)
+def _trials(nets: Sequence[Net], recipe: Recipe, inputs: Inputs, split: Split) -> tuple[Trial, ...]:
+    return tuple(Trial(str(net), {}, net, recipe, split, 0, inputs.at(net.input).fingerprint) for net in nets)
 
 
-def _recipe_id(recipe: Recipe, dataset: Dataset, split: Split) -> str:
-    net = starts(dataset.input, len(dataset.classes))[-1]
-    return recipe_id(_trials([net], recipe, dataset, split)[0])
+def _recipe_id(recipe: Recipe, inputs: Inputs, split: Split) -> str:
+    net = starts(inputs.first.input, len(inputs.first.classes))[-1]
+    return recipe_id(_trials([net], recipe, inputs, split)[0])
 
 
 def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threads: int | None) -> float:
@@ -451,8 +451,8 @@ def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threa
     dataset, way = inputs.first, training.ways[0]
     split = training.split.each[0] if training.split.pooled else training.split
     train, held = dataset.parts(split)
-    trials = _trials(nets, way.short, dataset, split)
-    plan = Plan(DataFacts.of(dataset), way.short, split, (0,), trials, (), train, held)
+    trials = _trials(nets, way.short, inputs, split)
+    plan = Plan(DataFacts.of(dataset), way.short, split, (0,), trials, (), train, held, inputs=tuple(map(DataFacts.of, inputs)))
     short = estimate(plan, inputs, threads) / len(nets) * max(1, split.folds)
     # As many multiply-accumulates are for full recipes as for short ones, and each of them takes several times as long.
     ratio = way.full.epochs / way.short.epochs

@@ -128,8 +128,10 @@ def confirm(
 def with_test(study: Study, inputs: Inputs, store: Store) -> None:
     """Measure the model that is handed over on the test part: once, and no other."""
     winner = None if study.searched is None else study.searched.winner
-    dataset = inputs.first
-    if winner is None or winner.confirmed is None or not len(dataset.test_images):
+    if winner is None or winner.confirmed is None:
+        return
+    dataset = inputs.at(winner.confirmed.input)
+    if not len(dataset.test_images):
         return
     trial = winner.confirmed.best_trial
     if trial.trial_id in study.test_results():

@@ -14,6 +14,7 @@ many trainings run at the same time.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,9 @@ from statistics import fmean
 
 import numpy as np
 
+from issun.arch.layers import Shape
 from issun.arch.net import Net
+from issun.datasets.wanted import input_text
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import neighbour
 from issun.study.query import Query, sizes_of, within
@@ -157,6 +160,8 @@ class Evolution:
         What the ways of training are called. The search begins with the first, and changes them like anything else.
     epochs : tuple of (int, int)
         Of each way those of the short and of the full recipe.
+    inputs : tuple of Shape
+        The sizes and colours of images that a network may take; where there are several, they are changed like anything else.
     young : int
         Networks that were proposed longer ago than so many are parents only while they are on the frontier.
     fronts : int
@@ -172,8 +177,8 @@ class Evolution:
         Seeds that a network gets at most.
     twice : float
         Share of the new networks that are two changes away.
-    other_way : float
-        Share of the new proposals that change the way of training alone, where there are several.
+    other_way, other_input : float
+        Share of the new proposals that change the way of training alone, or the size or colour of the images, where there are several.
     reach : float
         With a target: how far parents are from it, in natural logarithms of the error.
     fill : float
@@ -196,6 +201,7 @@ class Evolution:
     rungs: bool = True
     ways: tuple[str, ...] = ("usual",)
     epochs: tuple[tuple[int, int], ...] = ((1, 4),)
+    inputs: tuple[Shape, ...] = ()
     young: int = 100
     fronts: int = 3
     next_front: float = 0.4
@@ -204,6 +210,7 @@ class Evolution:
     most_seeds: int = 5
     twice: float = 0.25
     other_way: float = 0.15
+    other_input: float = 0.15
     reach: float = 0.3
     fill: float = 1.4
     thrift: float = 0.3
@@ -256,6 +263,9 @@ class Evolution:
             if others and random.random() < self.other_way:
                 way = others[int(random.integers(len(others)))]
                 return Proposal(number, parent.net, 0, parent.number, f"training: {self.ways[way]}", not self.rungs, way)
+            other = self._at_another_input(parent, seeds, random) if random.random() < self.other_input else None
+            if other is not None:
+                return Proposal(number, other, 0, parent.number, f"images: {input_text(other.input)}", not self.rungs, parent.way)
             try:
                 net, change = self._neighbour(parent, seeds, random)
                 if random.random() < self.twice:
@@ -297,6 +307,16 @@ class Evolution:
             return None
         weights = np.array([self.preference(one) / (1 + seeds[one.net.id, one.way]) for one in some])
         return some[int(random.choice(len(some), p=weights / weights.sum()))]
+
+    def _at_another_input(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator) -> Net | None:
+        """Return a network for images of another size or colour; None where there is none that is new."""
+        found = []
+        for shape in self.inputs:
+            with contextlib.suppress(NetworkError):  # images too small for it
+                net = replace(one.net, input=shape)
+                if (net.id, one.way) not in seeds and within(self.query, net):
+                    found.append(net)
+        return found[int(random.integers(len(found)))] if found else None
 
     def _neighbour(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator) -> tuple[Net, str]:
         return neighbour(one.net, random, lambda other: (other.id, one.way) not in seeds and within(self.query, other))

@@ -24,9 +24,10 @@ from issun.arch.notation import parse_network
 from issun.build import instruction_set
 from issun.datasets.inputs import Inputs
 from issun.datasets.split import Split
+from issun.datasets.wanted import input_text
 from issun.errors import Cancelled, SelectionError, StudyError
 from issun.events import Event, OnProgress, Remark
-from issun.nas.evolution import Evolution, Judged, Proposal, fronts, tried
+from issun.nas.evolution import Evolution, Judged, Proposal, Tried, fronts, tried
 from issun.numbers import counted, percent
 from issun.pooling import for_all_images, pooled
 from issun.pooling import judged as judged_in_folds
@@ -62,6 +63,12 @@ class Standing:
     accuracy: float
     lower95: float
     seeds: int
+
+    @classmethod
+    def of(cls, one: Tried, title: str, images: int, folds: int) -> Standing:
+        """Return that of a network that the full recipe has trained, on so many images that judge."""
+        accuracy, bound = fmean(one.full), lower_bound(one.full, images, folds)
+        return cls(title, one.net.parameters, one.net.macs, accuracy, bound, len(one.full))
 
 
 @dataclass(frozen=True)
@@ -144,12 +151,12 @@ class Limits:
 
 def past(facts: SearchFacts, inputs: Inputs) -> list[Proposal]:
     """Return the proposals that a study holds."""
-    dataset = inputs.first
+    classes = len(inputs.first.classes)
     nets: dict[str, Net] = {}
     found = []
     for one in facts.proposals:
         if one.network_id not in nets:
-            nets[one.network_id] = parse_network(one.network, dataset.input, len(dataset.classes))
+            nets[one.network_id] = parse_network(one.network, one.input, classes)
         way = facts.settings.way_of(one.recipe_id)
         full = one.recipe_id == facts.settings.ways[way].full
         found.append(Proposal(one.number, nets[one.network_id], one.seed, one.parent, one.change, full, way))
@@ -436,11 +443,11 @@ class _Search:
         full = [one for one in tried(self._judged.values()) if one.full]
         split = self._training.split
         images, folds = len(judging(split, self._inputs)), max(1, split.folds)
-        self._standings = tuple(
-            Standing(str(one.net), one.net.parameters, one.net.macs, fmean(one.full), lower_bound(one.full, images, folds), len(one.full))
-            for front in fronts(full, 1)
-            for one in front
-        )
+        front = fronts(full, 1)
+        self._standings = tuple(Standing.of(one, self._title(one.net), images, folds) for one in (front[0] if front else ()))
+
+    def _title(self, net: Net) -> str:
+        return f"{input_text(net.input)}: {net}" if self._inputs.several else str(net)
 
     @property
     def _found(self) -> Standing | None:
@@ -459,7 +466,7 @@ class _Search:
                 trials=self._limits.trials,
                 frontier=self._standings,
                 found=self._found,
-                running=tuple(job.shown(str(job.trial.net)) for job in self._crew.running),
+                running=tuple(job.shown(self._title(job.trial.net)) for job in self._crew.running),
                 elapsed=self._elapsed,
                 seconds_left=self._seconds_left,
                 event=event,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from issun.datasets.wanted import input_text
 from issun.nas.forecast import SearchForecast
 from issun.numbers import bytes_text, counted, duration, mean_text, percent, short_count
 from issun.paths import from_here
@@ -81,7 +82,7 @@ def _answer(study: Readable, searched: Searched) -> Iterator[Printable]:
     entry, confirmed = winner.judged, winner.confirmed
     way = searched.settings.ways[searched.settings.way_of(entry.recipe_id)]
     yield Whole(f"{_asked(searched)}:")
-    yield Whole(f"  {entry.network}")
+    yield Whole(f"  {entry.title}")
     training = f", trained with {way.name}" if way.name != "usual" else ""
     sizes = f"{entry.parameters:,} parameters, {short_count(entry.macs)} MACs, {bytes_text(entry.bytes)} of weights as float32"
     yield Whole(f"  {sizes}{training}")
@@ -121,7 +122,7 @@ def _no_answer(searched: Searched) -> Iterator[Printable]:
     elif target is not None and not searched.finalists:
         mean = mean_text(nearest.val_accuracy_mean, nearest.val_accuracy_std)
         yield Folded(
-            f"The best so far is {nearest.network} with {nearest.parameters:,} parameters: judged {mean}, which is not enough. Nothing was "
+            f"The best so far is {nearest.title} with {nearest.parameters:,} parameters: judged {mean}, which is not enough. Nothing was "
             f"confirmed. Search longer, raise the budgets, or lower the target.",
             "  ",
         )
@@ -143,8 +144,9 @@ def _descent(searched: Searched, winner: Finalist) -> Iterator[Printable]:
         if number != before + 1:
             yield Whole(f"  {'…':>{width}}")
         before = number
+        at = f"{input_text(step.proposal.input)}: " if winner.judged.place else ""
         accuracy = "" if math.isnan(step.accuracy) else f"{'' if step.full else '~'}{percent(step.accuracy, 1)}"
-        yield Whole(f"  {step.proposal.parameters:>{width},} {accuracy:>8}  {step.proposal.change}: {step.proposal.network}")
+        yield Whole(f"  {step.proposal.parameters:>{width},} {accuracy:>8}  {step.proposal.change}: {at}{step.proposal.network}")
 
 
 def forecast_lines(forecast: SearchForecast) -> Iterator[Printable]:

@@ -24,6 +24,7 @@ from issun.arch.knobs import LARGEST_SIZE
 from issun.arch.layers import shape_text
 from issun.arch.notation import parse
 from issun.datasets.split import Split, validation_mark
+from issun.datasets.wanted import Shape
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, StudyError, first_line
 from issun.recipe import Recipe
@@ -338,7 +339,7 @@ class _Contents:
         if version_of(self._connection) > 2:
             for key, settings in self._rows("SELECT id, settings FROM heads"):
                 self._json("heads", {"id": key}, "settings", settings, _SETTINGS.validate_python)
-        search = self._search(texts) if version_of(self._connection) > 8 and "search" in texts else None
+        search = self._search(texts, data) if version_of(self._connection) > 8 and "search" in texts else None
         return Facts(data, created, labels, protocol, recipes, splits, statuses(self._connection), runs, teachers, further, search)
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
@@ -377,15 +378,16 @@ class _Contents:
             found = self._json("teachers", {"id": key}, "seeds", seeds, _SEEDS.validate_python)
             yield key, TeacherFacts(key, name, network, parameters, found, *others)
 
-    def _search(self, texts: Mapping[str, str]) -> SearchFacts:
+    def _search(self, texts: Mapping[str, str], data: DataFacts) -> SearchFacts:
         settings = self._meta(texts, "search", SearchSettings.of_stored)
         seconds = self._meta(texts, "search_seconds", _SECONDS.validate_python) if "search_seconds" in texts else 0.0
+        query = (
+            "SELECT p.number, p.network_id, n.network, n.input, n.parameters, p.recipe_id, p.seed, p.parent, p.change "
+            "FROM proposals p JOIN networks n ON n.id = p.network_id ORDER BY p.number"
+        )
         proposals = tuple(
-            ProposalFacts(*row)
-            for row in self._rows(
-                "SELECT p.number, p.network_id, n.network, n.parameters, p.recipe_id, p.seed, p.parent, p.change "
-                "FROM proposals p JOIN networks n ON n.id = p.network_id ORDER BY p.number"
-            )
+            ProposalFacts(number, network_id, network, data.input if own is None else _shape(own), *others)
+            for number, network_id, network, own, *others in self._rows(query)
         )
         known = {recipe for way in settings.ways for recipe in (way.short, way.full)}
         for place, one in enumerate(proposals):
@@ -436,6 +438,12 @@ def _further(value: Any, first: DataFacts) -> tuple[DataFacts, ...]:
     if any((one.classes, one.images, one.test_images) != (first.classes, first.images, first.test_images) for one in found):
         raise ValueError("have the classes and the numbers of images of the first input")
     return found
+
+
+def _shape(text: str) -> Shape:
+    """Return an input that was checked to be one of the study's."""
+    height, width, channels = map(int, text.split("x"))
+    return height, width, channels
 
 
 def _knobs(value: Any) -> dict[str, int]:

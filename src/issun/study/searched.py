@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from issun.datasets.wanted import Shape
 from issun.study.entry import Entry
 from issun.study.query import Query
 from issun.study.statistics import CONFIDENCE, lower_bound, mean_and_deviation, wilson_lower
@@ -94,11 +95,12 @@ class SearchSettings:
 @dataclass(frozen=True)
 class ProposalFacts:
     """A training that a search proposed: its number, the network with its parameters, by which recipe and with which seed; the number of
-    the proposal that the network comes from (None for a start), and what was changed."""
+    the proposal that the network comes from (None for a start), and what was changed. `input` has the images that the network takes."""
 
     number: int
     network_id: str
     network: str
+    input: Shape
     parameters: int
     recipe_id: str
     seed: int
