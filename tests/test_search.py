@@ -23,6 +23,7 @@ import issun
 from cli_runner import Issun
 from issun.datasets.split import Split
 from issun.errors import Cancelled, IssunError, RecipeError, SelectionError, StudyError
+from issun.events import Remark
 from issun.nas import confirming, searching
 from issun.nas.confirming import CONFIRMATION_SEEDS
 from issun.study import Query, Study
@@ -379,3 +380,28 @@ def test_sizes_are_part_of_the_space(tmp_path: Path) -> None:
         "digits", size=[6, 8], study=tmp_path / "again.sqlite", epochs=4, trials=60, target=0.6, max_macs=20_000, threads=1
     )
     assert proposals(again.path) == proposals(path)
+
+
+def test_a_search_may_keep_to_families(tmp_path: Path) -> None:
+    families = ["conv n, pool, conv m, gap, dense", "n=1..12", "m=2,4,8,12"]
+    study = issun.search("digits", families, study=tmp_path / "family.sqlite", epochs=4, trials=60, target=0.3, max_macs=20_000)
+    members = {f"conv {n}, pool, conv {m}, gap, dense" for n in range(1, 13) for m in (2, 4, 8, 12)}
+    assert {entry.network for entry in study.entries} <= members
+    assert study.facts.search is not None
+    assert any(one.change.startswith("n from ") for one in study.facts.search.proposals)
+    # All of a small family is tried, and then the search ends by itself.
+    told: list[str] = []
+    small = issun.search(
+        *("digits", ["conv n, pool, dense", "n=1,2,3"]),
+        study=tmp_path / "small.sqlite",
+        epochs=1,
+        trials=500,
+        max_macs=20_000,
+        on_progress=lambda event: told.append(event.text) if isinstance(event, Remark) else None,
+    )
+    assert len({entry.network for entry in small.entries}) == 3
+    assert any("was tried" in text for text in told)
+    with pytest.raises(IssunError, match="--start and families"):
+        issun.search("digits", families, start="dense", study=tmp_path / "wrong.sqlite", trials=3)
+    with pytest.raises(SelectionError, match="keeps within the budgets"):
+        issun.search("digits", families, max_params=2, study=tmp_path / "wrong.sqlite", trials=3)

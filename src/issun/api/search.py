@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
@@ -14,7 +14,7 @@ from typing import Any, Literal, Unpack, overload
 from issun.api import values
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
-from issun.arch.notation import parse_network
+from issun.arch.notation import bind_arguments, parse_network
 from issun.build import takes_isa
 from issun.datasets.dataset import Dataset
 from issun.datasets.folds import FEW_IMAGES, USUAL_FOLDS
@@ -29,6 +29,7 @@ from issun.first_family import first_family
 from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, with_test
 from issun.nas.confirming import confirm as confirm_finalists
 from issun.nas.evolution import Evolution, Judged, tried
+from issun.nas.families import Families
 from issun.nas.finalists import MOST_FINALISTS, MOST_OF_FRONTIER
 from issun.nas.finalists import finalists as to_confirm
 from issun.nas.forecast import SearchForecast
@@ -122,6 +123,7 @@ class SearchOptions(ReadingOptions, RecipeOptions, QueryOptions, total=False):
 @overload
 def search(
     data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
+    families: str | Iterable[str] | None = None,
     *,
     dry_run: Literal[True],
     time: float | str | None = None,
@@ -146,6 +148,7 @@ def search(
 @overload
 def search(
     data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
+    families: str | Iterable[str] | None = None,
     *,
     dry_run: Literal[False] = False,
     time: float | str | None = None,
@@ -171,6 +174,7 @@ def search(
 @takes(SearchOptions)
 def search(
     data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
+    families: str | Iterable[str] | None = None,
     *,
     dry_run: bool = False,
     time: float | str | None = None,
@@ -203,6 +207,8 @@ def search(
     data : str, PathLike or Dataset
         A name (``digits``, ``mnist``), a path, or images already loaded; several data sets are the same images in several sizes or
         colours, which the search then chooses, too.
+    families : str or iterable of str, optional
+        Keep to the networks of these families: families and values of their knobs as of `issun.sweep`. Default: anything may be changed.
     dry_run : bool
         Train nothing: return what the search would do.
     time : float or str, optional
@@ -287,7 +293,8 @@ def search(
     if seconds is None and trials is None and not confirm:
         seconds = USUAL_SECONDS
     _check_counts(trials, finalists, lag)
-    evolution = _evolution(inputs, query, start, seed, training)
+    space = (families,) if isinstance(families, str) else tuple(families or ())
+    evolution = _evolution(inputs, query, start, space, seed, training)
     if dry_run or seconds is not None:
         each = _seconds_each(evolution.starts, inputs, training, threads)
         if dry_run:
@@ -300,6 +307,7 @@ def search(
         *(query, whole, sure, seed, USUAL_LAG if lag is None else lag, split.id, confirming.id),
         ways=tuple(WayFacts(way.name, *(_recipe_id(one, inputs, split) for one in (way.short, way.full))) for way in training.ways),
         starts=tuple(f"{shape_text(net.input)}: {net}" if inputs.several else str(net) for net in evolution.starts),
+        space=space,
     )
     _tell(inputs, split, confirming, query, Query(**asked), tell)
     stop, count = threading.Event(), threads_available() if threads is None else threads
@@ -420,7 +428,9 @@ def _short(recipe: Recipe) -> Recipe:
     return Recipe(**recipe.model_dump() | {"epochs": epochs})
 
 
-def _evolution(inputs: Inputs, query: Query, start: str | Net | Sequence[str | Net], seed: int, training: Training) -> Evolution:
+def _evolution(
+    inputs: Inputs, query: Query, start: str | Net | Sequence[str | Net], space: tuple[str, ...], seed: int, training: Training
+) -> Evolution:
     """Return how the search proposes."""
     given, shapes = [start] if isinstance(start, str | Net) else list(start), [dataset.input for dataset in inputs]
     dataset, classes = inputs.first, len(inputs.first.classes)
@@ -429,12 +439,18 @@ def _evolution(inputs: Inputs, query: Query, start: str | Net | Sequence[str | N
         if net.input not in shapes or net.classes != classes:
             takes = f"{shape_text(net.input)} images of {net.classes} classes"
             raise SelectionError(f"the start `{net}` takes {takes}, but {dataset.name} has {shape_text(dataset.input)} of {classes}")
+    rungs = training.ways[0].short != training.ways[0].full
+    epochs = tuple((way.short.epochs, way.full.epochs) for way in training.ways)
+    own: dict[str, Any] = {"seed": seed, "rungs": rungs, "ways": tuple(way.name for way in training.ways), "epochs": epochs}
+    if space:
+        if nets:
+            raise IssunError("--start and families cannot be combined: a search that keeps to families begins with networks of these")
+        families = Families(bind_arguments(list(space)), shapes, classes)
+        return Evolution(query, families.starts(query), neighbours=families.neighbour, **own)
     found = nets or tuple(net for shape in shapes for net in starts(shape, classes))
     if not nets and not any(within(query, net) for net in found):
         found = tuple(net for shape in shapes for net in starts(shape, classes, widths=(1, 2, 3)))
-    rungs = training.ways[0].short != training.ways[0].full
-    epochs = tuple((way.short.epochs, way.full.epochs) for way in training.ways)
-    return Evolution(query, found, seed, rungs, tuple(way.name for way in training.ways), epochs, tuple(shapes))
+    return Evolution(query, found, inputs=tuple(shapes), **own)
 
 
 def _trials(nets: Sequence[Net], recipe: Recipe, inputs: Inputs, split: Split) -> tuple[Trial, ...]:

@@ -15,6 +15,7 @@ from issun.cli import options
 @options.taking(options.asked, before="time")
 def search(
     data: options.Data,
+    families: Annotated[list[str] | None, typer.Argument(metavar="FAMILY… n=1..16", help="Keep to these families.")] = None,
     time: Annotated[str | None, typer.Option("--time", help="For all: 90s, 20m, 1h. Default: 10m.", metavar="TIME")] = None,
     trials: Annotated[int | None, typer.Option("--trials", help="Number of trainings: repeats a search exactly.")] = None,
     finalists: Annotated[int | None, typer.Option("--finalists", help="Confirm at most so many networks.")] = None,
@@ -45,9 +46,9 @@ def search(
     own |= {"confirm": confirm, "seed": seed, "lag": lag, "study": study, "recipe": recipe}
     if dry_run:
         with Shown() as show:
-            forecast = search(data, dry_run=True, on_progress=show, **own, **given)
+            forecast = search(data, families, dry_run=True, on_progress=show, **own, **given)
         tell(forecast, as_json, lambda console, _: print_lines(console, forecast_lines(forecast)))
         return
     with Shown() as show:
-        found = search(data, command=as_typed(), on_progress=show, **own, **given)
+        found = search(data, families, command=as_typed(), on_progress=show, **own, **given)
     tell(found.findings, as_json, lambda console, one: print_lines(console, one.lines()))

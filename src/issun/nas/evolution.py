@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -28,6 +28,9 @@ from issun.datasets.wanted import input_text
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import neighbour
 from issun.study.query import Query, sizes_of, within
+
+#: What makes another network out of one, and says how.
+Neighbours = Callable[[Net, np.random.Generator, Callable[[Net], bool]], tuple[Net, str]]
 
 #: The smallest error that is told from a smaller one: logarithms end here.
 _LEAST_ERROR = 1e-4
@@ -160,6 +163,8 @@ class Evolution:
         What the ways of training are called. The search begins with the first, and changes them like anything else.
     epochs : tuple of (int, int)
         Of each way those of the short and of the full recipe.
+    neighbours : callable
+        What makes another network out of one: `issun.nas.changes.neighbour` or something like it.
     inputs : tuple of Shape
         The sizes and colours of images that a network may take; where there are several, they are changed like anything else.
     young : int
@@ -201,6 +206,7 @@ class Evolution:
     rungs: bool = True
     ways: tuple[str, ...] = ("usual",)
     epochs: tuple[tuple[int, int], ...] = ((1, 4),)
+    neighbours: Neighbours = neighbour
     inputs: tuple[Shape, ...] = ()
     young: int = 100
     fronts: int = 3
@@ -319,4 +325,4 @@ class Evolution:
         return found[int(random.integers(len(found)))] if found else None
 
     def _neighbour(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator) -> tuple[Net, str]:
-        return neighbour(one.net, random, lambda other: (other.id, one.way) not in seeds and within(self.query, other))
+        return self.neighbours(one.net, random, lambda other: (other.id, one.way) not in seeds and within(self.query, other))

@@ -56,6 +56,8 @@ class SearchSettings:
         How networks may be trained.
     starts : tuple of str
         The networks that it begins with.
+    space : tuple of str
+        The families that it keeps to, and the values of their knobs; empty where it may change everything.
     """
 
     query: Query
@@ -67,6 +69,7 @@ class SearchSettings:
     confirmation: str
     ways: tuple[WayFacts, ...]
     starts: tuple[str, ...]
+    space: tuple[str, ...] = ()
 
     def stored(self) -> str:
         """Return it as JSON, as a study keeps it."""
@@ -82,10 +85,12 @@ class SearchSettings:
                 raise TypeError(f"{name}: must be text")
         if not (type(value["seed"]) is type(value["lag"]) is int and value["lag"] > 0 and value["seed"] >= 0):
             raise ValueError("seed and lag: must be whole numbers")
-        if not (isinstance(value["starts"], list) and all(isinstance(one, str) for one in value["starts"])):
-            raise TypeError("starts: must be a list of networks")
+        for name in ("starts", "space"):
+            if not (isinstance(value[name], list) and all(isinstance(one, str) for one in value[name])):
+                raise TypeError(f"{name}: must be a list of texts")
         ways = tuple(WayFacts(**{name: str(text) for name, text in way.items()}) for way in value["ways"])
-        return cls(**value | {"query": Query(**value["query"]), "starts": tuple(value["starts"]), "ways": ways})
+        read = {"query": Query(**value["query"]), "starts": tuple(value["starts"]), "space": tuple(value["space"]), "ways": ways}
+        return cls(**value | read)
 
     def way_of(self, recipe_id: str) -> int:
         """Return which way of training a recipe belongs to."""
@@ -334,6 +339,7 @@ class Searched:
             "seed": self.settings.seed,
             "lag": self.settings.lag,
             "starts": list(self.settings.starts),
+            "space": list(self.settings.space),
             "networks": facts.networks,
             "trainings": len(facts.proposals),
             "seconds": facts.seconds,
