@@ -27,7 +27,7 @@ from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
 from issun.errors import NetworkError
 from issun.nas.changes import neighbour
-from issun.nas.evolution import Evolution, Judged, Proposal, Tried, fronts, tried
+from issun.nas.evolution import Evolution, Judged, Known, Proposal, Tried, fronts, tried
 from issun.nas.starts import starts
 from issun.recipe import Recipe
 from issun.study import Query
@@ -48,7 +48,7 @@ DIVISION, SHARES = 0, (0.7, 0.15)
 class Method(Protocol):
     """A way to choose the next network."""
 
-    def propose(self, number: int, judged: Sequence[Judged], proposed: Sequence[Proposal]) -> Proposal:
+    def propose(self, number: int, known: Known) -> Proposal:
         """Return a proposal; see `Evolution.propose`."""
 
 
@@ -61,12 +61,12 @@ class RandomWalks:
     seed: int = 0
     most_changes: int = 12
 
-    def propose(self, number: int, judged: Sequence[Judged], proposed: Sequence[Proposal]) -> Proposal:
+    def propose(self, number: int, known: Known) -> Proposal:
         """Return a proposal."""
         if number < len(self.starts):
             return Proposal(number, self.starts[number], 0, None, "start")
         random = np.random.default_rng((self.seed, number))
-        before = {one.net.id for one in proposed}
+        before = {net for net, _ in known.seeds}
         while True:
             start = int(random.integers(len(self.starts)))
             net, told = self.starts[start], []
@@ -81,7 +81,7 @@ class RandomWalks:
 
 
 METHODS: dict[str, Callable[[Query, tuple[Net, ...], int], Method]] = {
-    "evolution": lambda query, start, seed: Evolution(query, start, seed),
+    "evolution": lambda query, start, seed: Evolution(query, start, seed, rungs=False),
     "random walks": lambda query, start, seed: RandomWalks(query, start, seed),
 }
 
@@ -119,13 +119,15 @@ def hypervolume(points: Sequence[tuple[float, float]]) -> float:
 
 def searched(method: Method, dataset: Dataset, recipe: Recipe, trials: int) -> tuple[list[Judged], dict[int, float], float]:
     """Return what a method tried, the accuracies on the unseen images by the number of the proposal, and the seconds that training took."""
-    proposed: list[Proposal] = []
+    known = Known()
     judged: list[Judged] = []
     unseen: dict[int, float] = {}
     seconds = 0.0
     for number in range(trials):
-        proposal = method.propose(number, judged[: max(0, number - LAG + 1)], proposed)
-        proposed.append(proposal)
+        if number >= LAG:
+            known.learn(judged[number - LAG])
+        proposal = method.propose(number, known)
+        known.note(proposal)
         began = time.process_time()
         outcome = train_network(proposal.net, recipe, dataset, Split(), proposal.seed, threads=1)
         seconds += time.process_time() - began

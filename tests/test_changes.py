@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from issun.arch.notation import parse_network
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import CHANGES, neighbour
-from issun.nas.evolution import Evolution, Judged, Proposal, Tried, fronts, tried
+from issun.nas.evolution import Evolution, Judged, Known, Proposal, Tried, fronts, tried
 from issun.nas.finalists import finalists
 from issun.nas.starts import stages_for, starts
 from issun.study import Query
@@ -64,22 +64,37 @@ def test_starts_follow_from_size_and_classes_alone() -> None:
     assert [str(net) for net in starts((1, 1, 1), 2)] == ["dense"]
 
 
-def evolved(query: Query, count: int, lag: int = 4, seed: int = 0, order: int = 1) -> list[Proposal]:
-    """Return proposals where a network's accuracy grows with its parameters; `order` -1 hands over what was judged backwards."""
-    evolution = Evolution(query, starts((12, 12, 1), 5), seed)
-    proposed: list[Proposal] = []
+def evolved(query: Query, count: int, lag: int = 4, seed: int = 0) -> list[Proposal]:
+    """Return proposals where a network's accuracy grows with its parameters."""
+    evolution, known = Evolution(query, starts((12, 12, 1), 5), seed), Known()
     for number in range(count):
-        known = proposed[: max(0, number - lag + 1)]
-        judged = [Judged(one, min(0.99, 0.2 + one.net.parameters / 5_000 + one.seed / 1_000)) for one in known]
-        proposed.append(evolution.propose(number, judged[::order], proposed))
-    return proposed
+        if number >= lag:
+            known.learn(judged(known.proposed[number - lag]))
+        known.note(evolution.propose(number, known))
+    return known.proposed
+
+
+def judged(one: Proposal) -> Judged:
+    return Judged(one, min(0.99, 0.2 + one.net.parameters / 5_000 + one.seed / 1_000 + 0.1 * one.full))
 
 
 def test_proposals_depend_on_what_was_judged_alone() -> None:
     query = Query(max_macs=300_000)
-    assert evolved(query, 60) == evolved(query, 60, order=-1)
+    assert evolved(query, 60) == evolved(query, 60)
     assert evolved(query, 60) != evolved(query, 60, seed=1)
     assert evolved(query, 60)[:40] == evolved(query, 40)
+
+
+@pytest.mark.parametrize("rungs", [True, False])
+def test_what_is_known_step_by_step_is_what_is_found_of_all(rungs: bool) -> None:
+    evolution, known = Evolution(Query(max_macs=300_000), starts((12, 12, 1), 5), rungs=rungs), Known()
+    for number in range(120):
+        one = evolution.propose(number, known)
+        known.note(one)
+        known.learn(judged(one))
+        if number % 7 == 0:
+            assert known.fronts(4) == fronts(tried(map(judged, known.proposed)), 4)
+    assert sum(known.seeds.values()) == sum(one.full for one in known.proposed)
 
 
 @pytest.mark.parametrize("query", [Query(max_params=400, max_macs=30_000), Query(target=0.25, max_memory=4_000), Query(max_bytes=2_000)])
@@ -108,15 +123,15 @@ def test_fronts_are_sorted_by_what_beats_them() -> None:
     nets = {net.parameters: net for net in starts((12, 12, 1), 5)}
     sizes = sorted(nets)[:4]
     accuracies = (0.5, 0.4, 0.7, 0.6)
-    judged = [
+    found = [
         Judged(Proposal(number, nets[size], 0, None, "start"), accuracy)
         for number, (size, accuracy) in enumerate(zip(sizes, accuracies, strict=True))
     ]
-    judged.append(Judged(Proposal(4, nets[sizes[0]], 1, 0, "another seed"), 0.3))
-    found = tried(judged)
-    assert (found[0].short, found[0].full) == ((0.5, 0.3), ())
-    assert [[one.number for one in front] for front in fronts(found, 5)] == [[0, 2], [1, 3]]
-    assert len(fronts(found, 1)) == 1
+    found.append(Judged(Proposal(4, nets[sizes[0]], 1, 0, "another seed"), 0.3))
+    networks = tried(found)
+    assert (networks[0].short, networks[0].full) == ((0.5, 0.3), ())
+    assert [[one.number for one in front] for front in fronts(networks, 5)] == [[0, 2], [1, 3]]
+    assert len(fronts(networks, 1)) == 1
 
 
 def test_the_short_recipe_is_made_comparable_by_what_both_recipes_gave() -> None:
@@ -146,11 +161,11 @@ def test_finalists_go_down_from_one_that_is_safe() -> None:
 @pytest.mark.parametrize("ways", [("usual",), ("usual", "longer")])
 def test_the_way_of_training_is_changed_only_where_there_are_several(ways: tuple[str, ...]) -> None:
     evolution = Evolution(Query(max_macs=30_000), starts((12, 12, 1), 5), ways=ways, epochs=((1, 4),) * len(ways))
-    proposed: list[Proposal] = []
-    judged: list[Judged] = []
+    known = Known()
     for number in range(80):
-        one = evolution.propose(number, judged, proposed)
-        proposed.append(one)
-        judged.append(Judged(one, 0.5 + 0.1 * one.way + min(0.3, one.net.parameters / 10_000)))
+        one = evolution.propose(number, known)
+        known.note(one)
+        known.learn(Judged(one, 0.5 + 0.1 * one.way + min(0.3, one.net.parameters / 10_000)))
+    proposed = known.proposed
     assert {one.way for one in proposed} == set(range(len(ways)))
     assert any(one.full for one in proposed)

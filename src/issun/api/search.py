@@ -48,7 +48,6 @@ from issun.study.reading import read_inputs
 from issun.study.searched import Searched, SearchFacts, SearchSettings, WayFacts
 from issun.study.store import recipe_id
 from issun.study.sweep import begun
-from issun.study.teachers import with_teacher
 
 #: Shares of the training images that judge and that confirm; the others are trained on.
 JUDGE, CONFIRMATION = 0.15, 0.15
@@ -271,83 +270,148 @@ def search(
     """
     tell = ignored if on_progress is None else on_progress
     reading, settings, asked = chosen("search", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
-    if settings.get("teacher") is not None:
-        raise RecipeError("a search takes no teacher yet: leave `teacher` out")
-    settings, _ = with_teacher(recipe, settings)
-    name = readable(str(data)) if isinstance(data, str | os.PathLike) else Inputs.of(data).first.name
-    path = default_path(name).with_suffix("").with_name(f"{default_path(name).stem}-search.sqlite") if study is None else Path(study)
-    earlier = begun(path)
-    if earlier is not None and earlier.facts.search is None:
-        raise StudyError(f"`{path}` holds no search, but other trainings: give another path with --study")
-    if isinstance(data, str | os.PathLike):
-        inputs = read_inputs(data, [] if earlier is None else [earlier], tell, reading)
-    else:
-        inputs = Inputs.of(data)
-        check_not_given(reading, inputs.first)
-    dataset = inputs.first
-    split, confirming = _judging_split(dataset), dataset.resolved(Split(CONFIRMATION))
-    learning = dataset.parts(split.each[0] if split.pooled else split)[0]
-    training = Training(_ways(inputs, len(learning), recipe, settings), split)
-    query = _with_macs(Query(**asked), inputs)
-    seconds = _seconds(time)
-    if seconds is None and trials is None and not confirm:
-        seconds = USUAL_SECONDS
-    _check_counts(trials, finalists, lag)
-    space = (families,) if isinstance(families, str) else tuple(families or ())
+    path = _path(data, study)
+    inputs = _inputs(data, path, reading, tell)
+    wish = Query(**asked)
+    query, space = _with_macs(wish, inputs), (families,) if isinstance(families, str) else tuple(families or ())
+    training, confirmation = _training(inputs, recipe, settings), inputs.first.resolved(Split(CONFIRMATION))
     evolution = _evolution(inputs, query, start, space, seed, training)
-    if dry_run or seconds is not None:
-        each = _seconds_each(evolution.starts, inputs, training, threads)
+    limits = _limits(time, trials, confirm, _confirmations(wish, pareto))
+    _check_counts(trials=trials, finalists=finalists, lag=lag)
+    if dry_run or limits.seconds is not None:
+        forecast = _forecast(evolution, inputs, training, confirmation, limits, path, threads)
         if dry_run:
-            count = trials if trials is not None or seconds is None else max(1, int((1 - KEPT_SHARE) * seconds / each))
-            return SearchForecast(inputs, training, confirming, query, evolution.starts, seconds, count, path, each)
-        if seconds is not None and each > (1 - KEPT_SHARE) * seconds:
-            raise IssunError(f"--time (={duration(seconds)}) is too short: a training takes about {duration(each)} here; give more time")
-    whole = pareto or (query.target is None and not Query(**asked).budgets)
+            return forecast
     wanted = SearchSettings(
-        *(query, whole, sure, seed, USUAL_LAG if lag is None else lag, split.id, confirming.id),
-        ways=tuple(WayFacts(way.name, *(_recipe_id(one, inputs, split) for one in (way.short, way.full))) for way in training.ways),
+        query=query,
+        pareto=_whole(wish, pareto),
+        sure=sure,
+        seed=seed,
+        lag=USUAL_LAG if lag is None else lag,
+        judge=training.split.id,
+        confirmation=confirmation.id,
+        ways=tuple(
+            WayFacts(way.name, *(_recipe_id(one, inputs, training.split) for one in (way.short, way.full))) for way in training.ways
+        ),
         starts=tuple(f"{shape_text(net.input)}: {net}" if inputs.several else str(net) for net in evolution.starts),
         space=space,
     )
-    _tell(inputs, split, confirming, query, Query(**asked), tell)
-    stop, count = threading.Event(), threads_available() if threads is None else threads
-    asked_for = f"issun.search({name!r})" if command is None else command
+    _tell(inputs, training.split, confirmation, query, wish, tell)
+    job = _Job(inputs, training, confirmation, wanted, limits, threads_available() if threads is None else threads, tell)
+    job.command = f"issun.search({inputs.first.name!r})" if command is None else command
+    stop = threading.Event()
     with interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
-        parts = [(one, judging(one, inputs)) for one in (split, *split.each, confirming)]
-        store.begin_search(
-            wanted,
-            [(one, held, dataset.labels[held]) for one, held in parts],
-            command=asked_for,
-            threads=count,
-            machine=machine(),
-        )
-        facts = _facts(path)
-        judged: Sequence[Judged]
-        if confirm:
-            judged = judged_before(facts, inputs, store, training)
-        else:
-            limits = Limits(trials, seconds, _confirmations(query, whole))
-            judged = run_search(evolution, inputs, store, facts, training, limits, threads=count, stop=stop, on_progress=tell)
-        facts = _facts(path)
-        chosen_ones = to_confirm(query, tried(judged), len(parts[0][1]), folds=max(1, split.folds), pareto=whole)
-        names = tuple(candidate_of(one, training, inputs) for one in chosen_ones)
-        if names and not (facts.openings and facts.openings[-1].finalists == names):
-            store.open_confirmation(names, len(facts.proposals))
-        confirm_these = chosen_ones[:finalists]
-        if confirm_these:
-            confirm_finalists(
-                *(confirm_these, inputs, store, training, confirming),
-                seconds=seconds,
-                spent=facts.seconds,
-                threads=count,
-                on_progress=tell,
-                command=asked_for,
-            )
-            with_test(Study(path), inputs, store)
+        job.begin(store)
+        job.confirm(store, job.judged(store, None if confirm else evolution, stop), finalists)
     found = SearchedStudy(path)
     assert found.searched is not None
     found.findings = SearchFindings(found, found.searched)
     return found
+
+
+@dataclass
+class _Job:
+    """A search that is set up."""
+
+    inputs: Inputs
+    training: Training
+    confirmation: Split
+    wanted: SearchSettings
+    limits: Limits
+    threads: int
+    tell: OnProgress
+    command: str = ""
+
+    def begin(self, store: Store) -> None:
+        """Note in the study how it searches."""
+        split, labels = self.training.split, self.inputs.first.labels
+        parts = [(one, judging(one, self.inputs)) for one in (split, *split.each, self.confirmation)]
+        splits = [(one, held, labels[held]) for one, held in parts]
+        store.begin_search(self.wanted, splits, command=self.command, threads=self.threads, machine=machine())
+
+    def judged(self, store: Store, evolution: Evolution | None, stop: threading.Event) -> Sequence[Judged]:
+        """Search until a limit is reached, and return what was judged; without `evolution` what was judged before."""
+        facts = _facts(store.path)
+        if evolution is None:
+            return judged_before(facts, self.inputs, store, self.training)
+        how: dict[str, Any] = {"threads": self.threads, "stop": stop, "on_progress": self.tell}
+        return run_search(evolution, self.inputs, store, facts, self.training, self.limits, **how)
+
+    def confirm(self, store: Store, judged: Sequence[Judged], most: int | None) -> None:
+        """Fix the finalists, confirm them, and measure the model that is handed over on the test part."""
+        facts, split, wanted = _facts(store.path), self.training.split, self.wanted
+        images = len(judging(split, self.inputs))
+        some = to_confirm(wanted.query, tried(judged), images, folds=max(1, split.folds), pareto=wanted.pareto)
+        if not some:
+            return
+        names = tuple(candidate_of(one, self.training, self.inputs) for one in some)
+        if not facts.openings or facts.openings[-1].finalists != names:
+            store.open_confirmation(names, len(facts.proposals))
+        how: dict[str, Any] = {"threads": self.threads, "on_progress": self.tell, "command": self.command}
+        how |= {"seconds": self.limits.seconds, "spent": facts.seconds}
+        confirm_finalists(some[:most], self.inputs, store, self.training, self.confirmation, **how)
+        with_test(Study(store.path), self.inputs, store)
+
+
+def _path(data: str | os.PathLike[str] | Dataset | Sequence[Dataset], study: str | os.PathLike[str] | None) -> Path:
+    """Return the study's file: where none is named, the data's name with ``-search.sqlite``."""
+    if study is not None:
+        return Path(study)
+    name = readable(str(data)) if isinstance(data, str | os.PathLike) else Inputs.of(data).first.name
+    return Path(f"{default_path(name).stem}-search.sqlite")
+
+
+def _inputs(data: str | os.PathLike[str] | Dataset | Sequence[Dataset], path: Path, reading: ReadingOptions, tell: OnProgress) -> Inputs:
+    """Return the images, read as the study was begun with them."""
+    earlier = begun(path)
+    if earlier is not None and earlier.facts.search is None:
+        raise StudyError(f"`{path}` holds no search, but other trainings: give another path with --study")
+    if isinstance(data, str | os.PathLike):
+        return read_inputs(data, [] if earlier is None else [earlier], tell, reading)
+    inputs = Inputs.of(data)
+    check_not_given(reading, inputs.first)
+    return inputs
+
+
+def _training(inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> Training:
+    """Return how the networks of the search may be trained."""
+    split = _judging_split(inputs.first)
+    learning = inputs.first.parts(split.each[0] if split.pooled else split)[0]
+    return Training(_ways(inputs, len(learning), recipe, settings), split)
+
+
+def _whole(wish: Query, pareto: bool) -> bool:
+    """Whether the whole frontier is looked for."""
+    return pareto or (wish.target is None and not wish.budgets)
+
+
+def _limits(time: float | str | None, trials: int | None, confirm: bool, confirmations: int) -> Limits:
+    """Return when the search ends."""
+    seconds = values.seconds(time, "--time") if isinstance(time, str) else time
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise IssunError(f"--time (={time}) must be above 0: seconds, or a text such as 90s, 20m or 1h")
+    if seconds is None and trials is None and not confirm:
+        seconds = USUAL_SECONDS
+    return Limits(trials, seconds, confirmations)
+
+
+def _forecast(
+    evolution: Evolution,
+    inputs: Inputs,
+    training: Training,
+    confirmation: Split,
+    limits: Limits,
+    path: Path,
+    threads: int | None,
+) -> SearchForecast:
+    """Return what the search would do; raise where the time is too short for a single training."""
+    each, seconds, trials = _seconds_each(evolution.starts, inputs, training, threads), limits.seconds, limits.trials
+    if seconds is not None:
+        room = (1 - KEPT_SHARE) * seconds
+        if each > room:
+            raise IssunError(f"--time (={duration(seconds)}) is too short: a training takes about {duration(each)} here; give more time")
+        trials = max(1, int(room / each)) if trials is None else trials
+    return SearchForecast(inputs, training, confirmation, evolution.query, evolution.starts, seconds, trials, path, each)
 
 
 def _facts(path: Path) -> SearchFacts:
@@ -356,9 +420,9 @@ def _facts(path: Path) -> SearchFacts:
     return facts
 
 
-def _confirmations(query: Query, whole: bool) -> int:
+def _confirmations(wish: Query, pareto: bool) -> int:
     """Return how many trainings confirmation takes at most."""
-    finalists = MOST_OF_FRONTIER if whole else MOST_FINALISTS if query.target is not None else 1
+    finalists = MOST_OF_FRONTIER if _whole(wish, pareto) else MOST_FINALISTS if wish.target is not None else 1
     return finalists * len(CONFIRMATION_SEEDS)
 
 
@@ -373,16 +437,8 @@ def _judging_split(dataset: Dataset) -> Split:
     return dataset.resolved(Split(JUDGE, aside=CONFIRMATION))
 
 
-def _seconds(time: float | str | None) -> float | None:
-    """Return a time in seconds."""
-    seconds = values.seconds(time, "--time") if isinstance(time, str) else time
-    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise IssunError(f"--time (={time}) must be above 0: seconds, or a text such as 90s, 20m or 1h")
-    return seconds
-
-
-def _check_counts(trials: int | None, finalists: int | None, lag: int | None) -> None:
-    for option, count in (("trials", trials), ("finalists", finalists), ("lag", lag)):
+def _check_counts(**counts: int | None) -> None:
+    for option, count in counts.items():
         if count is not None and not 1 <= count <= 1_000_000:
             raise IssunError(f"--{option} (={count}) must be a whole number from 1 to 1,000,000")
 
@@ -397,7 +453,11 @@ def _with_macs(query: Query, inputs: Inputs) -> Query:
 
 def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> tuple[Way, ...]:
     """Return the ways of training that a search tries."""
+    if settings.get("teacher") is not None:
+        raise RecipeError("a search takes no teacher yet: leave `teacher` out", "teacher")
     usual = Recipe.wanted(recipe, images, **settings)
+    if usual.teacher is not None:
+        raise RecipeError("a search takes no teacher yet: leave `teacher` out", "teacher")
     if usual.patience is not None or usual.restore_best_weights:
         raise RecipeError(
             "a search does not stop early: `patience` and `restore_best_weights` would choose the epoch by the images that confirm; leave "

@@ -145,6 +145,79 @@ def fronts(networks: Sequence[Tried], most: int) -> list[list[Tried]]:
     return found
 
 
+class Known:
+    """What a search knows when it proposes: all that was proposed, and what became of a part of it.
+
+    It grows by `note` and `learn`, so that a proposal need not look at all that came before.
+
+    Attributes
+    ----------
+    proposed : list of Proposal
+        In their order.
+    seeds : dict of (str, int) to int
+        Of each network, by its id, and way of training how often the full recipe was proposed.
+    macs : dict of (int, bool) to int
+        The multiply-accumulates of all networks that were proposed, by way of training and whether by the full recipe.
+    """
+
+    def __init__(self) -> None:
+        self.proposed: list[Proposal] = []
+        self.seeds: dict[tuple[str, int], int] = {}
+        self.macs: dict[tuple[int, bool], int] = {}
+        self._places: dict[tuple[str, int], int] = {}
+        self._first: list[Proposal] = []
+        self._short: list[list[float]] = []
+        self._full: list[list[float]] = []
+        self._sizes: list[int] = []
+        self._means: list[tuple[float, float]] = []  # of the short recipe, of the full one; nan where there is none
+
+    def note(self, proposal: Proposal) -> None:
+        """Take note of a proposal."""
+        self.proposed.append(proposal)
+        self.seeds[proposal.key] = self.seeds.get(proposal.key, 0) + proposal.full
+        how = proposal.way, proposal.full
+        self.macs[how] = self.macs.get(how, 0) + max(1, proposal.net.macs)
+
+    def learn(self, judged: Judged) -> None:
+        """Take note of what became of a proposal; those with lower numbers must have been learnt before."""
+        proposal = judged.proposal
+        place = self._places.setdefault(proposal.key, len(self._first))
+        if place == len(self._first):
+            self._first.append(proposal)
+            self._short.append([])
+            self._full.append([])
+            self._sizes.append(proposal.net.parameters)
+            self._means.append((math.nan, math.nan))
+        (self._full if proposal.full else self._short)[place].append(judged.accuracy)
+        self._means[place] = (_mean(self._short[place]), _mean(self._full[place]))
+
+    def fronts(self, most: int) -> list[list[Tried]]:
+        """Return what `fronts` returns of all networks that were judged."""
+        if not self._first:
+            return []
+        short, full = np.array(self._means).T
+        both = ~np.isnan(short) & ~np.isnan(full)
+        gain = _gain(list(zip(short[both].tolist(), full[both].tolist(), strict=True)))
+        accuracies = np.where(np.isnan(full), 1 - np.minimum(1.0, (1 - short) * gain), full)
+        left = np.lexsort((np.arange(len(short)), -accuracies, np.array(self._sizes)))
+        found: list[list[Tried]] = []
+        while len(left) and len(found) < most:
+            heights = accuracies[left]
+            before = np.maximum.accumulate(np.concatenate([[-np.inf], heights[:-1]]))
+            better = heights > before
+            found.append([self._tried(place, float(accuracies[place])) for place in left[better].tolist()])
+            left = left[~better]
+        return found
+
+    def _tried(self, place: int, accuracy: float) -> Tried:
+        first = self._first[place]
+        return Tried(first.net, first.way, first.number, tuple(self._short[place]), tuple(self._full[place]), accuracy)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
 @dataclass(frozen=True)
 class Evolution:
     """How the next network is chosen.
@@ -231,17 +304,16 @@ class Evolution:
             )
         object.__setattr__(self, "starts", kept)
 
-    def propose(self, number: int, judged: Sequence[Judged], proposed: Sequence[Proposal]) -> Proposal:
+    def propose(self, number: int, known: Known) -> Proposal:
         """Return a proposal.
 
         Parameters
         ----------
         number : int
             Its own.
-        judged : sequence of Judged
-            What it may know, in any order.
-        proposed : sequence of Proposal
-            All before it, also those that are not judged yet: no network is proposed twice with one recipe and seed.
+        known : Known
+            All that was proposed before it, and of what was judged that on which it may rest: no network is proposed twice with one recipe
+            and seed.
 
         Raises
         ------
@@ -251,16 +323,12 @@ class Evolution:
         if number < len(self.starts):
             return Proposal(number, self.starts[number], 0, None, "start", full=not self.rungs)
         random = np.random.default_rng((self.seed, number))
-        seeds: dict[tuple[str, int], int] = {}  # of the full recipe
-        work = [0, 0]  # of the short recipes, of the full ones
-        for one in proposed:
-            seeds[one.key] = seeds.get(one.key, 0) + one.full
-            work[one.full] += self._work(one.net, one.way, one.full)
-        known = tried(judged) or [Tried(net, 0, place, (), (), 0.0) for place, net in enumerate(self.starts)]
-        ranked = fronts(known, self.fronts)
-        if judged and random.random() < self.again and (same := self._again(ranked[0], seeds, work, random)):
+        seeds = known.seeds
+        ranked = known.fronts(self.fronts)
+        if ranked and random.random() < self.again and (same := self._again(ranked[0], known, random)):
             change = "another seed" if same.full else "the full recipe"
             return Proposal(number, same.net, seeds[same.net.id, same.way], same.number, change, True, same.way)
+        ranked = ranked or [[Tried(net, 0, place, (), (), 0.0) for place, net in enumerate(self.starts)]]
         parents = [(one, rank) for rank, front in enumerate(ranked) for one in front if rank == 0 or one.number >= number - self.young]
         weights = np.array([self.preference(one) * self.next_front**rank for one, rank in parents])
         for place in random.choice(len(parents), size=len(parents), replace=False, p=weights / weights.sum()):
@@ -292,23 +360,20 @@ class Evolution:
         filled = [sizes[name] / limit for name, limit in self.query.budgets.items()]
         return (math.pow(max(filled, default=1.0), self.fill) + 1e-6) * quick
 
-    def _work(self, net: Net, way: int, full: bool) -> int:
-        """Return the multiply-accumulates of a training for each image."""
-        return max(1, net.macs) * self.epochs[way][full]
-
-    def _again(
-        self, frontier: Sequence[Tried], seeds: dict[tuple[str, int], int], work: Sequence[int], random: np.random.Generator
-    ) -> Tried | None:
+    def _again(self, frontier: Sequence[Tried], known: Known, random: np.random.Generator) -> Tried | None:
         """Return a network of the frontier that is to have another seed, rather one with few; None where all have enough, or full recipes
-        have taken their share (`work`: of the short ones, of the full ones)."""
+        have taken their share."""
+        seeds = known.seeds
         if self.query.target is not None:
             place = next((number for number, one in enumerate(frontier) if one.accuracy >= self.query.target), len(frontier) - 1)
             frontier = frontier[max(0, place - self.beside) : place + self.beside + 1]
         some = [one for one in frontier if seeds[one.net.id, one.way] < self.most_seeds]
         if self.rungs:
-            total = sum(work)
-            more = {id(one): self._work(one.net, one.way, True) for one in some}
-            some = [one for one in some if work[1] + more[id(one)] <= self.full_work * (total + more[id(one)])]
+            done = [0, 0]  # by the short recipes, by the full ones
+            for (way, full), macs in known.macs.items():
+                done[full] += macs * self.epochs[way][full]
+            room = self.full_work * sum(done) - done[1]
+            some = [one for one in some if (1 - self.full_work) * max(1, one.net.macs) * self.epochs[one.way][True] <= room]
         if not some:
             return None
         weights = np.array([self.preference(one) / (1 + seeds[one.net.id, one.way]) for one in some])

@@ -27,7 +27,7 @@ from issun.datasets.split import Split
 from issun.datasets.wanted import input_text
 from issun.errors import Cancelled, SelectionError, StudyError
 from issun.events import Event, OnProgress, Remark
-from issun.nas.evolution import Evolution, Judged, Proposal, Tried, fronts, tried
+from issun.nas.evolution import Evolution, Judged, Known, Proposal, Tried, fronts, tried
 from issun.numbers import counted, percent
 from issun.pooling import for_all_images, pooled
 from issun.pooling import judged as judged_in_folds
@@ -266,6 +266,9 @@ class _Search:
         self._evolution, self._inputs, self._store, self._training = evolution, inputs, store, training
         self._lag, self._limits, self._threads, self._stop, self._tell = facts.settings.lag, limits, threads, stop, on_progress
         self._proposals = past(facts, inputs)
+        self._known, self._learnt = Known(), 0  # what proposals rest on, and of how many it knows what became
+        for proposal in self._proposals:
+            self._known.note(proposal)
         self._judged: dict[int, Judged] = {}
         self._open: dict[int, Trial] = {}  # of the proposals that are not judged yet
         self._numbers: dict[str, int] = {}  # of the proposals, by the trainings that have not ended
@@ -372,9 +375,11 @@ class _Search:
 
     def _propose(self) -> None:
         number = len(self._proposals)
-        known = [self._judged[before] for before in range(max(0, number - self._lag + 1))]
+        while self._learnt <= number - self._lag:
+            self._known.learn(self._judged[self._learnt])
+            self._learnt += 1
         try:
-            proposal = self._evolution.propose(number, known, self._proposals)
+            proposal = self._evolution.propose(number, self._known)
         except SelectionError as error:
             self._over = True
             self._tell(Remark(str(error)))
@@ -382,6 +387,7 @@ class _Search:
         trial = trial_of(proposal, self._training, self._inputs)
         self._store.propose(number, trial, proposal.parent, proposal.change)
         self._proposals.append(proposal)
+        self._known.note(proposal)
         self._open[number] = trial
         for one in self._next_trials(proposal, trial):
             self._numbers[one.id] = number
