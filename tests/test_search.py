@@ -21,6 +21,8 @@ import pytest
 
 import issun
 from cli_runner import Issun
+from issun.api.search import _ways
+from issun.datasets.inputs import Inputs
 from issun.datasets.split import Split
 from issun.errors import Cancelled, IssunError, RecipeError, SelectionError, StudyError
 from issun.events import Remark
@@ -405,3 +407,17 @@ def test_a_search_may_keep_to_families(tmp_path: Path) -> None:
         issun.search("digits", families, start="dense", study=tmp_path / "wrong.sqlite", trials=3)
     with pytest.raises(SelectionError, match="keeps within the budgets"):
         issun.search("digits", families, max_params=2, study=tmp_path / "wrong.sqlite", trials=3)
+
+
+def test_each_recipe_belongs_to_one_way() -> None:
+    for shape, images in (((8, 8, 1), 1_000), ((32, 32, 3), 100), ((24, 24, 1), 340), ((28, 28, 1), 42_000)):
+        few = issun.Dataset(
+            "few",
+            *(np.zeros((2, *shape), np.uint8), np.array([0, 1]), np.zeros((1, *shape), np.uint8), np.array([0])),
+            classes=("a", "b"),
+        )
+        for settings in ({}, {"augment": "flip"}, {"epochs": 1}, {"augment": "none"}):
+            ways = _ways(Inputs.of(few), images, None, settings)
+            recipes = [one for way in ways for one in {way.short, way.full}]
+            assert len(set(recipes)) == len(recipes)
+            assert ways[0].name == "usual"

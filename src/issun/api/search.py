@@ -474,7 +474,12 @@ def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None
         full["that of the first family"] = Recipe(**usual.model_dump() | photos)
     if "epochs" not in given:
         full |= {f"{name}, twice the epochs".removeprefix("usual, "): longer(one) for name, one in list(full.items())}
-    return tuple(Way(name, _short(one), one) for name, one in full.items())
+    ways: list[Way] = []
+    for name, one in full.items():
+        way, known = Way(name, _short(one), one), [recipe for other in ways for recipe in (other.short, other.full)]
+        if way.short not in known and way.full not in known:  # a recipe tells which way it belongs to
+            ways.append(way)
+    return tuple(ways)
 
 
 def longer(recipe: Recipe) -> Recipe:
