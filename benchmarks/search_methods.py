@@ -1,11 +1,14 @@
 """Which way of choosing the next network finds the better frontier? `python benchmarks/search_methods.py --data NAME --json FILE`
 
-Ways of search (`METHODS`) get the same networks to start with, the same changes of networks, the same recipe and the same number of
-trainings. The training images are divided by class: 70 % are trained on, 15 % judge, and 15 % are seen by no method. On these all networks
-of a method's frontier are measured at the end. What they reach is told as one number, the hypervolume: the area that the frontier
-dominates in the plane of log10 parameters and log10 error, up to a corner that was fixed beforehand (`CORNER`). More is better.
+Ways of search (`METHODS`) get the same networks to start with, the same changes of networks, the same recipe and the same time, on one
+core. The training images are divided by class: 70 % are trained on, 15 % judge, and 15 % are seen by no method. On these all networks of
+the frontier of a method are measured at the end. What they reach is told as one number, the hypervolume: the area that the frontier
+dominates in the plane of log10 parameters and log10 error, up to a corner that was fixed beforehand (`CORNER`). More is better. `table`
+prints it over time.
 
-Trainings run one after the other, each with what was judged at least `LAG` trainings before, as if that many ran at the same time.
+Trainings run one after the other, each with what was judged at least `LAG` trainings before, as if that many ran at the same time. What
+counts is processor time, with that of choosing. For Optuna (`pip install optuna`) a network is a start and up to twelve changes, each a
+choice of its kind and of a number from which its random draws are made; parameters and error are two objectives.
 """
 
 from __future__ import annotations
@@ -18,15 +21,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
+from scipy.special import stdtrit
 
 import issun
+from issun.api.search import SHORT_SHARE
 from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
 from issun.errors import NetworkError
-from issun.nas.changes import neighbour
+from issun.nas.changes import CHANGES, changed, neighbour
 from issun.nas.evolution import Evolution, Judged, Known, Proposal, Tried, fronts, tried
 from issun.nas.starts import starts
 from issun.recipe import Recipe
@@ -52,6 +57,13 @@ class Method(Protocol):
         """Return a proposal; see `Evolution.propose`."""
 
 
+class Learning(Method, Protocol):
+    """One that is told what became of each proposal."""
+
+    def learn(self, judged: Judged) -> None:
+        """Take note of it."""
+
+
 @dataclass(frozen=True)
 class RandomWalks:
     """Networks some changes away from a start, whatever was judged: random search in the same space."""
@@ -64,7 +76,7 @@ class RandomWalks:
     def propose(self, number: int, known: Known) -> Proposal:
         """Return a proposal."""
         if number < len(self.starts):
-            return Proposal(number, self.starts[number], 0, None, "start")
+            return Proposal(number, self.starts[number], 0, None, "start", full=True)
         random = np.random.default_rng((self.seed, number))
         before = {net for net, _ in known.seeds}
         while True:
@@ -77,12 +89,67 @@ class RandomWalks:
                     break
                 told.append(change)
             if net.id not in before:
-                return Proposal(number, net, 0, start, ", ".join(told))
+                return Proposal(number, net, 0, start, ", ".join(told), full=True)
 
 
-METHODS: dict[str, Callable[[Query, tuple[Net, ...], int], Method]] = {
-    "evolution": lambda query, start, seed: Evolution(query, start, seed, rungs=False),
-    "random walks": lambda query, start, seed: RandomWalks(query, start, seed),
+class Asked:
+    """Optuna chooses: a start, and up to so many changes of it."""
+
+    def __init__(self, query: Query, starts: tuple[Net, ...], seed: int, sampler: str) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        samplers = {"TPE": optuna.samplers.TPESampler, "NSGA-II": optuna.samplers.NSGAIISampler}
+        self._study = optuna.create_study(directions=["minimize", "minimize"], sampler=samplers[sampler](seed=seed))
+        self._failed = optuna.trial.TrialState.FAIL
+        self._query, self._starts = query, tuple(net for net in starts if within(query, net))
+        self._asked: dict[int, Any] = {}
+
+    def propose(self, number: int, known: Known) -> Proposal:
+        """Return a proposal; the starts first, as for the others."""
+        before = {net for net, _ in known.seeds}
+        while True:
+            if number < len(self._starts):
+                fixed: dict[str, Any] = {"start": number} | {f"change {place}": "none" for place in range(MOST_CHANGES)}
+                self._study.enqueue_trial(fixed | {f"draw {place}": 0 for place in range(MOST_CHANGES)})
+            trial = self._study.ask()
+            net, told = self._net(trial)
+            if net.id not in before:
+                self._asked[number] = trial
+                return Proposal(number, net, 0, None, ", ".join(told) or "start", full=True)
+            self._study.tell(trial, state=self._failed)
+
+    def _net(self, trial: Any) -> tuple[Net, list[str]]:
+        net, told = self._starts[trial.suggest_categorical("start", list(range(len(self._starts))))], []
+        for place in range(MOST_CHANGES):
+            kind = trial.suggest_categorical(f"change {place}", ["none", *CHANGES])
+            draw = trial.suggest_int(f"draw {place}", 0, 31)
+            if kind == "none":
+                continue
+            try:
+                other = changed(net, kind, np.random.default_rng((place, draw)))
+            except NetworkError:
+                continue
+            if other.trainable_params and within(self._query, other):
+                net = other
+                told.append(kind)
+        return net, told
+
+    def learn(self, judged: Judged) -> None:
+        """Tell Optuna."""
+        error = max(1 - judged.accuracy, 1e-4)
+        self._study.tell(self._asked.pop(judged.proposal.number), [math.log10(judged.proposal.net.parameters), math.log10(error)])
+
+
+#: Changes between a start and a network, at most.
+MOST_CHANGES = 12
+
+METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[int, int]], Method]] = {
+    "evolution": lambda query, start, seed, epochs: Evolution(query, start, seed, epochs=(epochs,)),
+    "evolution, full recipe": lambda query, start, seed, epochs: Evolution(query, start, seed, rungs=False),
+    "random walks": lambda query, start, seed, epochs: RandomWalks(query, start, seed),
+    "Optuna TPE": lambda query, start, seed, epochs: Asked(query, start, seed, "TPE"),
+    "Optuna NSGA-II": lambda query, start, seed, epochs: Asked(query, start, seed, "NSGA-II"),
 }
 
 
@@ -117,23 +184,52 @@ def hypervolume(points: Sequence[tuple[float, float]]) -> float:
     return area
 
 
-def searched(method: Method, dataset: Dataset, recipe: Recipe, trials: int) -> tuple[list[Judged], dict[int, float], float]:
-    """Return what a method tried, the accuracies on the unseen images by the number of the proposal, and the seconds that training took."""
-    known = Known()
-    judged: list[Judged] = []
-    unseen: dict[int, float] = {}
-    seconds = 0.0
-    for number in range(trials):
+@dataclass
+class Run:
+    """What a method did: what was judged, with the accuracy on the unseen images and the seconds until then."""
+
+    judged: list[Judged]
+    unseen: list[float]
+    seconds: list[float]
+
+    def frontier(self, count: int) -> list[dict[str, Any]]:
+        """Return the frontier after so many trainings, of the networks that the full recipe has trained."""
+        full = [number for number in range(count) if self.judged[number].proposal.full]
+        unseen: dict[str, list[float]] = {}
+        for number in full:
+            unseen.setdefault(self.judged[number].proposal.net.id, []).append(self.unseen[number])
+        front = fronts(tried(self.judged[number] for number in full), 1)
+        return [told(one, statistics.fmean(unseen[one.net.id])) for one in (front[0] if front else ())]
+
+    def volume(self, seconds: float, part: str = "unseen") -> float:
+        """Return the hypervolume after so many seconds."""
+        count = sum(end <= seconds for end in self.seconds)
+        return hypervolume([(row["parameters"], 1 - row[part]) for row in self.frontier(count)])
+
+
+def searched(method: Method, dataset: Dataset, recipe: Recipe, seconds: float) -> Run:
+    """Return what a method did in so many seconds of processor time."""
+    known, run, began = Known(), Run([], [], []), time.process_time()
+    short = recipe.model_copy(update={"epochs": short_epochs(recipe)})
+    number = 0
+    while time.process_time() - began < seconds:
         if number >= LAG:
-            known.learn(judged[number - LAG])
+            known.learn(run.judged[number - LAG])
+            if hasattr(method, "learn"):
+                cast(Learning, method).learn(run.judged[number - LAG])
         proposal = method.propose(number, known)
         known.note(proposal)
-        began = time.process_time()
-        outcome = train_network(proposal.net, recipe, dataset, Split(), proposal.seed, threads=1)
-        seconds += time.process_time() - began
-        judged.append(Judged(proposal, 0.0 if outcome.diverged else outcome.val_accuracy))
-        unseen[number] = 0.0 if outcome.diverged else outcome.test_accuracy
-    return judged, unseen, seconds
+        outcome = train_network(proposal.net, recipe if proposal.full else short, dataset, Split(), proposal.seed, threads=1)
+        run.judged.append(Judged(proposal, 0.0 if outcome.diverged else outcome.val_accuracy))
+        run.unseen.append(0.0 if outcome.diverged else outcome.test_accuracy)
+        run.seconds.append(time.process_time() - began)
+        number += 1
+    return run
+
+
+def short_epochs(recipe: Recipe) -> int:
+    """Return the epochs of a first look, as `issun.search` has them."""
+    return math.ceil(SHORT_SHARE * recipe.epochs)
 
 
 def told(one: Tried, unseen: float) -> dict[str, Any]:
@@ -142,49 +238,70 @@ def told(one: Tried, unseen: float) -> dict[str, Any]:
     return {"network": str(one.net), "parameters": one.net.parameters, **accuracies}
 
 
-def compared(name: str, dataset: Dataset, recipe: Recipe, query: Query, trials: int, seed: int) -> dict[str, Any]:
+def compared(name: str, dataset: Dataset, recipe: Recipe, query: Query, seconds: float, seed: int) -> dict[str, Any]:
     """Run one method from one seed, print and return what it found."""
     shape = (dataset.input, len(dataset.classes))
-    method = METHODS[name](query, starts(*shape), seed)
-    judged, unseen, seconds = searched(method, dataset, recipe, trials)
-    frontier = fronts(tried(judged), 1)[0]
-    by_network: dict[str, list[float]] = {}
-    for one in judged:
-        by_network.setdefault(one.proposal.net.id, []).append(unseen[one.proposal.number])
-    found = [told(one, statistics.fmean(by_network[one.net.id])) for one in frontier]
-    volume = {part: hypervolume([(row["parameters"], 1 - row[part]) for row in found]) for part in ("judge", "unseen")}
-    print(
-        f"{name} seed {seed}: hypervolume {volume['unseen']:.3f} on unseen images, {volume['judge']:.3f} on those that judged", flush=True
-    )
-    return {"method": name, "seed": seed, "trials": trials, "training_seconds": seconds, "hypervolume": volume, "frontier": found}
+    method = METHODS[name](query, starts(*shape), seed, (short_epochs(recipe), recipe.epochs))
+    run = searched(method, dataset, recipe, seconds)
+    moments = [seconds * share for share in (0.1, 0.2, 0.4, 0.7, 1.0)]
+    volumes = {part: [round(run.volume(moment, part), 4) for moment in moments] for part in ("unseen", "judge")}
+    print(f"{name} seed {seed}: {len(run.judged)} trainings, hypervolume {volumes['unseen'][-1]:.3f} on unseen images", flush=True)
+    found = {"method": name, "seed": seed, "seconds": moments, "trainings": len(run.judged), "hypervolume": volumes}
+    return found | {"frontier": run.frontier(len(run.judged))}
+
+
+def table(runs: Sequence[dict[str, Any]]) -> None:
+    """Print the mean hypervolume over time, and the paired difference of each method to the evolution at the end with its 95 % interval."""
+    ends = {(run["method"], run["seed"]): run["hypervolume"]["unseen"][-1] for run in runs}
+    moments = runs[0]["seconds"]
+    print("| method | " + " | ".join(f"{moment:.0f} s" for moment in moments) + " | runs | less than evolution | 95 % interval |")
+    print("|---|" + "---:|" * (len(moments) + 3))
+    for name in dict.fromkeys(run["method"] for run in runs):
+        own = [run["hypervolume"]["unseen"] for run in runs if run["method"] == name]
+        means = " | ".join(f"{statistics.fmean(column):.2f}" for column in zip(*own, strict=True))
+        paired = [ends["evolution", seed] - end for (method, seed), end in ends.items() if method == name and ("evolution", seed) in ends]
+        more = ""
+        if name != "evolution" and len(paired) > 1:
+            half = float(stdtrit(len(paired) - 1, 0.975)) * statistics.stdev(paired) / math.sqrt(len(paired))
+            more = f"{statistics.fmean(paired):+.2f} | ± {half:.2f}"
+        print(f"| {name} | {means} | {len(own)} | {more or ' | '} |")
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="?", default="run", choices=("run", "table"))
     parser.add_argument("--data", default="digits")
+    parser.add_argument("--gray", action="store_true")
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--trials", type=int, default=400)
+    parser.add_argument("--seconds", type=float, default=300.0, help="of processor time, for each run")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--target", type=float, help="a fraction: the smallest network that reaches it is looked for")
     parser.add_argument("--max-params", type=int)
-    parser.add_argument("--max-macs", type=int, default=400_000)
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--macs-per-pixel", type=int, default=400)
+    parser.add_argument("--methods", type=lambda text: text.split(";"), default=list(METHODS), help="with semicolons between")
+    parser.add_argument("--json", type=Path, required=True, help="runs that it holds are not done again")
     arguments = parser.parse_args()
-    dataset = divided(issun.load(arguments.data, data_dir=arguments.data_dir))
+    kept = json.loads(arguments.json.read_text()) if arguments.json.exists() else {"runs": []}
+    if arguments.what == "table":
+        table(kept["runs"])
+        return
+    dataset = divided(issun.load(arguments.data, data_dir=arguments.data_dir, gray=True if arguments.gray else None))
     recipe = Recipe.for_images(len(dataset.images) - dataset.given_validation)
     if arguments.epochs:
         recipe = recipe.model_copy(update={"epochs": arguments.epochs})
-    query = Query(target=arguments.target, max_params=arguments.max_params, max_macs=arguments.max_macs)
-    runs = []
+    most = arguments.macs_per_pixel * dataset.input[0] * dataset.input[1]
+    query = Query(target=arguments.target, max_params=arguments.max_params, max_macs=most)
+    runs: list[dict[str, Any]] = kept["runs"]
+    done = {(run["method"], run["seed"]) for run in runs}
+    about = {"machine": machine(), "data": dataset.about, "corner": CORNER, "lag": LAG, "query": query.__dict__, "epochs": recipe.epochs}
     for seed in range(arguments.seeds):
-        for name in arguments.methods.split(","):
-            runs.append(compared(name, dataset, recipe, query, arguments.trials, seed))
-            if arguments.json:  # a long run that is stopped keeps what it has
-                about = {"machine": machine(), "data": dataset.about, "corner": CORNER, "lag": LAG, "query": query.__dict__}
-                arguments.json.write_text(json.dumps({**about, "runs": runs}, indent=1) + "\n")
+        for name in arguments.methods:
+            if (name, seed) not in done:
+                runs.append(compared(name, dataset, recipe, query, arguments.seconds, seed))
+                arguments.json.write_text(json.dumps({**about, "runs": runs}, indent=1) + "\n")  # a long run that is stopped keeps these
+    table(runs)
 
 
 if __name__ == "__main__":

@@ -338,6 +338,20 @@ CHANGES: Mapping[str, Callable[[Layers, Draw], Layers]] = {
 WEIGHTS = {"width": 6, "window": 2, "new layer": 2, "layer removed": 3, "activation": 2, "kind of layer": 2}
 
 
+def changed(net: Net, name: str, random: np.random.Generator) -> Net:
+    """Return a network after one change, by its name in `CHANGES`; of what is drawn the first is taken.
+
+    Raises
+    ------
+    NetworkError
+        Where nothing can be changed so, or no network comes of it.
+    """
+    try:
+        return replace(net, layers=CHANGES[name](net.layers, Draw(random)))
+    except _Impossible:
+        raise NetworkError(f"nothing in `{net}` can be changed by {name}") from None
+
+
 def neighbour(net: Net, random: np.random.Generator, allowed: Callable[[Net], bool]) -> tuple[Net, str]:
     """Return another network, one change away, and which change it was.
 
