@@ -7,7 +7,7 @@ import re
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from cli_runner import Issun
+from issun.api.search import search
+from issun.api.show import show
 from issun.datasets.named import load
 from issun.errors import StudyError
 from issun.study.file import read_study_file
@@ -148,7 +150,7 @@ def says_where(message: str) -> bool:
 TABLES = (
     *("meta", "runs", "recipes", "splits", "networks", "trials", "epochs", "weights", "predictions", "checkpoints"),
     *("test_results", "heads", "head_tests"),
-)
+)  # those of a search have a test of their own
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -178,10 +180,50 @@ def test_each_command_works_or_says_which_row_is_wrong(
     assert refused
 
 
-def refusal(path: Path) -> str:
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the study of a search."""
+    path = tmp_path_factory.mktemp("searched") / "a.sqlite"
+    search("digits", study=path, trials=40, epochs=4, target=0.7, max_macs=20_000, finalists=1)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'NOT NULL', '') WHERE type = 'table'")
+        connection.commit()
+    return path
+
+
+@pytest.mark.parametrize("table", ["proposals", "finalists", "meta"])
+def test_a_search_works_or_says_which_row_is_wrong(
+    table: str, searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issun = Issun(tmp_path, monkeypatch, capsys)
+    path = tmp_path / "a.sqlite"
+    refused = 0
+    for what in changes(searched, table):
+        if table == "meta":  # the row of the search alone: the others are changed above
+            if what.column != "value":
+                continue
+            shutil.copy(searched, path)
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'search'", (what.value,))
+                connection.commit()
+        elif not change(searched, path, what):
+            continue
+        message = refusal(path, lambda path: show(path).as_dict())
+        if message:
+            assert says_where(message), (what, message)
+            refused += 1
+            continue
+        done = issun.run("show", "a.sqlite")
+        assert done.code in (0, 1) or says_where(done.err), (what, done.err)
+        assert "Traceback" not in done.err, (what, done.err)
+    assert refused
+
+
+def refusal(path: Path, read: Callable[[Path], Any] | None = None) -> str:
     """Return what is said of a study that cannot be read, or nothing where all of it can."""
     try:
-        read_all(path)
+        (read or read_all)(path)
     except StudyError as error:
         return str(error)
     return ""

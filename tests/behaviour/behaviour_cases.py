@@ -452,7 +452,17 @@ GOLDEN_STUDIES: dict[str, list[list[str]]] = {
         ["sweep", "digits", "conv n, pool, dense", "n=1,2", "--size", size, "--color", color, "--folds", "1", *_SHORT]
         for size, color in (("6", "gray"), ("6,8", "gray,rgb"))
     ],
+    "search.sqlite": [
+        ["search", "digits", "--target", "70%", "--trials", "40", "--epochs", "4", "--max-macs", "20k", "--finalists", "2", "--threads", "1"]
+    ],
 }
+
+
+def made_by(argv: list[str], study: str) -> list[str]:
+    """Return the command that makes a golden study, into a file."""
+    return [*argv, "--study", study, *(["--no-plot"] if argv[0] == "sweep" else [])]
+
+
 GOLDEN_RUN = ["run", "study.toml", "--threads", "1", "--no-plot"]
 #: Long enough that a checkpoint is kept (every ten seconds) before it is killed, and with few weights.
 GOLDEN_KILLED = ["sweep", "digits", "conv 4 norm, tied 20 (conv 4 same leaky), pool, dense", "--epochs", "110"]

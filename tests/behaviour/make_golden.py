@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import observing
-from behaviour_cases import COMMANDS, EXPORTS, GOLDEN_KILLED, GOLDEN_MODELS, GOLDEN_RUN, GOLDEN_STUDIES, READ
+from behaviour_cases import COMMANDS, EXPORTS, GOLDEN_KILLED, GOLDEN_MODELS, GOLDEN_RUN, GOLDEN_STUDIES, READ, made_by
 from behaviour_tools import ARCHITECTURE, GOLDEN, Worker, digest, has_isa, read, rows_of, weights_of, worker, write
 
 
@@ -40,7 +40,7 @@ def add_studies(at: Worker) -> None:
     for name, commands in GOLDEN_STUDIES.items():
         if not (GOLDEN / "studies" / name).exists():
             for argv in commands:
-                at.answers(*argv, "--study", name, "--no-plot")
+                at.answers(*made_by(argv, name))
             keep(at.folder / name)
     if not (GOLDEN / "studies" / "study-better.sqlite").exists():
         at.answers(*GOLDEN_RUN)

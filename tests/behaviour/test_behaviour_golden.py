@@ -12,7 +12,7 @@ import pytest
 import issun
 import make_golden
 import observing
-from behaviour_cases import EXPORTS, GOLDEN_KILLED, GOLDEN_MODELS, GOLDEN_RUN, GOLDEN_STUDIES
+from behaviour_cases import EXPORTS, GOLDEN_KILLED, GOLDEN_MODELS, GOLDEN_RUN, GOLDEN_STUDIES, made_by
 from behaviour_tools import ARCHITECTURE, GOLDEN, Worker, differences, read, renamed, renames, rows_of, weights_of
 
 STUDIES = ["recipes", "groups", "study-replica", "study-last", "study-better", "killed"]
@@ -41,7 +41,7 @@ def test_the_same_commands_make_no_trial(name: str, fresh: Worker) -> None:
     study = copied(name, fresh.folder)
     before = trials(study)
     for argv in GOLDEN_STUDIES[name]:
-        fresh.answers(*argv, "--study", name, "--no-plot")
+        fresh.answers(*made_by(argv, name))
     assert trials(study) == before
     assert len(before) > 2
 
