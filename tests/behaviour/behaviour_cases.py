@@ -453,7 +453,22 @@ GOLDEN_STUDIES: dict[str, list[list[str]]] = {
         for size, color in (("6", "gray"), ("6,8", "gray,rgb"))
     ],
     "search.sqlite": [
-        ["search", "digits", "--target", "70%", "--trials", "40", "--epochs", "4", "--max-macs", "20k", "--finalists", "2", "--threads", "1"]
+        [
+            "search",
+            "digits",
+            "--target",
+            "70%",
+            "--trials",
+            "40",
+            "--epochs",
+            "4",
+            "--max-macs",
+            "20k",
+            "--finalists",
+            "2",
+            "--threads",
+            "1",
+        ]
     ],
 }
 

@@ -265,6 +265,8 @@ class Evolution:
     thrift : float
         The power of a network's multiply-accumulates by which it is less wanted: of two that are equally near, the one that is trained
         faster tells more in the same time.
+    downward : float
+        With a target: of the changes of a network that reaches it, the share that must make it smaller.
     beside : int
         With a target: how many networks of the frontier, to both sides of the smallest that reaches it, are trained by the full recipe.
 
@@ -294,6 +296,7 @@ class Evolution:
     reach: float = 0.3
     fill: float = 1.4
     thrift: float = 0.6
+    downward: float = 0.7
     beside: int = 3
 
     def __post_init__(self) -> None:
@@ -341,10 +344,12 @@ class Evolution:
             other = self._at_another_input(parent, seeds, random) if random.random() < self.other_input else None
             if other is not None:
                 return Proposal(number, other, 0, parent.number, f"images: {input_text(other.input)}", not self.rungs, parent.way)
+            reaches = self.query.target is not None and parent.accuracy >= self.query.target
+            most = parent.net.parameters - 1 if reaches and random.random() < self.downward else None
             try:
-                net, change = self._neighbour(parent, seeds, random)
+                net, change = self._neighbour(parent, seeds, random, most)
                 if random.random() < self.twice:
-                    net, more = self._neighbour(replace(parent, net=net), seeds, random)
+                    net, more = self._neighbour(replace(parent, net=net), seeds, random, most)
                     change = f"{change}, {more}"
             except NetworkError:  # all of its neighbours were tried, or are too large
                 continue
@@ -390,5 +395,11 @@ class Evolution:
                     found.append(net)
         return found[int(random.integers(len(found)))] if found else None
 
-    def _neighbour(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator) -> tuple[Net, str]:
-        return self.neighbours(one.net, random, lambda other: (other.id, one.way) not in seeds and within(self.query, other))
+    def _neighbour(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator, most: int | None) -> tuple[Net, str]:
+        """Return a new neighbour within the budgets, with at most so many parameters."""
+
+        def allowed(other: Net) -> bool:
+            small = most is None or other.parameters <= most
+            return small and (other.id, one.way) not in seeds and within(self.query, other)
+
+        return self.neighbours(one.net, random, allowed)
