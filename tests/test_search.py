@@ -340,7 +340,7 @@ def test_few_images_are_judged_in_folds(tmp_path: Path) -> None:
         files=(),
         test_files=(),
     )
-    quick: dict[str, Any] = {"epochs": 8, "trials": 24, "target": 0.5, "max_macs": 20_000}
+    quick: dict[str, Any] = {"epochs": 8, "trials": 40, "target": 0.4, "max_macs": 20_000}
     study = issun.search(few, study=tmp_path / "few.sqlite", **quick)
     assert study.searched is not None
     winner = study.searched.winner
@@ -367,7 +367,7 @@ def test_few_images_are_judged_in_folds(tmp_path: Path) -> None:
 
 def test_sizes_are_part_of_the_space(tmp_path: Path) -> None:
     path = tmp_path / "sizes.sqlite"
-    study = issun.search("digits", size=[6, 8], study=path, epochs=4, trials=60, target=0.6, max_macs=20_000)
+    study = issun.search("digits", size=[6, 8], study=path, epochs=4, trials=100, target=0.6, max_macs=20_000)
     with closing(sqlite3.connect(path)) as connection:
         changes = [row[0] for row in connection.execute("SELECT change FROM proposals")]
     assert any(change.startswith("images: ") for change in changes)
@@ -379,7 +379,7 @@ def test_sizes_are_part_of_the_space(tmp_path: Path) -> None:
     assert winner.confirmed.title.startswith(("6x6 gray: ", "8x8 gray: "))
     assert study.test_results()
     again = issun.search(
-        "digits", size=[6, 8], study=tmp_path / "again.sqlite", epochs=4, trials=60, target=0.6, max_macs=20_000, threads=1
+        "digits", size=[6, 8], study=tmp_path / "again.sqlite", epochs=4, trials=100, target=0.6, max_macs=20_000, threads=1
     )
     assert proposals(again.path) == proposals(path)
 
