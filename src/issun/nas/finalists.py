@@ -10,7 +10,8 @@ from issun.nas.evolution import Tried, fronts
 from issun.study.query import Query
 from issun.study.statistics import lower_bound
 
-#: From how many seeds of the full recipe on a network may be a finalist, where some have as many.
+#: From how many seeds of the full recipe on a network may be a finalist, so that its mean is not the luck of a single training; of fewer only
+#: where no other network reaches what is asked.
 SETTLED_SEEDS = 3
 
 #: How many finalists there are at most: with a target or without one.
@@ -21,13 +22,6 @@ _BELOW = 2
 
 #: A finalist has at least so many times the parameters of the next smaller one, apart from those near the target.
 _STEP = 1.05
-
-
-def settled(networks: Sequence[Tried]) -> list[Tried]:
-    """Return the networks whose mean is not the luck of a single training: with at least `SETTLED_SEEDS` seeds of the full recipe, or where
-    none has as many, with the most that one has. Networks without any are never among them."""
-    most = min(SETTLED_SEEDS, max((len(one.full) for one in networks), default=0))
-    return [one for one in networks if most and len(one.full) >= most]
 
 
 def finalists(query: Query, networks: Sequence[Tried], images: int, *, folds: int = 1, pareto: bool = False) -> list[Tried]:
@@ -52,15 +46,16 @@ def finalists(query: Query, networks: Sequence[Tried], images: int, *, folds: in
         With a target from the largest to the smallest, beginning with one that reaches it safely where there is one; none where no network
         reaches it. With budgets alone the most accurate network. Otherwise the frontier, largest first.
     """
-    front = fronts(settled(networks), 1)
-    if not front:
+    for seeds in range(SETTLED_SEEDS, 0, -1):
+        front = fronts([one for one in networks if len(one.full) >= seeds], 1)
+        candidates = front[0] if front else []  # smallest first
+        reaching = [one for one in candidates if query.target is None or fmean(one.full) >= query.target]
+        if reaching:
+            break
+    else:
         return []
-    candidates = front[0]  # smallest first
     if query.target is None:
         return _spread(candidates[::-1], MOST_OF_FRONTIER) if pareto else candidates[-1:]
-    reaching = [one for one in candidates if fmean(one.full) >= query.target]
-    if not reaching:
-        return []
     error = math.sqrt(query.target * (1 - query.target) / images)
     below = [one for one in candidates if query.target - error <= fmean(one.full) < query.target][-_BELOW:]
     larger = _spread(reaching[1:], MOST_FINALISTS - 1 - len(below))
