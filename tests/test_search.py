@@ -421,3 +421,20 @@ def test_each_recipe_belongs_to_one_way() -> None:
             recipes = [one for way in ways for one in {way.short, way.full}]
             assert len(set(recipes)) == len(recipes)
             assert ways[0].name == "usual"
+
+
+def test_a_refit_learns_from_all_images_and_says_that_nothing_measures_it(tmp_path: Path) -> None:
+    path = tmp_path / "refit.sqlite"
+    study = issun.search("digits", study=path, refit=True, **QUICK)
+    saved = study.findings.refit
+    assert saved == tmp_path / "refit-refit.safetensors"
+    model = issun.Model.load(saved)
+    assert study.searched is not None
+    assert study.searched.winner is not None
+    assert str(model.net) == study.searched.winner.judged.network or model.provenance.trained_as == study.searched.winner.judged.network
+    assert model.provenance.validation.startswith("none")
+    assert model.provenance.val_accuracy is None
+    assert model.weights.tobytes() != study.model().folded().weights.tobytes()
+    assert len(study.test_results()) == 1
+    unreached = issun.search("digits", study=tmp_path / "none.sqlite", refit=True, trials=4, epochs=1, target=1.0, max_macs=20_000)
+    assert unreached.findings.refit is None

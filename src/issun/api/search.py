@@ -26,7 +26,7 @@ from issun.engine import threads_available
 from issun.errors import DataError, IssunError, RecipeError, SelectionError, StudyError
 from issun.events import OnProgress, Remark, ignored
 from issun.first_family import first_family
-from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, with_test
+from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, refitted, with_test
 from issun.nas.confirming import confirm as confirm_finalists
 from issun.nas.evolution import Evolution, Judged, tried
 from issun.nas.families import Families
@@ -90,10 +90,13 @@ class SearchFindings:
     study : Study
     searched : Searched
         The answer: its finalists, the network that is handed over, and where it comes from.
+    refit : Path or None
+        The file of the model that was trained on all images, where that was asked for.
     """
 
     study: Study
     searched: Searched
+    refit: Path | None = None
 
     def __str__(self) -> str:
         winner = self.searched.winner
@@ -105,14 +108,14 @@ class SearchFindings:
         test = None
         if winner is not None and winner.confirmed is not None:
             test = self.study.test_results().get(winner.confirmed.best_trial.trial_id, (math.nan, None))[1]
-        said: dict[str, Any] = plain({"study": self.study.path, **self.searched.as_dict(), "test_accuracy": test})
+        said: dict[str, Any] = plain({"study": self.study.path, **self.searched.as_dict(), "test_accuracy": test, "refit": self.refit})
         return said
 
     def lines(self) -> Iterator[Any]:
         """Yield what a terminal shows (`issun.plots.lines.Printable`)."""
         from issun.plots.searched import found_lines  # here, since matplotlib comes with it
 
-        return found_lines(self.study, self.searched)
+        return found_lines(self.study, self.searched, self.refit)
 
 
 class SearchOptions(ReadingOptions, RecipeOptions, QueryOptions, total=False):
@@ -130,6 +133,7 @@ def search(
     finalists: int | None = None,
     pareto: bool = False,
     sure: bool = False,
+    refit: bool = False,
     start: str | Net | Sequence[str | Net] = (),
     confirm: bool = False,
     seed: int = 0,
@@ -155,6 +159,7 @@ def search(
     finalists: int | None = None,
     pareto: bool = False,
     sure: bool = False,
+    refit: bool = False,
     start: str | Net | Sequence[str | Net] = (),
     confirm: bool = False,
     seed: int = 0,
@@ -181,6 +186,7 @@ def search(
     finalists: int | None = None,
     pareto: bool = False,
     sure: bool = False,
+    refit: bool = False,
     start: str | Net | Sequence[str | Net] = (),
     confirm: bool = False,
     seed: int = 0,
@@ -221,6 +227,9 @@ def search(
         Look for the whole frontier, and confirm its networks. This is also done where nothing is asked.
     sure : bool
         The lower 95 % bound, and not the mean, must reach the target in confirmation.
+    refit : bool
+        Train the answer once more on all images but the test part, and save it beside the study as ``…-refit.safetensors``. Nothing
+        measures this model: its file says so.
     start : str, Net or several
         Networks to begin with; default: a few plain ones that follow from the images' size and the number of classes.
     confirm : bool
@@ -303,9 +312,10 @@ def search(
     with interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
         job.begin(store)
         job.confirm(store, job.judged(store, None if confirm else evolution, stop), finalists)
+        saved = job.refit(store, stop) if refit else None
     found = SearchedStudy(path)
     assert found.searched is not None
-    found.findings = SearchFindings(found, found.searched)
+    found.findings = SearchFindings(found, found.searched, saved)
     return found
 
 
@@ -351,6 +361,15 @@ class _Job:
         how |= {"seconds": self.limits.seconds, "spent": facts.seconds}
         confirm_finalists(some[:most], self.inputs, store, self.training, self.confirmation, **how)
         with_test(Study(store.path), self.inputs, store)
+
+    def refit(self, store: Store, stop: threading.Event) -> Path | None:
+        """Train the answer on all images, save it and return the file; None without an answer."""
+        model = refitted(Study(store.path), self.inputs, self.training, threads=self.threads, cancel=stop)
+        if model is None:
+            return None
+        path = store.path.with_name(f"{store.path.stem}-refit.safetensors")
+        model.save(path)
+        return path
 
 
 def _path(data: str | os.PathLike[str] | Dataset | Sequence[Dataset], study: str | os.PathLike[str] | None) -> Path:

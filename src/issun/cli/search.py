@@ -21,6 +21,7 @@ def search(
     finalists: Annotated[int | None, typer.Option("--finalists", help="Confirm at most so many networks.")] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="Look for the whole frontier.")] = False,
     sure: Annotated[bool, typer.Option("--sure", help="The lower 95 % bound must reach the target.")] = False,
+    refit: Annotated[bool, typer.Option("--refit", help="Train the answer on all images, too, and save it.")] = False,
     start: Annotated[list[str] | None, typer.Option("--start", metavar="NETWORK", help="Begin with it. Can be repeated.")] = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Search no further: confirm the finalists so far.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")] = 0,
@@ -42,7 +43,15 @@ def search(
     from issun.plots.searched import forecast_lines
 
     recipe = options.take_recipe(given)
-    own: dict[str, Any] = {"time": time, "trials": trials, "finalists": finalists, "pareto": pareto, "sure": sure, "start": start or ()}
+    own: dict[str, Any] = {
+        "time": time,
+        "trials": trials,
+        "finalists": finalists,
+        "pareto": pareto,
+        "sure": sure,
+        "refit": refit,
+        "start": start or (),
+    }
     own |= {"confirm": confirm, "seed": seed, "lag": lag, "study": study, "recipe": recipe}
     if dry_run:
         with Shown() as show:

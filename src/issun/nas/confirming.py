@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from issun.datasets.inputs import Inputs
-from issun.datasets.split import Split
+from issun.datasets.split import Split, StoredSplit
+from issun.engine.protocol import CancelFlag
 from issun.events import OnProgress, Remark
+from issun.model import Model
 from issun.nas.evolution import Tried
 from issun.nas.searching import Training
 from issun.numbers import counted
+from issun.provenance import DataSource, Provenance
 from issun.study.plan import DataFacts, Plan, Trial
 from issun.study.searched import Candidate
 from issun.study.store import Store, recipe_id
@@ -138,3 +141,30 @@ def with_test(study: Study, inputs: Inputs, store: Store) -> None:
         return
     model = study.model(winner.confirmed, trial.seed)
     store.keep_test(trial.trial_id, float((model.predict(dataset.test_images) == dataset.test_labels).mean()))
+
+
+def refitted(study: Study, inputs: Inputs, training: Training, *, threads: int, cancel: CancelFlag | None = None) -> Model | None:
+    """Return the answer trained once more, on all images but the test part; None where there is none.
+
+    Nothing measures it: its file says so, and has the accuracy that confirmation found for the same network on fewer images.
+    """
+    winner = None if study.searched is None else study.searched.winner
+    if winner is None or winner.confirmed is None or study.searched is None:
+        return None
+    entry, dataset = winner.confirmed, inputs.at(winner.confirmed.input)
+    recipe = training.ways[study.searched.settings.way_of(entry.recipe_id)].full
+    nothing = StoredSplit(0.5, 0, "folds", folds=2, name="all images")  # sets no image aside
+    outcome = train_network(study.net(entry), recipe, dataset, nothing, CONFIRMATION_SEEDS[0], threads=threads, cancel=cancel, test=False)
+    provenance = Provenance(
+        study=study.path.name,
+        made_by="issun search --refit",
+        data=DataSource(dataset.name, dataset.fingerprint),
+        seed=outcome.seed,
+        validation="none: trained on all training images; the accuracy is that of the same network on fewer, as it was confirmed",
+        val_accuracy_mean=entry.val_accuracy_mean,
+        recipe=recipe.stored_json(),
+        range=dataset.range,
+        test_share=dataset.unusual_test,
+        fitting=dataset.fitting,
+    )
+    return Model(outcome.net, outcome.weights, outcome.scaling, dataset.classes, provenance, dataset.appearance)

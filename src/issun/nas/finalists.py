@@ -10,8 +10,8 @@ from issun.nas.evolution import Tried, fronts
 from issun.study.query import Query
 from issun.study.statistics import lower_bound
 
-#: From how many seeds of the full recipe on a network may be a finalist, so that its mean is not the luck of a single training; of fewer only
-#: where no other network reaches what is asked.
+#: From how many seeds of the full recipe on a network may be a finalist, so that its mean is not the luck of a single training. One with
+#: fewer may be where no other reaches what is asked.
 SETTLED_SEEDS = 3
 
 #: How many finalists there are at most: with a target or without one.

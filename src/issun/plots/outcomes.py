@@ -57,7 +57,7 @@ def _figures(found: OneNetwork) -> Iterator[Printable]:
         yield Folded(f"{entry.dependence[0].upper()}{entry.dependence[1:]}.")
     if not entry.beats_guessing:
         yield Folded(f"It does not beat guessing: always predicting the most frequent class gives {percent(entry.guessing)}.")
-    best = ", the best" if found.asked_seed is None and entry.seeds > 1 else ""
+    best = f", the {'first' if entry.confirms else 'best'}" if found.asked_seed is None and entry.seeds > 1 else ""
     of = f"seed {seed}{best} of {entry.seeds}" if entry.seeds > 1 else f"seed {seed}"
     kept = f", weights of epoch {trial.kept}" if trial.kept != trial.epochs else ""
     if entry.folds > 1:

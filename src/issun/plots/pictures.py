@@ -286,7 +286,7 @@ def _trial(study: Readable, wanted: _Wanted) -> tuple[Entry, int, str]:
     """Return the network, the seed, and what is said below the title."""
     entry = shown_network(study, wanted.network)
     seed = entry.best_seed if wanted.seed is None else wanted.seed
-    chosen = f"seed {seed}" + (f", the best of {entry.seeds} on validation" if wanted.seed is None and entry.seeds > 1 else "")
+    chosen = f"seed {seed}" + (f", {entry.chosen}" if wanted.seed is None and entry.seeds > 1 else "")
     return entry, seed, f"{entry.title}  ·  {entry.parameters:,} parameters  ·  {chosen}"
 
 

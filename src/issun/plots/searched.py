@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 from issun.datasets.wanted import input_text
 from issun.nas.forecast import SearchForecast
@@ -22,10 +23,12 @@ _FEW_IMAGES = 10_000
 _STEPS = 12
 
 
-def found_lines(study: Readable, searched: Searched) -> Iterator[Printable]:
-    """Yield what a search found, and where the study is."""
+def found_lines(study: Readable, searched: Searched, refit: Path | None = None) -> Iterator[Printable]:
+    """Yield what a search found, and where the study is, and the model that was trained on all images."""
     yield from searched_lines(study, searched)
     yield ""
+    if refit is not None:
+        yield Whole(f"Refit  {from_here(refit)}  (trained on all training images; nothing measures it)")
     yield Whole(f"Study  {from_here(study.path)}")
 
 

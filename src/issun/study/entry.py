@@ -296,6 +296,11 @@ class Entry:
         """The seed of the best trial."""
         return self.best_trial.seed
 
+    @property
+    def chosen(self) -> str:
+        """How the best trial was chosen, in words: ``the best of 3 on validation``."""
+        return f"the first of {self.seeds}, which confirm" if self.confirms else f"the best of {self.seeds} on validation"
+
     def trial(self, seed: int) -> TrialResult | None:
         """Return the trial with a seed, None where there is none."""
         return next((trial for trial in self.trials if trial.seed == seed), None)

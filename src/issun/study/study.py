@@ -450,7 +450,7 @@ class Study:
             seed=trial.seed,
             split=entry.split,
             validation_images="" if folds else validation_mark(np.array(self.split(entry).validation, np.int64)),
-            chosen=f"best of {entry.seeds} seeds on validation" if seed is None else "requested seed",
+            chosen=_chosen(entry) if seed is None else "requested seed",
             folds=folds,
             epoch=KeptEpoch(trial.kept, trial.epochs) if folds else None,
             val_accuracy=trial.val_accuracy,
@@ -512,6 +512,10 @@ class Study:
     def _repr_html_(self) -> str:
         """The frontier, for notebooks."""
         return study_html(self.answer(Query()))
+
+
+def _chosen(entry: Entry) -> str:
+    return f"first of {entry.seeds} seeds, which confirm a search" if entry.confirms else f"best of {entry.seeds} seeds on validation"
 
 
 def opened(study: _Study | str | os.PathLike[str]) -> _Study | Study:
