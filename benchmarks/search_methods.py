@@ -27,7 +27,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 import issun
-from issun.api.search import SHORT_SHARE
+from issun.api.search import short_recipe
 from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
 from issun.errors import NetworkError
@@ -210,7 +210,7 @@ class Run:
 def searched(method: Method, dataset: Dataset, recipe: Recipe, seconds: float) -> Run:
     """Return what a method did in so many seconds of processor time."""
     known, run, began = Known(), Run([], [], []), time.process_time()
-    short = recipe.model_copy(update={"epochs": short_epochs(recipe)})
+    short = short_recipe(recipe, len(dataset.images) - dataset.given_validation)
     number = 0
     while time.process_time() - began < seconds:
         if number >= LAG:
@@ -227,11 +227,6 @@ def searched(method: Method, dataset: Dataset, recipe: Recipe, seconds: float) -
     return run
 
 
-def short_epochs(recipe: Recipe) -> int:
-    """Return the epochs of a first look, as `issun.search` has them."""
-    return math.ceil(SHORT_SHARE * recipe.epochs)
-
-
 def told(one: Tried, unseen: float) -> dict[str, Any]:
     """Return a network of a frontier as plain values."""
     accuracies = {"judge": one.accuracy, "unseen": unseen, "seeds": len(one.short) + len(one.full)}
@@ -241,7 +236,8 @@ def told(one: Tried, unseen: float) -> dict[str, Any]:
 def compared(name: str, dataset: Dataset, recipe: Recipe, query: Query, seconds: float, seed: int) -> dict[str, Any]:
     """Run one method from one seed, print and return what it found."""
     shape = (dataset.input, len(dataset.classes))
-    method = METHODS[name](query, starts(*shape), seed, (short_epochs(recipe), recipe.epochs))
+    short = short_recipe(recipe, len(dataset.images) - dataset.given_validation)
+    method = METHODS[name](query, starts(*shape), seed, (short.epochs, recipe.epochs))
     run = searched(method, dataset, recipe, seconds)
     moments = [seconds * share for share in (0.1, 0.2, 0.4, 0.7, 1.0)]
     volumes = {part: [round(run.volume(moment, part), 4) for moment in moments] for part in ("unseen", "judge")}

@@ -59,8 +59,9 @@ USUAL_SECONDS = 600.0
 #: The first is for a target, the second for the most accurate network.
 USUAL_MACS = 400, 2_000
 
-#: The short recipe has this share of the epochs; a full recipe of fewer epochs has no short one.
-SHORT_SHARE, FEWEST_EPOCHS = 0.25, 4
+#: The short recipe has this share of the epochs, and looks at no more images than these; a full recipe of fewer epochs has no short one.
+#: Networks are ordered by it nearly as by another training of the full recipe (rank correlations in docs/search.md).
+SHORT_SHARE, SHORT_IMAGES, FEWEST_EPOCHS = 0.25, 40_000, 4
 
 #: How far a proposal may look back at the least: so many trainings can run at the same time.
 USUAL_LAG = 8
@@ -495,7 +496,7 @@ def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None
         full |= {f"{name}, twice the epochs".removeprefix("usual, "): longer(one) for name, one in list(full.items())}
     ways: list[Way] = []
     for name, one in full.items():
-        way, known = Way(name, _short(one), one), [recipe for other in ways for recipe in (other.short, other.full)]
+        way, known = Way(name, short_recipe(one, images), one), [recipe for other in ways for recipe in (other.short, other.full)]
         if way.short not in known and way.full not in known:  # a recipe tells which way it belongs to
             ways.append(way)
     return tuple(ways)
@@ -506,10 +507,12 @@ def longer(recipe: Recipe) -> Recipe:
     return Recipe(**recipe.model_dump() | {"epochs": 2 * recipe.epochs})
 
 
-def _short(recipe: Recipe) -> Recipe:
-    """Return the recipe of a first look at a network."""
-    epochs = math.ceil(SHORT_SHARE * recipe.epochs) if recipe.epochs >= FEWEST_EPOCHS else recipe.epochs
-    return Recipe(**recipe.model_dump() | {"epochs": epochs})
+def short_recipe(recipe: Recipe, images: int) -> Recipe:
+    """Return the recipe of a first look at a network, where so many images are trained on."""
+    if recipe.epochs < FEWEST_EPOCHS:
+        return recipe
+    epochs = min(math.ceil(SHORT_SHARE * recipe.epochs), math.ceil(SHORT_IMAGES / images))
+    return Recipe(**recipe.model_dump() | {"epochs": max(1, epochs)})
 
 
 def _evolution(
