@@ -493,7 +493,7 @@ def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None
     if photos:
         full["that of the first family"] = Recipe(**usual.model_dump() | photos)
     if "epochs" not in given:
-        full |= {f"{name}, twice the epochs".removeprefix("usual, "): longer(one) for name, one in list(full.items())}
+        full |= {f"{name}, twice the epochs".removeprefix("usual, "): twice(one) for name, one in list(full.items())}
     ways: list[Way] = []
     for name, one in full.items():
         way, known = Way(name, short_recipe(one, images), one), [recipe for other in ways for recipe in (other.short, other.full)]
@@ -502,7 +502,7 @@ def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None
     return tuple(ways)
 
 
-def longer(recipe: Recipe) -> Recipe:
+def twice(recipe: Recipe) -> Recipe:
     """Return a recipe with twice the epochs."""
     return Recipe(**recipe.model_dump() | {"epochs": 2 * recipe.epochs})
 
@@ -559,7 +559,8 @@ def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threa
     short = estimate(plan, inputs, threads) / len(nets) * max(1, split.folds)
     # As many multiply-accumulates are for full recipes as for short ones, and each of them takes several times as long.
     ratio = way.full.epochs / way.short.epochs
-    return short if ratio == 1 else short * 2 * ratio / (1 + ratio)
+    longer = sum(other.full.epochs for other in training.ways) / len(training.ways) / way.full.epochs
+    return short * longer * (1 if ratio == 1 else 2 * ratio / (1 + ratio))
 
 
 def _tell(inputs: Inputs, split: Split, confirming: Split, query: Query, asked: Query, tell: OnProgress) -> None:

@@ -152,17 +152,21 @@ def _descent(searched: Searched, winner: Finalist) -> Iterator[Printable]:
         yield Whole(f"  {step.proposal.parameters:>{width},} {accuracy:>8}  {step.proposal.change}: {at}{step.proposal.network}")
 
 
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
+
+
 def forecast_lines(forecast: SearchForecast) -> Iterator[Printable]:
     """Yield what a search would do."""
     query = forecast.query
     wanted = [] if query.target is None else [f"target {percent(query.target)}"]
     wanted += [f"at most {limit:,} {BUDGETS[name].words}" for name, limit in query.budgets.items()]
-    yield Folded(f"{', '.join(wanted)}.".capitalize())
-    each = f"about {duration(forecast.seconds_each)} each"
+    yield Folded(_sentence(", ".join(wanted)))
+    each = f"{forecast.seconds_each:.2f} s" if forecast.seconds_each < 1 else duration(forecast.seconds_each)
     if forecast.trials is not None:
         about = "about " if forecast.seconds is not None else ""
         time = "" if forecast.seconds is None else f", in two thirds of {duration(forecast.seconds)}; the rest is kept for confirmation"
-        yield Folded(f"{about}{counted(forecast.trials, 'training')} ({each}){time}.".capitalize())
+        yield Folded(_sentence(f"{about}{counted(forecast.trials, 'training')}, about {each} each{time}"))
     yield Whole(f"Ways of training: {', '.join(f'{way.name} ({way.full.epochs} epochs)' for way in forecast.training.ways)}")
     yield Whole("It begins with:")
     width = max(len(f"{net.parameters:,}") for net in forecast.starts)

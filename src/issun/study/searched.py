@@ -78,8 +78,11 @@ class SearchSettings:
     @classmethod
     def of_stored(cls, value: Any) -> SearchSettings:
         """Return what JSON said; raise TypeError or ValueError where it is none."""
-        if not isinstance(value, dict) or set(value) != {field.name for field in fields(cls)}:
+        if not isinstance(value, dict) or not set(value) <= {field.name for field in fields(cls)}:
             raise TypeError("it has other settings than those of a search")
+        value = {"space": []} | value  # which came later
+        if missing := {field.name for field in fields(cls)} - set(value):
+            raise TypeError(f"it lacks {', '.join(sorted(missing))}")
         for name in ("judge", "confirmation"):
             if not isinstance(value[name], str):
                 raise TypeError(f"{name}: must be text")
