@@ -270,7 +270,11 @@ def test_commands_work_on_a_search(found: issun.Study, command: Issun) -> None:
     assert max(map(len, shown.out.splitlines()[:12])) <= 80
     said = json.loads(command.run("show", str(found.path), "--json").out)
     assert said["search"]["winner"]["network"] == found.network().network
-    for name, *others in (("export", "--to", "onnx"), ("report",), ("plot", "frontier")):
+    one = command.run("show", str(found.path), "--network", found.network().network)
+    assert one.code == 0, one.err
+    assert "(judges)" in one.out
+    assert "the first of 5" in one.out
+    for name, *others in (("export", "--to", "onnx"), ("report",), ("plot", "frontier"), ("plot", "curves"), ("plot", "confusion")):
         ended = command.run(name, str(found.path), *others)
         assert ended.code == 0, ended.err
 

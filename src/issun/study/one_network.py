@@ -10,7 +10,7 @@ from issun.plain import plain
 from issun.recipe import OF_TEACHER
 from issun.study.diagnosis import Diagnosis, diagnoses
 from issun.study.entry import Entry, TrialResult
-from issun.study.facts import SplitFacts
+from issun.study.facts import Facts
 from issun.study.readable import NetworkLike, Readable
 from issun.study.study import Study
 
@@ -98,16 +98,19 @@ class OneNetwork:
         return values
 
 
-def _validation(split: SplitFacts) -> float | str:
-    return f"{split.folds} folds" if split.folds else split.fraction
+def _validation(facts: Facts, name: str) -> float | str:
+    """Return what a split's validation part is called; of a search, what it was for."""
+    split, search = facts.splits[name], facts.search
+    part: float | str = f"{split.folds} folds" if split.folds else split.fraction
+    role = "" if search is None else {search.settings.judge: "judges", search.settings.confirmation: "confirms"}.get(name, "")
+    return f"{part} ({role})" if role else part
 
 
 def trainings(study: Readable, entries: Sequence[Entry]) -> list[str]:
     """Return for each network how it was trained, in the settings in which the recipes and splits of these networks differ."""
-    splits = study.facts.splits
     ways = {(entry.recipe_id, entry.split) for entry in entries}
     settings = {
-        (recipe, split): {**study.recipe(recipe).model_dump(mode="json"), "validation": _validation(splits[split])}
+        (recipe, split): {**study.recipe(recipe).model_dump(mode="json"), "validation": _validation(study.facts, split)}
         for recipe, split in ways
     }
     names = sorted({name for found in settings.values() for name in found})
