@@ -155,6 +155,11 @@ def test_finalists_go_down_from_one_that_is_safe() -> None:
     assert [fmean(one.full) for one in finalists(Query(max_params=10**6), networks, 1_000)] == pytest.approx([0.97])
     assert len(finalists(Query(), networks, 1_000, pareto=True)) == 5
     assert finalists(Query(target=0.98), networks, 1_000) == []
+    # Two trainings that both reach the target are enough, two of which one does not are not.
+    both, one = (Tried(sizes[0], 2 + n, 20 + n, (), some, fmean(some)) for n, some in enumerate(((0.95, 0.91), (0.97, 0.89))))
+    assert finalists(Query(target=0.9), [*networks, both, one], 1_000)[-1] == both
+    # The bound must reach the target where that is asked for.
+    assert [fmean(one.full) for one in finalists(Query(target=0.9), networks, 1_000, sure=True)][-1] >= 0.905
     assert finalists(Query(target=0.5), [], 1_000) == []
 
 

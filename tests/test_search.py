@@ -118,16 +118,20 @@ def test_the_same_bits_for_any_number_of_threads(found: issun.Study, tmp_path: P
     assert again.findings.as_dict()["finalists"] == found.findings.as_dict()["finalists"]
 
 
-def test_a_stopped_search_goes_on_to_the_same_end(found: issun.Study, tmp_path: Path) -> None:
+def test_a_stopped_search_goes_on_to_the_same_end(found: issun.Study, command: Issun, tmp_path: Path) -> None:
     path = tmp_path / "stopped.sqlite"
 
     def stop(event: object) -> None:
-        if isinstance(event, searching.SearchProgress) and event.trainings >= 15:
+        if isinstance(event, searching.SearchProgress) and event.trainings >= 32:
             raise KeyboardInterrupt
 
     with pytest.raises(Cancelled, match="--confirm"):
         issun.search("digits", study=path, on_progress=stop, **QUICK)
-    assert 15 <= len(proposals(path)) < 40
+    shown = command.succeeds("show", path)
+    assert "Nothing is confirmed yet" in " ".join(shown.split()) or "which is not enough" in " ".join(shown.split())
+    assert "The frontier so far" in shown
+    assert "Remedies" not in shown
+    assert 32 <= len(proposals(path)) < 40
     issun.search("digits", study=path, **QUICK)
     assert proposals(path) == proposals(found.path)
     assert finalists(path) == finalists(found.path)
@@ -229,7 +233,7 @@ def test_a_search_that_goes_on_after_confirmation_is_marked(tmp_path: Path) -> N
     path = tmp_path / "more.sqlite"
     issun.search("digits", study=path, **QUICK)
     assert len({row[0] for row in finalists(path)}) == 1
-    more = issun.search("digits", study=path, **QUICK | {"trials": 120})
+    more = issun.search("digits", study=path, **QUICK | {"trials": 41})
     assert more.searched is not None
     assert more.searched.again
     assert "no longer independent" in " ".join(str(line) for line in more.findings.lines())
@@ -239,8 +243,12 @@ def test_wrong_input(tmp_path: Path, found: issun.Study) -> None:
     def search(**options: Any) -> None:
         issun.search("digits", **{"study": tmp_path / "wrong.sqlite", "trials": 3, "epochs": 1} | options)
 
-    with pytest.raises(StudyError, match="another search"):
+    with pytest.raises(StudyError, match=r"another search \(target 0.7 there, none now; .*give another path"):
         search(study=found.path)
+    with pytest.raises(StudyError, match="holds a search"):
+        issun.sweep("digits", ["dense"], study=found.path, epochs=1)
+    with pytest.raises(IssunError, match="--sure is about a target"):
+        search(sure=True)
     with pytest.raises(SelectionError, match="none of the 13 networks"):
         search(max_params=9)
     with pytest.raises(IssunError, match="too short"):
@@ -406,7 +414,10 @@ def test_a_search_may_keep_to_families(tmp_path: Path) -> None:
         on_progress=lambda event: told.append(event.text) if isinstance(event, Remark) else None,
     )
     assert len({entry.network for entry in small.entries}) == 3
+    assert all(entry.seeds == 5 for entry in small.entries)
     assert any("was tried" in text for text in told)
+    assert small.searched is not None
+    assert small.searched.finalists
     with pytest.raises(IssunError, match="--start and families"):
         issun.search("digits", families, start="dense", study=tmp_path / "wrong.sqlite", trials=3)
     with pytest.raises(SelectionError, match="keeps within the budgets"):

@@ -288,6 +288,8 @@ def search(
     evolution = _evolution(inputs, query, start, space, seed, training)
     limits = _limits(time, trials, confirm, _confirmations(wish, pareto))
     _check_counts(trials=trials, finalists=finalists, lag=lag)
+    if sure and wish.target is None:
+        raise IssunError("--sure is about a target, and there is none: give --target with it")
     if dry_run or limits.seconds is not None:
         forecast = _forecast(evolution, inputs, training, confirmation, limits, path, threads)
         if dry_run:
@@ -352,7 +354,7 @@ class _Job:
         """Fix the finalists, confirm them, and measure the model that is handed over on the test part."""
         facts, split, wanted = _facts(store.path), self.training.split, self.wanted
         images = len(judging(split, self.inputs))
-        some = to_confirm(wanted.query, tried(judged), images, folds=max(1, split.folds), pareto=wanted.pareto)
+        some = to_confirm(wanted.query, tried(judged), images, folds=max(1, split.folds), pareto=wanted.pareto, sure=wanted.sure)
         if not some:
             return
         names = tuple(candidate_of(one, self.training, self.inputs) for one in some)

@@ -18,6 +18,7 @@ from issun.datasets.file_notes import split_notes
 from issun.datasets.inputs import Inputs
 from issun.datasets.named import ReadingOptions, check_not_given
 from issun.datasets.tree import readable
+from issun.errors import StudyError
 from issun.events import OnProgress, Remark, ignored
 from issun.recipe import Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
@@ -195,6 +196,8 @@ def sweep(
     name = readable(str(data)) if isinstance(data, str | os.PathLike) else Inputs.of(data).first.name
     path = default_path(name) if study is None else Path(study)
     earlier = begun(path)
+    if earlier is not None and earlier.facts.search is not None:
+        raise StudyError(f"`{path}` holds a search: give another path with --study")
     if isinstance(data, str | os.PathLike):
         inputs = read_inputs(data, [] if earlier is None else [earlier], tell, reading)
     else:

@@ -48,8 +48,8 @@ def _images(option: str, words: str, **more: Any) -> Any:
 
 
 Test = Annotated[str | None, _images("--test", "Test part: a share of the images (0.2), none or given.")]
-Size = Annotated[str | None, _images("--size", "Resize images: 32 or 32x48; several in sweep and run: 24,32x48.", metavar="HxW")]
-Color = Annotated[str | None, _images("--color", "gray or rgb; both in sweep and run: gray,rgb. Default: gray if all are.")]
+Size = Annotated[str | None, _images("--size", "Resize images: 32 or 32x48; several in sweep, search and run: 24,32x48.", metavar="HxW")]
+Color = Annotated[str | None, _images("--color", "gray or rgb; both in sweep, search and run: gray,rgb. Default: gray if all are.")]
 Enlarge = Annotated[bool, _images("--enlarge", "Allow a size that is larger than most images.")]
 Gray = Annotated[bool | None, _images("--gray/--rgb", "Short for --color gray, --color rgb.")]
 Strict = Annotated[bool, _images("--strict", "Fail on unreadable or missing images.")]

@@ -33,7 +33,7 @@ def search(
 ) -> None:
     """Search for the smallest network that reaches a target, or the most accurate one within budgets, and confirm it.
 
-    The same command goes on where it was stopped.
+    Without either the whole frontier is looked for. The same command goes on where it was stopped.
 
     Example: issun search digits --target 95% --time 2m
     """

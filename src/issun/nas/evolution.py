@@ -18,7 +18,8 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from functools import cached_property
+from statistics import fmean, median
 
 import numpy as np
 
@@ -265,6 +266,9 @@ class Evolution:
     thrift : float
         The power of a network's multiply-accumulates by which it is less wanted: of two that are equally near, the one that is trained
         faster tells more in the same time.
+    leading : float
+        With a target: of the further seeds, the share that goes to the smallest network that reaches it, until it has `settled` of them.
+    settled : int
     downward : float
         With a target: of the changes of a network that reaches it, the share that must make it smaller.
     beside : int
@@ -296,6 +300,8 @@ class Evolution:
     reach: float = 0.3
     fill: float = 1.4
     thrift: float = 0.6
+    leading: float = 0.6
+    settled: int = 3
     downward: float = 0.7
     beside: int = 3
 
@@ -303,8 +309,8 @@ class Evolution:
         kept = tuple(net for net in self.starts if within(self.query, net))
         if not kept:
             raise SelectionError(
-                f"none of the {len(self.starts)} networks that the search starts from keeps within the budgets: raise them, or give a "
-                f"smaller network to start from"
+                f"none of the {len(self.starts)} networks that the search starts from keeps within the budgets (the smallest has "
+                f"{min(net.parameters for net in self.starts):,} parameters): raise them, or give a smaller network to start from"
             )
         object.__setattr__(self, "starts", kept)
 
@@ -354,11 +360,17 @@ class Evolution:
             except NetworkError:  # all of its neighbours were tried, or are too large
                 continue
             return Proposal(number, net, 0, parent.number, change, not self.rungs, parent.way)
-        raise SelectionError("every network within the budgets that a change leads to was tried: raise the budgets")
+        # Nothing is new: what was tried is trained by the full recipe, until all have enough seeds.
+        left = [one for front in ranked for one in front if seeds.get((one.net.id, one.way), 0) < self.most_seeds]
+        if not left:
+            raise SelectionError("every network within the budgets that a change leads to was tried, and trained from enough seeds")
+        one = min(left, key=lambda one: (seeds.get((one.net.id, one.way), 0), one.number))
+        change = "another seed" if one.full else "the full recipe"
+        return Proposal(number, one.net, seeds.get((one.net.id, one.way), 0), one.number, change, True, one.way)
 
     def preference(self, one: Tried) -> float:
         """Return how much a network is wanted as a parent: most where it is near to what is looked for, and quickly trained."""
-        quick = math.pow(max(1, one.net.macs), -self.thrift)
+        quick = math.pow(max(one.net.macs, self._cheap), -self.thrift)
         if self.query.target is not None:
             error, wanted = max(1 - one.accuracy, _LEAST_ERROR), max(1 - self.query.target, _LEAST_ERROR)
             return (math.exp(-abs(math.log(error / wanted)) / self.reach) + 1e-6) * quick
@@ -372,6 +384,9 @@ class Evolution:
         seeds = known.seeds
         if self.query.target is not None:
             place = next((number for number, one in enumerate(frontier) if one.accuracy >= self.query.target), len(frontier) - 1)
+            leader = frontier[place]
+            if leader.accuracy >= self.query.target and seeds[leader.net.id, leader.way] < self.settled and random.random() < self.leading:
+                return leader
             frontier = frontier[max(0, place - self.beside) : place + self.beside + 1]
         some = [one for one in frontier if seeds[one.net.id, one.way] < self.most_seeds]
         if self.rungs:
@@ -384,6 +399,11 @@ class Evolution:
             return None
         weights = np.array([self.preference(one) / (1 + seeds[one.net.id, one.way]) for one in some])
         return some[int(random.choice(len(some), p=weights / weights.sum()))]
+
+    @cached_property
+    def _cheap(self) -> float:
+        """Multiply-accumulates below which a training gets hardly any faster."""
+        return max(1.0, median(net.macs for net in self.starts) / 4)
 
     def _at_another_input(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator) -> Net | None:
         """Return a network for images of another size or colour; None where there is none that is new."""

@@ -24,7 +24,9 @@ _BELOW = 2
 _STEP = 1.05
 
 
-def finalists(query: Query, networks: Sequence[Tried], images: int, *, folds: int = 1, pareto: bool = False) -> list[Tried]:
+def finalists(
+    query: Query, networks: Sequence[Tried], images: int, *, folds: int = 1, pareto: bool = False, sure: bool = False
+) -> list[Tried]:
     """Return the networks that are to be confirmed, in the order in which they are tried.
 
     Parameters
@@ -39,6 +41,8 @@ def finalists(query: Query, networks: Sequence[Tried], images: int, *, folds: in
         In how many folds.
     pareto : bool
         Whether the whole frontier is looked for.
+    sure : bool
+        Whether the lower 95 % bound must reach the target.
 
     Returns
     -------
@@ -46,23 +50,36 @@ def finalists(query: Query, networks: Sequence[Tried], images: int, *, folds: in
         With a target from the largest to the smallest, beginning with one that reaches it safely where there is one; none where no network
         reaches it. With budgets alone the most accurate network. Otherwise the frontier, largest first.
     """
+
+    def figure(one: Tried) -> float:
+        return lower_bound(one.full, images, folds) if sure else fmean(one.full)
+
+    trained = [one for one in networks if one.full]
+    if query.target is None and pareto:
+        front = fronts(trained, 1)
+        return _spread(front[0][::-1], MOST_OF_FRONTIER) if front else []
     for seeds in range(SETTLED_SEEDS, 0, -1):
-        front = fronts([one for one in networks if len(one.full) >= seeds], 1)
+        front = fronts([one for one in trained if len(one.full) >= seeds or _sure_enough(one, query)], 1)
         candidates = front[0] if front else []  # smallest first
-        reaching = [one for one in candidates if query.target is None or fmean(one.full) >= query.target]
+        reaching = [one for one in candidates if query.target is None or figure(one) >= query.target]
         if reaching:
             break
     else:
         return []
     if query.target is None:
-        return _spread(candidates[::-1], MOST_OF_FRONTIER) if pareto else candidates[-1:]
+        return candidates[-1:]
     error = math.sqrt(query.target * (1 - query.target) / images)
-    below = [one for one in candidates if query.target - error <= fmean(one.full) < query.target][-_BELOW:]
+    below = [one for one in candidates if query.target - error <= figure(one) < query.target][-_BELOW:]
     larger = _spread(reaching[1:], MOST_FINALISTS - 1 - len(below))
     safe = next((one for one in reaching if lower_bound(one.full, images, folds) >= query.target), reaching[-1])
     if all(one.net.parameters < safe.net.parameters for one in larger) and safe is not reaching[0]:
         larger = [*larger[: MOST_FINALISTS - 2 - len(below)], safe]
     return [*larger[::-1], reaching[0], *below[::-1]]
+
+
+def _sure_enough(one: Tried, query: Query) -> bool:
+    """Whether two trainings already tell that a network reaches the target: both do."""
+    return query.target is not None and len(one.full) > 1 and min(one.full) >= query.target
 
 
 def _spread(networks: Sequence[Tried], most: int) -> list[Tried]:

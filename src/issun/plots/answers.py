@@ -51,6 +51,8 @@ def answer_lines(answer: Answer, *, everything: bool = False, diagnosed: Sequenc
     else:
         yield from _search(answer, answer.study.searched, everything)
     told = "on the frontier" if diagnosed is None else "of the best network of each family"
+    if answer.study.searched is not None and not answer.study.searched.finalists:
+        return
     yield from _diagnoses(answer.study, answer.frontier if diagnosed is None else diagnosed, told)
     yield from _heads(answer.study)
 
@@ -76,13 +78,16 @@ def found_lines(
 def importance_lines(importance: Importances) -> Iterator[Printable]:
     """Yield which choices carried accuracy, the most important first."""
     yield ""
-    yield Whole(f"What carried accuracy ({counted(importance.networks, 'network')}; a forest explains {percent(importance.explained, 0)}):")
+    yield Whole(
+        f"What carried accuracy ({importance.networks:,} networks and ways of training, of which a forest explains "
+        f"{percent(importance.explained, 0)}):"
+    )
     table = plain_table("choice", "importance", "", left=["choice", ""])
     shown = [one for one in importance.choices if one.mean > one.std / 2][:_CHOICES] or list(importance.choices[:1])
     others = [one.mean for one in shown if one.name != SIZE]
     most = max([*others, 1e-9])
     for one in shown:  # the size would make all other bars alike
-        bar = "" if one.name == SIZE else "█" * max(1, round(20 * max(0.0, one.mean) / most))
+        bar = "(the size)" if one.name == SIZE else "█" * max(1, round(20 * max(0.0, one.mean) / most))
         table.add_row(one.name, f"{one.mean:.3f} ± {one.std:.3f}", bar)
     yield table
     yield Folded(
@@ -118,10 +123,7 @@ def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:
 
 def _search(answer: Answer, searched: Searched, everything: bool) -> Iterator[Printable]:
     """Yield what a search found; and beside it what was asked besides, among the networks that were confirmed."""
-    yield from searched_lines(answer.study, searched)
-    if everything or not searched.finalists:
-        yield ""
-        yield _networks(answer, everything)
+    yield from searched_lines(answer.study, searched, answer.entries if everything else ())
     if answer.query != searched.settings.query and not answer.nothing:
         yield ""
         for choice in answer.choices:
@@ -137,9 +139,7 @@ def _networks(answer: Answer, everything: bool) -> RenderableType:
     for choice in answer.choices:
         if choice.entry is not None:
             chosen.setdefault(choice.entry, []).append(_NOTES[choice.key])
-    # Those that a search has tried are not independent as soon as some are confirmed: they are too many to be told of.
-    starred = [] if answer.study.searched is not None else [entry for entry in answer.entries if not entry.independent]
-    listed = [entry for entry in answer.entries if everything or entry.frontier or entry in chosen or entry in starred]
+    listed = [entry for entry in answer.entries if everything or entry.frontier or entry in chosen or not entry.independent]
     # What lies on the frontier was chosen on validation too, so its test figure may stand beside it.
     nan = float("nan")
     tests = [answer.test(entry) if entry.frontier or entry in chosen else (nan, nan) for entry in listed]
@@ -220,7 +220,8 @@ def _chosen_for(answer: Answer, choice: Choice) -> str:
         return "Smallest with a lower 95 % bound that reaches it"
     notes = ["mean over seeds"] if any(entry.seeds > 1 for entry in answer.entries) else []
     notes += ["1 % below the best"] if answer.query.target is None else []
-    return f"Smallest with {percent(target)} on validation" + (f" ({'; '.join(notes)})" if notes else "")
+    part = "validation" if answer.study.searched is None else "confirmation"
+    return f"Smallest with {percent(target)} on {part}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _choice(answer: Answer, choice: Choice) -> Iterator[Printable]:
@@ -280,7 +281,7 @@ def _diagnoses(study: Readable, entries: Sequence[Entry], which: str) -> Iterato
         places = sorted({round(number * (len(entries) - 1) / (_MOST_DIAGNOSES - 1)) for number in range(_MOST_DIAGNOSES)})
         entries = [entries[place] for place in places]
     if entries:
-        yield f"\nLearning curves {which} (figures of each network's best seed):"
+        yield f"\nLearning curves {which} (figures of each network's {'best' if study.searched is None else 'first'} seed):"
     width = max((len(f"{entry.parameters:,}") for entry in entries), default=0)
     placed = max((len(entry.place) for entry in entries), default=0)
     for entry in entries:
@@ -288,7 +289,7 @@ def _diagnoses(study: Readable, entries: Sequence[Entry], which: str) -> Iterato
         # Where training failed, what to try is the answer.
         advice = f". Next: {found.advice}" if found.kind in ("chance", "diverged", "failed seeds") else ""
         yield Folded(f"{found.sentence}{advice}", f"  {entry.parameters:>{width},}  " + (f"{entry.place:<{placed}}  " if placed else ""))
-    remedies = study.remedies()
+    remedies = study.remedies() if study.searched is None else []  # a search compares its recipes itself
     if remedies:
         yield "\nRemedies:"
     for remedy in remedies:

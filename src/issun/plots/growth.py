@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
@@ -47,13 +47,15 @@ def growth_figure(searched: Searched, *, title: str) -> Figure:
     target = searched.settings.query.target
     sizes = [parameters for moment in moments for parameters, _ in moment.frontier] + [one.parameters for one in confirmed]
     heights = [accuracy for moment in moments for _, accuracy in moment.frontier] + [one.val_accuracy_mean for one in confirmed]
+    spreads = [0.0 if math.isnan(one.val_accuracy_std) else one.val_accuracy_std for one in confirmed]
     best = max(heights)
+    top = min(1.0, max([best, *(one.val_accuracy_mean + spread for one, spread in zip(confirmed, spreads, strict=True))]))
     # What is far below the best matters to nobody, and would press all else together.
     low = max(min([*heights, *([] if target is None else [target])]), best - _SHOWN * max(1 - best, 0.01))
     shown = [parameters for parameters, height in zip(sizes, heights, strict=True) if height >= low]
     figure, axes = panel(7.6, 4.6, title, _subtitle(searched), margins=(0.75, 0.25, 1.1, 0.15))
     count_axis(axes, min(shown), max(shown))
-    accuracy_axis(axes, 100 * low, 100 * best)
+    accuracy_axis(axes, 100 * low, 100 * top)
     right = axes.get_xlim()[1]
     for moment, shade in zip(moments, _SHADES[-len(moments) :], strict=True):
         across, up = zip(*moment.frontier, strict=True)
@@ -61,7 +63,6 @@ def growth_figure(searched: Searched, *, title: str) -> Figure:
         axes.step([*across, right], [100 * one for one in (*up, up[-1])], where="post", **line)
     if confirmed:
         means = [100 * one.val_accuracy_mean for one in confirmed]
-        spreads = np.nan_to_num([100 * one.val_accuracy_std for one in confirmed])
         look: dict[str, Any] = {
             "fmt": "o",
             "color": _CONFIRMED,
@@ -69,7 +70,7 @@ def growth_figure(searched: Searched, *, title: str) -> Figure:
             "elinewidth": 1.2,
             "label": "confirmed, mean ± sd over 5 seeds",
         }
-        axes.errorbar([one.parameters for one in confirmed], means, spreads, **look)
+        axes.errorbar([one.parameters for one in confirmed], means, [100 * spread for spread in spreads], **look)
     if (winner := searched.winner) is not None and winner.confirmed is not None:
         place = (winner.confirmed.parameters, 100 * winner.confirmed.val_accuracy_mean)
         bold: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from issun.datasets.wanted import input_text
@@ -12,6 +12,7 @@ from issun.numbers import bytes_text, counted, duration, mean_text, percent, sho
 from issun.paths import from_here
 from issun.plots.lines import Folded, Printable, Whole
 from issun.plots.tables import plain_table
+from issun.study.entry import Entry
 from issun.study.frontier import BUDGETS
 from issun.study.readable import Readable
 from issun.study.searched import Finalist, Searched
@@ -28,12 +29,12 @@ def found_lines(study: Readable, searched: Searched, refit: Path | None = None) 
     yield from searched_lines(study, searched)
     yield ""
     if refit is not None:
-        yield Whole(f"Refit  {from_here(refit)}  (trained on all training images; nothing measures it)")
+        yield Whole(f"Refit  {from_here(refit)}")
     yield Whole(f"Study  {from_here(study.path)}")
 
 
-def searched_lines(study: Readable, searched: Searched) -> Iterator[Printable]:
-    """Yield what a search found."""
+def searched_lines(study: Readable, searched: Searched, listed: Sequence[Entry] = ()) -> Iterator[Printable]:
+    """Yield what a search found; before confirmation its own frontier, and in the end the networks that are to be `listed`."""
     facts = searched.facts
     tried = f"{counted(facts.networks, 'network')}, {counted(len(facts.proposals), 'training')}"
     yield Whole(f"Searched: {tried}, {duration(facts.seconds)}")
@@ -42,14 +43,34 @@ def searched_lines(study: Readable, searched: Searched) -> Iterator[Printable]:
         yield _table(searched)
     yield ""
     yield from _answer(study, searched)
+    if not searched.finalists and (front := searched.frontier()):
+        yield ""
+        yield Whole("The frontier so far, on the images that judge:")
+        yield from _list(front)
+    if searched.settings.pareto and searched.finalists:
+        yield ""
+        yield from _list([one.confirmed or one.judged for one in searched.finalists])
     if searched.winner is not None:
         yield from _descent(searched, searched.winner)
+    if listed:
+        yield ""
+        yield Whole("All networks (accuracy on the images that judge, or confirm):")
+        yield from _list(listed)
     if searched.again:
         yield ""
         yield Folded(
-            f"Confirmation was opened {counted(len(facts.openings), 'time')}: the search that went on after the first time knew how its "
-            f"networks had done, so these figures are no longer independent of the choice."
+            "The search went on after confirmation was opened: whoever went on could know how its networks had done, so these figures are "
+            "no longer independent of the choice."
         )
+
+
+def _list(entries: Sequence[Entry]) -> Iterator[Printable]:
+    """Yield one line for each network."""
+    width = max(len(f"{entry.parameters:,}") for entry in entries)
+    for entry in entries:
+        mean = mean_text(entry.val_accuracy_mean, entry.val_accuracy_std)
+        seeds = f"{counted(entry.seeds, 'seed')}{', confirmed' if entry.confirms else ''}"
+        yield Whole(f"  {entry.parameters:>{width},}  {mean:>15}  {seeds}  {entry.title}")
 
 
 def _table(searched: Searched) -> Printable:
@@ -88,7 +109,7 @@ def _answer(study: Readable, searched: Searched) -> Iterator[Printable]:
     yield Whole(f"  {entry.title}")
     training = f", trained with {way.name}" if way.name != "usual" else ""
     sizes = f"{entry.parameters:,} parameters, {short_count(entry.macs)} MACs, {bytes_text(entry.bytes)} of weights as float32"
-    yield Whole(f"  {sizes}{training}")
+    yield Folded(f"{sizes}{training}", "  ")
     mean = mean_text(confirmed.val_accuracy_mean, confirmed.val_accuracy_std)
     yield Folded(
         f"confirmation {mean} ({counted(confirmed.validation_images, 'image')}; lower 95 % bound "
@@ -110,19 +131,21 @@ def _no_answer(searched: Searched) -> Iterator[Printable]:
     """Yield why there is no answer."""
     target, nearest = searched.settings.query.target, searched.nearest
     if searched.settings.pareto:
-        yield Whole("The frontier, confirmed: judge is the search's own figure, gap how much of it was luck.")
+        if searched.finalists:
+            yield Folded("The frontier, confirmed. Judge is the search's own figure; gap is how much higher that is, in points.")
+        else:
+            yield Folded("Nothing is confirmed yet: the same command goes on, or ends with --confirm.")
         return
     yield Whole(f"{_asked(searched)}: none")
     if nearest is None:
-        yield Folded("No network was trained by the full recipe: give more time.", "  ")
+        yield Folded("No network was trained by the full recipe yet: search longer.", "  ")
     elif searched.finalists and searched.finalists[0].confirmed is not None:
         failed = searched.finalists[0].confirmed
-        yield Folded(
-            f"The largest finalist reached {mean_text(failed.val_accuracy_mean, failed.val_accuracy_std)} on confirmation. Search longer, "
-            f"or lower the target.",
-            "  ",
-        )
-    elif target is not None and not searched.finalists:
+        reached = mean_text(failed.val_accuracy_mean, failed.val_accuracy_std)
+        if searched.settings.sure:
+            reached += f", which is sure to be {percent(failed.val_accuracy_lower95)} at least,"
+        yield Folded(f"The largest finalist reached {reached} on confirmation. Search longer, or lower the target.", "  ")
+    elif target is not None and not searched.finalists and nearest.val_accuracy_mean < target:
         mean = mean_text(nearest.val_accuracy_mean, nearest.val_accuracy_std)
         yield Folded(
             f"The best so far is {nearest.title} with {nearest.parameters:,} parameters: judged {mean}, which is not enough. Nothing was "
@@ -130,7 +153,9 @@ def _no_answer(searched: Searched) -> Iterator[Printable]:
             "  ",
         )
     else:
-        yield Folded("It is not confirmed yet: the same command goes on, or ends with --confirm.", "  ")
+        reaching = [entry for entry in searched.frontier() if target is not None and entry.val_accuracy_mean >= target]
+        least = f"The smallest so far has {reaching[0].parameters:,} parameters. " if reaching else ""
+        yield Folded(f"{least}Nothing is confirmed yet: the same command goes on, or ends with --confirm.", "  ")
 
 
 def _descent(searched: Searched, winner: Finalist) -> Iterator[Printable]:

@@ -129,7 +129,7 @@ def smallest(entries: Sequence[Entry], accuracy: float | None = None, *, lower: 
         nearest = max(usable, key=lambda entry: known(getattr(entry, measure)))
         what = "has a lower 95 % bound of" if lower else "has a mean over seeds of"
         raise SelectionError(
-            f"no network {what} at least {_percent(target)} on validation; the nearest is `{nearest.title}` with "
+            f"no {_which(entries)}network {what} at least {_percent(target)} on validation; the nearest is `{nearest.title}` with "
             f"{_percent(getattr(nearest, measure))} ({nearest.parameters:,} parameters): lower the target, or sweep larger networks"
         )
     return in_order(meeting, size)[0]
@@ -160,7 +160,8 @@ def best(entries: Sequence[Entry], budgets: Mapping[str, int] | None = None) -> 
         has = " and ".join(f"{getattr(nearest, size):,} {words}" for size, words in given)
         guessing = "that beats guessing " if len(usable) < len(_ended_well(entries)) else ""
         raise SelectionError(
-            f"no network {guessing}has {asked}; the nearest is `{nearest.title}` with {has}: raise the limit, or sweep smaller networks"
+            f"no {_which(entries)}network {guessing}has {asked}; the nearest is `{nearest.title}` with {has}: raise the limit, or sweep "
+            f"smaller networks"
         )
     return min(fitting, key=lambda entry: (-known(entry.val_accuracy_mean), entry.parameters, entry.macs, entry.network))
 
@@ -208,6 +209,11 @@ def _some(entries: Sequence[Entry]) -> list[Entry]:
     if problem:
         raise SelectionError(problem)
     return [entry for entry in _ended_well(entries) if entry.beats_guessing]
+
+
+def _which(entries: Sequence[Entry]) -> str:
+    """Return which networks may be chosen, where others may not: of a search those that are confirmed."""
+    return "confirmed " if any(entry.confirms for entry in entries) else ""
 
 
 def _percent(fraction: float) -> str:

@@ -95,6 +95,18 @@ class SearchSettings:
         read = {"query": Query(**value["query"]), "starts": tuple(value["starts"]), "space": tuple(value["space"]), "ways": ways}
         return cls(**value | read)
 
+    def differences(self, other: SearchSettings) -> list[str]:
+        """Return in what another search differs, in words."""
+        mine, theirs = ({**asdict(one.query), **asdict(one)} for one in (self, other))
+        found = []
+        for name in mine:
+            if name != "query" and mine[name] != theirs[name]:
+                if name in ("starts", "ways"):
+                    found.append(f"other {'networks to start from' if name == 'starts' else 'recipes'}")
+                else:
+                    found.append(f"{name.replace('_', ' ')} {_told(mine[name])} there, {_told(theirs[name])} now")
+        return found
+
     def way_of(self, recipe_id: str) -> int:
         """Return which way of training a recipe belongs to."""
         return next(number for number, way in enumerate(self.ways) if recipe_id in (way.short, way.full))
@@ -251,8 +263,9 @@ class Searched:
 
     @property
     def again(self) -> bool:
-        """Whether confirmation was opened before, for other finalists: then its images have had a share in what was done since."""
-        return len(self.facts.openings) > 1
+        """Whether the search went on after confirmation was opened: then its images have had a share in what was done since."""
+        openings = self.facts.openings
+        return len(openings) > 1 or (len(openings) == 1 and len(self.facts.proposals) > openings[0].after)
 
     def meets(self, entry: Entry) -> bool:
         """Whether a confirmed network reaches the target; without a target, always."""
@@ -352,6 +365,10 @@ class Searched:
             "resolution": self.resolution,
             "descent": [asdict(step.proposal) | {"accuracy": step.accuracy, "full": step.full} for step in descent],
         }
+
+
+def _told(value: Any) -> str:
+    return "none" if value in (None, (), "") else " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _frontier(proposals: Sequence[ProposalFacts], accuracies: Mapping[tuple[str, str, int], float]) -> tuple[tuple[int, float], ...]:

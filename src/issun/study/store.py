@@ -235,8 +235,10 @@ class Store:
         """
         with self._transaction() as run:
             row = run.execute("SELECT value FROM meta WHERE key = 'search'").fetchone()
-            if row is not None and SearchSettings.of_stored(json.loads(row[0])) != settings:
-                raise StudyError(f"`{self.path}` holds another search: a study has one, give another path")
+            theirs = None if row is None else SearchSettings.of_stored(json.loads(row[0]))
+            if theirs is not None and theirs != settings:
+                differs = "; ".join(theirs.differences(settings))
+                raise StudyError(f"`{self.path}` holds another search ({differs}): give another path with --study")
             run.execute("INSERT OR IGNORE INTO meta VALUES ('search', ?)", (settings.stored(),))
             self._write_splits(run, splits)
             self._write_run(run, command, threads, machine)
