@@ -72,6 +72,7 @@ def test_terminal_and_page_say_what_python_says(study: Study, command: Issun) ->
     options = ["--target", "0.3", *(part for name, limit in ASKED.budgets.items() for part in (f"--{name.replace('_', '-')}", str(limit)))]
     said = command.answers("show", "a.sqlite", *options)
     assert said.pop("pictures") == []
+    assert said.pop("importance") is None
     expected = study.answer(ASKED).as_dict() | {"study": str(study.path)}
     assert said == json.loads(json.dumps(expected))
     assert said["budgets"] == ASKED.budgets
