@@ -18,12 +18,13 @@ from issun.arch.ops import Kind
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "issun"
 KINDS = {kind.value for kind in Kind}
 
-#: Modules outside `arch` that make or change networks, which are made of layers. All others are given operations.
+#: Modules outside `arch` that make or change networks, or tell which choices are in them: these are layers. All others get operations.
 NETWORK_MAKERS = {
     "extraction/as_model.py",
     "nas/changes.py",
     "nas/starts.py",
     "exporters/keras/from_keras.py",
+    "study/importance.py",
     "study/remedies.py",
 }
 
