@@ -35,6 +35,7 @@ def _entries(records: list[dict[str, Any]]) -> list[Entry]:
             seeds=record["validation"]["n"],
             guessing=0.5,
             validation_images=100,
+            confirms=False,
             dependence="" if record["independent"] else "its teacher had other validation images",
         )
 
