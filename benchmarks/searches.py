@@ -124,8 +124,8 @@ def answer_of(path: Path) -> dict[str, Any] | None:
 def table(arguments: argparse.Namespace) -> None:
     """Print what there is."""
     found: dict[str, list[dict[str, Any]]] = {}
-    print("| problem | time | seed | parameters | MACs | judge | confirmation | gap | test | networks | trainings |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print("| problem | threads | seconds | seed | parameters | MACs | judge | confirmation | gap | test | networks | trainings |")
+    print("|---|" + "---:|" * 11)
     for name, problem in PROBLEMS.items():
         for seed in range(problem.runs):
             path = arguments.output / f"{name}-{seed}.sqlite"
@@ -133,13 +133,14 @@ def table(arguments: argparse.Namespace) -> None:
                 continue
             row = answer_of(path)
             if row is None:
-                print(f"| {name} | {problem.time} | {seed} | none | | | | | | | |")
+                print(f"| {name} | | | {seed} | none | | | | | | | |")
                 continue
-            found.setdefault(name, []).append({"seed": seed, "time": problem.time, **row})
+            found.setdefault(name, []).append({"seed": seed, **row})
             accuracies = f"{100 * row['judge']:.2f} | {100 * row['confirmation']:.2f} ± {100 * row['std']:.2f} | {100 * row['gap']:+.2f}"
             sizes = f"{row['parameters']:,} | {row['macs']:,}"
             counts = f"{row['networks']:,} | {row['trainings']:,}"
-            print(f"| {name} | {problem.time} | {seed} | {sizes} | {accuracies} | {100 * row['test']:.2f} | {counts} |")
+            took = f"{row['threads']} | {row['seconds']:.0f}"
+            print(f"| {name} | {took} | {seed} | {sizes} | {accuracies} | {100 * row['test']:.2f} | {counts} |")
     for name, rows in found.items():
         sizes, gaps = [row["parameters"] for row in rows], [100 * row["gap"] for row in rows]
         about = f"median {statistics.median(sizes):,} parameters of {len(rows)}, worst {max(sizes):,}"
