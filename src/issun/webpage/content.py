@@ -39,7 +39,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
       "heatmap": HEATMAP | null,
       "heads": null | see `heads`,
       "search": null | see `searched`,
-      "importance": null (few networks, or trials under way) | {"networks", "explained": fraction, "choices": [{"name", "mean", "std"}]},
+      "importance": null (few networks, or a live page) | {"networks", "explained": fraction, "choices": [{"name", "mean", "std"}]},
       "left_out": [text]}                what the page goes without, and why
 
     NETWORK = {
@@ -153,7 +153,7 @@ def content(
 
 
 class Report:
-    """What a report of some studies says, for as long as one looks at them; parameters as of `content`.
+    """What a report of some studies says, for as long as one looks at them; parameters as of `content`, and whether it is a live page.
 
     `content` says it of the studies as they were last read: where `Study.refresh` found them grown, only what is new is worked out.
     """
@@ -166,10 +166,11 @@ class Report:
         title: str | None = None,
         data: str | Path | Dataset | None = None,
         data_dir: str | Path | None = None,
+        live: bool = False,
     ) -> None:
         names = names_of([study.path for study in studies])
         asked = Query() if query is None else query
-        self._parts = [_Part(name, study, asked, data, data_dir) for name, study in zip(names, studies, strict=True)]
+        self._parts = [_Part(name, study, asked, data, data_dir, live) for name, study in zip(names, studies, strict=True)]
         self._title = title
 
     def content(self) -> dict[str, Any]:
@@ -187,8 +188,10 @@ class Report:
 class _Part:
     """One study of a report."""
 
-    def __init__(self, name: str, study: Study, query: Query, data: str | Path | Dataset | None, data_dir: str | Path | None) -> None:
-        self.name, self.study, self._query = name, study, query
+    def __init__(
+        self, name: str, study: Study, query: Query, data: str | Path | Dataset | None, data_dir: str | Path | None, live: bool
+    ) -> None:
+        self.name, self.study, self._query, self._live = name, study, query, live
         self._data, self._data_dir = data, data_dir
 
     @cached_property
@@ -230,7 +233,7 @@ class _Part:
             "heatmap": heatmap(study),
             "heads": heads(study),
             "search": searched(study),
-            "importance": importance(study),
+            "importance": None if self._live else importance(study),  # seconds, for figures that change all the time
             "left_out": pages.left.sentences(),
         }
 
@@ -287,9 +290,7 @@ def searched(study: Study) -> dict[str, Any] | None:
 
 
 def importance(study: Study) -> dict[str, Any] | None:
-    """Return which choices carried accuracy; None where there are too few networks to tell, or more come."""
-    if study.facts.trials.get("running"):
-        return None
+    """Return which choices carried accuracy; None where there are too few networks to tell."""
     try:
         found = importances(study)
     except SelectionError:

@@ -54,7 +54,7 @@ class Live:
 
     def __init__(self, studies: Sequence[Study | Path], query: Query | None = None, **options: Any) -> None:
         self._studies = [opened(study) for study in studies]
-        self._report = Report(self._studies, query, **options)
+        self._report = Report(self._studies, query, live=True, **options)
         self._lock = threading.Lock()
         self._grown = True
         self._next = 0.0
