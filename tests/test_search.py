@@ -76,6 +76,7 @@ def test_the_answer_is_the_last_finalist_that_passed(found: issun.Study) -> None
     assert searched.winner is not None
     assert found.facts.search is not None
     assert len(found.facts.search.proposals) == 40
+    assert found.facts.runs[-1].command == "issun.search('digits', target=0.7, max_macs=20000, trials=40, seed=0)"
     sizes = [one.judged.parameters for one in searched.finalists]
     assert sizes == sorted(sizes, reverse=True)
     for one in searched.passed:

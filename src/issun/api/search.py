@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
 from issun.api import values
+from issun.api.sweep import SweepOptions
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import bind_arguments, parse_network
@@ -119,10 +120,6 @@ class SearchFindings:
         return found_lines(self.study, self.searched, self.refit)
 
 
-class SearchOptions(ReadingOptions, RecipeOptions, QueryOptions, total=False):
-    """How images are read, single settings of the recipe, and what is asked."""
-
-
 @overload
 def search(
     data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
@@ -145,7 +142,7 @@ def search(
     isa: str | None = None,
     command: str | None = None,
     on_progress: OnProgress | None = None,
-    **options: Unpack[SearchOptions],
+    **options: Unpack[SweepOptions],
 ) -> SearchForecast: ...
 
 
@@ -171,12 +168,12 @@ def search(
     isa: str | None = None,
     command: str | None = None,
     on_progress: OnProgress | None = None,
-    **options: Unpack[SearchOptions],
+    **options: Unpack[SweepOptions],
 ) -> SearchedStudy: ...
 
 
 @takes_isa
-@takes(SearchOptions)
+@takes(SweepOptions)
 def search(
     data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
     families: str | Iterable[str] | None = None,
@@ -198,7 +195,7 @@ def search(
     isa: str | None = None,
     command: str | None = None,
     on_progress: OnProgress | None = None,
-    **options: Unpack[SearchOptions],
+    **options: Unpack[SweepOptions],
 ) -> SearchedStudy | SearchForecast:
     """Search for the smallest network that reaches a target, or the most accurate one within budgets, and confirm it.
 
@@ -290,7 +287,7 @@ def search(
     _check_counts(trials=trials, finalists=finalists, lag=lag)
     if sure and wish.target is None:
         raise IssunError("--sure is about a target, and there is none: give --target with it")
-    if dry_run or limits.seconds is not None:
+    if dry_run or (limits.seconds is not None and not path.exists()):  # one that goes on has been looked at
         forecast = _forecast(evolution, inputs, training, confirmation, limits, path, threads)
         if dry_run:
             return forecast
@@ -310,7 +307,9 @@ def search(
     )
     _tell(inputs, training.split, confirmation, query, wish, tell)
     job = _Job(inputs, training, confirmation, wanted, limits, threads_available() if threads is None else threads, tell)
-    job.command = f"issun.search({inputs.first.name!r})" if command is None else command
+    given = {**asked, "time": time, "trials": trials, "seed": seed, "families": space or None}
+    told = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
+    job.command = f"issun.search({inputs.first.name!r}{told})" if command is None else command
     stop = threading.Event()
     with interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
         job.begin(store)

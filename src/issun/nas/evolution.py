@@ -36,6 +36,9 @@ Neighbours = Callable[[Net, np.random.Generator, Callable[[Net], bool]], tuple[N
 #: The smallest error that is told from a smaller one: logarithms end here.
 _LEAST_ERROR = 1e-4
 
+#: From how many seeds of the full recipe on the mean of a network is not the luck of a single training.
+SETTLED_SEEDS = 3
+
 #: The ratio between the errors of both recipes counts as if so many networks had been seen with this one: about what a quarter of the
 #: epochs had in first trials on digits and MNIST.
 _CAUTION, _USUAL_RATIO = 2, 0.6
@@ -267,8 +270,7 @@ class Evolution:
         The power of a network's multiply-accumulates by which it is less wanted: of two that are equally near, the one that is trained
         faster tells more in the same time.
     leading : float
-        With a target: of the further seeds, the share that goes to the smallest network that reaches it, until it has `settled` of them.
-    settled : int
+        With a target: of the further seeds, the share that goes to the smallest network that reaches it, until it has `SETTLED_SEEDS`.
     downward : float
         With a target: of the changes of a network that reaches it, the share that must make it smaller.
     beside : int
@@ -301,7 +303,6 @@ class Evolution:
     fill: float = 1.4
     thrift: float = 0.6
     leading: float = 0.6
-    settled: int = 3
     downward: float = 0.7
     beside: int = 3
 
@@ -385,7 +386,7 @@ class Evolution:
         if self.query.target is not None:
             place = next((number for number, one in enumerate(frontier) if one.accuracy >= self.query.target), len(frontier) - 1)
             leader = frontier[place]
-            if leader.accuracy >= self.query.target and seeds[leader.net.id, leader.way] < self.settled and random.random() < self.leading:
+            if leader.accuracy >= self.query.target and seeds[leader.net.id, leader.way] < SETTLED_SEEDS and random.random() < self.leading:
                 return leader
             frontier = frontier[max(0, place - self.beside) : place + self.beside + 1]
         some = [one for one in frontier if seeds[one.net.id, one.way] < self.most_seeds]

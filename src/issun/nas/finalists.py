@@ -6,13 +6,9 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from issun.nas.evolution import Tried, fronts
+from issun.nas.evolution import SETTLED_SEEDS, Tried, fronts
 from issun.study.query import Query
 from issun.study.statistics import lower_bound
-
-#: From how many seeds of the full recipe on a network may be a finalist, so that its mean is not the luck of a single training. One with
-#: fewer may be where no other reaches what is asked.
-SETTLED_SEEDS = 3
 
 #: How many finalists there are at most: with a target or without one.
 MOST_FINALISTS, MOST_OF_FRONTIER = 6, 12

@@ -53,7 +53,7 @@ def growth_figure(searched: Searched, *, title: str) -> Figure:
     # What is far below the best matters to nobody, and would press all else together.
     low = max(min([*heights, *([] if target is None else [target])]), best - _SHOWN * max(1 - best, 0.01))
     shown = [parameters for parameters, height in zip(sizes, heights, strict=True) if height >= low]
-    figure, axes = panel(7.6, 4.6, title, _subtitle(searched), margins=(0.75, 0.25, 1.1, 0.15))
+    figure, axes = panel(7.6, 4.6, title, _subtitle(searched), margins=(0.75, 0.25, 1.2, 0.15))
     count_axis(axes, min(shown), max(shown))
     accuracy_axis(axes, 100 * low, 100 * top)
     right = axes.get_xlim()[1]

@@ -408,7 +408,7 @@ def _projection(study: Readable, wanted: _Wanted) -> Figure:
 def _search(study: Readable, wanted: _Wanted) -> Figure:
     if study.searched is None:
         raise SelectionError(f"{study.path.name} holds no search: search is a picture of what `issun search` has made")
-    return growth_figure(study.searched, title=_title(study, wanted, f"How a search found a small network for {_data_name(study)}"))
+    return growth_figure(study.searched, title=_title(study, wanted, f"Search for a small network for {_data_name(study)}"))
 
 
 #: Each kind of picture, and what it shows.

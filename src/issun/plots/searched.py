@@ -143,7 +143,7 @@ def _no_answer(searched: Searched) -> Iterator[Printable]:
         failed = searched.finalists[0].confirmed
         reached = mean_text(failed.val_accuracy_mean, failed.val_accuracy_std)
         if searched.settings.sure:
-            reached += f", which is sure to be {percent(failed.val_accuracy_lower95)} at least,"
+            reached += f" (lower 95 % bound {percent(failed.val_accuracy_lower95)})"
         yield Folded(f"The largest finalist reached {reached} on confirmation. Search longer, or lower the target.", "  ")
     elif target is not None and not searched.finalists and nearest.val_accuracy_mean < target:
         mean = mean_text(nearest.val_accuracy_mean, nearest.val_accuracy_std)

@@ -299,7 +299,7 @@ class Entry:
     @property
     def chosen(self) -> str:
         """How the best trial was chosen, in words: ``the best of 3 on validation``."""
-        return f"the first of {self.seeds}, which confirm" if self.confirms else f"the best of {self.seeds} on validation"
+        return f"the first of the {self.seeds} that confirm" if self.confirms else f"the best of {self.seeds} on validation"
 
     def trial(self, seed: int) -> TrialResult | None:
         """Return the trial with a seed, None where there is none."""

@@ -58,7 +58,9 @@ def in_order(entries: Iterable[Entry], size: str = "parameters", measure: Measur
     return sorted(entries, key=place)
 
 
-def frontier(entries: Iterable[Entry], size: str = "parameters", measure: Measure = "val_accuracy_mean") -> list[Entry]:
+def frontier(
+    entries: Iterable[Entry], size: str = "parameters", measure: Measure = "val_accuracy_mean", *, dependent: bool = False
+) -> list[Entry]:
     """Return the entries that no smaller one beats, smallest first.
 
     A network is beaten by one that is no larger and whose validation accuracy is at least as high. Of networks that are equal in both, the
@@ -71,9 +73,12 @@ def frontier(entries: Iterable[Entry], size: str = "parameters", measure: Measur
         What is compared: ``parameters``, ``macs``, ``bytes``, ``peak_memory`` or ``seconds``.
     measure : {"val_accuracy_mean", "val_accuracy_lower95"}
         Which accuracy.
+    dependent : bool
+        Whether those that are not independent of the validation images count, too: to show, not to choose.
     """
     found, best = [], -math.inf
-    for entry in in_order(_ended_well(entries), size, measure):
+    some = [entry for entry in entries if entry.ended_well] if dependent else _ended_well(entries)
+    for entry in in_order(some, size, measure):
         accuracy = known(getattr(entry, measure))
         if accuracy > best + _ROUNDING:
             found.append(entry)

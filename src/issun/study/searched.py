@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from issun.datasets.wanted import Shape
 from issun.study.entry import Entry
+from issun.study.frontier import frontier
 from issun.study.query import Query
 from issun.study.statistics import CONFIDENCE, lower_bound, mean_and_deviation, wilson_lower
 
@@ -307,11 +308,7 @@ class Searched:
 
     def frontier(self) -> list[Entry]:
         """Return the judged networks that no smaller one beats, by the mean over the seeds of the full recipe, smallest first."""
-        found: list[Entry] = []
-        for entry in sorted(self._judged.values(), key=lambda one: (one.parameters, -one.val_accuracy_mean)):
-            if entry.ended_well and (not found or entry.val_accuracy_mean > found[-1].val_accuracy_mean):
-                found.append(entry)
-        return found
+        return frontier(self._judged.values(), dependent=True)
 
     def descent(self, one: Finalist) -> list[Step]:
         """Return the steps that lead from a start to a finalist."""
