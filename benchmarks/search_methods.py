@@ -32,7 +32,8 @@ from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
 from issun.errors import NetworkError
 from issun.nas.changes import CHANGES, changed, neighbour
-from issun.nas.evolution import Evolution, Judged, Known, Proposal, Tried, fronts, tried
+from issun.nas.evolution import Evolution
+from issun.nas.known import Judged, Known, Proposal, Tried, fronts, trained
 from issun.nas.starts import starts
 from issun.recipe import Recipe
 from issun.study import Query
@@ -144,12 +145,13 @@ class Asked:
 #: Changes between a start and a network, at most.
 MOST_CHANGES = 12
 
-METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[int, int]], Method]] = {
-    "evolution": lambda query, start, seed, epochs: Evolution(query, start, seed, epochs=(epochs,)),
-    "evolution, full recipe": lambda query, start, seed, epochs: Evolution(query, start, seed, rungs=False),
-    "random walks": lambda query, start, seed, epochs: RandomWalks(query, start, seed),
-    "Optuna TPE": lambda query, start, seed, epochs: Asked(query, start, seed, "TPE"),
-    "Optuna NSGA-II": lambda query, start, seed, epochs: Asked(query, start, seed, "NSGA-II"),
+METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[int, int], int], Method]] = {
+    "evolution": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,), images=images),
+    "without a predictor": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,)),
+    "full recipe alone": lambda query, start, seed, epochs, images: Evolution(query, start, seed, rungs=False, images=images),
+    "random walks": lambda query, start, seed, epochs, images: RandomWalks(query, start, seed),
+    "Optuna TPE": lambda query, start, seed, epochs, images: Asked(query, start, seed, "TPE"),
+    "Optuna NSGA-II": lambda query, start, seed, epochs, images: Asked(query, start, seed, "NSGA-II"),
 }
 
 
@@ -198,7 +200,7 @@ class Run:
         unseen: dict[str, list[float]] = {}
         for number in full:
             unseen.setdefault(self.judged[number].proposal.net.id, []).append(self.unseen[number])
-        front = fronts(tried(self.judged[number] for number in full), 1)
+        front = fronts(trained(self.judged[number] for number in full), 1)
         return [told(one, statistics.fmean(unseen[one.net.id])) for one in (front[0] if front else ())]
 
     def volume(self, seconds: float, part: str = "unseen") -> float:
@@ -229,15 +231,15 @@ def searched(method: Method, dataset: Dataset, recipe: Recipe, seconds: float) -
 
 def told(one: Tried, unseen: float) -> dict[str, Any]:
     """Return a network of a frontier as plain values."""
-    accuracies = {"judge": one.accuracy, "unseen": unseen, "seeds": len(one.short) + len(one.full)}
+    accuracies = {"judge": one.accuracy, "unseen": unseen, "seeds": len(one.full)}
     return {"network": str(one.net), "parameters": one.net.parameters, **accuracies}
 
 
 def compared(name: str, dataset: Dataset, recipe: Recipe, query: Query, seconds: float, seed: int) -> dict[str, Any]:
     """Run one method from one seed, print and return what it found."""
     shape = (dataset.input, len(dataset.classes))
-    short = short_recipe(recipe, len(dataset.images) - dataset.given_validation)
-    method = METHODS[name](query, starts(*shape), seed, (short.epochs, recipe.epochs))
+    images = len(dataset.images) - dataset.given_validation
+    method = METHODS[name](query, starts(*shape), seed, (short_recipe(recipe, images).epochs, recipe.epochs), images)
     run = searched(method, dataset, recipe, seconds)
     moments = [seconds * share for share in (0.1, 0.2, 0.4, 0.7, 1.0)]
     volumes = {part: [round(run.volume(moment, part), 4) for moment in moments] for part in ("unseen", "judge")}

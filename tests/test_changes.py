@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from issun.arch.notation import parse_network
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import CHANGES, neighbour
-from issun.nas.evolution import Evolution, Judged, Known, Proposal, Tried, fronts, tried
+from issun.nas.evolution import Evolution
 from issun.nas.finalists import finalists
+from issun.nas.known import Judged, Known, Proposal, Tried, fronts, trained
+from issun.nas.predictor import FEWEST, Predictor
 from issun.nas.starts import stages_for, starts
 from issun.study import Query
 from issun.study.query import within
@@ -93,8 +96,28 @@ def test_what_is_known_step_by_step_is_what_is_found_of_all(rungs: bool) -> None
         known.note(one)
         known.learn(judged(one))
         if number % 7 == 0:
-            assert known.fronts(4) == fronts(tried(map(judged, known.proposed)), 4)
+            found = {one.net.id: one for front in known.fronts(99) for one in front if one.full}
+            assert found == {one.net.id: one for one in trained(map(judged, known.proposed))}
     assert sum(known.seeds.values()) == sum(one.full for one in known.proposed)
+
+
+def test_the_predictor_is_the_same_whenever_it_is_asked_for() -> None:
+    """A search that goes on has learnt everything at once, and must propose as if it had not been stopped."""
+    evolution, lag = Evolution(Query(max_macs=300_000), starts((12, 12, 1), 5), images=10_000, epochs=((15, 60),)), 4
+    known, chosen = Known(), []
+    for number in range(150):
+        if number >= lag:
+            known.learn(judged(known.proposed[number - lag]))
+        chosen.append(evolution.propose(number, known))
+        known.note(chosen[-1])
+        if number in (60, 61, 67, 101, 149):
+            again = Known()
+            for one in known.proposed[:-1]:
+                again.note(one)
+            for one in known.proposed[: number - lag + 1]:
+                again.learn(judged(one))
+            assert evolution.propose(number, again) == chosen[-1]
+    assert chosen != evolved(Query(max_macs=300_000), 150)  # without litters
 
 
 @pytest.mark.parametrize("query", [Query(max_params=400, max_macs=30_000), Query(target=0.25, max_memory=4_000), Query(max_bytes=2_000)])
@@ -128,35 +151,78 @@ def test_fronts_are_sorted_by_what_beats_them() -> None:
         for number, (size, accuracy) in enumerate(zip(sizes, accuracies, strict=True))
     ]
     found.append(Judged(Proposal(4, nets[sizes[0]], 1, 0, "another seed"), 0.3))
-    networks = tried(found)
-    assert (networks[0].short, networks[0].full) == ((0.5, 0.3), ())
+    networks = [Tried(one.proposal.net, 0, one.proposal.number, (one.accuracy,), one.accuracy) for one in found[:4]]
     assert [[one.number for one in front] for front in fronts(networks, 5)] == [[0, 2], [1, 3]]
     assert len(fronts(networks, 1)) == 1
+    assert trained(found) == []  # a first look is not the full recipe
+    full = [Judged(replace(one.proposal, full=True), one.accuracy) for one in found]
+    assert [one.full for one in trained(full)] == [(0.5, 0.3), (0.4,), (0.7,), (0.6,)]
+    assert trained(full)[0].accuracy == pytest.approx(0.4)
 
 
 def test_the_short_recipe_is_made_comparable_by_what_both_recipes_gave() -> None:
+    known = Known()
     nets = starts((12, 12, 1), 5)[:3]
-    short = [Judged(Proposal(number, net, 0, None, "start"), 0.8) for number, net in enumerate(nets)]
-    assert [one.accuracy for one in tried(short)] == pytest.approx([0.88] * 3)  # the usual ratio, before any was seen
-    full = [Judged(Proposal(3 + number, net, 0, number, "the full recipe", True), 0.95) for number, net in enumerate(nets[:2])]
-    found = tried([*short, *full])
-    assert [one.accuracy for one in found[:2]] == pytest.approx([0.95] * 2)
-    assert found[2].accuracy == pytest.approx(1 - 0.2 * (0.25 * 0.6) ** 0.5)  # two errors were a quarter of those before; two are usual
+    for number, net in enumerate(nets):
+        proposal = Proposal(number, net, 0, None, "start")
+        known.note(proposal)
+        known.learn(Judged(proposal, 0.8))
+    assert [one.accuracy for front in known.fronts(9) for one in front] == pytest.approx([0.88] * 3)  # the usual ratio, before any was seen
+    for number, net in enumerate(nets[:2], start=3):
+        proposal = Proposal(number, net, 0, number, "the full recipe", full=True)
+        known.note(proposal)
+        known.learn(Judged(proposal, 0.95))
+    for number in range(5, 9):  # until the predictor is fitted anew
+        known.note(Proposal(number, nets[2], number, 0, "another seed", full=True))
+        known.learn(Judged(Proposal(number, nets[0], number, 0, "another seed", full=True), 0.95))
+    found = {one.net.id: one.accuracy for front in known.fronts(9) for one in front}
+    assert [found[net.id] for net in nets[:2]] == pytest.approx([0.95] * 2)
+    assert 0.88 < found[nets[2].id] < 0.95  # two errors were a quarter of those before, usual are more
+
+
+def test_a_predictor_tells_networks_apart_by_what_they_are_made_of() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(200, 6))
+    full = -3 + 0.5 * rows[:, 0] + random.normal(scale=0.1, size=200)
+    short = full + 0.6 + 0.3 * rows[:, 1]  # those with more of the second learn slowly
+    half = np.where(np.arange(200) < 100, full, np.nan)
+    predictor = Predictor(rows, short, half)
+    assert np.abs(predictor.after_look(rows[100:], short[100:]) - full[100:]).max() < 0.1
+    assert np.corrcoef(predictor.expected(rows[100:]), full[100:])[0, 1] > 0.95
+    assert predictor.spread == pytest.approx(0.1, abs=0.03)
+    few = Predictor(rows[: FEWEST - 1], short[: FEWEST - 1], full[: FEWEST - 1])
+    assert np.isnan(few.spread)
+    assert Predictor(np.zeros((0, 6)), np.zeros(0), np.zeros(0)).after_look(rows[:1], short[:1]) == pytest.approx(short[0] + np.log(0.6))
+
+
+def test_of_a_litter_the_one_is_trained_that_lets_expect_most() -> None:
+    """Where accuracy comes from one trait alone, networks chosen among many have more of it than those that nobody chose."""
+
+    def run(images: int) -> float:
+        evolution = Evolution(Query(max_params=3_000), starts((12, 12, 1), 5), images=images, epochs=((15, 60),))
+        known = Known()
+        for number in range(150):
+            if number >= 4:
+                before = known.proposed[number - 4]
+                known.learn(Judged(before, 0.9 - 0.5 * (4 + str(before.net).count("norm")) ** -0.5))
+            known.note(evolution.propose(number, known))
+        return fmean(str(one.net).count("norm") for one in known.proposed[75:] if not one.full)
+
+    assert run(10**7) > run(0) + 0.3
 
 
 def test_finalists_go_down_from_one_that_is_safe() -> None:
-    nets = sorted((net for net in starts((12, 12, 1), 5)), key=lambda net: net.parameters)
-    sizes = list({net.parameters: net for net in nets}.values())[:5]
+    nets = sizes = [parse_network(f"conv {width}, gap, dense", (12, 12, 1), 5) for width in (2, 4, 6, 8, 10)]
     means = (0.88, 0.899, 0.905, 0.93, 0.97)
-    networks = [Tried(net, 0, number, (), (mean,) * 3, mean) for number, (net, mean) in enumerate(zip(sizes, means, strict=True))]
-    lucky = Tried(nets[-1], 1, 9, (), (0.999,), 0.999)  # a single seed is never a finalist where others have three
+    networks = [Tried(net, 0, number, (mean,) * 3, mean) for number, (net, mean) in enumerate(zip(sizes, means, strict=True))]
+    lucky = Tried(nets[-1], 1, 9, (0.999,), 0.999)  # a single seed is never a finalist where others have three
     found = finalists(Query(target=0.9), [*networks, lucky], 1_000)
     assert [fmean(one.full) for one in found] == pytest.approx([0.97, 0.93, 0.905, 0.899])
     assert [fmean(one.full) for one in finalists(Query(max_params=10**6), networks, 1_000)] == pytest.approx([0.97])
     assert len(finalists(Query(), networks, 1_000, pareto=True)) == 5
     assert finalists(Query(target=0.98), networks, 1_000) == []
     # Two trainings that both reach the target are enough, two of which one does not are not.
-    both, one = (Tried(sizes[0], 2 + n, 20 + n, (), some, fmean(some)) for n, some in enumerate(((0.95, 0.91), (0.97, 0.89))))
+    both, one = (Tried(sizes[0], 2 + n, 20 + n, some, fmean(some)) for n, some in enumerate(((0.95, 0.91), (0.97, 0.89))))
     assert finalists(Query(target=0.9), [*networks, both, one], 1_000)[-1] == both
     # The bound must reach the target where that is asked for.
     assert [fmean(one.full) for one in finalists(Query(target=0.9), networks, 1_000, sure=True)][-1] >= 0.905
@@ -166,7 +232,7 @@ def test_finalists_go_down_from_one_that_is_safe() -> None:
 @pytest.mark.parametrize("ways", [("usual",), ("usual", "longer")])
 def test_the_way_of_training_is_changed_only_where_there_are_several(ways: tuple[str, ...]) -> None:
     evolution = Evolution(Query(max_macs=30_000), starts((12, 12, 1), 5), ways=ways, epochs=((1, 4),) * len(ways))
-    known = Known()
+    known = Known(len(ways))
     for number in range(80):
         one = evolution.propose(number, known)
         known.note(one)

@@ -250,10 +250,10 @@ def test_wrong_input(tmp_path: Path, found: issun.Study) -> None:
         issun.sweep("digits", ["dense"], study=found.path, epochs=1)
     with pytest.raises(IssunError, match="--sure is about a target"):
         search(sure=True)
-    with pytest.raises(SelectionError, match="none of the 13 networks"):
+    with pytest.raises(SelectionError, match="none of the 7 networks"):
         search(max_params=9)
     with pytest.raises(IssunError, match="too short"):
-        search(trials=None, time=0.001)
+        search(trials=None, time=0.00001)
     with pytest.raises(IssunError, match="--time"):
         search(time="soon")
     with pytest.raises(IssunError, match="--trials"):
@@ -353,7 +353,7 @@ def test_few_images_are_judged_in_folds(tmp_path: Path) -> None:
         files=(),
         test_files=(),
     )
-    quick: dict[str, Any] = {"epochs": 8, "trials": 40, "target": 0.4, "max_macs": 20_000}
+    quick: dict[str, Any] = {"epochs": 15, "trials": 40, "target": 0.4, "max_macs": 20_000}
     study = issun.search(few, study=tmp_path / "few.sqlite", **quick)
     assert study.searched is not None
     winner = study.searched.winner
@@ -415,7 +415,7 @@ def test_a_search_may_keep_to_families(tmp_path: Path) -> None:
         on_progress=lambda event: told.append(event.text) if isinstance(event, Remark) else None,
     )
     assert len({entry.network for entry in small.entries}) == 3
-    assert all(entry.seeds == 5 for entry in small.entries)
+    assert all(entry.seeds == 3 for entry in small.entries if not entry.confirms)
     assert any("was tried" in text for text in told)
     assert small.searched is not None
     assert small.searched.finalists

@@ -24,7 +24,6 @@ NETWORK_MAKERS = {
     "nas/changes.py",
     "nas/starts.py",
     "exporters/keras/from_keras.py",
-    "study/importance.py",
     "study/remedies.py",
 }
 

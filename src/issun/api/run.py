@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
 from issun.api.findings import Findings
+from issun.api.search import search
 from issun.build import takes_isa
 from issun.datasets.named import ImageOptions
-from issun.errors import StudyError, StudyFileError
+from issun.errors import IssunError, StudyError, StudyFileError
 from issun.events import Event, OnProgress, Remark, ignored
 from issun.extraction.comparing import SourceProgress
+from issun.nas.forecast import SearchForecast
 from issun.paths import check_new, kind_of
 from issun.signature import chosen, takes
-from issun.study import Query
+from issun.study import Answer, DataFacts, Query, Store
 from issun.study.entry import with_trials
 from issun.study.file import Part, read_study_file
 from issun.study.forecast import Forecast, plan_text
-from issun.study.parts import PreparedPart, check_heads, prepare, run_heads, run_part, study_name
+from issun.study.parts import PreparedPart, PreparedSearch, check_heads, prepare, prepare_search, run_heads, run_part, study_name
 from issun.study.query import QueryOptions
 from issun.study.reading import read_inputs
 from issun.study.study import Study
@@ -43,8 +45,8 @@ class PartFindings(Findings):
 class PartForecast:
     """What running a part would do."""
 
-    part: PreparedPart
-    forecast: Forecast
+    part: PreparedPart | PreparedSearch
+    forecast: Forecast | SearchForecast
 
     @property
     def heads(self) -> list[str]:
@@ -83,14 +85,14 @@ class RunForecast:
 class PartBegun(Event):
     """A part is to be trained now."""
 
-    part: PreparedPart
+    part: PreparedPart | PreparedSearch
 
 
 @dataclass(frozen=True)
 class PartEnded(Event):
     """A part was trained."""
 
-    part: PreparedPart
+    part: PreparedPart | PreparedSearch
     findings: PartFindings
 
 
@@ -168,11 +170,11 @@ def run(
     dry_run : bool
         Train nothing: return the trials of each part, their sizes and the estimated time.
     part : str or iterable of str, optional
-        Only these parts; default: all.
+        Only these parts; default: all but those that the file leaves out with ``default = false``.
     quick : bool
         Run with fewer images, epochs, sizes and seeds; ``left_out`` of each part lists the differences.
     seeds : int or sequence of int, optional
-        Number of seeds, or a list, in place of the file's.
+        Number of seeds, or a list, in place of the file's. A part that searches trains from the seeds that it needs.
     output : str or PathLike
         Folder for studies and pictures.
     threads : int, optional
@@ -217,7 +219,7 @@ def run(
     reading, asked = chosen("run", options, ImageOptions, QueryOptions)
     query = Query(**asked)
     described = read_study_file(Path(file))
-    names = list(dict.fromkeys([part] if isinstance(part, str) else part or described.parts))
+    names = list(dict.fromkeys([part] if isinstance(part, str) else part or described.usual_parts))
     described.check_parts(names)
     folder = Path(output)
     earlier = {name: begun(folder / study_name(described.path, name, quick)) for name in names}
@@ -225,14 +227,21 @@ def run(
     wanted = range(seeds) if isinstance(seeds, int) else seeds
     inputs = read_inputs(described.data, studies, on_progress, described.reading(reading))
     # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
-    prepared = [
-        prepare(described, name, inputs, quick=quick, seeds=wanted, folds=_folds(described.parts[name], earlier[name], folds))
-        for name in names
-    ]
-    for one in prepared:
-        check_heads(one)
+    prepared: list[PreparedPart | PreparedSearch] = []
+    told: dict[str, Forecast | SearchForecast] = {}
+    for name in names:
+        own = described.parts[name]
+        if own.search is not None:
+            wish = prepare_search(described, name, inputs, quick=quick)
+            told[name] = _search_forecast(wish, folder, query, threads)
+            prepared.append(wish)
+            continue
+        planned = prepare(described, name, inputs, quick=quick, seeds=wanted, folds=_folds(own, earlier[name], folds))
+        check_heads(planned)
+        if dry_run:
+            told[name] = Forecast.of(planned.plan, planned.inputs, folder / planned.file_name, threads, planned.labels)
+        prepared.append(planned)
     if dry_run:
-        told = {one.part.name: Forecast.of(one.plan, one.inputs, folder / one.file_name, threads, one.labels) for one in prepared}
         return RunForecast({one.part.name: PartForecast(one, told[one.part.name]) for one in prepared})
     _make(folder)
     if summary is not None:
@@ -241,7 +250,9 @@ def run(
     found, summaries = {}, {}
     for one in prepared:
         on_progress(PartBegun(one))
-        found[one.part.name] = _run(one, folder, query, threads, plot, asked_for, on_progress)
+        how: dict[str, Any] = {"threads": threads, "plot": plot, "command": asked_for, "on_progress": on_progress}
+        ended = _search(one, folder, query, **how) if isinstance(one, PreparedSearch) else _run(one, folder, query, **how)
+        found[one.part.name] = ended
         if summary is not None:  # anew after each part: what is known is kept where a later one breaks off
             summaries[one.part.name] = summarize(Study(folder / one.file_name))
             write_summaries(Path(summary), summaries)
@@ -275,8 +286,47 @@ def _make(folder: Path) -> None:
         raise StudyError(f"--output (={folder}) cannot be created ({error.strerror}): give another folder") from None
 
 
+def _search_options(part: PreparedSearch, folder: Path, query: Query) -> dict[str, Any]:
+    """Return what `issun.search` is called with, apart from the images."""
+    assert part.part.search is not None
+    asked = {name: value for name, value in vars(query.or_else(part.part.query)).items() if value is not None}
+    return {**part.options, **asked, "families": part.part.search.families or None, "study": folder / part.file_name}
+
+
+def _search_forecast(part: PreparedSearch, folder: Path, query: Query, threads: int | None) -> SearchForecast:
+    """Return what a search would do; tell where in the file something is wrong."""
+    assert part.part.search is not None
+    try:
+        return search(list(part.inputs.all), dry_run=True, threads=threads, **_search_options(part, folder, query))
+    except IssunError as error:
+        raise StudyFileError(f"{part.part.search.place}: {error}") from None
+
+
+def _search(
+    part: PreparedSearch, folder: Path, query: Query, *, threads: int | None, plot: bool, command: str, on_progress: OnProgress
+) -> PartFindings:
+    """Search for a part's networks, and return what was found."""
+    asked: dict[str, Any] = {"threads": threads, "command": command, "on_progress": on_progress}
+    study: Study = search(list(part.inputs.all), **_search_options(part, folder, query), **asked)
+    with Store(study.path, [DataFacts.of(one) for one in part.inputs.all]) as store:
+        store.describe({}, part.protocol)
+    study.refresh()
+    answer = study.answer(query.or_else(part.part.query))
+    answer.check()
+    return PartFindings(answer, _pictures(answer, part, plot, on_progress), left_out=part.left_out)
+
+
+def _pictures(answer: Answer, part: PreparedPart | PreparedSearch, plot: bool, on_progress: OnProgress) -> tuple[Path, ...]:
+    """Draw the pictures that a part asks for, and return their files."""
+    if not plot:
+        return ()
+    from issun.plots.beside import draw_beside  # here, since matplotlib takes longer to import than all of issun
+
+    return tuple(draw_beside(answer, part.part.draw, part.inputs, on_progress))
+
+
 def _run(
-    part: PreparedPart, folder: Path, query: Query, threads: int | None, plot: bool, command: str, on_progress: OnProgress
+    part: PreparedPart, folder: Path, query: Query, *, threads: int | None, plot: bool, command: str, on_progress: OnProgress
 ) -> PartFindings:
     """Train a part into its study, and return what was found."""
     for remark in (*part.inputs.notes, *part.plan.left_out, plan_text(part.plan)):
@@ -290,10 +340,5 @@ def _run(
     order = [label for label in part.order if label in held]
     answer = study.answer(query.or_else(part.part.query), trials=asked, families=order)
     answer.check()
-    pictures: list[Path] = []
-    if plot:
-        from issun.plots.beside import draw_beside  # here, since matplotlib takes longer to import than all of issun
-
-        pictures = draw_beside(answer, part.part.draw, part.inputs, on_progress)
     # The best network of each family: what its curves say is what one wants to know next.
-    return PartFindings(answer, tuple(pictures), answer.best_of_families, left_out=part.left_out)
+    return PartFindings(answer, _pictures(answer, part, plot, on_progress), answer.best_of_families, left_out=part.left_out)

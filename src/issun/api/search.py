@@ -29,11 +29,12 @@ from issun.events import OnProgress, Remark, ignored
 from issun.first_family import first_family
 from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, refitted, with_test
 from issun.nas.confirming import confirm as confirm_finalists
-from issun.nas.evolution import Evolution, Judged, tried
+from issun.nas.evolution import Evolution
 from issun.nas.families import Families
 from issun.nas.finalists import MOST_FINALISTS, MOST_OF_FRONTIER
 from issun.nas.finalists import finalists as to_confirm
 from issun.nas.forecast import SearchForecast
+from issun.nas.known import Judged, trained
 from issun.nas.searching import KEPT_SHARE, Limits, Training, Way, judged_before, judging
 from issun.nas.searching import search as run_search
 from issun.nas.starts import starts
@@ -353,7 +354,7 @@ class _Job:
         """Fix the finalists, confirm them, and measure the model that is handed over on the test part."""
         facts, split, wanted = _facts(store.path), self.training.split, self.wanted
         images = len(judging(split, self.inputs))
-        some = to_confirm(wanted.query, tried(judged), images, folds=max(1, split.folds), pareto=wanted.pareto, sure=wanted.sure)
+        some = to_confirm(wanted.query, trained(judged), images, folds=max(1, split.folds), pareto=wanted.pareto, sure=wanted.sure)
         if not some:
             return
         names = tuple(candidate_of(one, self.training, self.inputs) for one in some)
@@ -530,6 +531,7 @@ def _evolution(
     rungs = training.ways[0].short != training.ways[0].full
     epochs = tuple((way.short.epochs, way.full.epochs) for way in training.ways)
     own: dict[str, Any] = {"seed": seed, "rungs": rungs, "ways": tuple(way.name for way in training.ways), "epochs": epochs}
+    own["images"] = len(dataset.parts(training.split.each[0] if training.split.pooled else training.split)[0])
     if space:
         if nets:
             raise IssunError("--start and families cannot be combined: a search that keeps to families begins with networks of these")

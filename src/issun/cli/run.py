@@ -16,7 +16,9 @@ from issun.cli import options
 @options.taking(options.asked, before="output")
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A study file (TOML), such as studies/shrink.toml.")],
-    part: Annotated[list[str] | None, typer.Option("--part", help="Run only this part; can be repeated. Default: all.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="Run only this part; can be repeated. Default: all but those with default = false.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer images, epochs, sizes and seeds; prints what is left out.")] = False,
     seeds: Annotated[str | None, options.seeds("Number of seeds, or a list (0,1,7), in place of the file's.")] = None,
     output: Annotated[Path, typer.Option("--output", help="Folder for studies and pictures.")] = Path(),
@@ -67,10 +69,12 @@ def _printed(console: Console, everything: bool) -> dict[type, Callable[[Any], N
 
 def _print_forecast(console: Console, found: Any) -> None:
     from issun.cli.output import print_lines
+    from issun.nas.forecast import SearchForecast
     from issun.plots.outcomes import forecast_lines, part_lines
+    from issun.plots.searched import forecast_lines as search_lines
 
     print_lines(console, part_lines(found.part))
-    print_lines(console, forecast_lines(found.forecast))
+    print_lines(console, (search_lines if isinstance(found.forecast, SearchForecast) else forecast_lines)(found.forecast))
     if found.heads:
         console.print(f"then heads on features: {'; '.join(found.heads)}", soft_wrap=True)
     console.print()

@@ -11,7 +11,7 @@ from issun.datasets.split import Split, StoredSplit
 from issun.engine.protocol import CancelFlag
 from issun.events import OnProgress, Remark
 from issun.model import Model
-from issun.nas.evolution import Tried
+from issun.nas.known import Tried
 from issun.nas.searching import Training
 from issun.numbers import counted
 from issun.provenance import DataSource, Provenance

@@ -4,8 +4,11 @@ After Real, Aggarwal, Huang & Le (2019), in whose method a network grows too old
 the search for ever; and after Deb, Pratap, Agarwal & Meyarivan (2002), who sort what was found into fronts. A network's figure is the mean
 over its seeds, and networks that matter are trained from further seeds: luck does not last.
 
-A new network is first trained by a short recipe. Those that get on the frontier are trained by the full one, from several seeds. The ratio
-that the errors after both recipes have had so far makes them comparable. So it is a successive halving (Jamieson & Talwalkar 2016) without
+Of a litter of neighbours the one is trained that lets expect most: by how much a predictor expects it to be better than what there is, for
+the multiply-accumulates that it takes.
+
+A new network is first trained by a short recipe. Those that get on the frontier are trained by the full one, from several seeds. What the
+errors after both recipes have been so far makes them comparable. So it is a successive halving (Jamieson & Talwalkar 2016) without
 rounds, as in ASHA (Li et al. 2020). But a network starts anew in the full recipe, since a learning rate that has decayed cannot go on.
 
 A proposal depends on the settings, its number, and what was judged before; on nothing else. So equal results give equal proposals, however
@@ -16,211 +19,36 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import fmean, median
+from statistics import median
 
 import numpy as np
+from scipy.special import ndtr
 
 from issun.arch.layers import Shape
 from issun.arch.net import Net
 from issun.datasets.wanted import input_text
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import neighbour
+from issun.nas.known import Known, Proposal, Tried, log_error
 from issun.study.query import Query, sizes_of, within
 
 #: What makes another network out of one, and says how.
 Neighbours = Callable[[Net, np.random.Generator, Callable[[Net], bool]], tuple[Net, str]]
 
-#: The smallest error that is told from a smaller one: logarithms end here.
-_LEAST_ERROR = 1e-4
-
 #: From how many seeds of the full recipe on the mean of a network is not the luck of a single training.
 SETTLED_SEEDS = 3
 
-#: The ratio between the errors of both recipes counts as if so many networks had been seen with this one: about what a quarter of the
-#: epochs had in first trials on digits and MNIST.
-_CAUTION, _USUAL_RATIO = 2, 0.6
+#: Multiply-accumulates of a first look for each network of a litter: where looks are quickly over, choosing among many takes longer.
+_WORK_EACH = 40_000_000
 
+#: The largest litter; and from how many on there is one.
+_LITTER, _FEW = 24, 4
 
-@dataclass(frozen=True)
-class Proposal:
-    """A training to be done.
-
-    Attributes
-    ----------
-    number : int
-        Its place in the search, from 0.
-    net : Net
-    seed : int
-        Of the training; of each recipe a network's first one is 0.
-    parent : int or None
-        The number of the proposal that the network comes from; None for a start.
-    change : str
-        What makes it differ from that, in words.
-    full : bool
-        Whether it is trained by the full recipe, and not by the short one.
-    way : int
-        Which of the ways of training it is.
-    """
-
-    number: int
-    net: Net
-    seed: int
-    parent: int | None
-    change: str
-    full: bool = False
-    way: int = 0
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """What is tried: the network's id and the way of training."""
-        return self.net.id, self.way
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A training that was done: `accuracy` is that on the images that judge, a fraction; 0 where it diverged."""
-
-    proposal: Proposal
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A network that was tried, in one way of training.
-
-    Attributes
-    ----------
-    net : Net
-    way : int
-    number : int
-        Of its first proposal.
-    short, full : tuple of float
-        Its accuracies after the short and the full recipe, one for each seed.
-    accuracy : float
-        The mean over the seeds of the full recipe; where there are none, what the short recipe lets expect of it.
-    """
-
-    net: Net
-    way: int
-    number: int
-    short: tuple[float, ...]
-    full: tuple[float, ...]
-    accuracy: float
-
-
-def tried(judged: Iterable[Judged]) -> list[Tried]:
-    """Return the networks, in the order in which they were proposed."""
-    short: dict[tuple[str, int], list[float]] = {}
-    full: dict[tuple[str, int], list[float]] = {}
-    first: dict[tuple[str, int], Proposal] = {}
-    for one in sorted(judged, key=lambda one: one.proposal.number):
-        key = first.setdefault(one.proposal.key, one.proposal).key
-        (full if one.proposal.full else short).setdefault(key, []).append(one.accuracy)
-    gain = _gain([(fmean(short[key]), fmean(full[key])) for key in first if key in short and key in full])
-    found = []
-    for key, proposal in first.items():
-        accuracy = fmean(full[key]) if key in full else 1 - min(1.0, (1 - fmean(short[key])) * gain)
-        found.append(Tried(proposal.net, proposal.way, proposal.number, tuple(short.get(key, ())), tuple(full.get(key, ())), accuracy))
-    return found
-
-
-def _gain(both: Sequence[tuple[float, float]]) -> float:
-    """Return by what an error after the short recipe is multiplied to give that after the full one: the geometric mean of the ratios of
-    networks that have both, and of some usual ones. At most 1."""
-    ratios = [math.log(max(1 - full, _LEAST_ERROR) / max(1 - short, _LEAST_ERROR)) for short, full in both]
-    return math.exp(min(0.0, (math.fsum(ratios) + _CAUTION * math.log(_USUAL_RATIO)) / (len(ratios) + _CAUTION)))
-
-
-def fronts(networks: Sequence[Tried], most: int) -> list[list[Tried]]:
-    """Return the frontier of accuracy against parameters, then that of the others, and so on; at most so many, each smallest first."""
-    left = sorted(networks, key=lambda one: (one.net.parameters, -one.accuracy, one.number))
-    found: list[list[Tried]] = []
-    while left and len(found) < most:
-        front: list[Tried] = []
-        others: list[Tried] = []
-        best = -math.inf
-        for one in left:
-            (front if one.accuracy > best else others).append(one)
-            best = max(best, one.accuracy)
-        found.append(front)
-        left = others
-    return found
-
-
-class Known:
-    """What a search knows when it proposes: all that was proposed, and what became of a part of it.
-
-    It grows by `note` and `learn`, so that a proposal need not look at all that came before.
-
-    Attributes
-    ----------
-    proposed : list of Proposal
-        In their order.
-    seeds : dict of (str, int) to int
-        Of each network, by its id, and way of training how often the full recipe was proposed.
-    macs : dict of (int, bool) to int
-        The multiply-accumulates of all networks that were proposed, by way of training and whether by the full recipe.
-    """
-
-    def __init__(self) -> None:
-        self.proposed: list[Proposal] = []
-        self.seeds: dict[tuple[str, int], int] = {}
-        self.macs: dict[tuple[int, bool], int] = {}
-        self._places: dict[tuple[str, int], int] = {}
-        self._first: list[Proposal] = []
-        self._short: list[list[float]] = []
-        self._full: list[list[float]] = []
-        self._sizes: list[int] = []
-        self._means: list[tuple[float, float]] = []  # of the short recipe, of the full one; nan where there is none
-
-    def note(self, proposal: Proposal) -> None:
-        """Take note of a proposal."""
-        self.proposed.append(proposal)
-        self.seeds[proposal.key] = self.seeds.get(proposal.key, 0) + proposal.full
-        how = proposal.way, proposal.full
-        self.macs[how] = self.macs.get(how, 0) + max(1, proposal.net.macs)
-
-    def learn(self, judged: Judged) -> None:
-        """Take note of what became of a proposal; those with lower numbers must have been learnt before."""
-        proposal = judged.proposal
-        place = self._places.setdefault(proposal.key, len(self._first))
-        if place == len(self._first):
-            self._first.append(proposal)
-            self._short.append([])
-            self._full.append([])
-            self._sizes.append(proposal.net.parameters)
-            self._means.append((math.nan, math.nan))
-        (self._full if proposal.full else self._short)[place].append(judged.accuracy)
-        self._means[place] = (_mean(self._short[place]), _mean(self._full[place]))
-
-    def fronts(self, most: int) -> list[list[Tried]]:
-        """Return what `fronts` returns of all networks that were judged."""
-        if not self._first:
-            return []
-        short, full = np.array(self._means).T
-        both = ~np.isnan(short) & ~np.isnan(full)
-        gain = _gain(list(zip(short[both].tolist(), full[both].tolist(), strict=True)))
-        accuracies = np.where(np.isnan(full), 1 - np.minimum(1.0, (1 - short) * gain), full)
-        left = np.lexsort((np.arange(len(short)), -accuracies, np.array(self._sizes)))
-        found: list[list[Tried]] = []
-        while len(left) and len(found) < most:
-            heights = accuracies[left]
-            before = np.maximum.accumulate(np.concatenate([[-np.inf], heights[:-1]]))
-            better = heights > before
-            found.append([self._tried(place, float(accuracies[place])) for place in left[better].tolist()])
-            left = left[~better]
-        return found
-
-    def _tried(self, place: int, accuracy: float) -> Tried:
-        first = self._first[place]
-        return Tried(first.net, first.way, first.number, tuple(self._short[place]), tuple(self._full[place]), accuracy)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
+#: The error that is expected where nothing is known of networks of a size, as a logarithm.
+_NO_FRONTIER = math.log(0.9)
 
 
 @dataclass(frozen=True)
@@ -254,8 +82,10 @@ class Evolution:
     again : float
         Share of the proposals that train a network of the frontier by the full recipe, from another seed each time.
     full_work : float
-        The share of all multiply-accumulates that full recipes take at most: in the beginning, when the networks near the target are large,
-        there are fewer of them.
+        The share of all multiply-accumulates that full recipes take at most.
+    dear : float
+        The share of all multiply-accumulates so far that a full training may take: while little is known, networks that are trained
+        quickly tell more in the same time. Those with no more than the largest start are always allowed.
     most_seeds : int
         Seeds that a network gets at most.
     twice : float
@@ -264,6 +94,11 @@ class Evolution:
         Share of the new proposals that change the way of training alone, or the size or colour of the images, where there are several.
     reach : float
         With a target: how far parents are from it, in natural logarithms of the error.
+    slope : float
+        With a target: by how much the logarithm of the error of small networks falls where that of their parameters grows by 1. So networks
+        of any size are compared: by the size with which their like would reach the target.
+    behind : float
+        How much larger that is than the smallest one, for parents, in natural logarithms.
     fill : float
         Without a target, but with budgets: the power of the share of a budget that a network fills, by which it is wanted as a parent.
     thrift : float
@@ -275,6 +110,13 @@ class Evolution:
         With a target: of the changes of a network that reaches it, the share that must make it smaller.
     beside : int
         With a target: how many networks of the frontier, to both sides of the smallest that reaches it, are trained by the full recipe.
+    near : float
+        With a target: a network whose error is more than so many times as large gets no second seed of the full recipe.
+    chosen : float
+        Share of the new networks that are the best of a litter by what the predictor expects. The others keep it from going round in its
+        own opinion.
+    images : int
+        How many images an epoch has: litters are smaller where a look is quickly over.
 
     Raises
     ------
@@ -295,16 +137,22 @@ class Evolution:
     next_front: float = 0.4
     again: float = 0.35
     full_work: float = 0.5
-    most_seeds: int = 5
+    dear: float = 0.01
+    most_seeds: int = 3
     twice: float = 0.25
     other_way: float = 0.15
     other_input: float = 0.15
-    reach: float = 0.3
+    reach: float = 0.8
+    slope: float = 0.5
+    behind: float = 0.35
     fill: float = 1.4
-    thrift: float = 0.6
+    thrift: float = 1.0
     leading: float = 0.6
     downward: float = 0.7
     beside: int = 3
+    near: float = 1.05
+    chosen: float = 0.8
+    images: int = 0
 
     def __post_init__(self) -> None:
         kept = tuple(net for net in self.starts if within(self.query, net))
@@ -334,72 +182,156 @@ class Evolution:
         if number < len(self.starts):
             return Proposal(number, self.starts[number], 0, None, "start", full=not self.rungs)
         random = np.random.default_rng((self.seed, number))
-        seeds = known.seeds
         ranked = known.fronts(self.fronts)
         if ranked and random.random() < self.again and (same := self._again(ranked[0], known, random)):
-            change = "another seed" if same.full else "the full recipe"
-            return Proposal(number, same.net, seeds[same.net.id, same.way], same.number, change, True, same.way)
-        ranked = ranked or [[Tried(net, 0, place, (), (), 0.0) for place, net in enumerate(self.starts)]]
+            count = known.seeds[same.net.id, same.way]
+            return Proposal(number, same.net, count, same.number, _again(count), True, same.way)
+        ranked = ranked or [[Tried(net, 0, place, (), 0.0) for place, net in enumerate(self.starts)]]
         parents = [(one, rank) for rank, front in enumerate(ranked) for one in front if rank == 0 or one.number >= number - self.young]
-        weights = np.array([self.preference(one) * self.next_front**rank for one, rank in parents])
-        for place in random.choice(len(parents), size=len(parents), replace=False, p=weights / weights.sum()):
-            parent = parents[int(place)][0]
-            others = [way for way in range(len(self.ways)) if (parent.net.id, way) not in seeds]
-            if others and random.random() < self.other_way:
-                way = others[int(random.integers(len(others)))]
-                return Proposal(number, parent.net, 0, parent.number, f"training: {self.ways[way]}", not self.rungs, way)
-            other = self._at_another_input(parent, seeds, random) if random.random() < self.other_input else None
-            if other is not None:
-                return Proposal(number, other, 0, parent.number, f"images: {input_text(other.input)}", not self.rungs, parent.way)
-            reaches = self.query.target is not None and parent.accuracy >= self.query.target
-            most = parent.net.parameters - 1 if reaches and random.random() < self.downward else None
-            try:
-                net, change = self._neighbour(parent, seeds, random, most)
-                if random.random() < self.twice:
-                    net, more = self._neighbour(replace(parent, net=net), seeds, random, most)
-                    change = f"{change}, {more}"
-            except NetworkError:  # all of its neighbours were tried, or are too large
-                continue
-            return Proposal(number, net, 0, parent.number, change, not self.rungs, parent.way)
-        # Nothing is new: what was tried is trained by the full recipe, until all have enough seeds.
-        left = [one for front in ranked for one in front if seeds.get((one.net.id, one.way), 0) < self.most_seeds]
+        best = self._best_size(ranked[0])
+        weights = np.array([self.preference(one.net, log_error(one.accuracy), best) * self.next_front**rank for one, rank in parents])
+        weights /= weights.sum()
+        limit = self._dearest(known)
+        size = self._litter(known)
+        if size and random.random() < self.chosen:
+            drawn = [parents[int(place)][0] for place in random.choice(len(parents), size=size, p=weights)]
+            litter = [child for parent in drawn if (child := self._child(number, parent, known, limit, random))]
+            if litter:
+                return self._best(litter, ranked[0], known)
+        for place in random.choice(len(parents), size=len(parents), replace=False, p=weights):
+            child = self._child(number, parents[int(place)][0], known, limit, random)
+            if child is not None:
+                return child
+        # Nothing is new: what was proposed is trained by the full recipe, until all have enough seeds.
+        left = [one for one in known.proposed if known.seeds[one.key] < self.most_seeds]
         if not left:
             raise SelectionError("every network within the budgets that a change leads to was tried, and trained from enough seeds")
-        one = min(left, key=lambda one: (seeds.get((one.net.id, one.way), 0), one.number))
-        change = "another seed" if one.full else "the full recipe"
-        return Proposal(number, one.net, seeds.get((one.net.id, one.way), 0), one.number, change, True, one.way)
+        one = min(left, key=lambda one: (known.seeds[one.key], one.number))
+        return Proposal(number, one.net, known.seeds[one.key], one.number, _again(known.seeds[one.key]), True, one.way)
 
-    def preference(self, one: Tried) -> float:
-        """Return how much a network is wanted as a parent: most where it is near to what is looked for, and quickly trained."""
-        quick = math.pow(max(one.net.macs, self._cheap), -self.thrift)
+    def preference(self, net: Net, error: float, best: float = 0.0) -> float:
+        """Return how much a network is wanted as a parent, whose error has this logarithm: most where it is near to what is looked for, and
+        quickly trained. With a target `best` is the smallest `size_at_target` so far."""
+        quick = self._quick(net)
         if self.query.target is not None:
-            error, wanted = max(1 - one.accuracy, _LEAST_ERROR), max(1 - self.query.target, _LEAST_ERROR)
-            return (math.exp(-abs(math.log(error / wanted)) / self.reach) + 1e-6) * quick
-        sizes = sizes_of(one.net)
+            return (math.exp((best - self.size_at_target(net, error)) / self.behind) * self._near(error) + 1e-6) * quick
+        sizes = sizes_of(net)
         filled = [sizes[name] / limit for name, limit in self.query.budgets.items()]
         return (math.pow(max(filled, default=1.0), self.fill) + 1e-6) * quick
 
+    def size_at_target(self, net: Net, error: float) -> float:
+        """Return the logarithm of the parameters with which networks like one, whose error has this logarithm, would reach the target."""
+        assert self.query.target is not None
+        return math.log(net.parameters) + (error - log_error(self.query.target)) / self.slope
+
+    def _near(self, error: float) -> float:
+        assert self.query.target is not None
+        return math.exp(-abs(error - log_error(self.query.target)) / self.reach)
+
     def _again(self, frontier: Sequence[Tried], known: Known, random: np.random.Generator) -> Tried | None:
-        """Return a network of the frontier that is to have another seed, rather one with few; None where all have enough, or full recipes
-        have taken their share."""
-        seeds = known.seeds
-        if self.query.target is not None:
-            place = next((number for number, one in enumerate(frontier) if one.accuracy >= self.query.target), len(frontier) - 1)
-            leader = frontier[place]
-            if leader.accuracy >= self.query.target and seeds[leader.net.id, leader.way] < SETTLED_SEEDS and random.random() < self.leading:
-                return leader
-            frontier = frontier[max(0, place - self.beside) : place + self.beside + 1]
-        some = [one for one in frontier if seeds[one.net.id, one.way] < self.most_seeds]
+        """Return a network of the frontier that is to be trained by the full recipe, rather one with few seeds; None where all have enough,
+        or full recipes have taken their share."""
+        seeds, room = known.seeds, math.inf
         if self.rungs:
-            done = [0, 0]  # by the short recipes, by the full ones
-            for (way, full), macs in known.macs.items():
-                done[full] += macs * self.epochs[way][full]
-            room = self.full_work * sum(done) - done[1]
-            some = [one for one in some if (1 - self.full_work) * max(1, one.net.macs) * self.epochs[one.way][True] <= room]
+            done = [self._work(known, full) for full in (False, True)]
+            room = (self.full_work * sum(done) - done[True]) / (1 - self.full_work)
+        limit = self._dearest(known)
+
+        def affordable(one: Tried) -> bool:
+            return one.net.macs <= limit and max(1, one.net.macs) * self.epochs[one.way][True] <= room
+
+        some = list(frontier)
+        if self.query.target is not None:
+            place = next((number for number, one in enumerate(some) if one.accuracy >= self.query.target), len(some) - 1)
+            leader = some[place]
+            if leader.accuracy >= self.query.target and seeds[leader.net.id, leader.way] < SETTLED_SEEDS and random.random() < self.leading:
+                return leader if affordable(leader) else None
+            some = some[max(0, place - self.beside) : place + self.beside + 1]
+        some = [one for one in some if self._worth_a_seed(one, seeds[one.net.id, one.way]) and affordable(one)]
         if not some:
             return None
-        weights = np.array([self.preference(one) / (1 + seeds[one.net.id, one.way]) for one in some])
+        best = self._best_size(frontier)
+        weights = np.array([self.preference(one.net, log_error(one.accuracy), best) / (1 + seeds[one.net.id, one.way]) for one in some])
         return some[int(random.choice(len(some), p=weights / weights.sum()))]
+
+    def _work(self, known: Known, full: bool) -> int:
+        """Return those of all trainings so far by one kind of recipe."""
+        return sum(macs * self.epochs[way][full] for (way, kind), macs in known.macs.items() if kind == full)
+
+    def _worth_a_seed(self, one: Tried, seeds: int) -> bool:
+        """Whether a network is to be trained by the full recipe, which was proposed for so many seeds."""
+        if seeds >= self.most_seeds or seeds > len(one.full):  # or one is on its way
+            return False
+        if self.query.target is None or not one.full:
+            return True
+        return log_error(one.accuracy) <= log_error(self.query.target) + (math.log(self.near) if seeds == 1 else 0.0)
+
+    def _dearest(self, known: Known) -> float:
+        """Return the multiply-accumulates that a network may have at most."""
+        work = self._work(known, False) + self._work(known, True)
+        return max(float(max(net.macs for net in self.starts)), self.dear * work / max(full for _, full in self.epochs))
+
+    def _litter(self, known: Known) -> int:
+        """Return how many networks the next one is chosen from; 0 where it is not."""
+        if math.isnan(known.predictor().spread):
+            return 0
+        usual = sum(known.macs.values()) / len(known.proposed)
+        size = int(usual * self.epochs[0][not self.rungs] * self.images / _WORK_EACH)
+        return min(size, _LITTER) if size >= _FEW else 0
+
+    def _child(self, number: int, parent: Tried, known: Known, limit: float, random: np.random.Generator) -> Proposal | None:
+        """Return a first training of a network that a change of another one leads to; None where that has no neighbour that is new."""
+        seeds = known.seeds
+        others = [way for way in range(len(self.ways)) if (parent.net.id, way) not in seeds]
+        if others and random.random() < self.other_way:
+            way = others[int(random.integers(len(others)))]
+            return Proposal(number, parent.net, 0, parent.number, f"training: {self.ways[way]}", not self.rungs, way)
+        other = self._at_another_input(parent, seeds, random) if random.random() < self.other_input else None
+        if other is not None:
+            return Proposal(number, other, 0, parent.number, f"images: {input_text(other.input)}", not self.rungs, parent.way)
+        reaches = self.query.target is not None and parent.accuracy >= self.query.target
+        most = parent.net.parameters - 1 if reaches and random.random() < self.downward else None
+
+        def allowed(net: Net) -> bool:
+            small = (most is None or net.parameters <= most) and net.macs <= limit
+            return small and (net.id, parent.way) not in seeds and within(self.query, net)
+
+        try:
+            net, change = self.neighbours(parent.net, random, allowed)
+            if random.random() < self.twice:
+                net, more = self.neighbours(net, random, allowed)
+                change = f"{change}, {more}"
+        except NetworkError:  # all of its neighbours were tried, or are too large
+            return None
+        return Proposal(number, net, 0, parent.number, change, not self.rungs, parent.way)
+
+    def _best(self, litter: Sequence[Proposal], frontier: Sequence[Tried], known: Known) -> Proposal:
+        """Return the one that lets expect most: its expected improvement (Jones, Schonlau & Welch 1998) over the smallest size at the
+        target so far, or without a target over the frontier at its own size; times how much its like is wanted."""
+        predictor = known.predictor()
+        expected = predictor.expected(np.array([known.row(one.net, one.way) for one in litter]))
+        nets, spread = [one.net for one in litter], predictor.spread
+        if self.query.target is None:
+            errors = np.array([_NO_FRONTIER, *(log_error(one.accuracy) for one in frontier)])
+            places = np.searchsorted([one.net.parameters for one in frontier], [net.parameters for net in nets], side="right")
+            ahead = errors[places] - expected
+            wanted = [self.preference(net, error) for net, error in zip(nets, expected.tolist(), strict=True)]
+        else:
+            spread /= self.slope
+            ahead = self._best_size(frontier) - np.array([self.size_at_target(*one) for one in zip(nets, expected.tolist(), strict=True)])
+            wanted = [self._near(error) * self._quick(net) for net, error in zip(nets, expected.tolist(), strict=True)]
+        steps = ahead / spread
+        improvement = ahead * ndtr(steps) + spread * np.exp(-(steps**2) / 2) / math.sqrt(2 * math.pi)
+        return litter[int(np.argmax(improvement * wanted))]
+
+    def _best_size(self, networks: Sequence[Tried]) -> float:
+        """Return the smallest `size_at_target`; 0 without a target."""
+        if self.query.target is None:
+            return 0.0
+        return min(self.size_at_target(one.net, log_error(one.accuracy)) for one in networks)
+
+    def _quick(self, net: Net) -> float:
+        return math.pow(max(net.macs, self._cheap), -self.thrift)
 
     @cached_property
     def _cheap(self) -> float:
@@ -416,11 +348,7 @@ class Evolution:
                     found.append(net)
         return found[int(random.integers(len(found)))] if found else None
 
-    def _neighbour(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator, most: int | None) -> tuple[Net, str]:
-        """Return a new neighbour within the budgets, with at most so many parameters."""
 
-        def allowed(other: Net) -> bool:
-            small = most is None or other.parameters <= most
-            return small and (other.id, one.way) not in seeds and within(self.query, other)
-
-        return self.neighbours(one.net, random, allowed)
+def _again(seeds: int) -> str:
+    """Return what is said of a training by the full recipe, after so many."""
+    return "another seed" if seeds else "the full recipe"

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from issun.nas.evolution import SETTLED_SEEDS, Tried, fronts
+from issun.nas.evolution import SETTLED_SEEDS
+from issun.nas.known import Tried, fronts
 from issun.study.query import Query
 from issun.study.statistics import lower_bound
 
@@ -30,7 +31,7 @@ def finalists(
     query : Query
         What is looked for.
     networks : sequence of Tried
-        All that were tried.
+        All that the full recipe has trained.
     images : int
         How many images have judged them.
     folds : int
@@ -50,12 +51,11 @@ def finalists(
     def figure(one: Tried) -> float:
         return lower_bound(one.full, images, folds) if sure else fmean(one.full)
 
-    trained = [one for one in networks if one.full]
     if query.target is None and pareto:
-        front = fronts(trained, 1)
+        front = fronts(networks, 1)
         return _spread(front[0][::-1], MOST_OF_FRONTIER) if front else []
     for seeds in range(SETTLED_SEEDS, 0, -1):
-        front = fronts([one for one in trained if len(one.full) >= seeds or _sure_enough(one, query)], 1)
+        front = fronts([one for one in networks if len(one.full) >= seeds or _sure_enough(one, query)], 1)
         candidates = front[0] if front else []  # smallest first
         reaching = [one for one in candidates if query.target is None or figure(one) >= query.target]
         if reaching:

@@ -27,7 +27,8 @@ from issun.datasets.split import Split
 from issun.datasets.wanted import input_text
 from issun.errors import Cancelled, SelectionError, StudyError
 from issun.events import Event, OnProgress, Remark
-from issun.nas.evolution import Evolution, Judged, Known, Proposal, Tried, fronts, tried
+from issun.nas.evolution import Evolution
+from issun.nas.known import Judged, Known, Proposal, Tried, fronts, trained
 from issun.numbers import counted, percent
 from issun.pooling import for_all_images, pooled
 from issun.pooling import judged as judged_in_folds
@@ -266,7 +267,7 @@ class _Search:
         self._evolution, self._inputs, self._store, self._training = evolution, inputs, store, training
         self._lag, self._limits, self._threads, self._stop, self._tell = facts.settings.lag, limits, threads, stop, on_progress
         self._proposals = past(facts, inputs)
-        self._known, self._learnt = Known(), 0  # what proposals rest on, and of how many it knows what became
+        self._known, self._learnt = Known(len(training.ways)), 0  # what proposals rest on, and of how many it knows what became
         for proposal in self._proposals:
             self._known.note(proposal)
         self._judged: dict[int, Judged] = {}
@@ -446,10 +447,9 @@ class _Search:
 
     def _stand(self) -> None:
         """Find the frontier of the networks that the full recipe has trained."""
-        full = [one for one in tried(self._judged.values()) if one.full]
         split = self._training.split
         images, folds = len(judging(split, self._inputs)), max(1, split.folds)
-        front = fronts(full, 1)
+        front = fronts(trained(self._judged.values()), 1)
         self._standings = tuple(Standing.of(one, self._title(one.net), images, folds) for one in (front[0] if front else ()))
 
     def _title(self, net: Net) -> str:

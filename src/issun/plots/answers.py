@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import RenderableType
 
+from issun.arch.traits import SIZE
 from issun.extraction.comparing import summary
 from issun.numbers import bytes_text, counted, knobs_text, mean_text, percent, short_count
 from issun.paths import from_here
@@ -20,7 +21,7 @@ from issun.study.answer import Choice, gains, heads_frame
 from issun.study.diagnosis import FEWEST_EPOCHS, diagnosis_of
 from issun.study.entry import networks_frame
 from issun.study.frontier import BUDGETS, most_accurate
-from issun.study.importance import SIZE, Importances
+from issun.study.importance import Importances
 from issun.study.one_network import trainings
 from issun.study.readable import Readable
 from issun.study.searched import Searched

@@ -20,7 +20,7 @@ from issun.plots.tables import plain_table
 from issun.study.forecast import Forecast, plan_text
 from issun.study.frontier import most_accurate
 from issun.study.one_network import OneNetwork
-from issun.study.parts import PreparedPart
+from issun.study.parts import PreparedPart, PreparedSearch
 from issun.training import Outcome
 
 
@@ -158,7 +158,7 @@ def _input_lines(forecast: Forecast) -> Iterator[Printable]:
     yield ""
 
 
-def part_lines(part: PreparedPart) -> Iterator[Printable]:
+def part_lines(part: PreparedPart | PreparedSearch) -> Iterator[Printable]:
     """Yield which part of a study file follows, and what `quick` leaves out of it."""
     yield Whole(f"{part.protocol.title}: {part.part.name}", "bold")
     if part.left_out:

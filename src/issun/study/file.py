@@ -56,10 +56,27 @@ class _Family(BaseModel):
     recipe: dict[str, Any] = Field(default_factory=dict)
 
 
+class _Search(BaseModel):
+    """A part's table ``search``: the options of `issun.search` of the same names."""
+
+    model_config = _STRICT
+    time: str | None = None
+    trials: int | None = Field(None, ge=1)
+    finalists: int | None = Field(None, ge=1)
+    pareto: bool = False
+    sure: bool = False
+    refit: bool = False
+    start: list[str] = Field(default_factory=list)
+    seed: int = Field(0, ge=0)
+    lag: int | None = Field(None, ge=1)
+
+
 class _Part(BaseModel):
     """One table of the file."""
 
     model_config = _STRICT
+    default: bool = True
+    search: _Search | None = None
     as_published: bool = False
     watch: str = "validation"
     folds: int | None = Field(None, ge=1)
@@ -71,7 +88,7 @@ class _Part(BaseModel):
     max_memory: int | None = Field(None, ge=1)
     recipe: dict[str, Any] = Field(default_factory=dict)
     draw: list[Drawing] = ["frontier"]
-    families: list[_Family] = Field(min_length=1)
+    families: list[_Family] = Field(default_factory=list)
     heads: list[HeadTable] = Field(default_factory=list)
 
 
@@ -100,6 +117,28 @@ class FamilyEntry:
 
 
 @dataclass(frozen=True)
+class SearchPart:
+    """What a part says that searches for its networks.
+
+    Attributes
+    ----------
+    options : mapping of str to value
+        Those of `issun.search`.
+    families : tuple of str
+        The families that it keeps to, and values of their knobs; none where anything may be changed.
+    recipe : mapping of str to value
+        Single settings in place of those of the default recipe.
+    place : str
+        Its place in the file.
+    """
+
+    options: Mapping[str, Any]
+    families: tuple[str, ...]
+    recipe: Mapping[str, Any]
+    place: str
+
+
+@dataclass(frozen=True)
 class Part:
     """A part of a study file: what becomes one study.
 
@@ -123,6 +162,10 @@ class Part:
         Trained when all trials have ended.
     folds : int or None
         Number of folds; 1 for the validation part that `watch` describes; None for the usual number (`issun.datasets.usual_split`).
+    default : bool
+        Whether it is run where no part is named.
+    search : SearchPart or None
+        How it searches for its networks; then it has no families of its own.
     """
 
     name: str
@@ -138,6 +181,8 @@ class Part:
     families: tuple[FamilyEntry, ...]
     heads: tuple[HeadEntry, ...] = ()
     folds: int | None = 1
+    default: bool = True
+    search: SearchPart | None = None
 
     @property
     def query(self) -> Query:
@@ -178,6 +223,20 @@ class StudyFile:
         found: dict[str, Any] = dict(options)
         own = {"test": self.test, "size": self.size, "color": None if found.get("gray") is not None else self.color}
         return cast(ReadingOptions, found | {name: value for name, value in own.items() if found.get(name) is None})
+
+    @property
+    def usual_parts(self) -> list[str]:
+        """The parts that are run where none is named.
+
+        Raises
+        ------
+        StudyFileError
+            Where there is none.
+        """
+        found = [name for name, part in self.parts.items() if part.default]
+        if not found:
+            raise StudyFileError(f"no part of {self.path} is run by default: name one with --part ({', '.join(self.parts)})")
+        return found
 
     def check_parts(self, names: Iterable[str]) -> None:
         """Raise `StudyFileError` where the file has no part of one of the names."""
@@ -276,7 +335,7 @@ def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, p
 
 
 def _model_at(model: type[BaseModel], steps: Sequence[str | int]) -> type[BaseModel]:
-    return _Family if "families" in steps else HeadTable if "heads" in steps else model
+    return _Family if "families" in steps else HeadTable if "heads" in steps else _Search if "search" in steps else model
 
 
 def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
@@ -292,22 +351,18 @@ def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
     target = _target(read.target, places, (*place, "target"))
     seeds = _seeds(read.seeds, places, (*place, "seeds"))
     _check_recipe(read.recipe, {}, places, (*place, "recipe"), (*place, "recipe"))
+    if read.search is not None:
+        return _search_part(name, read, target, places)
+    if not read.families:
+        raise places.error((*place, "families"), "is missing: add it, or a table `search`")
     families = []
     for number, family in enumerate(read.families):
         own = (*place, "families", number)
-        for index, knob in enumerate(family.knobs):
-            try:
-                KnobValues.parse(knob)
-            except IssunError as error:
-                raise places.error((*own, "knobs", index), str(error)) from None
-        try:
-            bound = bind_arguments([family.network, *family.knobs], zipped=family.zip)
-        except IssunError as error:
-            raise places.error((*own, _guilty(family, error)), str(error)) from None
+        bound = _bound(family, places, own)
         _check_recipe(read.recipe, family.recipe, places, (*place, "recipe"), (*own, "recipe"))
         own_seeds = seeds if family.seeds is None else _seeds(family.seeds, places, (*own, "seeds"))
         families.append(
-            FamilyEntry(bound[0], family.label, own_seeds, {**named_settings(read.recipe), **named_settings(family.recipe)}, places.of(own))
+            FamilyEntry(bound, family.label, own_seeds, {**named_settings(read.recipe), **named_settings(family.recipe)}, places.of(own))
         )
     draw = tuple(dict.fromkeys(read.draw))
     heads = _heads(read, watch, tuple(families), places, (*place, "heads"))
@@ -317,7 +372,65 @@ def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
         rule = "and `watch` exclude each other: leave one out" if watched else "leaves no images to evaluate heads on: write `folds = 1`"
         raise places.error((*place, "folds"), f"(={folds}) {rule}")
     budgets = {budget: getattr(read, budget) for budget in BUDGETS}
-    return Part(name, watch, share, read.as_published, target, **budgets, draw=draw, families=tuple(families), heads=heads, folds=folds)
+    return Part(
+        name,
+        watch,
+        share,
+        read.as_published,
+        target,
+        **budgets,
+        draw=draw,
+        families=tuple(families),
+        heads=heads,
+        folds=folds,
+        default=read.default,
+    )
+
+
+def _bound(family: _Family, places: _Places, place: _Place) -> BoundFamily:
+    """Return a family with the values of its knobs."""
+    for index, knob in enumerate(family.knobs):
+        try:
+            KnobValues.parse(knob)
+        except IssunError as error:
+            raise places.error((*place, "knobs", index), str(error)) from None
+    try:
+        [bound] = bind_arguments([family.network, *family.knobs], zipped=family.zip)
+    except IssunError as error:
+        raise places.error((*place, _guilty(family, error)), str(error)) from None
+    return bound
+
+
+#: Keys of a part, and of a family, that a search has no use for: it divides the images itself, and trains from the seeds that it needs.
+_NOT_SEARCHED = ("as_published", "watch", "folds", "seeds", "heads")
+_NOT_OF_A_SPACE = ("label", "zip", "seeds", "recipe")
+
+
+def _search_part(name: str, read: _Part, target: float | None, places: _Places) -> Part:
+    """Return a part that searches for its networks."""
+    assert read.search is not None
+    place: _Place = (name,)
+    for key in _NOT_SEARCHED:
+        if key in read.model_fields_set:
+            raise places.error((*place, key), "does not apply to a part with `search`: leave it out")
+    space: list[str] = []
+    for number, family in enumerate(read.families):
+        for key in _NOT_OF_A_SPACE:
+            if key in family.model_fields_set:
+                raise places.error((*place, "families", number, key), "does not apply to a part with `search`: leave it out")
+        _bound(family, places, (*place, "families", number))
+        space += [family.network, *family.knobs]
+    options = {key: value for key, value in read.search.model_dump().items() if key in read.search.model_fields_set}
+    search = SearchPart(options, tuple(space), named_settings(read.recipe), places.of((*place, "search")))
+    budgets = {budget: getattr(read, budget) for budget in BUDGETS}
+    return Part(
+        *(name, "validation", 0.0, False, target),
+        **budgets,
+        draw=tuple(dict.fromkeys(read.draw)),
+        families=(),
+        default=read.default,
+        search=search,
+    )
 
 
 def _heads(read: _Part, watch: str, families: tuple[FamilyEntry, ...], places: _Places, place: _Place) -> tuple[HeadEntry, ...]:

@@ -7,7 +7,7 @@ The size is one of the choices, so what the others explain is explained at equal
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,30 +17,11 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import KFold
 
-from issun.arch.layers import (
-    Activation,
-    Concat,
-    Conv,
-    Dense,
-    DepthwiseConv,
-    Gate,
-    GlobalAveragePool,
-    Group,
-    Layer,
-    Normalise,
-    Pool,
-    Residual,
-    SeparableConv,
-    Tied,
-)
-from issun.arch.net import Net
+from issun.arch.traits import traits
 from issun.errors import SelectionError
 from issun.numbers import counted
 from issun.study.entry import Entry
 from issun.study.readable import Readable
-
-#: What the size is called.
-SIZE = "parameters"
 
 #: From how many networks on anything is said.
 FEWEST_NETWORKS = 30
@@ -128,68 +109,11 @@ def importances(study: Readable, entries: Sequence[Entry] | None = None) -> Impo
     return Importances(tuple(sorted(found, key=lambda one: -one.mean)), explained, len(some))
 
 
-def traits(net: Net) -> dict[str, float]:
-    """Return what a network is made of, as numbers, by what people call it: sizes as logarithms, layers as counts."""
-    layers = list(_all(net.layers))
-    widths = [layer.filters for layer in layers if isinstance(layer, Conv | SeparableConv)]
-    windows = [layer.kernel[0] * layer.kernel[1] for layer in layers if isinstance(layer, Conv | SeparableConv | DepthwiseConv)]
-    found = {
-        SIZE: math.log(net.parameters),
-        "MACs": math.log(max(1, net.macs)),
-        "rows and columns before the head": float(_last_side(net)),
-        "channels of the first layer": float(widths[0]) if widths else 0.0,
-        "channels of the last layer": float(widths[-1]) if widths else 0.0,
-        "mean window": float(np.mean(windows)) if windows else 0.0,
-        "gap": float(any(isinstance(layer, GlobalAveragePool) for layer in layers)),
-    }
-    for name, kinds in _KINDS.items():
-        found[name] = float(sum(isinstance(layer, kinds) for layer in layers))
-    found["avgpool"] = float(sum(isinstance(layer, Pool) and layer.kind == "average" for layer in layers))
-    found["strides"] = float(sum(max(getattr(layer, "stride", (1, 1))) > 1 for layer in layers if not isinstance(layer, Pool)))
-    found["norms"] = float(sum(bool(getattr(layer, "norm", False)) or isinstance(layer, Normalise) for layer in layers))
-    for layer in layers:
-        activation = getattr(layer, "activation", None)
-        if isinstance(activation, Activation) and activation.kind != "linear":
-            found[f"activation {activation.kind}"] = found.get(f"activation {activation.kind}", 0.0) + 1
-    return found
-
-
-#: Layers that are counted, by what people call them.
-_KINDS: Mapping[str, tuple[type[Layer], ...]] = {
-    "convolutions": (Conv,),
-    "separable convolutions": (SeparableConv,),
-    "depthwise convolutions": (DepthwiseConv,),
-    "pools": (Pool,),
-    "hidden dense layers": (Dense,),
-    "residuals": (Residual,),
-    "tied layers": (Tied,),
-    "branches": (Concat,),
-    "gates": (Gate,),
-}
-
-
-def _all(layers: Sequence[Layer]) -> Iterator[Layer]:
-    """Yield every layer, those within groups too."""
-    for layer in layers:
-        yield layer
-        if isinstance(layer, Group):
-            yield from _all(layer.layers)
-
-
-def _last_side(net: Net) -> int:
-    """Return how many positions the last image within a network has."""
-    images = [op.output for op in net.ops if len(op.output) == 3 and op.output[0] * op.output[1] > 1]
-    return images[-1][0] * images[-1][1] if images else 1
-
-
 def _training(study: Readable, entry: Entry) -> dict[str, float]:
     """Return how a network was trained, as numbers."""
     recipe = study.recipe(entry.recipe_id)
-    height, width, channels = entry.input
     return {
         "epochs": math.log(recipe.epochs),
         "learning rate": math.log(recipe.learning_rate),
         "augmentation": float(bool(recipe.augment)),
-        "pixels of an image": float(height * width),
-        "colours": float(channels),
     }

@@ -46,6 +46,9 @@ from issun.teacher import Teacher
 #: What `quick` leaves: epochs, training images, test images; of the seeds the first, of each knob its smallest and its largest value.
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 2, 2000, 1000
 
+#: And of a search so many trainings.
+QUICK_TRIALS = 20
+
 #: Changes when the same head would come out otherwise; part of every head's id.
 _HEAD_VERSION = 1
 
@@ -96,6 +99,32 @@ class PreparedPart:
     def order(self) -> tuple[str, ...]:
         """The labels of the families, those without one by their text, in the order of the file."""
         return tuple(dict.fromkeys(family.label or str(family.bound.family) for family in self.part.families))
+
+
+@dataclass(frozen=True)
+class PreparedSearch:
+    """A part that searches for its networks, ready to be run; see `PreparedPart`.
+
+    Attributes
+    ----------
+    part : Part
+    inputs : Inputs
+    protocol : Protocol
+    left_out : tuple of str
+    options : mapping of str to value
+        Those of `issun.search`.
+    """
+
+    part: Part
+    inputs: Inputs
+    protocol: Protocol
+    left_out: tuple[str, ...]
+    options: Mapping[str, Any]
+
+    @property
+    def file_name(self) -> str:
+        """What the part's study is called."""
+        return study_name(Path(self.protocol.file), self.part.name, self.protocol.quick)
 
 
 def study_name(file: Path, part: str, quick: bool) -> str:
@@ -177,6 +206,21 @@ def prepare(
     return PreparedPart(part, joined(plans), inputs, labels, _protocol(file, part, quick), tuple(left_out))
 
 
+def prepare_search(file: StudyFile, name: str, data: Dataset | Inputs, *, quick: bool = False) -> PreparedSearch:
+    """Return a part that searches for its networks, ready to be run: `prepare` for parts with ``search``."""
+    part, inputs = file.parts[name], Inputs.of(data)
+    assert part.search is not None
+    options: dict[str, Any] = {**part.search.options, "recipe": dict(part.search.recipe)}
+    left_out: list[str] = []
+    if quick:
+        inputs, left_out = _fewer(inputs)
+        options["recipe"]["epochs"] = QUICK_EPOCHS
+        options = {key: value for key, value in options.items() if key not in ("time", "sure")} | {"trials": QUICK_TRIALS, "finalists": 1}
+        left_out += [f"{QUICK_TRIALS} trainings of {QUICK_EPOCHS} epochs, and one finalist", *_without_target(part)]
+        part = replace(part, target=None)
+    return PreparedSearch(part, inputs, _protocol(file, part, quick), tuple(left_out), options)
+
+
 def run_part(
     prepared: PreparedPart,
     path: str | Path,
@@ -247,24 +291,33 @@ def _protocol(file: StudyFile, part: Part, quick: bool) -> Protocol:
 
 def _quick(inputs: Inputs, part: Part) -> tuple[Inputs, Part, list[str]]:
     """Return less of everything, and what was left out in words."""
-    fewer = inputs.changed(lambda dataset: smaller(dataset, QUICK_TRAIN, QUICK_TEST))
-    small, dataset = fewer.first, inputs.first
-    left_out = []
-    if len(small.images) < len(dataset.images) or len(small.test_images) < len(dataset.test_images):
-        left_out.append(
-            f"images: {len(small.images):,} of {len(dataset.images):,} for training, {len(small.test_images):,} of "
-            f"{len(dataset.test_images):,} for testing"
-        )
+    fewer, left_out = _fewer(inputs)
     families = []
     for family in part.families:
-        shorter, remarks = _quick_family(family, len(small.images))
+        shorter, remarks = _quick_family(family, len(fewer.first.images))
         families.append(shorter)
         left_out += remarks
     heads, remarks = _quick_heads(part.heads)
     left_out += remarks
-    if part.target is not None:
-        left_out.append(f"the target of {100 * part.target:g} %, which a quick run cannot reach")
+    left_out += _without_target(part)
     return fewer, replace(part, families=tuple(families), heads=heads, target=None), left_out
+
+
+def _fewer(inputs: Inputs) -> tuple[Inputs, list[str]]:
+    """Return fewer images, and how many were left out in words."""
+    fewer = inputs.changed(lambda dataset: smaller(dataset, QUICK_TRAIN, QUICK_TEST))
+    small, dataset = fewer.first, inputs.first
+    if len(small.images) == len(dataset.images) and len(small.test_images) == len(dataset.test_images):
+        return fewer, []
+    told = (
+        f"images: {len(small.images):,} of {len(dataset.images):,} for training, {len(small.test_images):,} of "
+        f"{len(dataset.test_images):,} for testing"
+    )
+    return fewer, [told]
+
+
+def _without_target(part: Part) -> list[str]:
+    return [] if part.target is None else [f"the target of {100 * part.target:g} %, which a quick run cannot reach"]
 
 
 def _quick_heads(entries: tuple[HeadEntry, ...]) -> tuple[tuple[HeadEntry, ...], list[str]]:
