@@ -3,7 +3,8 @@
 A search looks at most networks only for a few epochs. Random networks (some changes away from the starts of a search) are trained for
 parts of the epochs of the full recipe, for all of them, and for all of them from another seed. What counts are rank correlations with the
 accuracy after the full recipe: of all networks, and of the better half alone, in which a search has to tell one from the other. Beside them
-stands that of two seeds of the full recipe, which no short training can be expected to exceed.
+stands that of two seeds of the full recipe, which no short training can be expected to exceed; the first look that a search takes; and as
+many images in batches as large as those of the full recipe.
 
 All figures are on the images that judge in a search; nothing is chosen here.
 """
@@ -20,7 +21,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import issun
-from issun.api.search import CONFIRMATION, JUDGE
+from issun.api.search import CONFIRMATION, JUDGE, short_recipe
 from issun.arch.net import Net
 from issun.datasets.dataset import Dataset
 from issun.datasets.split import Split
@@ -71,28 +72,38 @@ def main() -> None:
     images = len(dataset.parts(split)[0])
     full, nets = Recipe.for_images(images), networks(dataset, arguments.networks)
 
-    def accuracies(epochs: int, seed: int) -> tuple[np.ndarray, float]:
-        began, recipe = time.process_time(), full.model_copy(update={"epochs": epochs})
+    def accuracies(recipe: Recipe, seed: int) -> tuple[np.ndarray, float]:
+        began = time.process_time()
         found = [train_network(net, recipe, dataset, split, seed, threads=1, test=False).val_accuracy for net in nets]
         return np.array(found), (time.process_time() - began) / len(nets)
 
-    rows = [(max(1, math.ceil(share * full.epochs)), 0) for share in arguments.shares] + [(full.epochs, 0), (full.epochs, 1)]
-    found = {row: accuracies(*row) for row in dict.fromkeys(rows)}
-    reference = found[full.epochs, 0][0]
+    look = short_recipe(full, images)
+    other = look.model_copy(update={"batch_size": full.batch_size, "steps_per_epoch": -(-look.seen(images) // full.batch_size)})
+    shares = [full.model_copy(update={"epochs": max(1, math.ceil(share * full.epochs))}) for share in arguments.shares]
+    looks = {f"{one.epochs} of {full.epochs} epochs": (one, 0) for one in shares}
+    looks |= {f"{full.epochs} epochs, another seed": (full, 1)}
+    if look.steps_per_epoch:
+        looks |= {"first look": (look, 0), f"the same, batches of {full.batch_size}": (other, 0)}
+    reference, _ = accuracies(full, 0)
     better = np.argsort(-reference)[: len(nets) // 2]
     kept = []
-    print("| epochs | images seen | seconds | rank correlation | of the better half | error, times that of the full recipe |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for (epochs, seed), (values, seconds) in found.items():
-        if (epochs, seed) == (full.epochs, 0):
-            continue
+    print("| training | batch | images seen | seconds | rank correlation | of the better half | error, times that of the full recipe |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for name, (recipe, seed) in looks.items():
+        values, seconds = accuracies(recipe, seed)
         ratios = np.log(np.maximum(1 - values[better], 1e-4) / np.maximum(1 - reference[better], 1e-4))
-        both = float(spearmanr(values, reference)[0]), float(spearmanr(values[better], reference[better])[0])
-        row = {"epochs": epochs, "seed": seed, "seconds": seconds, "all": both[0], "better": both[1], "ratio": float(np.exp(ratios.mean()))}
+        row = {
+            "training": name,
+            "batch": recipe.batch_size,
+            "images": recipe.seen(images),
+            "seconds": round(seconds, 3),
+            "all": float(spearmanr(values, reference)[0]),
+            "better": float(spearmanr(values[better], reference[better])[0]),
+            "ratio": float(np.exp(ratios.mean())),
+        }
         kept.append(row)
-        name = f"{epochs}" + (", another seed" if seed else f" of {full.epochs}")
-        figures = f"{seconds:.2f} | {both[0]:.3f} | {both[1]:.3f} | {row['ratio']:.2f}"
-        print(f"| {name} | {epochs * images:,} | {figures} |", flush=True)
+        figures = f"{seconds:.2f} | {row['all']:.3f} | {row['better']:.3f} | {row['ratio']:.2f}"
+        print(f"| {name} | {row['batch']} | {row['images']:,} | {figures} |", flush=True)
     about = {"machine": machine(), "data": dataset.about, "images": images, "networks": list(map(str, nets))}
     arguments.json.write_text(json.dumps({**about, "rows": kept}, indent=1) + "\n")
 

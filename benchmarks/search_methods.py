@@ -145,7 +145,7 @@ class Asked:
 #: Changes between a start and a network, at most.
 MOST_CHANGES = 12
 
-METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[int, int], int], Method]] = {
+METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[float, float], int], Method]] = {
     "evolution": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,), images=images),
     "without a predictor": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,)),
     "full recipe alone": lambda query, start, seed, epochs, images: Evolution(query, start, seed, rungs=False, images=images),
@@ -239,7 +239,7 @@ def compared(name: str, dataset: Dataset, recipe: Recipe, query: Query, seconds:
     """Run one method from one seed, print and return what it found."""
     shape = (dataset.input, len(dataset.classes))
     images = len(dataset.images) - dataset.given_validation
-    method = METHODS[name](query, starts(*shape), seed, (short_recipe(recipe, images).epochs, recipe.epochs), images)
+    method = METHODS[name](query, starts(*shape), seed, (short_recipe(recipe, images).seen(images) / images, recipe.epochs), images)
     run = searched(method, dataset, recipe, seconds)
     moments = [seconds * share for share in (0.1, 0.2, 0.4, 0.7, 1.0)]
     volumes = {part: [round(run.volume(moment, part), 4) for moment in moments] for part in ("unseen", "judge")}

@@ -122,10 +122,10 @@ def test_the_predictor_is_the_same_whenever_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("query", [Query(max_params=400, max_macs=30_000), Query(target=0.25, max_memory=4_000), Query(max_bytes=2_000)])
 def test_nothing_over_a_budget_is_proposed_and_nothing_twice(query: Query) -> None:
-    proposed = evolved(query, 80)
+    proposed = evolved(query, 200)
     assert all(within(query, one.net) for one in proposed)
     assert len({(*one.key, one.seed, one.full) for one in proposed}) == len(proposed)
-    assert [one.number for one in proposed] == list(range(80))
+    assert [one.number for one in proposed] == list(range(200))
     for one in proposed:
         assert one.parent is None if one.change == "start" else one.parent is not None and one.parent < one.number
     assert any(one.seed for one in proposed)

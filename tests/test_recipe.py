@@ -24,6 +24,7 @@ def test_the_default_recipe() -> None:
         "schedule": "cosine",
         "batch_size": 128,
         "epochs": 12,
+        "steps_per_epoch": None,
         "momentum": 0.9,
         "beta_1": 0.9,
         "beta_2": 0.999,
@@ -178,3 +179,15 @@ def test_given_settings_win_and_none_means_not_given() -> None:
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (5, 32, 0.01)
     with pytest.raises(RecipeError, match="`epochs`"):
         Recipe.for_images(1500, epochs=0)
+
+
+def test_an_epoch_may_end_after_some_steps() -> None:
+    recipe = Recipe(batch_size=32, epochs=3, steps_per_epoch=5)
+    assert (recipe.steps(1_000), recipe.steps(100)) == (5, 4)
+    assert (recipe.seen(1_000), recipe.seen(100)) == (480, 300)
+    assert len(recipe.learning_rates(2, 1_000)) == 5
+    assert Recipe.of_stored(recipe.identity()) == recipe
+    assert "steps_per_epoch" not in Recipe().stored_json()
+    assert "steps_per_epoch" in recipe.stored_json()
+    with pytest.raises(RecipeError, match="`steps_per_epoch`"):
+        Recipe(steps_per_epoch=0)

@@ -28,6 +28,7 @@ from issun.errors import Cancelled, IssunError, RecipeError, SelectionError, Stu
 from issun.events import Remark
 from issun.nas import confirming, searching
 from issun.nas.confirming import CONFIRMATION_SEEDS
+from issun.nas.starts import starts
 from issun.study import Query, Study
 from issun.study.importance import importances
 from issun.study.query import within
@@ -454,3 +455,17 @@ def test_a_refit_learns_from_all_images_and_says_that_nothing_measures_it(tmp_pa
     assert len(study.test_results()) == 1
     unreached = issun.search("digits", study=tmp_path / "none.sqlite", refit=True, trials=4, epochs=1, target=1.0, max_macs=20_000)
     assert unreached.findings.refit is None
+
+
+def test_a_search_goes_on_as_it_began_whatever_todays_searches_begin_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "one.sqlite"
+    begun = issun.search("digits", study=path, **QUICK | {"trials": 20, "finalists": 1})
+    assert begun.facts.search is not None
+    todays = sys.modules["issun.api.search"]
+    monkeypatch.setattr(todays, "starts", lambda shape, classes, widths=(): starts(shape, classes, (5, 6)))
+    monkeypatch.setattr(todays, "SHORT_SHARE", 0.5)
+    again = issun.search("digits", study=path, **QUICK | {"trials": 24, "finalists": 1})
+    assert again.facts.search is not None
+    assert again.facts.search.settings == begun.facts.search.settings
+    assert again.facts.search.proposals[:20] == begun.facts.search.proposals
+    assert len({entry.recipe_id for entry in again.entries}) == len({entry.recipe_id for entry in begun.entries})

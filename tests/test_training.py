@@ -108,6 +108,20 @@ def test_going_on_gives_the_identical_outcome(digits: Dataset, engine: EngineNam
         assert state.weights.tobytes() == before  # what was given is not changed
 
 
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_an_epoch_of_some_steps_is_on_other_images_each_time(digits: Dataset, engine: EngineName) -> None:
+    net = parse_network("dense", digits.input, 10)
+    recipe = Recipe(epochs=3, batch_size=16, steps_per_epoch=2, schedule="constant", optimizer="sgd")
+    short = train_network(net, recipe, digits, engine=engine)
+    assert short.state.step == 6
+    longer = train_network(net, recipe.model_copy(update={"epochs": 4}), digits, engine=engine)
+    assert [(line.train_loss, line.val_loss) for line in longer.history[:3]] == [(line.train_loss, line.val_loss) for line in short.history]
+    assert len({line.train_loss for line in longer.history}) == 4
+    many = train_network(net, recipe.model_copy(update={"steps_per_epoch": 10**6}), digits, engine=engine)
+    usual = train_network(net, recipe.model_copy(update={"steps_per_epoch": None}), digits, engine=engine)
+    assert np.array_equal(many.weights, usual.weights)
+
+
 def test_the_number_of_threads_changes_nothing(digits: Dataset) -> None:
     outcomes = [facts(trained(digits, "conv 3, pool, dense", threads=threads)) for threads in (1, 2, 3)]
     assert outcomes[0] == outcomes[1] == outcomes[2]

@@ -221,6 +221,8 @@ class Recipe(BaseModel):
         How the rate changes from step to step; `issun.schedules` has the formulas.
     batch_size, epochs : int
         Images per step, from 1 to 65,536; passes over the training images, at least 1.
+    steps_per_epoch : int, optional
+        An epoch ends after so many steps: it is on that many batches of images, drawn anew each time. Default: all images.
     momentum : float
         Of sgd, 0 <= momentum < 1.
     beta_1, beta_2 : float
@@ -283,6 +285,7 @@ class Recipe(BaseModel):
     schedule: Schedule = "cosine"
     batch_size: int = Field(128, ge=1, le=65536)
     epochs: int = Field(12, ge=1, le=1_000_000)
+    steps_per_epoch: int | None = Field(None, ge=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     beta_1: float = Field(0.9, ge=0, lt=1)
     beta_2: float = Field(0.999, ge=0, lt=1)
@@ -407,8 +410,13 @@ class Recipe(BaseModel):
         return type(self)(**self.model_dump() | dict.fromkeys(("teacher", *OF_TEACHER)))
 
     def steps(self, images: int) -> int:
-        """Return how many steps one epoch over `images` images takes (the last batch may be smaller)."""
-        return -(-images // self.batch_size)
+        """Return how many steps one epoch takes where there are `images` images to train on (the last batch may be smaller)."""
+        steps = -(-images // self.batch_size)
+        return steps if self.steps_per_epoch is None else min(steps, self.steps_per_epoch)
+
+    def seen(self, images: int) -> int:
+        """Return how many images all epochs are on, where there are `images` to train on."""
+        return self.epochs * min(images, self.steps(images) * self.batch_size)
 
     def learning_rates(self, epoch: int, images: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return the learning rate of each step of `epoch` (counted from 0), shape (steps,), float64."""
@@ -435,8 +443,10 @@ class Recipe(BaseModel):
         return {STORED_NAMES.get(name, name): value for name, value in kept.items()}
 
     def stored_json(self) -> str:
-        """Return all settings as JSON, as a model keeps them; without a teacher those of one are left out, as before there were any."""
-        settings = self.model_dump(mode="json", exclude=set() if self.teacher else {"teacher", *OF_TEACHER})
+        """Return all settings as JSON, as a model keeps them; those of a teacher where there is none, and the number of steps where it is
+        not set, are left out, as before there were any."""
+        later = {"teacher", *OF_TEACHER} if self.teacher is None else set()
+        settings = self.model_dump(mode="json", exclude=later | ({"steps_per_epoch"} if self.steps_per_epoch is None else set()))
         settings["restore_best_weights"] = "best" if self.restore_best_weights else "last"
         return to_json({STORED_NAMES.get(name, name): value for name, value in settings.items()}).decode()
 

@@ -29,7 +29,7 @@ from issun.events import OnProgress, Remark, ignored
 from issun.first_family import first_family
 from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, refitted, with_test
 from issun.nas.confirming import confirm as confirm_finalists
-from issun.nas.evolution import Evolution
+from issun.nas.evolution import FULL_WORK, Evolution
 from issun.nas.families import Families
 from issun.nas.finalists import MOST_FINALISTS, MOST_OF_FRONTIER
 from issun.nas.finalists import finalists as to_confirm
@@ -61,9 +61,10 @@ USUAL_SECONDS = 600.0
 #: The first is for a target, the second for the most accurate network.
 USUAL_MACS = 400, 2_000
 
-#: The short recipe has this share of the epochs, and looks at no more images than these; a full recipe of fewer epochs has no short one.
-#: Networks are ordered by it nearly as by another training of the full recipe (rank correlations in docs/search.md).
-SHORT_SHARE, SHORT_IMAGES, FEWEST_EPOCHS = 0.25, 40_000, 4
+#: The short recipe has this share of the epochs, and looks at no more images than these, in batches of at most so many images: small
+#: batches make more of few images. A full recipe of fewer epochs has no short one. Networks are ordered by it nearly as by another
+#: training of the full recipe (rank correlations in docs/search.md).
+SHORT_SHARE, SHORT_IMAGES, SHORT_BATCH, FEWEST_EPOCHS = 0.25, 14_000, 32, 4
 
 #: How far a proposal may look back at the least: so many trainings can run at the same time.
 USUAL_LAG = 8
@@ -279,10 +280,14 @@ def search(
     tell = ignored if on_progress is None else on_progress
     reading, settings, asked = chosen("search", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
     path = _path(data, study)
-    inputs = _inputs(data, path, reading, tell)
+    earlier = begun(path)
+    inputs = _inputs(data, path, earlier, reading, tell)
     wish = Query(**asked)
     query, space = _with_macs(wish, inputs), (families,) if isinstance(families, str) else tuple(families or ())
     training, confirmation = _training(inputs, recipe, settings), inputs.first.resolved(Split(CONFIRMATION))
+    if earlier is not None:  # it goes on as it began, also where today's issun would begin otherwise
+        training = _as_begun(training, earlier, inputs)
+        start = start or (() if space else _starts_of(earlier, inputs))
     evolution = _evolution(inputs, query, start, space, seed, training)
     limits = _limits(time, trials, confirm, _confirmations(wish, pareto))
     _check_counts(trials=trials, finalists=finalists, lag=lag)
@@ -383,9 +388,14 @@ def _path(data: str | os.PathLike[str] | Dataset | Sequence[Dataset], study: str
     return Path(f"{default_path(name).stem}-search.sqlite")
 
 
-def _inputs(data: str | os.PathLike[str] | Dataset | Sequence[Dataset], path: Path, reading: ReadingOptions, tell: OnProgress) -> Inputs:
+def _inputs(
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
+    path: Path,
+    earlier: Study | None,
+    reading: ReadingOptions,
+    tell: OnProgress,
+) -> Inputs:
     """Return the images, read as the study was begun with them."""
-    earlier = begun(path)
     if earlier is not None and earlier.facts.search is None:
         raise StudyError(f"`{path}` holds no search, but other trainings: give another path with --study")
     if isinstance(data, str | os.PathLike):
@@ -400,6 +410,29 @@ def _training(inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, setting
     split = _judging_split(inputs.first)
     learning = inputs.first.parts(split.each[0] if split.pooled else split)[0]
     return Training(_ways(inputs, len(learning), recipe, settings), split)
+
+
+def _as_begun(training: Training, study: Study, inputs: Inputs) -> Training:
+    """Return how networks are trained, with the short recipes that a search was begun with."""
+    facts, ways = study.facts.search, []
+    assert facts is not None
+    begun_with = {way.full: way.short for way in facts.settings.ways}
+    for way in training.ways:
+        short = begun_with.get(_recipe_id(way.full, inputs, training.split), "")
+        ways.append(replace(way, short=study.recipe(short)) if short in study.facts.recipes else way)
+    return replace(training, ways=tuple(ways))
+
+
+def _starts_of(study: Study, inputs: Inputs) -> tuple[Net, ...]:
+    """Return the networks that a search began with."""
+    facts, classes = study.facts.search, len(inputs.first.classes)
+    assert facts is not None
+    shapes = {shape_text(dataset.input): dataset.input for dataset in inputs}
+    found = []
+    for one in facts.settings.starts:
+        shape, _, text = one.partition(": ") if inputs.several else ("", "", one)
+        found.append(parse_network(text, shapes.get(shape, inputs.first.input), classes))
+    return tuple(found)
 
 
 def _whole(wish: Query, pareto: bool) -> bool:
@@ -513,8 +546,10 @@ def short_recipe(recipe: Recipe, images: int) -> Recipe:
     """Return the recipe of a first look at a network, where so many images are trained on."""
     if recipe.epochs < FEWEST_EPOCHS:
         return recipe
-    epochs = min(math.ceil(SHORT_SHARE * recipe.epochs), math.ceil(SHORT_IMAGES / images))
-    return Recipe(**recipe.model_dump() | {"epochs": max(1, epochs)})
+    batch = min(recipe.batch_size, SHORT_BATCH)
+    epochs = max(1, min(math.ceil(SHORT_SHARE * recipe.epochs), math.ceil(SHORT_IMAGES / images)))
+    short = {"epochs": epochs, "batch_size": batch, "steps_per_epoch": SHORT_IMAGES // batch if images > SHORT_IMAGES else None}
+    return Recipe(**recipe.model_dump() | short)
 
 
 def _evolution(
@@ -529,9 +564,10 @@ def _evolution(
             takes = f"{shape_text(net.input)} images of {net.classes} classes"
             raise SelectionError(f"the start `{net}` takes {takes}, but {dataset.name} has {shape_text(dataset.input)} of {classes}")
     rungs = training.ways[0].short != training.ways[0].full
-    epochs = tuple((way.short.epochs, way.full.epochs) for way in training.ways)
+    images = len(dataset.parts(training.split.each[0] if training.split.pooled else training.split)[0])
+    epochs = tuple((way.short.seen(images) / images, way.full.seen(images) / images) for way in training.ways)
     own: dict[str, Any] = {"seed": seed, "rungs": rungs, "ways": tuple(way.name for way in training.ways), "epochs": epochs}
-    own["images"] = len(dataset.parts(training.split.each[0] if training.split.pooled else training.split)[0])
+    own["images"] = images
     if space:
         if nets:
             raise IssunError("--start and families cannot be combined: a search that keeps to families begins with networks of these")
@@ -560,10 +596,10 @@ def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threa
     trials = _trials(nets, way.short, inputs, split)
     plan = Plan(DataFacts.of(dataset), way.short, split, (0,), trials, (), train, held, inputs=tuple(map(DataFacts.of, inputs)))
     short = estimate(plan, inputs, threads) / len(nets) * max(1, split.folds)
-    # As many multiply-accumulates are for full recipes as for short ones, and each of them takes several times as long.
-    ratio = way.full.epochs / way.short.epochs
+    # Of the multiply-accumulates `FULL_WORK` are for full recipes, each of which takes several times as many as a short one.
+    ratio = way.full.seen(len(train)) / way.short.seen(len(train))
     longer = sum(other.full.epochs for other in training.ways) / len(training.ways) / way.full.epochs
-    return short * longer * (1 if ratio == 1 else 2 * ratio / (1 + ratio))
+    return short * longer * (1 if ratio == 1 else 1 / (1 - FULL_WORK + FULL_WORK / ratio))
 
 
 def _tell(inputs: Inputs, split: Split, confirming: Split, query: Query, asked: Query, tell: OnProgress) -> None:

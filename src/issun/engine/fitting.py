@@ -157,7 +157,7 @@ def fit(
     while not finished(recipe, state):
         if cancel is not None and cancel.is_set():  # an epoch may be over before an engine asks
             raise Cancelled("training was stopped between two epochs")
-        met = order(train, seed, state.epoch)
+        met = order(train, seed, state.epoch)[: recipe.steps(len(train)) * recipe.batch_size]
         began = time.perf_counter()
         sums = engine.train_epoch(state, images, labels, met, seed, cancel)
         seconds = time.perf_counter() - began

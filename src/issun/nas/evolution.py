@@ -41,6 +41,9 @@ Neighbours = Callable[[Net, np.random.Generator, Callable[[Net], bool]], tuple[N
 #: From how many seeds of the full recipe on the mean of a network is not the luck of a single training.
 SETTLED_SEEDS = 3
 
+#: The share of all multiply-accumulates that full recipes take at most.
+FULL_WORK = 0.75
+
 #: Multiply-accumulates of a first look for each network of a litter: where looks are quickly over, choosing among many takes longer.
 _WORK_EACH = 40_000_000
 
@@ -67,8 +70,8 @@ class Evolution:
         Whether there are short recipes.
     ways : tuple of str
         What the ways of training are called. The search begins with the first, and changes them like anything else.
-    epochs : tuple of (int, int)
-        Of each way those of the short and of the full recipe.
+    epochs : tuple of (float, float)
+        Of each way how often the short and the full recipe go through the images.
     neighbours : callable
         What makes another network out of one: `issun.nas.changes.neighbour` or something like it.
     inputs : tuple of Shape
@@ -105,11 +108,15 @@ class Evolution:
         The power of a network's multiply-accumulates by which it is less wanted: of two that are equally near, the one that is trained
         faster tells more in the same time.
     leading : float
-        With a target: of the further seeds, the share that goes to the smallest network that reaches it, until it has `SETTLED_SEEDS`.
+        Of the full trainings, the share that goes to the smallest network that reaches the target, or without a target to the most accurate
+        one within the budgets.
     downward : float
         With a target: of the changes of a network that reaches it, the share that must make it smaller.
     beside : int
         With a target: how many networks of the frontier, to both sides of the smallest that reaches it, are trained by the full recipe.
+    crowded : float
+        The power of the number of networks that were made from one, by which it is less wanted as a parent: most of what can be made of it
+        is known.
     near : float
         With a target: a network whose error is more than so many times as large gets no second seed of the full recipe.
     chosen : float
@@ -129,16 +136,16 @@ class Evolution:
     seed: int = 0
     rungs: bool = True
     ways: tuple[str, ...] = ("usual",)
-    epochs: tuple[tuple[int, int], ...] = ((1, 4),)
+    epochs: tuple[tuple[float, float], ...] = ((1, 4),)
     neighbours: Neighbours = neighbour
     inputs: tuple[Shape, ...] = ()
     young: int = 100
     fronts: int = 3
     next_front: float = 0.4
     again: float = 0.35
-    full_work: float = 0.5
+    full_work: float = FULL_WORK
     dear: float = 0.01
-    most_seeds: int = 3
+    most_seeds: int = SETTLED_SEEDS
     twice: float = 0.25
     other_way: float = 0.15
     other_input: float = 0.15
@@ -147,9 +154,10 @@ class Evolution:
     behind: float = 0.35
     fill: float = 1.4
     thrift: float = 1.0
-    leading: float = 0.6
+    leading: float = 0.25
     downward: float = 0.7
     beside: int = 3
+    crowded: float = 0.5
     near: float = 1.05
     chosen: float = 0.8
     images: int = 0
@@ -189,7 +197,9 @@ class Evolution:
         ranked = ranked or [[Tried(net, 0, place, (), 0.0) for place, net in enumerate(self.starts)]]
         parents = [(one, rank) for rank, front in enumerate(ranked) for one in front if rank == 0 or one.number >= number - self.young]
         best = self._best_size(ranked[0])
-        weights = np.array([self.preference(one.net, log_error(one.accuracy), best) * self.next_front**rank for one, rank in parents])
+        wanted = [self.preference(one.net, log_error(one.accuracy), best) * self.next_front**rank for one, rank in parents]
+        children = np.array([known.children.get(one.number, 0) for one, _ in parents])
+        weights = np.array(wanted) / (1 + children) ** self.crowded
         weights /= weights.sum()
         limit = self._dearest(known)
         size = self._litter(known)
@@ -240,21 +250,26 @@ class Evolution:
         def affordable(one: Tried) -> bool:
             return one.net.macs <= limit and max(1, one.net.macs) * self.epochs[one.way][True] <= room
 
-        some = list(frontier)
+        def wanted(one: Tried) -> bool:
+            return self._worth_a_seed(one, seeds[one.net.id, one.way]) and affordable(one)
+
+        some, leader = list(frontier), None
         if self.query.target is not None:
             place = next((number for number, one in enumerate(some) if one.accuracy >= self.query.target), len(some) - 1)
-            leader = some[place]
-            if leader.accuracy >= self.query.target and seeds[leader.net.id, leader.way] < SETTLED_SEEDS and random.random() < self.leading:
-                return leader if affordable(leader) else None
+            leader = some[place] if some[place].accuracy >= self.query.target else None
             some = some[max(0, place - self.beside) : place + self.beside + 1]
-        some = [one for one in some if self._worth_a_seed(one, seeds[one.net.id, one.way]) and affordable(one)]
+        elif self.query.budgets:
+            leader = some[-1]
+        if leader is not None and wanted(leader) and random.random() < self.leading:
+            return leader
+        some = [one for one in some if wanted(one)]
         if not some:
             return None
         best = self._best_size(frontier)
         weights = np.array([self.preference(one.net, log_error(one.accuracy), best) / (1 + seeds[one.net.id, one.way]) for one in some])
         return some[int(random.choice(len(some), p=weights / weights.sum()))]
 
-    def _work(self, known: Known, full: bool) -> int:
+    def _work(self, known: Known, full: bool) -> float:
         """Return those of all trainings so far by one kind of recipe."""
         return sum(macs * self.epochs[way][full] for (way, kind), macs in known.macs.items() if kind == full)
 

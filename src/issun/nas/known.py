@@ -147,12 +147,15 @@ class Known:
         Of each network, by its id, and way of training how often the full recipe was proposed.
     macs : dict of (int, bool) to int
         The multiply-accumulates of all networks that were proposed, by way of training and whether by the full recipe.
+    children : dict of int to int
+        Of each network, by the number of its first proposal, how many networks were made from it.
     """
 
     def __init__(self, ways: int = 1) -> None:
         self.proposed: list[Proposal] = []
         self.seeds: dict[tuple[str, int], int] = {}
         self.macs: dict[tuple[int, bool], int] = {}
+        self.children: dict[int, int] = {}
         self._ways = ways
         self._places: dict[tuple[str, int], int] = {}
         self._first: list[Proposal] = []
@@ -165,6 +168,8 @@ class Known:
         """Take note of a proposal."""
         self.proposed.append(proposal)
         self.seeds[proposal.key] = self.seeds.get(proposal.key, 0) + proposal.full
+        if proposal.parent is not None and not proposal.seed:
+            self.children[proposal.parent] = self.children.get(proposal.parent, 0) + 1
         how = proposal.way, proposal.full
         self.macs[how] = self.macs.get(how, 0) + max(1, proposal.net.macs)
 

@@ -169,7 +169,7 @@ def estimate(plan: Plan, data: Dataset | Inputs, threads: int | None = None, *, 
         budget = _SECONDS / len(kinds) / len(chosen)
         seconds = [_seconds_per_image(net, recipes[text], plan, inputs.at(net.input), budget, engine) for net in chosen]
         macs = [net.macs for net in chosen]
-        images = len(plan.train) * recipes[text].epochs + _LOOK * plan.data.test_images
+        images = recipes[text].seen(len(plan.train)) + _LOOK * plan.data.test_images
         per_trial |= {(text, net.id): float(np.interp(net.macs, macs, seconds)) * images for net in nets}
     return makespan([per_trial[recipe_text(trial.recipe), trial.net.id] for trial in plan.trials], count)
 
@@ -181,7 +181,8 @@ def _seconds_per_image(net: Net, recipe: Recipe, plan: Plan, dataset: Dataset, b
     minutes. A batch before the first part pays for memory that is touched for the first time, and for a frozen beginning.
     """
     images = len(plan.train)
-    recipe = recipe.without_teacher()  # a teacher is asked once, or in the loop by a forward pass more
+    # A teacher is asked once, or in the loop by a forward pass more.
+    recipe = recipe.without_teacher().model_copy(update={"steps_per_epoch": None})
     class_weights = class_weights_for(recipe, dataset.labels, plan.train, len(dataset.classes))
     machine = make_engine(net, recipe, scaling_for(recipe, dataset.images, plan.train[:1000]), 1, name, class_weights)
     state = State.start(net, recipe, 0)
