@@ -335,6 +335,20 @@ def test_importance_finds_what_carried_accuracy(found: issun.Study, command: Iss
         issun.show([few, found], importance=True)
 
 
+def test_dry_run_knows_what_the_study_has_used(found: issun.Study) -> None:
+    assert found.facts.search is not None
+    asked: dict[str, Any] = {**QUICK, "trials": None, "finalists": None, "study": found.path}
+    used = issun.search("digits", dry_run=True, time=100.0, **asked)
+    fresh = issun.search("digits", dry_run=True, time=100.0, **asked | {"study": found.path.with_name("none.sqlite")})
+    assert used.spent == found.facts.search.seconds
+    assert used.spent > 0
+    assert fresh.spent == 0
+    assert used.trials is not None
+    assert used.trials >= 0
+    none_left = issun.search("digits", dry_run=True, time=found.facts.search.seconds, **asked)
+    assert none_left.trials == 0
+
+
 def test_dry_run_says_how_many_networks_the_time_allows(command: Issun) -> None:
     done = command.run("search", "digits", "--target", "95%", "--time", "2m", "--dry-run")
     assert done.code == 0, done.err

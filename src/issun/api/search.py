@@ -294,7 +294,7 @@ def search(
     if sure and wish.target is None:
         raise IssunError("--sure is about a target, and there is none: give --target with it")
     if dry_run or (limits.seconds is not None and not path.exists()):  # one that goes on has been looked at
-        forecast = _forecast(evolution, inputs, training, confirmation, limits, path, threads)
+        forecast = _forecast(evolution, inputs, training, confirmation, limits, path, threads, _spent(earlier))
         if dry_run:
             return forecast
     wanted = SearchSettings(
@@ -458,6 +458,7 @@ def _forecast(
     limits: Limits,
     path: Path,
     threads: int | None,
+    spent: float,
 ) -> SearchForecast:
     """Return what the search would do; raise where the time is too short for a single training."""
     each, seconds, trials = _seconds_each(evolution.starts, inputs, training, threads), limits.seconds, limits.trials
@@ -465,8 +466,14 @@ def _forecast(
         room = (1 - KEPT_SHARE) * seconds
         if each > room:
             raise IssunError(f"--time (={duration(seconds)}) is too short: a training takes about {duration(each)} here; give more time")
-        trials = max(1, int(room / each)) if trials is None else trials
-    return SearchForecast(inputs, training, confirmation, evolution.query, evolution.starts, seconds, trials, path, each)
+        left = max(0.0, room - spent)
+        trials = int(left / each) if trials is None else trials
+    return SearchForecast(inputs, training, confirmation, evolution.query, evolution.starts, seconds, trials, path, each, spent)
+
+
+def _spent(study: Study | None) -> float:
+    """Return the seconds that a search has used."""
+    return 0.0 if study is None or study.facts.search is None else study.facts.search.seconds
 
 
 def _facts(path: Path) -> SearchFacts:

@@ -31,8 +31,10 @@ class SearchForecast:
         Where it begins.
     seconds : float or None
         How long it may take.
+    spent : float
+        Of that the seconds that the study has used.
     trials : int or None
-        About how many trainings that allows, or how many were asked for.
+        About how many more trainings the time allows, or how many were asked for in all.
     path : Path
         The study, which need not be there.
     seconds_each : float
@@ -48,6 +50,7 @@ class SearchForecast:
     trials: int | None
     path: Path
     seconds_each: float
+    spent: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -59,6 +62,7 @@ class SearchForecast:
                 "study": self.path,
                 "trainings": self.trials,
                 "seconds": self.seconds,
+                "spent": self.spent,
                 "seconds_each": self.seconds_each,
                 "train_images": len(train),
                 "judge_images": len(judging(split, self.inputs)),

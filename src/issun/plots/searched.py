@@ -187,11 +187,15 @@ def forecast_lines(forecast: SearchForecast) -> Iterator[Printable]:
     wanted = [] if query.target is None else [f"target {percent(query.target)}"]
     wanted += [f"at most {limit:,} {BUDGETS[name].words}" for name, limit in query.budgets.items()]
     yield Folded(_sentence(", ".join(wanted)))
-    each = f"{forecast.seconds_each:.2f} s" if forecast.seconds_each < 1 else duration(forecast.seconds_each)
+    seconds = forecast.seconds_each
+    each = f"{1000 * seconds:.0f} ms" if seconds < 0.1 else f"{seconds:.2f} s" if seconds < 1 else duration(seconds)
     if forecast.trials is not None:
         about = "about " if forecast.seconds is not None else ""
         time = "" if forecast.seconds is None else f", in two thirds of {duration(forecast.seconds)}; the rest is kept for confirmation"
-        yield Folded(_sentence(f"{about}{counted(forecast.trials, 'training')}, about {each} each{time}"))
+        more = "more " if forecast.spent else ""
+        yield Folded(_sentence(f"{about}{counted(forecast.trials, f'{more}training')}, about {each} each{time}"))
+        if forecast.spent:
+            yield Folded(_sentence(f"the study has used {duration(forecast.spent)} of it"))
     yield Whole(f"Ways of training: {', '.join(f'{way.name} ({way.full.epochs} epochs)' for way in forecast.training.ways)}")
     yield Whole("It begins with:")
     width = max(len(f"{net.parameters:,}") for net in forecast.starts)
