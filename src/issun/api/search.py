@@ -61,10 +61,10 @@ USUAL_SECONDS = 600.0
 #: The first is for a target, the second for the most accurate network.
 USUAL_MACS = 400, 2_000
 
-#: The short recipe has this share of the epochs, and looks at no more images than these, in batches of at most so many images: small
-#: batches make more of few images. A full recipe of fewer epochs has no short one. Networks are ordered by it nearly as by another
-#: training of the full recipe (rank correlations in docs/search.md).
-SHORT_SHARE, SHORT_IMAGES, SHORT_BATCH, FEWEST_EPOCHS = 0.25, 14_000, 32, 4
+#: The short recipe has this share of the epochs. Where there are many images it looks at so many alone for each `USUAL_EPOCHS` of the full
+#: recipe, in batches of at most so many: small batches make more of few images. A full recipe of fewer epochs has no short one. Networks
+#: are ordered by it nearly as by another training of the full recipe (rank correlations in docs/search.md).
+SHORT_SHARE, SHORT_IMAGES, SHORT_BATCH, USUAL_EPOCHS, FEWEST_EPOCHS = 0.25, 14_000, 32, 12, 4
 
 #: How far a proposal may look back at the least: so many trainings can run at the same time.
 USUAL_LAG = 8
@@ -553,9 +553,10 @@ def short_recipe(recipe: Recipe, images: int) -> Recipe:
     """Return the recipe of a first look at a network, where so many images are trained on."""
     if recipe.epochs < FEWEST_EPOCHS:
         return recipe
+    if images <= SHORT_IMAGES:
+        return Recipe(**recipe.model_dump() | {"epochs": math.ceil(SHORT_SHARE * recipe.epochs)})
     batch = min(recipe.batch_size, SHORT_BATCH)
-    epochs = max(1, min(math.ceil(SHORT_SHARE * recipe.epochs), math.ceil(SHORT_IMAGES / images)))
-    short = {"epochs": epochs, "batch_size": batch, "steps_per_epoch": SHORT_IMAGES // batch if images > SHORT_IMAGES else None}
+    short = {"epochs": max(1, recipe.epochs // USUAL_EPOCHS), "batch_size": batch, "steps_per_epoch": SHORT_IMAGES // batch}
     return Recipe(**recipe.model_dump() | short)
 
 

@@ -83,7 +83,7 @@ class Evolution:
     next_front : float
         How much less a network is wanted as a parent than one of the front before.
     again : float
-        Share of the proposals that train a network of the frontier by the full recipe, from another seed each time.
+        Share of the proposals that train a network of the fronts by the full recipe, from another seed each time.
     full_work : float
         The share of all multiply-accumulates that full recipes take at most.
     dear : float
@@ -112,8 +112,6 @@ class Evolution:
         one within the budgets.
     downward : float
         With a target: of the changes of a network that reaches it, the share that must make it smaller.
-    beside : int
-        With a target: how many networks of the frontier, to both sides of the smallest that reaches it, are trained by the full recipe.
     crowded : float
         The power of the number of networks that were made from one, by which it is less wanted as a parent: most of what can be made of it
         is known.
@@ -154,9 +152,8 @@ class Evolution:
     behind: float = 0.35
     fill: float = 1.4
     thrift: float = 1.0
-    leading: float = 0.25
+    leading: float = 0.5
     downward: float = 0.7
-    beside: int = 3
     crowded: float = 0.5
     near: float = 1.05
     chosen: float = 0.8
@@ -191,7 +188,7 @@ class Evolution:
             return Proposal(number, self.starts[number], 0, None, "start", full=not self.rungs)
         random = np.random.default_rng((self.seed, number))
         ranked = known.fronts(self.fronts)
-        if ranked and random.random() < self.again and (same := self._again(ranked[0], known, random)):
+        if ranked and random.random() < self.again and (same := self._again(ranked, known, random)):
             count = known.seeds[same.net.id, same.way]
             return Proposal(number, same.net, count, same.number, _again(count), True, same.way)
         ranked = ranked or [[Tried(net, 0, place, (), 0.0) for place, net in enumerate(self.starts)]]
@@ -238,9 +235,9 @@ class Evolution:
         assert self.query.target is not None
         return math.exp(-abs(error - log_error(self.query.target)) / self.reach)
 
-    def _again(self, frontier: Sequence[Tried], known: Known, random: np.random.Generator) -> Tried | None:
-        """Return a network of the frontier that is to be trained by the full recipe, rather one with few seeds; None where all have enough,
-        or full recipes have taken their share."""
+    def _again(self, ranked: Sequence[Sequence[Tried]], known: Known, random: np.random.Generator) -> Tried | None:
+        """Return a network of the fronts that is to be trained by the full recipe, rather one with few seeds; None where all have
+        enough, or full recipes have taken their share."""
         seeds, room = known.seeds, math.inf
         if self.rungs:
             done = [self._work(known, full) for full in (False, True)]
@@ -253,21 +250,20 @@ class Evolution:
         def wanted(one: Tried) -> bool:
             return self._worth_a_seed(one, seeds[one.net.id, one.way]) and affordable(one)
 
-        some, leader = list(frontier), None
+        leader, frontier = None, ranked[0]
         if self.query.target is not None:
-            place = next((number for number, one in enumerate(some) if one.accuracy >= self.query.target), len(some) - 1)
-            leader = some[place] if some[place].accuracy >= self.query.target else None
-            some = some[max(0, place - self.beside) : place + self.beside + 1]
+            leader = next((one for one in frontier if one.accuracy >= self.query.target), None)
         elif self.query.budgets:
-            leader = some[-1]
+            leader = frontier[-1]
         if leader is not None and wanted(leader) and random.random() < self.leading:
             return leader
-        some = [one for one in some if wanted(one)]
+        some = [(one, rank) for rank, front in enumerate(ranked) for one in front if wanted(one)]
         if not some:
             return None
         best = self._best_size(frontier)
-        weights = np.array([self.preference(one.net, log_error(one.accuracy), best) / (1 + seeds[one.net.id, one.way]) for one in some])
-        return some[int(random.choice(len(some), p=weights / weights.sum()))]
+        preferred = [self.preference(one.net, log_error(one.accuracy), best) * self.next_front**rank for one, rank in some]
+        weights = np.array(preferred) / (1 + np.array([seeds[one.net.id, one.way] for one, _ in some]))
+        return some[int(random.choice(len(some), p=weights / weights.sum()))][0]
 
     def _work(self, known: Known, full: bool) -> float:
         """Return those of all trainings so far by one kind of recipe."""
