@@ -68,6 +68,7 @@ def test_a_part_is_the_search_of_the_same_options(tmp_path: Path) -> None:
     assert str(study.searched.winner) == str(alone.searched.winner)
     assert study.facts.protocol.part == "find"
     assert study.facts.protocol.question.startswith("Which network")
+    assert study.facts.protocol.watched == "the images that the search sets aside to judge and to confirm"
     winner = study.searched.winner
     assert winner is not None
     assert ran.parts["find"].answer.smallest.entry == winner.confirmed

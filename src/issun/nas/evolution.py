@@ -32,8 +32,9 @@ from issun.arch.net import Net
 from issun.datasets.wanted import input_text
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import neighbour
-from issun.nas.known import Known, Proposal, Tried, log_error
+from issun.nas.known import Known, Proposal, Tried
 from issun.study.query import Query, sizes_of, within
+from issun.study.statistics import log_error
 
 #: What makes another network out of one, and says how.
 Neighbours = Callable[[Net, np.random.Generator, Callable[[Net], bool]], tuple[Net, str]]
@@ -190,7 +191,7 @@ class Evolution:
         ranked = known.fronts(self.fronts)
         if ranked and random.random() < self.again and (same := self._again(ranked, known, random)):
             count = known.seeds[same.net.id, same.way]
-            return Proposal(number, same.net, count, same.number, _again(count), True, same.way)
+            return Proposal(number, same.net, count, same.number, _reason(count), True, same.way)
         ranked = ranked or [[Tried(net, 0, place, (), 0.0) for place, net in enumerate(self.starts)]]
         parents = [(one, rank) for rank, front in enumerate(ranked) for one in front if rank == 0 or one.number >= number - self.young]
         best = self._best_size(ranked[0])
@@ -214,14 +215,14 @@ class Evolution:
         if not left:
             raise SelectionError("every network within the budgets that a change leads to was tried, and trained from enough seeds")
         one = min(left, key=lambda one: (known.seeds[one.key], one.number))
-        return Proposal(number, one.net, known.seeds[one.key], one.number, _again(known.seeds[one.key]), True, one.way)
+        return Proposal(number, one.net, known.seeds[one.key], one.number, _reason(known.seeds[one.key]), True, one.way)
 
     def preference(self, net: Net, error: float, best: float = 0.0) -> float:
         """Return how much a network is wanted as a parent, whose error has this logarithm: most where it is near to what is looked for, and
         quickly trained. With a target `best` is the smallest `size_at_target` so far."""
         quick = self._quick(net)
         if self.query.target is not None:
-            return (math.exp((best - self.size_at_target(net, error)) / self.behind) * self._near(error) + 1e-6) * quick
+            return (math.exp((best - self.size_at_target(net, error)) / self.behind) * self._closeness(error) + 1e-6) * quick
         sizes = sizes_of(net)
         filled = [sizes[name] / limit for name, limit in self.query.budgets.items()]
         return (math.pow(max(filled, default=1.0), self.fill) + 1e-6) * quick
@@ -231,7 +232,8 @@ class Evolution:
         assert self.query.target is not None
         return math.log(net.parameters) + (error - log_error(self.query.target)) / self.slope
 
-    def _near(self, error: float) -> float:
+    def _closeness(self, error: float) -> float:
+        """Return how near an error with this logarithm is to the target: 1 where it is there."""
         assert self.query.target is not None
         return math.exp(-abs(error - log_error(self.query.target)) / self.reach)
 
@@ -330,7 +332,7 @@ class Evolution:
         else:
             spread /= self.slope
             ahead = self._best_size(frontier) - np.array([self.size_at_target(*one) for one in zip(nets, expected.tolist(), strict=True)])
-            wanted = [self._near(error) * self._quick(net) for net, error in zip(nets, expected.tolist(), strict=True)]
+            wanted = [self._closeness(error) * self._quick(net) for net, error in zip(nets, expected.tolist(), strict=True)]
         steps = ahead / spread
         improvement = ahead * ndtr(steps) + spread * np.exp(-(steps**2) / 2) / math.sqrt(2 * math.pi)
         return litter[int(np.argmax(improvement * wanted))]
@@ -360,6 +362,6 @@ class Evolution:
         return found[int(random.integers(len(found)))] if found else None
 
 
-def _again(seeds: int) -> str:
+def _reason(seeds: int) -> str:
     """Return what is said of a training by the full recipe, after so many."""
     return "another seed" if seeds else "the full recipe"

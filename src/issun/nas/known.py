@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.arch.traits import traits
 from issun.nas.predictor import Predictor
-
-#: The smallest error that is told from a smaller one: logarithms end here.
-_LEAST_ERROR = 1e-4
+from issun.study.statistics import LEAST_ERROR
 
 #: A predictor is fitted anew after so many proposals.
 _REFITTED = 8
@@ -84,11 +82,6 @@ class Tried:
     number: int
     full: tuple[float, ...]
     accuracy: float
-
-
-def log_error(accuracy: float) -> float:
-    """Return the natural logarithm of the error."""
-    return math.log(max(1 - accuracy, _LEAST_ERROR))
 
 
 def trained(judged: Iterable[Judged]) -> list[Tried]:
@@ -214,7 +207,7 @@ class Known:
         np.add.at(sums, (kinds.astype(int), places), accuracies)
         np.add.at(counts, (kinds.astype(int), places), 1)
         means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-        errors = np.log(np.maximum(1 - means, _LEAST_ERROR))
+        errors = np.log(np.maximum(1 - means, LEAST_ERROR))
         return errors[0], errors[1]
 
     def fronts(self, most: int) -> list[list[Tried]]:

@@ -70,7 +70,19 @@ class Predictor:
         return np.column_stack([standard, (short - self._middle) / self._deviation])
 
     def after_look(self, rows: Rows, short: Logs) -> Logs:
-        """Return the logarithms of the errors that networks will have after the full recipe, from those after the short one."""
+        """Return what errors networks will have after the full recipe, from those after the short one.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (N, traits)
+        short : ndarray of float64, shape (N,)
+            Natural logarithms of the errors after the short recipe; nan where there is none.
+
+        Returns
+        -------
+        ndarray of float64, shape (N,)
+            Natural logarithms; nan where `short` is.
+        """
         if self._ratio is None or not len(rows):
             return short + math.log(USUAL_RATIO)
         told = ~np.isnan(short)
@@ -79,6 +91,7 @@ class Predictor:
         return found
 
     def expected(self, rows: Rows) -> Logs:
-        """Return the logarithms of the errors that untrained networks will have after the full recipe; `spread` must be a number."""
+        """Return what errors untrained networks will have after the full recipe: natural logarithms, float64 of shape (N,), for rows of
+        shape (N, traits). It needs `FEWEST` networks: `spread` is a number then."""
         assert self._traits is not None
         return np.asarray(self._errors.predict(self._traits.transform(rows)))

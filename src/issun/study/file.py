@@ -192,6 +192,8 @@ class Part:
     @property
     def watched(self) -> str:
         """What was watched, in words."""
+        if self.search is not None:
+            return "the images that the search sets aside to judge and to confirm"
         if self.watch == "test":
             return "the test part"
         if (self.folds or 1) > 1:
@@ -420,8 +422,9 @@ def _search_part(name: str, read: _Part, target: float | None, places: _Places) 
                 raise places.error((*place, "families", number, key), "does not apply to a part with `search`: leave it out")
         _bound(family, places, (*place, "families", number))
         space += [family.network, *family.knobs]
-    options = {key: value for key, value in read.search.model_dump().items() if key in read.search.model_fields_set}
-    search = SearchPart(options, tuple(space), named_settings(read.recipe), places.of((*place, "search")))
+    search = SearchPart(
+        read.search.model_dump(exclude_unset=True), tuple(space), named_settings(read.recipe), places.of((*place, "search"))
+    )
     budgets = {budget: getattr(read, budget) for budget in BUDGETS}
     return Part(
         *(name, "validation", 0.0, False, target),

@@ -22,15 +22,13 @@ from issun.errors import SelectionError
 from issun.numbers import counted
 from issun.study.entry import Entry
 from issun.study.readable import Readable
+from issun.study.statistics import log_error
 
 #: From how many networks on anything is said.
 FEWEST_NETWORKS = 30
 
 #: Trees of a forest; parts that each are predicted by trees that have not seen them; and how often each choice is permuted.
 _TREES, _PARTS, _REPEATS = 100, 3, 5
-
-#: The smallest error that is told from a smaller one: logarithms end here.
-_LEAST_ERROR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def importances(study: Readable, entries: Sequence[Entry] | None = None) -> Impo
     nets = {entry.network_id: study.net(entry) for entry in some}
     frame = pd.DataFrame([{**traits(nets[entry.network_id]), **_training(study, entry)} for entry in some]).fillna(0.0)
     frame = frame.loc[:, frame.nunique() > 1]
-    errors = np.array([math.log(max(1 - entry.val_accuracy_mean, _LEAST_ERROR)) for entry in some])
+    errors = np.array([log_error(entry.val_accuracy_mean) for entry in some])
     if frame.empty or errors.std() == 0:
         raise SelectionError(f"the networks of {study.path.name} are all alike: importance needs choices that differ")
     falls: list[np.ndarray] = []

@@ -176,3 +176,12 @@ def reached_since(values: Curve, level: float, tolerance: float) -> int:
     """Return the index from which on a curve is never more than `tolerance` below `level`; its length where even the end is."""
     below = np.flatnonzero(values < level - tolerance)
     return int(below[-1]) + 1 if len(below) else 0
+
+
+#: The smallest error that is told from a smaller one: logarithms end here.
+LEAST_ERROR = 1e-4
+
+
+def log_error(accuracy: float) -> float:
+    """Return the natural logarithm of the error, of an accuracy from 0 to 1; at least that of `LEAST_ERROR`."""
+    return math.log(max(1 - accuracy, LEAST_ERROR))
