@@ -1,10 +1,10 @@
 """Which way of choosing the next network finds the better frontier? `python benchmarks/search_methods.py --data NAME --json FILE`
 
 Ways of search (`METHODS`) get the same networks to start with, the same changes of networks, the same recipe and the same time, on one
-core. The training images are divided by class: 70 % are trained on, 15 % judge, and 15 % are seen by no method. On these all networks of
-the frontier of a method are measured at the end. What they reach is told as one number, the hypervolume: the area that the frontier
-dominates in the plane of log10 parameters and log10 error, up to a corner that was fixed beforehand (`CORNER`). More is better. `table`
-prints it over time.
+core. The training images are divided by class: 70 % are trained on, 15 % judge, and 15 % are seen by no method; nor is the test part. On
+what no method saw all networks of its frontier are measured at the end. What they reach is told as one number, the hypervolume: the area
+that the frontier dominates in the plane of log10 parameters and log10 error, up to a corner that was fixed beforehand (`CORNER`). More is
+better. `table` prints it over time.
 
 Trainings run one after the other, each with what was judged at least `LAG` trainings before, as if that many ran at the same time. What
 counts is processor time, with that of choosing. For Optuna (`pip install optuna`) a network is a start and up to twelve changes, each a
@@ -156,7 +156,7 @@ METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[float, float], i
 
 
 def divided(dataset: Dataset) -> Dataset:
-    """Return the training images as three parts: to train on, to judge (the validation part) and unseen (the test part)."""
+    """Return the images as three parts: to train on, to judge (the validation part) and unseen (the test part, with what it was before)."""
     random = np.random.default_rng(DIVISION)
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     for number in range(len(dataset.classes)):
@@ -168,18 +168,19 @@ def divided(dataset: Dataset) -> Dataset:
     order = [*train, *judge]
     return Dataset(
         dataset.name,
-        *(dataset.images[order], dataset.labels[order], dataset.images[unseen], dataset.labels[unseen]),
+        *(dataset.images[order], dataset.labels[order]),
+        *(np.concatenate([dataset.images[unseen], dataset.test_images]), np.concatenate([dataset.labels[unseen], dataset.test_labels])),
         *(dataset.classes, dataset.source),
         given_validation=len(judge),
     )
 
 
 def hypervolume(points: Sequence[tuple[float, float]]) -> float:
-    """Return the area that points (parameters, error) dominate, in the plane of their logarithms to base 10."""
+    """Return the area that points (parameters, error above 0) dominate, in the plane of their logarithms to base 10."""
     right, top = (math.log10(limit) for limit in CORNER)
     area, best = 0.0, top
     for parameters, error in sorted(points):
-        across, up = math.log10(parameters), math.log10(max(error, 1e-4))
+        across, up = math.log10(parameters), math.log10(error)
         if across < right and up < best:
             area += (right - across) * (best - up)
             best = up
@@ -188,11 +189,13 @@ def hypervolume(points: Sequence[tuple[float, float]]) -> float:
 
 @dataclass
 class Run:
-    """What a method did: what was judged, with the accuracy on the unseen images and the seconds until then."""
+    """What a method did: what was judged, with the accuracy on the unseen images and the seconds until then; and how many images judge and
+    are unseen."""
 
     judged: list[Judged]
     unseen: list[float]
     seconds: list[float]
+    images: dict[str, int]
 
     def frontier(self, count: int) -> list[dict[str, Any]]:
         """Return the frontier after so many trainings, of the networks that the full recipe has trained."""
@@ -206,12 +209,18 @@ class Run:
     def volume(self, seconds: float, part: str = "unseen") -> float:
         """Return the hypervolume after so many seconds."""
         count = sum(end <= seconds for end in self.seconds)
-        return hypervolume([(row["parameters"], 1 - row[part]) for row in self.frontier(count)])
+        images = self.images[part]
+        # Half an error more than were counted: no errors in a few hundred images do not mean an error of 0, whose logarithm has no end.
+        return hypervolume([(row["parameters"], ((1 - row[part]) * images + 0.5) / (images + 1)) for row in self.frontier(count)])
 
 
 def searched(method: Method, dataset: Dataset, recipe: Recipe, seconds: float) -> Run:
     """Return what a method did in so many seconds of processor time."""
-    known, run, began = Known(), Run([], [], []), time.process_time()
+    known, run, began = (
+        Known(),
+        Run([], [], [], {"judge": dataset.given_validation, "unseen": len(dataset.test_images)}),
+        time.process_time(),
+    )
     short = short_recipe(recipe, len(dataset.images) - dataset.given_validation)
     number = 0
     while time.process_time() - began < seconds:

@@ -4,8 +4,8 @@ After Real, Aggarwal, Huang & Le (2019), in whose method a network grows too old
 the search for ever; and after Deb, Pratap, Agarwal & Meyarivan (2002), who sort what was found into fronts. A network's figure is the mean
 over its seeds, and networks that matter are trained from further seeds: luck does not last.
 
-Of a litter of neighbours the one is trained that lets expect most: by how much a predictor expects it to be better than what there is, for
-the multiply-accumulates that it takes.
+Of several candidates, all of them neighbours of parents, the most promising one is trained: the one that a predictor expects to be better
+than what there is by most, for the multiply-accumulates that it takes.
 
 A new network is first trained by a short recipe. Those that get on the frontier are trained by the full one, from several seeds. What the
 errors after both recipes have been so far makes them comparable. So it is a successive halving (Jamieson & Talwalkar 2016) without
@@ -45,11 +45,11 @@ SETTLED_SEEDS = 3
 #: The share of all multiply-accumulates that full recipes take at most.
 FULL_WORK = 0.75
 
-#: Multiply-accumulates of a first look for each network of a litter: where looks are quickly over, choosing among many takes longer.
+#: Multiply-accumulates of a first look for each candidate: where looks are quickly over, choosing among many takes longer.
 _WORK_EACH = 40_000_000
 
-#: The largest litter; and from how many on there is one.
-_LITTER, _FEW = 24, 4
+#: The most candidates, and the fewest: where there would be fewer, the first neighbour is trained.
+_MOST_CANDIDATES, _FEWEST_CANDIDATES = 24, 4
 
 #: The error that is expected where nothing is known of networks of a size, as a logarithm.
 _NO_FRONTIER = math.log(0.9)
@@ -87,7 +87,7 @@ class Evolution:
         Share of the proposals that train a network of the fronts by the full recipe, from another seed each time.
     full_work : float
         The share of all multiply-accumulates that full recipes take at most.
-    dear : float
+    largest_share : float
         The share of all multiply-accumulates so far that a full training may take: while little is known, networks that are trained
         quickly tell more in the same time. Those with no more than the largest start are always allowed.
     most_seeds : int
@@ -113,16 +113,16 @@ class Evolution:
         one within the budgets.
     downward : float
         With a target: of the changes of a network that reaches it, the share that must make it smaller.
-    crowded : float
+    crowding : float
         The power of the number of networks that were made from one, by which it is less wanted as a parent: most of what can be made of it
         is known.
     near : float
         With a target: a network whose error is more than so many times as large gets no second seed of the full recipe.
     chosen : float
-        Share of the new networks that are the best of a litter by what the predictor expects. The others keep it from going round in its
-        own opinion.
+        Share of the new networks that are the best of several candidates by what the predictor expects. The others keep it from going
+        round in its own opinion.
     images : int
-        How many images an epoch has: litters are smaller where a look is quickly over.
+        How many images an epoch has: there are fewer candidates where a look is quickly over.
 
     Raises
     ------
@@ -143,7 +143,7 @@ class Evolution:
     next_front: float = 0.4
     again: float = 0.35
     full_work: float = FULL_WORK
-    dear: float = 0.01
+    largest_share: float = 0.01
     most_seeds: int = SETTLED_SEEDS
     twice: float = 0.25
     other_way: float = 0.15
@@ -155,8 +155,8 @@ class Evolution:
     thrift: float = 1.0
     leading: float = 0.5
     downward: float = 0.7
-    crowded: float = 0.5
-    near: float = 1.05
+    crowding: float = 0.5
+    near: float = 1.2
     chosen: float = 0.8
     images: int = 0
 
@@ -197,15 +197,15 @@ class Evolution:
         best = self._best_size(ranked[0])
         wanted = [self.preference(one.net, log_error(one.accuracy), best) * self.next_front**rank for one, rank in parents]
         children = np.array([known.children.get(one.number, 0) for one, _ in parents])
-        weights = np.array(wanted) / (1 + children) ** self.crowded
+        weights = np.array(wanted) / (1 + children) ** self.crowding
         weights /= weights.sum()
-        limit = self._dearest(known)
-        size = self._litter(known)
+        limit = self._most_macs(known)
+        size = self._candidates(known)
         if size and random.random() < self.chosen:
             drawn = [parents[int(place)][0] for place in random.choice(len(parents), size=size, p=weights)]
-            litter = [child for parent in drawn if (child := self._child(number, parent, known, limit, random))]
-            if litter:
-                return self._best(litter, ranked[0], known)
+            candidates = [child for parent in drawn if (child := self._child(number, parent, known, limit, random))]
+            if candidates:
+                return self._best(candidates, ranked[0], known)
         for place in random.choice(len(parents), size=len(parents), replace=False, p=weights):
             child = self._child(number, parents[int(place)][0], known, limit, random)
             if child is not None:
@@ -244,7 +244,7 @@ class Evolution:
         if self.rungs:
             done = [self._work(known, full) for full in (False, True)]
             room = (self.full_work * sum(done) - done[True]) / (1 - self.full_work)
-        limit = self._dearest(known)
+        limit = self._most_macs(known)
 
         def affordable(one: Tried) -> bool:
             return one.net.macs <= limit and max(1, one.net.macs) * self.epochs[one.way][True] <= room
@@ -279,18 +279,18 @@ class Evolution:
             return True
         return log_error(one.accuracy) <= log_error(self.query.target) + (math.log(self.near) if seeds == 1 else 0.0)
 
-    def _dearest(self, known: Known) -> float:
+    def _most_macs(self, known: Known) -> float:
         """Return the multiply-accumulates that a network may have at most."""
         work = self._work(known, False) + self._work(known, True)
-        return max(float(max(net.macs for net in self.starts)), self.dear * work / max(full for _, full in self.epochs))
+        return max(float(max(net.macs for net in self.starts)), self.largest_share * work / max(full for _, full in self.epochs))
 
-    def _litter(self, known: Known) -> int:
+    def _candidates(self, known: Known) -> int:
         """Return how many networks the next one is chosen from; 0 where it is not."""
         if math.isnan(known.predictor().spread):
             return 0
         usual = sum(known.macs.values()) / len(known.proposed)
         size = int(usual * self.epochs[0][not self.rungs] * self.images / _WORK_EACH)
-        return min(size, _LITTER) if size >= _FEW else 0
+        return min(size, _MOST_CANDIDATES) if size >= _FEWEST_CANDIDATES else 0
 
     def _child(self, number: int, parent: Tried, known: Known, limit: float, random: np.random.Generator) -> Proposal | None:
         """Return a first training of a network that a change of another one leads to; None where that has no neighbour that is new."""
@@ -318,12 +318,12 @@ class Evolution:
             return None
         return Proposal(number, net, 0, parent.number, change, not self.rungs, parent.way)
 
-    def _best(self, litter: Sequence[Proposal], frontier: Sequence[Tried], known: Known) -> Proposal:
+    def _best(self, candidates: Sequence[Proposal], frontier: Sequence[Tried], known: Known) -> Proposal:
         """Return the one that lets expect most: its expected improvement (Jones, Schonlau & Welch 1998) over the smallest size at the
         target so far, or without a target over the frontier at its own size; times how much its like is wanted."""
         predictor = known.predictor()
-        expected = predictor.expected(np.array([known.row(one.net, one.way) for one in litter]))
-        nets, spread = [one.net for one in litter], predictor.spread
+        expected = predictor.expected(np.array([known.row(one.net, one.way) for one in candidates]))
+        nets, spread = [one.net for one in candidates], predictor.spread
         if self.query.target is None:
             errors = np.array([_NO_FRONTIER, *(log_error(one.accuracy) for one in frontier)])
             places = np.searchsorted([one.net.parameters for one in frontier], [net.parameters for net in nets], side="right")
@@ -335,7 +335,7 @@ class Evolution:
             wanted = [self._closeness(error) * self._quick(net) for net, error in zip(nets, expected.tolist(), strict=True)]
         steps = ahead / spread
         improvement = ahead * ndtr(steps) + spread * np.exp(-(steps**2) / 2) / math.sqrt(2 * math.pi)
-        return litter[int(np.argmax(improvement * wanted))]
+        return candidates[int(np.argmax(improvement * wanted))]
 
     def _best_size(self, networks: Sequence[Tried]) -> float:
         """Return the smallest `size_at_target`; 0 without a target."""

@@ -12,12 +12,13 @@ from issun.study.query import Query
 from issun.study.statistics import lower_bound
 
 #: How many finalists there are at most: with a target or without one.
-MOST_FINALISTS, MOST_OF_FRONTIER = 6, 12
+MOST_FINALISTS, MOST_OF_FRONTIER = 8, 12
 
-#: How many finalists may be smaller than the smallest that reaches the target by the search's own figures.
-_BELOW = 2
+#: How many finalists may be smaller than the smallest that reaches the target by the search's own figures; and how many standard errors of
+#: the images that judge they may be below it. Confirmation trains on more images than the search, and judges on others.
+_BELOW, _ERRORS_BELOW = 4, 2.0
 
-#: A finalist has at least so many times the parameters of the next smaller one, apart from those near the target.
+#: A finalist has at least so many times the parameters of the next smaller one.
 _STEP = 1.05
 
 
@@ -64,13 +65,13 @@ def finalists(
         return []
     if query.target is None:
         return candidates[-1:]
-    error = math.sqrt(query.target * (1 - query.target) / images)
-    below = [one for one in candidates if query.target - error <= figure(one) < query.target][-_BELOW:]
+    least = query.target - _ERRORS_BELOW * math.sqrt(query.target * (1 - query.target) / images)
+    below = _spread([reaching[0], *(one for one in candidates[::-1] if least <= figure(one) < query.target)], 1 + _BELOW)[1:]
     larger = _spread(reaching[1:], MOST_FINALISTS - 1 - len(below))
     safe = next((one for one in reaching if lower_bound(one.full, images, folds) >= query.target), reaching[-1])
     if all(one.net.parameters < safe.net.parameters for one in larger) and safe is not reaching[0]:
         larger = [*larger[: MOST_FINALISTS - 2 - len(below)], safe]
-    return [*larger[::-1], reaching[0], *below[::-1]]
+    return [*larger[::-1], reaching[0], *below]
 
 
 def _sure_enough(one: Tried, query: Query) -> bool:
