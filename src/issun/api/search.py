@@ -288,7 +288,7 @@ def search(
     if earlier is not None:  # it goes on as it began, also where today's issun would begin otherwise
         training = _as_begun(training, earlier, inputs)
         start = start or (() if space else _starts_of(earlier, inputs))
-    evolution = _evolution(inputs, query, start, space, seed, training)
+    evolution = _evolution(inputs, query, start, space, seed, training, _whole(wish, pareto))
     limits = _limits(time, trials, confirm, _confirmations(wish, pareto))
     _check_counts(trials=trials, finalists=finalists, lag=lag)
     if sure and wish.target is None:
@@ -561,7 +561,13 @@ def short_recipe(recipe: Recipe, images: int) -> Recipe:
 
 
 def _evolution(
-    inputs: Inputs, query: Query, start: str | Net | Sequence[str | Net], space: tuple[str, ...], seed: int, training: Training
+    inputs: Inputs,
+    query: Query,
+    start: str | Net | Sequence[str | Net],
+    space: tuple[str, ...],
+    seed: int,
+    training: Training,
+    pareto: bool,
 ) -> Evolution:
     """Return how the search proposes."""
     given, shapes = [start] if isinstance(start, str | Net) else list(start), [dataset.input for dataset in inputs]
@@ -575,7 +581,7 @@ def _evolution(
     images = len(dataset.parts(training.split.each[0] if training.split.pooled else training.split)[0])
     epochs = tuple((way.short.seen(images) / images, way.full.seen(images) / images) for way in training.ways)
     own: dict[str, Any] = {"seed": seed, "rungs": rungs, "ways": tuple(way.name for way in training.ways), "epochs": epochs}
-    own["images"] = images
+    own |= {"images": images, "pareto": pareto}
     if space:
         if nets:
             raise IssunError("--start and families cannot be combined: a search that keeps to families begins with networks of these")

@@ -22,19 +22,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import median
 
 import numpy as np
-from scipy.special import ndtr
 
 from issun.arch.layers import Shape
 from issun.arch.net import Net
 from issun.datasets.wanted import input_text
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import neighbour
+from issun.nas.goals import Goal, goal_of
 from issun.nas.known import Known, Proposal, Tried
-from issun.study.query import Query, sizes_of, within
-from issun.study.statistics import log_error
+from issun.study.query import Query, within
 
 #: What makes another network out of one, and says how.
 Neighbours = Callable[[Net, np.random.Generator, Callable[[Net], bool]], tuple[Net, str]]
@@ -50,9 +48,6 @@ _WORK_EACH = 40_000_000
 
 #: The most candidates, and the fewest: where there would be fewer, the first neighbour is trained.
 _MOST_CANDIDATES, _FEWEST_CANDIDATES = 24, 4
-
-#: The error that is expected where nothing is known of networks of a size, as a logarithm.
-_NO_FRONTIER = math.log(0.9)
 
 
 @dataclass(frozen=True)
@@ -87,40 +82,24 @@ class Evolution:
         Share of the proposals that train a network of the fronts by the full recipe, from another seed each time.
     full_work : float
         The share of all multiply-accumulates that full recipes take at most.
-    largest_share : float
-        The share of all multiply-accumulates so far that a full training may take: while little is known, networks that are trained
-        quickly tell more in the same time. Those with no more than the largest start are always allowed.
     most_seeds : int
         Seeds that a network gets at most.
     twice : float
         Share of the new networks that are two changes away.
     other_way, other_input : float
         Share of the new proposals that change the way of training alone, or the size or colour of the images, where there are several.
-    reach : float
-        With a target: how far parents are from it, in natural logarithms of the error.
-    slope : float
-        With a target: by how much the logarithm of the error of small networks falls where that of their parameters grows by 1. So networks
-        of any size are compared: by the size with which their like would reach the target.
-    behind : float
-        How much larger that is than the smallest one, for parents, in natural logarithms.
-    fill : float
-        Without a target, but with budgets: the power of the share of a budget that a network fills, by which it is wanted as a parent.
-    thrift : float
-        The power of a network's multiply-accumulates by which it is less wanted: of two that are equally near, the one that is trained
-        faster tells more in the same time.
     leading : float
-        Of the full trainings, the share that goes to the smallest network that reaches the target, or without a target to the most accurate
-        one within the budgets.
+        Of the full trainings, the share that goes to the network that would be the answer now (`Goal.leader`).
     downward : float
         With a target: of the changes of a network that reaches it, the share that must make it smaller.
     crowding : float
         The power of the number of networks that were made from one, by which it is less wanted as a parent: most of what can be made of it
         is known.
-    near : float
-        With a target: a network whose error is more than so many times as large gets no second seed of the full recipe.
     chosen : float
         Share of the new networks that are the best of several candidates by what the predictor expects. The others keep it from going
         round in its own opinion.
+    pareto : bool
+        Whether the whole frontier is looked for, although there are budgets.
     images : int
         How many images an epoch has: there are fewer candidates where a look is quickly over.
 
@@ -143,21 +122,15 @@ class Evolution:
     next_front: float = 0.4
     again: float = 0.35
     full_work: float = FULL_WORK
-    largest_share: float = 0.01
     most_seeds: int = SETTLED_SEEDS
     twice: float = 0.25
     other_way: float = 0.15
     other_input: float = 0.15
-    reach: float = 0.8
-    slope: float = 0.5
-    behind: float = 0.35
-    fill: float = 1.4
-    thrift: float = 1.0
     leading: float = 0.5
     downward: float = 0.7
     crowding: float = 0.5
-    near: float = 1.2
     chosen: float = 0.8
+    pareto: bool = False
     images: int = 0
 
     def __post_init__(self) -> None:
@@ -194,10 +167,9 @@ class Evolution:
             return Proposal(number, same.net, count, same.number, _reason(count), True, same.way)
         ranked = ranked or [[Tried(net, 0, place, (), 0.0) for place, net in enumerate(self.starts)]]
         parents = [(one, rank) for rank, front in enumerate(ranked) for one in front if rank == 0 or one.number >= number - self.young]
-        best = self._best_size(ranked[0])
-        wanted = [self.preference(one.net, log_error(one.accuracy), best) * self.next_front**rank for one, rank in parents]
+        wanted = self.goal.parents([one for one, _ in parents], ranked[0]) * [self.next_front**rank for _, rank in parents]
         children = np.array([known.children.get(one.number, 0) for one, _ in parents])
-        weights = np.array(wanted) / (1 + children) ** self.crowding
+        weights = wanted / (1 + children) ** self.crowding
         weights /= weights.sum()
         limit = self._most_macs(known)
         size = self._candidates(known)
@@ -217,26 +189,6 @@ class Evolution:
         one = min(left, key=lambda one: (known.seeds[one.key], one.number))
         return Proposal(number, one.net, known.seeds[one.key], one.number, _reason(known.seeds[one.key]), True, one.way)
 
-    def preference(self, net: Net, error: float, best: float = 0.0) -> float:
-        """Return how much a network is wanted as a parent, whose error has this logarithm: most where it is near to what is looked for, and
-        quickly trained. With a target `best` is the smallest `size_at_target` so far."""
-        quick = self._quick(net)
-        if self.query.target is not None:
-            return (math.exp((best - self.size_at_target(net, error)) / self.behind) * self._closeness(error) + 1e-6) * quick
-        sizes = sizes_of(net)
-        filled = [sizes[name] / limit for name, limit in self.query.budgets.items()]
-        return (math.pow(max(filled, default=1.0), self.fill) + 1e-6) * quick
-
-    def size_at_target(self, net: Net, error: float) -> float:
-        """Return the logarithm of the parameters with which networks like one, whose error has this logarithm, would reach the target."""
-        assert self.query.target is not None
-        return math.log(net.parameters) + (error - log_error(self.query.target)) / self.slope
-
-    def _closeness(self, error: float) -> float:
-        """Return how near an error with this logarithm is to the target: 1 where it is there."""
-        assert self.query.target is not None
-        return math.exp(-abs(error - log_error(self.query.target)) / self.reach)
-
     def _again(self, ranked: Sequence[Sequence[Tried]], known: Known, random: np.random.Generator) -> Tried | None:
         """Return a network of the fronts that is to be trained by the full recipe, rather one with few seeds; None where all have
         enough, or full recipes have taken their share."""
@@ -252,19 +204,14 @@ class Evolution:
         def wanted(one: Tried) -> bool:
             return self._worth_a_seed(one, seeds[one.net.id, one.way]) and affordable(one)
 
-        leader, frontier = None, ranked[0]
-        if self.query.target is not None:
-            leader = next((one for one in frontier if one.accuracy >= self.query.target), None)
-        elif self.query.budgets:
-            leader = frontier[-1]
+        leader = self.goal.leader(ranked[0])
         if leader is not None and wanted(leader) and random.random() < self.leading:
             return leader
         some = [(one, rank) for rank, front in enumerate(ranked) for one in front if wanted(one)]
         if not some:
             return None
-        best = self._best_size(frontier)
-        preferred = [self.preference(one.net, log_error(one.accuracy), best) * self.next_front**rank for one, rank in some]
-        weights = np.array(preferred) / (1 + np.array([seeds[one.net.id, one.way] for one, _ in some]))
+        weights = self.goal.again([one for one, _ in some], [one for front in ranked for one in front])
+        weights *= [self.next_front**rank / (1 + seeds[one.net.id, one.way]) for one, rank in some]
         return some[int(random.choice(len(some), p=weights / weights.sum()))][0]
 
     def _work(self, known: Known, full: bool) -> float:
@@ -275,14 +222,12 @@ class Evolution:
         """Whether a network is to be trained by the full recipe, which was proposed for so many seeds."""
         if seeds >= self.most_seeds or seeds > len(one.full):  # or one is on its way
             return False
-        if self.query.target is None or not one.full:
-            return True
-        return log_error(one.accuracy) <= log_error(self.query.target) + (math.log(self.near) if seeds == 1 else 0.0)
+        return self.goal.worth_a_seed(one, seeds)
 
     def _most_macs(self, known: Known) -> float:
         """Return the multiply-accumulates that a network may have at most."""
         work = self._work(known, False) + self._work(known, True)
-        return max(float(max(net.macs for net in self.starts)), self.largest_share * work / max(full for _, full in self.epochs))
+        return max(float(max(net.macs for net in self.starts)), self.goal.largest_share * work / max(full for _, full in self.epochs))
 
     def _candidates(self, known: Known) -> int:
         """Return how many networks the next one is chosen from; 0 where it is not."""
@@ -302,8 +247,7 @@ class Evolution:
         other = self._at_another_input(parent, seeds, random) if random.random() < self.other_input else None
         if other is not None:
             return Proposal(number, other, 0, parent.number, f"images: {input_text(other.input)}", not self.rungs, parent.way)
-        reaches = self.query.target is not None and parent.accuracy >= self.query.target
-        most = parent.net.parameters - 1 if reaches and random.random() < self.downward else None
+        most = parent.net.parameters - 1 if self.goal.reached(parent) and random.random() < self.downward else None
 
         def allowed(net: Net) -> bool:
             small = (most is None or net.parameters <= most) and net.macs <= limit
@@ -319,37 +263,16 @@ class Evolution:
         return Proposal(number, net, 0, parent.number, change, not self.rungs, parent.way)
 
     def _best(self, candidates: Sequence[Proposal], frontier: Sequence[Tried], known: Known) -> Proposal:
-        """Return the one that lets expect most: its expected improvement (Jones, Schonlau & Welch 1998) over the smallest size at the
-        target so far, or without a target over the frontier at its own size; times how much its like is wanted."""
+        """Return the candidate that promises most."""
         predictor = known.predictor()
         expected = predictor.expected(np.array([known.row(one.net, one.way) for one in candidates]))
-        nets, spread = [one.net for one in candidates], predictor.spread
-        if self.query.target is None:
-            errors = np.array([_NO_FRONTIER, *(log_error(one.accuracy) for one in frontier)])
-            places = np.searchsorted([one.net.parameters for one in frontier], [net.parameters for net in nets], side="right")
-            ahead = errors[places] - expected
-            wanted = [self.preference(net, error) for net, error in zip(nets, expected.tolist(), strict=True)]
-        else:
-            spread /= self.slope
-            ahead = self._best_size(frontier) - np.array([self.size_at_target(*one) for one in zip(nets, expected.tolist(), strict=True)])
-            wanted = [self._closeness(error) * self._quick(net) for net, error in zip(nets, expected.tolist(), strict=True)]
-        steps = ahead / spread
-        improvement = ahead * ndtr(steps) + spread * np.exp(-(steps**2) / 2) / math.sqrt(2 * math.pi)
-        return candidates[int(np.argmax(improvement * wanted))]
-
-    def _best_size(self, networks: Sequence[Tried]) -> float:
-        """Return the smallest `size_at_target`; 0 without a target."""
-        if self.query.target is None:
-            return 0.0
-        return min(self.size_at_target(one.net, log_error(one.accuracy)) for one in networks)
-
-    def _quick(self, net: Net) -> float:
-        return math.pow(max(net.macs, self._cheap), -self.thrift)
+        promises = self.goal.promises([one.net for one in candidates], expected, predictor.spread, frontier)
+        return candidates[int(np.argmax(promises))]
 
     @cached_property
-    def _cheap(self) -> float:
-        """Multiply-accumulates below which a training gets hardly any faster."""
-        return max(1.0, median(net.macs for net in self.starts) / 4)
+    def goal(self) -> Goal:
+        """What is looked for, in numbers."""
+        return goal_of(self.query, self.starts, self.pareto)
 
     def _at_another_input(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator) -> Net | None:
         """Return a network for images of another size or colour; None where there is none that is new."""
