@@ -17,7 +17,9 @@ from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import bind_arguments, parse_network
 from issun.build import takes_isa
+from issun.datasets.copies import Copies, kept_together, with_links
 from issun.datasets.dataset import Dataset
+from issun.datasets.duplicates import MOST_IMAGES
 from issun.datasets.folds import FEW_IMAGES, USUAL_FOLDS
 from issun.datasets.inputs import Inputs
 from issun.datasets.named import ReadingOptions, check_not_given
@@ -204,6 +206,7 @@ def search(
     The training images are divided: 70 % are trained on, 15 % judge, and 15 % confirm. The search chooses among hundreds of networks by the
     images that judge, so their figure of the best one is partly luck. The images that confirm have no share in the choice: the finalists
     are trained again, with five fresh seeds, on all other images, the largest first. The answer is the last one that reaches the target.
+    Images that are equal or nearly so stand in one part, like those of a group.
 
     The same call goes on where it was stopped.
 
@@ -282,6 +285,9 @@ def search(
     path = _path(data, study)
     earlier = begun(path)
     inputs = _inputs(data, path, earlier, reading, tell)
+    copies = _copies(inputs, earlier)
+    if copies is not None:
+        inputs = inputs.changed(lambda dataset: with_links(dataset, copies.links))
     wish = Query(**asked)
     query, space = _with_macs(wish, inputs), (families,) if isinstance(families, str) else tuple(families or ())
     training, confirmation = _training(inputs, recipe, settings), inputs.first.resolved(Split(CONFIRMATION))
@@ -310,8 +316,11 @@ def search(
         ),
         starts=tuple(f"{shape_text(net.input)}: {net}" if inputs.several else str(net) for net in evolution.starts),
         space=space,
+        copies=copies,
     )
     _tell(inputs, training.split, confirmation, query, wish, tell)
+    if copies is not None:
+        tell(Remark(_told_of(copies, inputs.first)))
     job = _Job(inputs, training, confirmation, wanted, limits, threads_available() if threads is None else threads, tell)
     given = {**asked, "time": time, "trials": trials, "seed": seed, "families": space or None}
     told = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
@@ -486,6 +495,42 @@ def _confirmations(wish: Query, pareto: bool) -> int:
     """Return how many trainings confirmation takes at most."""
     finalists = MOST_OF_FRONTIER if _whole(wish, pareto) else MOST_FINALISTS if wish.target is not None else 1
     return finalists * len(CONFIRMATION_SEEDS)
+
+
+def _copies(inputs: Inputs, earlier: Study | None) -> Copies | None:
+    """Return the images that are kept together: those of the study that goes on; None where it was begun without."""
+    if earlier is None or earlier.facts.search is None:
+        return kept_together(max(inputs, key=lambda dataset: math.prod(dataset.input)), _divisible)
+    copies = earlier.facts.search.settings.copies
+    if copies is not None and len(inputs.first.images) != earlier.facts.data.images:
+        return None  # other images: the study says so when it is opened
+    return copies
+
+
+def _divisible(dataset: Dataset) -> bool:
+    """Whether a data set can be divided into the parts of a search."""
+    try:
+        split = _judging_split(dataset)
+        for one in (*(split.each or (split,)), dataset.resolved(Split(CONFIRMATION))):
+            dataset.parts(one)
+    except DataError:
+        return False
+    return True
+
+
+def _told_of(copies: Copies, dataset: Dataset) -> str:
+    """Return what is said of the images that are kept together."""
+    if len(dataset.images) - dataset.given_validation > MOST_IMAGES:
+        kind, none = "equal", "no two training images are equal"
+        note = f"; nearly equal ones are looked for among up to {MOST_IMAGES:,} images"
+    else:
+        kind, none, note = "equal or nearly equal", "no two training images are nearly equal", ""
+    if copies.apart:
+        note += (
+            f"; {counted(copies.apart, 'pair')} of such images are in different parts, because the groups could not be divided otherwise: "
+            f"figures may be too high; --groups tells what belongs together"
+        )
+    return f"{counted(copies.images, f'{kind} image')} are kept together{note}" if copies.images or copies.apart else f"{none}{note}"
 
 
 def _judging_split(dataset: Dataset) -> Split:
