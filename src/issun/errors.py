@@ -8,6 +8,7 @@ argument, the rule, the value that broke it and what to do.
     ├── NetworkError        the text is fine, the network cannot be (shapes, classifier)
     ├── KnobError           a knob without values, values without a knob, values that are no positive whole numbers
     ├── RecipeError         a training setting outside its range
+    ├── SpaceError          a space of networks that says something that cannot be (names the key, in a file the line, too)
     ├── DataError           images or labels that cannot be used
     │   └── DownloadError       no mirror sent a file of a named data set
     ├── ModelError          a file that is no model, or images that do not fit a model
@@ -106,6 +107,26 @@ class RecipeError(IssunError):
     def __init__(self, message: str, setting: str = "") -> None:
         self.setting = setting
         super().__init__(message)
+
+
+class SpaceError(IssunError):
+    """A space of networks says something that cannot be.
+
+    Parameters
+    ----------
+    key : str
+    problem : str
+        What is wrong with it, in words that follow the key.
+    index : int, optional
+        Which one of its values, from 0; default: the key itself.
+    place : str
+        Where it stands, ``space.toml, line 3``.
+    """
+
+    def __init__(self, key: str, problem: str, index: int | None = None, place: str = "") -> None:
+        self.key, self.problem, self.index = key, problem, index
+        name = f"`{key}`" if index is None else f"`{key}[{index}]`"
+        super().__init__(f"{place or 'the space'}, {name}: {problem}")
 
 
 class DataError(IssunError):

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
@@ -16,8 +17,11 @@ from issun.api.sweep import SweepOptions
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import bind_arguments, parse_network
+from issun.arch.space import ANYTHING, Space
 from issun.build import takes_isa
+from issun.datasets.copies import Copies, kept_together, with_links
 from issun.datasets.dataset import Dataset
+from issun.datasets.duplicates import MOST_IMAGES
 from issun.datasets.folds import FEW_IMAGES, USUAL_FOLDS
 from issun.datasets.inputs import Inputs
 from issun.datasets.named import ReadingOptions, check_not_given
@@ -27,6 +31,7 @@ from issun.engine import threads_available
 from issun.errors import DataError, IssunError, RecipeError, SelectionError, StudyError
 from issun.events import OnProgress, Remark, ignored
 from issun.first_family import first_family
+from issun.nas.changes import neighbour
 from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, refitted, with_test
 from issun.nas.confirming import confirm as confirm_finalists
 from issun.nas.evolution import FULL_WORK, Evolution
@@ -37,7 +42,7 @@ from issun.nas.forecast import SearchForecast
 from issun.nas.known import Judged, trained
 from issun.nas.searching import KEPT_SHARE, Limits, Training, Way, judged_before, judging
 from issun.nas.searching import search as run_search
-from issun.nas.starts import starts
+from issun.nas.starts import starts, starts_within
 from issun.numbers import counted, duration
 from issun.plain import plain
 from issun.recipe import Recipe, RecipeOptions, named_settings
@@ -48,6 +53,7 @@ from issun.study.machine import machine
 from issun.study.query import QueryOptions, within
 from issun.study.reading import read_inputs
 from issun.study.searched import Searched, SearchFacts, SearchSettings, WayFacts
+from issun.study.space_file import read_space
 from issun.study.store import recipe_id
 from issun.study.sweep import begun
 
@@ -135,6 +141,7 @@ def search(
     sure: bool = False,
     refit: bool = False,
     start: str | Net | Sequence[str | Net] = (),
+    space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     confirm: bool = False,
     seed: int = 0,
     lag: int | None = None,
@@ -161,6 +168,7 @@ def search(
     sure: bool = False,
     refit: bool = False,
     start: str | Net | Sequence[str | Net] = (),
+    space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     confirm: bool = False,
     seed: int = 0,
     lag: int | None = None,
@@ -188,6 +196,7 @@ def search(
     sure: bool = False,
     refit: bool = False,
     start: str | Net | Sequence[str | Net] = (),
+    space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     confirm: bool = False,
     seed: int = 0,
     lag: int | None = None,
@@ -204,6 +213,7 @@ def search(
     The training images are divided: 70 % are trained on, 15 % judge, and 15 % confirm. The search chooses among hundreds of networks by the
     images that judge, so their figure of the best one is partly luck. The images that confirm have no share in the choice: the finalists
     are trained again, with five fresh seeds, on all other images, the largest first. The answer is the last one that reaches the target.
+    Images that are equal or nearly so stand in one part, like those of a group.
 
     The same call goes on where it was stopped.
 
@@ -232,6 +242,9 @@ def search(
         measures this model: its file says so.
     start : str, Net or several
         Networks to begin with; default: a few plain ones that follow from the images' size and the number of classes.
+    space : str, PathLike or mapping, optional
+        What networks may be made of: a TOML file, or a mapping of the same keys (``start, families, layers, windows, strides, pools,
+        activations, norms, most_layers, widest``); what is left out is free. See ``docs/search.md``.
     confirm : bool
         Search no further: confirm the finalists so far.
     seed : int
@@ -267,7 +280,9 @@ def search(
     Raises
     ------
     SelectionError
-        When no network keeps within the budgets.
+        When no network keeps within the budgets, or a start or all families are outside of the space.
+    SpaceError, StudyFileError
+        When the space says something that cannot be, or its file cannot be read.
     NotationError, NetworkError
         When a start is no network for these images.
     RecipeError, DataError
@@ -282,13 +297,19 @@ def search(
     path = _path(data, study)
     earlier = begun(path)
     inputs = _inputs(data, path, earlier, reading, tell)
+    copies = _copies(inputs, earlier)
+    if copies is not None:
+        inputs = inputs.changed(lambda dataset: with_links(dataset, copies.links))
     wish = Query(**asked)
-    query, space = _with_macs(wish, inputs), (families,) if isinstance(families, str) else tuple(families or ())
+    query, kept_to = _with_macs(wish, inputs), (families,) if isinstance(families, str) else tuple(families or ())
+    allowed = ANYTHING if space is None else read_space(space)
+    start, kept_to = _with_space(allowed, start, kept_to)
     training, confirmation = _training(inputs, recipe, settings), inputs.first.resolved(Split(CONFIRMATION))
     if earlier is not None:  # it goes on as it began, also where today's issun would begin otherwise
         training = _as_begun(training, earlier, inputs)
-        start = start or (() if space else _starts_of(earlier, inputs))
-    evolution = _evolution(inputs, query, start, space, seed, training, _whole(wish, pareto))
+        same = earlier.facts.search is not None and earlier.facts.search.settings.choices == allowed.lines  # else it is refused below
+        start = start or (_starts_of(earlier, inputs) if same and not kept_to else ())
+    evolution = _evolution(inputs, query, start, kept_to, seed, training, allowed, _whole(wish, pareto))
     limits = _limits(time, trials, confirm, _confirmations(wish, pareto))
     _check_counts(trials=trials, finalists=finalists, lag=lag)
     if sure and wish.target is None:
@@ -296,7 +317,7 @@ def search(
     if dry_run or (limits.seconds is not None and not path.exists()):  # one that goes on has been looked at
         forecast = _forecast(evolution, inputs, training, confirmation, limits, path, threads, _spent(earlier))
         if dry_run:
-            return forecast
+            return replace(forecast, families=kept_to, choices=allowed.lines)
     wanted = SearchSettings(
         query=query,
         pareto=_whole(wish, pareto),
@@ -309,11 +330,15 @@ def search(
             WayFacts(way.name, *(_recipe_id(one, inputs, training.split) for one in (way.short, way.full))) for way in training.ways
         ),
         starts=tuple(f"{shape_text(net.input)}: {net}" if inputs.several else str(net) for net in evolution.starts),
-        space=space,
+        space=kept_to,
+        copies=copies,
+        choices=allowed.lines,
     )
     _tell(inputs, training.split, confirmation, query, wish, tell)
+    if copies is not None:
+        tell(Remark(_told_of(copies, inputs.first)))
     job = _Job(inputs, training, confirmation, wanted, limits, threads_available() if threads is None else threads, tell)
-    given = {**asked, "time": time, "trials": trials, "seed": seed, "families": space or None}
+    given = {**asked, "time": time, "trials": trials, "seed": seed, "families": kept_to or None, "space": space}
     told = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
     job.command = f"issun.search({inputs.first.name!r}{told})" if command is None else command
     stop = threading.Event()
@@ -435,6 +460,16 @@ def _starts_of(study: Study, inputs: Inputs) -> tuple[Net, ...]:
     return tuple(found)
 
 
+def _with_space(
+    space: Space, start: str | Net | Sequence[str | Net], families: tuple[str, ...]
+) -> tuple[str | Net | Sequence[str | Net], tuple[str, ...]]:
+    """Return starts and families, as they are given or as the space has them."""
+    for given, own, option in ((start, space.start, "--start"), (families, space.families, "families")):
+        if given and own:
+            raise IssunError(f"{option} and `{option.removeprefix('--')}` of the space cannot be combined: leave one out")
+    return start or space.start, families or space.families
+
+
 def _whole(wish: Query, pareto: bool) -> bool:
     """Whether the whole frontier is looked for."""
     return pareto or (wish.target is None and not wish.budgets)
@@ -486,6 +521,42 @@ def _confirmations(wish: Query, pareto: bool) -> int:
     """Return how many trainings confirmation takes at most."""
     finalists = MOST_OF_FRONTIER if _whole(wish, pareto) else MOST_FINALISTS if wish.target is not None else 1
     return finalists * len(CONFIRMATION_SEEDS)
+
+
+def _copies(inputs: Inputs, earlier: Study | None) -> Copies | None:
+    """Return the images that are kept together: those of the study that goes on; None where it was begun without."""
+    if earlier is None or earlier.facts.search is None:
+        return kept_together(max(inputs, key=lambda dataset: math.prod(dataset.input)), _divisible)
+    copies = earlier.facts.search.settings.copies
+    if copies is not None and len(inputs.first.images) != earlier.facts.data.images:
+        return None  # other images: the study says so when it is opened
+    return copies
+
+
+def _divisible(dataset: Dataset) -> bool:
+    """Whether a data set can be divided into the parts of a search."""
+    try:
+        split = _judging_split(dataset)
+        for one in (*(split.each or (split,)), dataset.resolved(Split(CONFIRMATION))):
+            dataset.parts(one)
+    except DataError:
+        return False
+    return True
+
+
+def _told_of(copies: Copies, dataset: Dataset) -> str:
+    """Return what is said of the images that are kept together."""
+    if len(dataset.images) - dataset.given_validation > MOST_IMAGES:
+        kind, none = "equal", "no two training images are equal"
+        note = f"; nearly equal ones are looked for among up to {MOST_IMAGES:,} images"
+    else:
+        kind, none, note = "equal or nearly equal", "no two training images are nearly equal", ""
+    if copies.apart:
+        note += (
+            f"; {counted(copies.apart, 'pair')} of such images are in different parts, because the groups could not be divided otherwise: "
+            f"figures may be too high; --groups tells what belongs together"
+        )
+    return f"{counted(copies.images, f'{kind} image')} are kept together{note}" if copies.images or copies.apart else f"{none}{note}"
 
 
 def _judging_split(dataset: Dataset) -> Split:
@@ -564,9 +635,10 @@ def _evolution(
     inputs: Inputs,
     query: Query,
     start: str | Net | Sequence[str | Net],
-    space: tuple[str, ...],
+    kept_to: tuple[str, ...],
     seed: int,
     training: Training,
+    space: Space,
     pareto: bool,
 ) -> Evolution:
     """Return how the search proposes."""
@@ -577,20 +649,22 @@ def _evolution(
         if net.input not in shapes or net.classes != classes:
             takes = f"{shape_text(net.input)} images of {net.classes} classes"
             raise SelectionError(f"the start `{net}` takes {takes}, but {dataset.name} has {shape_text(dataset.input)} of {classes}")
+        if problem := space.refusal(net):
+            raise SelectionError(f"the start `{net}` is not in the space: {problem}; change it, or the space")
     rungs = training.ways[0].short != training.ways[0].full
     images = len(dataset.parts(training.split.each[0] if training.split.pooled else training.split)[0])
     epochs = tuple((way.short.seen(images) / images, way.full.seen(images) / images) for way in training.ways)
     own: dict[str, Any] = {"seed": seed, "rungs": rungs, "ways": tuple(way.name for way in training.ways), "epochs": epochs}
     own |= {"images": images, "pareto": pareto}
-    if space:
+    if kept_to:
         if nets:
             raise IssunError("--start and families cannot be combined: a search that keeps to families begins with networks of these")
-        families = Families(bind_arguments(list(space)), shapes, classes)
+        families = Families(bind_arguments(list(kept_to)), shapes, classes, space)
         return Evolution(query, families.starts(query), neighbours=families.neighbour, **own)
-    found = nets or tuple(net for shape in shapes for net in starts(shape, classes))
+    found = nets or tuple(net for shape in shapes for net in starts_within(space, shape, classes))
     if not nets and not any(within(query, net) for net in found):
-        found = tuple(net for shape in shapes for net in starts(shape, classes, widths=(1, 2, 3)))
-    return Evolution(query, found, inputs=tuple(shapes), **own)
+        found = tuple(net for shape in shapes for net in starts_within(space, shape, classes, widths=(1, 2, 3)))
+    return Evolution(query, found, inputs=tuple(shapes), neighbours=partial(neighbour, space=space), **own)
 
 
 def _trials(nets: Sequence[Net], recipe: Recipe, inputs: Inputs, split: Split) -> tuple[Trial, ...]:

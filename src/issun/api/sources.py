@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from issun.arch.notation import parse_network
 from issun.datasets.class_names import same_names
+from issun.datasets.copies import split_as_searched
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.named import NAMES, ReadingOptions, load_as, loaded
 from issun.datasets.published import matching
@@ -133,7 +134,7 @@ def _split_of(model: Model, dataset: Dataset) -> Split | None:
     provenance = model.provenance
     if not provenance.split:
         return None
-    split = Split.named(provenance.split)
+    split = split_as_searched(dataset, Split.named(provenance.split))
     found, stored = validation_mark(dataset.parts(split)[1]), provenance.validation_images
     if stored and found != stored:
         raise DataError(

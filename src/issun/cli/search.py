@@ -23,6 +23,7 @@ def search(
     sure: Annotated[bool, typer.Option("--sure", help="The lower 95 % bound must reach the target.")] = False,
     refit: Annotated[bool, typer.Option("--refit", help="Train the answer on all images, too, and save it.")] = False,
     start: Annotated[list[str] | None, typer.Option("--start", metavar="NETWORK", help="Begin with it. Can be repeated.")] = None,
+    space: Annotated[Path | None, typer.Option("--space", metavar="FILE", help="What networks may be made of (TOML).")] = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Search no further: confirm the finalists so far.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")] = 0,
     lag: Annotated[int | None, typer.Option("--lag", help="Most trainings at the same time. Default: 8.")] = None,
@@ -51,6 +52,7 @@ def search(
         "sure": sure,
         "refit": refit,
         "start": start or (),
+        "space": space,
     }
     own |= {"confirm": confirm, "seed": seed, "lag": lag, "study": study, "recipe": recipe}
     if dry_run:

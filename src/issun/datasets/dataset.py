@@ -181,7 +181,7 @@ class Dataset:
         if split.groups not in ("", self.grouping):
             raise DataError(
                 f"{self.name}: the split was made with other groups ({split.groups}; now {self.grouping or 'none'}): use these "
-                f"groups again (`groups`, on the command line --groups)"
+                f"groups again (`groups`, on the command line --groups), or the study that it comes from"
             )
         if self.given_validation and split.folds:
             raise DataError(

@@ -33,6 +33,7 @@ from issun.arch.layers import (
     Tied,
 )
 from issun.arch.net import Net
+from issun.arch.space import ANYTHING, Space
 from issun.errors import NetworkError
 
 #: Where a layer stands: its place among the layers, then among those of the group that stands there, and so on.
@@ -45,6 +46,7 @@ ACTIVATIONS = tuple(
     Activation(*words) for words in (("relu",), ("leaky", 0.2), ("hardswish",), ("silu",), ("elu",), ("tanh",), ("prelu",), ("rational",))
 )
 NORMS: tuple[bool | Normalise, ...] = (False, True, Normalise("image"), Normalise("layer", pairs="one"), Normalise("image", pairs="none"))
+STRIDES, POOLS = ((1, 1), (2, 2), (3, 3)), ((2, 2), (3, 3), (4, 4))
 FACTORS = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
 MOST_PASSES = 6
 
@@ -77,9 +79,10 @@ class _Impossible(Exception):
 
 @dataclass(frozen=True)
 class Draw:
-    """Random choices. The same seed and the same questions give the same answers."""
+    """Random choices, within a space. The same seed and the same questions give the same answers."""
 
     random: np.random.Generator
+    space: Space = ANYTHING
 
     def one(self, of: Sequence[Any]) -> Any:
         """Return one of some things; none of them is an impossible change."""
@@ -94,6 +97,22 @@ class Draw:
     def layer(self, layers: Layers, *kinds: type[Layer]) -> tuple[Place, Any]:
         """Return one layer of some kinds, and its place."""
         return self.one([(place, layer) for place, layer in sites(layers) if isinstance(layer, kinds)])  # type: ignore[no-any-return]
+
+    @property
+    def windows(self) -> tuple[Place, ...]:
+        """The windows that convolutions may have."""
+        return self.space.windows or WINDOWS
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """The activations that layers may have, apart from none."""
+        allowed = self.space.activations
+        return ACTIVATIONS if allowed is None else tuple(one for one in allowed if one != LINEAR)
+
+    @property
+    def norms(self) -> tuple[bool | Normalise, ...]:
+        """The norms that convolutions may have."""
+        return self.space.norms or NORMS
 
 
 _Convolution = (Conv, SeparableConv, DepthwiseConv)
@@ -132,7 +151,7 @@ def _widths(layers: Layers, draw: Draw) -> Layers:
 
 def _window(layers: Layers, draw: Draw) -> Layers:
     place, layer = draw.layer(layers, *_Convolution)
-    return replaced(layers, place, [replace(layer, kernel=draw.other(WINDOWS, layer.kernel))])
+    return replaced(layers, place, [replace(layer, kernel=draw.other(draw.windows, layer.kernel))])
 
 
 def _kind(layers: Layers, draw: Draw) -> Layers:
@@ -150,16 +169,18 @@ def _padding(layers: Layers, draw: Draw) -> Layers:
 
 def _stride(layers: Layers, draw: Draw) -> Layers:
     place, layer = draw.layer(layers, *_Convolution)
-    return replaced(layers, place, [replace(layer, stride=draw.other(((1, 1), (2, 2), (3, 3)), layer.stride))])
+    return replaced(layers, place, [replace(layer, stride=draw.other(draw.space.strides or STRIDES, layer.stride))])
 
 
 def _activation(layers: Layers, draw: Draw) -> Layers:
     place, layer = draw.layer(layers, *_Convolution, Dense)
-    return replaced(layers, place, [replace(layer, activation=draw.other((*ACTIVATIONS, LINEAR), layer.activation))])
+    return replaced(
+        layers, place, [replace(layer, activation=draw.other(draw.space.activations or (*ACTIVATIONS, LINEAR), layer.activation))]
+    )
 
 
 def _activations(layers: Layers, draw: Draw) -> Layers:
-    chosen = draw.one(ACTIVATIONS)
+    chosen = draw.one(draw.activations)
     for place, layer in list(sites(layers)):
         if isinstance(layer, (*_Convolution, Dense)) and layer.activation != LINEAR:
             layers = replaced(layers, place, [replace(layer, activation=chosen)])
@@ -168,11 +189,11 @@ def _activations(layers: Layers, draw: Draw) -> Layers:
 
 def _norm(layers: Layers, draw: Draw) -> Layers:
     place, layer = draw.layer(layers, *_Convolution)
-    return replaced(layers, place, [replace(layer, norm=draw.other(NORMS, layer.norm), bias=True)])
+    return replaced(layers, place, [replace(layer, norm=draw.other(draw.norms, layer.norm), bias=True)])
 
 
 def _norms(layers: Layers, draw: Draw) -> Layers:
-    chosen = draw.one(NORMS)
+    chosen = draw.one(draw.norms)
     for place, layer in list(sites(layers)):
         if isinstance(layer, _Convolution):
             layers = replaced(layers, place, [replace(layer, norm=chosen, bias=True)])
@@ -214,6 +235,9 @@ def _insert(layers: Layers, draw: Draw) -> Layers:
             Dense(draw.one((8, 12, 16)), activation=like.get("activation", ACTIVATIONS[0])),
         )
     )
+    new = draw.space.like(new)
+    if new is None:
+        raise _Impossible
     return replaced(layers, place, [new, layer])
 
 
@@ -234,7 +258,7 @@ def _pooling(layers: Layers, draw: Draw) -> Layers:
     place, layer = draw.layer(layers, Pool)
     if draw.one((True, False)):
         return replaced(layers, place, [replace(layer, kind="max" if layer.kind == "average" else "average")])
-    window = draw.other(((2, 2), (3, 3), (4, 4)), layer.window)
+    window = draw.other(draw.space.pools or POOLS, layer.window)
     return replaced(layers, place, [replace(layer, window=window, stride=draw.one(((2, 2), window)))])
 
 
@@ -352,7 +376,7 @@ def changed(net: Net, name: str, random: np.random.Generator) -> Net:
         raise NetworkError(f"nothing in `{net}` can be changed by {name}") from None
 
 
-def neighbour(net: Net, random: np.random.Generator, allowed: Callable[[Net], bool]) -> tuple[Net, str]:
+def neighbour(net: Net, random: np.random.Generator, allowed: Callable[[Net], bool], space: Space = ANYTHING) -> tuple[Net, str]:
     """Return another network, one change away, and which change it was.
 
     Parameters
@@ -361,13 +385,15 @@ def neighbour(net: Net, random: np.random.Generator, allowed: Callable[[Net], bo
     random : Generator
     allowed : callable
         Whether a network may be proposed: it keeps within the budgets, and is new.
+    space : Space
+        What it may be made of; default: anything.
 
     Raises
     ------
     NetworkError
         Where none was found.
     """
-    names, draw = tuple(CHANGES), Draw(random)
+    names, draw = tuple(CHANGES), Draw(random, space)
     weights = np.array([WEIGHTS.get(name, 1) for name in names], np.float64)
     for _ in range(_TRIES):
         name = names[int(random.choice(len(names), p=weights / weights.sum()))]
@@ -376,6 +402,6 @@ def neighbour(net: Net, random: np.random.Generator, allowed: Callable[[Net], bo
             other = replace(net, layers=layers)
         except (_Impossible, NetworkError):
             continue
-        if other != net and other.trainable_params and allowed(other):
+        if other != net and other.trainable_params and allowed(other) and not space.refusal(other):
             return other, name
     raise NetworkError(f"`{net}` has no neighbour within the budgets that was not tried yet")

@@ -9,7 +9,8 @@ import numpy as np
 from issun.arch.layers import Shape
 from issun.arch.net import Net
 from issun.arch.notation import BoundFamily
-from issun.errors import NetworkError
+from issun.arch.space import ANYTHING, Space
+from issun.errors import NetworkError, SelectionError
 from issun.study.query import Query, within
 
 #: How often each kind of step is tried: to the next value of a knob, by up to `_FAR` values, to any; and how often in all.
@@ -30,15 +31,20 @@ class Families:
     families : sequence of BoundFamily
     inputs : iterable of Shape
     classes : int
+    space : Space
+        Networks that are not in it are left out.
 
     Raises
     ------
     NetworkError
         Where no combination of values gives a network that can be trained.
+    SelectionError
+        Where none of these is in the space.
     """
 
-    def __init__(self, families: Sequence[BoundFamily], inputs: Iterable[Shape], classes: int) -> None:
+    def __init__(self, families: Sequence[BoundFamily], inputs: Iterable[Shape], classes: int, space: Space = ANYTHING) -> None:
         self._families = tuple(families)
+        refused = ""
         self._nets: dict[_Place, Net] = {}
         self._places: dict[str, _Place] = {}
         for number, family in enumerate(self._families):
@@ -50,9 +56,15 @@ class Families:
                         shape,
                         tuple(values.index(knobs[name]) for (name, _), values in zip(family.values, lists, strict=True)),
                     )
-                    if net.trainable_params:
-                        self._nets[place] = net
-                        self._places.setdefault(net.id, place)
+                    if not net.trainable_params:
+                        continue
+                    if problem := space.refusal(net):
+                        refused = refused or f"of `{net}`: {problem}"
+                        continue
+                    self._nets[place] = net
+                    self._places.setdefault(net.id, place)
+        if not self._nets and refused:
+            raise SelectionError(f"none of the networks of these families is in the space ({refused}); change the families, or the space")
         if not self._nets:
             raise NetworkError("none of the networks of these families is valid: use other knob values, or change the families")
 

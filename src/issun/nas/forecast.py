@@ -39,6 +39,8 @@ class SearchForecast:
         The study, which need not be there.
     seconds_each : float
         About how long a training takes, with all threads at work.
+    families, choices : tuple of str
+        What it keeps to, as of `SearchSettings`.
     """
 
     inputs: Inputs
@@ -51,6 +53,8 @@ class SearchForecast:
     path: Path
     seconds_each: float
     spent: float = 0.0
+    families: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -73,6 +77,8 @@ class SearchForecast:
                 "target": self.query.target,
                 "recipes": {way.name: way.full.model_dump(mode="json") for way in self.training.ways},
                 "starts": [str(net) for net in self.starts],
+                "space": list(self.families),
+                "choices": list(self.choices),
             }
         )
         return values

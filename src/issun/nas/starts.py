@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from statistics import median
 
 from issun.arch.layers import Activation, Classifier, Conv, GlobalAveragePool, Layer, Pool, SeparableConv, Shape
 from issun.arch.net import Net
+from issun.arch.space import Space
 from issun.errors import NetworkError
 
 #: Channels of the first layer.
@@ -43,6 +45,18 @@ def starts(input: Shape, classes: int, widths: tuple[int, ...] = WIDTHS) -> tupl
     found = tuple(dict.fromkeys(_starts(input, classes, widths)))
     middle = median(net.macs for net in found)
     return tuple(net for net in found if net.macs <= middle)
+
+
+def starts_within(space: Space, input: Shape, classes: int, widths: tuple[int, ...] = WIDTHS) -> tuple[Net, ...]:
+    """Return what `starts` returns, or what in a space is nearest to that; networks that cannot be in it are left out, and where none is
+    left it is the classifier alone."""
+    found: list[Net] = []
+    for net in starts(input, classes, widths):
+        with contextlib.suppress(NetworkError):
+            like = space.adapted(net)
+            if like.trainable_params and not space.refusal(like):
+                found.append(like)
+    return tuple(dict.fromkeys(found)) or (Net(input, classes, (Classifier(classes),)),)
 
 
 def _starts(input: Shape, classes: int, widths: tuple[int, ...]) -> Iterator[Net]:

@@ -197,6 +197,10 @@ def forecast_lines(forecast: SearchForecast) -> Iterator[Printable]:
         if forecast.spent:
             yield Folded(_sentence(f"the study has used {duration(forecast.spent)} of it"))
     yield Whole(f"Ways of training: {', '.join(f'{way.name} ({way.full.epochs} epochs)' for way in forecast.training.ways)}")
+    if forecast.families:
+        yield Folded(_sentence(f"it keeps to the families {' '.join(map(repr, forecast.families))}"))
+    if forecast.choices:
+        yield Folded(_sentence(f"it keeps to the space of {'; '.join(forecast.choices)}"))
     yield Whole("It begins with:")
     width = max(len(f"{net.parameters:,}") for net in forecast.starts)
     for net in forecast.starts:

@@ -17,11 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from issun.arch.knobs import KnobValues
 from issun.arch.notation import BoundFamily, bind_arguments
+from issun.arch.space import Space
 from issun.arch.tokens import nearest
 from issun.datasets.named import ImageOptions, ReadingOptions
 from issun.datasets.test_part import Test, checked_test
 from issun.datasets.wanted import wanted_inputs
-from issun.errors import DataError, IssunError, KnobError, RecipeError, StudyFileError
+from issun.errors import DataError, IssunError, KnobError, RecipeError, SpaceError, StudyFileError
 from issun.paths import read_text
 from issun.recipe import STORED_NAMES, Recipe, named_settings
 from issun.study.frontier import BUDGETS
@@ -67,6 +68,7 @@ class _Search(BaseModel):
     sure: bool = False
     refit: bool = False
     start: list[str] = Field(default_factory=list)
+    space: str | dict[str, Any] | None = None
     seed: int = Field(0, ge=0)
     lag: int | None = Field(None, ge=1)
 
@@ -422,6 +424,12 @@ def _search_part(name: str, read: _Part, target: float | None, places: _Places) 
                 raise places.error((*place, "families", number, key), "does not apply to a part with `search`: leave it out")
         _bound(family, places, (*place, "families", number))
         space += [family.network, *family.knobs]
+    if isinstance(read.search.space, dict):
+        try:
+            Space.of(read.search.space)
+        except SpaceError as error:
+            wrong = (error.key,) if error.index is None else (error.key, error.index)
+            raise places.error((*place, "search", "space", *wrong), error.problem) from None
     search = SearchPart(
         read.search.model_dump(exclude_unset=True), tuple(space), named_settings(read.recipe), places.of((*place, "search"))
     )

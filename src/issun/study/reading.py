@@ -95,8 +95,8 @@ def _begun_whole(study: Study, dataset: Dataset) -> bool:
 
 def _across(study: Study, found: Sequence[Dataset], groups: str | None) -> bool:
     """Whether a study may have been begun when equal names of groups in several classes were one group."""
-    if groups is None or groups == DAY or groups.endswith(ACROSS):
-        return False
+    if groups is None or groups == DAY or groups.endswith(ACROSS) or study.facts.search is not None:
+        return False  # no search was begun so
     names = _splits(study)
     return not any(_is_known(study, dataset) and (not names or any(name.endswith(dataset.grouping) for name in names)) for dataset in found)
 

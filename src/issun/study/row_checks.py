@@ -380,6 +380,10 @@ class _Contents:
 
     def _search(self, texts: Mapping[str, str], data: DataFacts) -> SearchFacts:
         settings = self._meta(texts, "search", SearchSettings.of_stored)
+        linked = () if settings.copies is None else settings.copies.links
+        if linked and max(map(max, linked)) >= data.images:
+            place = max(map(max, linked))
+            raise wrong_row(self._path, "meta", {"key": "search"}, "copies", place, f"be images from 0 to {data.images - 1:,}")
         seconds = self._meta(texts, "search_seconds", _SECONDS.validate_python) if "search_seconds" in texts else 0.0
         query = (
             "SELECT p.number, p.network_id, n.network, n.input, n.parameters, p.recipe_id, p.seed, p.parent, p.change "

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from issun.datasets.copies import Copies
 from issun.datasets.wanted import Shape
 from issun.study.entry import Entry
 from issun.study.frontier import frontier
@@ -35,6 +36,10 @@ class WayFacts:
     full: str
 
 
+#: Settings that are too long to be told, in words.
+_LONG = {"starts": "networks to start from", "ways": "recipes", "copies": "images kept together"}
+
+
 @dataclass(frozen=True)
 class SearchSettings:
     """How a search is set up: fixed when it begins, so that it goes on as it began.
@@ -59,6 +64,10 @@ class SearchSettings:
         The networks that it begins with.
     space : tuple of str
         The families that it keeps to, and the values of their knobs; empty where it may change everything.
+    copies : Copies or None
+        The training images that are kept together because they are equal or nearly so; None in searches that did not look for them.
+    choices : tuple of str
+        What networks may be made of, one line for each limit, as `issun.arch.space.Space.lines`; empty where there is none.
     """
 
     query: Query
@@ -71,6 +80,8 @@ class SearchSettings:
     ways: tuple[WayFacts, ...]
     starts: tuple[str, ...]
     space: tuple[str, ...] = ()
+    copies: Copies | None = None
+    choices: tuple[str, ...] = ()
 
     def stored(self) -> str:
         """Return it as JSON, as a study keeps it."""
@@ -81,7 +92,7 @@ class SearchSettings:
         """Return what JSON said; raise TypeError or ValueError where it is none."""
         if not isinstance(value, dict) or not set(value) <= {field.name for field in fields(cls)}:
             raise TypeError("it has other settings than those of a search")
-        value = {"space": []} | value  # which came later
+        value = {"space": [], "copies": None, "choices": []} | value  # which came later
         if missing := {field.name for field in fields(cls)} - set(value):
             raise TypeError(f"it lacks {', '.join(sorted(missing))}")
         for name in ("judge", "confirmation"):
@@ -89,11 +100,13 @@ class SearchSettings:
                 raise TypeError(f"{name}: must be text")
         if not (type(value["seed"]) is type(value["lag"]) is int and value["lag"] > 0 and value["seed"] >= 0):
             raise ValueError("seed and lag: must be whole numbers")
-        for name in ("starts", "space"):
+        for name in ("starts", "space", "choices"):
             if not (isinstance(value[name], list) and all(isinstance(one, str) for one in value[name])):
                 raise TypeError(f"{name}: must be a list of texts")
         ways = tuple(WayFacts(**{name: str(text) for name, text in way.items()}) for way in value["ways"])
         read = {"query": Query(**value["query"]), "starts": tuple(value["starts"]), "space": tuple(value["space"]), "ways": ways}
+        read["choices"] = tuple(value["choices"])
+        read["copies"] = None if value["copies"] is None else Copies.of_stored(value["copies"])
         return cls(**value | read)
 
     def differences(self, other: SearchSettings) -> list[str]:
@@ -102,8 +115,11 @@ class SearchSettings:
         found = []
         for name in mine:
             if name != "query" and mine[name] != theirs[name]:
-                if name in ("starts", "ways"):
-                    found.append(f"other {'networks to start from' if name == 'starts' else 'recipes'}")
+                if name == "choices":
+                    there, now = (" and ".join(some[name]) or "anything" for some in (mine, theirs))
+                    found.append(f"networks made of {there} there, of {now} now")
+                elif name in _LONG:
+                    found.append(f"other {_LONG[name]}")
                 else:
                     found.append(f"{name.replace('_', ' ')} {_told(mine[name])} there, {_told(theirs[name])} now")
         return found
@@ -353,6 +369,8 @@ class Searched:
             "lag": self.settings.lag,
             "starts": list(self.settings.starts),
             "space": list(self.settings.space),
+            "choices": list(self.settings.choices),
+            "copies": None if self.settings.copies is None else self.settings.copies.as_dict(),
             "networks": facts.networks,
             "trainings": len(facts.proposals),
             "seconds": facts.seconds,
