@@ -17,12 +17,14 @@ from issun.arch.layers import shape_text
 from issun.arch.net import Net
 from issun.arch.notation import bind_arguments, parse_network
 from issun.build import takes_isa
+from issun.cutting import Original
 from issun.datasets.dataset import Dataset
 from issun.datasets.folds import FEW_IMAGES, USUAL_FOLDS
 from issun.datasets.inputs import Inputs
 from issun.datasets.named import ReadingOptions, check_not_given
 from issun.datasets.split import Split
 from issun.datasets.tree import readable
+from issun.datasets.usual_split import CONFIRMATION, JUDGE
 from issun.engine import threads_available
 from issun.errors import DataError, IssunError, RecipeError, SelectionError, StudyError
 from issun.events import OnProgress, Remark, ignored
@@ -34,13 +36,15 @@ from issun.nas.families import Families
 from issun.nas.finalists import MOST_FINALISTS, MOST_OF_FRONTIER
 from issun.nas.finalists import finalists as to_confirm
 from issun.nas.forecast import SearchForecast
+from issun.nas.given import Given, Start, check_independent, check_same, starts_given, told
 from issun.nas.known import Judged, trained
+from issun.nas.pruning import cuts, shrinking
 from issun.nas.searching import KEPT_SHARE, Limits, Training, Way, judged_before, judging
 from issun.nas.searching import search as run_search
 from issun.nas.starts import starts
 from issun.numbers import counted, duration
 from issun.plain import plain
-from issun.recipe import Recipe, RecipeOptions, named_settings
+from issun.recipe import OF_TEACHER, Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study import DataFacts, Plan, Query, Store, Study, Trial, default_path, estimate
 from issun.study.interrupt import interrupt_sets
@@ -50,9 +54,8 @@ from issun.study.reading import read_inputs
 from issun.study.searched import Searched, SearchFacts, SearchSettings, WayFacts
 from issun.study.store import recipe_id
 from issun.study.sweep import begun
-
-#: Shares of the training images that judge and that confirm; the others are trained on.
-JUDGE, CONFIRMATION = 0.15, 0.15
+from issun.study.teachers import with_teacher
+from issun.teacher import Teacher
 
 #: Seconds where neither time nor number of trainings is given.
 USUAL_SECONDS = 600.0
@@ -134,7 +137,8 @@ def search(
     pareto: bool = False,
     sure: bool = False,
     refit: bool = False,
-    start: str | Net | Sequence[str | Net] = (),
+    start: Start | Sequence[Start] = (),
+    allow_dependent: bool = False,
     confirm: bool = False,
     seed: int = 0,
     lag: int | None = None,
@@ -160,7 +164,8 @@ def search(
     pareto: bool = False,
     sure: bool = False,
     refit: bool = False,
-    start: str | Net | Sequence[str | Net] = (),
+    start: Start | Sequence[Start] = (),
+    allow_dependent: bool = False,
     confirm: bool = False,
     seed: int = 0,
     lag: int | None = None,
@@ -187,7 +192,8 @@ def search(
     pareto: bool = False,
     sure: bool = False,
     refit: bool = False,
-    start: str | Net | Sequence[str | Net] = (),
+    start: Start | Sequence[Start] = (),
+    allow_dependent: bool = False,
     confirm: bool = False,
     seed: int = 0,
     lag: int | None = None,
@@ -230,8 +236,13 @@ def search(
     refit : bool
         Train the answer once more on all images but the test part, and save it beside the study as ``…-refit.safetensors``. Nothing
         measures this model: its file says so.
-    start : str, Net or several
-        Networks to begin with; default: a few plain ones that follow from the images' size and the number of classes.
+    start : str, Net, Model, PathLike or several
+        Networks to begin with; default: a few plain ones that follow from the images' size and the number of classes. A trained network, as
+        a `Model` or its file (``.safetensors``), is shrunk: the search begins with it and with what it is with fewer channels. Networks
+        that are cut from it begin with its weights, see `issun.cutting`; its probabilities are one more way of training.
+    allow_dependent : bool
+        Take a trained start or a teacher that has seen images that judge or confirm, or that does not tell it. The answer then says that it
+        is not independent.
     confirm : bool
         Search no further: confirm the finalists so far.
     seed : int
@@ -255,9 +266,9 @@ def search(
     **options
         How images are read, as of `issun.load` (``data_dir, size, color, gray, enlarge, strict, groups, range, test, resize``), not for
         images that are loaded. Single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer,
-        schedule, warmup, weight_decay, clip_norm, label_smoothing, ema_decay, scaling, initializer, augment``; not ``patience,
-        restore_best_weights, teacher, temperature, share, views``). And what is asked, as of `issun.Query` (``target, max_params,
-        max_macs, max_bytes, max_memory``): no network beyond a budget is trained.
+        schedule, warmup, weight_decay, clip_norm, label_smoothing, ema_decay, scaling, initializer, augment, teacher, temperature, share,
+        views``; not ``patience, restore_best_weights``); a `teacher` is one as of `issun.sweep`. And what is asked, as of `issun.Query`
+        (``target, max_params, max_macs, max_bytes, max_memory``): no network beyond a budget is trained.
 
     Returns
     -------
@@ -268,6 +279,10 @@ def search(
     ------
     SelectionError
         When no network keeps within the budgets.
+    ModelError
+        When a trained start or the teacher is missing, or takes other images or classes.
+    IssunError
+        When one of them has seen images that judge or confirm, and that is not allowed.
     NotationError, NetworkError
         When a start is no network for these images.
     RecipeError, DataError
@@ -279,16 +294,22 @@ def search(
     """
     tell = ignored if on_progress is None else on_progress
     reading, settings, asked = chosen("search", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
+    settings, teacher = with_teacher(recipe, settings)
+    nets, original = starts_given(start)
+    given = Given(original, teacher)
     path = _path(data, study)
     earlier = begun(path)
     inputs = _inputs(data, path, earlier, reading, tell)
+    given.check(inputs)
     wish = Query(**asked)
     query, space = _with_macs(wish, inputs), (families,) if isinstance(families, str) else tuple(families or ())
-    training, confirmation = _training(inputs, recipe, settings), inputs.first.resolved(Split(CONFIRMATION))
+    training, confirmation = _training(inputs, recipe, settings, given), inputs.first.resolved(Split(CONFIRMATION))
     if earlier is not None:  # it goes on as it began, also where today's issun would begin otherwise
-        training = _as_begun(training, earlier, inputs)
-        start = start or (() if space else _starts_of(earlier, inputs))
-    evolution = _evolution(inputs, query, start, space, seed, training)
+        training = _as_begun(training, earlier, inputs, given)
+        nets = nets or ([] if space else list(_starts_of(earlier, inputs)))
+    trained = given.facts(inputs.first, training.split, confirmation)
+    check_independent(trained, allow_dependent)
+    evolution = _evolution(inputs, query, nets, space, seed, training)
     limits = _limits(time, trials, confirm, _confirmations(wish, pareto))
     _check_counts(trials=trials, finalists=finalists, lag=lag)
     if sure and wish.target is None:
@@ -310,12 +331,15 @@ def search(
         ),
         starts=tuple(f"{shape_text(net.input)}: {net}" if inputs.several else str(net) for net in evolution.starts),
         space=space,
+        given=trained,
     )
     _tell(inputs, training.split, confirmation, query, wish, tell)
+    for remark in told(trained, evolution.starts):
+        tell(remark)
     job = _Job(inputs, training, confirmation, wanted, limits, threads_available() if threads is None else threads, tell)
-    given = {**asked, "time": time, "trials": trials, "seed": seed, "families": space or None}
-    told = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
-    job.command = f"issun.search({inputs.first.name!r}{told})" if command is None else command
+    said = {**asked, "time": time, "trials": trials, "seed": seed, "families": space or None}
+    options_text = "".join(f", {name}={value!r}" for name, value in said.items() if value is not None)
+    job.command = f"issun.search({inputs.first.name!r}{options_text})" if command is None else command
     stop = threading.Event()
     with interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
         job.begin(store)
@@ -405,17 +429,22 @@ def _inputs(
     return inputs
 
 
-def _training(inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> Training:
+def _training(inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions, given: Given) -> Training:
     """Return how the networks of the search may be trained."""
-    split = _judging_split(inputs.first)
+    split = _judging_split(inputs.first, 1 if given else USUAL_FOLDS)  # what has seen the images of one fold has seen those of others
     learning = inputs.first.parts(split.each[0] if split.pooled else split)[0]
-    return Training(_ways(inputs, len(learning), recipe, settings), split)
+    taught_by = given.teacher
+    if given.original is not None and taught_by is None:
+        taught_by = Teacher([given.original.model], given.original.name)
+    ways = _ways(inputs, len(learning), recipe, settings, given.original)
+    return Training(ways, split, taught_by, given.original)
 
 
-def _as_begun(training: Training, study: Study, inputs: Inputs) -> Training:
+def _as_begun(training: Training, study: Study, inputs: Inputs, given: Given) -> Training:
     """Return how networks are trained, with the short recipes that a search was begun with."""
     facts, ways = study.facts.search, []
     assert facts is not None
+    check_same(given, facts.settings, study.path)
     begun_with = {way.full: way.short for way in facts.settings.ways}
     for way in training.ways:
         short = begun_with.get(_recipe_id(way.full, inputs, training.split), "")
@@ -488,10 +517,10 @@ def _confirmations(wish: Query, pareto: bool) -> int:
     return finalists * len(CONFIRMATION_SEEDS)
 
 
-def _judging_split(dataset: Dataset) -> Split:
+def _judging_split(dataset: Dataset, most_folds: int = USUAL_FOLDS) -> Split:
     """Return the split whose validation images judge: below 1,000 training images folds, if there can be any."""
     few = not dataset.given_validation and len(dataset.images) < FEW_IMAGES
-    for folds in range(USUAL_FOLDS if few else 1, 1, -1):
+    for folds in range(most_folds if few else 1, 1, -1):
         split = dataset.resolved(replace(Split.in_folds(folds), aside=CONFIRMATION))
         with contextlib.suppress(DataError):  # a class with fewer images, or groups
             dataset.parts(split)
@@ -513,13 +542,21 @@ def _with_macs(query: Query, inputs: Inputs) -> Query:
     return replace(query, max_macs=USUAL_MACS[query.target is None] * pixels)
 
 
-def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> tuple[Way, ...]:
-    """Return the ways of training that a search tries."""
-    if settings.get("teacher") is not None:
-        raise RecipeError("a search takes no teacher yet: leave `teacher` out", "teacher")
-    usual = Recipe.wanted(recipe, images, **settings)
-    if usual.teacher is not None:
-        raise RecipeError("a search takes no teacher yet: leave `teacher` out", "teacher")
+def _ways(
+    inputs: Inputs,
+    images: int,
+    recipe: Recipe | Mapping[str, Any] | None,
+    settings: RecipeOptions,
+    original: Original | None = None,
+) -> tuple[Way, ...]:
+    """Return the ways of training that a search tries; where it shrinks a network, also with this as the teacher."""
+    of_teacher: dict[str, Any] = {}
+    if original is not None and settings.get("teacher") is None:  # they are about the start as teacher
+        of_teacher = {name: value for name in OF_TEACHER if (value := settings.get(name)) is not None}
+    single: dict[str, Any] = {name: value for name, value in settings.items() if name not in of_teacher}
+    usual = Recipe.wanted(recipe, images, **single)
+    if original is not None:
+        usual = Recipe(**usual.model_dump() | {"cut_from": original.fingerprint})
     if usual.patience is not None or usual.restore_best_weights:
         raise RecipeError(
             "a search does not stop early: `patience` and `restore_best_weights` would choose the epoch by the images that confirm; leave "
@@ -534,6 +571,8 @@ def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None
     photos = {key: value for key, value in first_family(smallest, images).settings.items() if key not in given}
     if photos:
         full["that of the first family"] = Recipe(**usual.model_dump() | photos)
+    if original is not None and usual.teacher is None:
+        full["taught by the start"] = Recipe(**usual.model_dump() | {"teacher": original.fingerprint} | of_teacher)
     if "epochs" not in given:
         full |= {f"{name}, twice the epochs".removeprefix("usual, "): twice(one) for name, one in list(full.items())}
     ways: list[Way] = []
@@ -561,10 +600,10 @@ def short_recipe(recipe: Recipe, images: int) -> Recipe:
 
 
 def _evolution(
-    inputs: Inputs, query: Query, start: str | Net | Sequence[str | Net], space: tuple[str, ...], seed: int, training: Training
+    inputs: Inputs, query: Query, given: Sequence[str | Net], space: tuple[str, ...], seed: int, training: Training
 ) -> Evolution:
     """Return how the search proposes."""
-    given, shapes = [start] if isinstance(start, str | Net) else list(start), [dataset.input for dataset in inputs]
+    shapes, shrunk = [dataset.input for dataset in inputs], None if training.original is None else training.original.model.net
     dataset, classes = inputs.first, len(inputs.first.classes)
     nets = tuple(parse_network(one, dataset.input, classes) if isinstance(one, str) else one for one in given)
     for net in nets:
@@ -577,10 +616,12 @@ def _evolution(
     own: dict[str, Any] = {"seed": seed, "rungs": rungs, "ways": tuple(way.name for way in training.ways), "epochs": epochs}
     own["images"] = images
     if space:
-        if nets:
+        if nets or shrunk is not None:
             raise IssunError("--start and families cannot be combined: a search that keeps to families begins with networks of these")
         families = Families(bind_arguments(list(space)), shapes, classes)
         return Evolution(query, families.starts(query), neighbours=families.neighbour, **own)
+    if shrunk is not None:
+        return Evolution(query, nets or cuts(shrunk), neighbours=shrinking(shrunk), inputs=tuple(shapes), **own)
     found = nets or tuple(net for shape in shapes for net in starts(shape, classes))
     if not nets and not any(within(query, net) for net in found):
         found = tuple(net for shape in shapes for net in starts(shape, classes, widths=(1, 2, 3)))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from issun.arch.notation import parse_network
+from issun.cutting import is_cut
 from issun.datasets.wanted import Shape
 from issun.study.entry import Entry
 from issun.study.frontier import frontier
@@ -17,6 +19,10 @@ from issun.study.statistics import CONFIDENCE, lower_bound, mean_and_deviation, 
 
 #: Means of fractions carry rounding: see `issun.study.frontier`.
 _ROUNDING = 1e-9
+
+
+#: How it is said that searches differ, where their values would be too long.
+_WORDS = {"starts": "networks to start from", "ways": "recipes", "given": "trained networks"}
 
 
 class Candidate(NamedTuple):
@@ -33,6 +39,38 @@ class WayFacts:
     name: str
     short: str
     full: str
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """A trained network that a search was given.
+
+    Attributes
+    ----------
+    role : str
+        ``start``: it is shrunk; ``teacher``: it teaches in all trainings.
+    fingerprint : str
+        As recipes name it.
+    name : str
+        The file that it came from, without its folder; empty where it came from none. It decides nothing.
+    network : str
+    parameters : int
+    seen : str
+        Why it is not independent of the images that judge and confirm; mostly nothing. The subject is it.
+    unknown : str
+        What cannot be known of the images that it has seen; mostly nothing.
+    """
+
+    role: str
+    fingerprint: str
+    name: str = field(compare=False)
+    network: str
+    parameters: int
+    seen: str = ""
+    unknown: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name or self.network} ({self.parameters:,} parameters, {self.fingerprint})"
 
 
 @dataclass(frozen=True)
@@ -59,6 +97,8 @@ class SearchSettings:
         The networks that it begins with.
     space : tuple of str
         The families that it keeps to, and the values of their knobs; empty where it may change everything.
+    given : tuple of GivenModel
+        The trained networks that it was given; mostly none.
     """
 
     query: Query
@@ -71,17 +111,31 @@ class SearchSettings:
     ways: tuple[WayFacts, ...]
     starts: tuple[str, ...]
     space: tuple[str, ...] = ()
+    given: tuple[GivenModel, ...] = ()
+
+    @property
+    def dependence(self) -> str:
+        """Why its answer is not independent of the images that judge and confirm; mostly nothing."""
+        return "; ".join(f"the {one.role} {one.name or one.network} {one.seen}" for one in self.given if one.seen)
+
+    @property
+    def original(self) -> str:
+        """The network that is shrunk; empty where none is."""
+        return next((one.network for one in self.given if one.role == "start"), "")
 
     def stored(self) -> str:
         """Return it as JSON, as a study keeps it."""
-        return json.dumps(asdict(self))
+        values = asdict(self)
+        if not self.given:  # so that an older issun reads it
+            del values["given"]
+        return json.dumps(values)
 
     @classmethod
     def of_stored(cls, value: Any) -> SearchSettings:
         """Return what JSON said; raise TypeError or ValueError where it is none."""
         if not isinstance(value, dict) or not set(value) <= {field.name for field in fields(cls)}:
             raise TypeError("it has other settings than those of a search")
-        value = {"space": []} | value  # which came later
+        value = {"space": [], "given": []} | value  # which came later
         if missing := {field.name for field in fields(cls)} - set(value):
             raise TypeError(f"it lacks {', '.join(sorted(missing))}")
         for name in ("judge", "confirmation"):
@@ -93,8 +147,12 @@ class SearchSettings:
             if not (isinstance(value[name], list) and all(isinstance(one, str) for one in value[name])):
                 raise TypeError(f"{name}: must be a list of texts")
         ways = tuple(WayFacts(**{name: str(text) for name, text in way.items()}) for way in value["ways"])
-        read = {"query": Query(**value["query"]), "starts": tuple(value["starts"]), "space": tuple(value["space"]), "ways": ways}
-        return cls(**value | read)
+        given = tuple(GivenModel(**one) for one in value["given"])
+        facts = [fact for one in given for fact in vars(one).items()]
+        if not all(type(fact) is (int if name == "parameters" else str) for name, fact in facts):
+            raise TypeError("given: must be texts, and a number of parameters")
+        texts = {name: tuple(value[name]) for name in ("starts", "space")}
+        return cls(**value | texts | {"query": Query(**value["query"]), "ways": ways, "given": given})
 
     def differences(self, other: SearchSettings) -> list[str]:
         """Return in what another search differs, in words."""
@@ -102,8 +160,8 @@ class SearchSettings:
         found = []
         for name in mine:
             if name != "query" and mine[name] != theirs[name]:
-                if name in ("starts", "ways"):
-                    found.append(f"other {'networks to start from' if name == 'starts' else 'recipes'}")
+                if name in _WORDS:
+                    found.append(f"other {_WORDS[name]}")
                 else:
                     found.append(f"{name.replace('_', ' ')} {_told(mine[name])} there, {_told(theirs[name])} now")
         return found
@@ -174,7 +232,7 @@ class SearchFacts:
         """Return why the figures on a split choose nothing (any more); mostly nothing."""
         if self.openings and split == self.settings.judge:
             return f"it was chosen among {self.networks:,} networks by these images; the images that confirm had no share in that"
-        return ""
+        return self.settings.dependence
 
     def candidate(self, one: ProposalFacts) -> Candidate:
         """Return what a proposal trains."""
@@ -215,11 +273,18 @@ class Finalist:
 @dataclass(frozen=True)
 class Step:
     """A step from a start to a network: the proposal, and the accuracy on the images that judge. That is the mean over its seeds of the
-    full recipe; where there are none, that after the short one (`full` is then false); nan where neither is known."""
+    full recipe; where there are none, that after the short one (`full` is then false); nan where neither is known. `cut` says whether the
+    network begins with weights of the trained one that the search shrinks."""
 
     proposal: ProposalFacts
     accuracy: float
     full: bool
+    cut: bool = False
+
+    @property
+    def change(self) -> str:
+        """What was changed, in words."""
+        return f"{self.proposal.change}, cut from the start" if self.cut and self.proposal.parent is not None else self.proposal.change
 
 
 @dataclass(frozen=True)
@@ -242,10 +307,12 @@ class Searched:
     facts : SearchFacts
     entries : sequence of Entry
         Those of the study.
+    classes : int
+        Of its images.
     """
 
-    def __init__(self, facts: SearchFacts, entries: Sequence[Entry]) -> None:
-        self.facts, self.settings = facts, facts.settings
+    def __init__(self, facts: SearchFacts, entries: Sequence[Entry], classes: int) -> None:
+        self.facts, self.settings, self.classes = facts, facts.settings, classes
         self._entries = [entry for entry in entries if entry.split == self.settings.judge]
         self._judged = self._on(entries, self.settings.judge)
         self._confirmed = self._on(entries, self.settings.confirmation)
@@ -319,8 +386,15 @@ class Searched:
             entry = self._judged.get(Candidate(proposal.network_id, way.full))
             other = short.get((proposal.network_id, way.short))
             accuracy = entry.val_accuracy_mean if entry else other.val_accuracy_mean if other else math.nan
-            found.append(Step(proposal, accuracy, entry is not None))
+            found.append(Step(proposal, accuracy, entry is not None, self._cut(proposal)))
         return found
+
+    def _cut(self, one: ProposalFacts) -> bool:
+        """Whether a proposal's network is the one that the search shrinks, with fewer channels."""
+        if not self.settings.original:
+            return False
+        networks = (parse_network(text, one.input, self.classes) for text in (one.network, self.settings.original))
+        return is_cut(*networks)
 
     def growth(self) -> list[Moment]:
         """Return how the frontier of the networks that the full recipe has trained grew."""
@@ -360,7 +434,9 @@ class Searched:
             "finalists": [self.said_of(one) for one in self.finalists],
             "winner": None if winner is None else self.said_of(winner),
             "resolution": self.resolution,
-            "descent": [asdict(step.proposal) | {"accuracy": step.accuracy, "full": step.full} for step in descent],
+            "descent": [asdict(step.proposal) | {"accuracy": step.accuracy, "full": step.full, "cut": step.cut} for step in descent],
+            "given": [asdict(one) for one in self.settings.given],
+            "dependence": self.settings.dependence,
         }
 
 
