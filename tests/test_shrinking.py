@@ -41,6 +41,10 @@ def net(text: str) -> Net:
     return parse_network(text, SHAPE, CLASSES)
 
 
+def is_cut_of_large(text: str) -> bool:
+    return is_cut(*(parse_network(one, (8, 8, 1), 10) for one in (text, LARGE)))
+
+
 def random_weights(of: Net) -> np.ndarray[Any, np.dtype[np.float32]]:
     return initialised(of, "glorot", 1) + np.random.default_rng(0).normal(0, 0.1, of.stored).astype(np.float32)
 
@@ -170,8 +174,9 @@ def test_a_search_shrinks_a_network(found: issun.Study, large: Path) -> None:
     assert searched.winner is not None
     assert searched.winner.confirmed is not None
     steps = searched.descent(searched.winner)
-    assert steps[0].cut
-    assert steps[0].change == "start"
+    assert all(step.cut == (step.proposal.network != LARGE and is_cut_of_large(step.proposal.network)) for step in steps)
+    assert steps[0].change == ("cut from the start" if steps[0].cut else "start")
+    assert all(step.change.endswith("cut from the start") == step.cut for step in steps)
     changes = {one.change for one in searched.facts.proposals}
     assert any(change.startswith("fewer channels") for change in changes)
     assert "training: taught by the start" in {way.name and f"training: {way.name}" for way in searched.settings.ways}

@@ -273,8 +273,8 @@ class Finalist:
 @dataclass(frozen=True)
 class Step:
     """A step from a start to a network: the proposal, and the accuracy on the images that judge. That is the mean over its seeds of the
-    full recipe; where there are none, that after the short one (`full` is then false); nan where neither is known. `cut` says whether the
-    network begins with weights of the trained one that the search shrinks."""
+    full recipe; where there are none, that after the short one (`full` is then false); nan where neither is known. `cut` says whether it
+    is the trained network that the search shrinks with fewer channels, and begins with weights of that one."""
 
     proposal: ProposalFacts
     accuracy: float
@@ -284,7 +284,9 @@ class Step:
     @property
     def change(self) -> str:
         """What was changed, in words."""
-        return f"{self.proposal.change}, cut from the start" if self.cut and self.proposal.parent is not None else self.proposal.change
+        if not self.cut:
+            return self.proposal.change
+        return "cut from the start" if self.proposal.parent is None else f"{self.proposal.change}, cut from the start"
 
 
 @dataclass(frozen=True)
@@ -391,7 +393,7 @@ class Searched:
 
     def _cut(self, one: ProposalFacts) -> bool:
         """Whether a proposal's network is the one that the search shrinks, with fewer channels."""
-        if not self.settings.original:
+        if self.settings.original in ("", one.network):
             return False
         networks = (parse_network(text, one.input, self.classes) for text in (one.network, self.settings.original))
         return is_cut(*networks)
