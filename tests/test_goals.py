@@ -50,7 +50,7 @@ def test_the_query_decides_what_is_looked_for() -> None:
     assert isinstance(goal_of(Query(), NETS, pareto=False), WholeFrontier)
     whole = goal_of(Query(max_params=500), NETS, pareto=True)
     assert isinstance(whole, WholeFrontier)
-    assert whole.corner.size == math.log(500)
+    assert whole.guessing.size == math.log(500)
 
 
 def test_with_a_target_parents_are_those_whose_like_reaches_it_with_fewest_parameters() -> None:
@@ -66,7 +66,7 @@ def test_with_a_target_parents_are_those_whose_like_reaches_it_with_fewest_param
 
 
 def test_the_whole_frontier_wants_what_is_missing() -> None:
-    goal = WholeFrontier(CORNER, cheap=1e9)
+    goal = WholeFrontier(CORNER, cheap=1e9, useless=0.0)
     front = [tried(0, 3, 0.5), tried(1, 4, 0.52), tried(2, 20, 0.8)]
     # Between the second and the third there is room: a network as good as the third, but smaller, adds most.
     promises = goal.promises([NETS[3], NETS[10], NETS[25]], np.log([0.5, 0.2, 0.2]), 0.05, front)
@@ -77,3 +77,12 @@ def test_the_whole_frontier_wants_what_is_missing() -> None:
     looked, settled, nothing = Tried(NETS[10], 0, 4, (), 0.8), tried(2, 20, 0.8, 2), Tried(NETS[12], 0, 5, (), 0.51)
     again = goal.again([looked, settled, nothing], [*front, looked, nothing])
     assert again[0] > again[1] > again[2]
+
+
+def test_networks_that_hardly_beat_guessing_do_not_count() -> None:
+    goal = WholeFrontier(CORNER, cheap=1e9)
+    good = tried(0, 20, 0.96)
+    assert goal.corner([good]).error == pytest.approx(0.75 * math.log(0.8) + 0.25 * math.log(0.04))
+    poor, better = goal.promises([NETS[0], NETS[3]], np.log([0.6, 0.3]), 1e-3, [good])
+    assert poor == pytest.approx(0, abs=1e-9)
+    assert better > 0

@@ -39,6 +39,7 @@ ROOMS = (
         "model_file",
         "model",
         "teacher",
+        "cutting",
         "training",
         "pooling",
         "extraction",

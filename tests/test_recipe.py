@@ -47,6 +47,7 @@ def test_the_default_recipe() -> None:
         "temperature": None,
         "share": None,
         "views": None,
+        "cut_from": None,
     }
 
 

@@ -265,7 +265,7 @@ def test_wrong_input(tmp_path: Path, found: issun.Study) -> None:
         search(start=issun.parse_network("conv 4, dense", (9, 9, 1), 10))
     with pytest.raises(RecipeError, match="patience"):
         search(patience=2)
-    with pytest.raises(RecipeError, match="teacher"):
+    with pytest.raises(IssunError, match=r"--teacher .*217 of the 217 that judge.*--allow-dependent"):
         search(teacher=found.path)
     issun.sweep("digits", ["conv 2, dense"], study=tmp_path / "sweep.sqlite", seeds=1, epochs=1, plot=False)
     with pytest.raises(StudyError, match="holds no search"):

@@ -269,6 +269,9 @@ class Recipe(BaseModel):
     views : int or "loop", optional
         With a teacher and augmentation: how many fixed changed copies of each image there are, which the teacher sees once; or ``"loop"``
         (also 0): every epoch changes images anew, and the teacher sees each of them. Default: `USUAL_VIEWS`.
+    cut_from : str, optional
+        Fingerprint of a trained network: a network that is this one with fewer channels begins with its weights, see `issun.cutting`.
+        `issun.search` sets it, where it starts from a trained network.
 
     Raises
     ------
@@ -308,6 +311,7 @@ class Recipe(BaseModel):
     temperature: float | None = Field(None, ge=0.01, le=100, validate_default=True)
     share: float | None = Field(None, ge=0, le=1, validate_default=True)
     views: int | Literal["loop"] | None = Field(None, validate_default=True)
+    cut_from: str | None = Field(None, pattern=f"^{FINGERPRINT}$")
 
     drop_at = old_attribute("drop_at", "reduce_at")
     drop_every = old_attribute("drop_every", "reduce_every")
@@ -443,10 +447,11 @@ class Recipe(BaseModel):
         return {STORED_NAMES.get(name, name): value for name, value in kept.items()}
 
     def stored_json(self) -> str:
-        """Return all settings as JSON, as a model keeps them; those of a teacher where there is none, and the number of steps where it is
-        not set, are left out, as before there were any."""
+        """Return all settings as JSON, as a model keeps them; those of a teacher where there is none, and the number of steps and what it
+        is cut from where they are not set, are left out, as before there were any."""
         later = {"teacher", *OF_TEACHER} if self.teacher is None else set()
-        settings = self.model_dump(mode="json", exclude=later | ({"steps_per_epoch"} if self.steps_per_epoch is None else set()))
+        later |= {name for name in ("steps_per_epoch", "cut_from") if getattr(self, name) is None}
+        settings = self.model_dump(mode="json", exclude=later)
         settings["restore_best_weights"] = "best" if self.restore_best_weights else "last"
         return to_json({STORED_NAMES.get(name, name): value for name, value in settings.items()}).decode()
 

@@ -119,13 +119,9 @@ class Teacher:
     @cached_property
     def facts(self) -> TeacherFacts:
         """What is kept of it."""
-        digest = hashlib.sha256()
-        for model in self.models:
-            digest.update(json.dumps([model.net.id, *model.scaling.factor, *model.scaling.offset]).encode())
-            digest.update(model.weights.astype("<f4").tobytes())
         net, first = self.models[0].net, self.models[0].provenance
         return TeacherFacts(
-            fingerprint=digest.hexdigest()[:16],
+            fingerprint=fingerprint(self.models),
             name=self.name,
             network=str(net),
             parameters=net.parameters,
@@ -135,19 +131,19 @@ class Teacher:
             seen=next((seen for model in self.models if (seen := _seen(model))), ""),
         )
 
-    def check(self, dataset: Dataset) -> None:
-        """Raise `ModelError` where it cannot teach on these images: they have another size, or other classes."""
+    def check(self, dataset: Dataset, argument: str = "teacher") -> None:
+        """Raise `ModelError` where it cannot teach on these images: they have another size, or other classes. `argument` gave it."""
         first = self.models[0]
         if first.net.input != dataset.input:
             raise ModelError(
-                f"`teacher` takes {shape_text(first.net.input)} images, but those of {dataset.name} are {shape_text(dataset.input)}: give "
-                f"one that was trained on images of this size"
+                f"`{argument}` takes {shape_text(first.net.input)} images, but those of {dataset.name} are "
+                f"{shape_text(dataset.input)}: give one that was trained on images of this size"
             )
         if not same_names(first.classes, dataset.classes):
             known, here = (", ".join(names[:10]) + (", …" if len(names) > 10 else "") for names in (first.classes, dataset.classes))
             raise ModelError(
-                f"`teacher` knows the classes {known}, but those of {dataset.name} are {here}: give a teacher that was trained on the same "
-                f"classes, in the same order"
+                f"`{argument}` knows the classes {known}, but those of {dataset.name} are {here}: give a {argument} that was trained "
+                f"on the same classes, in the same order"
             )
 
     def doubt(self, dataset: Dataset, split: Split) -> str:
@@ -187,6 +183,15 @@ class Teacher:
         """Return its networks, ready to be asked about images that are changed as the recipe says."""
         seeing = Recipe(batch_size=recipe.batch_size, augment=recipe.augment)
         return [Member(make_engine(model.net, seeing, model.scaling, threads, engine), model.weights) for model in self.models]
+
+
+def fingerprint(models: Sequence[Model]) -> str:
+    """Return 16 hexadecimal digits over the networks, weights and scalings of models, as recipes name them."""
+    digest = hashlib.sha256()
+    for model in models:
+        digest.update(json.dumps([model.net.id, *model.scaling.factor, *model.scaling.offset]).encode())
+        digest.update(model.weights.astype("<f4").tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _seen(model: Model) -> str:

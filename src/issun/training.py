@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
+from issun.cutting import Original
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.split import validation_mark
 from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, fit, handed_over, make_engine, scaling_for, threads_available
@@ -148,6 +149,7 @@ def train_network(
     on_epoch: Callable[[Epoch, State], None] | None = None,
     cancel: CancelFlag | None = None,
     teacher: Teacher | None = None,
+    original: Original | None = None,
     test: bool = True,
 ) -> Outcome:
     """Train one network to the last epoch of its recipe, from the first or from a stored state, and measure it.
@@ -175,6 +177,8 @@ def train_network(
         Asked again and again whether to stop.
     teacher : Teacher, optional
         The one that the recipe names by its fingerprint.
+    original : Original, optional
+        The one that the recipe names as `cut_from`. A network that is cut from it begins with its weights, and takes its scaling.
     test : bool
         Whether it is measured on the test part, if there is one.
 
@@ -190,7 +194,7 @@ def train_network(
     DataError
         Where a class has too few images to be split.
     RecipeError
-        Where the seed is out of range, or the recipe names another teacher, or there is one and it names none.
+        Where the seed is out of range, or the recipe names another teacher or original, or there is one and it names none.
     ModelError
         Where `state` and `history` do not belong to each other, the network or the recipe; or the teacher cannot teach on these images.
     Cancelled
@@ -200,15 +204,17 @@ def train_network(
     if not 0 <= seed < 2**63:
         raise RecipeError(f"`seed` (={seed}) must be a whole number from 0 to 2^63 - 1")
     _check_fit(net, dataset)
-    check_teacher(recipe, teacher)
+    check_given(recipe, teacher, original)
     lines = list(history)
-    state = State.start(net, recipe, seed) if state is None else state.copy()
+    inherited = None if original is None else original.weights_of(net)
+    state = State.start(net, recipe, seed, inherited) if state is None else state.copy()
     if state.best is None and not recipe.restore_best_weights:
         state.best = best_of(lines)
     _check_state(state, lines, net, recipe)
     split = dataset.resolved(split)
     train, validation = dataset.parts(split)
-    scaling = scaling_for(recipe, dataset.images, train)
+    # Inherited weights have learnt from images that were scaled so.
+    scaling = scaling_for(recipe, dataset.images, train) if original is None or inherited is None else original.model.scaling
     class_weights = class_weights_for(recipe, dataset.labels, train, len(dataset.classes))
     count = threads_available() if threads is None else threads
     lessons = None if teacher is None else teacher.lessons(recipe, dataset, train, threads=count, engine=engine, cancel=cancel)
@@ -253,14 +259,21 @@ def train_network(
     )
 
 
-def check_teacher(recipe: Recipe, teacher: Teacher | None) -> None:
-    """Raise `RecipeError` where the teacher is not the one that a recipe names."""
+def check_given(recipe: Recipe, teacher: Teacher | None, original: Original | None = None) -> None:
+    """Raise `RecipeError` where the teacher, or what networks are cut from, is not the one that a recipe names."""
     given = None if teacher is None else teacher.facts.fingerprint
     if given != recipe.teacher:
         raise RecipeError(
             f"the recipe names {f'the teacher {recipe.teacher}' if recipe.teacher else 'no teacher'}, but "
             f"{f'{given} is' if given else 'none is'} given: give the network as `teacher`, or leave it out of the recipe",
             "teacher",
+        )
+    cut_from = None if original is None else original.fingerprint
+    if cut_from != recipe.cut_from:
+        raise RecipeError(
+            f"`cut_from` (={recipe.cut_from}) of the recipe is not the network that is given ({cut_from or 'none'}): leave it out; "
+            f"`issun.search` sets it, where its `start` is a trained network",
+            "cut_from",
         )
 
 

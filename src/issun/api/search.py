@@ -19,6 +19,7 @@ from issun.arch.net import Net
 from issun.arch.notation import bind_arguments, parse_network
 from issun.arch.space import ANYTHING, Space
 from issun.build import takes_isa
+from issun.cutting import Original
 from issun.datasets.copies import Copies, kept_together, with_links
 from issun.datasets.dataset import Dataset
 from issun.datasets.duplicates import MOST_IMAGES
@@ -27,6 +28,7 @@ from issun.datasets.inputs import Inputs
 from issun.datasets.named import ReadingOptions, check_not_given
 from issun.datasets.split import Split
 from issun.datasets.tree import readable
+from issun.datasets.usual_split import CONFIRMATION, JUDGE
 from issun.engine import threads_available
 from issun.errors import DataError, IssunError, RecipeError, SelectionError, StudyError
 from issun.events import OnProgress, Remark, ignored
@@ -39,13 +41,15 @@ from issun.nas.families import Families
 from issun.nas.finalists import MOST_FINALISTS, MOST_OF_FRONTIER
 from issun.nas.finalists import finalists as to_confirm
 from issun.nas.forecast import SearchForecast
+from issun.nas.given import Given, Start, check_independent, check_same, starts_given, told
 from issun.nas.known import Judged, trained
+from issun.nas.pruning import cuts, shrinking
 from issun.nas.searching import KEPT_SHARE, Limits, Training, Way, judged_before, judging
 from issun.nas.searching import search as run_search
 from issun.nas.starts import starts, starts_within
 from issun.numbers import counted, duration
 from issun.plain import plain
-from issun.recipe import Recipe, RecipeOptions, named_settings
+from issun.recipe import OF_TEACHER, Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study import DataFacts, Plan, Query, Store, Study, Trial, default_path, estimate
 from issun.study.interrupt import interrupt_sets
@@ -56,9 +60,8 @@ from issun.study.searched import Searched, SearchFacts, SearchSettings, WayFacts
 from issun.study.space_file import read_space
 from issun.study.store import recipe_id
 from issun.study.sweep import begun
-
-#: Shares of the training images that judge and that confirm; the others are trained on.
-JUDGE, CONFIRMATION = 0.15, 0.15
+from issun.study.teachers import with_teacher
+from issun.teacher import Teacher
 
 #: Seconds where neither time nor number of trainings is given.
 USUAL_SECONDS = 600.0
@@ -140,7 +143,8 @@ def search(
     pareto: bool = False,
     sure: bool = False,
     refit: bool = False,
-    start: str | Net | Sequence[str | Net] = (),
+    start: Start | Sequence[Start] = (),
+    allow_dependent: bool = False,
     space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     confirm: bool = False,
     seed: int = 0,
@@ -167,7 +171,8 @@ def search(
     pareto: bool = False,
     sure: bool = False,
     refit: bool = False,
-    start: str | Net | Sequence[str | Net] = (),
+    start: Start | Sequence[Start] = (),
+    allow_dependent: bool = False,
     space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     confirm: bool = False,
     seed: int = 0,
@@ -195,7 +200,8 @@ def search(
     pareto: bool = False,
     sure: bool = False,
     refit: bool = False,
-    start: str | Net | Sequence[str | Net] = (),
+    start: Start | Sequence[Start] = (),
+    allow_dependent: bool = False,
     space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     confirm: bool = False,
     seed: int = 0,
@@ -240,8 +246,13 @@ def search(
     refit : bool
         Train the answer once more on all images but the test part, and save it beside the study as ``…-refit.safetensors``. Nothing
         measures this model: its file says so.
-    start : str, Net or several
-        Networks to begin with; default: a few plain ones that follow from the images' size and the number of classes.
+    start : str, Net, Model, PathLike or several
+        Networks to begin with; default: a few plain ones that follow from the images' size and the number of classes. A trained network, as
+        a `Model` or its file (``.safetensors``), is shrunk: the search begins with it and with what it is with fewer channels. Networks
+        that are cut from it begin with its weights, see `issun.cutting`; its probabilities are one more way of training.
+    allow_dependent : bool
+        Take a trained start or a teacher that has seen images that judge or confirm, or that does not tell it. The answer then says that it
+        is not independent.
     space : str, PathLike or mapping, optional
         What networks may be made of: a TOML file, or a mapping of the same keys (``start, families, layers, windows, strides, pools,
         activations, norms, most_layers, widest``); what is left out is free. See ``docs/search.md``.
@@ -268,9 +279,9 @@ def search(
     **options
         How images are read, as of `issun.load` (``data_dir, size, color, gray, enlarge, strict, groups, range, test, resize``), not for
         images that are loaded. Single settings of the recipe, in place of its own (``epochs, learning_rate, batch_size, optimizer,
-        schedule, warmup, weight_decay, clip_norm, label_smoothing, ema_decay, scaling, initializer, augment``; not ``patience,
-        restore_best_weights, teacher, temperature, share, views``). And what is asked, as of `issun.Query` (``target, max_params,
-        max_macs, max_bytes, max_memory``): no network beyond a budget is trained.
+        schedule, warmup, weight_decay, clip_norm, label_smoothing, ema_decay, scaling, initializer, augment, teacher, temperature, share,
+        views``; not ``patience, restore_best_weights``); a `teacher` is one as of `issun.sweep`. And what is asked, as of `issun.Query`
+        (``target, max_params, max_macs, max_bytes, max_memory``): no network beyond a budget is trained.
 
     Returns
     -------
@@ -283,6 +294,10 @@ def search(
         When no network keeps within the budgets, or a start or all families are outside of the space.
     SpaceError, StudyFileError
         When the space says something that cannot be, or its file cannot be read.
+    ModelError
+        When a trained start or the teacher is missing, or takes other images or classes.
+    IssunError
+        When one of them has seen images that judge or confirm, and that is not allowed.
     NotationError, NetworkError
         When a start is no network for these images.
     RecipeError, DataError
@@ -294,22 +309,28 @@ def search(
     """
     tell = ignored if on_progress is None else on_progress
     reading, settings, asked = chosen("search", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
+    settings, teacher = with_teacher(recipe, settings)
+    nets, original = starts_given(start)
+    given = Given(original, teacher)
     path = _path(data, study)
     earlier = begun(path)
     inputs = _inputs(data, path, earlier, reading, tell)
+    given.check(inputs)
     copies = _copies(inputs, earlier)
     if copies is not None:
         inputs = inputs.changed(lambda dataset: with_links(dataset, copies.links))
     wish = Query(**asked)
     query, kept_to = _with_macs(wish, inputs), (families,) if isinstance(families, str) else tuple(families or ())
     allowed = ANYTHING if space is None else read_space(space)
-    start, kept_to = _with_space(allowed, start, kept_to)
-    training, confirmation = _training(inputs, recipe, settings), inputs.first.resolved(Split(CONFIRMATION))
+    nets, kept_to = _with_space(allowed, nets, original, kept_to)
+    training, confirmation = _training(inputs, recipe, settings, given), inputs.first.resolved(Split(CONFIRMATION))
     if earlier is not None:  # it goes on as it began, also where today's issun would begin otherwise
-        training = _as_begun(training, earlier, inputs)
+        training = _as_begun(training, earlier, inputs, given)
         same = earlier.facts.search is not None and earlier.facts.search.settings.choices == allowed.lines  # else it is refused below
-        start = start or (_starts_of(earlier, inputs) if same and not kept_to else ())
-    evolution = _evolution(inputs, query, start, kept_to, seed, training, allowed, _whole(wish, pareto))
+        nets = nets or (list(_starts_of(earlier, inputs)) if same and not kept_to else [])
+    trained_ones = given.facts(inputs.first, training.split, confirmation)
+    check_independent(trained_ones, allow_dependent)
+    evolution = _evolution(inputs, query, nets, kept_to, seed, training, allowed, _whole(wish, pareto))
     limits = _limits(time, trials, confirm, _confirmations(wish, pareto))
     _check_counts(trials=trials, finalists=finalists, lag=lag)
     if sure and wish.target is None:
@@ -333,14 +354,17 @@ def search(
         space=kept_to,
         copies=copies,
         choices=allowed.lines,
+        given=trained_ones,
     )
     _tell(inputs, training.split, confirmation, query, wish, tell)
     if copies is not None:
         tell(Remark(_told_of(copies, inputs.first)))
+    for remark in told(trained_ones, evolution.starts):
+        tell(remark)
     job = _Job(inputs, training, confirmation, wanted, limits, threads_available() if threads is None else threads, tell)
-    given = {**asked, "time": time, "trials": trials, "seed": seed, "families": kept_to or None, "space": space}
-    told = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
-    job.command = f"issun.search({inputs.first.name!r}{told})" if command is None else command
+    said = {**asked, "time": time, "trials": trials, "seed": seed, "families": kept_to or None, "space": space}
+    options_text = "".join(f", {name}={value!r}" for name, value in said.items() if value is not None)
+    job.command = f"issun.search({inputs.first.name!r}{options_text})" if command is None else command
     stop = threading.Event()
     with interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
         job.begin(store)
@@ -430,17 +454,22 @@ def _inputs(
     return inputs
 
 
-def _training(inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> Training:
+def _training(inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions, given: Given) -> Training:
     """Return how the networks of the search may be trained."""
-    split = _judging_split(inputs.first)
+    split = _judging_split(inputs.first, 1 if given else USUAL_FOLDS)  # what has seen the images of one fold has seen those of others
     learning = inputs.first.parts(split.each[0] if split.pooled else split)[0]
-    return Training(_ways(inputs, len(learning), recipe, settings), split)
+    taught_by = given.teacher
+    if given.original is not None and taught_by is None:
+        taught_by = Teacher([given.original.model], given.original.name)
+    ways = _ways(inputs, len(learning), recipe, settings, given.original)
+    return Training(ways, split, taught_by, given.original)
 
 
-def _as_begun(training: Training, study: Study, inputs: Inputs) -> Training:
+def _as_begun(training: Training, study: Study, inputs: Inputs, given: Given) -> Training:
     """Return how networks are trained, with the short recipes that a search was begun with."""
     facts, ways = study.facts.search, []
     assert facts is not None
+    check_same(given, facts.settings, study.path)
     begun_with = {way.full: way.short for way in facts.settings.ways}
     for way in training.ways:
         short = begun_with.get(_recipe_id(way.full, inputs, training.split), "")
@@ -461,13 +490,14 @@ def _starts_of(study: Study, inputs: Inputs) -> tuple[Net, ...]:
 
 
 def _with_space(
-    space: Space, start: str | Net | Sequence[str | Net], families: tuple[str, ...]
-) -> tuple[str | Net | Sequence[str | Net], tuple[str, ...]]:
+    space: Space, nets: list[str | Net], original: Original | None, families: tuple[str, ...]
+) -> tuple[list[str | Net], tuple[str, ...]]:
     """Return starts and families, as they are given or as the space has them."""
-    for given, own, option in ((start, space.start, "--start"), (families, space.families, "families")):
+    started = bool(nets) or original is not None
+    for given, own, option in ((started, space.start, "--start"), (families, space.families, "families")):
         if given and own:
             raise IssunError(f"{option} and `{option.removeprefix('--')}` of the space cannot be combined: leave one out")
-    return start or space.start, families or space.families
+    return nets or list(space.start), families or space.families
 
 
 def _whole(wish: Query, pareto: bool) -> bool:
@@ -559,10 +589,10 @@ def _told_of(copies: Copies, dataset: Dataset) -> str:
     return f"{counted(copies.images, f'{kind} image')} are kept together{note}" if copies.images or copies.apart else f"{none}{note}"
 
 
-def _judging_split(dataset: Dataset) -> Split:
+def _judging_split(dataset: Dataset, most_folds: int = USUAL_FOLDS) -> Split:
     """Return the split whose validation images judge: below 1,000 training images folds, if there can be any."""
     few = not dataset.given_validation and len(dataset.images) < FEW_IMAGES
-    for folds in range(USUAL_FOLDS if few else 1, 1, -1):
+    for folds in range(most_folds if few else 1, 1, -1):
         split = dataset.resolved(replace(Split.in_folds(folds), aside=CONFIRMATION))
         with contextlib.suppress(DataError):  # a class with fewer images, or groups
             dataset.parts(split)
@@ -584,13 +614,21 @@ def _with_macs(query: Query, inputs: Inputs) -> Query:
     return replace(query, max_macs=USUAL_MACS[query.target is None] * pixels)
 
 
-def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> tuple[Way, ...]:
-    """Return the ways of training that a search tries."""
-    if settings.get("teacher") is not None:
-        raise RecipeError("a search takes no teacher yet: leave `teacher` out", "teacher")
-    usual = Recipe.wanted(recipe, images, **settings)
-    if usual.teacher is not None:
-        raise RecipeError("a search takes no teacher yet: leave `teacher` out", "teacher")
+def _ways(
+    inputs: Inputs,
+    images: int,
+    recipe: Recipe | Mapping[str, Any] | None,
+    settings: RecipeOptions,
+    original: Original | None = None,
+) -> tuple[Way, ...]:
+    """Return the ways of training that a search tries; where it shrinks a network, also with this as the teacher."""
+    of_teacher: dict[str, Any] = {}
+    if original is not None and settings.get("teacher") is None:  # they are about the start as teacher
+        of_teacher = {name: value for name in OF_TEACHER if (value := settings.get(name)) is not None}
+    single: dict[str, Any] = {name: value for name, value in settings.items() if name not in of_teacher}
+    usual = Recipe.wanted(recipe, images, **single)
+    if original is not None:
+        usual = Recipe(**usual.model_dump() | {"cut_from": original.fingerprint})
     if usual.patience is not None or usual.restore_best_weights:
         raise RecipeError(
             "a search does not stop early: `patience` and `restore_best_weights` would choose the epoch by the images that confirm; leave "
@@ -605,6 +643,8 @@ def _ways(inputs: Inputs, images: int, recipe: Recipe | Mapping[str, Any] | None
     photos = {key: value for key, value in first_family(smallest, images).settings.items() if key not in given}
     if photos:
         full["that of the first family"] = Recipe(**usual.model_dump() | photos)
+    if original is not None and usual.teacher is None:
+        full["taught by the start"] = Recipe(**usual.model_dump() | {"teacher": original.fingerprint} | of_teacher)
     if "epochs" not in given:
         full |= {f"{name}, twice the epochs".removeprefix("usual, "): twice(one) for name, one in list(full.items())}
     ways: list[Way] = []
@@ -634,7 +674,7 @@ def short_recipe(recipe: Recipe, images: int) -> Recipe:
 def _evolution(
     inputs: Inputs,
     query: Query,
-    start: str | Net | Sequence[str | Net],
+    given: Sequence[str | Net],
     kept_to: tuple[str, ...],
     seed: int,
     training: Training,
@@ -642,7 +682,7 @@ def _evolution(
     pareto: bool,
 ) -> Evolution:
     """Return how the search proposes."""
-    given, shapes = [start] if isinstance(start, str | Net) else list(start), [dataset.input for dataset in inputs]
+    shapes, shrunk = [dataset.input for dataset in inputs], None if training.original is None else training.original.model.net
     dataset, classes = inputs.first, len(inputs.first.classes)
     nets = tuple(parse_network(one, dataset.input, classes) if isinstance(one, str) else one for one in given)
     for net in nets:
@@ -657,14 +697,17 @@ def _evolution(
     own: dict[str, Any] = {"seed": seed, "rungs": rungs, "ways": tuple(way.name for way in training.ways), "epochs": epochs}
     own |= {"images": images, "pareto": pareto}
     if kept_to:
-        if nets:
+        if nets or shrunk is not None:
             raise IssunError("--start and families cannot be combined: a search that keeps to families begins with networks of these")
         families = Families(bind_arguments(list(kept_to)), shapes, classes, space)
         return Evolution(query, families.starts(query), neighbours=families.neighbour, **own)
+    change = partial(neighbour, space=space)
+    if shrunk is not None:
+        return Evolution(query, nets or cuts(shrunk, space), neighbours=shrinking(shrunk, change), inputs=tuple(shapes), **own)
     found = nets or tuple(net for shape in shapes for net in starts_within(space, shape, classes))
     if not nets and not any(within(query, net) for net in found):
         found = tuple(net for shape in shapes for net in starts_within(space, shape, classes, widths=(1, 2, 3)))
-    return Evolution(query, found, inputs=tuple(shapes), neighbours=partial(neighbour, space=space), **own)
+    return Evolution(query, found, inputs=tuple(shapes), neighbours=change, **own)
 
 
 def _trials(nets: Sequence[Net], recipe: Recipe, inputs: Inputs, split: Split) -> tuple[Trial, ...]:

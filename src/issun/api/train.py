@@ -18,8 +18,9 @@ from issun.build import takes_isa
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.file_notes import split_notes
 from issun.datasets.named import ReadingOptions, loaded
-from issun.datasets.usual_split import split_for
+from issun.datasets.usual_split import CONFIRMATION, JUDGE, split_for
 from issun.engine import Epoch, State
+from issun.errors import DataError
 from issun.events import OnProgress, Remark, ignored
 from issun.model import Model
 from issun.paths import check_new
@@ -128,6 +129,7 @@ def train(
     recipe: Recipe | Mapping[str, Any] | None = None,
     validation: float | None = None,
     folds: int | None = None,
+    for_search: bool = False,
     threads: int | None = None,
     isa: str | None = None,
     on_epoch: Callable[[Epoch, State], None] | None = None,
@@ -157,6 +159,9 @@ def train(
     folds : int, optional
         Train in so many folds, then on all their images for the folds' median number of epochs: see `issun.pooling`. 1: once, with a
         validation part. Default: 5 below 1,000 training images, and 1 from there on or with a teacher.
+    for_search : bool
+        Train on the images that a search of the same data trains on, with those that judge there as validation part, and leave out those
+        that confirm: the model can then be the `start` or the `teacher` of `issun.search`.
     threads, on_epoch
         As of `issun.training.train_network`.
     isa : str, optional
@@ -203,7 +208,10 @@ def train(
         check_format(curves, "--curves")
     dataset = loaded(data, on_progress, **reading)
     net = network if isinstance(network, Net) else parse_network(network, dataset.input, len(dataset.classes))
+    if for_search and (validation is not None or folds is not None):
+        raise DataError("--for-search divides the images as a search does: leave --validation and --folds out")
     split = split_for(dataset, validation, 1 if folds is None and teacher is not None else folds)
+    split = Split(JUDGE, aside=CONFIRMATION) if for_search else split
     runs = (*split.each, split) if split.pooled else (split,)
     wanted = Recipe.wanted(recipe, len(dataset.parts(runs[0])[0]), **settings)
     for note in (*dataset.notes, *split_notes(dataset, split)):

@@ -22,7 +22,8 @@ def search(
     pareto: Annotated[bool, typer.Option("--pareto", help="Look for the whole frontier.")] = False,
     sure: Annotated[bool, typer.Option("--sure", help="The lower 95 % bound must reach the target.")] = False,
     refit: Annotated[bool, typer.Option("--refit", help="Train the answer on all images, too, and save it.")] = False,
-    start: Annotated[list[str] | None, typer.Option("--start", metavar="NETWORK", help="Begin with it. Can be repeated.")] = None,
+    start: Annotated[list[str] | None, typer.Option("--start", metavar="NETWORK", help="Begin with it; shrink a model.")] = None,
+    allow_dependent: Annotated[bool, typer.Option("--allow-dependent", help="Take models that saw images that judge.")] = False,
     space: Annotated[Path | None, typer.Option("--space", metavar="FILE", help="What networks may be made of (TOML).")] = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Search no further: confirm the finalists so far.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")] = 0,
@@ -54,7 +55,7 @@ def search(
         "start": start or (),
         "space": space,
     }
-    own |= {"confirm": confirm, "seed": seed, "lag": lag, "study": study, "recipe": recipe}
+    own |= {"allow_dependent": allow_dependent, "confirm": confirm, "seed": seed, "lag": lag, "study": study, "recipe": recipe}
     if dry_run:
         with Shown() as show:
             forecast = search(data, families, dry_run=True, on_progress=show, **own, **given)

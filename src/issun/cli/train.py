@@ -20,6 +20,7 @@ def train(
     curves: Annotated[
         Path | None, typer.Option("--curves", help="Plot loss and accuracy by epoch to this file: .png, .svg or .pdf.")
     ] = None,
+    for_search: Annotated[bool, typer.Option("--for-search", help="Leave out what judges and confirms in a search.")] = False,
     as_json: options.Json = False,
     **given: Any,
 ) -> None:
@@ -29,7 +30,7 @@ def train(
     from issun.cli.progress import Shown
 
     recipe = options.take_recipe(given)
-    own: dict[str, Any] = {"output": output, "seed": seed, "curves": curves}
+    own: dict[str, Any] = {"output": output, "seed": seed, "curves": curves, "for_search": for_search}
     with Shown() as show:
         trained = train(data, network, recipe=recipe, on_progress=show, **own, **given)
     outcome = trained.outcome

@@ -10,6 +10,9 @@ from issun.errors import DataError
 #: The fraction of the training images that becomes the validation part where nothing else is asked for.
 USUAL_VALIDATION = 0.1
 
+#: The fractions of the training images that judge networks in a search, and that confirm what it finds; the others are trained on.
+JUDGE, CONFIRMATION = 0.15, 0.15
+
 
 def usual_folds(dataset: Dataset) -> int:
     """Return how many folds are used where nothing is asked for: 1, a single validation part, for many images and for data that brings one.

@@ -71,9 +71,9 @@ class State:
         return self.weights if self.average is None else self.average
 
     @classmethod
-    def start(cls, net: Net, recipe: Recipe, seed: int) -> State:
-        """Return the state before the first step, weights drawn by `seed`."""
-        weights = initialised(net, recipe.initializer, seed)
+    def start(cls, net: Net, recipe: Recipe, seed: int, given: NDArray[np.float32] | None = None) -> State:
+        """Return the state before the first step, with weights that are `given` (copied), or else drawn by `seed`."""
+        weights = initialised(net, recipe.initializer, seed) if given is None else given.copy()
         average = weights.copy() if recipe.ema_decay else None
         return cls(weights, np.zeros((SLOTS[recipe.optimizer], len(weights)), np.float32), average=average)
 

@@ -116,7 +116,7 @@ class Draw:
 
 
 _Convolution = (Conv, SeparableConv, DepthwiseConv)
-_WITH_WIDTH = (Conv, SeparableConv, Dense)
+WITH_WIDTH = (Conv, SeparableConv, Dense)
 
 
 def width_of(layer: Layer) -> int:
@@ -135,7 +135,7 @@ def _width_name(layer: Layer) -> str:
 
 
 def _width(layers: Layers, draw: Draw) -> Layers:
-    place, layer = draw.layer(layers, *_WITH_WIDTH)
+    place, layer = draw.layer(layers, *WITH_WIDTH)
     now = width_of(layer)
     width = now + draw.one((-2, -1, 1, 2)) if draw.one((True, False)) else round(now * draw.one(FACTORS))
     return replaced(layers, place, [with_width(layer, max(1, width))])
@@ -144,7 +144,7 @@ def _width(layers: Layers, draw: Draw) -> Layers:
 def _widths(layers: Layers, draw: Draw) -> Layers:
     factor = draw.one(FACTORS)
     for place, layer in list(sites(layers)):
-        if isinstance(layer, _WITH_WIDTH):
+        if isinstance(layer, WITH_WIDTH):
             layers = replaced(layers, place, [with_width(layer, max(1, round(width_of(layer) * factor)))])
     return layers
 
@@ -157,7 +157,7 @@ def _window(layers: Layers, draw: Draw) -> Layers:
 def _kind(layers: Layers, draw: Draw) -> Layers:
     place, layer = draw.layer(layers, *_Convolution)
     kept = {name: getattr(layer, name) for name in ("kernel", "stride", "padding", "activation", "bias", "norm")}
-    width = width_of(layer) if isinstance(layer, _WITH_WIDTH) else 8
+    width = width_of(layer) if isinstance(layer, WITH_WIDTH) else 8
     kind = draw.other((Conv, SeparableConv, DepthwiseConv), type(layer))
     return replaced(layers, place, [DepthwiseConv(**kept) if kind is DepthwiseConv else kind(width, **kept)])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from issun.datasets.inputs import Inputs
 from issun.datasets.split import Split, StoredSplit
@@ -62,8 +63,7 @@ def confirmation_plan(one: Tried, training: Training, split: Split, inputs: Inpu
 
 
 def _trials(one: Tried, training: Training, split: Split, seeds: Sequence[int], inputs: Inputs) -> tuple[Trial, ...]:
-    fingerprint = inputs.at(one.net.input).fingerprint
-    return tuple(Trial(str(one.net), {}, one.net, training.ways[one.way].full, split, seed, fingerprint) for seed in seeds)
+    return tuple(training.trial(one.net, training.ways[one.way].full, split, seed, inputs) for seed in seeds)
 
 
 def confirm(
@@ -154,7 +154,9 @@ def refitted(study: Study, inputs: Inputs, training: Training, *, threads: int, 
     entry, dataset = winner.confirmed, inputs.at(winner.confirmed.input)
     recipe = training.ways[study.searched.settings.way_of(entry.recipe_id)].full
     nothing = StoredSplit(0.5, 0, "folds", folds=2, name="all images")  # sets no image aside
-    outcome = train_network(study.net(entry), recipe, dataset, nothing, CONFIRMATION_SEEDS[0], threads=threads, cancel=cancel, test=False)
+    trial = training.trial(study.net(entry), recipe, nothing, CONFIRMATION_SEEDS[0], inputs)
+    how: dict[str, Any] = {"teacher": trial.teacher, "original": trial.original, "threads": threads, "cancel": cancel, "test": False}
+    outcome = train_network(trial.net, recipe, dataset, nothing, trial.seed, **how)
     provenance = Provenance(
         study=study.path.name,
         made_by="issun search --refit",
@@ -166,5 +168,7 @@ def refitted(study: Study, inputs: Inputs, training: Training, *, threads: int, 
         range=dataset.range,
         test_share=dataset.unusual_test,
         fitting=dataset.fitting,
+        teacher="" if trial.teacher is None else str(trial.teacher.facts),
+        dependence=entry.dependence,
     )
     return Model(outcome.net, outcome.weights, outcome.scaling, dataset.classes, provenance, dataset.appearance)

@@ -248,45 +248,52 @@ class WholeFrontier:
 
     Parameters
     ----------
-    corner : Corner
-        Where it ends.
+    guessing : Corner
+        Where it ends at most: the largest size, and the error of guessing.
     cheap : float
         Multiply-accumulates below which a training gets hardly any faster.
     thrift : float
         The power of a network's multiply-accumulates by which its training is less wanted.
+    useless : float
+        Networks that are hardly better than guessing are on the frontier, and nobody wants them: of the way from guessing's error to the
+        smallest one so far, as logarithms, this share does not count.
     step : float
         Parents are wanted by the area that would be gained if their error fell by so much, in natural logarithms.
     another : float
         How much less another seed is wanted than the first one of a network that adds as much.
     """
 
-    corner: Corner
+    guessing: Corner
     cheap: float
     thrift: float = 0.5
+    useless: float = 0.25
     step: float = 0.3
     another: float = 0.05
     largest_share: float = 0.2
 
     def parents(self, networks: Sequence[Tried], frontier: Sequence[Tried]) -> Weights:
         """See `Goal`."""
-        return self.corner.gained(_sizes([one.net for one in networks]), _errors(networks) - self.step, frontier) + _LITTLE
+        corner = self.corner(frontier)
+        return corner.gained(_sizes([one.net for one in networks]), _errors(networks) - self.step, frontier) + _LITTLE
 
     def promises(self, nets: Sequence[Net], errors: Weights, spread: float, frontier: Sequence[Tried]) -> Weights:
         """See `Goal`."""
-        sizes = _sizes(nets)
-        gains = [self.corner.gained(sizes, errors + spread * place, frontier) for place in _PLACES]
-        return np.asarray(np.average(gains, axis=0, weights=_WEIGHTS)) * _quick(nets, self.cheap, self.thrift)
+        sizes, corner = _sizes(nets), self.corner(frontier)
+        gains = [corner.gained(sizes, errors + spread * place, frontier) for place in _PLACES]
+        mean: Weights = np.average(gains, axis=0, weights=_WEIGHTS)
+        return mean * _quick(nets, self.cheap, self.thrift)
 
     def again(self, networks: Sequence[Tried], known: Sequence[Tried]) -> Weights:
         """Return what each adds to the others that the full recipe has trained: in the end a first look alone counts for nothing."""
-        done = [one for one in known if one.full]
+        done, corner = [one for one in known if one.full], self.corner(known)
         sizes, errors = _sizes([one.net for one in networks]), _errors(networks)
         gains = [
-            self.corner.gained(sizes[[place]], errors[[place]], [other for other in done if other.number != one.number])[0]
+            corner.gained(sizes[[place]], errors[[place]], [other for other in done if other.number != one.number])[0]
             for place, one in enumerate(networks)
         ]
-        first = np.array([self.another if one.full else 1.0 for one in networks])
-        return (np.array(gains) + _LITTLE) * first * _quick([one.net for one in networks], self.cheap, self.thrift)
+        wanted: Weights = np.array(gains) + _LITTLE
+        wanted *= [self.another if one.full else 1.0 for one in networks]
+        return wanted * _quick([one.net for one in networks], self.cheap, self.thrift)
 
     def worth_a_seed(self, one: Tried, seeds: int) -> bool:
         """See `Goal`."""
@@ -299,3 +306,8 @@ class WholeFrontier:
     def reached(self, one: Tried) -> bool:
         """See `Goal`."""
         return False
+
+    def corner(self, networks: Sequence[Tried]) -> Corner:
+        """Return where what counts ends, of which these networks are known."""
+        best = min(self.guessing.error, *_errors(networks))
+        return Corner(self.guessing.size, self.guessing.error + self.useless * (best - self.guessing.error))

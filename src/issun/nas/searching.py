@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.build import instruction_set
+from issun.cutting import Original
 from issun.datasets.inputs import Inputs
 from issun.datasets.split import Split
 from issun.datasets.wanted import input_text
@@ -41,6 +42,7 @@ from issun.study.searched import SearchFacts
 from issun.study.statistics import lower_bound
 from issun.study.store import Store
 from issun.study.workers import job_of, save_checkpoints
+from issun.teacher import Teacher
 from issun.training import Outcome, train_network
 
 #: The share of the time that is kept for confirmation as long as nobody knows how long that takes, and at most; and how much more than that
@@ -121,15 +123,24 @@ class Way:
 
 @dataclass(frozen=True)
 class Training:
-    """How the networks of a search may be trained: in which ways, and on the split whose validation images judge."""
+    """How the networks of a search may be trained: in which ways, and on the split whose validation images judge; where recipes name them,
+    with which teacher, and from which trained network they are cut."""
 
     ways: tuple[Way, ...]
     split: Split
+    teacher: Teacher | None = None
+    original: Original | None = None
 
     def recipe(self, proposal: Proposal) -> Recipe:
         """Return the recipe of a proposal."""
         way = self.ways[proposal.way]
         return way.full if proposal.full else way.short
+
+    def trial(self, net: Net, recipe: Recipe, split: Split, seed: int, inputs: Inputs) -> Trial:
+        """Return a training of a network by a recipe of the search."""
+        fingerprint = inputs.at(net.input).fingerprint
+        given = self.teacher if recipe.teacher else None, self.original if recipe.cut_from else None
+        return Trial(str(net), {}, net, recipe, split, seed, fingerprint, *given)
 
 
 @dataclass(frozen=True)
@@ -166,8 +177,7 @@ def past(facts: SearchFacts, inputs: Inputs) -> list[Proposal]:
 
 def trial_of(proposal: Proposal, training: Training, inputs: Inputs) -> Trial:
     """Return the training of a proposal; in folds the one on all their images, which has those of the single ones (`Trial.folds`)."""
-    net = proposal.net
-    return Trial(str(net), {}, net, training.recipe(proposal), training.split, proposal.seed, inputs.at(net.input).fingerprint)
+    return training.trial(proposal.net, training.recipe(proposal), training.split, proposal.seed, inputs)
 
 
 def needed(proposal: Proposal, trial: Trial) -> tuple[Trial, ...]:

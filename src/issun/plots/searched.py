@@ -56,6 +56,9 @@ def searched_lines(study: Readable, searched: Searched, listed: Sequence[Entry] 
         yield ""
         yield Whole("All networks (accuracy on the images that judge, or confirm):")
         yield from _list(listed)
+    if searched.settings.dependence:
+        yield ""
+        yield Folded(f"Not independent: {searched.settings.dependence}. So these figures may be too high.")
     if searched.again:
         yield ""
         yield Folded(
@@ -174,7 +177,7 @@ def _descent(searched: Searched, winner: Finalist) -> Iterator[Printable]:
         before = number
         at = f"{input_text(step.proposal.input)}: " if winner.judged.place else ""
         accuracy = "" if math.isnan(step.accuracy) else f"{'' if step.full else '~'}{percent(step.accuracy, 1)}"
-        yield Whole(f"  {step.proposal.parameters:>{width},} {accuracy:>8}  {step.proposal.change}: {at}{step.proposal.network}")
+        yield Whole(f"  {step.proposal.parameters:>{width},} {accuracy:>8}  {step.change}: {at}{step.proposal.network}")
 
 
 def _sentence(words: str) -> str:

@@ -212,6 +212,7 @@ class Crew:
                     on_epoch=keep,
                     cancel=self._stop,
                     **({} if trial.teacher is None else {"teacher": trial.teacher}),
+                    **({} if trial.original is None else {"original": trial.original}),
                 )
             except _Widened:
                 start = job.latest[0] if job.latest else job.start

@@ -101,9 +101,9 @@ class Facts:
 
     def dependence(self, recipe_id: str, split: str, data: DataFacts) -> str:
         """Return why the figures of a recipe on a split of `data` are not independent of the validation images: a search has chosen by
-        them, or a teacher may have learnt from them; mostly nothing."""
-        if self.search is not None and (chosen := self.search.dependence(split)):
-            return chosen
+        them, or a teacher, or what networks were cut from, may have learnt from them; mostly nothing."""
+        if self.search is not None:  # which has looked at each single image that its teacher has seen
+            return self.search.dependence(split)
         fingerprint = json.loads(self.recipes[recipe_id]).get("teacher")
         if fingerprint is None:
             return ""

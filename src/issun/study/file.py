@@ -67,7 +67,8 @@ class _Search(BaseModel):
     pareto: bool = False
     sure: bool = False
     refit: bool = False
-    start: list[str] = Field(default_factory=list)
+    start: str | list[str] = Field(default_factory=list)
+    allow_dependent: bool = False
     space: str | dict[str, Any] | None = None
     seed: int = Field(0, ge=0)
     lag: int | None = Field(None, ge=1)

@@ -216,6 +216,7 @@ def prepare_search(file: StudyFile, name: str, data: Dataset | Inputs, *, quick:
         inputs, left_out = _fewer(inputs)
         options["recipe"]["epochs"] = QUICK_EPOCHS
         options = {key: value for key, value in options.items() if key not in ("time", "sure")} | {"trials": QUICK_TRIALS, "finalists": 1}
+        options["allow_dependent"] = True  # fewer images are other data: whether a trained network has seen them cannot be told
         left_out += [f"{QUICK_TRIALS} trainings of {QUICK_EPOCHS} epochs, and one finalist", *_without_target(part)]
         part = replace(part, target=None)
     return PreparedSearch(part, inputs, _protocol(file, part, quick), tuple(left_out), options)

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from issun.arch.net import Net
 from issun.arch.notation import BoundFamily, check_amount, values_text
+from issun.cutting import Original
 from issun.datasets.appearance import Appearance
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.inputs import Inputs
@@ -24,7 +25,7 @@ from issun.errors import KnobError, NetworkError, RecipeError, StudyError
 from issun.recipe import Recipe
 from issun.study.query import Query, beyond
 from issun.teacher import Teacher
-from issun.training import check_teacher
+from issun.training import check_given
 
 #: How many trials a study may be asked for at once: to plan a million takes about a minute and 300 MB.
 LARGEST_PLAN = 1_000_000
@@ -122,6 +123,8 @@ class Trial:
         Of the data set.
     teacher : Teacher or None
         The one that the recipe names.
+    original : Original or None
+        What its network may be cut from: the one that the recipe names as `cut_from`.
     asked : Recipe or None
         The recipe that it is known by, where `recipe` is what the folds made of that: see `issun.pooling.for_all_images`.
     """
@@ -134,6 +137,7 @@ class Trial:
     seed: int
     fingerprint: str
     teacher: Teacher | None = field(default=None, compare=False, repr=False)
+    original: Original | None = field(default=None, compare=False, repr=False)
     asked: Recipe | None = None
 
     @property
@@ -299,7 +303,7 @@ def plan(
     seeds = tuple(seeds)
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
         raise RecipeError(f"`seeds` (={list(seeds)}) must be at least one whole number from 0 to 2^63 - 1, without repetitions")
-    check_teacher(recipe, teacher)
+    check_given(recipe, teacher)
     found: dict[str, tuple[str, Mapping[str, int], Net, str]] = {}
     infeasible: list[Infeasible] = []
     for dataset in inputs:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from issun.arch.notation import parse_network
+from issun.cutting import is_cut
 from issun.datasets.copies import Copies
 from issun.datasets.wanted import Shape
 from issun.study.entry import Entry
@@ -36,8 +38,40 @@ class WayFacts:
     full: str
 
 
-#: Settings that are too long to be told, in words.
-_LONG = {"starts": "networks to start from", "ways": "recipes", "copies": "images kept together"}
+#: How it is said that searches differ, where their values would be too long.
+_LONG = {"starts": "networks to start from", "ways": "recipes", "copies": "images kept together", "given": "trained networks"}
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """A trained network that a search was given.
+
+    Attributes
+    ----------
+    role : str
+        ``start``: it is shrunk; ``teacher``: it teaches in all trainings.
+    fingerprint : str
+        As recipes name it.
+    name : str
+        The file that it came from, without its folder; empty where it came from none. It decides nothing.
+    network : str
+    parameters : int
+    seen : str
+        Why it is not independent of the images that judge and confirm; mostly nothing. The subject is it.
+    unknown : str
+        What cannot be known of the images that it has seen; mostly nothing.
+    """
+
+    role: str
+    fingerprint: str
+    name: str = field(compare=False)
+    network: str
+    parameters: int
+    seen: str = ""
+    unknown: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name or self.network} ({self.parameters:,} parameters, {self.fingerprint})"
 
 
 @dataclass(frozen=True)
@@ -68,6 +102,8 @@ class SearchSettings:
         The training images that are kept together because they are equal or nearly so; None in searches that did not look for them.
     choices : tuple of str
         What networks may be made of, one line for each limit, as `issun.arch.space.Space.lines`; empty where there is none.
+    given : tuple of GivenModel
+        The trained networks that it was given; mostly none.
     """
 
     query: Query
@@ -82,6 +118,17 @@ class SearchSettings:
     space: tuple[str, ...] = ()
     copies: Copies | None = None
     choices: tuple[str, ...] = ()
+    given: tuple[GivenModel, ...] = ()
+
+    @property
+    def dependence(self) -> str:
+        """Why its answer is not independent of the images that judge and confirm; mostly nothing."""
+        return "; ".join(f"the {one.role} {one.name or one.network} {one.seen}" for one in self.given if one.seen)
+
+    @property
+    def original(self) -> str:
+        """The network that is shrunk; empty where none is."""
+        return next((one.network for one in self.given if one.role == "start"), "")
 
     def stored(self) -> str:
         """Return it as JSON, as a study keeps it."""
@@ -92,7 +139,7 @@ class SearchSettings:
         """Return what JSON said; raise TypeError or ValueError where it is none."""
         if not isinstance(value, dict) or not set(value) <= {field.name for field in fields(cls)}:
             raise TypeError("it has other settings than those of a search")
-        value = {"space": [], "copies": None, "choices": []} | value  # which came later
+        value = {"space": [], "copies": None, "choices": [], "given": []} | value  # which came later
         if missing := {field.name for field in fields(cls)} - set(value):
             raise TypeError(f"it lacks {', '.join(sorted(missing))}")
         for name in ("judge", "confirmation"):
@@ -104,8 +151,12 @@ class SearchSettings:
             if not (isinstance(value[name], list) and all(isinstance(one, str) for one in value[name])):
                 raise TypeError(f"{name}: must be a list of texts")
         ways = tuple(WayFacts(**{name: str(text) for name, text in way.items()}) for way in value["ways"])
-        read = {"query": Query(**value["query"]), "starts": tuple(value["starts"]), "space": tuple(value["space"]), "ways": ways}
-        read["choices"] = tuple(value["choices"])
+        given = tuple(GivenModel(**one) for one in value["given"])
+        facts = [fact for one in given for fact in vars(one).items()]
+        if not all(type(fact) is (int if name == "parameters" else str) for name, fact in facts):
+            raise TypeError("given: must be texts, and a number of parameters")
+        read: dict[str, Any] = {name: tuple(value[name]) for name in ("starts", "space", "choices")}
+        read |= {"query": Query(**value["query"]), "ways": ways, "given": given}
         read["copies"] = None if value["copies"] is None else Copies.of_stored(value["copies"])
         return cls(**value | read)
 
@@ -190,7 +241,7 @@ class SearchFacts:
         """Return why the figures on a split choose nothing (any more); mostly nothing."""
         if self.openings and split == self.settings.judge:
             return f"it was chosen among {self.networks:,} networks by these images; the images that confirm had no share in that"
-        return ""
+        return self.settings.dependence
 
     def candidate(self, one: ProposalFacts) -> Candidate:
         """Return what a proposal trains."""
@@ -231,11 +282,20 @@ class Finalist:
 @dataclass(frozen=True)
 class Step:
     """A step from a start to a network: the proposal, and the accuracy on the images that judge. That is the mean over its seeds of the
-    full recipe; where there are none, that after the short one (`full` is then false); nan where neither is known."""
+    full recipe; where there are none, that after the short one (`full` is then false); nan where neither is known. `cut` says whether it
+    is the trained network that the search shrinks with fewer channels, and begins with weights of that one."""
 
     proposal: ProposalFacts
     accuracy: float
     full: bool
+    cut: bool = False
+
+    @property
+    def change(self) -> str:
+        """What was changed, in words."""
+        if not self.cut:
+            return self.proposal.change
+        return "cut from the start" if self.proposal.parent is None else f"{self.proposal.change}, cut from the start"
 
 
 @dataclass(frozen=True)
@@ -258,10 +318,12 @@ class Searched:
     facts : SearchFacts
     entries : sequence of Entry
         Those of the study.
+    classes : int
+        Of its images.
     """
 
-    def __init__(self, facts: SearchFacts, entries: Sequence[Entry]) -> None:
-        self.facts, self.settings = facts, facts.settings
+    def __init__(self, facts: SearchFacts, entries: Sequence[Entry], classes: int) -> None:
+        self.facts, self.settings, self.classes = facts, facts.settings, classes
         self._entries = [entry for entry in entries if entry.split == self.settings.judge]
         self._judged = self._on(entries, self.settings.judge)
         self._confirmed = self._on(entries, self.settings.confirmation)
@@ -335,8 +397,15 @@ class Searched:
             entry = self._judged.get(Candidate(proposal.network_id, way.full))
             other = short.get((proposal.network_id, way.short))
             accuracy = entry.val_accuracy_mean if entry else other.val_accuracy_mean if other else math.nan
-            found.append(Step(proposal, accuracy, entry is not None))
+            found.append(Step(proposal, accuracy, entry is not None, self._cut(proposal)))
         return found
+
+    def _cut(self, one: ProposalFacts) -> bool:
+        """Whether a proposal's network is the one that the search shrinks, with fewer channels."""
+        if self.settings.original in ("", one.network):
+            return False
+        networks = (parse_network(text, one.input, self.classes) for text in (one.network, self.settings.original))
+        return is_cut(*networks)
 
     def growth(self) -> list[Moment]:
         """Return how the frontier of the networks that the full recipe has trained grew."""
@@ -378,7 +447,9 @@ class Searched:
             "finalists": [self.said_of(one) for one in self.finalists],
             "winner": None if winner is None else self.said_of(winner),
             "resolution": self.resolution,
-            "descent": [asdict(step.proposal) | {"accuracy": step.accuracy, "full": step.full} for step in descent],
+            "descent": [asdict(step.proposal) | {"accuracy": step.accuracy, "full": step.full, "cut": step.cut} for step in descent],
+            "given": [asdict(one) for one in self.settings.given],
+            "dependence": self.settings.dependence,
         }
 
 

@@ -154,7 +154,7 @@ class Study:
     @cached_property
     def searched(self) -> Searched | None:
         """What the search has found whose networks these are; None where there was none."""
-        return None if self.facts.search is None else Searched(self.facts.search, self.entries)
+        return None if self.facts.search is None else Searched(self.facts.search, self.entries, len(self.classes))
 
     @property
     def ended(self) -> frozenset[str]:

@@ -245,6 +245,7 @@ def searched(study: Study) -> dict[str, Any] | None:
     -------
     dict or None
         ``networks, trainings, seconds``; ``target``: None or a fraction; ``sure``; ``again``: whether confirmation was opened before;
+        ``dependence``: why its figures are not independent of the images, mostly empty;
         ``finalists``: of each ``id`` (of the confirmed network, None where it was not tried), ``network, parameters, macs, judge,
         confirmation`` (None | ``{"mean", "sd", "low"}``), ``gap, passed, answer``; ``images``: how many confirm; ``resolution``;
         ``growth``: of some moments ``proposals`` and ``frontier`` (pairs of parameters and accuracy); ``descent``: of each step
@@ -266,6 +267,7 @@ def searched(study: Study) -> dict[str, Any] | None:
         "target": None if found.settings.query.target is None else fraction(found.settings.query.target),
         "sure": found.settings.sure,
         "again": found.again,
+        "dependence": found.settings.dependence,
         "finalists": [
             {
                 "id": None if one.confirmed is None else str(one.confirmed.key),
@@ -282,7 +284,7 @@ def searched(study: Study) -> dict[str, Any] | None:
         "resolution": fraction(found.resolution),
         "growth": [{"proposals": one.proposals, "frontier": [[size, fraction(up)] for size, up in one.frontier]} for one in found.growth()],
         "descent": [
-            {**{name: getattr(step.proposal, name) for name in ("parameters", "network", "change")}}
+            {"parameters": step.proposal.parameters, "network": step.proposal.network, "change": step.change}
             | {"accuracy": fraction(step.accuracy), "full": step.full}
             for step in ([] if found.winner is None else found.descent(found.winner))
         ],

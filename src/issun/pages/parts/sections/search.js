@@ -81,7 +81,8 @@ function shown(study, several) {
   const { search } = study;
   const about = `${counted(search.networks, "network")} in ${counted(search.trainings, "training")}, ${duration(search.seconds)}.`;
   const again = "Confirmation was opened more than once: the search that went on knew how networks had done, so these figures are no longer independent of the choice.";
-  return [several ? element("h3", null, study.name) : null, element("p", null, about), finalists(search), search.again ? element("p", { class: "note" }, again) : null, growth(search), descent(search)];
+  const dependent = search.dependence ? element("p", { class: "warning" }, `Not independent: ${search.dependence}. So these figures may be too high.`) : null;
+  return [several ? element("h3", null, study.name) : null, element("p", null, about), dependent, finalists(search), search.again ? element("p", { class: "note" }, again) : null, growth(search), descent(search)];
 }
 
 /** Write what the searches have found whose studies are shown. */
