@@ -6,12 +6,24 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
 from issun.api import values
+from issun.api.outer_folds import (
+    OuterSearches,
+    begun_in_folds,
+    check_data,
+    check_outer_folds,
+    check_search,
+    fold_path,
+    search_begun,
+    search_in_folds,
+)
+from issun.api.outer_folds import forecast as forecast_in_folds
 from issun.api.sweep import SweepOptions
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
@@ -21,10 +33,10 @@ from issun.datasets.dataset import Dataset
 from issun.datasets.folds import FEW_IMAGES, USUAL_FOLDS
 from issun.datasets.inputs import Inputs
 from issun.datasets.named import ReadingOptions, check_not_given
-from issun.datasets.split import Split
+from issun.datasets.split import OuterFold, Split
 from issun.datasets.tree import readable
 from issun.engine import threads_available
-from issun.errors import DataError, IssunError, RecipeError, SelectionError, StudyError
+from issun.errors import DataError, IssunError, RecipeError, SelectionError
 from issun.events import OnProgress, Remark, ignored
 from issun.first_family import first_family
 from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, refitted, with_test
@@ -33,7 +45,7 @@ from issun.nas.evolution import FULL_WORK, Evolution
 from issun.nas.families import Families
 from issun.nas.finalists import MOST_FINALISTS, MOST_OF_FRONTIER
 from issun.nas.finalists import finalists as to_confirm
-from issun.nas.forecast import SearchForecast
+from issun.nas.forecast import OuterForecast, SearchForecast
 from issun.nas.known import Judged, trained
 from issun.nas.searching import KEPT_SHARE, Limits, Training, Way, judged_before, judging
 from issun.nas.searching import search as run_search
@@ -47,9 +59,8 @@ from issun.study.interrupt import interrupt_sets
 from issun.study.machine import machine
 from issun.study.query import QueryOptions, within
 from issun.study.reading import read_inputs
-from issun.study.searched import Searched, SearchFacts, SearchSettings, WayFacts
+from issun.study.searched import Candidate, Searched, SearchFacts, SearchSettings, WayFacts
 from issun.study.store import recipe_id
-from issun.study.sweep import begun
 
 #: Shares of the training images that judge and that confirm; the others are trained on.
 JUDGE, CONFIRMATION = 0.15, 0.15
@@ -136,6 +147,7 @@ def search(
     refit: bool = False,
     start: str | Net | Sequence[str | Net] = (),
     confirm: bool = False,
+    outer_folds: OuterFold | None = None,
     seed: int = 0,
     lag: int | None = None,
     study: str | os.PathLike[str] | None = None,
@@ -162,6 +174,7 @@ def search(
     refit: bool = False,
     start: str | Net | Sequence[str | Net] = (),
     confirm: bool = False,
+    outer_folds: OuterFold | None = None,
     seed: int = 0,
     lag: int | None = None,
     study: str | os.PathLike[str] | None = None,
@@ -172,6 +185,60 @@ def search(
     on_progress: OnProgress | None = None,
     **options: Unpack[SweepOptions],
 ) -> SearchedStudy: ...
+
+
+@overload
+def search(
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
+    families: str | Iterable[str] | None = None,
+    *,
+    dry_run: Literal[True],
+    time: float | str | None = None,
+    trials: int | None = None,
+    finalists: int | None = None,
+    pareto: bool = False,
+    sure: bool = False,
+    refit: bool = False,
+    start: str | Net | Sequence[str | Net] = (),
+    confirm: bool = False,
+    outer_folds: int,
+    seed: int = 0,
+    lag: int | None = None,
+    study: str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+    command: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[SweepOptions],
+) -> OuterForecast: ...
+
+
+@overload
+def search(
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
+    families: str | Iterable[str] | None = None,
+    *,
+    dry_run: Literal[False] = False,
+    time: float | str | None = None,
+    trials: int | None = None,
+    finalists: int | None = None,
+    pareto: bool = False,
+    sure: bool = False,
+    refit: bool = False,
+    start: str | Net | Sequence[str | Net] = (),
+    confirm: bool = False,
+    outer_folds: int,
+    seed: int = 0,
+    lag: int | None = None,
+    study: str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+    command: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[SweepOptions],
+) -> OuterSearches: ...
 
 
 @takes_isa
@@ -189,6 +256,7 @@ def search(
     refit: bool = False,
     start: str | Net | Sequence[str | Net] = (),
     confirm: bool = False,
+    outer_folds: int | OuterFold | None = None,
     seed: int = 0,
     lag: int | None = None,
     study: str | os.PathLike[str] | None = None,
@@ -198,7 +266,7 @@ def search(
     command: str | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[SweepOptions],
-) -> SearchedStudy | SearchForecast:
+) -> SearchedStudy | SearchForecast | OuterSearches | OuterForecast:
     """Search for the smallest network that reaches a target, or the most accurate one within budgets, and confirm it.
 
     The training images are divided: 70 % are trained on, 15 % judge, and 15 % confirm. The search chooses among hundreds of networks by the
@@ -234,6 +302,11 @@ def search(
         Networks to begin with; default: a few plain ones that follow from the images' size and the number of classes.
     confirm : bool
         Search no further: confirm the finalists so far.
+    outer_folds : int or OuterFold, optional
+        Deal the training images into so many folds, and repeat the whole search for each of them, which confirms it, in a study of its own
+        (``…-fold-1.sqlite``): what the searches choose by their own figures is measured on images that no choice saw, and on all of them.
+        `time` is for all searches together; each gets an equal share of what is left. `trials` is for each. Nothing is measured on the test
+        part. An `issun.datasets.split.OuterFold` is the search of one fold alone.
     seed : int
         Of the search.
     lag : int, optional
@@ -262,7 +335,8 @@ def search(
     Returns
     -------
     SearchedStudy
-        A `Study`; its ``findings`` are those of the search. With `dry_run` a `SearchForecast`.
+        A `Study`; its ``findings`` are those of the search. With `dry_run` a `SearchForecast`. With a number of `outer_folds` an
+        `OuterSearches`, which has the studies and what they found together; with `dry_run` an `OuterForecast`.
 
     Raises
     ------
@@ -279,12 +353,28 @@ def search(
     """
     tell = ignored if on_progress is None else on_progress
     reading, settings, asked = chosen("search", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
-    path = _path(data, study)
-    earlier = begun(path)
-    inputs = _inputs(data, path, earlier, reading, tell)
-    wish = Query(**asked)
-    query, space = _with_macs(wish, inputs), (families,) if isinstance(families, str) else tuple(families or ())
-    training, confirmation = _training(inputs, recipe, settings), inputs.first.resolved(Split(CONFIRMATION))
+    path, wish = _path(data, study), Query(**asked)
+    space = (families,) if isinstance(families, str) else tuple(families or ())
+    given = {**asked, "time": time, "trials": trials, "outer_folds": outer_folds, "seed": seed, "families": space or None}
+    if isinstance(outer_folds, int):
+        folds = check_outer_folds(outer_folds, confirm=confirm, refit=refit)
+        inputs = _inputs(data, begun_in_folds(path, folds), reading, tell)
+        check_data(inputs.first, folds, _judging_split)
+        once: dict[str, Any] = {"trials": trials, "finalists": finalists, "pareto": pareto, "sure": sure, "start": start, "seed": seed}
+        once |= {"lag": lag, "study": path, "recipe": recipe, "threads": threads, **settings, **asked}
+        one: Callable[..., Any] = partial(
+            search, list(inputs), space or None, command=_command(inputs, given) if command is None else command, **once
+        )
+        seconds = _limits(time, trials, confirm=False, confirmations=0).seconds
+        if dry_run:
+            return forecast_in_folds(folds, path, seconds, partial(one, dry_run=True))
+        return search_in_folds(folds, path, seconds, one, tell)
+    path = path if outer_folds is None else fold_path(path, outer_folds)
+    earlier = search_begun(path)
+    check_search(path, earlier)
+    inputs = _inputs(data, [] if earlier is None else [earlier], reading, tell)
+    query, training = _with_macs(wish, inputs), _training(inputs, recipe, settings, outer_folds)
+    confirmation = inputs.first.resolved(Split(CONFIRMATION) if outer_folds is None else Split.of_outer_fold(outer_folds))
     if earlier is not None:  # it goes on as it began, also where today's issun would begin otherwise
         training = _as_begun(training, earlier, inputs)
         start = start or (() if space else _starts_of(earlier, inputs))
@@ -313,9 +403,7 @@ def search(
     )
     _tell(inputs, training.split, confirmation, query, wish, tell)
     job = _Job(inputs, training, confirmation, wanted, limits, threads_available() if threads is None else threads, tell)
-    given = {**asked, "time": time, "trials": trials, "seed": seed, "families": space or None}
-    told = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
-    job.command = f"issun.search({inputs.first.name!r}{told})" if command is None else command
+    job.command = _command(inputs, given) if command is None else command
     stop = threading.Event()
     with interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
         job.begin(store)
@@ -368,7 +456,14 @@ class _Job:
         how: dict[str, Any] = {"threads": self.threads, "on_progress": self.tell, "command": self.command}
         how |= {"seconds": self.limits.seconds, "spent": facts.seconds}
         confirm_finalists(some[:most], self.inputs, store, self.training, self.confirmation, **how)
-        with_test(Study(store.path), self.inputs, store)
+        if self.wanted.outer is None:
+            with_test(Study(store.path), self.inputs, store)
+            return
+        chosen = _found(store.path).chosen  # it is measured in any case: only then it was chosen without these images
+        if chosen is not None and (chosen.confirmed is None or chosen.confirmed.seeds < len(CONFIRMATION_SEEDS)):
+            one = some[names.index(Candidate(*chosen.judged.key[:2]))]
+            how |= {"spent": _facts(store.path).seconds}
+            confirm_finalists([one], self.inputs, store, self.training, self.confirmation, **how)
 
     def refit(self, store: Store, stop: threading.Event) -> Path | None:
         """Train the answer on all images, save it and return the file; None without an answer."""
@@ -388,26 +483,28 @@ def _path(data: str | os.PathLike[str] | Dataset | Sequence[Dataset], study: str
     return Path(f"{default_path(name).stem}-search.sqlite")
 
 
+def _command(inputs: Inputs, given: Mapping[str, Any]) -> str:
+    """Return the call of `issun.search` as a study keeps it."""
+    told = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
+    return f"issun.search({inputs.first.name!r}{told})"
+
+
 def _inputs(
-    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
-    path: Path,
-    earlier: Study | None,
-    reading: ReadingOptions,
-    tell: OnProgress,
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset], earlier: Sequence[Study], reading: ReadingOptions, tell: OnProgress
 ) -> Inputs:
-    """Return the images, read as the study was begun with them."""
-    if earlier is not None and earlier.facts.search is None:
-        raise StudyError(f"`{path}` holds no search, but other trainings: give another path with --study")
+    """Return the images, read as the studies were begun with them."""
     if isinstance(data, str | os.PathLike):
-        return read_inputs(data, [] if earlier is None else [earlier], tell, reading)
+        return read_inputs(data, earlier, tell, reading)
     inputs = Inputs.of(data)
     check_not_given(reading, inputs.first)
     return inputs
 
 
-def _training(inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions) -> Training:
+def _training(
+    inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions, outer: OuterFold | None = None
+) -> Training:
     """Return how the networks of the search may be trained."""
-    split = _judging_split(inputs.first)
+    split = _judging_split(inputs.first, outer)
     learning = inputs.first.parts(split.each[0] if split.pooled else split)[0]
     return Training(_ways(inputs, len(learning), recipe, settings), split)
 
@@ -465,7 +562,10 @@ def _forecast(
     if seconds is not None:
         room = (1 - KEPT_SHARE) * seconds
         if each > room:
-            raise IssunError(f"--time (={duration(seconds)}) is too short: a training takes about {duration(each)} here; give more time")
+            for_each = "" if confirmation.outer is None else f" for each of {confirmation.outer.of} searches"
+            raise IssunError(
+                f"--time (={duration(seconds)}{for_each}) is too short: a training takes about {duration(each)} here; give more time"
+            )
         left = max(0.0, room - spent)
         trials = int(left / each) if trials is None else trials
     return SearchForecast(inputs, training, confirmation, evolution.query, evolution.starts, seconds, trials, path, each, spent)
@@ -476,10 +576,14 @@ def _spent(study: Study | None) -> float:
     return 0.0 if study is None or study.facts.search is None else study.facts.search.seconds
 
 
+def _found(path: Path) -> Searched:
+    found = Study(path).searched
+    assert found is not None
+    return found
+
+
 def _facts(path: Path) -> SearchFacts:
-    facts = Study(path).facts.search
-    assert facts is not None
-    return facts
+    return _found(path).facts
 
 
 def _confirmations(wish: Query, pareto: bool) -> int:
@@ -488,15 +592,20 @@ def _confirmations(wish: Query, pareto: bool) -> int:
     return finalists * len(CONFIRMATION_SEEDS)
 
 
-def _judging_split(dataset: Dataset) -> Split:
-    """Return the split whose validation images judge: below 1,000 training images folds, if there can be any."""
+def _judging_split(dataset: Dataset, outer: OuterFold | None = None) -> Split:
+    """Return the split whose validation images judge: below 1,000 training images folds, if there can be any. Those that confirm are set
+    aside before: a part of the training images, or an outer fold."""
+
+    def apart(split: Split) -> Split:
+        return dataset.resolved(replace(split, aside=CONFIRMATION) if outer is None else split.without(outer))
+
     few = not dataset.given_validation and len(dataset.images) < FEW_IMAGES
     for folds in range(USUAL_FOLDS if few else 1, 1, -1):
-        split = dataset.resolved(replace(Split.in_folds(folds), aside=CONFIRMATION))
+        split = apart(Split.in_folds(folds))
         with contextlib.suppress(DataError):  # a class with fewer images, or groups
             dataset.parts(split)
             return split
-    return dataset.resolved(Split(JUDGE, aside=CONFIRMATION))
+    return apart(Split(JUDGE))
 
 
 def _check_counts(**counts: int | None) -> None:
@@ -618,9 +727,10 @@ def _tell(inputs: Inputs, split: Split, confirming: Split, query: Query, asked: 
         judged = f"trained and judged on {counted(len(judge), 'image')} in {split.folds} folds"
     else:
         judged = f"trained on {counted(len(dataset.parts(split)[0]), 'image')}, judged on {len(judge):,} others"
-    for note in inputs.notes:
+    once = confirming.outer is None or confirming.outer.number == 1  # what holds for all outer folds is told with the first
+    for note in inputs.notes if once else ():
         tell(Remark(note))
     aside = f"; {len(dataset.test_images):,} are the test part" if len(dataset.test_images) else ""
     tell(Remark(f"{judged}, confirmed on {len(held):,} others{aside}"))
-    if asked.max_macs is None:
+    if once and asked.max_macs is None:
         tell(Remark(f"networks of more than {query.max_macs:,} multiply-accumulates are not tried; --max-macs sets another limit"))
