@@ -26,6 +26,7 @@ from issun.errors import Cancelled, DataError, IssunError, StudyError
 from issun.events import Remark, ignored
 from issun.nas import confirming, searching
 from issun.nas.confirming import CONFIRMATION_SEEDS
+from issun.plots.outer_folds import outer_lines
 from issun.study import Study
 from issun.study.outer_folds import OuterFolds
 from issun.study.statistics import wilson_interval, wilson_lower
@@ -295,7 +296,8 @@ def test_lines_fit_80_columns(command: Issun) -> None:
 
 def test_folds_without_a_network_are_told_and_left_out(found: OuterSearches, command: Issun) -> None:
     shown = command.succeeds("search", "digits", "--epochs", "1", "--trials", "6", "--target", "99.9%", "--outer-folds", "2")
-    assert "Folds 1 and 2 found no network" in " ".join(shown.split())
+    assert "No fold found a network" in shown
+    assert "what to expect" not in " ".join(shown.split())
     told = command.answers("search", "digits", "--epochs", "1", "--trials", "6", "--target", "99.9%", "--outer-folds", "2")
     assert told["without_network"] == [1, 2]
     assert told["chosen"] is told["parameters"] is None
@@ -303,6 +305,7 @@ def test_folds_without_a_network_are_told_and_left_out(found: OuterSearches, com
     empty = replace(one, searched=Study(command.folder / "digits-search-fold-1.sqlite").searched)
     some = OuterFolds((empty, *others))
     assert some.without == (1,)
+    assert "Fold 1 found no network, and is in none" in " ".join(str(line) for line in outer_lines(some))
     assert some.pooled is not None
     assert len(some.pooled.networks) == 2
     assert some.pooled.images == sum(

@@ -45,16 +45,9 @@ def search(
     from issun.plots.searched import forecast_lines
 
     recipe = options.take_recipe(given)
-    own: dict[str, Any] = {
-        "time": time,
-        "trials": trials,
-        "finalists": finalists,
-        "pareto": pareto,
-        "sure": sure,
-        "refit": refit,
-        "start": start or (),
-    }
-    own |= {"confirm": confirm, "seed": seed, "lag": lag, "study": study, "recipe": recipe, "outer_folds": outer_folds}
+    own: dict[str, Any] = {"time": time, "trials": trials, "finalists": finalists, "pareto": pareto, "sure": sure, "refit": refit}
+    own |= {"start": start or (), "confirm": confirm, "outer_folds": outer_folds, "seed": seed, "lag": lag, "study": study}
+    own["recipe"] = recipe
     if dry_run:
         with Shown() as show:
             forecast = search(data, families, dry_run=True, on_progress=show, **own, **given)

@@ -37,9 +37,9 @@ def outer_lines(found: OuterFolds) -> Iterator[Printable]:
             f"In {_folds(found.again)} the search went on after confirmation was opened: whoever went on could know how its networks had "
             f"done, so these figures are no longer independent of the choice."
         )
+    expect = "; these figures say what to expect of it" if len(found.without) < len(found.folds) else ""
     yield Folded(
-        "No network is handed over, and the test part was not looked at. The same command without --outer-folds finds the network; these "
-        "figures say what to expect of it."
+        f"No network is handed over, and the test part was not looked at. The same command without --outer-folds finds the network{expect}."
     )
     yield Whole(f"Studies  {from_here(found.folds[0].path)} to {found.folds[-1].path.name}")
 
@@ -92,8 +92,11 @@ def _over_all(found: OuterFolds) -> Iterator[Printable]:
         yield Folded(f"{_asked(found)}, measured on images that no choice saw:")
         if (pooled := found.pooled) is not None:
             yield from _figures(found, pooled)
-    if found.without:
-        yield Folded(f"{_folds(found.without)} found no network, and is in none of these figures".capitalize(), "  ")
+    if len(found.without) == len(found.folds):
+        yield Folded("No fold found a network: search longer, or lower the target.", "  ")
+    elif found.without:
+        one = len(found.without) == 1
+        yield Folded(f"{_folds(found.without).capitalize()} found no network, and {'is' if one else 'are'} in none of these figures.", "  ")
 
 
 def _sizes_table(found: OuterFolds) -> Printable:
