@@ -21,13 +21,14 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import issun
-from issun.api.search import CONFIRMATION, JUDGE, short_recipe
 from issun.arch.net import Net
 from issun.datasets.dataset import Dataset
 from issun.datasets.split import Split
+from issun.datasets.usual_split import CONFIRMATION, JUDGE
 from issun.errors import NetworkError
 from issun.nas.changes import neighbour
 from issun.nas.starts import starts
+from issun.nas.ways import short_recipe
 from issun.recipe import Recipe
 from issun.study.machine import machine
 from issun.training import train_network

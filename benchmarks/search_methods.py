@@ -27,7 +27,6 @@ import numpy as np
 from scipy.special import stdtrit
 
 import issun
-from issun.api.search import short_recipe
 from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
 from issun.errors import NetworkError
@@ -35,6 +34,7 @@ from issun.nas.changes import CHANGES, changed, neighbour
 from issun.nas.evolution import Evolution
 from issun.nas.known import Judged, Known, Proposal, Tried, fronts, trained
 from issun.nas.starts import starts
+from issun.nas.ways import short_recipe
 from issun.recipe import Recipe
 from issun.study import Query
 from issun.study.machine import machine
@@ -146,9 +146,9 @@ class Asked:
 MOST_CHANGES = 12
 
 METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[float, float], int], Method]] = {
-    "evolution": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,), images=images),
-    "without a predictor": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,)),
-    "full recipe alone": lambda query, start, seed, epochs, images: Evolution(query, start, seed, rungs=False, images=images),
+    "evolution": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,), images=images, pareto=True),
+    "without a predictor": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,), pareto=True),
+    "full recipe alone": lambda query, start, seed, epochs, images: Evolution(query, start, seed, rungs=False, images=images, pareto=True),
     "random walks": lambda query, start, seed, epochs, images: RandomWalks(query, start, seed),
     "Optuna TPE": lambda query, start, seed, epochs, images: Asked(query, start, seed, "TPE"),
     "Optuna NSGA-II": lambda query, start, seed, epochs, images: Asked(query, start, seed, "NSGA-II"),

@@ -16,11 +16,12 @@ from statistics import fmean, stdev
 from typing import Any
 
 import issun
-from issun.api.search import CONFIRMATION, JUDGE, short_recipe
 from issun.arch.notation import parse_network
 from issun.cutting import Original
 from issun.datasets.split import Split
+from issun.datasets.usual_split import CONFIRMATION, JUDGE
 from issun.nas.pruning import narrower
+from issun.nas.ways import short_recipe
 from issun.recipe import Recipe
 from issun.study.machine import machine
 from issun.teacher import Teacher

@@ -17,12 +17,12 @@ from PIL import Image
 import issun
 from cli_runner import Issun
 from folder_of import draw
-from issun.api.search import _divisible
 from issun.datasets import copies
 from issun.datasets.copies import LIMITS, Copies, kept_together, linked, pairs_of, split_as_searched, with_links
 from issun.datasets.dataset import Dataset, Split
 from issun.errors import StudyError
 from issun.events import Remark
+from issun.nas.parts import divisible
 from issun.study import Study
 
 Images = NDArray[np.uint8]
@@ -148,7 +148,7 @@ def test_groups_that_are_given_and_copies_are_kept_together_at_once(tmp_path: Pa
         assert sum(bool(part & together) for part in found) == 1
 
 
-def test_a_chain_of_copies_leaves_classes_divisible(tmp_path: Path) -> None:
+def test_a_chain_of_copies_leaves_classesdivisible(tmp_path: Path) -> None:
     """A film: each frame is like the next, and all frames of the class would be one group."""
     first, second = scenes(2, 7).astype(float)
     film = np.stack([(1 - share) * first + share * second for share in np.linspace(0, 1, 120)]).astype(np.uint8)
@@ -160,8 +160,8 @@ def test_a_chain_of_copies_leaves_classes_divisible(tmp_path: Path) -> None:
     whole = linked(dataset, pairs, 1.0)
     assert whole == Copies(whole.links, 0)
     assert whole.images == 120
-    assert not _divisible(with_links(dataset, whole.links))
-    found = kept_together(dataset, _divisible)
+    assert not divisible(with_links(dataset, whole.links))
+    found = kept_together(dataset, divisible)
     assert found.apart > 0
     groups = with_links(dataset, found.links).groups
     assert max(groups.count(name) for name in set(groups) - {""}) in [int(limit * 120) for limit in LIMITS[1:]]
@@ -180,7 +180,7 @@ def test_where_nothing_is_alike_the_cut_is_what_it_was(tmp_path: Path) -> None:
 
 def test_among_very_many_images_equal_ones_alone_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "MOST_IMAGES", 200)
-    monkeypatch.setattr("issun.api.search.MOST_IMAGES", 200)
+    monkeypatch.setattr("issun.nas.parts.MOST_IMAGES", 200)
     dataset, pairs = planted(200)
     equal = [pair for pair in pairs if np.array_equal(*dataset.images[list(pair)])]
     assert set(pairs_of(dataset)) == set(equal)

@@ -21,7 +21,6 @@ import pytest
 
 import issun
 from cli_runner import Issun
-from issun.api.search import _ways
 from issun.datasets.inputs import Inputs
 from issun.datasets.split import Split
 from issun.errors import Cancelled, IssunError, RecipeError, SelectionError, StudyError
@@ -29,6 +28,7 @@ from issun.events import Remark
 from issun.nas import confirming, searching
 from issun.nas.confirming import CONFIRMATION_SEEDS
 from issun.nas.starts import starts
+from issun.nas.ways import ways_of
 from issun.study import Query, Study
 from issun.study.importance import importances
 from issun.study.query import within
@@ -448,7 +448,7 @@ def test_each_recipe_belongs_to_one_way() -> None:
             classes=("a", "b"),
         )
         for settings in ({}, {"augment": "flip"}, {"epochs": 1}, {"augment": "none"}):
-            ways = _ways(Inputs.of(few), images, None, settings)
+            ways = ways_of(Inputs.of(few), images, None, settings)
             recipes = [one for way in ways for one in {way.short, way.full}]
             assert len(set(recipes)) == len(recipes)
             assert ways[0].name == "usual"
@@ -475,9 +475,9 @@ def test_a_search_goes_on_as_it_began_whatever_todays_searches_begin_with(tmp_pa
     path = tmp_path / "one.sqlite"
     begun = issun.search("digits", study=path, **QUICK | {"trials": 20, "finalists": 1})
     assert begun.facts.search is not None
-    todays = sys.modules["issun.api.search"]
+    todays = sys.modules["issun.nas.starts"]
     monkeypatch.setattr(todays, "starts", lambda shape, classes, widths=(): starts(shape, classes, (5, 6)))
-    monkeypatch.setattr(todays, "SHORT_SHARE", 0.5)
+    monkeypatch.setattr(sys.modules["issun.nas.ways"], "SHORT_SHARE", 0.5)
     again = issun.search("digits", study=path, **QUICK | {"trials": 24, "finalists": 1})
     assert again.facts.search is not None
     assert again.facts.search.settings == begun.facts.search.settings

@@ -115,6 +115,7 @@ def test_nothing_is_trained_on_a_dry_run_and_little_on_a_quick_one(tmp_path: Pat
         ("trials = 40", "trails = 40", ["line 16", "`find.search.trails`", "did you mean `trials`?"]),
         ("trials = 40", "trials = 0", ["line 16", "`find.search.trials`"]),
         ("seed = 3 }", "seed = 3 }\nseeds = 2", ["line 17", "`find.seeds`", "does not apply"]),
+        ("seed = 3 }", "seed = 3, outer_folds = 5 }", ["line 16", "`find.search.outer_folds`", "a part is one"]),
         ("seed = 3 }", 'seed = 3 }\nwatch = "validation"', ["line 17", "`find.watch`", "does not apply"]),
         (
             'network = "conv n, pool, conv m',

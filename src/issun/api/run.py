@@ -297,9 +297,10 @@ def _search_forecast(part: PreparedSearch, folder: Path, query: Query, threads: 
     """Return what a search would do; tell where in the file something is wrong."""
     assert part.part.search is not None
     try:
-        return search(list(part.inputs.all), dry_run=True, threads=threads, **_search_options(part, folder, query))
+        told: SearchForecast = search(list(part.inputs.all), dry_run=True, threads=threads, **_search_options(part, folder, query))
     except IssunError as error:
         raise StudyFileError(f"{part.part.search.place}: {error}") from None
+    return told
 
 
 def _search(

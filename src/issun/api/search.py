@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
 from issun.api import values
+from issun.api.outer_folds import (
+    OuterSearches,
+    begun_in_folds,
+    check_data,
+    check_outer_folds,
+    check_search,
+    fold_path,
+    search_begun,
+    search_in_folds,
+)
+from issun.api.outer_folds import forecast as forecast_in_folds
 from issun.api.sweep import SweepOptions
 from issun.arch.layers import shape_text
 from issun.arch.net import Net
@@ -20,19 +30,16 @@ from issun.arch.notation import bind_arguments, parse_network
 from issun.arch.space import ANYTHING, Space
 from issun.build import takes_isa
 from issun.cutting import Original
-from issun.datasets.copies import Copies, kept_together, with_links
+from issun.datasets.copies import Copies
 from issun.datasets.dataset import Dataset
-from issun.datasets.duplicates import MOST_IMAGES
-from issun.datasets.folds import FEW_IMAGES, USUAL_FOLDS
+from issun.datasets.folds import USUAL_FOLDS
 from issun.datasets.inputs import Inputs
 from issun.datasets.named import ReadingOptions, check_not_given
-from issun.datasets.split import Split
+from issun.datasets.split import OuterFold, Split
 from issun.datasets.tree import readable
-from issun.datasets.usual_split import CONFIRMATION, JUDGE
 from issun.engine import threads_available
-from issun.errors import DataError, IssunError, RecipeError, SelectionError, StudyError
+from issun.errors import IssunError, SelectionError
 from issun.events import OnProgress, Remark, ignored
-from issun.first_family import first_family
 from issun.nas.changes import neighbour
 from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, refitted, with_test
 from issun.nas.confirming import confirm as confirm_finalists
@@ -40,26 +47,27 @@ from issun.nas.evolution import FULL_WORK, Evolution
 from issun.nas.families import Families
 from issun.nas.finalists import MOST_FINALISTS, MOST_OF_FRONTIER
 from issun.nas.finalists import finalists as to_confirm
-from issun.nas.forecast import SearchForecast
+from issun.nas.forecast import OuterForecast, SearchForecast
 from issun.nas.given import Given, Start, check_independent, check_same, starts_given, told
 from issun.nas.known import Judged, trained
+from issun.nas.parts import confirming_split, copies_of, judging_split, together, told_of
 from issun.nas.pruning import cuts, shrinking
-from issun.nas.searching import KEPT_SHARE, Limits, Training, Way, judged_before, judging
+from issun.nas.searching import KEPT_SHARE, Limits, Training, judged_before, judging
 from issun.nas.searching import search as run_search
 from issun.nas.starts import starts, starts_within
+from issun.nas.ways import ways_of
 from issun.numbers import counted, duration
 from issun.plain import plain
-from issun.recipe import OF_TEACHER, Recipe, RecipeOptions, named_settings
+from issun.recipe import Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study import DataFacts, Plan, Query, Store, Study, Trial, default_path, estimate
 from issun.study.interrupt import interrupt_sets
 from issun.study.machine import machine
 from issun.study.query import QueryOptions, within
 from issun.study.reading import read_inputs
-from issun.study.searched import Searched, SearchFacts, SearchSettings, WayFacts
+from issun.study.searched import Candidate, Searched, SearchFacts, SearchSettings, WayFacts
 from issun.study.space_file import read_space
 from issun.study.store import recipe_id
-from issun.study.sweep import begun
 from issun.study.teachers import with_teacher
 from issun.teacher import Teacher
 
@@ -69,11 +77,6 @@ USUAL_SECONDS = 600.0
 #: Multiply-accumulates for each pixel of an image that a network may have where no limit is given: larger networks would take all the time.
 #: The first is for a target, the second for the most accurate network.
 USUAL_MACS = 400, 2_000
-
-#: The short recipe has this share of the epochs. Where there are many images it looks at so many alone for each `USUAL_EPOCHS` of the full
-#: recipe, in batches of at most so many: small batches make more of few images. A full recipe of fewer epochs has no short one. Networks
-#: are ordered by it nearly as by another training of the full recipe (rank correlations in docs/search.md).
-SHORT_SHARE, SHORT_IMAGES, SHORT_BATCH, USUAL_EPOCHS, FEWEST_EPOCHS = 0.25, 14_000, 32, 12, 4
 
 #: How far a proposal may look back at the least: so many trainings can run at the same time.
 USUAL_LAG = 8
@@ -131,31 +134,37 @@ class SearchFindings:
         return found_lines(self.study, self.searched, self.refit)
 
 
+class SearchOptions(SweepOptions, total=False):
+    """What `search` takes by name, apart from what decides what it returns."""
+
+    time: float | str | None
+    trials: int | None
+    finalists: int | None
+    pareto: bool
+    sure: bool
+    refit: bool
+    start: Start | Sequence[Start]
+    allow_dependent: bool
+    space: str | os.PathLike[str] | Mapping[str, Any] | None
+    confirm: bool
+    seed: int
+    lag: int | None
+    study: str | os.PathLike[str] | None
+    recipe: Recipe | Mapping[str, Any] | None
+    threads: int | None
+    isa: str | None
+    command: str | None
+    on_progress: OnProgress | None
+
+
 @overload
 def search(
     data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
     families: str | Iterable[str] | None = None,
     *,
     dry_run: Literal[True],
-    time: float | str | None = None,
-    trials: int | None = None,
-    finalists: int | None = None,
-    pareto: bool = False,
-    sure: bool = False,
-    refit: bool = False,
-    start: Start | Sequence[Start] = (),
-    allow_dependent: bool = False,
-    space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-    confirm: bool = False,
-    seed: int = 0,
-    lag: int | None = None,
-    study: str | os.PathLike[str] | None = None,
-    recipe: Recipe | Mapping[str, Any] | None = None,
-    threads: int | None = None,
-    isa: str | None = None,
-    command: str | None = None,
-    on_progress: OnProgress | None = None,
-    **options: Unpack[SweepOptions],
+    outer_folds: OuterFold | None = None,
+    **options: Unpack[SearchOptions],
 ) -> SearchForecast: ...
 
 
@@ -165,26 +174,31 @@ def search(
     families: str | Iterable[str] | None = None,
     *,
     dry_run: Literal[False] = False,
-    time: float | str | None = None,
-    trials: int | None = None,
-    finalists: int | None = None,
-    pareto: bool = False,
-    sure: bool = False,
-    refit: bool = False,
-    start: Start | Sequence[Start] = (),
-    allow_dependent: bool = False,
-    space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-    confirm: bool = False,
-    seed: int = 0,
-    lag: int | None = None,
-    study: str | os.PathLike[str] | None = None,
-    recipe: Recipe | Mapping[str, Any] | None = None,
-    threads: int | None = None,
-    isa: str | None = None,
-    command: str | None = None,
-    on_progress: OnProgress | None = None,
-    **options: Unpack[SweepOptions],
+    outer_folds: OuterFold | None = None,
+    **options: Unpack[SearchOptions],
 ) -> SearchedStudy: ...
+
+
+@overload
+def search(
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
+    families: str | Iterable[str] | None = None,
+    *,
+    dry_run: Literal[True],
+    outer_folds: int,
+    **options: Unpack[SearchOptions],
+) -> OuterForecast: ...
+
+
+@overload
+def search(
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
+    families: str | Iterable[str] | None = None,
+    *,
+    dry_run: Literal[False] = False,
+    outer_folds: int,
+    **options: Unpack[SearchOptions],
+) -> OuterSearches: ...
 
 
 @takes_isa
@@ -204,6 +218,7 @@ def search(
     allow_dependent: bool = False,
     space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     confirm: bool = False,
+    outer_folds: int | OuterFold | None = None,
     seed: int = 0,
     lag: int | None = None,
     study: str | os.PathLike[str] | None = None,
@@ -213,7 +228,7 @@ def search(
     command: str | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[SweepOptions],
-) -> SearchedStudy | SearchForecast:
+) -> SearchedStudy | SearchForecast | OuterSearches | OuterForecast:
     """Search for the smallest network that reaches a target, or the most accurate one within budgets, and confirm it.
 
     The training images are divided: 70 % are trained on, 15 % judge, and 15 % confirm. The search chooses among hundreds of networks by the
@@ -258,6 +273,11 @@ def search(
         activations, norms, most_layers, widest``); what is left out is free. See ``docs/search.md``.
     confirm : bool
         Search no further: confirm the finalists so far.
+    outer_folds : int or OuterFold, optional
+        Deal the training images into so many folds, and repeat the whole search for each of them, which confirms it, in a study of its own
+        (``…-fold-1.sqlite``): what the searches choose by their own figures is measured on images that no choice saw, and on all of them.
+        `time` is for all searches together; each gets an equal share of what is left. `trials` is for each. Nothing is measured on the test
+        part. An `issun.datasets.split.OuterFold` is the search of one fold alone.
     seed : int
         Of the search.
     lag : int, optional
@@ -286,7 +306,8 @@ def search(
     Returns
     -------
     SearchedStudy
-        A `Study`; its ``findings`` are those of the search. With `dry_run` a `SearchForecast`.
+        A `Study`; its ``findings`` are those of the search. With `dry_run` a `SearchForecast`. With a number of `outer_folds` an
+        `OuterSearches`, which has the studies and what they found together; with `dry_run` an `OuterForecast`.
 
     Raises
     ------
@@ -309,21 +330,38 @@ def search(
     """
     tell = ignored if on_progress is None else on_progress
     reading, settings, asked = chosen("search", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
+    path, wish = _path(data, study), Query(**asked)
+    kept_to = (families,) if isinstance(families, str) else tuple(families or ())
+    said = {**asked, "time": time, "trials": trials, "outer_folds": outer_folds, "seed": seed, "families": kept_to or None, "space": space}
+    if isinstance(outer_folds, int):
+        folds = check_outer_folds(outer_folds, confirm=confirm, refit=refit)
+        begun = begun_in_folds(path, folds)
+        inputs = _inputs(data, begun, reading, tell)
+        check_data(together(inputs, _copies(inputs, begun[0] if begun else None, folds[0])).first, folds, judging_split)
+        once: dict[str, Any] = {"trials": trials, "finalists": finalists, "pareto": pareto, "sure": sure, "start": start, "seed": seed}
+        once |= {"allow_dependent": allow_dependent, "space": space}
+        once |= {"lag": lag, "study": path, "recipe": recipe, "threads": threads, **settings, **asked}
+        one: Callable[..., Any] = partial(
+            search, list(inputs), kept_to or None, command=_command(inputs, said) if command is None else command, **once
+        )
+        seconds = _limits(time, trials, confirm=False, confirmations=0).seconds
+        if dry_run:
+            return forecast_in_folds(folds, path, seconds, partial(one, dry_run=True))
+        return search_in_folds(folds, path, seconds, one, tell)
+    path = path if outer_folds is None else fold_path(path, outer_folds)
     settings, teacher = with_teacher(recipe, settings)
     nets, original = starts_given(start)
     given = Given(original, teacher)
-    path = _path(data, study)
-    earlier = begun(path)
-    inputs = _inputs(data, path, earlier, reading, tell)
+    earlier = search_begun(path)
+    check_search(path, earlier)
+    inputs = _inputs(data, [] if earlier is None else [earlier], reading, tell)
     given.check(inputs)
-    copies = _copies(inputs, earlier)
-    if copies is not None:
-        inputs = inputs.changed(lambda dataset: with_links(dataset, copies.links))
-    wish = Query(**asked)
-    query, kept_to = _with_macs(wish, inputs), (families,) if isinstance(families, str) else tuple(families or ())
+    copies = _copies(inputs, earlier, outer_folds)
+    inputs = together(inputs, copies)
     allowed = ANYTHING if space is None else read_space(space)
     nets, kept_to = _with_space(allowed, nets, original, kept_to)
-    training, confirmation = _training(inputs, recipe, settings, given), inputs.first.resolved(Split(CONFIRMATION))
+    query, training = _with_macs(wish, inputs), _training(inputs, recipe, settings, given, outer_folds)
+    confirmation = confirming_split(inputs.first, outer_folds)
     if earlier is not None:  # it goes on as it began, also where today's issun would begin otherwise
         training = _as_begun(training, earlier, inputs, given)
         same = earlier.facts.search is not None and earlier.facts.search.settings.choices == allowed.lines  # else it is refused below
@@ -358,13 +396,11 @@ def search(
     )
     _tell(inputs, training.split, confirmation, query, wish, tell)
     if copies is not None:
-        tell(Remark(_told_of(copies, inputs.first)))
+        tell(Remark(told_of(copies, inputs.first)))
     for remark in told(trained_ones, evolution.starts):
         tell(remark)
     job = _Job(inputs, training, confirmation, wanted, limits, threads_available() if threads is None else threads, tell)
-    said = {**asked, "time": time, "trials": trials, "seed": seed, "families": kept_to or None, "space": space}
-    options_text = "".join(f", {name}={value!r}" for name, value in said.items() if value is not None)
-    job.command = f"issun.search({inputs.first.name!r}{options_text})" if command is None else command
+    job.command = _command(inputs, said) if command is None else command
     stop = threading.Event()
     with interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
         job.begin(store)
@@ -417,7 +453,14 @@ class _Job:
         how: dict[str, Any] = {"threads": self.threads, "on_progress": self.tell, "command": self.command}
         how |= {"seconds": self.limits.seconds, "spent": facts.seconds}
         confirm_finalists(some[:most], self.inputs, store, self.training, self.confirmation, **how)
-        with_test(Study(store.path), self.inputs, store)
+        if self.wanted.outer is None:
+            with_test(Study(store.path), self.inputs, store)
+            return
+        chosen = _found(store.path).chosen  # it is measured in any case: only then it was chosen without these images
+        if chosen is not None and (chosen.confirmed is None or chosen.confirmed.seeds < len(CONFIRMATION_SEEDS)):
+            one = some[names.index(Candidate(*chosen.judged.key[:2]))]
+            how |= {"spent": _facts(store.path).seconds}
+            confirm_finalists([one], self.inputs, store, self.training, self.confirmation, **how)
 
     def refit(self, store: Store, stop: threading.Event) -> Path | None:
         """Train the answer on all images, save it and return the file; None without an answer."""
@@ -437,31 +480,43 @@ def _path(data: str | os.PathLike[str] | Dataset | Sequence[Dataset], study: str
     return Path(f"{default_path(name).stem}-search.sqlite")
 
 
+def _command(inputs: Inputs, given: Mapping[str, Any]) -> str:
+    """Return the call of `issun.search` as a study keeps it."""
+    told = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
+    return f"issun.search({inputs.first.name!r}{told})"
+
+
 def _inputs(
-    data: str | os.PathLike[str] | Dataset | Sequence[Dataset],
-    path: Path,
-    earlier: Study | None,
-    reading: ReadingOptions,
-    tell: OnProgress,
+    data: str | os.PathLike[str] | Dataset | Sequence[Dataset], earlier: Sequence[Study], reading: ReadingOptions, tell: OnProgress
 ) -> Inputs:
-    """Return the images, read as the study was begun with them."""
-    if earlier is not None and earlier.facts.search is None:
-        raise StudyError(f"`{path}` holds no search, but other trainings: give another path with --study")
+    """Return the images, read as the studies were begun with them."""
     if isinstance(data, str | os.PathLike):
-        return read_inputs(data, [] if earlier is None else [earlier], tell, reading)
+        return read_inputs(data, earlier, tell, reading)
     inputs = Inputs.of(data)
     check_not_given(reading, inputs.first)
     return inputs
 
 
-def _training(inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions, given: Given) -> Training:
+def _copies(inputs: Inputs, earlier: Study | None, outer: OuterFold | None) -> Copies | None:
+    """Return the images that are kept together: those of the study that goes on; None where it was begun without."""
+    if earlier is None or earlier.facts.search is None:
+        return copies_of(inputs, outer)
+    copies = earlier.facts.search.settings.copies
+    if copies is not None and len(inputs.first.images) != earlier.facts.data.images:
+        return None  # other images: the study says so when it is opened
+    return copies
+
+
+def _training(
+    inputs: Inputs, recipe: Recipe | Mapping[str, Any] | None, settings: RecipeOptions, given: Given, outer: OuterFold | None
+) -> Training:
     """Return how the networks of the search may be trained."""
-    split = _judging_split(inputs.first, 1 if given else USUAL_FOLDS)  # what has seen the images of one fold has seen those of others
+    split = judging_split(inputs.first, outer, 1 if given else USUAL_FOLDS)  # what has seen the images of one fold has seen those of others
     learning = inputs.first.parts(split.each[0] if split.pooled else split)[0]
     taught_by = given.teacher
     if given.original is not None and taught_by is None:
         taught_by = Teacher([given.original.model], given.original.name)
-    ways = _ways(inputs, len(learning), recipe, settings, given.original)
+    ways = ways_of(inputs, len(learning), recipe, settings, given.original)
     return Training(ways, split, taught_by, given.original)
 
 
@@ -530,7 +585,10 @@ def _forecast(
     if seconds is not None:
         room = (1 - KEPT_SHARE) * seconds
         if each > room:
-            raise IssunError(f"--time (={duration(seconds)}) is too short: a training takes about {duration(each)} here; give more time")
+            for_each = "" if confirmation.outer is None else f" for each of {confirmation.outer.of} searches"
+            raise IssunError(
+                f"--time (={duration(seconds)}{for_each}) is too short: a training takes about {duration(each)} here; give more time"
+            )
         left = max(0.0, room - spent)
         trials = int(left / each) if trials is None else trials
     return SearchForecast(inputs, training, confirmation, evolution.query, evolution.starts, seconds, trials, path, each, spent)
@@ -541,63 +599,20 @@ def _spent(study: Study | None) -> float:
     return 0.0 if study is None or study.facts.search is None else study.facts.search.seconds
 
 
+def _found(path: Path) -> Searched:
+    found = Study(path).searched
+    assert found is not None
+    return found
+
+
 def _facts(path: Path) -> SearchFacts:
-    facts = Study(path).facts.search
-    assert facts is not None
-    return facts
+    return _found(path).facts
 
 
 def _confirmations(wish: Query, pareto: bool) -> int:
     """Return how many trainings confirmation takes at most."""
     finalists = MOST_OF_FRONTIER if _whole(wish, pareto) else MOST_FINALISTS if wish.target is not None else 1
     return finalists * len(CONFIRMATION_SEEDS)
-
-
-def _copies(inputs: Inputs, earlier: Study | None) -> Copies | None:
-    """Return the images that are kept together: those of the study that goes on; None where it was begun without."""
-    if earlier is None or earlier.facts.search is None:
-        return kept_together(max(inputs, key=lambda dataset: math.prod(dataset.input)), _divisible)
-    copies = earlier.facts.search.settings.copies
-    if copies is not None and len(inputs.first.images) != earlier.facts.data.images:
-        return None  # other images: the study says so when it is opened
-    return copies
-
-
-def _divisible(dataset: Dataset) -> bool:
-    """Whether a data set can be divided into the parts of a search."""
-    try:
-        split = _judging_split(dataset)
-        for one in (*(split.each or (split,)), dataset.resolved(Split(CONFIRMATION))):
-            dataset.parts(one)
-    except DataError:
-        return False
-    return True
-
-
-def _told_of(copies: Copies, dataset: Dataset) -> str:
-    """Return what is said of the images that are kept together."""
-    if len(dataset.images) - dataset.given_validation > MOST_IMAGES:
-        kind, none = "equal", "no two training images are equal"
-        note = f"; nearly equal ones are looked for among up to {MOST_IMAGES:,} images"
-    else:
-        kind, none, note = "equal or nearly equal", "no two training images are nearly equal", ""
-    if copies.apart:
-        note += (
-            f"; {counted(copies.apart, 'pair')} of such images are in different parts, because the groups could not be divided otherwise: "
-            f"figures may be too high; --groups tells what belongs together"
-        )
-    return f"{counted(copies.images, f'{kind} image')} are kept together{note}" if copies.images or copies.apart else f"{none}{note}"
-
-
-def _judging_split(dataset: Dataset, most_folds: int = USUAL_FOLDS) -> Split:
-    """Return the split whose validation images judge: below 1,000 training images folds, if there can be any."""
-    few = not dataset.given_validation and len(dataset.images) < FEW_IMAGES
-    for folds in range(most_folds if few else 1, 1, -1):
-        split = dataset.resolved(replace(Split.in_folds(folds), aside=CONFIRMATION))
-        with contextlib.suppress(DataError):  # a class with fewer images, or groups
-            dataset.parts(split)
-            return split
-    return dataset.resolved(Split(JUDGE, aside=CONFIRMATION))
 
 
 def _check_counts(**counts: int | None) -> None:
@@ -612,63 +627,6 @@ def _with_macs(query: Query, inputs: Inputs) -> Query:
         return query
     pixels = max(dataset.input[0] * dataset.input[1] for dataset in inputs)
     return replace(query, max_macs=USUAL_MACS[query.target is None] * pixels)
-
-
-def _ways(
-    inputs: Inputs,
-    images: int,
-    recipe: Recipe | Mapping[str, Any] | None,
-    settings: RecipeOptions,
-    original: Original | None = None,
-) -> tuple[Way, ...]:
-    """Return the ways of training that a search tries; where it shrinks a network, also with this as the teacher."""
-    of_teacher: dict[str, Any] = {}
-    if original is not None and settings.get("teacher") is None:  # they are about the start as teacher
-        of_teacher = {name: value for name in OF_TEACHER if (value := settings.get(name)) is not None}
-    single: dict[str, Any] = {name: value for name, value in settings.items() if name not in of_teacher}
-    usual = Recipe.wanted(recipe, images, **single)
-    if original is not None:
-        usual = Recipe(**usual.model_dump() | {"cut_from": original.fingerprint})
-    if usual.patience is not None or usual.restore_best_weights:
-        raise RecipeError(
-            "a search does not stop early: `patience` and `restore_best_weights` would choose the epoch by the images that confirm; leave "
-            "them out",
-            "patience",
-        )
-    given = {key for key, value in settings.items() if value is not None} | set(
-        Recipe.model_fields if isinstance(recipe, Recipe) else named_settings(recipe or {})
-    )
-    full = {"usual": usual}
-    smallest = min((dataset.input for dataset in inputs), key=lambda shape: min(shape[:2]))
-    photos = {key: value for key, value in first_family(smallest, images).settings.items() if key not in given}
-    if photos:
-        full["that of the first family"] = Recipe(**usual.model_dump() | photos)
-    if original is not None and usual.teacher is None:
-        full["taught by the start"] = Recipe(**usual.model_dump() | {"teacher": original.fingerprint} | of_teacher)
-    if "epochs" not in given:
-        full |= {f"{name}, twice the epochs".removeprefix("usual, "): twice(one) for name, one in list(full.items())}
-    ways: list[Way] = []
-    for name, one in full.items():
-        way, known = Way(name, short_recipe(one, images), one), [recipe for other in ways for recipe in (other.short, other.full)]
-        if way.short not in known and way.full not in known:  # a recipe tells which way it belongs to
-            ways.append(way)
-    return tuple(ways)
-
-
-def twice(recipe: Recipe) -> Recipe:
-    """Return a recipe with twice the epochs."""
-    return Recipe(**recipe.model_dump() | {"epochs": 2 * recipe.epochs})
-
-
-def short_recipe(recipe: Recipe, images: int) -> Recipe:
-    """Return the recipe of a first look at a network, where so many images are trained on."""
-    if recipe.epochs < FEWEST_EPOCHS:
-        return recipe
-    if images <= SHORT_IMAGES:
-        return Recipe(**recipe.model_dump() | {"epochs": math.ceil(SHORT_SHARE * recipe.epochs)})
-    batch = min(recipe.batch_size, SHORT_BATCH)
-    short = {"epochs": max(1, recipe.epochs // USUAL_EPOCHS), "batch_size": batch, "steps_per_epoch": SHORT_IMAGES // batch}
-    return Recipe(**recipe.model_dump() | short)
 
 
 def _evolution(
@@ -741,9 +699,10 @@ def _tell(inputs: Inputs, split: Split, confirming: Split, query: Query, asked: 
         judged = f"trained and judged on {counted(len(judge), 'image')} in {split.folds} folds"
     else:
         judged = f"trained on {counted(len(dataset.parts(split)[0]), 'image')}, judged on {len(judge):,} others"
-    for note in inputs.notes:
+    once = confirming.outer is None or confirming.outer.number == 1  # what holds for all outer folds is told with the first
+    for note in inputs.notes if once else ():
         tell(Remark(note))
     aside = f"; {len(dataset.test_images):,} are the test part" if len(dataset.test_images) else ""
     tell(Remark(f"{judged}, confirmed on {len(held):,} others{aside}"))
-    if asked.max_macs is None:
+    if once and asked.max_macs is None:
         tell(Remark(f"networks of more than {query.max_macs:,} multiply-accumulates are not tried; --max-macs sets another limit"))

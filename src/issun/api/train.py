@@ -17,12 +17,14 @@ from issun.arch.notation import parse_network
 from issun.build import takes_isa
 from issun.datasets.dataset import Dataset, Split
 from issun.datasets.file_notes import split_notes
+from issun.datasets.inputs import Inputs
 from issun.datasets.named import ReadingOptions, loaded
-from issun.datasets.usual_split import CONFIRMATION, JUDGE, split_for
+from issun.datasets.usual_split import split_for
 from issun.engine import Epoch, State
 from issun.errors import DataError
 from issun.events import OnProgress, Remark, ignored
 from issun.model import Model
+from issun.nas.parts import copies_of, judging_split, together
 from issun.paths import check_new
 from issun.plain import plain
 from issun.pooling import FoldResult, for_all_images, mean_history, pooled
@@ -207,11 +209,13 @@ def train(
 
         check_format(curves, "--curves")
     dataset = loaded(data, on_progress, **reading)
+    if for_search:
+        dataset = together(Inputs.of(dataset), copies_of(Inputs.of(dataset))).first
     net = network if isinstance(network, Net) else parse_network(network, dataset.input, len(dataset.classes))
     if for_search and (validation is not None or folds is not None):
         raise DataError("--for-search divides the images as a search does: leave --validation and --folds out")
     split = split_for(dataset, validation, 1 if folds is None and teacher is not None else folds)
-    split = Split(JUDGE, aside=CONFIRMATION) if for_search else split
+    split = judging_split(dataset, most_folds=1) if for_search else split
     runs = (*split.each, split) if split.pooled else (split,)
     wanted = Recipe.wanted(recipe, len(dataset.parts(runs[0])[0]), **settings)
     for note in (*dataset.notes, *split_notes(dataset, split)):

@@ -183,9 +183,10 @@ class Dataset:
                 f"{self.name}: the split was made with other groups ({split.groups}; now {self.grouping or 'none'}): use these "
                 f"groups again (`groups`, on the command line --groups), or the study that it comes from"
             )
-        if self.given_validation and split.folds:
+        if self.given_validation and (split.folds or split.outer):
+            asked = f"`folds` (={split.folds})" if split.outer is None else f"`outer_folds` (={split.outer.of})"
             raise DataError(
-                f"{self.name}: `folds` (={split.folds}) does not apply, since the data brings its own validation part "
+                f"{self.name}: {asked} does not apply, since the data brings its own validation part "
                 f"({_count(self.given_validation, 'image', 'images')}), which is used: leave it out, or move these images to the others"
             )
         if self.given_validation and split.aside:

@@ -30,7 +30,12 @@ def most_folds(labels: NDArray[np.int32], classes: tuple[str, ...], groups: NDAr
 
 
 def dealt(
-    labels: NDArray[np.int32], classes: tuple[str, ...], folds: int, seed: int, groups: NDArray[np.int64] | None = None
+    labels: NDArray[np.int32],
+    classes: tuple[str, ...],
+    folds: int,
+    seed: int,
+    groups: NDArray[np.int64] | None = None,
+    asked: str = "folds",
 ) -> NDArray[np.int64]:
     """Return the fold of each image, from 1, shape (N,).
 
@@ -46,6 +51,8 @@ def dealt(
     seed : int
     groups : ndarray of int64, shape (N,), optional
         The number of each image's group.
+    asked : str
+        The option that `folds` is the value of, for messages.
 
     Raises
     ------
@@ -56,9 +63,9 @@ def dealt(
     most, limiting = most_folds(labels, classes, groups)
     if folds > most:
         what = "image" if groups is None else "group"
-        advice = f"use at most {most} folds (--folds {most})" if most > 1 else "it cannot be in two folds"
+        advice = f"use at most {most} folds (--{asked.replace('_', '-')} {most})" if most > 1 else "it cannot be in two folds"
         raise DataError(
-            f"`folds` (={folds}): the class {limiting!r} has {most} {what}{'' if most == 1 else 's'}, but each fold needs one; {advice}, "
+            f"`{asked}` (={folds}): the class {limiting!r} has {most} {what}{'' if most == 1 else 's'}, but each fold needs one; {advice}, "
             f"add {what}s of this class, or leave it out"
         )
     fold = np.zeros(len(labels), np.int64)
@@ -85,7 +92,7 @@ def dealt(
     if (lacking := np.argwhere(held == counts.sum(axis=0))).size:
         number, label = lacking[0].tolist()
         raise DataError(
-            f"`folds` (={folds}): all images of the class {classes[label]!r} are in groups that fall into fold {number + 1}; use fewer "
+            f"`{asked}` (={folds}): all images of the class {classes[label]!r} are in groups that fall into fold {number + 1}; use fewer "
             f"folds, or a pattern for --groups that makes smaller groups"
         )
     return chosen[place]

@@ -6,14 +6,30 @@ import contextlib
 import hashlib
 import math
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from issun.datasets.folds import dealt, sorting_keys
 from issun.errors import DataError
+
+
+class OuterFold(NamedTuple):
+    """One of several folds into which all training images are dealt before any other choice: its number, from 1, and how many there are."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"outer fold {self.number} of {self.of}"
+
+    @classmethod
+    def named(cls, name: str) -> OuterFold | None:
+        """Return the one that is called so; None where this is no outer fold."""
+        match = re.fullmatch(r"outer fold ([0-9]{1,6}) of ([0-9]{1,6})", name)
+        return None if match is None else cls(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)
@@ -28,10 +44,10 @@ class Split:
         Fraction that is set aside, above 0 and below 1: of each class, or with "last" of all images.
     seed : int
         The same seed chooses the same images.
-    how : {"stratified", "last", "given", "folds"}
+    how : {"stratified", "last", "given", "folds", "outer"}
         By class and seeded; or the last images in the order in which the data stores them, whatever their classes (as Keras's
         ``validation_split``; for replicas of published protocols); or the data's own validation part; or one of several folds, by class
-        and seeded, see `in_folds`.
+        and seeded, see `in_folds`; or an outer fold, see `of_outer_fold`.
     groups : str
         The name of a grouping of the images (`Dataset.grouping`), whose groups are never divided; empty where there is none.
     folds, fold : int
@@ -41,6 +57,9 @@ class Split:
         A fraction that is in neither part: the validation images of ``Split(aside, seed)``, or the data's own validation part. What is
         chosen on the validation images of this split can be confirmed on those, which had no share in the choice. `fraction` still counts
         all images.
+    outer : OuterFold or None
+        The outer fold that is the validation part; or with another `how` the one that is set aside in place of a fraction, where `aside` is
+        its share.
 
     Raises
     ------
@@ -50,16 +69,18 @@ class Split:
 
     fraction: float = 0.1
     seed: int = 0
-    how: Literal["stratified", "last", "given", "folds"] = "stratified"
+    how: Literal["stratified", "last", "given", "folds", "outer"] = "stratified"
     groups: str = ""
     folds: int = 0
     fold: int = 0
     aside: float = 0.0
+    outer: OuterFold | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
             raise DataError(f"`fraction` (={self.fraction}) must be above 0 and below 1")
-        if not 0 <= self.aside < 1 or (self.aside and (self.how not in ("stratified", "folds") or self.fraction + self.aside >= 1)):
+        of_all = self.aside + (0.0 if self.how == "folds" else self.fraction)  # folds are of those that are left
+        if not 0 <= self.aside < 1 or (self.aside and (self.how not in ("stratified", "folds") or of_all >= 1)):
             raise DataError(
                 f"`aside` (={self.aside}) must be at least 0, and with `fraction` (={self.fraction}) below 1; it goes with stratified "
                 f"splits and folds alone"
@@ -68,6 +89,13 @@ class Split:
             raise DataError(f"`seed` (={self.seed}) of a split must be a whole number from 0 to 2^63 - 1")
         if (self.how == "folds") != (self.folds >= 2) or not 0 <= self.fold <= self.folds:
             raise DataError(f"`folds` (={self.folds}) must be at least 2, and `fold` (={self.fold}) one of them, from 1, or 0 for all")
+        if self.outer is None:
+            if self.how == "outer":
+                raise DataError("`outer` (=None) must be an outer fold where `how` is outer")
+        elif not 1 <= self.outer.number <= self.outer.of or self.outer.of < 2:
+            raise DataError(f"`outer` (={self.outer}) must be one of at least two folds, from 1")
+        elif (self.fraction if self.how == "outer" else self.aside) != 1 / self.outer.of:
+            raise DataError(f"`outer` (={self.outer}) goes with its share as `aside`: see `Split.without`")
 
     @classmethod
     def in_folds(cls, folds: int, seed: int = 0) -> Split:
@@ -82,6 +110,15 @@ class Split:
             raise DataError(f"`folds` (={folds}) must be at least 2")
         return cls(1 / folds, seed, "folds", folds=folds)
 
+    @classmethod
+    def of_outer_fold(cls, outer: OuterFold, seed: int = 0) -> Split:
+        """Return the split whose validation part is an outer fold; `without` gives those of the other images."""
+        return cls(1 / outer.of, seed, "outer", outer=outer)
+
+    def without(self, outer: OuterFold) -> Split:
+        """Return this split of the images outside an outer fold."""
+        return replace(self, aside=1 / outer.of, outer=outer)
+
     @property
     def pooled(self) -> bool:
         """Whether it stands for all folds together: then it sets nothing aside."""
@@ -90,13 +127,14 @@ class Split:
     @property
     def whole(self) -> Split:
         """Of a single fold the split that stands for all of them; every other split is whole."""
-        return Split(self.fraction, self.seed, self.how, self.groups, self.folds, aside=self.aside)
+        return Split(self.fraction, self.seed, self.how, self.groups, self.folds, aside=self.aside, outer=self.outer)
 
     @property
     def each(self) -> tuple[Split, ...]:
         """The single folds; empty where there are none."""
         return tuple(
-            Split(self.fraction, self.seed, self.how, self.groups, self.folds, number + 1, self.aside) for number in range(self.folds)
+            Split(self.fraction, self.seed, self.how, self.groups, self.folds, number + 1, self.aside, self.outer)
+            for number in range(self.folds)
         )
 
     def indices(
@@ -119,7 +157,8 @@ class Split:
             Where a class has too few images (or groups) to stand in both parts.
         """
         if self.aside:
-            left, _ = Split(self.aside, self.seed, groups=self.groups).indices(labels, classes, groups)
+            before = Split(self.aside, self.seed) if self.outer is None else Split.of_outer_fold(self.outer, self.seed)
+            left, _ = before.indices(labels, classes, groups)
             return self.within(left, labels, classes, groups)
         if self.how == "stratified":
             members = _members(labels, classes)
@@ -142,6 +181,8 @@ class Split:
                 )
         elif self.how == "folds":
             chosen = dealt(labels, classes, self.folds, self.seed, groups) == (self.fold or -1)
+        elif self.outer is not None:
+            chosen = dealt(labels, classes, self.outer.of, self.seed, groups, "outer_folds") == self.outer.number
         else:
             raise DataError(f"`how` (={self.how}) requires data with a validation part, which this data does not have")
         return np.flatnonzero(~chosen), np.flatnonzero(chosen)
@@ -176,7 +217,9 @@ class Split:
         part = repr(self.fraction)
         if self.how == "folds":
             part = f"fold {self.fold} of {self.folds}" if self.fold else f"{self.folds} folds"
-        aside = f" aside {self.aside!r}" if self.aside else ""
+        elif self.how == "outer":
+            part = str(self.outer)
+        aside = f" aside {self.outer or repr(self.aside)}" if self.aside else ""
         return f"{part} seed {self.seed}{aside}" + (f" groups {self.groups}" if self.groups else "")
 
     @classmethod
@@ -190,31 +233,40 @@ class Split:
         """
         if name == "given":
             return cls(how="given")
-        seeded = r" seed ([0-9]{1,19})(?: aside ([0-9.e-]{1,30}))?(?: groups ([0-9a-f]{16}))?"
+        seeded = r" seed ([0-9]{1,19})(?: aside ([0-9.e-]{1,30}|outer fold [0-9]+ of [0-9]+))?(?: groups ([0-9a-f]{16}))?"
         if match := re.fullmatch(rf"(?:fold ([0-9]{{1,6}}) of ([0-9]{{1,6}})|([0-9]{{1,6}}) folds){seeded}", name):
             fold, count = int(match[1] or 0), int(match[2] or match[3])
             with contextlib.suppress(ValueError, DataError):
                 if count > 1 and bool(match[1]) == (1 <= fold <= count):
-                    return cls(1 / count, int(match[4]), "folds", match[6] or "", count, fold, float(match[5] or 0))
+                    return cls(1 / count, int(match[4]), "folds", match[6] or "", count, fold)._apart_from(match[5])
         match = re.fullmatch(rf"(?:(last) )?([0-9.e-]{{1,30}})(?:{seeded})?", name)
-        try:
+        with contextlib.suppress(ValueError, DataError):
             if match and bool(match[1]) != bool(match[3]):
                 how: Literal["last", "stratified"] = "last" if match[1] else "stratified"
-                return cls(float(match[2]), int(match[3] or 0), how, match[5] or "", aside=float(match[4] or 0))
-        except (ValueError, DataError):
-            pass
+                return cls(float(match[2]), int(match[3] or 0), how, match[5] or "")._apart_from(match[4])
+        match = re.fullmatch(rf"(outer fold [0-9]+ of [0-9]+){seeded}", name)
+        with contextlib.suppress(DataError):
+            if match and match[3] is None and (outer := OuterFold.named(match[1])) is not None:
+                return replace(cls.of_outer_fold(outer, int(match[2])), groups=match[4] or "")
         raise DataError(f"unknown split {name[:60]!r}: a split is named `0.1 seed 0`, `last 0.1`, `given` or `5 folds seed 0`")
+
+    def _apart_from(self, aside: str | None) -> Split:
+        """Return this split where what its name calls `aside` has been set aside before."""
+        outer = OuterFold.named(aside or "")
+        return replace(self, aside=float(aside or 0)) if outer is None else self.without(outer)
 
     def __str__(self) -> str:
         if self.how == "given":
             return "the part that the data brings"
         if self.how == "last":
             return f"the last {self.fraction:g} of the training images"
-        together = f", {self.aside:g} set aside before" if self.aside else ""
+        together = f", {self.outer or format(self.aside, 'g')} set aside before" if self.aside else ""
         together += ", groups kept together" if self.groups else ""
         if self.how == "folds":
             which = f"fold {self.fold} of {self.folds}" if self.fold else f"the training images in {self.folds} folds"
             return f"{which}, split seed {self.seed}{together}"
+        if self.how == "outer":
+            return f"{self.outer} of the training images, split seed {self.seed}{together}"
         return f"{self.fraction:g} of the training images, split seed {self.seed}{together}"
 
 

@@ -82,3 +82,23 @@ class SearchForecast:
             }
         )
         return values
+
+
+@dataclass(frozen=True, eq=False)
+class OuterForecast:
+    """What searches in outer folds would do.
+
+    Attributes
+    ----------
+    folds : tuple of SearchForecast
+        One for each fold, in their order.
+    seconds : float or None
+        How long all of them together may take.
+    """
+
+    folds: tuple[SearchForecast, ...]
+    seconds: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {"outer_folds": len(self.folds), "seconds": self.seconds, "folds": [one.as_dict() for one in self.folds]}

@@ -37,7 +37,8 @@ def searched_lines(study: Readable, searched: Searched, listed: Sequence[Entry] 
     """Yield what a search found; before confirmation its own frontier, and in the end the networks that are to be `listed`."""
     facts = searched.facts
     tried = f"{counted(facts.networks, 'network')}, {counted(len(facts.proposals), 'training')}"
-    yield Whole(f"Searched: {tried}, {duration(facts.seconds)}")
+    outer = "" if searched.settings.outer is None else f", {searched.settings.outer}"
+    yield Whole(f"Searched: {tried}, {duration(facts.seconds)}{outer}")
     if searched.finalists:
         yield ""
         yield _table(searched)
@@ -87,6 +88,8 @@ def _table(searched: Searched) -> Printable:
             continue
         mean = mean_text(confirmed.val_accuracy_mean, confirmed.val_accuracy_std)
         note = "answer" if one is searched.winner else "passed" if one in searched.passed else "failed"
+        if note == "failed" and searched.meets(confirmed):
+            note = ""  # measured after a larger one had failed
         gap = f"{100 * one.gap:+.2f}"
         table.add_row(*sizes, judged, mean, percent(confirmed.val_accuracy_lower95), gap, "" if searched.settings.pareto else note)
     return table

@@ -58,9 +58,10 @@ class _Family(BaseModel):
 
 
 class _Search(BaseModel):
-    """A part's table ``search``: the options of `issun.search` of the same names."""
+    """A part's table ``search``: the options of `issun.search` of the same names. `outer_folds` is known so that it can be refused."""
 
     model_config = _STRICT
+    outer_folds: Any = Field(None, exclude=True)
     time: str | None = None
     trials: int | None = Field(None, ge=1)
     finalists: int | None = Field(None, ge=1)
@@ -330,7 +331,7 @@ def _checked(model: type[_Record], values: Mapping[str, Any], places: _Places, p
             *(step for step in first["loc"] if step not in ("int", "str", "float", "list[int]", "list[union[int,str]]", "list[str]")),
         )
         if first["type"] == "extra_forbidden":
-            known = tuple(_model_at(model, first["loc"][:-1]).model_fields)
+            known = tuple(name for name, field in _model_at(model, first["loc"][:-1]).model_fields.items() if not field.exclude)
             hint = nearest(str(where[-1]), known) or ";"
             raise places.error(where, f"is not a known key{hint} the keys here are {', '.join(known)}") from None
         if first["type"] == "missing":
@@ -418,6 +419,11 @@ def _search_part(name: str, read: _Part, target: float | None, places: _Places) 
     for key in _NOT_SEARCHED:
         if key in read.model_fields_set:
             raise places.error((*place, key), "does not apply to a part with `search`: leave it out")
+    if "outer_folds" in read.search.model_fields_set:
+        raise places.error(
+            (*place, "search", "outer_folds"),
+            "makes several studies, but a part is one: leave it out, and use `issun search --outer-folds`",
+        )
     space: list[str] = []
     for number, family in enumerate(read.families):
         for key in _NOT_OF_A_SPACE:

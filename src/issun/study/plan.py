@@ -241,6 +241,8 @@ class Plan:
 
 def _split_key(split: Split) -> list[float | str]:
     """Return what of a split decides which images are chosen; splits without groups keep the ids that they had before there were any."""
+    if split.outer is not None:
+        return [split.how, split.fraction, split.seed, split.groups, split.folds, split.fold, str(split.outer)]
     if split.aside:
         return [split.how, split.fraction, split.seed, split.groups, split.folds, split.fold, "aside", split.aside]
     if split.how == "stratified":

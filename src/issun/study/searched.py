@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from issun.arch.notation import parse_network
 from issun.cutting import is_cut
 from issun.datasets.copies import Copies
+from issun.datasets.split import OuterFold
 from issun.datasets.wanted import Shape
 from issun.study.entry import Entry
 from issun.study.frontier import frontier
 from issun.study.query import Query
-from issun.study.statistics import CONFIDENCE, lower_bound, mean_and_deviation, wilson_lower
+from issun.study.statistics import lower_bound, mean_and_deviation, wilson_interval
 
 #: Means of fractions carry rounding: see `issun.study.frontier`.
 _ROUNDING = 1e-9
@@ -174,6 +175,11 @@ class SearchSettings:
                 else:
                     found.append(f"{name.replace('_', ' ')} {_told(mine[name])} there, {_told(theirs[name])} now")
         return found
+
+    @property
+    def outer(self) -> OuterFold | None:
+        """The outer fold whose images confirm; None where a part of the training images does."""
+        return OuterFold.named(self.confirmation.partition(" seed ")[0])
 
     def way_of(self, recipe_id: str) -> int:
         """Return which way of training a recipe belongs to."""
@@ -370,13 +376,21 @@ class Searched:
         return None if self.settings.pareto or not self.passed else self.passed[-1]
 
     @property
+    def chosen(self) -> Finalist | None:
+        """The answer by the search's own figures alone: the smallest finalist that reaches the target with them, or with budgets the most
+        accurate one. It was fixed before confirmation was opened, so confirmation has no share in choosing it, as it has in the `winner`.
+        None where no network reached the target, or where the whole frontier was asked for."""
+        if self.settings.pareto:
+            return None
+        return next((one for one in reversed(self.finalists) if self.meets(one.judged)), None)
+
+    @property
     def resolution(self) -> float:
         """Half the width of the 95 % interval of the answer's accuracy that its number of images allows; nan without an answer."""
         if self.winner is None or self.winner.confirmed is None:
             return math.nan
-        mean, images = self.winner.confirmed.val_accuracy_mean, self.winner.confirmed.validation_images
-        both = (1 + CONFIDENCE) / 2
-        return (1 - wilson_lower(1 - mean, images, both) - wilson_lower(mean, images, both)) / 2
+        low, high = wilson_interval(self.winner.confirmed.val_accuracy_mean, self.winner.confirmed.validation_images)
+        return (high - low) / 2
 
     @property
     def nearest(self) -> Entry | None:

@@ -48,6 +48,15 @@ def wilson_lower(fraction: float, count: int, confidence: float = CONFIDENCE) ->
     return min(fraction, max(0.0, (centre - spread) / (1 + z * z / count)))
 
 
+def wilson_interval(fraction: float, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return both ends of the interval of a proportion that was seen as `fraction` in `count` draws: `wilson_lower` on each side.
+
+    `confidence` is that of the whole interval, so each end is surer than a bound alone.
+    """
+    each = (1 + confidence) / 2
+    return wilson_lower(fraction, count, each), 1 - wilson_lower(1 - fraction, count, each)
+
+
 def seed_margin(deviation: float, seeds: int, confidence: float = CONFIDENCE) -> float:
     """Return how far below their mean the expected accuracy over all seeds may lie: t · sd / √seeds (Student 1908).
 

@@ -377,7 +377,7 @@ class Study:
         if made.aside and self.facts.search is not None:  # those that confirm
             others = self._row("splits", "id", self.facts.search.settings.confirmation)
             neither = tuple(np.frombuffer(others["indices"], "<i8").tolist())
-        kept = float(row["fraction"]), int(row["seed"]), made.how, made.groups, made.folds, made.fold, made.aside
+        kept = float(row["fraction"]), int(row["seed"]), made.how, made.groups, made.folds, made.fold, made.aside, made.outer
         return StoredSplit(*kept, name=name, validation=tuple(indices), neither=neither)
 
     @property
