@@ -384,8 +384,8 @@ def test_what_ended_by_the_clock_does_not_go_on(tmp_path: Path) -> None:
 
 def test_a_search_that_goes_on_after_confirmation_is_told(tmp_path: Path) -> None:
     families, path = ["conv n, pool, dense", "n=1..20"], tmp_path / "more.sqlite"
-    issun.search("digits", families, outer_folds=2, study=path, **QUICK | {"trials": 20, "target": 0.3})
-    more = issun.search("digits", families, outer_folds=2, study=path, **QUICK | {"trials": 21, "target": 0.3})
+    issun.search("digits", families, outer_folds=2, study=path, **QUICK | {"trials": 20, "target": 0.15})
+    more = issun.search("digits", families, outer_folds=2, study=path, **QUICK | {"trials": 21, "target": 0.15})
     assert more.found.again == (1, 2)
     assert "In folds 1 and 2 the search went on" in " ".join(str(line) for line in more.lines())
 

@@ -186,3 +186,17 @@ def test_killed_while_the_log_is_folded_in(tmp_path: Path, whole: Path) -> None:
     Store(killed / "a.sqlite", FACTS).close()
     assert [file.name for file in killed.iterdir()] == ["a.sqlite"]
     assert rows_of(killed / "a.sqlite") == rows_of(path)
+
+
+def test_a_study_whose_writer_was_killed_in_a_transaction_can_be_read(tmp_path: Path, whole: Path) -> None:
+    path = Path(shutil.copy(whole, tmp_path / "whole.sqlite"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        # At a kill the journal is on the disk with all that is to be undone; the copy is what a kill would leave.
+        connection.executescript("PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF; PRAGMA cache_size = 1; BEGIN;")
+        connection.execute("DELETE FROM trials")
+        connection.execute("CREATE TABLE much AS SELECT randomblob(100000)")
+        killed = Path(shutil.copy(path, tmp_path / "killed.sqlite"))
+        journal = Path(shutil.copy(f"{path}-journal", tmp_path / "killed.sqlite-journal"))
+    assert killed.read_bytes() != whole.read_bytes()
+    assert [entry.as_dict() for entry in Study(killed).entries] == [entry.as_dict() for entry in Study(whole).entries]
+    assert not journal.exists()

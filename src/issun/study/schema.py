@@ -247,6 +247,23 @@ def connect(path: Path, options: str) -> sqlite3.Connection:
     return sqlite3.connect(study_uri(path, options), uri=True, isolation_level=None, timeout=10)
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a database for reading; the caller closes it.
+
+    A program that was killed while it wrote may leave a journal, by which what it had begun is undone first. SQLite does not do that for a
+    connection that only reads, so one that writes is opened for a moment.
+    """
+    connection = connect(path, "mode=ro")
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if not str(getattr(error, "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
+            return connection  # who reads finds the same error, and tells it
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(connect(path, "mode=rw")) as undoing:
+            undoing.execute("PRAGMA user_version").fetchone()
+    return connection
+
+
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
     """Turn every error of SQLite inside the block into one clear line about the study at `path`."""
@@ -274,7 +291,7 @@ def told(path: Path) -> Iterator[None]:
 
 def _undecodable(path: Path) -> str | None:
     """Return which row of a study holds text that cannot be decoded, in words; for when reading it has failed of that."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(connect(path, "mode=ro")) as connection:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(connect_to_read(path)) as connection:
         for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             names = [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]
             texts = ", ".join(f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) END" for name in names)

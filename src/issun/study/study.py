@@ -43,7 +43,7 @@ from issun.study.query import Query
 from issun.study.readable import Judge, NetworkLike
 from issun.study.remedies import Remedy, remedies
 from issun.study.row_checks import check_history, classes_of, missing_row, scaling_of, weights_of, wrong_row
-from issun.study.schema import check_is_study, check_whole, connect, told
+from issun.study.schema import check_is_study, check_whole, connect_to_read, told
 from issun.study.searched import Searched
 from issun.study.snapshot import Snapshot, state_of
 
@@ -100,7 +100,7 @@ class Study:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with told(self.path), contextlib.closing(connect(self.path, "mode=ro")) as connection:
+        with told(self.path), contextlib.closing(connect_to_read(self.path)) as connection:
             connection.row_factory = sqlite3.Row
             yield connection
 
