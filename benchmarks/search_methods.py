@@ -103,13 +103,14 @@ class Asked:
         samplers = {"TPE": optuna.samplers.TPESampler, "NSGA-II": optuna.samplers.NSGAIISampler}
         self._study = optuna.create_study(directions=["minimize", "minimize"], sampler=samplers[sampler](seed=seed))
         self._failed = optuna.trial.TrialState.FAIL
+        self._seed = seed
         self._query, self._starts = query, tuple(net for net in starts if within(query, net))
         self._asked: dict[int, Any] = {}
 
     def propose(self, number: int, known: Known) -> Proposal:
         """Return a proposal; the starts first, as for the others."""
         before = {net for net, _ in known.seeds}
-        while True:
+        for _ in range(MOST_ASKED):
             if number < len(self._starts):
                 fixed: dict[str, Any] = {"start": number} | {f"change {place}": "none" for place in range(MOST_CHANGES)}
                 self._study.enqueue_trial(fixed | {f"draw {place}": 0 for place in range(MOST_CHANGES)})
@@ -119,6 +120,13 @@ class Asked:
                 self._asked[number] = trial
                 return Proposal(number, net, 0, None, ", ".join(told) or "start", full=True)
             self._study.tell(trial, state=self._failed)
+        trial, random = self._study.ask(), np.random.default_rng((self._seed, number))
+        net, told = self._net(trial)
+        while net.id in before:
+            net, change = neighbour(net, random, lambda other: within(self._query, other))
+            told.append(change)
+        self._asked[number] = trial
+        return Proposal(number, net, 0, None, ", ".join(told), full=True)
 
     def _net(self, trial: Any) -> tuple[Net, list[str]]:
         net, told = self._starts[trial.suggest_categorical("start", list(range(len(self._starts))))], []
@@ -144,6 +152,9 @@ class Asked:
 
 #: Changes between a start and a network, at most.
 MOST_CHANGES = 12
+
+#: How often Optuna is asked for a network that was not trained before; then what it asked for last is changed at random.
+MOST_ASKED = 10
 
 METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[float, float], int], Method]] = {
     "evolution": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,), images=images, pareto=True),
