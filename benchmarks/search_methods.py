@@ -65,14 +65,25 @@ class Learning(Method, Protocol):
         """Take note of it."""
 
 
+def walked(query: Query, starts: tuple[Net, ...], random: np.random.Generator) -> tuple[Net, str]:
+    """Return a network some changes away from a start, whatever was judged: random search in the same space."""
+    net, told = starts[int(random.integers(len(starts)))], []
+    for _ in range(int(random.integers(1, MOST_CHANGES + 1))):
+        try:
+            net, change = neighbour(net, random, lambda other: within(query, other))
+        except NetworkError:
+            break
+        told.append(change)
+    return net, ", ".join(told)
+
+
 @dataclass(frozen=True)
 class RandomWalks:
-    """Networks some changes away from a start, whatever was judged: random search in the same space."""
+    """Random search by the full recipe."""
 
     query: Query
     starts: tuple[Net, ...]
     seed: int = 0
-    most_changes: int = 12
 
     def propose(self, number: int, known: Known) -> Proposal:
         """Return a proposal."""
@@ -81,16 +92,21 @@ class RandomWalks:
         random = np.random.default_rng((self.seed, number))
         before = {net for net, _ in known.seeds}
         while True:
-            start = int(random.integers(len(self.starts)))
-            net, told = self.starts[start], []
-            for _ in range(int(random.integers(1, self.most_changes + 1))):
-                try:
-                    net, change = neighbour(net, random, lambda other: within(self.query, other))
-                except NetworkError:
-                    break
-                told.append(change)
+            net, told = walked(self.query, self.starts, random)
             if net.id not in before:
-                return Proposal(number, net, 0, start, ", ".join(told), full=True)
+                return Proposal(number, net, 0, None, told, full=True)
+
+
+def looking(query: Query, starts: tuple[Net, ...], seed: int, epochs: tuple[float, float]) -> Evolution:
+    """Return random search that looks at each network first, and trains those of the fronts by the full recipe as the evolution does."""
+
+    def anywhere(net: Net, random: np.random.Generator, allowed: Callable[[Net], bool]) -> tuple[Net, str]:
+        while True:
+            other, told = walked(query, starts, random)
+            if allowed(other):
+                return other, told
+
+    return Evolution(query, starts, seed, epochs=(epochs,), neighbours=anywhere, twice=0.0, pareto=True)
 
 
 class Asked:
@@ -161,6 +177,7 @@ METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[float, float], i
     "without a predictor": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,), pareto=True),
     "full recipe alone": lambda query, start, seed, epochs, images: Evolution(query, start, seed, rungs=False, images=images, pareto=True),
     "random walks": lambda query, start, seed, epochs, images: RandomWalks(query, start, seed),
+    "random walks, first looks": lambda query, start, seed, epochs, images: looking(query, start, seed, epochs),
     "Optuna TPE": lambda query, start, seed, epochs, images: Asked(query, start, seed, "TPE"),
     "Optuna NSGA-II": lambda query, start, seed, epochs, images: Asked(query, start, seed, "NSGA-II"),
 }

@@ -252,3 +252,13 @@ def test_the_way_of_training_is_changed_only_where_there_are_several(ways: tuple
     proposed = known.proposed
     assert {one.way for one in proposed} == set(range(len(ways)))
     assert any(one.full for one in proposed)
+
+
+def test_a_short_search_does_not_end_with_first_looks_alone() -> None:
+    evolution = Evolution(Query(target=0.9), starts((12, 12, 1), 5), epochs=((1, 4),), again=0.0)
+    known = Known()
+    for number in range(len(evolution.starts) + 4):
+        if number >= 2:
+            known.learn(Judged(known.proposed[number - 2], 0.5))
+        known.note(evolution.propose(number, known))
+    assert [one.full for one in known.proposed].count(True) == 1

@@ -112,6 +112,25 @@ def test_what_was_chosen_by_the_judging_images_is_not_chosen_by_them_again(found
     assert not {*train, *judge} & set(issun.load("digits").parts(Split(0.15))[1])
 
 
+def test_an_answer_says_that_smaller_finalists_are_not_confirmed_yet(tmp_path: Path) -> None:
+    wanted = QUICK | {"target": 0.4, "trials": 100}
+    first = issun.search("digits", study=tmp_path / "one.sqlite", **wanted, finalists=1)
+    assert first.searched is not None
+    left = first.searched.untried
+    assert left == first.searched.finalists[1:]
+    assert left
+    assert f"not confirmed yet: {len(left)} smaller finalist" in " ".join(str(line) for line in first.findings.lines())
+    again = issun.search("digits", study=tmp_path / "one.sqlite", **wanted)
+    assert again.searched is not None
+    assert not again.searched.untried
+
+
+def test_a_target_has_precedence_over_the_frontier(tmp_path: Path) -> None:
+    both = issun.search("digits", study=tmp_path / "both.sqlite", **QUICK | {"trials": 10, "pareto": True, "target": 0.2})
+    assert both.facts.search is not None
+    assert not both.facts.search.settings.pareto
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_same_bits_for_any_number_of_threads(found: issun.Study, tmp_path: Path, threads: int) -> None:
     again = issun.search("digits", study=tmp_path / "again.sqlite", threads=threads, **QUICK)

@@ -22,6 +22,7 @@ KINDS = {kind.value for kind in Kind}
 NETWORK_MAKERS = {
     "extraction/as_model.py",
     "nas/changes.py",
+    "nas/pruning.py",
     "nas/starts.py",
     "exporters/keras/from_keras.py",
     "study/remedies.py",

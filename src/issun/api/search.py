@@ -255,7 +255,7 @@ def search(
     finalists : int, optional
         Stop after so many finalists; default: when one fails, or the time is over.
     pareto : bool
-        Look for the whole frontier, and confirm its networks. This is also done where nothing is asked.
+        Look for the whole frontier, and confirm its networks. This is also done where nothing is asked; a target has precedence.
     sure : bool
         The lower 95 % bound, and not the mean, must reach the target in confirmation.
     refit : bool
@@ -367,7 +367,7 @@ def search(
         same = earlier.facts.search is not None and earlier.facts.search.settings.choices == allowed.lines  # else it is refused below
         nets = nets or (list(_starts_of(earlier, inputs)) if same and not kept_to else [])
     trained_ones = given.facts(inputs.first, training.split, confirmation)
-    check_independent(trained_ones, allow_dependent)
+    check_independent(trained_ones, allow_dependent, outer_folds)
     evolution = _evolution(inputs, query, nets, kept_to, seed, training, allowed, _whole(wish, pareto))
     limits = _limits(time, trials, confirm, _confirmations(wish, pareto))
     _check_counts(trials=trials, finalists=finalists, lag=lag)
@@ -557,7 +557,7 @@ def _with_space(
 
 def _whole(wish: Query, pareto: bool) -> bool:
     """Whether the whole frontier is looked for."""
-    return pareto or (wish.target is None and not wish.budgets)
+    return wish.target is None and (pareto or not wish.budgets)
 
 
 def _limits(time: float | str | None, trials: int | None, confirm: bool, confirmations: int) -> Limits:
@@ -656,7 +656,8 @@ def _evolution(
     own |= {"images": images, "pareto": pareto}
     if kept_to:
         if nets or shrunk is not None:
-            raise IssunError("--start and families cannot be combined: a search that keeps to families begins with networks of these")
+            own_start = "`start` of the space" if space.start else "--start"
+            raise IssunError(f"{own_start} and families cannot be combined: a search that keeps to families begins with networks of these")
         families = Families(bind_arguments(list(kept_to)), shapes, classes, space)
         return Evolution(query, families.starts(query), neighbours=families.neighbour, **own)
     change = partial(neighbour, space=space)

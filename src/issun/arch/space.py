@@ -31,7 +31,7 @@ from issun.arch.net import Net
 from issun.arch.notation import parse_network
 from issun.arch.ops import Kind
 from issun.arch.tokens import nearest
-from issun.errors import IssunError, SpaceError
+from issun.errors import NetworkError, NotationError, SpaceError
 
 Pair = tuple[int, int]
 Norm = bool | Normalise
@@ -324,8 +324,10 @@ def _option(key: str, index: int, value: Any, words: Sequence[str], known: str) 
     filters = next((int(part) for part in parts if part.isdecimal() and 0 < len(part) < 5), 4)  # groups of a norm must divide them
     try:
         layers = parse_network(f"conv {max(1, filters)} {value}, dense", (8, 8, 1), 2).layers
-    except IssunError as error:
-        raise SpaceError(key, f"(={value!r}) cannot be read: {error.summary.splitlines()[0]}", index) from None
+    except NotationError as error:
+        raise SpaceError(key, f"(={value!r}) cannot be read: {error.problem}", index) from None
+    except NetworkError as error:
+        raise SpaceError(key, f"(={value!r}) cannot be used: {error}", index) from None
     if len(layers) != 2 or not isinstance(layers[0], Conv):
         raise SpaceError(key, f"(={value!r}) is more than one option; {known}", index)
     return layers[0]

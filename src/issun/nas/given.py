@@ -19,7 +19,7 @@ from issun.arch.net import Net
 from issun.cutting import Original
 from issun.datasets.dataset import Dataset
 from issun.datasets.inputs import Inputs
-from issun.datasets.split import Split, validation_mark
+from issun.datasets.split import OuterFold, Split, validation_mark
 from issun.errors import DataError, IssunError, StudyError
 from issun.events import Remark
 from issun.model import Model
@@ -121,14 +121,17 @@ def check_same(given: Given, settings: SearchSettings, path: Path) -> None:
             raise StudyError(f"`{path}` was begun {was} as --{role}, and not with this one ({mine}): give another path with --study")
 
 
-def check_independent(given: Sequence[GivenModel], allow: bool) -> None:
-    """Raise `IssunError` where a trained network has seen images that judge or confirm, and that is not allowed."""
+def check_independent(given: Sequence[GivenModel], allow: bool, outer: OuterFold | None = None) -> None:
+    """Raise `IssunError` where a trained network has seen images that judge or confirm, in the search of an `outer` fold or in a plain
+    one, and that is not allowed."""
     for one in given:
         if one.seen and not allow:
+            other = "Give a network that `issun train` trained with --for-search, which leaves those images out"
+            if outer is not None:
+                other = "With --outer-folds all training images confirm in turn: give a network that was trained on other data"
             raise IssunError(
                 f"--{one.role} (={one.name or one.network}) has seen images that it must not have seen, or does not tell: it {one.seen}. "
-                f"Give a network that `issun train` trained with --for-search, which leaves those images out; or take this one with "
-                f"--allow-dependent: the answer is then marked as not independent"
+                f"{other}; or take this one with --allow-dependent: the answer is then marked as not independent"
             )
 
 

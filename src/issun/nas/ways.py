@@ -47,7 +47,7 @@ def ways_of(
     smallest = min((dataset.input for dataset in inputs), key=lambda shape: min(shape[:2]))
     photos = {key: value for key, value in first_family(smallest, images).settings.items() if key not in given}
     if photos:
-        full["that of the first family"] = Recipe(**usual.model_dump() | photos)
+        full["the first family's recipe"] = Recipe(**usual.model_dump() | photos)
     if original is not None and usual.teacher is None:
         full["taught by the start"] = Recipe(**usual.model_dump() | {"teacher": original.fingerprint} | of_teacher)
     if "epochs" not in given:

@@ -80,8 +80,7 @@ def importance_lines(importance: Importances) -> Iterator[Printable]:
     """Yield which choices carried accuracy, the most important first."""
     yield ""
     yield Whole(
-        f"What carried accuracy ({importance.networks:,} networks and ways of training, of which a forest explains "
-        f"{percent(importance.explained, 0)}):"
+        f"What carried accuracy ({importance.networks:,} networks, as trained; a forest explains {percent(importance.explained, 0)}):"
     )
     table = plain_table("choice", "importance", "", left=["choice", ""])
     shown = [one for one in importance.choices if one.mean > one.std / 2][:_CHOICES] or list(importance.choices[:1])

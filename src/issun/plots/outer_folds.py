@@ -32,6 +32,13 @@ def outer_lines(found: OuterFolds) -> Iterator[Printable]:
             if one.chosen is not None:
                 yield Whole(f"  {one.number}  {one.chosen.judged.title}")
         yield ""
+    if found.untried:
+        yield Folded(
+            f"In {_folds(found.untried)} the time was over, or --finalists ended it, before all finalists were confirmed: with more of it "
+            f"the answer there may be smaller."
+        )
+    if found.dependence:
+        yield Folded(f"Not independent: {found.dependence}. So these figures may be too high.")
     if found.again:
         yield Folded(
             f"In {_folds(found.again)} the search went on after confirmation was opened: whoever went on could know how its networks had "
@@ -93,7 +100,9 @@ def _over_all(found: OuterFolds) -> Iterator[Printable]:
         if (pooled := found.pooled) is not None:
             yield from _figures(found, pooled)
     if len(found.without) == len(found.folds):
-        yield Folded("No fold found a network: search longer, or lower the target.", "  ")
+        looks = all(one.searched.nearest is None for one in found.folds)
+        why = "all trainings were first looks, and none the full one that is judged: search longer" if looks else ""
+        yield Folded(f"No fold found a network: {why or 'search longer, or lower the target'}.", "  ")
     elif found.without:
         one = len(found.without) == 1
         yield Folded(f"{_folds(found.without).capitalize()} found no network, and {'is' if one else 'are'} in none of these figures.", "  ")
@@ -149,7 +158,7 @@ def _spread(sizes: Sizes | None) -> str:
 
 def _interval(some: Pooled) -> str:
     low, high = some.interval
-    return f"{100 * low:.1f} to {100 * high:.1f} %"
+    return f"{100 * low:.1f} to {100 * high:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _folds(numbers: tuple[int, ...]) -> str:

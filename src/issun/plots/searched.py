@@ -20,6 +20,12 @@ from issun.study.searched import Finalist, Searched
 #: With fewer images than these in all, an answer says how finely they can tell.
 _FEW_IMAGES = 10_000
 
+#: What is said where all trainings were first looks.
+_NO_FULL = "So far all networks had a short first training alone, and none the full one that is judged: search longer."
+
+#: What is said where confirmation has not begun.
+_NOT_CONFIRMED = "Nothing is confirmed yet: the same command goes on, or ends with --confirm."
+
 #: Steps of a network's descent that are listed; of more the first and the last ones.
 _STEPS = 12
 
@@ -130,7 +136,14 @@ def _answer(study: Readable, searched: Searched) -> Iterator[Printable]:
     first = confirmed.best_trial
     test = study.test_results().get(first.trial_id, (math.nan, math.nan))[1]
     said = "" if math.isnan(test) else f", test {percent(test)}"
-    yield Whole(f"  handed over: the model of seed {first.seed}, confirmation {percent(first.val_accuracy)}{said}")
+    if searched.settings.outer is None:
+        yield Whole(f"  handed over: the model of seed {first.seed}, confirmation {percent(first.val_accuracy)}{said}")
+    if left := searched.untried:
+        yield Folded(
+            f"not confirmed yet: {counted(len(left), 'smaller finalist')}, since the time was over or --finalists ended it; the same "
+            f"command with more of it goes on, and may find a smaller answer",
+            "  ",
+        )
 
 
 def _no_answer(searched: Searched) -> Iterator[Printable]:
@@ -140,11 +153,11 @@ def _no_answer(searched: Searched) -> Iterator[Printable]:
         if searched.finalists:
             yield Folded("The frontier, confirmed. Judge is the search's own figure; gap is how much higher that is, in points.")
         else:
-            yield Folded("Nothing is confirmed yet: the same command goes on, or ends with --confirm.")
+            yield Folded(_NO_FULL if nearest is None else _NOT_CONFIRMED)
         return
     yield Whole(f"{_asked(searched)}: none")
     if nearest is None:
-        yield Folded("No network was trained by the full recipe yet: search longer.", "  ")
+        yield Folded(_NO_FULL, "  ")
     elif searched.finalists and searched.finalists[0].confirmed is not None:
         failed = searched.finalists[0].confirmed
         reached = mean_text(failed.val_accuracy_mean, failed.val_accuracy_std)
@@ -161,14 +174,14 @@ def _no_answer(searched: Searched) -> Iterator[Printable]:
     else:
         reaching = [entry for entry in searched.frontier() if target is not None and entry.val_accuracy_mean >= target]
         least = f"The smallest so far has {reaching[0].parameters:,} parameters. " if reaching else ""
-        yield Folded(f"{least}Nothing is confirmed yet: the same command goes on, or ends with --confirm.", "  ")
+        yield Folded(f"{least}{_NOT_CONFIRMED}", "  ")
 
 
 def _descent(searched: Searched, winner: Finalist) -> Iterator[Printable]:
     """Yield where the answer comes from: one line a step, with the judged accuracy."""
     steps = searched.descent(winner)
     yield ""
-    yield Whole("Where it comes from (judged accuracy; ~ after the short recipe):")
+    yield Whole("Where it comes from (judged accuracy; ~ after a first look, a short training):")
     shown = list(enumerate(steps))
     if len(shown) > _STEPS:
         shown = [*shown[: _STEPS // 2], *shown[-_STEPS // 2 :]]

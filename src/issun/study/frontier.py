@@ -185,7 +185,7 @@ def nothing_to_choose(entries: Sequence[Entry]) -> str:
     if not usable and (dependent := [entry for entry in entries if entry.ended_well]):
         return (
             f"no network was trained independently of the validation images, so nothing is chosen: {dependent[0].dependence}; "
-            f"train the teacher on the same data and split"
+            f"train that network on the same data and split, or for a search with `issun train --for-search`"
         )
     if not usable:
         return f"all {len(entries)} networks diverged with every seed: lower the learning rate, or scale the input"

@@ -161,6 +161,16 @@ class OuterFolds:
         return sum(found)
 
     @property
+    def untried(self) -> tuple[int, ...]:
+        """The numbers of the folds where confirmation did not come to all finalists, since the time was over or it was stopped."""
+        return tuple(one.number for one in self.folds if one.searched.untried)
+
+    @property
+    def dependence(self) -> str:
+        """Why the figures are not independent of the images that judge and confirm; mostly nothing."""
+        return next((told for one in self.folds if (told := one.searched.settings.dependence)), "")
+
+    @property
     def without(self) -> tuple[int, ...]:
         """The numbers of the folds in which no network was found: they are in no figure."""
         if self.settings.pareto:
@@ -208,6 +218,8 @@ class OuterFolds:
                 "confirmed": len(self.winners),
                 "without_network": list(self.without),
                 "again": list(self.again),
+                "untried": list(self.untried),
+                "dependence": self.dependence,
                 "frontier": [{"parameters": limit, **some.as_dict()} for limit, some in self.frontier()] if settings.pareto else [],
             }
         )

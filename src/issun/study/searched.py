@@ -166,6 +166,8 @@ class SearchSettings:
         mine, theirs = ({**asdict(one.query), **asdict(one)} for one in (self, other))
         found = []
         for name in mine:
+            if name == "ways" and [(way.short, way.full) for way in self.ways] == [(way.short, way.full) for way in other.ways]:
+                continue  # they are called otherwise
             if name != "query" and mine[name] != theirs[name]:
                 if name == "choices":
                     there, now = (" and ".join(some[name]) or "anything" for some in (mine, theirs))
@@ -369,6 +371,14 @@ class Searched:
                 break
             found.append(one)
         return tuple(found)
+
+    @property
+    def untried(self) -> tuple[Finalist, ...]:
+        """The finalists that confirmation did not come to, since the time was over or it was stopped: with more time a smaller one may
+        pass. Those after one that failed are not among them."""
+        passed = self.passed
+        rest = self.finalists[len(passed) :]
+        return tuple(one for one in rest if one.confirmed is None) if rest and rest[0].confirmed is None else ()
 
     @property
     def winner(self) -> Finalist | None:
