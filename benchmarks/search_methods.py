@@ -330,7 +330,8 @@ def main() -> None:
     query = Query(target=arguments.target, max_params=arguments.max_params, max_macs=most)
     runs: list[dict[str, Any]] = kept["runs"]
     done = {(run["method"], run["seed"]) for run in runs}
-    about = {"machine": machine(), "data": dataset.about, "corner": CORNER, "lag": LAG, "query": query.__dict__, "epochs": recipe.epochs}
+    data = {name: fact for name, fact in dataset.about.items() if name != "source"}  # a path of this machine
+    about = {"machine": machine(), "data": data, "corner": CORNER, "lag": LAG, "query": query.__dict__, "epochs": recipe.epochs}
     for seed in range(arguments.seeds):
         for name in arguments.methods:
             if (name, seed) not in done:
