@@ -162,8 +162,8 @@ class Evolution:
             return Proposal(number, self.starts[number], 0, None, "start", full=not self.rungs)
         random = np.random.default_rng((self.seed, number))
         ranked = known.fronts(self.fronts)
-        none = self.rungs and not any(full for _, full in known.macs)  # a short search must not end with first looks alone
-        if ranked and (none or random.random() < self.again) and (same := self._again(ranked, known, random)):
+        unjudged = self.rungs and not any(full for _, full in known.macs)  # a short search must not end with first looks alone
+        if ranked and (unjudged or random.random() < self.again) and (same := self._again(ranked, known, random)):
             count = known.seeds[same.net.id, same.way]
             return Proposal(number, same.net, count, same.number, _reason(count), True, same.way)
         ranked = ranked or [[Tried(net, 0, place, (), 0.0) for place, net in enumerate(self.starts)]]

@@ -7,10 +7,10 @@ more in the same time.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,31 +27,42 @@ _LITTLE = 1e-6
 Weights = NDArray[np.float64]
 
 
-class Goal(Protocol):
-    """What is looked for."""
+class Goal(ABC):
+    """What is looked for.
 
-    @property
-    def largest_share(self) -> float:
-        """The share of all multiply-accumulates so far that a full training may take: while little is known, networks that are trained
-        quickly tell more in the same time."""
+    Attributes
+    ----------
+    largest_share : float
+        The share of all multiply-accumulates so far that a full training may take: while little is known, networks that are trained
+        quickly tell more in the same time.
+    """
 
+    largest_share: float
+
+    @abstractmethod
     def parents(self, networks: Sequence[Tried], frontier: Sequence[Tried]) -> Weights:
-        """Return how much each network is wanted as a parent; `frontier` is that of all networks, smallest first."""
+        """Return how much each network is wanted as a parent, shape (N,); `frontier` is that of all networks, smallest first."""
 
+    @abstractmethod
     def promises(self, nets: Sequence[Net], errors: Weights, spread: float, frontier: Sequence[Tried]) -> Weights:
-        """Return how much each untrained network promises, whose error is expected to have this logarithm, with this standard deviation."""
+        """Return how much each untrained network promises, shape (N,), whose error is expected to have this natural logarithm, with this
+        standard deviation."""
 
     def again(self, networks: Sequence[Tried], known: Sequence[Tried]) -> Weights:
-        """Return how much a full training of each network is wanted; `known` are all networks of the fronts."""
+        """Return how much a full training of each network is wanted, shape (N,); `known` are all networks of the fronts."""
+        return self.parents(networks, known)
 
     def worth_a_seed(self, one: Tried, seeds: int) -> bool:
         """Whether a network can be worth another seed of the full recipe, after so many."""
+        return True
 
     def leader(self, frontier: Sequence[Tried]) -> Tried | None:
         """Return the network whose own full trainings come before those of others; None where there is none."""
+        return None
 
     def reached(self, one: Tried) -> bool:
         """Whether most changes of a network must make it smaller."""
+        return False
 
 
 def goal_of(query: Query, starts: Sequence[Net], pareto: bool) -> Goal:
@@ -85,7 +96,7 @@ def _improvement(ahead: Weights, spread: float) -> Weights:
 
 
 @dataclass(frozen=True)
-class Smallest:
+class Smallest(Goal):
     """The smallest network that reaches a target.
 
     Networks of any size are compared by the size with which their like would reach the target.
@@ -129,10 +140,6 @@ class Smallest:
         ahead = self._best(frontier) - self.size_at_target(nets, errors)
         return _improvement(ahead, spread / self.slope) * self._closeness(errors) * _quick(nets, self.cheap, 1.0)
 
-    def again(self, networks: Sequence[Tried], known: Sequence[Tried]) -> Weights:
-        """See `Goal`."""
-        return self.parents(networks, known)
-
     def worth_a_seed(self, one: Tried, seeds: int) -> bool:
         """See `Goal`."""
         if not one.full:
@@ -156,7 +163,7 @@ class Smallest:
 
 
 @dataclass(frozen=True)
-class MostAccurate:
+class MostAccurate(Goal):
     """The most accurate network within budgets.
 
     Parameters
@@ -184,21 +191,9 @@ class MostAccurate:
         places = np.searchsorted([one.net.parameters for one in frontier], [net.parameters for net in nets], side="right")
         return _improvement(best[places] - errors, spread) * self._wanted(nets)
 
-    def again(self, networks: Sequence[Tried], known: Sequence[Tried]) -> Weights:
-        """See `Goal`."""
-        return self.parents(networks, known)
-
-    def worth_a_seed(self, one: Tried, seeds: int) -> bool:
-        """See `Goal`."""
-        return True
-
     def leader(self, frontier: Sequence[Tried]) -> Tried | None:
         """See `Goal`."""
         return frontier[-1]
-
-    def reached(self, one: Tried) -> bool:
-        """See `Goal`."""
-        return False
 
     def _wanted(self, nets: Sequence[Net]) -> Weights:
         budgets = self.query.budgets.items()
@@ -243,7 +238,7 @@ _PLACES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 
 
 @dataclass(frozen=True)
-class WholeFrontier:
+class WholeFrontier(Goal):
     """The whole frontier: as large an area as possible, in the plane of the logarithms of parameters and error.
 
     Parameters
@@ -294,18 +289,6 @@ class WholeFrontier:
         wanted: Weights = np.array(gains) + _LITTLE
         wanted *= [self.another if one.full else 1.0 for one in networks]
         return wanted * _quick([one.net for one in networks], self.cheap, self.thrift)
-
-    def worth_a_seed(self, one: Tried, seeds: int) -> bool:
-        """See `Goal`."""
-        return True
-
-    def leader(self, frontier: Sequence[Tried]) -> Tried | None:
-        """See `Goal`."""
-        return None
-
-    def reached(self, one: Tried) -> bool:
-        """See `Goal`."""
-        return False
 
     def corner(self, networks: Sequence[Tried]) -> Corner:
         """Return where what counts ends, of which these networks are known."""

@@ -6,6 +6,7 @@ done without the images, so that a mistake in the last part does not show after 
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ from issun.datasets.named import ImageOptions, ReadingOptions
 from issun.datasets.test_part import Test, checked_test
 from issun.datasets.wanted import wanted_inputs
 from issun.errors import DataError, IssunError, KnobError, RecipeError, SpaceError, StudyFileError
-from issun.paths import read_text
+from issun.paths import read_text, shown
 from issun.recipe import STORED_NAMES, Recipe, named_settings
 from issun.study.frontier import BUDGETS
 from issun.study.head_entries import HeadEntry, HeadProblem, HeadTable, head_entry
@@ -291,12 +292,7 @@ def read_study_file(path: str | Path) -> StudyFile:
         the caret where the notation has one.
     """
     path = Path(path)
-    text = read_text(path, StudyFileError, "give the path of a study file, such as studies/shrink.toml", most=_MOST_BYTES)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StudyFileError(f"{path} is not valid TOML: {error}") from None
+    text, tables = read_toml(path, "give the path of a study file, such as studies/shrink.toml")
     places = _Places(path, lines_of(text))
     parts = {name: table for name, table in tables.items() if isinstance(table, dict)}
     head = _checked(_Head, {name: value for name, value in tables.items() if name not in parts}, places, ())
@@ -529,6 +525,21 @@ _BLANK = re.compile(r"[ \t]*")
 _STRINGS = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'', re.DOTALL)
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR = re.compile(r"[^,\]}#\n]+")
+
+
+def read_toml(path: str | os.PathLike[str], advice: str) -> tuple[str, dict[str, Any]]:
+    """Return the text of a TOML file, with the line ends of Unix, and its tables.
+
+    Raises
+    ------
+    StudyFileError
+        Where it cannot be read (`advice` says what to give then), or is no TOML.
+    """
+    text = read_text(path, StudyFileError, advice, most=_MOST_BYTES).replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StudyFileError(f"{shown(path)} is not valid TOML: {error}") from None
 
 
 def lines_of(text: str) -> dict[_Place, int]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 from issun.arch.space import Space
-from issun.errors import SpaceError, StudyFileError
-from issun.paths import read_text, shown
-from issun.study.file import lines_of
-
-#: The largest file of a space in bytes; a long one has some hundreds.
-_MOST_BYTES = 2**20
+from issun.errors import SpaceError
+from issun.paths import shown
+from issun.study.file import lines_of, read_toml
 
 
 def read_space(space: str | os.PathLike[str] | Mapping[str, Any]) -> Space:
@@ -28,12 +24,7 @@ def read_space(space: str | os.PathLike[str] | Mapping[str, Any]) -> Space:
     """
     if isinstance(space, Mapping):
         return Space.of(space)
-    text = read_text(space, StudyFileError, "give the path of a TOML file, see docs/search.md", most=_MOST_BYTES)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StudyFileError(f"{shown(space)} is not valid TOML: {error}") from None
+    text, values = read_toml(space, "give the path of a TOML file, see docs/search.md")
     try:
         return Space.of(values)
     except SpaceError as error:
