@@ -20,7 +20,7 @@ import pytest
 
 import issun
 from cli_runner import Issun
-from issun.api.outer_folds import OuterSearches, fold_path, search_in_folds, shares
+from issun.api.outer_folds import OuterSearches, fold_path, search_in_folds, share_of
 from issun.datasets.split import OuterFold, Split
 from issun.errors import Cancelled, DataError, IssunError, StudyError
 from issun.events import Remark, ignored
@@ -351,9 +351,9 @@ def test_the_lower_bound_and_families(tmp_path: Path) -> None:
 
 
 def test_each_search_gets_an_equal_share_of_what_is_left() -> None:
-    assert shares(100.0, [0, 0, 0, 0]) == [25, 25, 25, 25]
-    assert shares(100.0, [40, 0, 0, 0]) == [25, 20, 20, 20]
-    assert shares(100.0, [25, 10, 0, 0]) == [25, 25, 25, 25]
+    assert share_of(100.0, [], OuterFold(1, 4)) == 25
+    assert share_of(100.0, [40], OuterFold(2, 4)) == 20
+    assert share_of(100.0, [25, 5], OuterFold(3, 4)) == 35
 
 
 def test_the_time_is_for_all_searches(found: OuterSearches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,6 +209,8 @@ def test_a_stopped_search_goes_on_with_its_network_alone(found: issun.Study, lar
         issun.search("digits", start=other, study=path, **QUICK)
     with pytest.raises(ModelError, match="give a model file"):
         issun.search("digits", start=str(tmp_path / "gone.safetensors"), study=path, **QUICK)
+    with pytest.raises(ModelError, match="is not an issun model"):
+        issun.search("digits", start=str(path), study=path, **QUICK)  # a study, and no network with a dot in it
     issun.search("digits", start=large.rename(large.with_name("moved.safetensors")), study=path, **QUICK)
     large.with_name("moved.safetensors").rename(large)
     assert proposals(path) == proposals(found.path)

@@ -126,28 +126,30 @@ def check_data(dataset: Dataset, folds: Sequence[OuterFold], inner: Callable[[Da
         dataset.parts(inner(dataset, fold))
 
 
-def shares(seconds: float, spent: Sequence[float]) -> list[float]:
-    """Return how long each search may take in all: an equal share of what those before it leave, judging by what they have taken; one that
-    has taken less than its share is taken to use it.
+def share_of(seconds: float, spent: Sequence[float], fold: OuterFold) -> float:
+    """Return how long the next search may take in all: an equal share of what those before it have left.
 
     Parameters
     ----------
     seconds : float
-        For all of them.
+        For the searches of all folds.
     spent : sequence of float
-        What each has taken so far.
+        What each search before it has taken.
+    fold : OuterFold
+        One of the folds.
     """
-    found: list[float] = []
-    left = seconds
-    for number, taken in enumerate(spent):
-        found.append(left / (len(spent) - number))
-        left -= max(taken, found[-1])
-    return found
+    return (seconds - sum(spent)) / (fold.of - len(spent))
 
 
 def forecast(folds: Sequence[OuterFold], path: Path, seconds: float | None, one: Callable[..., SearchForecast]) -> OuterForecast:
     """Return what the searches of outer folds would do; `one` is what tells it of a fold (``outer_folds``) and its seconds (``time``)."""
-    limits = [None] * len(folds) if seconds is None else shares(seconds, [_spent(fold_path(path, fold)) for fold in folds])
+    limits: list[float | None] = []
+    spent: list[float] = []
+    for fold in folds:
+        limit = None if seconds is None else share_of(seconds, spent, fold)
+        limits.append(limit)
+        if limit is not None:
+            spent.append(max(limit, _spent(fold_path(path, fold))))  # one that has taken less than its share is taken to use it
     return OuterForecast(tuple(one(outer_folds=fold, time=limit) for fold, limit in zip(folds, limits, strict=True)), seconds)
 
 
@@ -176,11 +178,11 @@ def search_in_folds(
         When it was stopped.
     """
     studies: list[Study] = []
-    left = seconds
+    spent: list[float] = []
     for fold in folds:
         own, limit = fold_path(path, fold), None
-        if left is not None and seconds is not None:
-            limit = left / (fold.of - len(studies))
+        if seconds is not None:
+            limit = share_of(seconds, spent, fold)
             if limit < _LEAST and studies and search_begun(own) is None:
                 raise IssunError(
                     f"--time (={duration(seconds)}) was used up before {fold}; give more time: the same command then goes on with it"
@@ -192,8 +194,8 @@ def search_in_folds(
             studies.append(one(outer_folds=fold, time=limit, on_progress=on_progress))
         except Cancelled:
             raise Cancelled(f"stopped in {fold}: all trainings so far are saved; run the same command again to go on") from None
-        if left is not None:
-            left -= _spent(own)
+        if seconds is not None:
+            spent.append(_spent(own))
     return OuterSearches.of(studies)
 
 

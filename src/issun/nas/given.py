@@ -48,7 +48,7 @@ def starts_given(start: Start | Sequence[Start]) -> tuple[list[str | Net], Origi
     for one in [start] if isinstance(start, (str, os.PathLike, Net, Model)) else start:
         if isinstance(one, Model):
             trained.append(Original(one))
-        elif isinstance(one, os.PathLike) or (isinstance(one, str) and one.lower().endswith(MODEL_FILE)):
+        elif isinstance(one, os.PathLike) or (isinstance(one, str) and _names_file(one)):
             trained.append(Original(Model.load(one), Path(one).name))
         else:
             nets.append(one)
@@ -56,6 +56,11 @@ def starts_given(start: Start | Sequence[Start]) -> tuple[list[str | Net], Origi
         names = ", ".join(one.name or str(one.model.net) for one in trained)
         raise IssunError(f"--start gives {len(trained)} trained networks ({names}), but a search shrinks one: give one of them")
     return nets, trained[0] if trained else None
+
+
+def _names_file(text: str) -> bool:
+    """Whether a text is the path of a model and no network: also that of another file, which is then refused as a model."""
+    return text.lower().endswith(MODEL_FILE) or (bool(Path(text).suffix) and Path(text).is_file())
 
 
 @dataclass(frozen=True)

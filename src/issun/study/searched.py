@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from issun.arch.notation import parse_network
 from issun.cutting import is_cut
 from issun.datasets.copies import Copies
-from issun.datasets.split import OuterFold
+from issun.datasets.split import OuterFold, Split
 from issun.datasets.wanted import Shape
 from issun.study.entry import Entry
 from issun.study.frontier import frontier
@@ -181,7 +181,7 @@ class SearchSettings:
     @property
     def outer(self) -> OuterFold | None:
         """The outer fold whose images confirm; None where a part of the training images does."""
-        return OuterFold.named(self.confirmation.partition(" seed ")[0])
+        return Split.named(self.confirmation).outer
 
     def way_of(self, recipe_id: str) -> int:
         """Return which way of training a recipe belongs to."""
