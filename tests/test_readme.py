@@ -82,12 +82,12 @@ def test_options_and_links_exist(page: Path, tmp_path: Path, monkeypatch: pytest
     issun = Issun(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("COLUMNS", "200")
     commands = ("sweep", "run", "size", "train", "predict", "show", "plot", "data", "bench", "export", "features", "ablate", "project")
-    commands = (*commands, "report", "watch", "search")
+    commands = (*commands, "report", "watch", "search", "merge")
     known = " ".join(issun.succeeds(command, "--help") for command in commands) + issun.succeeds("--help")
     text = page.read_text()
     for script in re.findall(r"`python (\S+\.py)", text):
         assert (ROOT / script).exists(), script
-    text = re.sub(r"`python [^`]*`|`table [^`]*`", "", text)  # scripts have options of their own
+    text = re.sub(r"`python [^`]*`|`table [^`]*`|^#SBATCH .*$", "", text, flags=re.MULTILINE)  # scripts have options of their own
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)):
         assert option in known, option
     for link in re.findall(r"\]\(((?!http)[^)#]+)\)", text):

@@ -2,6 +2,7 @@ from issun.api.ablate import ablate as ablate
 from issun.api.data import data as data
 from issun.api.export import export as export
 from issun.api.features import features as features
+from issun.api.merge import merge as merge
 from issun.api.project import project as project
 from issun.api.report import report as report
 from issun.api.report import watch as watch

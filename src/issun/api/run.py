@@ -22,9 +22,20 @@ from issun.study import Answer, DataFacts, Query, Store
 from issun.study.entry import with_trials
 from issun.study.file import Part, read_study_file
 from issun.study.forecast import Forecast, plan_text
-from issun.study.parts import PreparedPart, PreparedSearch, check_heads, prepare, prepare_search, run_heads, run_part, study_name
+from issun.study.parts import (
+    PreparedPart,
+    PreparedSearch,
+    check_heads,
+    divided,
+    prepare,
+    prepare_search,
+    run_heads,
+    run_part,
+    study_name,
+)
 from issun.study.query import QueryOptions
 from issun.study.reading import read_inputs
+from issun.study.shards import Shard, ShardLike
 from issun.study.study import Study
 from issun.study.summary import summarize, write_summaries
 from issun.study.sweep import begun, folds_begun
@@ -112,6 +123,7 @@ def run(
     threads: int | None = None,
     isa: str | None = None,
     folds: int | None = None,
+    shard: ShardLike | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -132,6 +144,7 @@ def run(
     threads: int | None = None,
     isa: str | None = None,
     folds: int | None = None,
+    shard: ShardLike | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -153,6 +166,7 @@ def run(
     threads: int | None = None,
     isa: str | None = None,
     folds: int | None = None,
+    shard: ShardLike | None = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -184,6 +198,9 @@ def run(
         sets differ in their last bits.
     folds : int, optional
         Number of folds, in place of the file's, see `issun.sweep`.
+    shard : str or tuple of int, optional
+        Train one of so many parts of each plan alone, as in `issun.sweep`, into ``FILE-PART-3-of-16.sqlite``. Heads are trained by the same
+        call without it, into the merged study. A part that searches cannot be divided.
     plot : bool
         Draw the pictures that the file asks for beside the studies.
     summary : str or PathLike, optional
@@ -222,7 +239,8 @@ def run(
     names = list(dict.fromkeys([part] if isinstance(part, str) else part or described.usual_parts))
     described.check_parts(names)
     folder = Path(output)
-    earlier = {name: begun(folder / study_name(described.path, name, quick)) for name in names}
+    own_share = None if shard is None else Shard.wanted(shard)
+    earlier = {name: begun(folder / study_name(described.path, name, quick, own_share)) for name in names}
     studies = [study for study in earlier.values() if study is not None]
     wanted = range(seeds) if isinstance(seeds, int) else seeds
     inputs = read_inputs(described.data, studies, on_progress, described.reading(reading))
@@ -232,12 +250,19 @@ def run(
     for name in names:
         own = described.parts[name]
         if own.search is not None:
+            if own_share is not None:
+                raise StudyFileError(
+                    f"--shard (={own_share.number}/{own_share.of}) does not apply to the part `{name}`, which searches: each proposal rests "
+                    f"on those before it; name the other parts with --part"
+                )
             wish = prepare_search(described, name, inputs, quick=quick)
             told[name] = _search_forecast(wish, folder, query, threads)
             prepared.append(wish)
             continue
         planned = prepare(described, name, inputs, quick=quick, seeds=wanted, folds=_folds(own, earlier[name], folds))
         check_heads(planned)
+        if own_share is not None:
+            planned = divided(planned, own_share)
         if dry_run:
             told[name] = Forecast.of(planned.plan, planned.inputs, folder / planned.file_name, threads, planned.labels)
         prepared.append(planned)
@@ -340,6 +365,7 @@ def _run(
     held = {entry.label for entry in with_trials(study.entries, asked)}
     order = [label for label in part.order if label in held]
     answer = study.answer(query.or_else(part.part.query), trials=asked, families=order)
-    answer.check()
+    if part.shard is None:  # what a shard has may be too small for any use
+        answer.check()
     # The best network of each family: what its curves say is what one wants to know next.
     return PartFindings(answer, _pictures(answer, part, plot, on_progress), answer.best_of_families, left_out=part.left_out)

@@ -26,6 +26,7 @@ from issun.study import DataFacts, Plan, Query, Store, Study, default_path, make
 from issun.study.forecast import Forecast, plan_text
 from issun.study.query import QueryOptions
 from issun.study.reading import read_inputs
+from issun.study.shards import Shard, ShardLike
 from issun.study.store import recipe_id
 from issun.study.sweep import added, begun, folds_begun
 from issun.study.teachers import with_teacher
@@ -65,6 +66,7 @@ def sweep(
     validation: float | None = None,
     folds: int | None = None,
     zip: bool = False,
+    shard: ShardLike | None = None,
     threads: int | None = None,
     isa: str | None = None,
     plot: bool = False,
@@ -87,6 +89,7 @@ def sweep(
     validation: float | None = None,
     folds: int | None = None,
     zip: bool = False,
+    shard: ShardLike | None = None,
     threads: int | None = None,
     isa: str | None = None,
     plot: bool = False,
@@ -110,6 +113,7 @@ def sweep(
     validation: float | None = None,
     folds: int | None = None,
     zip: bool = False,
+    shard: ShardLike | None = None,
     threads: int | None = None,
     isa: str | None = None,
     plot: bool = False,
@@ -148,6 +152,9 @@ def sweep(
         single validation part. Default: what the study was begun with, or else 5 below 1,000 training images and 1 from there on.
     zip : bool
         Pair the values of several knobs instead of combining them.
+    shard : str or tuple of int, optional
+        Train one of so many parts of the plan alone, ``"3/16"`` or ``(3, 16)``, on a machine that does not see the others: of the trials,
+        longest first, every sixteenth. Its study is then ``NAME-03-of-16.sqlite`` where none is named; `issun.merge` puts them together.
     threads : int, optional
         Networks trained at once; default: all cores.
     isa : str, optional
@@ -194,7 +201,9 @@ def sweep(
     query = Query(**asked)
     settings, teacher = with_teacher(recipe, settings)
     name = readable(str(data)) if isinstance(data, str | os.PathLike) else Inputs.of(data).first.name
-    path = default_path(name) if study is None else Path(study)
+    part = None if shard is None else Shard.wanted(shard)
+    whole = default_path(name)
+    path = Path(study) if study is not None else whole if part is None else part.path(whole)
     earlier = begun(path)
     if earlier is not None and earlier.facts.search is not None:
         raise StudyError(f"`{path}` holds a search: give another path with --study")
@@ -217,6 +226,10 @@ def sweep(
     plan = first_plan(arguments, inputs, recipe, settings, planned) if unnamed else planned(arguments, inputs, settings)
     if unnamed:
         tell(Remark(first_family_text(plan)))
+    if part is not None:
+        own = part.plan(plan)
+        tell(Remark(part.told(own, plan, whole)))
+        plan = own
     if dry_run:
         return Forecast.of(plan, inputs, path, threads)
     meant = {name for name, value in settings.items() if value is not None}

@@ -11,7 +11,25 @@ import typer
 from typer.core import TyperGroup
 
 from issun import __version__
-from issun.cli import ablate, bench, data, export, features, plot, predict, project, report, run, search, show, size, sweep, train, watch
+from issun.cli import (
+    ablate,
+    bench,
+    data,
+    export,
+    features,
+    merge,
+    plot,
+    predict,
+    project,
+    report,
+    run,
+    search,
+    show,
+    size,
+    sweep,
+    train,
+    watch,
+)
 from issun.errors import Cancelled
 
 
@@ -52,6 +70,6 @@ def issun(
 
 
 #: In the order of the help page.
-for module in (sweep, search, run, size, train, predict, export, show, plot, report, watch, features, ablate, project, data, bench):
+for module in (sweep, search, run, size, train, predict, export, show, merge, plot, report, watch, features, ablate, project, data, bench):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))

@@ -71,6 +71,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="Number of threads; default: all cores.")]
 Validation = Annotated[float, typer.Option("--validation", help="Fraction of the training images used for validation.")]
 Folds = Annotated[int | None, typer.Option("--folds", help="Number of folds, 1: none; default: 5 below 1,000 training images.")]
+Shard = Annotated[
+    str | None, typer.Option("--shard", metavar="3/16", help="Train one of so many parts of the plan; issun merge joins their studies.")
+]
 Zip = Annotated[bool, typer.Option("--zip", help="Pair the values of several knobs instead of combining them.")]
 
 

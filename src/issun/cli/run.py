@@ -24,6 +24,7 @@ def run(
     output: Annotated[Path, typer.Option("--output", help="Folder for studies and pictures.")] = Path(),
     dry_run: options.DryRun = False,
     folds: options.Folds = None,
+    shard: options.Shard = None,
     everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
     summary: Annotated[Path | None, typer.Option("--summary", help="Also write the results to this JSON file, part by part.")] = None,
@@ -40,7 +41,7 @@ def run(
     from issun.cli.output import as_typed, print_json, results
     from issun.cli.progress import Shown
 
-    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "folds": folds}
+    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "folds": folds, "shard": shard}
     console = results()
     with Shown({} if as_json else _printed(console, everything)) as show:
         if dry_run:

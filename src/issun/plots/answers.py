@@ -14,6 +14,7 @@ from issun.numbers import bytes_text, counted, knobs_text, mean_text, percent, s
 from issun.paths import from_here
 from issun.plots.heads import heads_table
 from issun.plots.lines import Folded, Printable, Whole
+from issun.plots.merged import conflict_lines
 from issun.plots.searched import searched_lines
 from issun.plots.tables import family_letters, networks_table, plain_table
 from issun.study import Answer, Entry
@@ -119,6 +120,7 @@ def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:
         if said:
             yield ""
             yield Folded(f"{said[0].upper()}{said[1:]}.")
+    yield from conflict_lines(study.facts.conflicts)
 
 
 def _search(answer: Answer, searched: Searched, everything: bool) -> Iterator[Printable]:

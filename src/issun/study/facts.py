@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from issun.datasets.wanted import Shape
+from issun.numbers import listing
 from issun.recipe import named_settings
 from issun.study.plan import DataFacts
 from issun.study.protocol import Protocol
@@ -49,6 +51,46 @@ class RunFacts:
 
 
 @dataclass(frozen=True)
+class Conflict:
+    """A trial, or a head on its features, that a study held with other bits than the one that it was merged into, which keeps its own.
+
+    Attributes
+    ----------
+    kind : str
+        ``trial`` or ``head``.
+    id : str
+    network : str
+    seed : int
+    head : str
+        What the head is called; nothing for a trial.
+    file : str
+        The study that held it.
+    kept, other : float or None
+        Validation accuracy here, and there; None where it diverged.
+    machine : mapping
+        What computed it there, see `issun.study.machine.machine`.
+    """
+
+    kind: str
+    id: str
+    network: str
+    seed: int
+    head: str
+    file: str
+    kept: float | None
+    other: float | None
+    machine: Mapping[str, Any]
+
+
+def conflicting(conflicts: Sequence[Conflict]) -> str:
+    """Return a sentence on what merged studies held with other bits; empty where that is nothing."""
+    if not conflicts:
+        return ""
+    files = listing([f"{name} ({count:,})" for name, count in Counter(one.file for one in conflicts).items()])
+    return f"some trials came out otherwise in {files}, as they do on another instruction set or build; what was merged first is kept"
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the results of a study rest on.
 
@@ -76,6 +118,8 @@ class Facts:
         The same images in other sizes and colours.
     search : SearchFacts or None
         The search that proposed its networks; None in all other studies.
+    conflicts : tuple of Conflict
+        What studies that were merged into it held with other bits.
     """
 
     data: DataFacts
@@ -89,6 +133,7 @@ class Facts:
     teachers: Mapping[str, TeacherFacts] = field(default_factory=dict)
     further: tuple[DataFacts, ...] = ()
     search: SearchFacts | None = None
+    conflicts: tuple[Conflict, ...] = ()
 
     @property
     def inputs(self) -> tuple[DataFacts, ...]:

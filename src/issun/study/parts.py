@@ -37,6 +37,7 @@ from issun.study.frontier import most_accurate
 from issun.study.head_entries import HeadEntry
 from issun.study.plan import LARGEST_PLAN, DataFacts, Plan, check_trials, joined, plan
 from issun.study.protocol import Protocol
+from issun.study.shards import Shard
 from issun.study.store import Store, recipe_id
 from issun.study.study import Study
 from issun.study.teachers import with_teacher
@@ -75,7 +76,9 @@ class PreparedPart:
     protocol : Protocol
         What the study keeps of the part.
     left_out : tuple of str
-        What `quick` leaves out, one line each.
+        What `quick`, or a shard, leaves out, one line each.
+    shard : Shard or None
+        Which share of the trials `plan` has; None: all.
     """
 
     part: Part
@@ -84,6 +87,7 @@ class PreparedPart:
     labels: Mapping[tuple[str, str], str]
     protocol: Protocol
     left_out: tuple[str, ...]
+    shard: Shard | None = None
 
     @property
     def dataset(self) -> Dataset:
@@ -93,7 +97,7 @@ class PreparedPart:
     @property
     def file_name(self) -> str:
         """What the part's study is called: ``shrink-replica.sqlite``."""
-        return study_name(Path(self.protocol.file), self.part.name, self.protocol.quick)
+        return study_name(Path(self.protocol.file), self.part.name, self.protocol.quick, self.shard)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -127,9 +131,10 @@ class PreparedSearch:
         return study_name(Path(self.protocol.file), self.part.name, self.protocol.quick)
 
 
-def study_name(file: Path, part: str, quick: bool) -> str:
-    """Return what a part's study is called: ``shrink-replica.sqlite``."""
-    return f"{file.stem}-{part}{'-quick' if quick else ''}.sqlite"
+def study_name(file: Path, part: str, quick: bool, shard: Shard | None = None) -> str:
+    """Return what a part's study is called: ``shrink-replica.sqlite``, or that of a shard ``shrink-replica-3-of-16.sqlite``."""
+    name = f"{file.stem}-{part}{'-quick' if quick else ''}.sqlite"
+    return name if shard is None else shard.path(Path(name)).name
 
 
 def prepare(
@@ -204,6 +209,21 @@ def prepare(
             for trial in made.trials:
                 labels.setdefault((trial.net.id, recipe_id(trial)), family.label)
     return PreparedPart(part, joined(plans), inputs, labels, _protocol(file, part, quick), tuple(left_out))
+
+
+def divided(prepared: PreparedPart, shard: Shard) -> PreparedPart:
+    """Return a shard of a part: a share of its trials, and no heads, which need all of them.
+
+    Raises
+    ------
+    IssunError
+        Where there are fewer trials than shards.
+    """
+    own = shard.plan(prepared.plan)
+    left_out = [*prepared.left_out, shard.told(own, prepared.plan, Path(prepared.file_name))]
+    if prepared.part.heads:
+        left_out.append("heads on features: the same command without --shard trains them, into the merged study")
+    return replace(prepared, plan=own, part=replace(prepared.part, heads=()), left_out=tuple(left_out), shard=shard)
 
 
 def prepare_search(file: StudyFile, name: str, data: Dataset | Inputs, *, quick: bool = False) -> PreparedSearch:

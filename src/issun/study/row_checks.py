@@ -28,7 +28,7 @@ from issun.datasets.wanted import Shape
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, StudyError, first_line
 from issun.recipe import Recipe
-from issun.study.facts import Facts, RunFacts, SplitFacts
+from issun.study.facts import Conflict, Facts, RunFacts, SplitFacts
 from issun.study.plan import DataFacts
 from issun.study.protocol import Protocol
 from issun.study.schema import damaged, version_of
@@ -183,6 +183,16 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[_Column, ...]]] = {
     "finalists": (
         ("opening", "place"),
         (*(_whole(name) for name in ("opening", "place", "after")), _id_of("network_id", "networks"), _id_of("recipe_id", "recipes")),
+    ),
+    "conflicts": (
+        ("kind", "id", "file"),
+        (
+            _Column("kind", "kind IN ('trial', 'head')", "be trial or head"),
+            _where("kind = 'trial'", _id_of("id", "trials")),
+            _where("kind = 'head'", _id_of("id", "heads")),
+            *(_text(name) for name in ("file", "bits", "machine")),
+            _or_null(_number("validation_accuracy", 1.0)),
+        ),
     ),
     "head_tests": (("head_id",), (_id_of("head_id", "heads"), _number("accuracy", 1.0), _blob("classes", 2))),
 }
@@ -340,7 +350,9 @@ class _Contents:
             for key, settings in self._rows("SELECT id, settings FROM heads"):
                 self._json("heads", {"id": key}, "settings", settings, _SETTINGS.validate_python)
         search = self._search(texts, data) if version_of(self._connection) > 8 and "search" in texts else None
-        return Facts(data, created, labels, protocol, recipes, splits, statuses(self._connection), runs, teachers, further, search)
+        conflicts = tuple(self._conflicts()) if version_of(self._connection) > 9 else ()
+        trials = statuses(self._connection)
+        return Facts(data, created, labels, protocol, recipes, splits, trials, runs, teachers, further, search, conflicts)
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         return (tuple(row) for row in self._connection.execute(query))
@@ -377,6 +389,17 @@ class _Contents:
         for key, name, network, parameters, seeds, *others in self._rows(f"SELECT {columns} FROM teachers ORDER BY id"):
             found = self._json("teachers", {"id": key}, "seeds", seeds, _SEEDS.validate_python)
             yield key, TeacherFacts(key, name, network, parameters, found, *others)
+
+    def _conflicts(self) -> Iterator[Conflict]:
+        query = (
+            "SELECT c.kind, c.id, COALESCE(n.network, h.network), COALESCE(t.seed, h.draw), COALESCE(h.head, ''), c.file, "
+            "COALESCE(t.validation_accuracy, h.validation_accuracy), c.validation_accuracy, c.machine FROM conflicts c "
+            "LEFT JOIN trials t ON c.kind = 'trial' AND t.id = c.id LEFT JOIN networks n ON n.id = t.network_id "
+            "LEFT JOIN heads h ON c.kind = 'head' AND h.id = c.id ORDER BY 3, 4, 5, c.file"
+        )
+        for kind, key, network, seed, head, file, kept, other, machine in self._rows(query):
+            read = self._json("conflicts", {"kind": kind, "id": key, "file": file}, "machine", machine, _machine)
+            yield Conflict(kind, key, network, seed, head, file, kept, other, read)
 
     def _search(self, texts: Mapping[str, str], data: DataFacts) -> SearchFacts:
         settings = self._meta(texts, "search", SearchSettings.of_stored)

@@ -21,7 +21,7 @@ from issun.paths import kind_of, shown
 APPLICATION_ID = 0x69735374
 
 #: Raised by one whenever the tables change; a file of an older version must open.
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 _HEADS = """
 CREATE TABLE heads (         -- simple classifiers on the features of a layer
@@ -91,6 +91,18 @@ CREATE TABLE finalists (     -- networks that were to be confirmed, fixed before
     recipe_id TEXT NOT NULL REFERENCES recipes (id),
     after INTEGER NOT NULL,  -- how many proposals there were
     PRIMARY KEY (opening, place)
+) WITHOUT ROWID;
+"""
+
+_CONFLICTS = """
+CREATE TABLE conflicts (     -- what merged studies held of trials and heads that were here already with other bits: it was not taken
+    kind TEXT NOT NULL CHECK (kind IN ('trial', 'head')),
+    id TEXT NOT NULL,        -- of the trial, or of the head
+    file TEXT NOT NULL,      -- name of the study that held it
+    bits TEXT NOT NULL,      -- hash of what came out of it there
+    validation_accuracy REAL, -- there
+    machine TEXT NOT NULL,   -- JSON, as in runs; of a head, or where it is not known, {}
+    PRIMARY KEY (kind, id, file)
 ) WITHOUT ROWID;
 """
 
@@ -188,6 +200,7 @@ CREATE TABLE checkpoints (   -- of the trials that still run
 {_TEACHERS}
 {_HEADS}
 {_SEARCH}
+{_CONFLICTS}
 CREATE TABLE test_results (  -- measured once, when a trial ends; read by nothing that chooses
     trial_id TEXT PRIMARY KEY REFERENCES trials (id),
     loss REAL,
@@ -214,6 +227,7 @@ _STEPS = {
     6: (),  # since version 7 trials may be folds, which are no figures of their own, and there may be no test part
     7: ("ALTER TABLE networks ADD COLUMN input TEXT",),  # and meta may hold the same images in other sizes and colours (`inputs`)
     8: tuple(statement for statement in _SEARCH.split(";\n") if statement.strip()),
+    9: (_CONFLICTS,),
 }
 
 

@@ -33,6 +33,7 @@ from issun.paths import check_new, resolved
 from issun.pooling import FoldResult
 from issun.study.facts import Facts
 from issun.study.lock import Place, WriterLock
+from issun.study.merging import Taken, take
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
 from issun.study.protocol import Protocol
 from issun.study.row_checks import check_history, check_rows, wrong_row
@@ -166,19 +167,25 @@ class Store:
         )
 
     def _add(self, facts: Facts, inputs: Sequence[DataFacts]) -> None:
-        """Keep the inputs that the study does not know, and what the training images look like in a study of an older issun, which did
-        not."""
-        now = {data.input: data for data in inputs}
-        known = []
-        for theirs in facts.inputs:
-            ours = now.pop(theirs.input, theirs)
-            known.append(replace(theirs, appearance=ours.appearance) if theirs.appearance is None else theirs)
-        first, *further = [*known, *now.values()]
-        values = {"data": first.stored()} | ({"inputs": f"[{', '.join(one.stored() for one in further)}]"} if further else {})
-        if (first, *further) != facts.inputs:
+        """Keep the inputs that the study does not know, see `_changed_inputs`."""
+        self._input = facts.data.input
+        if row := _changed_inputs(facts, inputs):
             with self._transaction() as run:
-                run.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
-        self._input = first.input
+                run.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", row.items())
+
+    def take(self, studies: Sequence[Path], inputs: Sequence[DataFacts]) -> list[Taken]:
+        """Take over what other studies hold, in their order; all of it or nothing. See `issun.study.merging`.
+
+        Parameters
+        ----------
+        studies : sequence of Path
+        inputs : sequence of DataFacts
+            All that they know, see `issun.study.merging.check_mergeable`; what this one does not know is added.
+        """
+        with self._transaction() as run:
+            row = _changed_inputs(check_rows(run, self.path), inputs)
+            run.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", row.items())
+            return [take(run, self._input, path) for path in studies]
 
     def __enter__(self) -> Self:
         return self
@@ -314,7 +321,8 @@ class Store:
         place = {key: value for key, value in machine.items() if key != "versions"}
         cursor = run.execute(
             "INSERT INTO runs (started, command, threads, versions, machine) VALUES (?, ?, ?, ?, ?)",
-            (_now(), command, threads, json.dumps(versions), json.dumps(place)),
+            # To the microsecond: by this, too, runs of several machines are told apart when their studies are merged.
+            (_now("microseconds"), command, threads, json.dumps(versions), json.dumps(place)),
         )
         self._run = cursor.lastrowid
 
@@ -570,6 +578,20 @@ def _patiently(action: Callable[[], object]) -> None:
 
 def _now(timespec: str = "seconds") -> str:
     return datetime.now(UTC).isoformat(timespec=timespec)
+
+
+def _changed_inputs(facts: Facts, inputs: Sequence[DataFacts]) -> dict[str, str]:
+    """Return what of `meta` changes where a study gets inputs: those that it does not know, and what the training images look like in a
+    study of an older issun, which did not keep it. Mostly nothing."""
+    now = {data.input: data for data in inputs}
+    known = []
+    for theirs in facts.inputs:
+        ours = now.pop(theirs.input, theirs)
+        known.append(replace(theirs, appearance=ours.appearance) if theirs.appearance is None else theirs)
+    first, *further = [*known, *now.values()]
+    if (first, *further) == facts.inputs:
+        return {}
+    return {"data": first.stored()} | ({"inputs": f"[{', '.join(one.stored() for one in further)}]"} if further else {})
 
 
 def _network_row(trial: Trial, first: Shape) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ float32. Nothing in it chooses: `frontier` says what is on the frontier by param
                 "dependent": a sentence on networks that are not independent of the validation images, else empty (in a search all that were
                              judged are not; `search` says so),
                 "mixture": a sentence where several instruction sets or builds computed the trials, else empty,
+                "conflicts": a sentence where studies that were merged held trials with other bits, else empty,
                 "versions": {name: text}, "threads",
                 "seconds": of training, all trials together, "command",
                 "mark": what must stand beside every figure, "title", "question", "found", "part", "watched", "quick", "as_published"},
@@ -100,6 +101,7 @@ from issun.study import Answer, Query, Study
 from issun.study.answer import heads_frame, not_independent
 from issun.study.comparison import Comparison, data_name, names_of
 from issun.study.entry import Entry, networks_frame, trial_origins
+from issun.study.facts import conflicting
 from issun.study.frontier import BUDGETS
 from issun.study.images import study_images
 from issun.study.importance import importances
@@ -405,6 +407,7 @@ def about(study: Study) -> dict[str, Any]:
         "origins": counted_origins(trial_origins(study.entries)),
         "dependent": "" if study.searched is not None else not_independent(study.entries),
         "mixture": mixture(trial_origins(study.entries)),
+        "conflicts": conflicting(study.facts.conflicts),
         "versions": {**machine.get("versions", {}), **({} if last is None else last.versions)},
         "threads": None if last is None else last.threads,
         "seconds": significant(sum(trial.seconds for trial in trials), 4),

@@ -92,6 +92,7 @@ export function answerOf(study) {
     mark ? element("p", { class: "warning" }, `${capital(mark)}.`) : null,
     study.about?.dependent ? element("p", { class: "warning" }, `${capital(study.about.dependent)}.`) : null,
     study.about?.mixture ? element("p", { class: "basis" }, `${capital(study.about.mixture)}.`) : null,
+    study.about?.conflicts ? element("p", { class: "basis" }, `${capital(study.about.conflicts)}.`) : null,
     study.networks.some((network) => hidden.has(seriesOf(network).key)) ? element("p", { class: "basis" }, "Among the families shown.") : null,
   ];
 }
