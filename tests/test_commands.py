@@ -40,7 +40,16 @@ COMMANDS_OWN = {"json", "help", "all", "open", ("ablate", "plot")}
 WRITTEN_WHERE_TOLD = {("train", "output"): None, ("project", "output"): None, ("sweep", "plot"): False, ("run", "plot"): False}
 
 #: What only a program can give, or leave out.
-FUNCTIONS_OWN = {"on_progress", "on_epoch", "command", ("data", "near"), ("predict", "labels"), ("sweep", "values"), ("plot", "title")}
+FUNCTIONS_OWN = {
+    "on_progress",
+    "on_epoch",
+    "command",
+    ("data", "near"),
+    ("predict", "labels"),
+    ("sweep", "values"),
+    ("plot", "title"),
+    "client",
+}
 USUAL = {("plot", "kind"): "frontier"}
 
 #: What is no result: a figure, and a server. How the commands are held to these is told by tests of their own.

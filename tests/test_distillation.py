@@ -252,7 +252,7 @@ def test_a_study_that_lost_its_teacher_is_not_trusted(tmp_path: Path, big: Model
 def test_a_study_of_version_5_is_read_and_goes_on(tmp_path: Path, big: Model) -> None:
     study = issun.sweep(digits(), [SMALL, "n=1"], seeds=1, folds=1, study=tmp_path / "a.sqlite", epochs=2)
     with closing(sqlite3.connect(study.path)) as connection:
-        for table in ("teachers", "proposals", "finalists", "conflicts"):
+        for table in ("teachers", "proposals", "finalists", "conflicts", "failures"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE networks DROP COLUMN input")
         connection.execute("PRAGMA user_version = 5")

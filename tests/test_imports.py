@@ -52,6 +52,7 @@ ROOMS = (
         "timing",
         "plots",
         "webpage",
+        "cluster",
         "api",
         "cli",
         "old_options",

@@ -238,7 +238,7 @@ def as_version_7(path: Path) -> None:
     """Make a study what an issun before several inputs would have left."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE networks DROP COLUMN input")
-        for table in ("proposals", "finalists", "conflicts"):
+        for table in ("proposals", "finalists", "conflicts", "failures"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 7")
         connection.commit()

@@ -11,6 +11,7 @@ from typing import Any, Literal, Unpack, overload
 from issun.api.findings import Findings
 from issun.api.search import search
 from issun.build import takes_isa
+from issun.cluster.connection import check_cluster, workers_on
 from issun.datasets.named import ImageOptions
 from issun.errors import IssunError, StudyError, StudyFileError
 from issun.events import Event, OnProgress, Remark, ignored
@@ -19,6 +20,7 @@ from issun.nas.forecast import SearchForecast
 from issun.paths import check_new, kind_of
 from issun.signature import chosen, takes
 from issun.study import Answer, DataFacts, Query, Store
+from issun.study.crew import Workers
 from issun.study.entry import with_trials
 from issun.study.file import Part, read_study_file
 from issun.study.forecast import Forecast, plan_text
@@ -124,6 +126,8 @@ def run(
     isa: str | None = None,
     folds: int | None = None,
     shard: ShardLike | None = None,
+    dask: str | None = None,
+    client: Any = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -145,6 +149,8 @@ def run(
     isa: str | None = None,
     folds: int | None = None,
     shard: ShardLike | None = None,
+    dask: str | None = None,
+    client: Any = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -167,6 +173,8 @@ def run(
     isa: str | None = None,
     folds: int | None = None,
     shard: ShardLike | None = None,
+    dask: str | None = None,
+    client: Any = None,
     plot: bool = False,
     summary: str | os.PathLike[str] | None = None,
     command: str | None = None,
@@ -201,6 +209,8 @@ def run(
     shard : str or tuple of int, optional
         Train one of so many parts of each plan alone, as in `issun.sweep`, into ``FILE-PART-3-of-16.sqlite``. Heads are trained by the same
         call without it, into the merged study. A part that searches cannot be divided.
+    dask, client : optional
+        Train on a Dask cluster, as in `issun.sweep`. Heads are trained here.
     plot : bool
         Draw the pictures that the file asks for beside the studies.
     summary : str or PathLike, optional
@@ -235,6 +245,7 @@ def run(
     """
     reading, asked = chosen("run", options, ImageOptions, QueryOptions)
     query = Query(**asked)
+    check_cluster(dask, client)
     described = read_study_file(Path(file))
     names = list(dict.fromkeys([part] if isinstance(part, str) else part or described.usual_parts))
     described.check_parts(names)
@@ -252,8 +263,8 @@ def run(
         if own.search is not None:
             if own_share is not None:
                 raise StudyFileError(
-                    f"--shard (={own_share.number}/{own_share.of}) does not apply to the part `{name}`, which searches: each proposal rests "
-                    f"on those before it; name the other parts with --part"
+                    f"--shard (={own_share.number}/{own_share.of}) does not apply to the part `{name}`, which searches: proposals rest "
+                    f"on each other; name the other parts with --part"
                 )
             wish = prepare_search(described, name, inputs, quick=quick)
             told[name] = _search_forecast(wish, folder, query, threads)
@@ -273,15 +284,16 @@ def run(
         check_new(Path(summary), option="--summary")
     asked_for = f"issun.run({str(file)!r})" if command is None else command
     found, summaries = {}, {}
-    for one in prepared:
-        on_progress(PartBegun(one))
-        how: dict[str, Any] = {"threads": threads, "plot": plot, "command": asked_for, "on_progress": on_progress}
-        ended = _search(one, folder, query, **how) if isinstance(one, PreparedSearch) else _run(one, folder, query, **how)
-        found[one.part.name] = ended
-        if summary is not None:  # anew after each part: what is known is kept where a later one breaks off
-            summaries[one.part.name] = summarize(Study(folder / one.file_name))
-            write_summaries(Path(summary), summaries)
-        on_progress(PartEnded(one, found[one.part.name]))
+    with workers_on(dask, client, on_progress) as workers:
+        for one in prepared:
+            on_progress(PartBegun(one))
+            how: dict[str, Any] = {"threads": threads, "workers": workers, "plot": plot, "command": asked_for, "on_progress": on_progress}
+            ended = _search(one, folder, query, **how) if isinstance(one, PreparedSearch) else _run(one, folder, query, **how)
+            found[one.part.name] = ended
+            if summary is not None:  # anew after each part: what is known is kept where a later one breaks off
+                summaries[one.part.name] = summarize(Study(folder / one.file_name))
+                write_summaries(Path(summary), summaries)
+            on_progress(PartEnded(one, found[one.part.name]))
     return Ran(found)
 
 
@@ -329,10 +341,18 @@ def _search_forecast(part: PreparedSearch, folder: Path, query: Query, threads: 
 
 
 def _search(
-    part: PreparedSearch, folder: Path, query: Query, *, threads: int | None, plot: bool, command: str, on_progress: OnProgress
+    part: PreparedSearch,
+    folder: Path,
+    query: Query,
+    *,
+    threads: int | None,
+    workers: Workers | None,
+    plot: bool,
+    command: str,
+    on_progress: OnProgress,
 ) -> PartFindings:
     """Search for a part's networks, and return what was found."""
-    asked: dict[str, Any] = {"threads": threads, "command": command, "on_progress": on_progress}
+    asked: dict[str, Any] = {"threads": threads, "client": workers, "command": command, "on_progress": on_progress}
     study: Study = search(list(part.inputs.all), **_search_options(part, folder, query), **asked)
     with Store(study.path, [DataFacts.of(one) for one in part.inputs.all]) as store:
         store.describe({}, part.protocol)
@@ -352,12 +372,20 @@ def _pictures(answer: Answer, part: PreparedPart | PreparedSearch, plot: bool, o
 
 
 def _run(
-    part: PreparedPart, folder: Path, query: Query, *, threads: int | None, plot: bool, command: str, on_progress: OnProgress
+    part: PreparedPart,
+    folder: Path,
+    query: Query,
+    *,
+    threads: int | None,
+    workers: Workers | None,
+    plot: bool,
+    command: str,
+    on_progress: OnProgress,
 ) -> PartFindings:
     """Train a part into its study, and return what was found."""
     for remark in (*part.inputs.notes, *part.plan.left_out, plan_text(part.plan)):
         on_progress(Remark(remark))
-    study = run_part(part, folder / part.file_name, threads=threads, on_progress=on_progress, command=command)
+    study = run_part(part, folder / part.file_name, threads=threads, workers=workers, on_progress=on_progress, command=command)
     run_heads(part, study.path, threads=threads, report=lambda about, moment: on_progress(SourceProgress(about, moment)))
     # Heads were added since. The file may have asked for something else before, into the same study: what is shown is what it asks now.
     study.refresh()

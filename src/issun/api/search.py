@@ -29,6 +29,7 @@ from issun.arch.net import Net
 from issun.arch.notation import bind_arguments, parse_network
 from issun.arch.space import ANYTHING, Space
 from issun.build import takes_isa
+from issun.cluster.connection import check_cluster, workers_on
 from issun.cutting import Original
 from issun.datasets.copies import Copies
 from issun.datasets.dataset import Dataset
@@ -61,6 +62,7 @@ from issun.plain import plain
 from issun.recipe import Recipe, RecipeOptions, named_settings
 from issun.signature import chosen, takes
 from issun.study import DataFacts, Plan, Query, Store, Study, Trial, default_path, estimate
+from issun.study.crew import Threads, Workers
 from issun.study.interrupt import interrupt_sets
 from issun.study.machine import machine
 from issun.study.query import QueryOptions, within
@@ -152,6 +154,8 @@ class SearchOptions(SweepOptions, total=False):
     study: str | os.PathLike[str] | None
     recipe: Recipe | Mapping[str, Any] | None
     threads: int | None
+    dask: str | None
+    client: Any
     isa: str | None
     command: str | None
     on_progress: OnProgress | None
@@ -224,6 +228,8 @@ def search(
     study: str | os.PathLike[str] | None = None,
     recipe: Recipe | Mapping[str, Any] | None = None,
     threads: int | None = None,
+    dask: str | None = None,
+    client: Any = None,
     isa: str | None = None,
     command: str | None = None,
     on_progress: OnProgress | None = None,
@@ -290,6 +296,8 @@ def search(
         the first family, and twice the epochs of both, apart from settings that are given.
     threads : int, optional
         Networks trained at once; default: all cores.
+    dask, client : optional
+        Train on a Dask cluster, as in `issun.sweep`; the same trainings are proposed. With `refit` that training is done here.
     isa : str, optional
         As of `issun.sweep`.
     command : str, optional
@@ -330,6 +338,7 @@ def search(
     """
     tell = ignored if on_progress is None else on_progress
     reading, settings, asked = chosen("search", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
+    check_cluster(dask, client)
     path, wish = _path(data, study), Query(**asked)
     kept_to = (families,) if isinstance(families, str) else tuple(families or ())
     said = {**asked, "time": time, "trials": trials, "outer_folds": outer_folds, "seed": seed, "families": kept_to or None, "space": space}
@@ -347,7 +356,8 @@ def search(
         seconds = _limits(time, trials, confirm=False, confirmations=0).seconds
         if dry_run:
             return forecast_in_folds(folds, path, seconds, partial(one, dry_run=True))
-        return search_in_folds(folds, path, seconds, one, tell)
+        with workers_on(dask, client, tell) as workers:
+            return search_in_folds(folds, path, seconds, partial(one, client=workers), tell)
     path = path if outer_folds is None else fold_path(path, outer_folds)
     settings, teacher = with_teacher(recipe, settings)
     nets, original = starts_given(start)
@@ -399,10 +409,11 @@ def search(
         tell(Remark(told_of(copies, inputs.first)))
     for remark in told(trained_ones, evolution.starts):
         tell(remark)
-    job = _Job(inputs, training, confirmation, wanted, limits, threads_available() if threads is None else threads, tell)
-    job.command = _command(inputs, said) if command is None else command
+    count = threads_available() if threads is None else threads
     stop = threading.Event()
-    with interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
+    with workers_on(dask, client, tell) as workers, interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
+        job = _Job(inputs, training, confirmation, wanted, limits, count, workers or Threads(count), tell)
+        job.command = _command(inputs, said) if command is None else command
         job.begin(store)
         job.confirm(store, job.judged(store, None if confirm else evolution, stop), finalists)
         saved = job.refit(store, stop) if refit else None
@@ -422,6 +433,7 @@ class _Job:
     wanted: SearchSettings
     limits: Limits
     threads: int
+    workers: Workers
     tell: OnProgress
     command: str = ""
 
@@ -437,7 +449,7 @@ class _Job:
         facts = _facts(store.path)
         if evolution is None:
             return judged_before(facts, self.inputs, store, self.training)
-        how: dict[str, Any] = {"threads": self.threads, "stop": stop, "on_progress": self.tell}
+        how: dict[str, Any] = {"workers": self.workers, "stop": stop, "on_progress": self.tell}
         return run_search(evolution, self.inputs, store, facts, self.training, self.limits, **how)
 
     def confirm(self, store: Store, judged: Sequence[Judged], most: int | None) -> None:
@@ -450,7 +462,7 @@ class _Job:
         names = tuple(candidate_of(one, self.training, self.inputs) for one in some)
         if not facts.openings or facts.openings[-1].finalists != names:
             store.open_confirmation(names, len(facts.proposals))
-        how: dict[str, Any] = {"threads": self.threads, "on_progress": self.tell, "command": self.command}
+        how: dict[str, Any] = {"workers": self.workers, "on_progress": self.tell, "command": self.command}
         how |= {"seconds": self.limits.seconds, "spent": facts.seconds}
         confirm_finalists(some[:most], self.inputs, store, self.training, self.confirmation, **how)
         if self.wanted.outer is None:

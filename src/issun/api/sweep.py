@@ -13,6 +13,7 @@ from issun.api.findings import Findings
 from issun.api.unnamed import first_family_text, first_plan
 from issun.arch.knobs import LARGEST_COUNT
 from issun.build import takes_isa
+from issun.cluster.connection import check_cluster, workers_on
 from issun.datasets.dataset import Dataset
 from issun.datasets.file_notes import split_notes
 from issun.datasets.inputs import Inputs
@@ -68,6 +69,8 @@ def sweep(
     zip: bool = False,
     shard: ShardLike | None = None,
     threads: int | None = None,
+    dask: str | None = None,
+    client: Any = None,
     isa: str | None = None,
     plot: bool = False,
     command: str | None = None,
@@ -91,6 +94,8 @@ def sweep(
     zip: bool = False,
     shard: ShardLike | None = None,
     threads: int | None = None,
+    dask: str | None = None,
+    client: Any = None,
     isa: str | None = None,
     plot: bool = False,
     command: str | None = None,
@@ -115,6 +120,8 @@ def sweep(
     zip: bool = False,
     shard: ShardLike | None = None,
     threads: int | None = None,
+    dask: str | None = None,
+    client: Any = None,
     isa: str | None = None,
     plot: bool = False,
     command: str | None = None,
@@ -157,6 +164,11 @@ def sweep(
         longest first, every sixteenth. Its study is then ``NAME-03-of-16.sqlite`` where none is named; `issun.merge` puts them together.
     threads : int, optional
         Networks trained at once; default: all cores.
+    dask : str, optional
+        Train on a Dask cluster: ``tcp://host:8786``, ``tls://host:8786``, ``file:scheduler.json``, or ``local:4`` to start workers here;
+        see docs/cluster.md.
+    client : distributed.Client, optional
+        In place of `dask` a connected client.
     isa : str, optional
         Instruction set to run on: ``avx512``, ``avx2`` or ``baseline``; default: that of `ISSUN_ISA`, or else the widest. Results of two
         sets differ in their last bits.
@@ -200,6 +212,7 @@ def sweep(
     reading, settings, asked = chosen("sweep", named_settings(options, warn=4), ReadingOptions, RecipeOptions, QueryOptions)
     query = Query(**asked)
     settings, teacher = with_teacher(recipe, settings)
+    check_cluster(dask, client)
     name = readable(str(data)) if isinstance(data, str | os.PathLike) else Inputs.of(data).first.name
     part = None if shard is None else Shard.wanted(shard)
     whole = default_path(name)
@@ -235,9 +248,9 @@ def sweep(
     meant = {name for name, value in settings.items() if value is not None}
     meant |= set(Recipe.model_fields if isinstance(recipe, Recipe) else recipe or {})
     _tell(plan, inputs, earlier, meant, tell)
-    with Store(path, [DataFacts.of(dataset) for dataset in inputs.all]) as store:
-        asked_for = f"issun.sweep({name!r}, {arguments})" if command is None else command
-        run(plan, inputs, store, threads=threads, on_progress=tell, command=asked_for)
+    asked_for = f"issun.sweep({name!r}, {arguments})" if command is None else command
+    with workers_on(dask, client, tell) as workers, Store(path, [DataFacts.of(dataset) for dataset in inputs.all]) as store:
+        run(plan, inputs, store, threads=threads, workers=workers, on_progress=tell, command=asked_for)
     return _found(plan, path, query, plot, tell)
 
 

@@ -74,6 +74,9 @@ Folds = Annotated[int | None, typer.Option("--folds", help="Number of folds, 1: 
 Shard = Annotated[
     str | None, typer.Option("--shard", metavar="3/16", help="Train one of so many parts of the plan; issun merge joins their studies.")
 ]
+Dask = Annotated[
+    str | None, typer.Option("--dask", metavar="ADDRESS", help="Train on a Dask cluster: tcp://host:8786, file:PATH or local:4.")
+]
 Zip = Annotated[bool, typer.Option("--zip", help="Pair the values of several knobs instead of combining them.")]
 
 

@@ -25,6 +25,7 @@ def run(
     dry_run: options.DryRun = False,
     folds: options.Folds = None,
     shard: options.Shard = None,
+    dask: options.Dask = None,
     everything: options.All = False,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the pictures beside the studies.")] = True,
     summary: Annotated[Path | None, typer.Option("--summary", help="Also write the results to this JSON file, part by part.")] = None,
@@ -41,7 +42,7 @@ def run(
     from issun.cli.output import as_typed, print_json, results
     from issun.cli.progress import Shown
 
-    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "folds": folds, "shard": shard}
+    own: dict[str, Any] = {"part": part, "quick": quick, "seeds": seeds, "output": output, "folds": folds, "shard": shard, "dask": dask}
     console = results()
     with Shown({} if as_json else _printed(console, everything)) as show:
         if dry_run:

@@ -30,6 +30,7 @@ def search(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")] = 0,
     lag: Annotated[int | None, typer.Option("--lag", help="Most trainings at the same time. Default: 8.")] = None,
     study: Annotated[Path | None, typer.Option("--study", help="Default: the data's name with -search.sqlite.")] = None,
+    dask: options.Dask = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     **given: Any,
@@ -49,7 +50,7 @@ def search(
     recipe = options.take_recipe(given)
     own: dict[str, Any] = {"time": time, "trials": trials, "finalists": finalists, "pareto": pareto, "sure": sure, "refit": refit}
     own |= {"start": start or (), "allow_dependent": allow_dependent, "space": space, "confirm": confirm, "outer_folds": outer_folds}
-    own |= {"seed": seed, "lag": lag, "study": study, "recipe": recipe}
+    own |= {"seed": seed, "lag": lag, "study": study, "recipe": recipe, "dask": dask}
     if dry_run:
         with Shown() as show:
             forecast = search(data, families, dry_run=True, on_progress=show, **own, **given)

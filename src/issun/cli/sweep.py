@@ -27,6 +27,7 @@ def sweep(
     dry_run: options.DryRun = False,
     zip: options.Zip = False,
     shard: options.Shard = None,
+    dask: options.Dask = None,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the picture beside the study.")] = True,
     as_json: options.Json = False,
     **given: Any,
@@ -43,7 +44,7 @@ def sweep(
     from issun.plots.outcomes import forecast_lines
 
     recipe = options.take_recipe(given)
-    own: dict[str, Any] = {"study": study, "seeds": seeds, "zip": zip, "shard": shard, "recipe": recipe}
+    own: dict[str, Any] = {"study": study, "seeds": seeds, "zip": zip, "shard": shard, "dask": dask, "recipe": recipe}
     if dry_run:
         with Shown() as show:
             forecast = sweep(data, families, dry_run=True, on_progress=show, **own, **given)

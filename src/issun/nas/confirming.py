@@ -16,6 +16,7 @@ from issun.nas.known import Tried
 from issun.nas.searching import Training
 from issun.numbers import counted
 from issun.provenance import DataSource, Provenance
+from issun.study.crew import Workers
 from issun.study.plan import DataFacts, Plan, Trial
 from issun.study.searched import Candidate
 from issun.study.store import Store, recipe_id
@@ -75,7 +76,7 @@ def confirm(
     *,
     seconds: float | None,
     spent: float,
-    threads: int,
+    workers: Workers,
     on_progress: OnProgress,
     command: str,
     train: Callable[..., Outcome] = train_network,
@@ -96,7 +97,7 @@ def confirm(
         How long the whole search may take; None without a limit. The first finalist is always confirmed.
     spent : float
         How long it has taken so far.
-    threads, on_progress, command, train
+    workers, on_progress, command, train
         As of `issun.study.workers.run`.
 
     Raises
@@ -118,7 +119,7 @@ def confirm(
         on_progress(Remark(f"confirmation {number + 1} of {len(finalists)}: {parameters}, {counted(len(plan.seeds), 'seed')}: {one.net}"))
         started = time.monotonic()
         try:
-            run(plan, inputs, store, threads=threads, on_progress=on_progress, command=command, train=partial(train, test=False))
+            run(plan, inputs, store, workers=workers, on_progress=on_progress, command=command, train=partial(train, test=False))
         finally:
             store.spend(spent + time.monotonic() - began)
         per_work = (time.monotonic() - started) / work

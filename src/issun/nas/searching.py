@@ -34,7 +34,7 @@ from issun.numbers import counted, percent
 from issun.pooling import for_all_images, pooled
 from issun.pooling import judged as judged_in_folds
 from issun.recipe import Recipe
-from issun.study.crew import Crew, Ended, Job
+from issun.study.crew import Ended, Job, Workers
 from issun.study.plan import Trial
 from issun.study.progress import Running
 from issun.study.query import Query
@@ -51,6 +51,9 @@ KEPT_SHARE, KEPT_MORE = 1 / 3, 1.5
 
 #: Seconds between two looks at the workers when nothing happens, and between two checkpoints.
 _TICK, _CHECKPOINT = 0.25, 10.0
+
+#: What stands for the status of a training that was given up.
+LOST = "lost"
 
 #: By how many trainings the time of confirmation is judged.
 _LAST = 20
@@ -188,7 +191,10 @@ def needed(proposal: Proposal, trial: Trial) -> tuple[Trial, ...]:
 
 
 def accuracy_of(proposal: Proposal, trial: Trial, store: Store, ended: Mapping[str, tuple[str, float]], inputs: Inputs) -> float | None:
-    """Return the accuracy of a proposal on the images that judge, 0 where a training diverged; None where some training has not ended."""
+    """Return the accuracy of a proposal on the images that judge, 0 where a training diverged or was given up; None where some training has
+    not ended."""
+    if any(ended[one.id][0] == LOST for one in needed(proposal, trial) if one.id in ended):
+        return 0.0
     if any(one.id not in ended for one in needed(proposal, trial)):
         return None
     if any(ended[one.id][0] == "diverged" for one in needed(proposal, trial)):
@@ -220,7 +226,7 @@ def search(
     training: Training,
     limits: Limits,
     *,
-    threads: int,
+    workers: Workers,
     stop: threading.Event,
     on_progress: OnProgress,
     train: Callable[..., Outcome] = train_network,
@@ -237,8 +243,8 @@ def search(
         What the study holds of the search.
     training : Training
     limits : Limits
-    threads : int
-        How many trainings at once.
+    workers : Workers
+        Who trains.
     stop : Event
         Set it to stop.
     on_progress : callable
@@ -255,7 +261,7 @@ def search(
     Exception
         What a training raised, after all others have ended.
     """
-    return _Search(evolution, inputs, store, facts, training, limits, threads, stop, on_progress, train).run()
+    return _Search(evolution, inputs, store, facts, training, limits, workers, stop, on_progress, train).run()
 
 
 class _Search:
@@ -269,13 +275,13 @@ class _Search:
         facts: SearchFacts,
         training: Training,
         limits: Limits,
-        threads: int,
+        workers: Workers,
         stop: threading.Event,
         on_progress: OnProgress,
         train: Callable[..., Outcome],
     ) -> None:
         self._evolution, self._inputs, self._store, self._training = evolution, inputs, store, training
-        self._lag, self._limits, self._threads, self._stop, self._tell = facts.settings.lag, limits, threads, stop, on_progress
+        self._lag, self._limits, self._workers, self._stop, self._tell = facts.settings.lag, limits, workers, stop, on_progress
         self._proposals = past(facts, inputs)
         self._known, self._learnt = Known(len(training.ways)), 0  # what proposals rest on, and of how many it knows what became
         for proposal in self._proposals:
@@ -299,7 +305,7 @@ class _Search:
             for one in self._next_trials(proposal, trial):
                 self._numbers[one.id] = proposal.number
                 jobs.append(job_of(one, store, now)[0])
-        self._crew = Crew(jobs, inputs, threads, partial(train, test=False), stop, more=True)
+        self._crew = workers.crew(jobs, inputs, partial(train, test=False), stop, more=True)
         self._standings: tuple[Standing, ...] = ()
         self._stand()
 
@@ -356,6 +362,7 @@ class _Search:
             except queue.Empty:
                 event = None
             self._store.check_place()
+            self._crew.check()
             if time.monotonic() >= next_checkpoint:
                 save_checkpoints(self._store, self._crew.running)
                 self._store.spend(self._elapsed)
@@ -365,7 +372,7 @@ class _Search:
 
     def _may_propose(self) -> bool:
         number, limits = len(self._proposals), self._limits
-        if self._over or self._errors or self._stop.is_set() or len(self._numbers) >= self._threads:
+        if self._over or self._errors or self._stop.is_set() or len(self._numbers) >= self._workers.wanted:
             return False
         if limits.trials is not None and number >= limits.trials:
             return False
@@ -381,7 +388,7 @@ class _Search:
             return None
         kept = KEPT_SHARE * limits.seconds
         if self._took:
-            kept = min(kept, KEPT_MORE * limits.confirmations * fmean(self._took) / self._threads)
+            kept = min(kept, KEPT_MORE * limits.confirmations * fmean(self._took) / max(1, self._workers.slots))
         return max(0.0, limits.seconds - kept - self._elapsed)
 
     def _propose(self) -> None:
@@ -418,6 +425,11 @@ class _Search:
             ended.error.add_note(f"while training `{job.trial.net}` with seed {job.trial.seed}")
             self._errors.append(ended.error)
             save_checkpoints(self._store, self._crew.running)
+        elif ended.lost:
+            save_checkpoints(self._store, self._crew.running)
+            self._store.fail(job.trial, ended.lost)
+            self._tell(Remark(f"failed: {self._title(job.trial.net)}, seed {job.trial.seed}: {ended.lost}", warning=True))
+            self._ended[job.trial.id] = (LOST, 0.0)
         elif outcome is None:
             return None  # stopped: it stays among the running, so that its checkpoint is kept
         else:
@@ -430,7 +442,7 @@ class _Search:
             self._ended[job.trial.id] = ("diverged" if outcome.diverged else "done", outcome.val_accuracy)
         self._crew.leave(job)
         number = self._numbers.pop(job.trial.id)
-        if outcome is None or number in self._numbers.values():  # it failed, or other folds have not ended
+        if ended.error is not None or number in self._numbers.values():  # it failed, or other folds have not ended
             if self._errors:
                 self._open.pop(number, None)
             return None

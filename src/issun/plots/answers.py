@@ -21,6 +21,7 @@ from issun.study import Answer, Entry
 from issun.study.answer import Choice, gains, heads_frame
 from issun.study.diagnosis import FEWEST_EPOCHS, diagnosis_of
 from issun.study.entry import networks_frame
+from issun.study.facts import Failure
 from issun.study.frontier import BUDGETS, most_accurate
 from issun.study.importance import Importances
 from issun.study.one_network import trainings
@@ -120,7 +121,20 @@ def _tables(answer: Answer, everything: bool) -> Iterator[Printable]:
         if said:
             yield ""
             yield Folded(f"{said[0].upper()}{said[1:]}.")
+    yield from _failures(study.facts.failures)
     yield from conflict_lines(study.facts.conflicts)
+
+
+def _failures(failures: Sequence[Failure]) -> Iterator[Printable]:
+    """Yield which trials were given up."""
+    if failures:
+        yield ""
+        yield Folded(f"{counted(len(failures), 'trial')} failed, which no figure counts; the same command tries again:")
+    for one in failures[:_CHOICES]:
+        fold = f" fold {one.fold}" if one.fold else ""
+        yield Folded(one.reason, head=f"  {one.network}  seed {one.seed}{fold}: ")
+    if len(failures) > _CHOICES:
+        yield Folded(f"and {len(failures) - _CHOICES:,} more", head="  ")
 
 
 def _search(answer: Answer, searched: Searched, everything: bool) -> Iterator[Printable]:

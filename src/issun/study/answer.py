@@ -261,6 +261,7 @@ class Answer:
             "machine": about.get("machine"),
             "origins": counted_origins(trial_origins(self.entries)),
             "mixture": self.mixture,
+            "failures": [asdict(one) for one in self.study.facts.failures],
             "conflicts": [asdict(one) for one in self.study.facts.conflicts],
             "teachers": [asdict(teacher) for teacher in self.study.facts.teachers.values()],
             "dependent": self.dependent,

@@ -1,4 +1,5 @@
-"""`Crew`: threads that train jobs, each a trial from its beginning or from a checkpoint. They know nothing of studies."""
+"""Who trains jobs, each a trial from its beginning or from a checkpoint: `Threads` of this process, or `issun.cluster`. None of them knows
+anything of studies."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from issun.datasets.inputs import Inputs
 from issun.engine.fitting import Epoch
@@ -67,15 +69,109 @@ class _Widened(Exception):
 
 @dataclass(frozen=True)
 class Ended:
-    """What a worker says when it is through with a job: an outcome, an error, or neither where it was stopped."""
+    """What a worker says when it is through with a job: an outcome, an error, or neither where it was stopped. `lost` says in words why a
+    trial is given up though nothing is wrong with the rest: whatever trained it died, again and again."""
 
     job: Job
     outcome: Outcome | None = None
     error: BaseException | None = None
+    lost: str = ""
 
 
-class Crew:
-    """Threads that take one job after the other, train it, and report how it ended.
+class Crew(Protocol):
+    """Workers at some jobs.
+
+    Attributes
+    ----------
+    ends : SimpleQueue of Ended
+        Each job that was begun comes out here once.
+    """
+
+    ends: queue.SimpleQueue[Ended]
+
+    def start(self) -> None:
+        """Begin."""
+
+    def add(self, job: Job) -> None:
+        """Give it another job, the last to begin."""
+
+    def close(self) -> None:
+        """Say that no more jobs come."""
+
+    def join(self) -> None:
+        """Wait until no job runs any more. When all is to stop, jobs that run then stay in `running`, with their last states."""
+
+    def check(self) -> None:
+        """Raise an error where no job can be trained any more."""
+
+    def leave(self, job: Job) -> None:
+        """Count a job that came out of `ends` as running no more."""
+
+    @property
+    def running(self) -> list[Job]:
+        """The jobs that were begun and not yet left, oldest first."""
+
+    @property
+    def waiting(self) -> list[Job]:
+        """The jobs that nobody has begun."""
+
+    @property
+    def each(self) -> int:
+        """How many threads work on one job."""
+
+
+class Workers(Protocol):
+    """Who trains: makes crews, one for each run."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs can be trained at the same time, now."""
+
+    @property
+    def wanted(self) -> int:
+        """How many jobs it wants to have at a time, so that nobody waits for the next one."""
+
+    def crew(self, jobs: Sequence[Job], inputs: Inputs, train: Callable[..., Outcome], stop: threading.Event, more: bool = False) -> Crew:
+        """Return a crew for jobs, in the order in which they are to begin.
+
+        Parameters
+        ----------
+        jobs : sequence of Job
+        inputs : Inputs
+        train : callable
+            What trains one network: `issun.training.train_network` or something like it.
+        stop : Event
+            Set it to end all work soon.
+        more : bool
+            Whether jobs are added later, by `Crew.add`; then `Crew.close` must be called after the last one, or `stop` be set.
+        """
+
+
+@dataclass(frozen=True)
+class Threads:
+    """So many threads of this process; see `Workers`."""
+
+    count: int
+
+    @property
+    def slots(self) -> int:
+        """How many jobs can be trained at the same time."""
+        return self.count
+
+    @property
+    def wanted(self) -> int:
+        """How many jobs it wants to have at a time: a thread takes the next one at once."""
+        return self.count
+
+    def crew(
+        self, jobs: Sequence[Job], inputs: Inputs, train: Callable[..., Outcome], stop: threading.Event, more: bool = False
+    ) -> ThreadCrew:
+        """Return a crew of these threads; see `Workers.crew`."""
+        return ThreadCrew(jobs, inputs, self.count, train, stop, more)
+
+
+class ThreadCrew:
+    """Threads that take one job after the other, train it, and report how it ended. See `Crew`.
 
     Where there are fewer jobs than threads, from the start or towards the end, each gets several: the bits of a result do not depend on
     how many threads worked on it, so a job takes more of them between two epochs. A worker leaves a copy of its state at the end of each
@@ -159,6 +255,9 @@ class Crew:
     def each(self) -> int:
         """How many threads work on one job, as soon as it is between two epochs; while more jobs may come, one."""
         return 1 if self._more else max(1, self._all // max(1, self._left))
+
+    def check(self) -> None:
+        """Threads do not get lost."""
 
     def leave(self, job: Job) -> None:
         """Count a job that came out of `ends` as running no more."""

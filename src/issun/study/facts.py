@@ -82,6 +82,18 @@ class Conflict:
     machine: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A trial that was given up, since whatever trained it died each time: its network, seed, fold (0 without folds), why, and when."""
+
+    trial_id: str
+    network: str
+    seed: int
+    fold: int
+    reason: str
+    failed: str
+
+
 def conflicting(conflicts: Sequence[Conflict]) -> str:
     """Return a sentence on what merged studies held with other bits; empty where that is nothing."""
     if not conflicts:
@@ -120,6 +132,8 @@ class Facts:
         The search that proposed its networks; None in all other studies.
     conflicts : tuple of Conflict
         What studies that were merged into it held with other bits.
+    failures : tuple of Failure
+        Trials that were given up.
     """
 
     data: DataFacts
@@ -134,6 +148,7 @@ class Facts:
     further: tuple[DataFacts, ...] = ()
     search: SearchFacts | None = None
     conflicts: tuple[Conflict, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     @property
     def inputs(self) -> tuple[DataFacts, ...]:

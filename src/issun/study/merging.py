@@ -152,6 +152,9 @@ class _Taking:
         self._rests_on()
         for row in self._rows("trials"):
             self._trial(row)
+        for row in self._rows("failures"):
+            if self._run.execute("SELECT 1 FROM trials WHERE id = ? AND status != 'running'", (row["trial_id"],)).fetchone() is None:
+                self._insert("failures", row)
         for row in self._rows("heads"):
             self._head(row)
         for row in self._rows("conflicts"):
@@ -232,6 +235,8 @@ class _Taking:
             for table in (*_PARTS, "trial_runs"):
                 self._run.execute(f"DELETE FROM {table} WHERE trial_id = ?", (key,))
         self._insert("trials", row, "REPLACE")
+        if row["status"] != "running":
+            self._run.execute("DELETE FROM failures WHERE trial_id = ?", (key,))
         for table in _PARTS:
             for part in self._rows(table, "trial_id = ?", key):
                 self._insert(table, part)

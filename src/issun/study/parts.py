@@ -31,6 +31,7 @@ from issun.extraction.making import Weights
 from issun.extraction.search import HeadProgress
 from issun.extraction.training import HeadWish, train_head
 from issun.recipe import Recipe
+from issun.study.crew import Workers
 from issun.study.entry import Entry, with_trials
 from issun.study.file import FamilyEntry, Part, StudyFile
 from issun.study.frontier import most_accurate
@@ -247,6 +248,7 @@ def run_part(
     path: str | Path,
     *,
     threads: int | None = None,
+    workers: Workers | None = None,
     on_progress: OnProgress | None = None,
     cancel: CancelFlag | None = None,
     command: str = "",
@@ -259,7 +261,7 @@ def run_part(
     prepared : PreparedPart
     path : str or Path
         The study's file; made where it does not exist.
-    threads, on_progress, cancel, command, **options
+    threads, workers, on_progress, cancel, command, **options
         As of `issun.study.workers.run`.
 
     Raises
@@ -276,6 +278,7 @@ def run_part(
             prepared.inputs,
             store,
             threads=threads,
+            workers=workers,
             on_progress=on_progress,
             cancel=cancel,
             command=command,

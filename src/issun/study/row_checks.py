@@ -28,7 +28,7 @@ from issun.datasets.wanted import Shape
 from issun.engine.protocol import Scaling
 from issun.errors import IssunError, StudyError, first_line
 from issun.recipe import Recipe
-from issun.study.facts import Conflict, Facts, RunFacts, SplitFacts
+from issun.study.facts import Conflict, Facts, Failure, RunFacts, SplitFacts
 from issun.study.plan import DataFacts
 from issun.study.protocol import Protocol
 from issun.study.schema import damaged, version_of
@@ -194,6 +194,13 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[_Column, ...]]] = {
             _or_null(_number("validation_accuracy", 1.0)),
         ),
     ),
+    "failures": (
+        ("trial_id",),
+        (
+            *(_text(name) for name in ("trial_id", "reason", "failed")),
+            *(_id_of("network_id", "networks"), _id_of("split_id", "splits"), _whole("seed", 0, 2**63 - 1)),
+        ),
+    ),
     "head_tests": (("head_id",), (_id_of("head_id", "heads"), _number("accuracy", 1.0), _blob("classes", 2))),
 }
 
@@ -351,8 +358,9 @@ class _Contents:
                 self._json("heads", {"id": key}, "settings", settings, _SETTINGS.validate_python)
         search = self._search(texts, data) if version_of(self._connection) > 8 and "search" in texts else None
         conflicts = tuple(self._conflicts()) if version_of(self._connection) > 9 else ()
+        failures = tuple(self._failures()) if version_of(self._connection) > 9 else ()
         trials = statuses(self._connection)
-        return Facts(data, created, labels, protocol, recipes, splits, trials, runs, teachers, further, search, conflicts)
+        return Facts(data, created, labels, protocol, recipes, splits, trials, runs, teachers, further, search, conflicts, failures)
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         return (tuple(row) for row in self._connection.execute(query))
@@ -400,6 +408,14 @@ class _Contents:
         for kind, key, network, seed, head, file, kept, other, machine in self._rows(query):
             read = self._json("conflicts", {"kind": kind, "id": key, "file": file}, "machine", machine, _machine)
             yield Conflict(kind, key, network, seed, head, file, kept, other, read)
+
+    def _failures(self) -> Iterator[Failure]:
+        query = (
+            "SELECT f.trial_id, n.network, f.seed, f.split_id, f.reason, f.failed FROM failures f JOIN networks n ON n.id = f.network_id "
+            "ORDER BY n.network, f.seed, f.split_id"
+        )
+        for key, network, seed, split, reason, failed in self._rows(query):
+            yield Failure(key, network, seed, _folds(split)[1], reason, failed)
 
     def _search(self, texts: Mapping[str, str], data: DataFacts) -> SearchFacts:
         settings = self._meta(texts, "search", SearchSettings.of_stored)

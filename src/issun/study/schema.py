@@ -106,6 +106,17 @@ CREATE TABLE conflicts (     -- what merged studies held of trials and heads tha
 ) WITHOUT ROWID;
 """
 
+_FAILURES = """
+CREATE TABLE failures (      -- trials that were given up, since whatever trained them died each time; the same command tries them again
+    trial_id TEXT PRIMARY KEY,
+    network_id TEXT NOT NULL REFERENCES networks (id),
+    split_id TEXT NOT NULL REFERENCES splits (id),
+    seed INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    failed TEXT NOT NULL     -- when
+) WITHOUT ROWID;
+"""
+
 SCHEMA = f"""
 CREATE TABLE meta (          -- about the study: JSON values
     key TEXT PRIMARY KEY,
@@ -201,6 +212,7 @@ CREATE TABLE checkpoints (   -- of the trials that still run
 {_HEADS}
 {_SEARCH}
 {_CONFLICTS}
+{_FAILURES}
 CREATE TABLE test_results (  -- measured once, when a trial ends; read by nothing that chooses
     trial_id TEXT PRIMARY KEY REFERENCES trials (id),
     loss REAL,
@@ -227,7 +239,7 @@ _STEPS = {
     6: (),  # since version 7 trials may be folds, which are no figures of their own, and there may be no test part
     7: ("ALTER TABLE networks ADD COLUMN input TEXT",),  # and meta may hold the same images in other sizes and colours (`inputs`)
     8: tuple(statement for statement in _SEARCH.split(";\n") if statement.strip()),
-    9: (_CONFLICTS,),
+    9: (_CONFLICTS, _FAILURES),
 }
 
 

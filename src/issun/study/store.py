@@ -474,7 +474,14 @@ class Store:
             run.execute("INSERT OR REPLACE INTO predictions VALUES (?, ?)", (trial.id, predictions))
             if not math.isnan(outcome.test_accuracy):  # there is a test part
                 run.execute("INSERT OR REPLACE INTO test_results VALUES (?, ?, ?)", (trial.id, outcome.test_loss, outcome.test_accuracy))
-            run.execute("DELETE FROM checkpoints WHERE trial_id = ?", (trial.id,))
+            for table in ("checkpoints", "failures"):
+                run.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial.id,))
+
+    def fail(self, trial: Trial, reason: str) -> None:
+        """Keep that a trial was given up, and why. Another run tries it again."""
+        with self._transaction() as run:
+            row = (trial.id, trial.net.id, trial.split.id, trial.seed, reason, _now())
+            run.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def _write_origin(self, run: sqlite3.Connection, trial: Trial, history: Sequence[Epoch]) -> None:
         """Keep the history of a trial, and that this run has trained it."""

@@ -22,7 +22,7 @@ from issun.engine.protocol import CancelFlag
 from issun.errors import Cancelled, IssunError, StudyError
 from issun.events import OnProgress, Remark
 from issun.pooling import for_all_images, pooled
-from issun.study.crew import Crew, Ended, Job
+from issun.study.crew import Crew, Ended, Job, Threads, Workers
 from issun.study.interrupt import interrupt_sets
 from issun.study.machine import machine
 from issun.study.plan import Plan, Trial
@@ -40,6 +40,7 @@ def run(
     store: Store,
     *,
     threads: int | None = None,
+    workers: Workers | None = None,
     on_progress: OnProgress | None = None,
     cancel: CancelFlag | None = None,
     checkpoint_seconds: float = 10.0,
@@ -57,6 +58,8 @@ def run(
         Open; it stays open.
     threads : int, optional
         How many at once; default: all cores that this process may use. Where fewer trials are left, each gets several.
+    workers : Workers, optional
+        Who trains; default: `threads` of this process.
     on_progress : callable, optional
         Called with a `Progress` at every event and about four times a second, and with a `Remark` where trials start anew; always from
         the calling thread.
@@ -83,11 +86,11 @@ def run(
     Exception
         What a trial raised, after all others have ended.
     """
-    count = threads_available() if threads is None else threads
+    who = Threads(threads_available() if threads is None else threads) if workers is None else workers
     stop, inputs = threading.Event(), Inputs.of(data)
     with interrupt_sets(stop):
-        store.begin(plan, inputs.first.labels[plan.validation], command=command, threads=count, machine=machine())
-        return _Run(plan, inputs, store, count, on_progress, cancel, stop, checkpoint_seconds, train).run()
+        store.begin(plan, inputs.first.labels[plan.validation], command=command, threads=max(1, who.slots), machine=machine())
+        return _Run(plan, inputs, store, who, on_progress, cancel, stop, checkpoint_seconds, train).run()
 
 
 class _Run:
@@ -98,14 +101,14 @@ class _Run:
         plan: Plan,
         inputs: Inputs,
         store: Store,
-        threads: int,
+        who: Workers,
         on_progress: OnProgress | None,
         cancel: CancelFlag | None,
         stop: threading.Event,
         checkpoint_seconds: float,
         train: Callable[..., Outcome],
     ) -> None:
-        self._plan, self._store, self._threads = plan, store, threads
+        self._plan, self._store, self._who = plan, store, who
         self._inputs, self._train = inputs, train
         self._on_progress, self._cancel, self._stop = on_progress, cancel, stop
         self._checkpoint_seconds = checkpoint_seconds
@@ -125,15 +128,15 @@ class _Run:
         missing = [trial for trial in plan.trials if trial.id not in ended]
         # Those on all images are trained for as many epochs as their folds, so they come after them.
         self._later = [trial for trial in missing if trial.split.pooled]
-        self._workers = self._crew([trial for trial in missing if not trial.split.pooled])
+        self._crew = self._crew_for([trial for trial in missing if not trial.split.pooled])
         self._began = self._looked = time.monotonic()
         self._busy = self._work_of_ended = 0.0
 
-    def _crew(self, trials: Sequence[Trial]) -> Crew:
+    def _crew_for(self, trials: Sequence[Trial]) -> Crew:
         """Return a crew that will train some trials."""
         jobs = sorted((self._job(trial) for trial in trials), key=lambda job: job.work_left, reverse=True)
         self._unfinished = len(jobs)
-        return Crew(jobs, self._inputs, self._threads, self._train, self._stop)
+        return self._who.crew(jobs, self._inputs, self._train, self._stop)
 
     def _after_folds(self) -> list[Trial]:
         """Return the trials on all images whose folds have ended, each with the recipe that these make for it."""
@@ -154,7 +157,7 @@ class _Run:
     def run(self) -> Progress:
         self._work()
         if self._later and not self._stop.is_set():
-            self._workers = self._crew(self._after_folds())
+            self._crew = self._crew_for(self._after_folds())
             self._work()
         if self._stop.is_set() and (self._unfinished or self._later):
             raise Cancelled(self._stopped_text())
@@ -169,17 +172,17 @@ class _Run:
                 self._on_progress(Remark(_anew_text(count, made_on, self._set), warning=True))
         self._anew.clear()
         try:
-            self._workers.start()
+            self._crew.start()
             self._supervise()
         except KeyboardInterrupt:  # out of `on_progress`
             self._stop.set()
         except BaseException:
             self._stop.set()
-            self._workers.join()
+            self._crew.join()
             with contextlib.suppress(StudyError):
                 self._keep_the_rest()
             raise
-        self._workers.join()
+        self._crew.join()
         self._keep_the_rest()
 
     def _supervise(self) -> None:
@@ -189,12 +192,13 @@ class _Run:
         while self._unfinished and not self._stop.is_set():
             try:
                 wait = min(_TICK, max(0.0, next_checkpoint - time.monotonic()))
-                event = self._end(self._workers.ends.get(timeout=wait))
+                event = self._end(self._crew.ends.get(timeout=wait))
             except queue.Empty:
                 event = None
             if self._cancel is not None and self._cancel.is_set():
                 self._stop.set()
             self._store.check_place()
+            self._crew.check()
             if time.monotonic() >= next_checkpoint:
                 self._save_checkpoints()
                 next_checkpoint = time.monotonic() + self._checkpoint_seconds
@@ -206,7 +210,7 @@ class _Run:
         """When no worker runs any more: store what has ended since, and where the others stand."""
         with contextlib.suppress(queue.Empty):
             while True:
-                self._end(self._workers.ends.get_nowait())
+                self._end(self._crew.ends.get_nowait())
         self._save_checkpoints()
 
     def _end(self, ended: Ended) -> str | None:
@@ -221,6 +225,11 @@ class _Run:
             self._leave(ended.job)
             reason = str(ended.error) if isinstance(ended.error, IssunError) else repr(ended.error)
             return f"failed: {who}  {reason}"
+        if ended.lost:
+            self._save_checkpoints()  # what it had reached
+            self._store.fail(trial, ended.lost)
+            self._leave(ended.job)
+            return f"failed: {who}  {ended.lost}"
         if outcome is None:
             return None  # stopped: it stays among the running, so that its checkpoint is kept
         if trial.split.pooled:
@@ -238,10 +247,10 @@ class _Run:
         self._note_time()
         self._work_of_ended += job.work_done
         self._unfinished -= 1
-        self._workers.leave(job)
+        self._crew.leave(job)
 
     def _save_checkpoints(self) -> None:
-        save_checkpoints(self._store, self._workers.running)
+        save_checkpoints(self._store, self._crew.running)
 
     def _compare(self, trial: Trial, accuracy: float) -> None:
         """Note the best accuracy so far; that of a single fold, on few images, says too little."""
@@ -253,18 +262,18 @@ class _Run:
     def _note_time(self) -> None:
         """Add the time since the last look to that of each thread that was at work."""
         now = time.monotonic()
-        self._busy += (now - self._looked) * len(self._workers.running) * self._workers.each
+        self._busy += (now - self._looked) * len(self._crew.running) * self._crew.each
         self._looked = now
 
     def _seconds_left(self) -> float | None:
-        running = self._workers.running
+        running = self._crew.running
         done = self._work_of_ended + sum(job.work_done for job in running)
         if not self._unfinished and not self._later:
             return 0.0
         if done <= 0 or self._busy <= 0:
             return None
-        waiting = [job.work_left for job in self._workers.waiting] + [trial.work for trial in self._later]
-        left = makespan(waiting, self._threads, [job.work_left for job in running])
+        waiting = [job.work_left for job in self._crew.waiting] + [trial.work for trial in self._later]
+        left = makespan(waiting, max(1, self._who.slots), [job.work_left for job in running])
         return left * self._busy / done
 
     def _report(self, event: str | None) -> Progress:
@@ -274,7 +283,7 @@ class _Run:
             done=self._done,
             skipped=self._skipped,
             diverged=self._diverged,
-            running=tuple(job.shown(self._plan.title(job.trial.net)) for job in self._workers.running),
+            running=tuple(job.shown(self._plan.title(job.trial.net)) for job in self._crew.running),
             best=self._best,
             elapsed=time.monotonic() - self._began,
             seconds_left=self._seconds_left(),
@@ -286,7 +295,7 @@ class _Run:
 
     def _stopped_text(self) -> str:
         total = len(self._plan.trials)
-        begun = sum(job.saved_epoch > 0 for job in self._workers.running)
+        begun = sum(job.saved_epoch > 0 for job in self._crew.running)
         kept = f"{self._done + self._skipped} of {total} trials are saved"
         if begun:
             kept += f", {begun} more up to their last complete epoch"
