@@ -30,6 +30,7 @@ class Processes:
     workers: int = 2
     threads: int = 1
     options: tuple[str, ...] = ()
+    secured: tuple[str, ...] = ()
     scheduler: subprocess.Popen[bytes] | None = None
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -44,7 +45,7 @@ class Processes:
     def start(self, port: int = 0) -> None:
         self.file.unlink(missing_ok=True)
         where = ("--host", "127.0.0.1", "--port", str(port), "--scheduler-file", str(self.file))
-        self.scheduler = self._process("distributed.cli.dask_scheduler", *where)
+        self.scheduler = self._process("distributed.cli.dask_scheduler", *where, *self.secured)
         wait_until(self.file.exists)
         for _ in range(self.workers):
             self.add()
@@ -89,10 +90,12 @@ class Processes:
 
 
 @contextmanager
-def processes(folder: Path, workers: int = 2, threads: int = 1, options: tuple[str, ...] = ()) -> Iterator[Processes]:
+def processes(
+    folder: Path, workers: int = 2, threads: int = 1, options: tuple[str, ...] = (), secured: tuple[str, ...] = ()
+) -> Iterator[Processes]:
     """Start a cluster and stop it at the end, whatever happened to it."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = Processes(folder, workers, threads, options)
+    found = Processes(folder, workers, threads, options, secured)
     try:
         found.start()
         yield found

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +38,7 @@ from issun.study.plan import DataFacts
 from issun.study.store import Store
 from issun.study.workers import run
 from issun.training import train_network
+from places import ROOT
 from small_study import FAMILIES, digits, pretend, rows_of, run_small, small_plan
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers' processes under /proc")
@@ -433,3 +437,58 @@ def test_records_of_another_network_are_refused() -> None:
     record["history"] = record["history"][1:]
     with pytest.raises(BadRecord, match="do not follow"):
         outcome_of(record, first, images)
+
+
+# Certificates, and what whoever watches sees.
+
+
+def certificates(folder: Path) -> dict[str, str]:
+    """Make certificates by the commands of the documentation, and return the settings of Dask that it names."""
+    folder.mkdir()
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    commands = [line for line in page.splitlines() if line.startswith("openssl ")]
+    assert len(commands) == 3
+    for command in commands:
+        subprocess.run(shlex.split(command), cwd=folder, check=True, capture_output=True)
+    names = dict(part.split("=", 1) for line in page.splitlines() if line.startswith("export DASK_") for part in line.split()[1:])
+    return {name: str(folder / value) for name, value in names.items()}
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make certificates")
+def test_certificates(tmp_path: Path, whole: dict[str, Any]) -> None:
+    import dask
+
+    mine, others = certificates(tmp_path / "mine"), certificates(tmp_path / "others")
+    where = {"ca-file": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
+    options = tuple(text for name, value in where.items() for text in (f"--tls-{name}", str(tmp_path / "mine" / value)))
+    tls = {name.removeprefix("DASK_").lower().replace("__", "."): value for name, value in mine.items()}
+    with dask.config.set(tls), processes(tmp_path / "cluster", 1, options=options, secured=("--protocol", "tls", *options)) as cluster:
+        assert cluster.address.startswith("tls://")
+        told: list[Any] = []
+        on_cluster(cluster.address, tmp_path / "a.sqlite", on_progress=told.append)
+        assert not [event for event in told if isinstance(event, Remark) and event.warning]
+        assert rows_of(tmp_path / "a.sqlite") == whole
+        wrong = {name: others[f"DASK_{name.upper().replace('.', '__')}"] for name in tls}
+        with (
+            dask.config.set(wrong),
+            pytest.raises(IssunError, match=r"accepts no connection with these certificates .*distributed.comm.tls"),
+        ):
+            on_cluster(cluster.address, tmp_path / "b.sqlite")
+
+
+def test_whoever_watches_sees_the_workers(cluster: Processes, tmp_path: Path) -> None:
+    from issun.webpage.content import content
+
+    path, seen = tmp_path / "a.sqlite", []
+
+    def look(event: Any) -> None:
+        if not seen and getattr(event, "workers", ()) and (found := Study(path).facts.workers):
+            [study] = content([Study(path)])["studies"]
+            seen.append((event.workers, found, study["workers"]))
+
+    on_cluster(cluster.address, path, small_plan("dense n, dense", "n=1,2", epochs=30), slow, on_progress=look, checkpoint_seconds=0.2)
+    [(now, kept, shown)] = seen
+    assert 1 <= len(now) <= 2
+    assert {one.name for one in kept} == {one["name"] for one in shown}
+    assert all(one["threads"] == 1 and all("dense" in text for text in one["training"]) for one in shown)
+    assert Study(path).facts.workers == ()

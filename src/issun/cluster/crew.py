@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future
+from distributed import Client, Future, KilledWorker
 from distributed.protocol.pickle import dumps
 
 from issun import errors
@@ -39,6 +39,7 @@ from issun.events import OnProgress, Remark
 from issun.numbers import counted, duration
 from issun.study.crew import Ended, Job
 from issun.study.machine import machine
+from issun.study.progress import WorkerNow
 from issun.training import Outcome
 
 #: Seconds between two looks at which workers there are, two questions to one of them how far it is, and two checkpoints that it sends.
@@ -176,13 +177,14 @@ class ClusterCrew:
         self._cluster, self._client = cluster, cluster.client
         self._inputs, self._train, self._stop, self._more = inputs, train, stop, more
         self._waiting, self._alone = deque(jobs), deque[Job]()
-        self._left: dict[str, Job] = {}  # that came out of `ends` and were not left
+        self._left: dict[str, Job] = {}  # that came out of `ends` without an outcome and were not left
         self._kept: dict[str, Job] = {}  # that were stopped: their last states are still to be kept
         self._deaths: dict[str, tuple[int, int]] = {}  # of the workers of trials that ran alone, and the epoch reached at the last one
         self._run, self._numbers = secrets.token_hex(6), itertools.count()
         self._isa, self._machine = instruction_set(), machine()
         self._validation: dict[tuple[Any, ...], int] = {}
         self._took: deque[tuple[float, float]] = deque(maxlen=50)  # seconds and work of the last trials
+        self._pace: float | None = None  # seconds that a unit of work takes, judging by these
         self._heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.RLock()
         self._failure: BaseException | None = None
@@ -250,6 +252,20 @@ class ClusterCrew:
     def each(self) -> int:
         """How many threads work on one job: one."""
         return 1
+
+    @property
+    def workers(self) -> tuple[WorkerNow, ...]:
+        """The workers that are used, and what they train."""
+        with self._lock:
+            return tuple(
+                WorkerNow(
+                    member.address,
+                    member.threads,
+                    tuple(f"{job.trial.net}, seed {job.trial.seed}" for job in member.jobs[: member.threads]),
+                )
+                for member in self._cluster.members.values()
+                if member.ready
+            )
 
     # What the crew's own thread does.
 
@@ -392,8 +408,7 @@ class ClusterCrew:
 
     def _seconds(self, job: Job) -> float | None:
         """Return about how long a job takes, judging by the last ones; None while nothing is known."""
-        seconds, work = sum(one[0] for one in self._took), sum(one[1] for one in self._took)
-        return seconds / work * job.work_left if work else None
+        return None if self._pace is None else self._pace * job.work_left
 
     def _room(self, member: _Member) -> bool:
         """Whether a worker should get a batch now: one for each thread, and while they are short, further ones that wait there."""
@@ -456,9 +471,21 @@ class ClusterCrew:
             if self._client.status != "running":
                 self._lost()
             member.sent.remove(sent)
-            self._again(sent, f"its worker {member.address} died")
+            self._failed(member, sent)
             return
         self._go(self._client._gather([sent.future], errors="raise"), partial(self._came, member, sent))
+
+    def _failed(self, member: _Member, sent: _Sent) -> None:
+        """Try a batch again whose worker died; end it where the worker could not even begin, as it would be the same everywhere."""
+        error = None
+        if sent.future.status == "error":
+            with contextlib.suppress(Exception):
+                error = sent.future.exception(timeout=_PATIENCE)
+        if error is None or isinstance(error, KilledWorker):
+            self._again(sent, f"its worker {member.address} died")
+            return
+        for job in sent.jobs:
+            self._ended(job, Ended(job, error=StudyError(f"worker {member.address}: {type(error).__name__}: {error}")))
 
     def _came(self, member: _Member, sent: _Sent, answer: Answer[Any]) -> None:
         if sent not in member.sent:
@@ -489,6 +516,7 @@ class ClusterCrew:
                 outcome = outcome_of(record["outcome"], job.trial, self._images_of(job))
                 trained = job.trial.work * int(record["epochs"]) / job.trial.recipe.epochs
                 self._took.append((float(record["took"]), trained))
+                self._pace = sum(one[0] for one in self._took) / max(1.0, sum(one[1] for one in self._took))
                 job.history = list(outcome.history)
                 self._ended(job, Ended(job, outcome))
             elif "error" in record:
@@ -504,8 +532,9 @@ class ClusterCrew:
             self._ended(job, Ended(job, error=StudyError(f"worker {member.address}: {error}")))
 
     def _ended(self, job: Job, ended: Ended) -> None:
-        with self._lock:
-            self._left[job.trial.id] = job
+        if ended.outcome is None:  # what it had reached is still to be kept
+            with self._lock:
+                self._left[job.trial.id] = job
         self.ends.put(ended)
 
     def _images_of(self, job: Job) -> int:

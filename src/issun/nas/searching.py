@@ -36,7 +36,7 @@ from issun.pooling import judged as judged_in_folds
 from issun.recipe import Recipe
 from issun.study.crew import Ended, Job, Workers
 from issun.study.plan import Trial
-from issun.study.progress import Running
+from issun.study.progress import Running, WorkerNow
 from issun.study.query import Query
 from issun.study.searched import SearchFacts
 from issun.study.statistics import lower_bound
@@ -101,6 +101,8 @@ class SearchProgress(Event):
         Until proposals stop; None where the time does not decide.
     event : str or None
         What just happened, one plain line.
+    workers : tuple of WorkerNow
+        Of the cluster that trains; none where this process does.
     """
 
     query: Query
@@ -113,6 +115,7 @@ class SearchProgress(Event):
     elapsed: float
     seconds_left: float | None
     event: str | None = None
+    workers: tuple[WorkerNow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -365,6 +368,8 @@ class _Search:
             self._crew.check()
             if time.monotonic() >= next_checkpoint:
                 save_checkpoints(self._store, self._crew.running)
+                if workers := self._crew.workers:
+                    self._store.note_workers(workers)
                 self._store.spend(self._elapsed)
                 next_checkpoint = time.monotonic() + _CHECKPOINT
             self._report(event)
@@ -498,5 +503,6 @@ class _Search:
                 elapsed=self._elapsed,
                 seconds_left=self._seconds_left,
                 event=event,
+                workers=self._crew.workers,
             )
         )

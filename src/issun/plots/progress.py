@@ -100,6 +100,7 @@ def search_line(progress: SearchProgress) -> str:
 def _how_far(progress: SearchProgress) -> str:
     of = "" if progress.trials is None else f" of {progress.trials:,}"
     left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
+    left += f", {counted(len(progress.workers), 'worker')}" if progress.workers else ""
     return f"{progress.trainings:,}{of} trainings, {progress.networks:,} networks{left}"
 
 
@@ -133,6 +134,7 @@ def sweep_picture(progress: Progress) -> RenderableType:
     left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f"about {duration(progress.seconds_left)} left"
     facts = [f"{ended} of {progress.total} trials", duration(progress.elapsed), left]
     facts += [f"{progress.diverged} diverged"] if progress.diverged else []
+    facts += [counted(len(progress.workers), "worker")] if progress.workers else []
     head.add_row(ProgressBar(total=max(1, progress.total), completed=ended, width=30), Text(" · ".join(fact for fact in facts if fact)))
     lines: list[RenderableType] = [head]
     if progress.best is not None:

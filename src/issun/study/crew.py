@@ -16,7 +16,7 @@ from issun.engine.fitting import Epoch
 from issun.engine.protocol import State
 from issun.errors import Cancelled
 from issun.study.plan import Trial
-from issun.study.progress import Running
+from issun.study.progress import Running, WorkerNow
 from issun.training import Outcome
 
 #: Seconds between two looks of a thread without a job at whether it is to stop.
@@ -109,7 +109,7 @@ class Crew(Protocol):
 
     @property
     def running(self) -> list[Job]:
-        """The jobs that were begun and not yet left, oldest first."""
+        """The jobs that were begun and came to no outcome yet, oldest first: those that failed or were stopped until they are left."""
 
     @property
     def waiting(self) -> list[Job]:
@@ -118,6 +118,10 @@ class Crew(Protocol):
     @property
     def each(self) -> int:
         """How many threads work on one job."""
+
+    @property
+    def workers(self) -> tuple[WorkerNow, ...]:
+        """The workers of a cluster, and what they do; none where this process trains."""
 
 
 class Workers(Protocol):
@@ -243,7 +247,7 @@ class ThreadCrew:
 
     @property
     def running(self) -> list[Job]:
-        """The jobs that were begun and not yet left, oldest first."""
+        """The jobs that were begun and came to no outcome yet, oldest first."""
         return list(self._running.values())
 
     @property
@@ -259,9 +263,14 @@ class ThreadCrew:
     def check(self) -> None:
         """Threads do not get lost."""
 
+    @property
+    def workers(self) -> tuple[WorkerNow, ...]:
+        """None: this process trains."""
+        return ()
+
     def leave(self, job: Job) -> None:
         """Count a job that came out of `ends` as running no more."""
-        del self._running[job.trial.id]
+        self._running.pop(job.trial.id, None)
 
     def _next(self) -> Job | None:
         """Return the next job, as soon as there is one; None where there is none any more, or all is to stop."""
@@ -285,6 +294,8 @@ class ThreadCrew:
                 ended = Ended(job, error=error)
             with self._changed:
                 self._left -= 1
+            if ended.outcome is not None:  # of others the last state is still to be kept
+                self._running.pop(job.trial.id, None)
             self.ends.put(ended)
 
     def _trained(self, job: Job) -> Outcome:

@@ -12,6 +12,7 @@ from issun.datasets.wanted import Shape
 from issun.numbers import listing
 from issun.recipe import named_settings
 from issun.study.plan import DataFacts
+from issun.study.progress import WorkerNow
 from issun.study.protocol import Protocol
 from issun.study.searched import SearchFacts
 from issun.teacher import TeacherFacts
@@ -134,6 +135,8 @@ class Facts:
         What studies that were merged into it held with other bits.
     failures : tuple of Failure
         Trials that were given up.
+    workers : tuple of WorkerNow
+        Of the cluster that trains now.
     """
 
     data: DataFacts
@@ -149,6 +152,7 @@ class Facts:
     search: SearchFacts | None = None
     conflicts: tuple[Conflict, ...] = ()
     failures: tuple[Failure, ...] = ()
+    workers: tuple[WorkerNow, ...] = ()
 
     @property
     def inputs(self) -> tuple[DataFacts, ...]:

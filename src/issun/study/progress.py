@@ -28,6 +28,15 @@ class Running:
 
 
 @dataclass(frozen=True)
+class WorkerNow:
+    """A worker of a cluster: what it is called, how many threads it has, and the networks that it trains now, with their seeds."""
+
+    name: str
+    threads: int
+    training: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Progress(Event):
     """One moment of a run.
 
@@ -47,6 +56,8 @@ class Progress(Event):
         Seconds since the start; seconds to the end, about (None while nothing is known).
     event : str, optional
         What just happened, one plain line.
+    workers : tuple of WorkerNow
+        Of the cluster that trains; none where this process does.
     """
 
     total: int
@@ -58,6 +69,7 @@ class Progress(Event):
     elapsed: float
     seconds_left: float | None
     event: str | None = None
+    workers: tuple[WorkerNow, ...] = ()
 
 
 def makespan(work: Iterable[float], threads: int, begun: Sequence[float] = ()) -> float:

@@ -30,6 +30,7 @@ from issun.errors import IssunError, StudyError, first_line
 from issun.recipe import Recipe
 from issun.study.facts import Conflict, Facts, Failure, RunFacts, SplitFacts
 from issun.study.plan import DataFacts
+from issun.study.progress import WorkerNow
 from issun.study.protocol import Protocol
 from issun.study.schema import damaged, version_of
 from issun.study.searched import Candidate, Opening, ProposalFacts, SearchFacts, SearchSettings
@@ -218,6 +219,7 @@ class _Machine(BaseModel):
 _Read = TypeVar("_Read")
 
 _TEXT, _TEXTS, _SETTINGS = TypeAdapter(str), TypeAdapter(dict[str, str]), TypeAdapter(dict[str, Any])
+_WORKERS = TypeAdapter(tuple[WorkerNow, ...])
 _SEEDS, _SECONDS = TypeAdapter(tuple[int, ...]), TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False)])
 
 
@@ -360,7 +362,10 @@ class _Contents:
         conflicts = tuple(self._conflicts()) if version_of(self._connection) > 9 else ()
         failures = tuple(self._failures()) if version_of(self._connection) > 9 else ()
         trials = statuses(self._connection)
-        return Facts(data, created, labels, protocol, recipes, splits, trials, runs, teachers, further, search, conflicts, failures)
+        workers = self._meta(texts, "workers", _WORKERS.validate_python) if "workers" in texts else ()
+        return Facts(
+            data, created, labels, protocol, recipes, splits, trials, runs, teachers, further, search, conflicts, failures, workers
+        )
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         return (tuple(row) for row in self._connection.execute(query))

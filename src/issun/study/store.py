@@ -13,7 +13,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from issun.study.facts import Facts
 from issun.study.lock import Place, WriterLock
 from issun.study.merging import Taken, take
 from issun.study.plan import DataFacts, Plan, Trial, recipe_text
+from issun.study.progress import WorkerNow
 from issun.study.protocol import Protocol
 from issun.study.row_checks import check_history, check_rows, wrong_row
 from issun.study.schema import (
@@ -280,6 +281,11 @@ class Store:
         """Keep how long the search has taken so far."""
         with self._transaction() as run:
             run.execute("INSERT OR REPLACE INTO meta VALUES ('search_seconds', ?)", (json.dumps(seconds),))
+
+    def note_workers(self, workers: Sequence[WorkerNow]) -> None:
+        """Keep which workers of a cluster train now, and what, for whoever watches; until the study is closed."""
+        with self._transaction() as run:
+            run.execute("INSERT OR REPLACE INTO meta VALUES ('workers', ?)", (json.dumps([asdict(one) for one in workers]),))
 
     def keep_test(self, trial_id: str, accuracy: float) -> None:
         """Keep the test accuracy of a trial that was not measured on the test part when it was trained."""
@@ -543,6 +549,7 @@ class Store:
         self._loss = self._loss or self._place.loss()
         try:
             with told(self.path), contextlib.closing(self._connection):
+                self._connection.execute("DELETE FROM meta WHERE key = 'workers'")
                 if self._run is not None:
                     self._connection.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), self._run))
                 self._connection.execute("PRAGMA incremental_vacuum").fetchall()

@@ -7,6 +7,7 @@ those that run every few seconds.
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -131,6 +132,7 @@ class _Run:
         self._crew = self._crew_for([trial for trial in missing if not trial.split.pooled])
         self._began = self._looked = time.monotonic()
         self._busy = self._work_of_ended = 0.0
+        self._expected: tuple[float, float | None] = (-math.inf, None)  # when that was found out, and the seconds left
 
     def _crew_for(self, trials: Sequence[Trial]) -> Crew:
         """Return a crew that will train some trials."""
@@ -250,6 +252,8 @@ class _Run:
         self._crew.leave(job)
 
     def _save_checkpoints(self) -> None:
+        if workers := self._crew.workers:
+            self._store.note_workers(workers)
         save_checkpoints(self._store, self._crew.running)
 
     def _compare(self, trial: Trial, accuracy: float) -> None:
@@ -278,6 +282,8 @@ class _Run:
 
     def _report(self, event: str | None) -> Progress:
         self._note_time()
+        if time.monotonic() - self._expected[0] >= _TICK or not self._unfinished:  # it looks at every trial that waits
+            self._expected = time.monotonic(), self._seconds_left()
         progress = Progress(
             total=len(self._plan.trials),
             done=self._done,
@@ -286,8 +292,9 @@ class _Run:
             running=tuple(job.shown(self._plan.title(job.trial.net)) for job in self._crew.running),
             best=self._best,
             elapsed=time.monotonic() - self._began,
-            seconds_left=self._seconds_left(),
+            seconds_left=self._expected[1],
             event=event,
+            workers=self._crew.workers,
         )
         if self._on_progress is not None:
             self._on_progress(progress)

@@ -22,7 +22,7 @@ export function startLive() {
         mark = answer.headers.get("ETag");
         takeNew(await answer.json());
       } else if (answer.status !== 304) throw new Error(String(answer.status));
-      node.textContent = state.content.studies.some(({ running }) => running) ? "Live: trials running" : "Live";
+      node.textContent = liveText(state.content.studies);
       wait = EVERY;
     } catch {
       node.textContent = "The study is no longer served; this is its last known state";
@@ -31,6 +31,13 @@ export function startLive() {
     setTimeout(ask, wait);
   };
   setTimeout(ask, wait);
+}
+
+/** What the mark of a live page says: whether trials run, and on how many workers of a cluster. */
+export function liveText(studies) {
+  const workers = studies.flatMap((study) => study.workers);
+  if (workers.length) return `Live: trials running on ${workers.length} ${workers.length === 1 ? "worker" : "workers"}`;
+  return studies.some(({ running }) => running) ? "Live: trials running" : "Live";
 }
 
 /** Take a newer content in; the network that is open stays open. */

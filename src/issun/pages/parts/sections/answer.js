@@ -93,8 +93,15 @@ export function answerOf(study) {
     study.about?.dependent ? element("p", { class: "warning" }, `${capital(study.about.dependent)}.`) : null,
     study.about?.mixture ? element("p", { class: "basis" }, `${capital(study.about.mixture)}.`) : null,
     study.about?.conflicts ? element("p", { class: "basis" }, `${capital(study.about.conflicts)}.`) : null,
+    ...study.workers.map((worker) => element("p", { class: "basis" }, workerText(worker))),
     study.networks.some((network) => hidden.has(seriesOf(network).key)) ? element("p", { class: "basis" }, "Among the families shown.") : null,
   ];
+}
+
+/** What a worker of a cluster does now. */
+function workerText({ name, threads, training }) {
+  const has = threads === 1 ? "1 thread" : `${threads} threads`;
+  return `Worker ${name} (${has}): ${training.length ? `trains ${training.join("; ")}` : "waits"}.`;
 }
 
 /** Which study needs least to reach the target or, where each has its own target, what each needs. */
