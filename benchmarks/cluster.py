@@ -137,7 +137,7 @@ def study(path: Path, asked: Plan, address: str | None, train: Callable[..., Out
 
 def pace(rounds: int) -> dict[str, Any]:
     """Return the seconds of two threads and of two workers, and the ratios of each round."""
-    asked = trials("conv n, pool, conv n, pool, dense", "n=4,5,6,7,8", epochs=40, seeds=4)
+    asked = trials("conv n, conv n, pool, dense", "n=12,14,16,18,20", epochs=240, seeds=4)
     found: dict[str, list[float]] = {"threads": [], "workers": []}
     with cluster() as there, tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):

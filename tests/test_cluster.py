@@ -256,6 +256,42 @@ def test_a_trial_that_kills_its_worker_is_given_up_and_no_other(tmp_path: Path) 
     assert rows_of(tmp_path / "a.sqlite") == rows_of(tmp_path / "whole.sqlite")
 
 
+def test_a_worker_that_hangs_is_restarted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("issun.cluster.crew._HANGS", 4.0)
+    plan, told, stopped = small_plan("dense n, dense", "n=1..4", epochs=4), [], []
+    run_small(tmp_path / "whole.sqlite", plan)
+    with processes(tmp_path / "cluster") as cluster:
+
+        def stop_one(event: Any) -> None:
+            told.append(event)
+            if getattr(event, "done", 0) >= 3 and not stopped:
+                stopped.append(cluster.pids()[0])
+                os.kill(stopped[0], signal.SIGSTOP)
+
+        on_cluster(cluster.address, tmp_path / "a.sqlite", plan, slow, on_progress=stop_one)
+    assert rows_of(tmp_path / "a.sqlite") == rows_of(tmp_path / "whole.sqlite")
+    assert any(isinstance(event, Remark) and "has been silent for" in event.text for event in told)
+
+
+def test_a_cluster_may_grow_and_shrink(tmp_path: Path) -> None:
+    from distributed import Client, LocalCluster
+
+    plan = small_plan("dense n, dense", "n=1..4", epochs=4)
+    run_small(tmp_path / "whole.sqlite", plan)
+    sizes: set[int] = set()
+
+    def count(event: Any) -> None:
+        sizes.add(len(getattr(event, "workers", ())))
+
+    how: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 100, "local_directory": str(tmp_path)}
+    with LocalCluster(n_workers=0, processes=False, **how) as adaptive, Client(adaptive, set_as_default=False) as client:
+        adaptive.adapt(minimum=0, maximum=2, interval="200ms")
+        with workers_on(None, client, ignored) as workers, Store(tmp_path / "a.sqlite", DataFacts.of(digits())) as store:
+            run(plan, digits(), store, workers=workers, train=slow, on_progress=count)
+    assert max(sizes) >= 1
+    assert rows_of(tmp_path / "a.sqlite") == rows_of(tmp_path / "whole.sqlite")
+
+
 def test_the_scheduler_dies_and_nothing_is_lost(tmp_path: Path) -> None:
     plan = small_plan("dense n, dense", "n=1..4", epochs=8)
     run_small(tmp_path / "whole.sqlite", plan)
