@@ -4,7 +4,7 @@ Ways of search (`METHODS`) get the same networks to start with, the same changes
 core. The training images are divided by class: 70 % are trained on, 15 % judge, and 15 % are seen by no method; nor is the test part. On
 what no method saw all networks of its frontier are measured at the end. What they reach is told as one number, the hypervolume: the area
 that the frontier dominates in the plane of log10 parameters and log10 error, up to a corner that was fixed beforehand (`CORNER`). More is
-better. `table` prints it over time.
+better. `table` prints it over time, `plot` draws it (``plot --json FILE FILE --output PICTURE``).
 
 Trainings run one after the other, each with what was judged at least `LAG` trainings before, as if that many ran at the same time. What
 counts is processor time, with that of choosing. For Optuna (`pip install optuna`) a network is a start and up to twelve changes, each a
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.special import stdtrit
 
 import issun
@@ -35,6 +36,7 @@ from issun.nas.evolution import Evolution
 from issun.nas.known import Judged, Known, Proposal, Tried, fronts, trained
 from issun.nas.starts import starts
 from issun.nas.ways import short_recipe
+from issun.plots.style import COLOURS, MARKERS, plain_axes, save_figure
 from issun.recipe import Recipe
 from issun.study import Query
 from issun.study.machine import machine
@@ -302,10 +304,34 @@ def table(runs: Sequence[dict[str, Any]]) -> None:
         print(f"| {name} | {means} | {len(own)} | {more or ' | '} |")
 
 
+#: What data sets are called in a picture.
+NAMES = {"mnist": "MNIST", "sign-digits-48": "hands, 48x48 grey"}
+
+
+def plot(files: Sequence[dict[str, Any]], output: Path) -> None:
+    """Draw the hypervolume over time, one panel for each data set: the mean over runs, and each run as a point at the end."""
+    figure = Figure(figsize=(9.6, 3.7), layout="constrained", facecolor="white")
+    panels = figure.subplots(1, len(files), squeeze=False)[0]
+    for axes, kept in zip(panels, files, strict=True):
+        names = [name for name in METHODS if any(run["method"] == name for run in kept["runs"])]
+        for name, colour, marker in zip(names, COLOURS, MARKERS, strict=False):
+            own = [run for run in kept["runs"] if run["method"] == name]
+            seconds, volumes = own[0]["seconds"], np.array([run["hypervolume"]["unseen"] for run in own])
+            axes.plot(seconds, volumes.mean(axis=0), color=colour, marker=marker, markersize=5, linewidth=1.8, label=name)
+            axes.plot([seconds[-1]] * len(own), volumes[:, -1], marker, color=colour, markersize=4, alpha=0.35, clip_on=False)
+        plain_axes(axes)
+        data = kept["data"]["data"]
+        axes.set_title(f"{NAMES.get(data, data)}, {len({run['seed'] for run in kept['runs']})} runs", loc="left", fontsize=10)
+        axes.set_xlabel("seconds of one core")
+    panels[0].set_ylabel("hypervolume on unseen images")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    save_figure(figure, output)
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", default="run", choices=("run", "table"))
+    parser.add_argument("what", nargs="?", default="run", choices=("run", "table", "plot"))
     parser.add_argument("--data", default="digits")
     parser.add_argument("--gray", action="store_true")
     parser.add_argument("--data-dir", type=Path)
@@ -316,9 +342,14 @@ def main() -> None:
     parser.add_argument("--max-params", type=int)
     parser.add_argument("--macs-per-pixel", type=int, default=400)
     parser.add_argument("--methods", type=lambda text: text.split(";"), default=list(METHODS), help="with semicolons between")
-    parser.add_argument("--json", type=Path, required=True, help="runs that it holds are not done again")
+    parser.add_argument("--json", type=Path, required=True, nargs="+", help="runs that it holds are not done again; of `plot` several")
+    parser.add_argument("--output", type=Path, help="the picture that `plot` draws")
     arguments = parser.parse_args()
-    kept = json.loads(arguments.json.read_text()) if arguments.json.exists() else {"runs": []}
+    if arguments.what == "plot":
+        plot([json.loads(path.read_text()) for path in arguments.json], arguments.output)
+        return
+    [file] = arguments.json
+    kept = json.loads(file.read_text()) if file.exists() else {"runs": []}
     if arguments.what == "table":
         table(kept["runs"])
         return
@@ -330,13 +361,13 @@ def main() -> None:
     query = Query(target=arguments.target, max_params=arguments.max_params, max_macs=most)
     runs: list[dict[str, Any]] = kept["runs"]
     done = {(run["method"], run["seed"]) for run in runs}
-    data = {name: fact for name, fact in dataset.about.items() if name != "source"}  # a path of this machine
+    data = {"data": Path(arguments.data).stem, "fingerprint": dataset.fingerprint}  # without paths of this machine
     about = {"machine": machine(), "data": data, "corner": CORNER, "lag": LAG, "query": query.__dict__, "epochs": recipe.epochs}
     for seed in range(arguments.seeds):
         for name in arguments.methods:
             if (name, seed) not in done:
                 runs.append(compared(name, dataset, recipe, query, arguments.seconds, seed))
-                arguments.json.write_text(json.dumps({**about, "runs": runs}, indent=1) + "\n")  # a long run that is stopped keeps these
+                file.write_text(json.dumps({**about, "runs": runs}, indent=1) + "\n")  # a long run that is stopped keeps these
     table(runs)
 
 

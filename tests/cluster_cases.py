@@ -125,6 +125,32 @@ def failing(*arguments: Any, **options: Any) -> Outcome:
     return pretend(*arguments, **options)
 
 
+class Hostile(Exception):
+    """An error that writes a file where it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+
+    def __reduce__(self) -> Any:
+        return written, (str(self.args[0]),)
+
+
+def written(path: str) -> Hostile:
+    """Write a file, named by the process: what runs when a `Hostile` is unpickled."""
+    Path(f"{path}-{os.getpid()}").write_text("unpickled")
+    return Hostile(path)
+
+
+def attack(path: str) -> None:
+    """Do what a worker could that is not to be trusted."""
+    raise Hostile(path)
+
+
+def hostile_result(path: str) -> Any:
+    """Return what runs code where it is unpickled."""
+    return Hostile(path)
+
+
 def slow(*arguments: Any, on_epoch: Any, **options: Any) -> Outcome:
     """Train with a pause after each epoch."""
 

@@ -23,7 +23,7 @@ pytest.importorskip("distributed", reason="needs Dask distributed")
 
 import issun
 from cli_runner import TINY, Issun
-from cluster_cases import BAD, Processes, failing, poisonous, processes, slow, wait_until
+from cluster_cases import BAD, Processes, attack, failing, hostile_result, poisonous, processes, slow, wait_until
 from issun.cluster import connection
 from issun.cluster.connection import check_cluster, workers_on
 from issun.cluster.crew import Cluster
@@ -510,6 +510,17 @@ def test_certificates(tmp_path: Path, whole: dict[str, Any]) -> None:
             pytest.raises(IssunError, match=r"accepts no connection with these certificates .*distributed.comm.tls"),
         ):
             on_cluster(cluster.address, tmp_path / "b.sqlite")
+
+
+def test_nothing_of_a_worker_is_unpickled(cluster: Processes, tmp_path: Path) -> None:
+    with connection._connected(cluster.address, ignored) as client:
+        for function in (attack, hostile_result):
+            future = client.submit(function, str(tmp_path / function.__name__), pure=False)
+            wait_until(lambda future=future: future.status != "pending")
+            with pytest.raises(Exception):  # noqa: B017, PT011  # whatever Dask makes of what it must not read
+                client.gather([future])
+        assert client.submit(int, "7").result() == 7
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(f"-{os.getpid()}")]  # workers themselves do
 
 
 def test_whoever_watches_sees_the_workers(cluster: Processes, tmp_path: Path) -> None:

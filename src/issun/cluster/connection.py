@@ -100,11 +100,26 @@ def _connected(dask: str, on_progress: OnProgress) -> Iterator[Any]:
             client = Client(**where, **how)
         except Exception as error:  # whatever answers there need not be a scheduler: what comes may be anything
             raise IssunError(_refused(dask, error) if dask.startswith("tls:") else _unreachable(dask)) from None
+        _unread_errors(client)
         try:
             yield client
         finally:
             with contextlib.suppress(Exception):
                 client.close(timeout=2)
+
+
+def _unread_errors(client: Any) -> None:
+    """Let a client take no note of what the error of a task was, which is a pickle.
+
+    `deserializers` holds for what is fetched; this is for what the scheduler tells by itself.
+    """
+    take = client._handle_task_erred
+
+    def erred(key: Any = None, exception: Any = None, traceback: Any = None, **others: Any) -> None:
+        take(key=key, exception=RuntimeError("the task failed"), traceback=None)
+
+    client.scheduler_comm.comm.deserialize = False
+    client._stream_handlers["task-erred"] = client._state_handlers["erred"] = erred
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, KilledWorker
+from distributed import Client, Future
 from distributed.protocol.pickle import dumps
 
 from issun import errors
@@ -477,15 +477,12 @@ class ClusterCrew:
 
     def _failed(self, member: _Member, sent: _Sent) -> None:
         """Try a batch again whose worker died; end it where the worker could not even begin, as it would be the same everywhere."""
-        error = None
-        if sent.future.status == "error":
-            with contextlib.suppress(Exception):
-                error = sent.future.exception(timeout=_PATIENCE)
-        if error is None or isinstance(error, KilledWorker):
+        if sent.future.status != "error" or member.address not in self._cluster.members:
             self._again(sent, f"its worker {member.address} died")
             return
-        for job in sent.jobs:
-            self._ended(job, Ended(job, error=StudyError(f"worker {member.address}: {type(error).__name__}: {error}")))
+        for job in sent.jobs:  # whatever its error is, it is a pickle, which is not read
+            words = f"worker {member.address} could not begin to train: does it have the same issun, and the function that trains?"
+            self._ended(job, Ended(job, error=StudyError(words)))
 
     def _came(self, member: _Member, sent: _Sent, answer: Answer[Any]) -> None:
         if sent not in member.sent:

@@ -53,8 +53,8 @@ class _Run:
 
 
 _runs: dict[str, _Run] = {}
+_opened: dict[str, Inputs] = {}
 _arriving: dict[str, Arriving] = {}
-_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,16 @@ def open_images(run: str, digest: str, shared: str, dask_worker: Any) -> bytes:
     bytes
         A record ``{"ready"}``.
     """
+    for other, one in list(_runs.items()):
+        if one.is_set():  # its client was killed
+            del _runs[other]
     for path in (Path(shared), _folder(dask_worker) / digest):
-        if path.is_file() and has_content(path, digest):
-            _runs.setdefault(run, _Run()).inputs = read_images(path)
-            return packed({"ready": True})
-    return packed({"ready": False})
+        if digest not in _opened and path.is_file() and has_content(path, digest):
+            _opened.clear()  # those of one data set stay open for the next run
+            _opened[digest] = read_images(path)
+    if digest in _opened:
+        _runs.setdefault(run, _Run()).inputs = _opened[digest]
+    return packed({"ready": digest in _opened})
 
 
 def receive(digest: str, at: int, piece: bytes, dask_worker: Any) -> bytes:
