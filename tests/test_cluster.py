@@ -283,7 +283,7 @@ def test_a_cluster_may_grow_and_shrink(tmp_path: Path) -> None:
     def count(event: Any) -> None:
         sizes.add(len(getattr(event, "workers", ())))
 
-    how: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 100, "local_directory": str(tmp_path)}
+    how: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 100, "local_directory": str(tmp_path)}
     with LocalCluster(n_workers=0, processes=False, **how) as adaptive, Client(adaptive, set_as_default=False) as client:
         adaptive.adapt(minimum=0, maximum=2, interval="200ms")
         with workers_on(None, client, ignored) as workers, Store(tmp_path / "a.sqlite", DataFacts.of(digits())) as store:

@@ -127,7 +127,7 @@ def _started(count: int) -> Iterator[Any]:
     """Start a scheduler and so many workers of one thread here."""
     from distributed import LocalCluster
 
-    how: dict[str, Any] = {"processes": True, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.CRITICAL + 1}
+    how: dict[str, Any] = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": logging.CRITICAL + 1}
     with LocalCluster(n_workers=count, **how) as cluster:
         yield cluster
 

@@ -551,7 +551,7 @@ class Store:
             with told(self.path), contextlib.closing(self._connection):
                 self._connection.execute("DELETE FROM meta WHERE key = 'workers'")
                 if self._run is not None:
-                    self._connection.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), self._run))
+                    self._connection.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now("microseconds"), self._run))
                 self._connection.execute("PRAGMA incremental_vacuum").fetchall()
                 folded = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
                 if self._place.here():

@@ -34,8 +34,8 @@ export function startLive() {
 }
 
 /** What the mark of a live page says: whether trials run, and on how many workers of a cluster. */
-export function liveText(studies) {
-  const workers = studies.flatMap((study) => study.workers);
+function liveText(studies) {
+  const workers = studies.flatMap((study) => study.workers ?? []);
   if (workers.length) return `Live: trials running on ${workers.length} ${workers.length === 1 ? "worker" : "workers"}`;
   return studies.some(({ running }) => running) ? "Live: trials running" : "Live";
 }

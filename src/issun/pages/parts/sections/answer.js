@@ -93,7 +93,7 @@ export function answerOf(study) {
     study.about?.dependent ? element("p", { class: "warning" }, `${capital(study.about.dependent)}.`) : null,
     study.about?.mixture ? element("p", { class: "basis" }, `${capital(study.about.mixture)}.`) : null,
     study.about?.conflicts ? element("p", { class: "basis" }, `${capital(study.about.conflicts)}.`) : null,
-    ...study.workers.map((worker) => element("p", { class: "basis" }, workerText(worker))),
+    ...(study.workers ?? []).map((worker) => element("p", { class: "basis" }, workerText(worker))),
     study.networks.some((network) => hidden.has(seriesOf(network).key)) ? element("p", { class: "basis" }, "Among the families shown.") : null,
   ];
 }
