@@ -151,6 +151,13 @@ def hostile_result(path: str) -> Any:
     return Hostile(path)
 
 
+def forget_runs() -> None:
+    """Do on a worker as if its process had begun anew."""
+    from issun.cluster import worker
+
+    worker._runs.clear()
+
+
 def slow(*arguments: Any, on_epoch: Any, **options: Any) -> Outcome:
     """Train with a pause after each epoch."""
 

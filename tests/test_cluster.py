@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ pytest.importorskip("distributed", reason="needs Dask distributed")
 
 import issun
 from cli_runner import TINY, Issun
-from cluster_cases import BAD, Processes, attack, failing, hostile_result, poisonous, processes, slow, wait_until
+from cluster_cases import BAD, Processes, attack, failing, forget_runs, hostile_result, poisonous, processes, slow, wait_until
 from issun.cluster import connection
 from issun.cluster.connection import check_cluster, workers_on
 from issun.cluster.crew import Cluster
@@ -539,3 +540,38 @@ def test_whoever_watches_sees_the_workers(cluster: Processes, tmp_path: Path) ->
     assert {one.name for one in kept} == {one["name"] for one in shown}
     assert all(one["threads"] == 1 and all("dense" in text for text in one["training"]) for one in shown)
     assert Study(path).facts.workers == ()
+
+
+def test_a_trial_that_was_not_begun_again_goes_on_from_its_last_state() -> None:
+    """Its worker died after it had sent a state; the next one was stopped, or had begun anew, before it came to it."""
+    from issun.cluster.crew import ClusterCrew
+
+    trial = small_plan("dense 2, dense", epochs=9, seeds=(0,)).trials[0]
+    right = pretend(trial.net, trial.recipe, digits(), trial.split, trial.seed)
+    for stopped in (True, False):
+        job, stop = Job(trial), threading.Event()
+        job.history = list(right.history[:5])
+        job.latest = (right.state.copy(), 3)
+        crew = ClusterCrew(Cluster(SimpleNamespace(), "nowhere", ignored), [], Inputs.of(digits()), pretend, stop, more=True)  # type: ignore[arg-type]
+        if stopped:
+            stop.set()
+        crew._result(SimpleNamespace(address="a"), job, {})  # type: ignore[arg-type]
+        assert job.history == list(right.history[:3])
+        assert [one.trial.id for one in (crew.running if stopped else crew.waiting)] == [trial.id]
+
+
+def test_a_worker_that_does_not_know_the_run_says_so_and_opens_the_images_again(
+    cluster: Processes, tmp_path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten = []
+
+    def forget(event: Any) -> None:
+        if not forgotten and getattr(event, "done", 0) >= 1:
+            forgotten.append(True)
+            with connection._connected(cluster.address, ignored) as client:
+                client.run(forget_runs)
+
+    monkeypatch.setattr("issun.cluster.crew._BATCH", 0.0)  # so that some wait
+    on_cluster(cluster.address, tmp_path / "a.sqlite", train=slow, on_progress=forget)
+    assert forgotten
+    assert rows_of(tmp_path / "a.sqlite") == whole

@@ -33,10 +33,12 @@ from issun.cluster import worker
 from issun.cluster.images import chunks, write_images
 from issun.cluster.records import BadRecord, lines_of, outcome_of, state_of, unpacked
 from issun.datasets.inputs import Inputs
-from issun.engine.protocol import NUMERICS_VERSION
+from issun.engine.fitting import Epoch
+from issun.engine.protocol import NUMERICS_VERSION, State
 from issun.errors import Cancelled, IssunError, StudyError
 from issun.events import OnProgress, Remark
 from issun.numbers import counted, duration
+from issun.paths import writing
 from issun.study.crew import Ended, Job
 from issun.study.machine import machine
 from issun.study.progress import WorkerNow
@@ -133,11 +135,12 @@ class Cluster:
         return ClusterCrew(self, jobs, inputs, train, stop, more)
 
     def images(self, inputs: Inputs) -> Path:
-        """Return the file with these images, from which workers that see it read them."""
+        """Return the file with these images, from which workers that see it read them; raise `StudyError` where it cannot be written."""
         if id(inputs) not in self._files:
             if self._folder is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="issun-images-"))
-            self._files[id(inputs)] = (inputs, write_images(inputs, self._folder))
+            with writing(self._folder, StudyError):
+                self._files[id(inputs)] = (inputs, write_images(inputs, self._folder))
         return self._files[id(inputs)][1]
 
     def place(self, path: Path) -> str:
@@ -194,10 +197,8 @@ class ClusterCrew:
         self._alone_since: float | None = None  # since when there is no worker
         self._first: Future | None = None  # what lets an adaptive cluster start its first worker
         self._thread = threading.Thread(target=self._work, name="issun-cluster", daemon=True)
-        for member in cluster.members.values():  # of an earlier crew: they must open these images
-            member.ready, member.reserved, member.asked = False, False, False
-            member.sent.clear()
-        cluster.members.clear()
+        self._file = Path()
+        cluster.members.clear()  # those of an earlier crew must open these images, too
 
     # What the thread that waits for the crew calls.
 
@@ -271,6 +272,7 @@ class ClusterCrew:
 
     def _work(self) -> None:
         try:
+            self._file = self._cluster.images(self._inputs)
             while not self._stop.is_set():
                 if not self._more and not self._waiting and not self._alone and not self._has_sent:
                     break
@@ -355,7 +357,7 @@ class ClusterCrew:
         try:
             if problem := self._difference(await self._call(member.address, worker.about)):
                 return problem
-            path = await asyncio.to_thread(self._cluster.images, self._inputs)
+            path = self._file
             opened = partial(
                 self._call, member.address, worker.open_images, self._run, path.name, self._cluster.place(path), patience=_IMAGES_PATIENCE
             )
@@ -367,8 +369,6 @@ class ClusterCrew:
                     if answer["problem"]:
                         return str(answer["problem"])
                 return "" if (await opened())["ready"] else "it cannot read the images that it has received"
-        except (_Silent, OSError, TimeoutError):
-            return _SILENT
         except (BadRecord, KeyError, TypeError) as error:
             return f"it does not answer as issun does ({error})"
 
@@ -386,7 +386,10 @@ class ClusterCrew:
         return ""
 
     def _welcomed(self, member: _Member, answer: Answer[Any]) -> None:
-        problem = answer.result()
+        try:
+            problem = answer.result()
+        except Exception:  # whatever it is: no answer
+            problem = _SILENT
         if member.address not in self._cluster.members:  # it died meanwhile
             return
         if problem:
@@ -443,14 +446,13 @@ class ClusterCrew:
     def _batch(self) -> list[Job]:
         """Take the next jobs off those that wait: so many that they take about as long as a batch should."""
         share = max(1, len(self._waiting) // (2 * max(1, self._cluster.slots)))  # near the end all get some
-        most = 1 if self._more else min(_MOST, share)
-        jobs, seconds = [self._waiting.popleft()], self._seconds(self._waiting[0]) if self._waiting else None
-        if seconds is None:
+        jobs = [self._waiting.popleft()]
+        if self._pace is None or self._more:
             return jobs
-        total = self._seconds(jobs[0]) or 0.0
-        while self._waiting and len(jobs) < most and total + (self._seconds(self._waiting[0]) or 0.0) <= _BATCH:
+        left = _BATCH - self._pace * jobs[0].work_left
+        while self._waiting and len(jobs) < min(_MOST, share) and (seconds := self._pace * self._waiting[0].work_left) <= left:
             jobs.append(self._waiting.popleft())
-            total += self._seconds(jobs[-1]) or 0.0
+            left -= seconds
         return jobs
 
     def _send(self, member: _Member, jobs: list[Job], alone: bool) -> None:
@@ -470,7 +472,8 @@ class ClusterCrew:
         if sent.future.status != "finished":  # its worker died, and Dask knew it first; or it was lost
             if self._client.status != "running":
                 self._lost()
-            member.sent.remove(sent)
+            with self._lock:
+                member.sent.remove(sent)
             self._failed(member, sent)
             return
         self._go(self._client._gather([sent.future], errors="raise"), partial(self._came, member, sent))
@@ -505,6 +508,9 @@ class ClusterCrew:
         self._told_of_none = False
         for job in sent.jobs:
             self._result(member, job, found.get(job.trial.id, {}))
+        if not found and member.ready and not self._stop.is_set():  # a process that has begun anew: it must open the images
+            member.ready = False
+            self._go(self._welcome(member), partial(self._welcomed, member))
 
     def _result(self, member: _Member, job: Job, record: Any) -> None:
         """Take what came of one trial."""
@@ -519,11 +525,13 @@ class ClusterCrew:
             elif "error" in record:
                 self._ended(job, Ended(job, error=_error_of(record, member.address)))
             else:
-                self._follow(job, record.get("lines", []), record.get("state"), record.get("of", 0), whole=True)
+                if record:  # it was stopped; else it was not begun
+                    self._follow(job, record["lines"], record["state"], record["of"], whole=True)
+                _rewind(job)
                 with self._lock:
                     if self._stop.is_set():
                         self._kept[job.trial.id] = job
-                    else:  # a worker that has begun anew
+                    else:
                         self._waiting.appendleft(job)
         except (BadRecord, KeyError, TypeError, ValueError) as error:
             self._ended(job, Ended(job, error=StudyError(f"worker {member.address}: {error}")))
@@ -614,7 +622,7 @@ class ClusterCrew:
         """Try trials again, each alone, or give one up that has been tried so often enough."""
         for job in sent.jobs:
             epoch = 0 if job.latest is None else job.latest[0].epoch
-            job.history = job.history[: job.first_epoch if job.latest is None else job.latest[1]]
+            _rewind(job)
             if not sent.alone or self._more_than_before(job, epoch):
                 with self._lock:
                     self._alone.append(job)
@@ -661,11 +669,14 @@ def _nothing() -> None:
     """Wake the crew's thread."""
 
 
-def _from(job: Job) -> tuple[Any, Any]:
+def _rewind(job: Job) -> None:
+    """Forget of a job what came after its last known state: it goes on from there."""
+    job.history = job.history[: job.first_epoch if job.latest is None else job.latest[1]]
+
+
+def _from(job: Job) -> tuple[State | None, tuple[Epoch, ...]]:
     """Return the state and the history from which a job goes on."""
-    if job.latest is not None:
-        return job.latest[0], tuple(job.history[: job.latest[1]])
-    return job.start, tuple(job.history)
+    return job.start if job.latest is None else job.latest[0], tuple(job.history)
 
 
 def _error_of(record: Any, address: str) -> BaseException:

@@ -14,6 +14,8 @@ from issun.engine.protocol import Best, Scaling, State
 from issun.study.plan import Trial
 from issun.training import Outcome
 
+_FIGURES = ("val_loss", "val_accuracy", "test_loss", "test_accuracy", "seconds")
+
 
 class BadRecord(ValueError):
     """What a worker sent is no record of what it was asked for."""
@@ -89,9 +91,6 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
         "diverged": bool(outcome.diverged),
         "dependence": outcome.dependence,
     }
-
-
-_FIGURES = ("val_loss", "val_accuracy", "test_loss", "test_accuracy", "seconds")
 
 
 def outcome_of(record: Any, trial: Trial, images: int) -> Outcome:

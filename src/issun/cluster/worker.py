@@ -21,7 +21,7 @@ from issun.cluster.records import lines_record, outcome_record, packed, state_re
 from issun.datasets.inputs import Inputs
 from issun.engine.fitting import Epoch
 from issun.engine.protocol import NUMERICS_VERSION, State
-from issun.errors import Cancelled, IssunError
+from issun.errors import Cancelled
 from issun.study.machine import machine
 from issun.study.plan import Trial
 from issun.training import Outcome
@@ -175,15 +175,18 @@ def train_batch(content: bytes) -> bytes:
     Returns
     -------
     bytes
-        A record by the ids of the trials: ``{"outcome"}``, ``{"stopped"}`` with the last state, or ``{"error", "message"}``.
+        A record by the ids of the trials: ``{"outcome", "took", "epochs"}``; ``{"error", "message"}``; ``{"lines", "state", "of"}``, as of
+        `how_far`, of one that was stopped. Trials that were not begun are not in it, nor is any where this process does not know the run.
     """
     batch: Batch = pickle.loads(content)
     own = _runs.get(batch.run)
     found: dict[str, Any] = {}
+    if own is None or own.inputs is None:
+        return packed(found)
+    own.heard = time.monotonic()
     for trial, state, history in batch.trials:
-        if own is None or own.inputs is None or own.is_set():
-            found[trial.id] = {"stopped": True, "lines": [], "state": None, "of": 0}
-            continue
+        if own.is_set():
+            break
         training = own.trainings[trial.id] = _Training(list(history))
         began = time.monotonic()
         try:
@@ -196,10 +199,9 @@ def train_batch(content: bytes) -> bytes:
             told: dict[str, Any] = {"lines": lines_record(training.lines), "state": None, "of": 0}
             if latest is not None:
                 told |= {"state": state_record(latest[0]), "of": latest[1]}
-            found[trial.id] = {"stopped": True, **told}
+            found[trial.id] = told
         except BaseException as error:
-            issuns = isinstance(error, IssunError)
-            found[trial.id] = {"error": type(error).__name__, "message": str(error), "expected": issuns}
+            found[trial.id] = {"error": type(error).__name__, "message": str(error)}
         finally:
             with contextlib.suppress(KeyError):
                 del own.trainings[trial.id]
