@@ -17,7 +17,7 @@ from issun.plain import plain
 from issun.study import Study
 from issun.study.facts import Facts
 from issun.study.lock import WriterLock
-from issun.study.merging import Taken, check_mergeable, reading
+from issun.study.merging import Taken, check_mergeable, facts_of
 from issun.study.store import Store
 
 #: What stands behind the name of a study that is being made, and behind that with SQLite's own files.
@@ -98,19 +98,19 @@ def merge(studies: Iterable[str | os.PathLike[str]], *, output: str | os.PathLik
     sources = [one for one in paths if one != path]
     read: list[tuple[Path, Facts]] = []
     for one in [*([path] if there else []), *sources]:
-        with reading(one) as (_, facts):
-            read.append((one, facts))
+        facts = facts_of(one)
+        read.append((one, facts))
         on_progress(Remark(f"{one.name}: {counted(sum(facts.trials.values()), 'trial')}"))
     check_mergeable(read)
     known = {data.input: data for _, facts in reversed(read) for data in facts.inputs}  # of equal ones the first named
     first = read[0][1].data
     inputs = [first, *(data for shape, data in known.items() if shape != first.input)]
     if there:
-        with Store(path, list(read[0][1].inputs)) as store:
-            taken = store.take(sources, inputs)
+        with Store(path, read[0][1].inputs) as store:
+            taken = store.take(read[1:], inputs)
     else:
         with _made(path) as unfinished, Store(unfinished, first) as store:
-            taken = store.take(sources, inputs)
+            taken = store.take(read, inputs)
     return Merged(Study(path), tuple(taken))
 
 

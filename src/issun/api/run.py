@@ -285,11 +285,10 @@ def run(
     asked_for = f"issun.run({str(file)!r})" if command is None else command
     found, summaries = {}, {}
     with workers_on(dask, client, on_progress) as workers:
+        how = _How(folder, query, threads, workers, plot, asked_for, on_progress)
         for one in prepared:
             on_progress(PartBegun(one))
-            how: dict[str, Any] = {"threads": threads, "workers": workers, "plot": plot, "command": asked_for, "on_progress": on_progress}
-            ended = _search(one, folder, query, **how) if isinstance(one, PreparedSearch) else _run(one, folder, query, **how)
-            found[one.part.name] = ended
+            found[one.part.name] = _search(one, how) if isinstance(one, PreparedSearch) else _run(one, how)
             if summary is not None:  # anew after each part: what is known is kept where a later one breaks off
                 summaries[one.part.name] = summarize(Study(folder / one.file_name))
                 write_summaries(Path(summary), summaries)
@@ -323,6 +322,19 @@ def _make(folder: Path) -> None:
         raise StudyError(f"--output (={folder}) cannot be created ({error.strerror}): give another folder") from None
 
 
+@dataclass(frozen=True)
+class _How:
+    """How all parts are run: what `run` was asked for, and who trains."""
+
+    folder: Path
+    query: Query
+    threads: int | None
+    workers: Workers | None
+    plot: bool
+    command: str
+    on_progress: OnProgress
+
+
 def _search_options(part: PreparedSearch, folder: Path, query: Query) -> dict[str, Any]:
     """Return what `issun.search` is called with, apart from the images."""
     assert part.part.search is not None
@@ -340,60 +352,41 @@ def _search_forecast(part: PreparedSearch, folder: Path, query: Query, threads: 
     return told
 
 
-def _search(
-    part: PreparedSearch,
-    folder: Path,
-    query: Query,
-    *,
-    threads: int | None,
-    workers: Workers | None,
-    plot: bool,
-    command: str,
-    on_progress: OnProgress,
-) -> PartFindings:
+def _search(part: PreparedSearch, how: _How) -> PartFindings:
     """Search for a part's networks, and return what was found."""
-    asked: dict[str, Any] = {"threads": threads, "client": workers, "command": command, "on_progress": on_progress}
-    study: Study = search(list(part.inputs.all), **_search_options(part, folder, query), **asked)
+    asked: dict[str, Any] = {"threads": how.threads, "client": how.workers, "command": how.command, "on_progress": how.on_progress}
+    study: Study = search(list(part.inputs.all), **_search_options(part, how.folder, how.query), **asked)
     with Store(study.path, [DataFacts.of(one) for one in part.inputs.all]) as store:
         store.describe({}, part.protocol)
     study.refresh()
-    answer = study.answer(query.or_else(part.part.query))
+    answer = study.answer(how.query.or_else(part.part.query))
     answer.check()
-    return PartFindings(answer, _pictures(answer, part, plot, on_progress), left_out=part.left_out)
+    return PartFindings(answer, _pictures(answer, part, how), left_out=part.left_out)
 
 
-def _pictures(answer: Answer, part: PreparedPart | PreparedSearch, plot: bool, on_progress: OnProgress) -> tuple[Path, ...]:
+def _pictures(answer: Answer, part: PreparedPart | PreparedSearch, how: _How) -> tuple[Path, ...]:
     """Draw the pictures that a part asks for, and return their files."""
-    if not plot:
+    if not how.plot:
         return ()
     from issun.plots.beside import draw_beside  # here, since matplotlib takes longer to import than all of issun
 
-    return tuple(draw_beside(answer, part.part.draw, part.inputs, on_progress))
+    return tuple(draw_beside(answer, part.part.draw, part.inputs, how.on_progress))
 
 
-def _run(
-    part: PreparedPart,
-    folder: Path,
-    query: Query,
-    *,
-    threads: int | None,
-    workers: Workers | None,
-    plot: bool,
-    command: str,
-    on_progress: OnProgress,
-) -> PartFindings:
+def _run(part: PreparedPart, how: _How) -> PartFindings:
     """Train a part into its study, and return what was found."""
     for remark in (*part.inputs.notes, *part.plan.left_out, plan_text(part.plan)):
-        on_progress(Remark(remark))
-    study = run_part(part, folder / part.file_name, threads=threads, workers=workers, on_progress=on_progress, command=command)
-    run_heads(part, study.path, threads=threads, report=lambda about, moment: on_progress(SourceProgress(about, moment)))
+        how.on_progress(Remark(remark))
+    asked_for: dict[str, Any] = {"threads": how.threads, "workers": how.workers, "command": how.command, "on_progress": how.on_progress}
+    study = run_part(part, how.folder / part.file_name, **asked_for)
+    run_heads(part, study.path, threads=how.threads, report=lambda about, moment: how.on_progress(SourceProgress(about, moment)))
     # Heads were added since. The file may have asked for something else before, into the same study: what is shown is what it asks now.
     study.refresh()
     asked = {trial.id for trial in part.plan.trials}
     held = {entry.label for entry in with_trials(study.entries, asked)}
     order = [label for label in part.order if label in held]
-    answer = study.answer(query.or_else(part.part.query), trials=asked, families=order)
+    answer = study.answer(how.query.or_else(part.part.query), trials=asked, families=order)
     if part.shard is None:  # what a shard has may be too small for any use
         answer.check()
     # The best network of each family: what its curves say is what one wants to know next.
-    return PartFindings(answer, _pictures(answer, part, plot, on_progress), answer.best_of_families, left_out=part.left_out)
+    return PartFindings(answer, _pictures(answer, part, how), answer.best_of_families, left_out=part.left_out)

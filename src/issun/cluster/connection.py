@@ -62,7 +62,7 @@ def workers_on(dask: str | None, client: Any, on_progress: OnProgress) -> Iterat
     Raises
     ------
     IssunError
-        Where Dask is not installed, both are given, or no scheduler answers.
+        Where no scheduler answers. What else can be wrong was told by `check_cluster`.
     """
     if dask is None and client is None:
         yield None
@@ -70,7 +70,6 @@ def workers_on(dask: str | None, client: Any, on_progress: OnProgress) -> Iterat
     if dask is None and hasattr(client, "crew"):
         yield client
         return
-    check_cluster(dask, client)
     from issun.cluster.crew import Cluster  # here, since Dask comes with it
 
     with _quiet(), contextlib.ExitStack() as stack:

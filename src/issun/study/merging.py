@@ -63,9 +63,8 @@ class Taken:
         return asdict(self)
 
 
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[tuple[sqlite3.Connection, Facts]]:
-    """Open a study to take from it: one moment of it, in the tables of this version; with what its results rest on.
+def facts_of(path: Path) -> Facts:
+    """Return what the results of a study rest on that is to be taken over, where it is whole.
 
     Raises
     ------
@@ -73,26 +72,34 @@ def reading(path: Path) -> Iterator[tuple[sqlite3.Connection, Facts]]:
         Where it is no study, damaged, or that of a search.
     """
     check_is_study(path)
+    with told(path), contextlib.closing(connect_to_read(path)) as connection:
+        check_whole(connection, path)
+        connection.execute("BEGIN")  # one moment of a study that grows
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise damaged(path, verdict.splitlines()[-1])
+        facts = check_rows(connection, path)
+        check_history(connection, path)
+    if facts.search is not None:
+        raise StudyError(
+            f"`{path}` holds a search, whose proposals rest on each other, and cannot be merged: compare searches with `issun show`"
+        )
+    return facts
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a study to take from it: one moment of it, in the tables of this version."""
     with told(path):
         connection = connect_to_read(path)
     with contextlib.closing(connection), contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         with told(path):
-            check_whole(connection, path)
             connection.execute("BEGIN")
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise damaged(path, verdict.splitlines()[-1])
-            facts = check_rows(connection, path)
-            check_history(connection, path)
             older = version_of(connection) < SCHEMA_VERSION
             if older:
                 connection.backup(copy)
                 bring_up_to_date(copy)
-        if facts.search is not None:
-            raise StudyError(
-                f"`{path}` holds a search, whose proposals rest on each other, and cannot be merged: compare searches with `issun show`"
-            )
-        yield copy if older else connection, facts
+        yield copy if older else connection
 
 
 def check_mergeable(studies: Sequence[tuple[Path, Facts]]) -> None:
@@ -115,7 +122,7 @@ def check_mergeable(studies: Sequence[tuple[Path, Facts]]) -> None:
         known |= {data.input: data for data in facts.inputs if data.input not in known}
 
 
-def take(run: sqlite3.Connection, first: Shape, path: Path) -> Taken:
+def take(run: sqlite3.Connection, first: Shape, path: Path, theirs: Shape) -> Taken:
     """Take over what a study holds; within a transaction of the one that gets it.
 
     Parameters
@@ -125,23 +132,25 @@ def take(run: sqlite3.Connection, first: Shape, path: Path) -> Taken:
     first : (int, int, int)
         Its first input, which networks need not name.
     path : Path
-        The study that gives it.
+        The study that gives it. It was checked before, by `facts_of`.
+    theirs : (int, int, int)
+        Its first input.
 
     Raises
     ------
     StudyError
-        As of `reading`; or where a split of the same name has other images.
+        Where it cannot be read, or a split of the same name has other images.
     """
-    with reading(path) as (source, facts):
-        return _Taking(run, first, path, source, facts).done()
+    with _opened(path) as source:
+        return _Taking(run, first, path, source, theirs).done()
 
 
 class _Taking:
     """The state of one call of `take`."""
 
-    def __init__(self, run: sqlite3.Connection, first: Shape, path: Path, source: sqlite3.Connection, facts: Facts) -> None:
+    def __init__(self, run: sqlite3.Connection, first: Shape, path: Path, source: sqlite3.Connection, theirs: Shape) -> None:
         self._run, self._path, self._source = run, path, source
-        self._first, self._theirs = shape_text(first), shape_text(facts.data.input)
+        self._first, self._theirs = shape_text(first), shape_text(theirs)
         self._runs: dict[int, int] = {}  # what theirs are here
         self._apart: set[str] = set()  # trials that have other bits here
         self._counts = {"trials": 0, "heads": 0, "begun": 0, "known": 0, "conflicts": 0}

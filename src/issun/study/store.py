@@ -174,19 +174,20 @@ class Store:
             with self._transaction() as run:
                 run.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", row.items())
 
-    def take(self, studies: Sequence[Path], inputs: Sequence[DataFacts]) -> list[Taken]:
+    def take(self, studies: Sequence[tuple[Path, Facts]], inputs: Sequence[DataFacts]) -> list[Taken]:
         """Take over what other studies hold, in their order; all of it or nothing. See `issun.study.merging`.
 
         Parameters
         ----------
-        studies : sequence of Path
+        studies : sequence of (Path, Facts)
+            Each with what `issun.study.merging.facts_of` says of it.
         inputs : sequence of DataFacts
             All that they know, see `issun.study.merging.check_mergeable`; what this one does not know is added.
         """
         with self._transaction() as run:
             row = _changed_inputs(check_rows(run, self.path), inputs)
             run.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", row.items())
-            return [take(run, self._input, path) for path in studies]
+            return [take(run, self._input, path, facts.data.input) for path, facts in studies]
 
     def __enter__(self) -> Self:
         return self

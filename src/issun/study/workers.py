@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from issun.build import instruction_set
 from issun.datasets.dataset import Dataset
@@ -132,7 +133,9 @@ class _Run:
         self._crew = self._crew_for([trial for trial in missing if not trial.split.pooled])
         self._began = self._looked = time.monotonic()
         self._busy = self._work_of_ended = 0.0
-        self._expected: tuple[float, float | None] = (-math.inf, None)  # when that was found out, and the seconds left
+        self._found_out = -math.inf  # when what follows was
+        self._expected: float | None = None  # seconds left
+        self._shown: dict[str, Any] = {}  # what is in training now
 
     def _crew_for(self, trials: Sequence[Trial]) -> Crew:
         """Return a crew that will train some trials."""
@@ -282,19 +285,20 @@ class _Run:
 
     def _report(self, event: str | None) -> Progress:
         self._note_time()
-        if time.monotonic() - self._expected[0] >= _TICK or not self._unfinished:  # it looks at every trial that waits
-            self._expected = time.monotonic(), self._seconds_left()
+        if time.monotonic() - self._found_out >= _TICK or not self._unfinished:  # it looks at every trial and worker
+            self._found_out, self._expected = time.monotonic(), self._seconds_left()
+            running = tuple(job.shown(self._plan.title(job.trial.net)) for job in self._crew.running)
+            self._shown = {"running": running, "workers": self._crew.workers}
         progress = Progress(
             total=len(self._plan.trials),
             done=self._done,
             skipped=self._skipped,
             diverged=self._diverged,
-            running=tuple(job.shown(self._plan.title(job.trial.net)) for job in self._crew.running),
             best=self._best,
             elapsed=time.monotonic() - self._began,
-            seconds_left=self._expected[1],
+            seconds_left=self._expected,
             event=event,
-            workers=self._crew.workers,
+            **self._shown,
         )
         if self._on_progress is not None:
             self._on_progress(progress)
