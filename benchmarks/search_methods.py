@@ -31,7 +31,7 @@ import issun
 from issun.arch.net import Net
 from issun.datasets.dataset import Dataset, Split
 from issun.errors import NetworkError
-from issun.nas.changes import CHANGES, changed, neighbour
+from issun.nas.changes import CHANGES, MOST_STEPS, changed, neighbour, walk
 from issun.nas.evolution import Evolution
 from issun.nas.known import Judged, Known, Proposal, Tried, fronts, trained
 from issun.nas.starts import starts
@@ -69,14 +69,7 @@ class Learning(Method, Protocol):
 
 def walked(query: Query, starts: tuple[Net, ...], random: np.random.Generator) -> tuple[Net, str]:
     """Return a network some changes away from a start, whatever was judged: random search in the same space."""
-    net, told = starts[int(random.integers(len(starts)))], []
-    for _ in range(int(random.integers(1, MOST_CHANGES + 1))):
-        try:
-            net, change = neighbour(net, random, lambda other: within(query, other))
-        except NetworkError:
-            break
-        told.append(change)
-    return net, ", ".join(told)
+    return walk(starts[int(random.integers(len(starts)))], random, lambda other: within(query, other))
 
 
 @dataclass(frozen=True)
@@ -130,8 +123,8 @@ class Asked:
         before = {net for net, _ in known.seeds}
         for _ in range(MOST_ASKED):
             if number < len(self._starts):
-                fixed: dict[str, Any] = {"start": number} | {f"change {place}": "none" for place in range(MOST_CHANGES)}
-                self._study.enqueue_trial(fixed | {f"draw {place}": 0 for place in range(MOST_CHANGES)})
+                fixed: dict[str, Any] = {"start": number} | {f"change {place}": "none" for place in range(MOST_STEPS)}
+                self._study.enqueue_trial(fixed | {f"draw {place}": 0 for place in range(MOST_STEPS)})
             trial = self._study.ask()
             net, told = self._net(trial)
             if net.id not in before:
@@ -148,7 +141,7 @@ class Asked:
 
     def _net(self, trial: Any) -> tuple[Net, list[str]]:
         net, told = self._starts[trial.suggest_categorical("start", list(range(len(self._starts))))], []
-        for place in range(MOST_CHANGES):
+        for place in range(MOST_STEPS):
             kind = trial.suggest_categorical(f"change {place}", ["none", *CHANGES])
             draw = trial.suggest_int(f"draw {place}", 0, 31)
             if kind == "none":
@@ -167,9 +160,6 @@ class Asked:
         error = max(1 - judged.accuracy, 1e-4)
         self._study.tell(self._asked.pop(judged.proposal.number), [math.log10(judged.proposal.net.parameters), math.log10(error)])
 
-
-#: Changes between a start and a network, at most.
-MOST_CHANGES = 12
 
 #: How often Optuna is asked for a network that was not trained before; then what it asked for last is changed at random.
 MOST_ASKED = 10

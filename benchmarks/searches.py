@@ -1,8 +1,9 @@
 """How small a network does `issun search` find? `python benchmarks/searches.py run --only digits --output FOLDER`
 
 Each problem (`PROBLEMS`) is searched several times from different seeds, with the time that stands there on all cores, without `--start`.
-Every run is a study in the folder: one that was stopped goes on, and one that is done is not done again. What is printed by
-`python benchmarks/searches.py table --output FOLDER` comes from the studies; `--json FILE` writes it, too.
+Every run is a study in the folder: one that was stopped goes on, and one that is done is not done again.
+`python benchmarks/searches.py table --output FOLDER --json FILE` takes what the studies say into the file and prints all that it holds. All
+runs take many hours; with the file they can be done one after the other, and on several machines: what it holds is not done again.
 
 What is told of a run is confirmation's: the mean over five fresh seeds on images that had no share in the search. Beside it stand the
 search's own figure and the test accuracy of the model that is handed over. A last problem, animals of CIFAR-10 at 16x16 pixels in grey, is
@@ -73,8 +74,9 @@ def animals(data_dir: Path | None, folder: Path) -> Path:
 def run(arguments: argparse.Namespace) -> None:
     """Search what was not searched yet."""
     arguments.output.mkdir(parents=True, exist_ok=True)
+    kept = kept_in(arguments.json)
     for name in arguments.only:
-        problem = PROBLEMS[name]
+        problem, done = PROBLEMS[name], {row["seed"] for row in kept.get(name, ())}
         data: str | Path = problem.data
         if data == "hands":
             if arguments.hands is None:
@@ -84,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
             data = animals(arguments.data_dir, arguments.output)
         for seed in range(problem.runs if arguments.runs is None else arguments.runs):
             path = arguments.output / f"{name}-{seed}.sqlite"
-            if path.exists() and answer_of(path) is not None:
+            if seed in done or (path.exists() and answer_of(path) is not None):
                 continue
             asked = {**problem.asked, **problem.reading}
             time = arguments.time or problem.time
@@ -121,32 +123,40 @@ def answer_of(path: Path) -> dict[str, Any] | None:
     }
 
 
+def kept_in(file: Path | None) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows that a file holds, by problem."""
+    if file is None or not file.exists():
+        return {}
+    found: dict[str, list[dict[str, Any]]] = json.loads(file.read_text())["problems"]
+    return found
+
+
 def table(arguments: argparse.Namespace) -> None:
-    """Print what there is."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    print("| problem | threads | seconds | seed | parameters | MACs | judge | confirmation | gap | test | networks | trainings |")
-    print("|---|" + "---:|" * 11)
+    """Take what the studies say into the file, and print all that it holds."""
+    found = kept_in(arguments.json)
     for name, problem in PROBLEMS.items():
+        rows = {row["seed"]: row for row in found.get(name, ())}
         for seed in range(problem.runs):
             path = arguments.output / f"{name}-{seed}.sqlite"
-            if not path.exists():
-                continue
-            row = answer_of(path)
-            if row is None:
-                print(f"| {name} | | | {seed} | none | | | | | | | |")
-                continue
-            found.setdefault(name, []).append({"seed": seed, **row})
+            if path.exists() and (row := answer_of(path)) is not None:
+                rows[seed] = {"seed": seed, "machine": machine(), **row}
+        if rows:
+            found[name] = [rows[seed] for seed in sorted(rows)]
+    print("| problem | threads | seconds | seed | parameters | MACs | judge | confirmation | gap | test | networks | trainings |")
+    print("|---|" + "---:|" * 11)
+    for name, kept in found.items():
+        for row in kept:
             accuracies = f"{100 * row['judge']:.2f} | {100 * row['confirmation']:.2f} ± {100 * row['std']:.2f} | {100 * row['gap']:+.2f}"
             sizes = f"{row['parameters']:,} | {row['macs']:,}"
             counts = f"{row['networks']:,} | {row['trainings']:,}"
             took = f"{row['threads']} | {row['seconds']:.0f}"
-            print(f"| {name} | {took} | {seed} | {sizes} | {accuracies} | {100 * row['test']:.2f} | {counts} |")
-    for name, rows in found.items():
-        sizes, gaps = [row["parameters"] for row in rows], [100 * row["gap"] for row in rows]
-        about = f"median {statistics.median(sizes):,} parameters of {len(rows)}, worst {max(sizes):,}"
+            print(f"| {name} | {took} | {row['seed']} | {sizes} | {accuracies} | {100 * row['test']:.2f} | {counts} |")
+    for name, kept in found.items():
+        sizes, gaps = [row["parameters"] for row in kept], [100 * row["gap"] for row in kept]
+        about = f"median {statistics.median(sizes):,} parameters of {len(kept)}, worst {max(sizes):,}"
         print(f"{name}: {about}; mean gap {statistics.fmean(gaps):+.2f} points")
     if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine(), "problems": found}, indent=1) + "\n")
+        arguments.json.write_text(json.dumps({"problems": found}, indent=1) + "\n")
 
 
 def main() -> None:
@@ -160,7 +170,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, help="fewer runs of each problem")
     parser.add_argument("--time", help="another time than that of the problem")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="runs that it holds are not done again")
     arguments = parser.parse_args()
     {"run": run, "table": table}[arguments.what](arguments)
 

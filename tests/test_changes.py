@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from issun.arch.notation import parse_network
 from issun.errors import NetworkError, SelectionError
-from issun.nas.changes import CHANGES, neighbour
+from issun.nas.changes import CHANGES, MOST_STEPS, neighbour, walk
 from issun.nas.evolution import Evolution
 from issun.nas.finalists import finalists
 from issun.nas.known import Judged, Known, Proposal, Tried, fronts, trained
@@ -130,6 +130,26 @@ def test_nothing_over_a_budget_is_proposed_and_nothing_twice(query: Query) -> No
     for one in proposed:
         assert one.parent is None if one.change == "start" else one.parent is not None and one.parent < one.number
     assert any(one.seed for one in proposed)
+
+
+def test_the_whole_frontier_is_looked_for_everywhere_and_a_target_nearby() -> None:
+    """Many new networks are random walks from a start, few full trainings are further seeds; with a target there are no walks."""
+    whole, smallest = (evolved(query, 300) for query in (Query(), Query(target=0.25)))
+    walks = [one for one in whole if one.change.count(",") > 1]
+    assert 0.2 * len(whole) < len(walks) < 0.6 * len(whole)
+    assert all(one.parent is not None and whole[one.parent].change == "start" and not one.full for one in walks)
+    assert not any(one.change.count(",") > 1 for one in smallest)
+    assert 0 < sum(one.seed > 0 for one in whole) < 0.12 * sum(one.full for one in whole)
+
+
+def test_a_walk_keeps_to_what_is_allowed_and_ends_where_nothing_is() -> None:
+    random, start = np.random.default_rng(0), starts((12, 12, 1), 5)[0]
+    for _ in range(20):
+        net, told = walk(start, random, lambda other: other.parameters < 2_000)
+        assert net.parameters < 2_000
+        assert net != start or told.count(",")  # it may come back
+        assert 1 <= len(told.split(", ")) <= MOST_STEPS
+    assert walk(start, random, lambda other: False) == (start, "")
 
 
 def test_budgets_below_every_start_are_an_error() -> None:

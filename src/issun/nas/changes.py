@@ -331,6 +331,12 @@ def _head(layers: Layers, draw: Draw) -> Layers:
     return (*body, *draw.one([end for end in ends if (*body, *end) != layers]))
 
 
+#: What makes another network out of one that is allowed, and says how.
+Neighbours = Callable[[Net, np.random.Generator, Callable[[Net], bool]], tuple[Net, str]]
+
+#: The most changes of a random walk.
+MOST_STEPS = 12
+
 #: What may be changed, by what a person is told.
 CHANGES: Mapping[str, Callable[[Layers, Draw], Layers]] = {
     "width": _width,
@@ -405,3 +411,25 @@ def neighbour(net: Net, random: np.random.Generator, allowed: Callable[[Net], bo
         if other != net and other.trainable_params and allowed(other) and not space.refusal(other):
             return other, name
     raise NetworkError(f"`{net}` has no neighbour within the budgets that was not tried yet")
+
+
+def walk(start: Net, random: np.random.Generator, allowed: Callable[[Net], bool], neighbours: Neighbours = neighbour) -> tuple[Net, str]:
+    """Return a network some random changes away from another one, and which changes they were; fewer where no neighbour is left.
+
+    Parameters
+    ----------
+    start : Net
+    random : Generator
+    allowed : callable
+        Whether a network may be on the way.
+    neighbours : callable
+        What makes one change.
+    """
+    net, told = start, []
+    for _ in range(int(random.integers(1, MOST_STEPS + 1))):
+        try:
+            net, change = neighbours(net, random, allowed)
+        except NetworkError:
+            break
+        told.append(change)
+    return net, ", ".join(told)

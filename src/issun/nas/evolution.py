@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -29,13 +29,10 @@ from issun.arch.layers import Shape
 from issun.arch.net import Net
 from issun.datasets.wanted import input_text
 from issun.errors import NetworkError, SelectionError
-from issun.nas.changes import neighbour
+from issun.nas.changes import Neighbours, neighbour, walk
 from issun.nas.goals import Goal, goal_of
 from issun.nas.known import Known, Proposal, Tried
 from issun.study.query import Query, within
-
-#: What makes another network out of one, and says how.
-Neighbours = Callable[[Net, np.random.Generator, Callable[[Net], bool]], tuple[Net, str]]
 
 #: From how many seeds of the full recipe on the mean of a network is not the luck of a single training.
 SETTLED_SEEDS = 3
@@ -48,6 +45,9 @@ _WORK_EACH = 40_000_000
 
 #: The most candidates, and the fewest: where there would be fewer, the first neighbour is trained.
 _MOST_CANDIDATES, _FEWEST_CANDIDATES = 24, 4
+
+#: How many random walks are tried until one leads to a network that is new and small enough.
+_WALKS = 20
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,8 @@ class Evolution:
         unjudged = self.rungs and not any(full for _, full in known.macs)  # a short search must not end with first looks alone
         if ranked and (unjudged or random.random() < self.again) and (same := self._again(ranked, known, random)):
             count = known.seeds[same.net.id, same.way]
-            return Proposal(number, same.net, count, same.number, _reason(count), True, same.way)
+            if not count or _happens(self.goal.reseeding, random):
+                return Proposal(number, same.net, count, same.number, _reason(count), True, same.way)
         ranked = ranked or [[Tried(net, 0, place, (), 0.0) for place, net in enumerate(self.starts)]]
         parents = [(one, rank) for rank, front in enumerate(ranked) for one in front if rank == 0 or one.number >= number - self.young]
         wanted = self.goal.parents([one for one, _ in parents], ranked[0]) * [self.next_front**rank for _, rank in parents]
@@ -175,10 +176,16 @@ class Evolution:
         limit = self._most_macs(known)
         size = self._candidates(known)
         if size and random.random() < self.chosen:
-            drawn = [parents[int(place)][0] for place in random.choice(len(parents), size=size, p=weights)]
-            candidates = [child for parent in drawn if (child := self._child(number, parent, known, limit, random))]
-            if candidates:
-                return self._best(candidates, ranked[0], known)
+            candidates = []
+            for place in random.choice(len(parents), size=size, p=weights):
+                if _happens(self.goal.anew, random):
+                    candidates.append(self._walk(number, known, limit, random))
+                else:
+                    candidates.append(self._child(number, parents[int(place)][0], known, limit, random))
+            if found := [one for one in candidates if one is not None]:
+                return self._best(found, ranked[0], known)
+        elif _happens(self.goal.anew, random) and (walked := self._walk(number, known, limit, random)):
+            return walked
         for place in random.choice(len(parents), size=len(parents), replace=False, p=weights):
             child = self._child(number, parents[int(place)][0], known, limit, random)
             if child is not None:
@@ -263,6 +270,15 @@ class Evolution:
             return None
         return Proposal(number, net, 0, parent.number, change, not self.rungs, parent.way)
 
+    def _walk(self, number: int, known: Known, limit: float, random: np.random.Generator) -> Proposal | None:
+        """Return a first training of a network some random changes away from a start; None where none that is new was found."""
+        for _ in range(_WALKS):
+            place = int(random.integers(len(self.starts)))
+            net, change = walk(self.starts[place], random, lambda other: within(self.query, other), self.neighbours)
+            if net.macs <= limit and (net.id, 0) not in known.seeds:
+                return Proposal(number, net, 0, place, change, not self.rungs)
+        return None
+
     def _best(self, candidates: Sequence[Proposal], frontier: Sequence[Tried], known: Known) -> Proposal:
         """Return the candidate that promises most."""
         predictor = known.predictor()
@@ -284,6 +300,11 @@ class Evolution:
                 if (net.id, one.way) not in seeds and within(self.query, net):
                     found.append(net)
         return found[int(random.integers(len(found)))] if found else None
+
+
+def _happens(share: float, random: np.random.Generator) -> bool:
+    """Return whether something happens that does so in a share of all cases; nothing is drawn where that is sure."""
+    return share >= 1 or (share > 0 and random.random() < share)
 
 
 def _reason(seeds: int) -> str:

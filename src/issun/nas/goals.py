@@ -35,9 +35,16 @@ class Goal(ABC):
     largest_share : float
         The share of all multiply-accumulates so far that a full training may take: while little is known, networks that are trained
         quickly tell more in the same time.
+    anew : float
+        The share of the new networks, and of the candidates of the predictor, that are a random walk away from a start and not a change of
+        a network of the fronts.
+    reseeding : float
+        How often a full training that is due is done where it would be another seed of a network; otherwise a new network is tried.
     """
 
     largest_share: float
+    anew: float = 0.0
+    reseeding: float = 1.0
 
     @abstractmethod
     def parents(self, networks: Sequence[Tried], frontier: Sequence[Tried]) -> Weights:
@@ -265,6 +272,8 @@ class WholeFrontier(Goal):
     step: float = 0.3
     another: float = 0.05
     largest_share: float = 0.2
+    anew: float = 0.5
+    reseeding: float = 0.2
 
     def parents(self, networks: Sequence[Tried], frontier: Sequence[Tried]) -> Weights:
         """See `Goal`."""

@@ -16,8 +16,7 @@ from issun.arch.net import Net
 from issun.arch.space import ANYTHING, Space
 from issun.cutting import is_cut
 from issun.errors import NetworkError, SelectionError
-from issun.nas.changes import WITH_WIDTH, Place, neighbour, replaced, sites, width_of, with_width
-from issun.nas.evolution import Neighbours
+from issun.nas.changes import WITH_WIDTH, Neighbours, Place, neighbour, replaced, sites, width_of, with_width
 
 #: The shares of a network's channels with which a search that shrinks it begins.
 SHARES = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
