@@ -77,6 +77,18 @@ def test_parts_become_studies(issun: Issun) -> None:
     assert issun.run("run", "small.toml", "--output", "made", "--threads", "1").err.count("done:") == 0
 
 
+def test_a_part_may_have_its_own_images(issun: Issun) -> None:
+    np.savez(issun.folder / "black.npz", x_train=np.zeros((60, 6, 6), np.uint8), y_train=np.arange(60) % 3)
+    (issun.folder / "two.toml").write_text(TEXT.replace("[better]", '[better]\ndata = "black.npz"'))
+    issun.succeeds("run", "two.toml", "--threads", "1", "--output", "made")
+    inputs = [Study(issun.folder / "made" / f"two-{part}.sqlite").facts.data.input for part in ("replica", "better")]
+    assert inputs == [(8, 8, 1), (6, 6, 1)]
+    assert issun.run("run", "two.toml", "--output", "made", "--threads", "1").err.count("done:") == 0
+    (issun.folder / "two.toml").write_text(TEXT.replace("[better]", '[better]\ndata = "none.npz"'))
+    assert "none.npz" in issun.fails("run", "two.toml", "--output", "other")
+    assert not (issun.folder / "other").exists()  # nothing is trained where a later part cannot be read
+
+
 def test_json_and_parts_and_seeds(issun: Issun) -> None:
     found = issun.answers("run", "small.toml", "--part", "better", "--seeds", "0,5,6", "--threads", "1", "--no-plot")
     assert list(found["parts"]) == ["better"]

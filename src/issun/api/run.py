@@ -12,6 +12,7 @@ from issun.api.findings import Findings
 from issun.api.search import search
 from issun.build import takes_isa
 from issun.cluster.connection import check_cluster, workers_on
+from issun.datasets.inputs import Inputs
 from issun.datasets.named import ImageOptions
 from issun.errors import IssunError, StudyError, StudyFileError
 from issun.events import Event, OnProgress, Remark, ignored
@@ -252,14 +253,16 @@ def run(
     folder = Path(output)
     own_share = None if shard is None else Shard.wanted(shard)
     earlier = {name: begun(folder / study_name(described.path, name, quick, own_share)) for name in names}
-    studies = [study for study in earlier.values() if study is not None]
     wanted = range(seeds) if isinstance(seeds, int) else seeds
-    inputs = read_inputs(described.data, studies, on_progress, described.reading(reading))
+    read: dict[str, Inputs] = {}
+    for data in dict.fromkeys(map(described.data_of, names)):
+        studies = [study for name, study in earlier.items() if study is not None and described.data_of(name) == data]
+        read[data] = read_inputs(data, studies, on_progress, described.reading(reading))
     # All parts are planned before the first is trained: a mistake in the last one must not show hours later.
     prepared: list[PreparedPart | PreparedSearch] = []
     told: dict[str, Forecast | SearchForecast] = {}
     for name in names:
-        own = described.parts[name]
+        own, inputs = described.parts[name], read[described.data_of(name)]
         if own.search is not None:
             if own_share is not None:
                 raise StudyFileError(

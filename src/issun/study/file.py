@@ -80,6 +80,7 @@ class _Part(BaseModel):
     """One table of the file."""
 
     model_config = _STRICT
+    data: str | None = None
     default: bool = True
     search: _Search | None = None
     as_published: bool = False
@@ -169,6 +170,8 @@ class Part:
         Number of folds; 1 for the validation part that `watch` describes; None for the usual number (`issun.datasets.usual_split`).
     default : bool
         Whether it is run where no part is named.
+    data : str or None
+        Its images; None: those of the file.
     search : SearchPart or None
         How it searches for its networks; then it has no families of its own.
     """
@@ -187,6 +190,7 @@ class Part:
     heads: tuple[HeadEntry, ...] = ()
     folds: int | None = 1
     default: bool = True
+    data: str | None = None
     search: SearchPart | None = None
 
     @property
@@ -230,6 +234,10 @@ class StudyFile:
         found: dict[str, Any] = dict(options)
         own = {"test": self.test, "size": self.size, "color": None if found.get("gray") is not None else self.color}
         return cast(ReadingOptions, found | {name: value for name, value in own.items() if found.get(name) is None})
+
+    def data_of(self, name: str) -> str:
+        """Return the images of a part: a name or a path, as of `issun.load`."""
+        return self.parts[name].data or self.data
 
     @property
     def usual_parts(self) -> list[str]:
@@ -386,6 +394,7 @@ def _part(name: str, table: Mapping[str, Any], places: _Places) -> Part:
         heads=heads,
         folds=folds,
         default=read.default,
+        data=read.data,
     )
 
 
@@ -443,6 +452,7 @@ def _search_part(name: str, read: _Part, target: float | None, places: _Places) 
         draw=tuple(dict.fromkeys(read.draw)),
         families=(),
         default=read.default,
+        data=read.data,
         search=search,
     )
 
