@@ -248,16 +248,22 @@ def test_finalists_go_down_from_one_that_is_safe() -> None:
     # The bound must reach the target where that is asked for.
     assert finalists(Query(target=0.9), networks[:3], 1_000)
     assert finalists(Query(target=0.9), networks[:3], 1_000, sure=True) == []
-    # Of those that fall short by no more than two standard errors four are tried, and not ones of nearly the same size.
+    # Of those that fall short by no more than two standard errors up to eight are tried, and not ones of nearly the same size.
     many = [
         Tried(parse_network(f"conv {width}, gap, dense", (12, 12, 1), 5), 0, width, (mean,) * 3, mean)
-        for width, mean in ((width, 0.86 + 0.0015 * width) for width in range(1, 40))
+        for width, mean in ((width, 0.78 + 0.004 * width) for width in range(1, 50))
     ]
+    error = (0.9 * 0.1 / 1_000) ** 0.5
     tried = finalists(Query(target=0.9), many, 1_000)
-    short = [one for one in tried if one.accuracy < 0.9]
-    assert len(short) == 4
-    assert all(one.accuracy >= 0.9 - 2 * (0.9 * 0.1 / 1_000) ** 0.5 for one in short)
-    assert all(before.net.parameters >= 1.05 * after.net.parameters for before, after in pairwise(tried[-5:]))
+    short = [one.accuracy for one in tried if one.accuracy < 0.9]
+    assert len(short) == 2
+    assert all(accuracy >= 0.9 - 2 * error for accuracy in short)
+    assert all(before.net.parameters >= 1.05 * after.net.parameters for before, after in pairwise(tried[-3:]))
+    assert len(tried) == 1 + 3 + 2
+    # Confirmation trains on more images: where these are a fifth more, so may be the errors.
+    further = [one.accuracy for one in finalists(Query(target=0.9), many, 1_000, more=1.2) if one.accuracy < 0.9]
+    assert 0.88 - 2 * error <= min(further) < min(short)
+    assert len(further) == 4
     assert finalists(Query(target=0.5), [], 1_000) == []
 
 

@@ -46,7 +46,7 @@ from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, refitted, wit
 from issun.nas.confirming import confirm as confirm_finalists
 from issun.nas.evolution import FULL_WORK, Evolution
 from issun.nas.families import Families
-from issun.nas.finalists import MOST_FINALISTS, MOST_OF_FRONTIER
+from issun.nas.finalists import MOST_OF_FRONTIER, USUAL_FINALISTS
 from issun.nas.finalists import finalists as to_confirm
 from issun.nas.forecast import OuterForecast, SearchForecast
 from issun.nas.given import Given, Start, check_independent, check_same, starts_given, told
@@ -456,13 +456,15 @@ class _Job:
         """Fix the finalists, confirm them, and measure the model that is handed over on the test part."""
         facts, split, wanted = _facts(store.path), self.training.split, self.wanted
         images = len(judging(split, self.inputs))
-        some = to_confirm(wanted.query, trained(judged), images, folds=max(1, split.folds), pareto=wanted.pareto, sure=wanted.sure)
+        learnt = [len(self.inputs.first.parts(one)[0]) for one in (split.each[0] if split.pooled else split, self.confirmation)]
+        how: dict[str, Any] = {"folds": max(1, split.folds), "pareto": wanted.pareto, "sure": wanted.sure, "more": learnt[1] / learnt[0]}
+        some = to_confirm(wanted.query, trained(judged), images, **how)
         if not some:
             return
         names = tuple(candidate_of(one, self.training, self.inputs) for one in some)
         if not facts.openings or facts.openings[-1].finalists != names:
             store.open_confirmation(names, len(facts.proposals))
-        how: dict[str, Any] = {"workers": self.workers, "on_progress": self.tell, "command": self.command}
+        how = {"workers": self.workers, "on_progress": self.tell, "command": self.command}
         how |= {"seconds": self.limits.seconds, "spent": facts.seconds}
         confirm_finalists(some[:most], self.inputs, store, self.training, self.confirmation, **how)
         if self.wanted.outer is None:
@@ -622,8 +624,8 @@ def _facts(path: Path) -> SearchFacts:
 
 
 def _confirmations(wish: Query, pareto: bool) -> int:
-    """Return how many trainings confirmation takes at most."""
-    finalists = MOST_OF_FRONTIER if _whole(wish, pareto) else MOST_FINALISTS if wish.target is not None else 1
+    """Return about how many trainings confirmation takes at most."""
+    finalists = MOST_OF_FRONTIER if _whole(wish, pareto) else USUAL_FINALISTS if wish.target is not None else 1
     return finalists * len(CONFIRMATION_SEEDS)
 
 

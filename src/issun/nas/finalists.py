@@ -11,19 +11,29 @@ from issun.nas.known import Tried, fronts
 from issun.study.query import Query
 from issun.study.statistics import lower_bound
 
-#: How many finalists there are at most: with a target or without one.
-MOST_FINALISTS, MOST_OF_FRONTIER = 8, 12
+#: How many finalists there are at most where the whole frontier is looked for.
+MOST_OF_FRONTIER = 12
 
-#: How many finalists may be smaller than the smallest that reaches the target by the search's own figures; and how many standard errors of
-#: the images that judge they may be below it. Confirmation trains on more images than the search, and judges on others.
-_BELOW, _ERRORS_BELOW = 4, 2.0
+#: With a target, how many finalists may be larger and smaller than the smallest that reaches it by the search's own figures; and for how
+#: many time is kept: the first that fails is the last.
+_ABOVE, _BELOW, USUAL_FINALISTS = 3, 8, 8
+
+#: How many standard errors of the images that judge smaller finalists may be below the target. Confirmation judges on others.
+_ERRORS_BELOW = 2.0
 
 #: A finalist has at least so many times the parameters of the next smaller one.
 _STEP = 1.05
 
 
 def finalists(
-    query: Query, networks: Sequence[Tried], images: int, *, folds: int = 1, pareto: bool = False, sure: bool = False
+    query: Query,
+    networks: Sequence[Tried],
+    images: int,
+    *,
+    folds: int = 1,
+    pareto: bool = False,
+    sure: bool = False,
+    more: float = 1.0,
 ) -> list[Tried]:
     """Return the networks that are to be confirmed, in the order in which they are tried.
 
@@ -41,6 +51,9 @@ def finalists(
         Whether the whole frontier is looked for.
     sure : bool
         Whether the lower 95 % bound must reach the target.
+    more : float
+        How many times as many images confirmation trains on as the search. So many times fewer errors are what more images may bring at
+        best (learning curves of small networks: Cortes et al. 1993), so a network may have so many times more errors than asked.
 
     Returns
     -------
@@ -65,12 +78,12 @@ def finalists(
         return []
     if query.target is None:
         return candidates[-1:]
-    least = query.target - _ERRORS_BELOW * math.sqrt(query.target * (1 - query.target) / images)
+    least = 1 - more * (1 - query.target) - _ERRORS_BELOW * math.sqrt(query.target * (1 - query.target) / images)
     below = _spread([reaching[0], *(one for one in candidates[::-1] if least <= figure(one) < query.target)], 1 + _BELOW)[1:]
-    larger = _spread(reaching[1:], MOST_FINALISTS - 1 - len(below))
+    larger = _spread(reaching[1:], _ABOVE)
     safe = next((one for one in reaching if lower_bound(one.full, images, folds) >= query.target), reaching[-1])
     if all(one.net.parameters < safe.net.parameters for one in larger) and safe is not reaching[0]:
-        larger = [*larger[: MOST_FINALISTS - 2 - len(below)], safe]
+        larger = [*larger[: _ABOVE - 1], safe]
     return [*larger[::-1], reaching[0], *below]
 
 
