@@ -539,7 +539,9 @@ def test_whoever_watches_sees_the_workers(cluster: Processes, tmp_path: Path) ->
     assert 1 <= len(now) <= 2
     assert {one.name for one in kept} == {one["name"] for one in shown}
     assert all(one["threads"] == 1 and all("dense" in text for text in one["training"]) for one in shown)
-    assert Study(path).facts.workers == ()
+    facts = Study(path).facts
+    assert facts.workers == ()
+    assert facts.runs[-1].threads == 2  # the most at once, and not those of this process
 
 
 def test_a_trial_that_was_not_begun_again_goes_on_from_its_last_state() -> None:

@@ -284,8 +284,11 @@ class Store:
             run.execute("INSERT OR REPLACE INTO meta VALUES ('search_seconds', ?)", (json.dumps(seconds),))
 
     def note_workers(self, workers: Sequence[WorkerNow]) -> None:
-        """Keep which workers of a cluster train now, and what, for whoever watches; until the study is closed."""
+        """Keep which workers of a cluster train now, and what, for whoever watches; until the study is closed. The run counts the most
+        threads that they had."""
+        threads = sum(one.threads for one in workers)
         with self._transaction() as run:
+            run.execute("UPDATE runs SET threads = max(threads, ?) WHERE id = ?", (threads, self._run))
             run.execute("INSERT OR REPLACE INTO meta VALUES ('workers', ?)", (json.dumps([asdict(one) for one in workers]),))
 
     def keep_test(self, trial_id: str, accuracy: float) -> None:
