@@ -59,7 +59,9 @@ def test_with_a_target_parents_are_those_whose_like_reaches_it_with_fewest_param
     wanted = goal.parents([small, large, worse], [small])
     assert wanted[0] > wanted[1] > 0
     assert wanted[0] > wanted[2] > 0
-    assert goal.leader([worse, small, large]) is small
+    near = tried(3, 4, 0.885)
+    assert goal.leaders([worse, near, small, large]) == [small, near]
+    assert goal.leaders([worse, near]) == ()
     assert goal.worth_a_seed(tried(0, 5, 0.89), 1)
     assert not goal.worth_a_seed(tried(0, 5, 0.87), 1)
     assert not goal.worth_a_seed(tried(0, 5, 0.89), 2)

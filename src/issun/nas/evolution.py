@@ -89,7 +89,7 @@ class Evolution:
     other_way, other_input : float
         Share of the new proposals that change the way of training alone, or the size or colour of the images, where there are several.
     leading : float
-        Of the full trainings, the share that goes to the network that would be the answer now (`Goal.leader`).
+        Of the full trainings, the share that goes to networks that may be the answer (`Goal.leaders`).
     downward : float
         With a target: of the changes of a network that reaches it, the share that must make it smaller.
     crowding : float
@@ -212,8 +212,8 @@ class Evolution:
         def wanted(one: Tried) -> bool:
             return self._worth_a_seed(one, seeds[one.net.id, one.way]) and affordable(one)
 
-        leader = self.goal.leader(ranked[0])
-        if leader is not None and wanted(leader) and random.random() < self.leading:
+        leader = next(filter(wanted, self.goal.leaders(ranked[0])), None)
+        if leader is not None and random.random() < self.leading:
             return leader
         some = [(one, rank) for rank, front in enumerate(ranked) for one in front if wanted(one)]
         if not some:

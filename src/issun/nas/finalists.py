@@ -18,6 +18,9 @@ MOST_OF_FRONTIER = 12
 #: many time is kept: the first that fails is the last.
 _ABOVE, _BELOW, USUAL_FINALISTS = 3, 8, 8
 
+#: From how many trainings on a smaller network may be a finalist.
+_SEEDS_BELOW = 2
+
 #: How many standard errors of the images that judge smaller finalists may be below the target. Confirmation judges on others.
 _ERRORS_BELOW = 2.0
 
@@ -78,8 +81,11 @@ def finalists(
         return []
     if query.target is None:
         return candidates[-1:]
+    # Smaller ones are tried from fresh seeds in any case: two trainings are enough, where a single one may be luck.
+    front = fronts([one for one in networks if len(one.full) >= min(seeds, _SEEDS_BELOW) or _sure_enough(one, query)], 1)
+    candidates = [one for one in front[0] if one.net.parameters < reaching[0].net.parameters]
     least = 1 - more * (1 - query.target) - _ERRORS_BELOW * math.sqrt(query.target * (1 - query.target) / images)
-    below = _spread([reaching[0], *(one for one in candidates[::-1] if least <= figure(one) < query.target)], 1 + _BELOW)[1:]
+    below = _spread([reaching[0], *(one for one in candidates[::-1] if figure(one) >= least)], 1 + _BELOW)[1:]
     larger = _spread(reaching[1:], _ABOVE)
     safe = next((one for one in reaching if lower_bound(one.full, images, folds) >= query.target), reaching[-1])
     if all(one.net.parameters < safe.net.parameters for one in larger) and safe is not reaching[0]:

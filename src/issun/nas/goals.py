@@ -63,9 +63,9 @@ class Goal(ABC):
         """Whether a network can be worth another seed of the full recipe, after so many."""
         return True
 
-    def leader(self, frontier: Sequence[Tried]) -> Tried | None:
-        """Return the network whose own full trainings come before those of others; None where there is none."""
-        return None
+    def leaders(self, frontier: Sequence[Tried]) -> Sequence[Tried]:
+        """Return the networks whose own full trainings come before those of others, the most important first."""
+        return ()
 
     def reached(self, one: Tried) -> bool:
         """Whether most changes of a network must make it smaller."""
@@ -122,6 +122,8 @@ class Smallest(Goal):
         How much larger than the smallest one the size at the target of parents is, in natural logarithms.
     near : float
         A network whose error is more than so many times as large as asked gets no second seed of the full recipe.
+    settled : int
+        Networks that do not reach the target get no more seeds than so many.
     """
 
     target: float
@@ -130,6 +132,7 @@ class Smallest(Goal):
     slope: float = 0.5
     behind: float = 0.35
     near: float = 1.2
+    settled: int = 2
     largest_share: float = 0.01
 
     def size_at_target(self, nets: Sequence[Net], errors: Weights) -> Weights:
@@ -151,15 +154,21 @@ class Smallest(Goal):
         """See `Goal`."""
         if not one.full:
             return True
-        return log_error(one.accuracy) <= log_error(self.target) + (math.log(self.near) if seeds == 1 else 0.0)
+        return self._near(one) if seeds < self.settled else self.reached(one)
 
-    def leader(self, frontier: Sequence[Tried]) -> Tried | None:
-        """See `Goal`."""
-        return next((one for one in frontier if self.reached(one)), None)
+    def leaders(self, frontier: Sequence[Tried]) -> Sequence[Tried]:
+        """Return the smallest network that reaches the target, then smaller ones that come near: confirmation tries them, too."""
+        first = next((place for place, one in enumerate(frontier) if self.reached(one)), None)
+        if first is None:
+            return ()
+        return [one for one in frontier[first::-1] if self.reached(one) or self._near(one)]
 
     def reached(self, one: Tried) -> bool:
         """See `Goal`."""
         return one.accuracy >= self.target
+
+    def _near(self, one: Tried) -> bool:
+        return log_error(one.accuracy) <= log_error(self.target) + math.log(self.near)
 
     def _best(self, frontier: Sequence[Tried]) -> float:
         return float(self.size_at_target([one.net for one in frontier], _errors(frontier)).min())
@@ -198,9 +207,9 @@ class MostAccurate(Goal):
         places = np.searchsorted([one.net.parameters for one in frontier], [net.parameters for net in nets], side="right")
         return _improvement(best[places] - errors, spread) * self._wanted(nets)
 
-    def leader(self, frontier: Sequence[Tried]) -> Tried | None:
-        """See `Goal`."""
-        return frontier[-1]
+    def leaders(self, frontier: Sequence[Tried]) -> Sequence[Tried]:
+        """Return the most accurate network."""
+        return frontier[-1:]
 
     def _wanted(self, nets: Sequence[Net]) -> Weights:
         budgets = self.query.budgets.items()
