@@ -311,7 +311,9 @@ def plot(files: Sequence[dict[str, Any]], output: Path) -> None:
             axes.plot([seconds[-1]] * len(own), volumes[:, -1], marker, color=colour, markersize=4, alpha=0.35, clip_on=False)
         plain_axes(axes)
         data = kept["data"]["data"]
-        axes.set_title(f"{NAMES.get(data, data)}, {len({run['seed'] for run in kept['runs']})} runs", loc="left", fontsize=10)
+        counts = sorted({sum(run["method"] == name for run in kept["runs"]) for name in names})
+        runs = f"{counts[0]} to {counts[-1]} runs" if len(counts) > 1 else f"{counts[0]} runs"
+        axes.set_title(f"{NAMES.get(data, data)}: {runs} each", loc="left", fontsize=10)
         axes.set_xlabel("seconds of one core")
     panels[0].set_ylabel("hypervolume on unseen images")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
