@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -46,10 +47,13 @@ class Issun:
         """Return what the command did."""
         self._monkeypatch.setattr(sys, "argv", ["issun", *map(str, arguments)])
         self._capsys.readouterr()
+        answer = signal.getsignal(signal.SIGINT)
         try:
             code = main()
         except SystemExit as exit:
             code = int(exit.code or 0)
+        finally:
+            signal.signal(signal.SIGINT, answer)  # a process that ends needs it no more; this one does
         captured = self._capsys.readouterr()
         return Done(captured.out, captured.err, code)
 

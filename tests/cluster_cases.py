@@ -118,6 +118,11 @@ def poisonous(*arguments: Any, **options: Any) -> Outcome:
     return pretend(*arguments, **options)
 
 
+def all_poisonous(*arguments: Any, **options: Any) -> Outcome:
+    """End the whole process."""
+    os._exit(1)
+
+
 def failing(*arguments: Any, **options: Any) -> Outcome:
     """Train, but fail at one trial."""
     if (str(arguments[0]), arguments[4]) == BAD:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,14 +27,26 @@ pytest.importorskip("distributed", reason="needs Dask distributed")
 
 import issun
 from cli_runner import TINY, Issun
-from cluster_cases import BAD, Processes, attack, failing, forget_runs, hostile_result, poisonous, processes, slow, wait_until
+from cluster_cases import (
+    BAD,
+    Processes,
+    all_poisonous,
+    attack,
+    failing,
+    forget_runs,
+    hostile_result,
+    poisonous,
+    processes,
+    slow,
+    wait_until,
+)
 from issun.cluster import connection
 from issun.cluster.connection import check_cluster, workers_on
 from issun.cluster.crew import Cluster
 from issun.cluster.images import Arriving, chunks, has_content, read_images, write_images
 from issun.cluster.records import BadRecord, outcome_of, outcome_record, packed, state_of, state_record, unpacked
 from issun.datasets.inputs import Inputs
-from issun.errors import Cancelled, IssunError, StudyError
+from issun.errors import Cancelled, IssunError, SelectionError, StudyError
 from issun.events import Remark, ignored
 from issun.study import Study
 from issun.study.crew import Crew, Job, Threads, Workers
@@ -252,6 +267,12 @@ def test_a_trial_that_kills_its_worker_is_given_up_and_no_other(tmp_path: Path) 
         assert any(getattr(event, "event", None) and event.event.startswith("failed: ") for event in told)
         assert "1 trial failed" in "".join(getattr(line, "text", "") for line in issun.show(study).lines())
         on_cluster(cluster.address, tmp_path / "a.sqlite", plan)  # it is tried again
+        alone = small_plan("dense 2, dense")
+        on_cluster(cluster.address, tmp_path / "b.sqlite", alone, all_poisonous, on_progress=told.append)
+        words = "no finished trial to choose from: 2 trials failed, the first one (`dense 2, dense`, seed 0: its worker"
+        with pytest.raises(SelectionError, match=re.escape(words)):
+            issun.show(tmp_path / "b.sqlite")
+    assert any(isinstance(event, Remark) and "is gone: 1 trial that it had is tried again" in event.text for event in told)
     assert Study(tmp_path / "a.sqlite").facts.failures == ()
     run_small(tmp_path / "whole.sqlite", plan)
     assert rows_of(tmp_path / "a.sqlite") == rows_of(tmp_path / "whole.sqlite")
@@ -291,6 +312,121 @@ def test_a_cluster_may_grow_and_shrink(tmp_path: Path) -> None:
             run(plan, digits(), store, workers=workers, train=slow, on_progress=count)
     assert max(sizes) >= 1
     assert rows_of(tmp_path / "a.sqlite") == rows_of(tmp_path / "whole.sqlite")
+
+
+def test_a_scheduler_that_does_not_answer_for_a_while_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("issun.cluster.crew._PATIENCE", 1.0)
+    plan, told = small_plan("dense n, dense", "n=1..4", epochs=8), []
+    run_small(tmp_path / "whole.sqlite", plan)
+    stopped: list[threading.Timer] = []
+    with processes(tmp_path / "cluster") as cluster:
+
+        def stop_it(event: Any) -> None:
+            told.append(event)
+            if getattr(event, "done", 0) >= 2 and not stopped:
+                assert cluster.scheduler is not None
+                os.kill(cluster.scheduler.pid, signal.SIGSTOP)
+                stopped.append(threading.Timer(4.0, os.kill, (cluster.scheduler.pid, signal.SIGCONT)))
+                stopped[0].start()
+
+        on_cluster(cluster.address, tmp_path / "a.sqlite", plan, slow, on_progress=stop_it)
+        stopped[0].join()
+    assert rows_of(tmp_path / "a.sqlite") == rows_of(tmp_path / "whole.sqlite")
+    texts = [event.text for event in told if isinstance(event, Remark)]
+    assert any("does not answer: waiting for it" in text for text in texts)
+    assert any("answers again" in text for text in texts)
+
+
+def test_what_a_killed_command_had_begun_does_not_go_on_for_long(tmp_path: Path) -> None:
+    plan, path = small_plan("dense n, dense", "n=1,2", epochs=8), tmp_path / "a.sqlite"
+    run_small(tmp_path / "whole.sqlite", plan)
+    with processes(tmp_path / "cluster") as cluster:
+        with child(KILLED, cluster.address, tmp_path / "killed.sqlite") as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "going\n"
+            process.kill()
+        on_cluster(cluster.address, path, plan)  # else it would wait for longer than any test
+    assert rows_of(path) == rows_of(tmp_path / "whole.sqlite")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_workers_that_were_started_here_are_stopped_like_threads(sent: signal.Signals, tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with child(STARTED_HERE, "local:2", path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "going\n"
+        if sent == signal.SIGINT:  # as a terminal does
+            os.killpg(process.pid, sent)
+        else:
+            process.send_signal(sent)
+        began = time.monotonic()
+        _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - began < 30
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1].startswith("stopped: 0 of ")
+    assert "up to their last complete epoch" in errors
+    assert not [line for line in errors.splitlines() if "Traceback" in line or "distributed" in line]
+    with Store(path, DataFacts.of(digits())) as store:
+        assert any(store.checkpoint(trial) is not None for trial in small_plan("dense n, dense", "n=1,2", epochs=100_000).trials)
+
+
+#: A command on a cluster whose trainings would take hours, and which says when they have begun.
+_CHILD = """
+import sys
+from pathlib import Path
+from cluster_cases import slow
+from issun.cluster import worker
+from issun.cluster.connection import workers_on
+from issun.errors import Cancelled
+from issun.study.plan import DataFacts
+from issun.study.store import Store
+from issun.study.workers import run
+from small_study import digits, small_plan
+
+def show(event):
+    global going
+    if not going and any(one.epoch >= 3 for one in getattr(event, "running", ())):
+        going = True
+        print("going", flush=True)
+
+if __name__ == "__main__":
+    going = False
+    address, path = sys.argv[1:]
+    BEFORE
+    plan = small_plan("dense n, dense", "n=1,2", epochs=100_000)
+    try:
+        with workers_on(address, None, show) as workers, Store(Path(path), DataFacts.of(digits())) as store:
+            run(plan, digits(), store, workers=workers, train=slow, on_progress=show)
+    except Cancelled as error:
+        print(error, file=sys.stderr)
+        sys.exit(130)
+"""
+KILLED = _CHILD.replace("BEFORE", "worker.ORPHANED = -7.0  # with ten seconds for ten missing questions: three")
+STARTED_HERE = _CHILD.replace("BEFORE", "pass")
+
+
+def child(code: str, address: str, path: Path) -> subprocess.Popen[str]:
+    script = path.with_suffix(".py")  # workers that are started read it, too
+    script.write_text(code)
+    command = [sys.executable, str(script), address, str(path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    how: dict[str, Any] = {"env": environment, "text": True, "start_new_session": True}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
+
+
+def test_images_of_a_command_that_was_killed_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "issun-images-left"
+    left.mkdir()
+    used = Cluster(SimpleNamespace(), "a", ignored)  # type: ignore[arg-type]
+    file = used.images(Inputs.of(digits()))
+    assert not left.exists()
+    other = Cluster(SimpleNamespace(), "b", ignored)  # type: ignore[arg-type]
+    other.images(Inputs.of(digits()))
+    assert file.is_file()
+    used.close()
+    other.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_scheduler_dies_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -372,7 +508,8 @@ def test_images_are_sent_to_machines_that_do_not_see_them(tmp_path: Path, whole:
         ("tcp://127.0.0.1:1", "no scheduler answers at tcp://127.0.0.1:1"),
         ("nowhere", "must be the address of a scheduler"),
         ("http://127.0.0.1:8786", "must be the address of a scheduler"),
-        ("local:0", "must start at least one worker"),
+        ("local:0", "must start from 1 to"),
+        ("local:1000", "must start from 1 to"),
         ("local:x", "must be the address"),
         ("file:none.json", "cannot be read"),
         ("tcp://127.0.0.1:99999", "no scheduler answers"),
@@ -385,6 +522,44 @@ def test_addresses_that_are_none(address: str, words: str, tmp_path: Path, monke
         issun.sweep("digits", ["dense"], dask=address)
     assert time.monotonic() - began < 30
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "holds no address"),
+        ("[1]", "holds no address"),
+        ('{"address": "tcp://127.0.0.1:1"}', "no scheduler answers at tcp://127.0.0.1:1, which"),
+    ],
+)
+def test_files_of_no_scheduler(content: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "scheduler.json").write_text(content)
+    with pytest.raises(IssunError, match=words):
+        check_cluster(f"file:{tmp_path / 'scheduler.json'}", None)
+
+
+@pytest.mark.parametrize(
+    ("dask", "client", "words"),
+    [
+        (None, "tcp://127.0.0.1:8786", "must be a connected distributed.Client; `dask` takes an address"),
+        (None, SimpleNamespace(scheduler=None, status="closed", asynchronous=False), "`client` is closed"),
+        (None, SimpleNamespace(scheduler=None, status="running", asynchronous=True), "must not be asynchronous"),
+        ("local:2", SimpleNamespace(scheduler=None, status="running"), "both name a cluster"),
+        (4, None, r"`dask` \(=4\) must be text"),
+    ],
+)
+def test_clients_that_are_none(dask: Any, client: Any, words: str) -> None:
+    with pytest.raises(IssunError, match=words):
+        check_cluster(dask, client)
+
+
+def test_a_script_without_a_guard_starts_no_workers(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text('import issun\nissun.sweep("digits", ["dense"], seeds=1, epochs=1, dask="local:1")\n')
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert 'must call issun below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
 
 
 def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -506,11 +681,25 @@ def test_certificates(tmp_path: Path, whole: dict[str, Any]) -> None:
         assert not [event for event in told if isinstance(event, Remark) and event.warning]
         assert rows_of(tmp_path / "a.sqlite") == whole
         wrong = {name: others[f"DASK_{name.upper().replace('.', '__')}"] for name in tls}
-        with (
-            dask.config.set(wrong),
-            pytest.raises(IssunError, match=r"accepts no connection with these certificates .*distributed.comm.tls"),
+        with dask.config.set(wrong):
+            with pytest.raises(IssunError, match=r"accepts no connection with these certificates .*distributed.comm.tls"):
+                on_cluster(cluster.address, tmp_path / "b.sqlite")
+            with pytest.raises(IssunError, match=r"shows a certificate that `.*ca.pem` does not confirm"):
+                check_cluster(cluster.address, None)
+        one_of_them = {name: (others if name.endswith("key") else mine)[variable] for name, variable in zip(tls, mine, strict=True)}
+        for settings, words in (
+            (
+                dict.fromkeys(tls),
+                "needs certificates: Dask's setting distributed.comm.tls.ca-file names no file; set DASK_DISTRIBUTED__COMM__TLS__CA_FILE",
+            ),
+            ({**tls, "distributed.comm.tls.client.key": str(tmp_path / "none.pem")}, "none.pem"),
+            (one_of_them, "cannot be used"),
         ):
-            on_cluster(cluster.address, tmp_path / "b.sqlite")
+            with dask.config.set(settings), pytest.raises(IssunError, match=words):
+                check_cluster(cluster.address, None)
+        check_cluster(cluster.address, None)
+    with dask.config.set(tls), processes(tmp_path / "open", 0) as cluster, pytest.raises(IssunError, match="does not answer with TLS"):
+        check_cluster(cluster.address.replace("tcp", "tls"), None)
 
 
 def test_nothing_of_a_worker_is_unpickled(cluster: Processes, tmp_path: Path) -> None:

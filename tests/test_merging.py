@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import issun
 from cli_runner import TINY, Issun
 from issun.errors import IssunError, StudyError, StudyVersionError
+from issun.plots.outcomes import part_lines
 from issun.study import Study
 from issun.study.plan import Plan
 from issun.study.shards import Shard
@@ -235,6 +236,9 @@ def test_heads_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for number in (1, 2):
         ran = issun.run("s.toml", shard=(number, 2), threads=1)
         assert any("heads on features" in line for line in ran.parts["a"].left_out)
+    told = "".join(getattr(line, "text", "") for line in part_lines(issun.run("s.toml", shard=(1, 2), dry_run=True).parts["a"].part))
+    assert "shard 1 of 2" in told
+    assert "Quick run" not in told
     issun.merge(["s-a-1-of-2.sqlite", "s-a-2-of-2.sqlite"], output="s-a.sqlite")
     issun.run("s.toml", threads=1)
     ours, theirs = rows_of(Path("s-a.sqlite")), rows_of(Path("whole/s-a.sqlite"))

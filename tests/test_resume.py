@@ -79,11 +79,12 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, Any]) -> 
     assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite"]
 
 
-def test_interrupted_from_the_keyboard(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_by_a_signal(sent: signal.Signals, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     path = tmp_path / "a.sqlite"
     with child(path) as process:
         after_epochs(process, 50)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, errors = process.communicate()
     assert process.returncode != 0
     assert "issun.errors.Cancelled: stopped: " in errors

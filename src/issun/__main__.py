@@ -1,7 +1,7 @@
 """`issun` and `python -m issun`: runs the command line and turns errors into one line and an exit code.
 
-0: done. 1: no useful result. 2: wrong input, or a file or stdout that cannot be read or written. 130: stopped by Ctrl-C. An error that
-issun did not foresee keeps its traceback.
+0: done. 1: no useful result. 2: wrong input, or a file or stdout that cannot be read or written. 130: stopped by Ctrl-C, or while a
+study is written by SIGTERM or SIGHUP. An error that issun did not foresee keeps its traceback.
 
 What is printed reaches whoever reads it, on any terminal, in any encoding, into any file: before anything is printed, a width that is none
 is forgotten, and signs that the encoding lacks are replaced; at the end it is made sure that everything has arrived.
@@ -13,6 +13,7 @@ import codecs
 import errno
 import os
 import re
+import signal
 import sys
 
 from issun.errors import Cancelled, IssunError, MismatchError, SelectionError
@@ -80,6 +81,8 @@ def main() -> int:
     except OSError as error:
         # Files that people name are looked at before: what is left is stdout, and a disk that fails or fills up meanwhile.
         code = failed(error)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # all is said: another Ctrl-C ends what is left, without a traceback
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     problem = finish()
     return code or (failed(problem) if problem else 0)
 

@@ -287,7 +287,7 @@ def run(
         check_new(Path(summary), option="--summary")
     asked_for = f"issun.run({str(file)!r})" if command is None else command
     found, summaries = {}, {}
-    with workers_on(dask, client, on_progress) as workers:
+    with workers_on(dask, client, on_progress, threads) as workers:
         how = _How(folder, query, threads, workers, plot, asked_for, on_progress)
         for one in prepared:
             on_progress(PartBegun(one))

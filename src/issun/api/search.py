@@ -53,10 +53,10 @@ from issun.nas.given import Given, Start, check_independent, check_same, starts_
 from issun.nas.known import Judged, trained
 from issun.nas.parts import confirming_split, copies_of, judging_split, together, told_of
 from issun.nas.pruning import cuts, shrinking
-from issun.nas.searching import KEPT_SHARE, Limits, Training, judged_before, judging
+from issun.nas.searching import KEPT_SHARE, Limits, Training, Way, judged_before, judging
 from issun.nas.searching import search as run_search
 from issun.nas.starts import starts, starts_within
-from issun.nas.ways import ways_of
+from issun.nas.ways import short_recipe, twice, ways_of
 from issun.numbers import counted, duration
 from issun.plain import plain
 from issun.recipe import Recipe, RecipeOptions, named_settings
@@ -292,8 +292,9 @@ def search(
     study : str or PathLike, optional
         Study file; default: the data's name with ``-search.sqlite`` in the current folder.
     recipe : Recipe or mapping, optional
-        How to train; a mapping overrides single settings of the default for this number of images. The search also tries the recipe of
-        the first family, and twice the epochs of both, apart from settings that are given.
+        How to train; a mapping overrides single settings of the default for this number of images. The search begins with small batches
+        and a high rate, and also tries the default as it is, the recipe of the first family, and twice the epochs, apart from settings that
+        are given.
     threads : int, optional
         Networks trained at once; default: all cores.
     dask, client : optional
@@ -356,7 +357,7 @@ def search(
         seconds = _limits(time, trials, confirm=False, confirmations=0).seconds
         if dry_run:
             return forecast_in_folds(folds, path, seconds, partial(one, dry_run=True))
-        with workers_on(dask, client, tell) as workers:
+        with workers_on(dask, client, tell, threads) as workers:
             return search_in_folds(folds, path, seconds, partial(one, client=workers), tell)
     path = path if outer_folds is None else fold_path(path, outer_folds)
     settings, teacher = with_teacher(recipe, settings)
@@ -411,7 +412,11 @@ def search(
         tell(remark)
     count = threads_available() if threads is None else threads
     stop = threading.Event()
-    with workers_on(dask, client, tell) as workers, interrupt_sets(stop), Store(path, [DataFacts.of(one) for one in inputs.all]) as store:
+    with (
+        workers_on(dask, client, tell, threads) as workers,
+        interrupt_sets(stop),
+        Store(path, [DataFacts.of(one) for one in inputs.all]) as store,
+    ):
         job = _Job(inputs, training, confirmation, wanted, limits, count, workers or Threads(count), tell)
         job.command = _command(inputs, said) if command is None else command
         job.begin(store)
@@ -535,14 +540,22 @@ def _training(
 
 
 def _as_begun(training: Training, study: Study, inputs: Inputs, given: Given) -> Training:
-    """Return how networks are trained, with the short recipes that a search was begun with."""
-    facts, ways = study.facts.search, []
+    """Return how networks are trained: in the ways that a search was begun with, whatever today's searches begin with."""
+    facts = study.facts.search
     assert facts is not None
     check_same(given, facts.settings, study.path)
-    begun_with = {way.full: way.short for way in facts.settings.ways}
-    for way in training.ways:
-        short = begun_with.get(_recipe_id(way.full, inputs, training.split), "")
-        ways.append(replace(way, short=study.recipe(short)) if short in study.facts.recipes else way)
+    usual = next(_recipe_id(way.full, inputs, training.split) for way in training.ways if way.name == "usual")
+    if usual not in [way.full for way in facts.settings.ways if way.name == "usual"]:  # other settings: who compares them says so
+        return training
+    images = len(inputs.first.parts(training.split.each[0] if training.split.pooled else training.split)[0])
+    fulls = [full for way in training.ways for full in (way.full, twice(way.full))]
+    todays = {_recipe_id(full, inputs, training.split): full for full in fulls}
+    ways = []
+    for way in facts.settings.ways:
+        full = study.recipe(way.full) if way.full in study.facts.recipes else todays.get(way.full)
+        if full is None:
+            return training
+        ways.append(Way(way.name, study.recipe(way.short) if way.short in study.facts.recipes else short_recipe(full, images), full))
     return replace(training, ways=tuple(ways))
 
 

@@ -241,7 +241,7 @@ def sweep(
         tell(Remark(first_family_text(plan)))
     if part is not None:
         own = part.plan(plan)
-        tell(Remark(part.told(own, plan, whole)))
+        tell(Remark(part.told(own, plan, whole if study is None else None)))
         plan = own
     if dry_run:
         return Forecast.of(plan, inputs, path, threads)
@@ -249,7 +249,7 @@ def sweep(
     meant |= set(Recipe.model_fields if isinstance(recipe, Recipe) else recipe or {})
     _tell(plan, inputs, earlier, meant, tell)
     asked_for = f"issun.sweep({name!r}, {arguments})" if command is None else command
-    with workers_on(dask, client, tell) as workers, Store(path, [DataFacts.of(dataset) for dataset in inputs.all]) as store:
+    with workers_on(dask, client, tell, threads) as workers, Store(path, [DataFacts.of(dataset) for dataset in inputs.all]) as store:
         run(plan, inputs, store, threads=threads, workers=workers, on_progress=tell, command=asked_for)
     return _found(plan, path, query, plot, tell)
 

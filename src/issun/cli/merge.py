@@ -17,8 +17,8 @@ def merge(
 ) -> None:
     """Put what several studies of the same images hold into one, such as those of --shard.
 
-    Trials are told apart by their ids: merging again changes nothing. Of a trial that came out otherwise the first study's is kept, and
-    the others are listed. The studies themselves stay as they are.
+    Trials are told apart by their ids: merging again changes nothing.
+    The studies themselves stay as they are.
 
     Example: issun merge digits-1.sqlite digits-2.sqlite -o digits.sqlite
     """

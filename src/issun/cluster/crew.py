@@ -40,6 +40,7 @@ from issun.events import OnProgress, Remark
 from issun.numbers import counted, duration
 from issun.paths import writing
 from issun.study.crew import Ended, Job
+from issun.study.lock import WriterLock
 from issun.study.machine import machine
 from issun.study.progress import WorkerNow
 from issun.training import Outcome
@@ -49,6 +50,9 @@ _LOOK, _ASK, _CHECKPOINT = 1.0, 1.0, 60.0
 
 #: Seconds for which the scheduler, and a worker, may be silent when they are asked; and a worker while it gets the images.
 _PATIENCE, _WORKER_PATIENCE, _IMAGES_PATIENCE = 4.0, 30.0, 300.0
+
+#: So long a scheduler may be silent in all: one whose connection is closed is gone at once, but a busy or stopped one may come back.
+_SILENCE = 60.0
 
 #: How long a batch should take, in seconds, and how many trials it has at most.
 _BATCH, _MOST = 1.0, 200
@@ -61,6 +65,9 @@ _DEATHS = 2
 
 #: What is said of a worker that gives no answer, and how often it is asked.
 _SILENT, _TRIES = "it does not answer; is issun installed there?", 3
+
+#: What the names of folders with images begin with.
+_FOLDER = "issun-images-"
 
 #: Seconds in which workers are to stop.
 _STOP = 15.0
@@ -115,6 +122,7 @@ class Cluster:
         self.members: dict[str, _Member] = {}
         self.refused: dict[str, str] = {}  # addresses of workers that get no work, and why
         self._folder: Path | None = None
+        self._lock: WriterLock | None = None  # on the folder: one without it was left behind
         self._files: dict[int, tuple[Inputs, Path]] = {}
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
 
@@ -138,8 +146,11 @@ class Cluster:
         """Return the file with these images, from which workers that see it read them; raise `StudyError` where it cannot be written."""
         if id(inputs) not in self._files:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="issun-images-"))
+                _clear_away()
+                self._folder = Path(tempfile.gettempdir()).resolve() / f"{_FOLDER}{secrets.token_hex(6)}"
+                self._lock = WriterLock(self._folder)
             with writing(self._folder, StudyError):
+                self._folder.mkdir(mode=0o700, exist_ok=True)
                 self._files[id(inputs)] = (inputs, write_images(inputs, self._folder))
         return self._files[id(inputs)][1]
 
@@ -162,6 +173,10 @@ class Cluster:
         self.tell()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 class ClusterCrew:
@@ -194,6 +209,8 @@ class ClusterCrew:
         self._transfers: dict[str, asyncio.Lock] = {}
         self._tried: dict[str, int] = {}
         self._next_look, self._looking, self._told_of_none = 0.0, False, False
+        self._answered, self._told_of_silence = time.monotonic(), False  # when the scheduler did last
+        self._begun = self._told_of_waiting = False  # whether any worker has begun a trial
         self._alone_since: float | None = None  # since when there is no worker
         self._first: Future | None = None  # what lets an adaptive cluster start its first worker
         self._thread = threading.Thread(target=self._work, name="issun-cluster", daemon=True)
@@ -319,10 +336,16 @@ class ClusterCrew:
         self._looking, self._next_look = False, time.monotonic() + _LOOK
         try:
             found = answer.result()["workers"]
+        except TimeoutError:
+            self._silent()
+            return
         except Exception:
             self._lost()
         if self._client.status != "running":
             self._lost()
+        if self._told_of_silence:
+            self._cluster.remark(f"the scheduler at {self._cluster.name} answers again")
+        self._answered, self._told_of_silence = time.monotonic(), False
         members, refused = self._cluster.members, self._cluster.refused
         for address in [address for address in members if address not in found]:
             self._gone(members[address], f"its worker {address} died")
@@ -345,6 +368,16 @@ class ClusterCrew:
             self._cluster.remark(f"waiting for workers: none is connected to {self._cluster.name}")
             # An adaptive cluster starts one when a task waits.
             self._first = self._client.submit(worker.about, key=f"issun-{self._run}-first", pure=False)
+
+    def _silent(self) -> None:
+        """Wait for a scheduler that does not answer, but for a while only."""
+        if self._client.status != "running" or time.monotonic() - self._answered > _SILENCE:
+            self._lost()
+        if not self._told_of_silence:
+            self._told_of_silence = True
+            self._cluster.remark(
+                f"the scheduler at {self._cluster.name} does not answer: waiting for it, {duration(_SILENCE)} at most", warning=True
+            )
 
     def _lost(self) -> None:
         raise StudyError(
@@ -457,7 +490,8 @@ class ClusterCrew:
 
     def _send(self, member: _Member, jobs: list[Job], alone: bool) -> None:
         trials = tuple((job.trial, *_from(job)) for job in jobs)
-        content = pickle.dumps(worker.Batch(self._run, trials, self._train, self._isa))
+        patience = worker.ORPHANED + 10 * self._between_questions
+        content = pickle.dumps(worker.Batch(self._run, trials, self._train, self._isa, patience))
         how: dict[str, Any] = {"key": f"issun-{self._run}-{next(self._numbers)}", "pure": False, "retries": 0}
         future = self._client.submit(worker.train_batch, content, workers=[member.address], allow_other_workers=False, **how)
         sent = _Sent(future, jobs, alone, time.monotonic())
@@ -505,7 +539,7 @@ class ClusterCrew:
         finally:
             with contextlib.suppress(Exception):
                 sent.future.release()
-        self._told_of_none = False
+        self._told_of_none, self._begun = False, self._begun or bool(found)
         for job in sent.jobs:
             self._result(member, job, found.get(job.trial.id, {}))
         if not found and member.ready and not self._stop.is_set():  # a process that has begun anew: it must open the images
@@ -574,10 +608,15 @@ class ClusterCrew:
             states = now >= member.next_checkpoint
             if states:
                 member.next_checkpoint = now + _CHECKPOINT
-            member.asked, member.next_question = True, now + max(_ASK, len(members) / 200)
+            member.asked, member.next_question = True, now + self._between_questions
             known = {job.trial.id: len(job.history) for job in member.jobs}
             jobs = {job.trial.id: job for job in member.jobs}
             self._go(self._call(member.address, worker.how_far, self._run, known, states), partial(self._told, member, jobs))
+
+    @property
+    def _between_questions(self) -> float:
+        """Seconds between two questions to a worker: a scheduler answers a few hundred a second."""
+        return max(_ASK, len(self._cluster.members) / 200)
 
     def _told(self, member: _Member, jobs: dict[str, Job], answer: Answer[Any]) -> None:
         member.asked = False
@@ -586,6 +625,12 @@ class ClusterCrew:
         except Exception:  # it is busy, stopped or dead: that is seen elsewhere
             return
         now, mine = time.monotonic(), {job.trial.id for job in member.jobs}
+        self._begun = self._begun or bool(found)
+        if not self._begun and not self._told_of_waiting and member.sent and now - member.sent[0].at > _PATIENCE:
+            self._told_of_waiting = True
+            self._cluster.remark(
+                "the workers are busy with something else, perhaps for a command that was killed: waiting until they are free"
+            )
         for key, record in found.items():
             if key in mine and key in jobs:
                 before = len(jobs[key].history)
@@ -613,6 +658,10 @@ class ClusterCrew:
         with self._lock:
             self._cluster.members.pop(member.address, None)
             sent, member.sent, member.ready = member.sent, [], False
+        if count := sum(len(one.jobs) for one in sent):
+            self._cluster.remark(
+                f"worker {member.address} is gone: {counted(count, 'trial')} that it had {'is' if count == 1 else 'are'} tried again"
+            )
         for one in sent:
             with contextlib.suppress(Exception):
                 self._go(self._client._cancel([one.future], force=True), _ignored)
@@ -657,6 +706,16 @@ class ClusterCrew:
 
 class _Silent(Exception):
     """A worker gave no answer, or Dask could not ask it."""
+
+
+def _clear_away() -> None:
+    """Remove the folders with images of commands that were killed: those that nobody has a lock on."""
+    for folder in Path(tempfile.gettempdir()).resolve().glob(f"{_FOLDER}*"):
+        if folder.is_dir():
+            with contextlib.suppress(StudyError):
+                lock = WriterLock(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.release()
 
 
 def _ignored(answer: Answer[Any]) -> None:

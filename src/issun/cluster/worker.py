@@ -26,8 +26,9 @@ from issun.study.machine import machine
 from issun.study.plan import Trial
 from issun.training import Outcome
 
-#: After so many seconds without a question of the client its trials stop: it was killed, or has lost the cluster.
-ORPHANED = 180.0
+#: After so many seconds without a question of the client its trials stop, and it is sent where they are: it was killed, or has lost the
+#: cluster. A client of many workers asks each less often, and says for how much longer one is to wait.
+ORPHANED = 30.0
 
 
 @dataclass
@@ -43,13 +44,13 @@ class _Run:
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        self.heard = time.monotonic()
+        self.heard, self.patience = time.monotonic(), ORPHANED
         self.trainings: dict[str, _Training] = {}
         self.inputs: Inputs | None = None
 
     def is_set(self) -> bool:
         """Whether all is to stop."""
-        return self.stop.is_set() or time.monotonic() - self.heard > ORPHANED
+        return self.stop.is_set() or time.monotonic() - self.heard > self.patience
 
 
 _runs: dict[str, _Run] = {}
@@ -71,12 +72,15 @@ class Batch:
         What trains one network.
     isa : str
         The instruction set.
+    patience : float
+        After so many seconds without a question of the client the trials stop.
     """
 
     run: str
     trials: tuple[tuple[Trial, State | None, tuple[Epoch, ...]], ...]
     train: Callable[..., Outcome]
     isa: str
+    patience: float = ORPHANED
 
 
 def about() -> bytes:
@@ -183,7 +187,7 @@ def train_batch(content: bytes) -> bytes:
     found: dict[str, Any] = {}
     if own is None or own.inputs is None:
         return packed(found)
-    own.heard = time.monotonic()
+    own.heard, own.patience = time.monotonic(), batch.patience
     for trial, state, history in batch.trials:
         if own.is_set():
             break

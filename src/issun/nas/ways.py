@@ -19,6 +19,11 @@ from issun.recipe import OF_TEACHER, Recipe, RecipeOptions, named_settings
 SHORT_SHARE, SHORT_IMAGES, SHORT_BATCH, USUAL_EPOCHS, FEWEST_EPOCHS = 0.25, 14_000, 32, 12, 4
 
 
+#: Small networks learn more in the same time from small batches and a higher rate than from the default recipe; large ones need not
+#: (docs/search.md has the figures): batches of this share of the usual ones, and the rate.
+SMALL_SHARE, SMALLEST_BATCH, HIGH_RATE = 0.25, 16, 0.01
+
+
 def ways_of(
     inputs: Inputs,
     images: int,
@@ -26,7 +31,8 @@ def ways_of(
     settings: RecipeOptions,
     original: Original | None = None,
 ) -> tuple[Way, ...]:
-    """Return the ways of training that a search tries; where it shrinks a network, also with this as the teacher."""
+    """Return the ways of training that a search tries, the one that it begins with first; where it shrinks a network, also with this as the
+    teacher."""
     of_teacher: dict[str, Any] = {}
     if original is not None and settings.get("teacher") is None:  # they are about the start as teacher
         of_teacher = {name: value for name in OF_TEACHER if (value := settings.get(name)) is not None}
@@ -44,6 +50,8 @@ def ways_of(
         Recipe.model_fields if isinstance(recipe, Recipe) else named_settings(recipe or {})
     )
     full = {"usual": usual}
+    if not given & {"batch_size", "learning_rate", "optimizer"}:
+        full = {"small batches": small_batches(usual), **full}
     smallest = min((dataset.input for dataset in inputs), key=lambda shape: min(shape[:2]))
     photos = {key: value for key, value in first_family(smallest, images).settings.items() if key not in given}
     if photos:
@@ -51,13 +59,20 @@ def ways_of(
     if original is not None and usual.teacher is None:
         full["taught by the start"] = Recipe(**usual.model_dump() | {"teacher": original.fingerprint} | of_teacher)
     if "epochs" not in given:
-        full |= {f"{name}, twice the epochs".removeprefix("usual, "): twice(one) for name, one in list(full.items())}
+        longer = [name for name in full if name != "usual" or "small batches" not in full]
+        full |= {f"{name}, twice the epochs".removeprefix("usual, "): twice(full[name]) for name in longer}
     ways: list[Way] = []
     for name, one in full.items():
         way, known = Way(name, short_recipe(one, images), one), [recipe for other in ways for recipe in (other.short, other.full)]
         if way.short not in known and way.full not in known:  # a recipe tells which way it belongs to
             ways.append(way)
     return tuple(ways)
+
+
+def small_batches(recipe: Recipe) -> Recipe:
+    """Return a recipe with small batches and a high rate."""
+    batch = min(recipe.batch_size, max(SMALLEST_BATCH, round(SMALL_SHARE * recipe.batch_size)))
+    return Recipe(**recipe.model_dump() | {"batch_size": batch, "learning_rate": HIGH_RATE})
 
 
 def twice(recipe: Recipe) -> Recipe:

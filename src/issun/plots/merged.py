@@ -46,7 +46,8 @@ def conflict_lines(conflicts: Sequence[Conflict]) -> Iterator[Printable]:
     table = plain_table("network", "seed", "kept", "other", "computed there on", left=["network", "computed there on"])
     for one in conflicts[:_MOST]:
         name = f"{one.network}, {one.head}" if one.head else one.network
-        table.add_row(name, str(one.seed), _accuracy(one.kept), _accuracy(one.other), Origin.of(one.machine).build)
+        kept, other = _accuracy(one.kept), _accuracy(one.other)
+        table.add_row(name, str(one.seed), kept, "other bits" if other == kept else other, Origin.of(one.machine).build)
     yield table
     if len(conflicts) > _MOST:
         yield Folded(f"and {len(conflicts) - _MOST:,} more: the table `conflicts` of the study has all")

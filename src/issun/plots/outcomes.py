@@ -143,7 +143,8 @@ def forecast_lines(forecast: Forecast) -> Iterator[Printable]:
     yield plan_text(forecast.plan)
     trials = len(forecast.plan.trials)
     if forecast.missing < trials:
-        yield f"{trials - forecast.missing} of them are already in {from_here(forecast.path.resolve())}"
+        held = trials - forecast.missing
+        yield f"{held:,} of them {'is' if held == 1 else 'are'} already in {from_here(forecast.path.resolve())}"
     yield f"about {duration(forecast.seconds)}"
 
 
@@ -161,8 +162,10 @@ def _input_lines(forecast: Forecast) -> Iterator[Printable]:
 def part_lines(part: PreparedPart | PreparedSearch) -> Iterator[Printable]:
     """Yield which part of a study file follows, and what `quick` leaves out of it."""
     yield Whole(f"{part.protocol.title}: {part.part.name}", "bold")
+    if part.protocol.quick:
+        yield Whole("Quick run: it tests the study file; its figures are not meaningful.")
     if part.left_out:
-        yield Whole("Quick run: it tests the study file; its figures are not meaningful. Left out:")
+        yield Whole("Left out:")
         yield from (Whole(f"  {line}") for line in part.left_out)
     yield ""
 

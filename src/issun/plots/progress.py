@@ -19,6 +19,9 @@ from issun.training import TrainingProgress
 #: How many running trials are listed; on machines with many cores the rest is counted.
 _RUNNING = 8
 
+#: Signs of the bar: what stands beside it must fit into 80 columns.
+_BAR = 18
+
 
 def one_line(text: str, style: str = "") -> Text:
     """Return a text that is cut at the edge of the terminal: a live view must not change its height when a name is long."""
@@ -129,13 +132,13 @@ def sweep_picture(progress: Progress) -> RenderableType:
     """Return the live view: how far, the best so far, what is in training now."""
     ended = progress.done + progress.skipped
     head = Table.grid(padding=(0, 2))
-    head.add_column(width=30)
+    head.add_column(width=_BAR)
     head.add_column(no_wrap=True)
     left = "" if progress.seconds_left is None or progress.seconds_left < 1 else f"about {duration(progress.seconds_left)} left"
-    facts = [f"{ended} of {progress.total} trials", duration(progress.elapsed), left]
+    on = f" on {counted(len(progress.workers), 'worker')}" if progress.workers else ""
+    facts = [f"{ended} of {progress.total} trials{on}", duration(progress.elapsed), left]
     facts += [f"{progress.diverged} diverged"] if progress.diverged else []
-    facts += [counted(len(progress.workers), "worker")] if progress.workers else []
-    head.add_row(ProgressBar(total=max(1, progress.total), completed=ended, width=30), Text(" · ".join(fact for fact in facts if fact)))
+    head.add_row(ProgressBar(total=max(1, progress.total), completed=ended, width=_BAR), Text(" · ".join(fact for fact in facts if fact)))
     lines: list[RenderableType] = [head]
     if progress.best is not None:
         network, parameters, accuracy = progress.best

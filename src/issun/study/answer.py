@@ -17,6 +17,7 @@ from issun.numbers import counted, knobs_text, mean_text, percent
 from issun.study import columns
 from issun.study.diagnosis import Kind, diagnoses, diagnosis_of
 from issun.study.entry import Entry, trial_origins
+from issun.study.facts import all_failed
 from issun.study.frontier import best, default_target, most_accurate, nothing_to_choose, smallest
 from issun.study.origins import counted_origins, mixture
 from issun.study.query import Query
@@ -95,7 +96,8 @@ class Answer:
     def __init__(self, study: Readable, query: Query, entries: Sequence[Entry], families: Iterable[str] = ()) -> None:
         self.study, self.query, self.entries = study, query, tuple(entries)
         self.families = tuple(dict.fromkeys([*families, *(entry.label for entry in self.entries)]))
-        self.nothing = nothing_to_choose(self.entries)
+        failed = study.facts.failures
+        self.nothing = all_failed(failed) if failed and not self.entries else nothing_to_choose(self.entries)
 
     def __str__(self) -> str:
         if self.nothing:

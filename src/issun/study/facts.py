@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from issun.datasets.wanted import Shape
-from issun.numbers import listing
+from issun.numbers import counted, listing
 from issun.recipe import named_settings
 from issun.study.plan import DataFacts
 from issun.study.progress import WorkerNow
@@ -93,6 +93,13 @@ class Failure:
     fold: int
     reason: str
     failed: str
+
+
+def all_failed(failures: Sequence[Failure]) -> str:
+    """Return what is said of a study of which nothing has ended, since its trials were given up: at least one."""
+    first = failures[0]
+    which = f"{counted(len(failures), 'trial')} failed" + ("" if len(failures) == 1 else ", the first one")
+    return f"the study has no finished trial to choose from: {which} (`{first.network}`, seed {first.seed}: {first.reason})"
 
 
 def conflicting(conflicts: Sequence[Conflict]) -> str:

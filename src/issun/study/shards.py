@@ -48,10 +48,14 @@ class Shard(NamedTuple):
         """Return the shard's own study, beside `study`: ``digits-3-of-16.sqlite``. Numbers have equal lengths, so that names sort."""
         return study.with_name(f"{study.stem}-{self.number:0{len(str(self.of))}}-of-{self.of}{study.suffix}")
 
-    def told(self, own: Plan, whole: Plan, study: Path) -> str:
-        """Return in words how much of a plan this is, and how the shards become one study."""
+    def told(self, own: Plan, whole: Plan, study: Path | None) -> str:
+        """Return in words how much of a plan this is, and how the shards become one study: the one that would hold the whole plan, or where
+        the shard's own was named, whatever their names are."""
         of_all = f"{len(own.trials):,} of {counted(len(whole.trials), 'trial')}"
-        return f"{self}: {of_all}; when all have ended: issun merge {study.stem}-*-of-{self.of}{study.suffix} -o {study.name}"
+        command = "issun merge STUDY … -o ALL.sqlite, with the studies of all shards"
+        if study is not None:
+            command = f"issun merge {study.stem}-*-of-{self.of}{study.suffix} -o {study.name}"
+        return f"{self}: {of_all}; when all have ended: {command}"
 
     def plan(self, whole: Plan) -> Plan:
         """Return this part of a plan: of the trials, the longest first, every so many-th; the folds of a trial stay with it.

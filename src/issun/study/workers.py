@@ -23,6 +23,7 @@ from issun.engine import threads_available
 from issun.engine.protocol import CancelFlag
 from issun.errors import Cancelled, IssunError, StudyError
 from issun.events import OnProgress, Remark
+from issun.numbers import counted
 from issun.pooling import for_all_images, pooled
 from issun.study.crew import Crew, Ended, Job, Threads, Workers
 from issun.study.interrupt import interrupt_sets
@@ -126,6 +127,7 @@ class _Run:
                 self._compare(trial, ended[trial.id][1])
 
         self._set = instruction_set()
+        self._resumed = 0  # trials that an earlier run had begun
         self._anew: Counter[str] = Counter()  # trials whose checkpoints are not resumed, by the instruction sets of these
         missing = [trial for trial in plan.trials if trial.id not in ended]
         # Those on all images are trained for as many epochs as their folds, so they come after them.
@@ -157,6 +159,7 @@ class _Run:
         job, made_on = job_of(trial, self._store, self._set)
         if made_on:
             self._anew[made_on] += 1
+        self._resumed += job.saved_epoch > 0
         return job
 
     def run(self) -> Progress:
@@ -176,6 +179,9 @@ class _Run:
             if self._on_progress is not None:
                 self._on_progress(Remark(_anew_text(count, made_on, self._set), warning=True))
         self._anew.clear()
+        if self._resumed and self._on_progress is not None:
+            self._on_progress(Remark(f"going on from the last complete epoch of {counted(self._resumed, 'trial')}"))
+        self._resumed = 0
         try:
             self._crew.start()
             self._supervise()
@@ -306,7 +312,7 @@ class _Run:
 
     def _stopped_text(self) -> str:
         total = len(self._plan.trials)
-        begun = sum(job.saved_epoch > 0 for job in self._crew.running)
+        begun = sum(job.saved_epoch > 0 for job in (*self._crew.running, *self._crew.waiting))
         kept = f"{self._done + self._skipped} of {total} trials are saved"
         if begun:
             kept += f", {begun} more up to their last complete epoch"
