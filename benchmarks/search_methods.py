@@ -33,9 +33,9 @@ from issun.datasets.dataset import Dataset, Split
 from issun.errors import NetworkError
 from issun.nas.changes import CHANGES, MOST_STEPS, changed, neighbour, walk
 from issun.nas.evolution import Evolution
-from issun.nas.known import Judged, Known, Proposal, Tried, fronts, trained
+from issun.nas.known import FULL, Judged, Known, Proposal, Tried, fronts, trained
 from issun.nas.starts import starts
-from issun.nas.ways import short_recipe
+from issun.nas.ways import second_recipe, short_recipe
 from issun.plots.style import COLOURS, MARKERS, plain_axes, save_figure
 from issun.recipe import Recipe
 from issun.study import Query
@@ -92,7 +92,7 @@ class RandomWalks:
                 return Proposal(number, net, 0, None, told, full=True)
 
 
-def looking(query: Query, starts: tuple[Net, ...], seed: int, epochs: tuple[float, float]) -> Evolution:
+def looking(query: Query, starts: tuple[Net, ...], seed: int, epochs: tuple[float, float, float]) -> Evolution:
     """Return random search that looks at each network first, and trains those of the fronts by the full recipe as the evolution does."""
 
     def anywhere(net: Net, random: np.random.Generator, allowed: Callable[[Net], bool]) -> tuple[Net, str]:
@@ -164,7 +164,7 @@ class Asked:
 #: How often Optuna is asked for a network that was not trained before; then what it asked for last is changed at random.
 MOST_ASKED = 10
 
-METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[float, float], int], Method]] = {
+METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[float, float, float], int], Method]] = {
     "evolution": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,), images=images, pareto=True),
     "without a predictor": lambda query, start, seed, epochs, images: Evolution(query, start, seed, epochs=(epochs,), pareto=True),
     "full recipe alone": lambda query, start, seed, epochs, images: Evolution(query, start, seed, rungs=False, images=images, pareto=True),
@@ -241,7 +241,8 @@ def searched(method: Method, dataset: Dataset, recipe: Recipe, seconds: float) -
         Run([], [], [], {"judge": dataset.given_validation, "unseen": len(dataset.test_images)}),
         time.process_time(),
     )
-    short = short_recipe(recipe, len(dataset.images) - dataset.given_validation)
+    images = len(dataset.images) - dataset.given_validation
+    recipes = {0: short_recipe(recipe, images), 1: second_recipe(recipe, images), FULL: recipe}
     number = 0
     while time.process_time() - began < seconds:
         if number >= LAG:
@@ -250,7 +251,9 @@ def searched(method: Method, dataset: Dataset, recipe: Recipe, seconds: float) -
                 cast(Learning, method).learn(run.judged[number - LAG])
         proposal = method.propose(number, known)
         known.note(proposal)
-        outcome = train_network(proposal.net, recipe if proposal.full else short, dataset, Split(), proposal.seed, threads=1)
+        own = recipes[proposal.rung]
+        assert own is not None
+        outcome = train_network(proposal.net, own, dataset, Split(), proposal.seed, threads=1)
         run.judged.append(Judged(proposal, 0.0 if outcome.diverged else outcome.val_accuracy))
         run.unseen.append(0.0 if outcome.diverged else outcome.test_accuracy)
         run.seconds.append(time.process_time() - began)
@@ -268,12 +271,13 @@ def compared(name: str, dataset: Dataset, recipe: Recipe, query: Query, seconds:
     """Run one method from one seed, print and return what it found."""
     shape = (dataset.input, len(dataset.classes))
     images = len(dataset.images) - dataset.given_validation
-    method = METHODS[name](query, starts(*shape), seed, (short_recipe(recipe, images).seen(images) / images, recipe.epochs), images)
+    looks = [0.0 if one is None else one.seen(images) / images for one in (short_recipe(recipe, images), second_recipe(recipe, images))]
+    method = METHODS[name](query, starts(*shape), seed, (looks[0], looks[1], recipe.epochs), images)
     run = searched(method, dataset, recipe, seconds)
     moments = [seconds * share for share in (0.1, 0.2, 0.4, 0.7, 1.0)]
     volumes = {part: [round(run.volume(moment, part), 4) for moment in moments] for part in ("unseen", "judge")}
     print(f"{name} seed {seed}: {len(run.judged)} trainings, hypervolume {volumes['unseen'][-1]:.3f} on unseen images", flush=True)
-    found = {"method": name, "seed": seed, "seconds": moments, "trainings": len(run.judged), "hypervolume": volumes}
+    found = {"method": name, "seed": seed, "seconds": moments, "trainings": len(run.judged), "hypervolume": volumes, "machine": machine()}
     return found | {"frontier": run.frontier(len(run.judged))}
 
 
@@ -354,7 +358,7 @@ def main() -> None:
     runs: list[dict[str, Any]] = kept["runs"]
     done = {(run["method"], run["seed"]) for run in runs}
     data = {"data": Path(arguments.data).stem, "fingerprint": dataset.fingerprint}  # without paths of this machine
-    about = {"machine": machine(), "data": data, "corner": CORNER, "lag": LAG, "query": query.__dict__, "epochs": recipe.epochs}
+    about = {"data": data, "corner": CORNER, "lag": LAG, "query": query.__dict__, "epochs": recipe.epochs}
     for seed in range(arguments.seeds):
         for name in arguments.methods:
             if (name, seed) not in done:

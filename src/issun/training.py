@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from issun.datasets.dataset import Dataset, Split
 from issun.datasets.split import validation_mark
 from issun.engine import EngineName, Epoch, Scaling, State, class_weights_for, fit, handed_over, make_engine, scaling_for, threads_available
 from issun.engine.fitting import best_of, loss_and_accuracy
-from issun.engine.protocol import SLOTS, CancelFlag, check_average
+from issun.engine.protocol import SLOTS, CancelFlag, Engine, check_average
 from issun.engine.weights import penalty
 from issun.errors import ModelError, NetworkError, RecipeError
 from issun.events import Event
@@ -214,11 +215,13 @@ def train_network(
     split = dataset.resolved(split)
     train, validation = dataset.parts(split)
     # Inherited weights have learnt from images that were scaled so.
-    scaling = scaling_for(recipe, dataset.images, train) if original is None or inherited is None else original.model.scaling
+    scaling = _scaling_for(recipe, dataset, split, train) if original is None or inherited is None else original.model.scaling
     class_weights = class_weights_for(recipe, dataset.labels, train, len(dataset.classes))
     count = threads_available() if threads is None else threads
     lessons = None if teacher is None else teacher.lessons(recipe, dataset, train, threads=count, engine=engine, cancel=cancel)
     runner = make_engine(net, recipe, scaling, count, engine, class_weights, lessons)
+
+    watched = _Watched(runner, net, dataset, validation, cancel)
 
     def keep(line: Epoch, state: State) -> None:
         lines.append(line)
@@ -226,13 +229,11 @@ def train_network(
             on_epoch(line, state)
 
     if not (lines and lines[-1].diverged):
-        watched = validation if len(validation) else None
-        state = fit(runner, net, recipe, dataset.images, dataset.labels, train, watched, seed, state, keep, cancel)
+        fitted = dataset.images, dataset.labels, train, None
+        state = fit(runner, net, recipe, *fitted, seed, state, keep, cancel, measure=watched if len(validation) else None)
     weights, _ = handed_over(recipe, state, any(line.diverged for line in lines))
     extra = penalty(net, weights)
-    logits = np.zeros((0, net.classes), np.float32)
-    if len(validation):
-        logits = runner.logits(weights, dataset.images, validation, cancel)
+    logits = watched.logits(weights) if len(validation) else np.zeros((0, net.classes), np.float32)
     loss, accuracy = loss_and_accuracy(logits, dataset.labels[validation])
     measured = np.isfinite(loss) or not len(validation)
     held = np.arange(len(dataset.test_images))
@@ -257,6 +258,38 @@ def train_network(
         teacher=None if teacher is None else teacher.facts,
         dependence="" if teacher is None else teacher.facts.doubt(dataset.fingerprint, validation_mark(validation)),
     )
+
+
+#: Of each data set the scalings by recipe setting and split: to count the values of all pixels takes as long as a short training does.
+_scalings: WeakKeyDictionary[Dataset, dict[tuple[str, Split], Scaling]] = WeakKeyDictionary()
+
+
+def _scaling_for(recipe: Recipe, dataset: Dataset, split: Split, train: NDArray[np.int64]) -> Scaling:
+    known = _scalings.setdefault(dataset, {})
+    key = recipe.scaling, split
+    if key not in known:
+        known[key] = scaling_for(recipe, dataset.images, train)
+    return known[key]
+
+
+class _Watched:
+    """Measures the validation images after each epoch, and keeps what was predicted last: mostly by the weights that are handed over."""
+
+    def __init__(self, runner: Engine, net: Net, dataset: Dataset, validation: NDArray[np.int64], cancel: CancelFlag | None) -> None:
+        self._runner, self._net, self._dataset, self._validation, self._cancel = runner, net, dataset, validation, cancel
+        self._last: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def logits(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of the images, shape (N, classes)."""
+        if self._last is None or not np.array_equal(self._last[0], weights):
+            logits = self._runner.logits(weights, self._dataset.images, self._validation, self._cancel)
+            self._last = weights.copy(), logits
+        return self._last[1]
+
+    def __call__(self, weights: NDArray[np.float32]) -> tuple[float, float]:
+        """Return loss, with penalties, and accuracy."""
+        loss, accuracy = loss_and_accuracy(self.logits(weights), self._dataset.labels[self._validation])
+        return loss + penalty(self._net, weights), accuracy
 
 
 def check_given(recipe: Recipe, teacher: Teacher | None, original: Original | None = None) -> None:

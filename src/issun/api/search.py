@@ -56,7 +56,7 @@ from issun.nas.pruning import cuts, shrinking
 from issun.nas.searching import KEPT_SHARE, Limits, Training, Way, judged_before, judging
 from issun.nas.searching import search as run_search
 from issun.nas.starts import starts, starts_within
-from issun.nas.ways import short_recipe, twice, ways_of
+from issun.nas.ways import second_recipe, short_recipe, twice, ways_of
 from issun.numbers import counted, duration
 from issun.plain import plain
 from issun.recipe import Recipe, RecipeOptions, named_settings
@@ -397,7 +397,10 @@ def search(
         judge=training.split.id,
         confirmation=confirmation.id,
         ways=tuple(
-            WayFacts(way.name, *(_recipe_id(one, inputs, training.split) for one in (way.short, way.full))) for way in training.ways
+            WayFacts(
+                way.name, *("" if one is None else _recipe_id(one, inputs, training.split) for one in (way.short, way.full, way.second))
+            )
+            for way in training.ways
         ),
         starts=tuple(f"{shape_text(net.input)}: {net}" if inputs.several else str(net) for net in evolution.starts),
         space=kept_to,
@@ -555,7 +558,9 @@ def _as_begun(training: Training, study: Study, inputs: Inputs, given: Given) ->
         full = study.recipe(way.full) if way.full in study.facts.recipes else todays.get(way.full)
         if full is None:
             return training
-        ways.append(Way(way.name, study.recipe(way.short) if way.short in study.facts.recipes else short_recipe(full, images), full))
+        short = study.recipe(way.short) if way.short in study.facts.recipes else short_recipe(full, images)
+        second = study.recipe(way.second) if way.second in study.facts.recipes else second_recipe(full, images)
+        ways.append(Way(way.name, short, full, second if way.second else None))
     return replace(training, ways=tuple(ways))
 
 
@@ -678,7 +683,8 @@ def _evolution(
             raise SelectionError(f"the start `{net}` is not in the space: {problem}; change it, or the space")
     rungs = training.ways[0].short != training.ways[0].full
     images = len(dataset.parts(training.split.each[0] if training.split.pooled else training.split)[0])
-    epochs = tuple((way.short.seen(images) / images, way.full.seen(images) / images) for way in training.ways)
+    looks = [(way.short, way.second, way.full) for way in training.ways]
+    epochs = tuple(tuple(0.0 if one is None else one.seen(images) / images for one in recipes) for recipes in looks)
     own: dict[str, Any] = {"seed": seed, "rungs": rungs, "ways": tuple(way.name for way in training.ways), "epochs": epochs}
     own |= {"images": images, "pareto": pareto}
     if kept_to:

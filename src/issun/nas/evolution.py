@@ -7,9 +7,10 @@ over its seeds, and networks that matter are trained from further seeds: luck do
 Of several candidates, all of them neighbours of parents, the most promising one is trained: the one that a predictor expects to be better
 than what there is by most, for the multiply-accumulates that it takes.
 
-A new network is first trained by a short recipe. Those that get on the frontier are trained by the full one, from several seeds. What the
-errors after both recipes have been so far makes them comparable. So it is a successive halving (Jamieson & Talwalkar 2016) without
-rounds, as in ASHA (Li et al. 2020). But a network starts anew in the full recipe, since a learning rate that has decayed cannot go on.
+A new network is first trained by a short recipe. Those that get on the frontier are trained by the full one, from several seeds; before
+that by one between the two, where they are far apart. What the errors after these recipes have been so far makes them comparable. So it is
+a successive halving (Jamieson & Talwalkar 2016) without rounds, as in ASHA (Li et al. 2020). But a network starts anew with each recipe,
+since a learning rate that has decayed cannot go on.
 
 A proposal depends on the settings, its number, and what was judged before; on nothing else. So equal results give equal proposals, however
 many trainings run at the same time.
@@ -31,14 +32,14 @@ from issun.datasets.wanted import input_text
 from issun.errors import NetworkError, SelectionError
 from issun.nas.changes import Neighbours, neighbour, walk
 from issun.nas.goals import Goal, goal_of
-from issun.nas.known import Known, Proposal, Tried
+from issun.nas.known import FULL, RUNGS, Known, Proposal, Tried
 from issun.study.query import Query, within
 
 #: From how many seeds of the full recipe on the mean of a network is not the luck of a single training.
 SETTLED_SEEDS = 3
 
-#: The share of all multiply-accumulates that full recipes take at most.
-FULL_WORK = 0.75
+#: The share of all multiply-accumulates that full recipes take at most; and where there are second looks.
+FULL_WORK, WITH_SECOND = 0.75, 0.6
 
 #: Multiply-accumulates of a first look for each candidate: where looks are quickly over, choosing among many takes longer.
 _WORK_EACH = 40_000_000
@@ -66,8 +67,8 @@ class Evolution:
         Whether there are short recipes.
     ways : tuple of str
         What the ways of training are called. The search begins with the first, and changes them like anything else.
-    epochs : tuple of (float, float)
-        Of each way how often the short and the full recipe go through the images.
+    epochs : tuple of (float, float, float)
+        Of each way how often a first look, a second one and the full recipe go through the images; the second is 0 where there is none.
     neighbours : callable
         What makes another network out of one: `issun.nas.changes.neighbour` or something like it.
     inputs : tuple of Shape
@@ -114,7 +115,7 @@ class Evolution:
     seed: int = 0
     rungs: bool = True
     ways: tuple[str, ...] = ("usual",)
-    epochs: tuple[tuple[float, float], ...] = ((1, 4),)
+    epochs: tuple[tuple[float, float, float], ...] = ((1, 0, 4),)
     neighbours: Neighbours = neighbour
     inputs: tuple[Shape, ...] = ()
     young: int = 100
@@ -162,9 +163,11 @@ class Evolution:
             return Proposal(number, self.starts[number], 0, None, "start", full=not self.rungs)
         random = np.random.default_rng((self.seed, number))
         ranked = known.fronts(self.fronts)
-        unjudged = self.rungs and not any(full for _, full in known.macs)  # a short search must not end with first looks alone
+        unjudged = self.rungs and not any(rung == FULL for _, rung in known.macs)  # a short search must not end with first looks alone
         if ranked and (unjudged or random.random() < self.again) and (same := self._again(ranked, known, random)):
             count = known.seeds[same.net.id, same.way]
+            if not count and self._to_be_looked_at(same):
+                return Proposal(number, same.net, 0, same.number, "a second look", way=same.way, second=True)
             if not count or _happens(self.goal.reseeding, random):
                 return Proposal(number, same.net, count, same.number, _reason(count), True, same.way)
         ranked = ranked or [[Tried(net, 0, place, (), 0.0) for place, net in enumerate(self.starts)]]
@@ -202,12 +205,14 @@ class Evolution:
         enough, or full recipes have taken their share."""
         seeds, room = known.seeds, math.inf
         if self.rungs:
-            done = [self._work(known, full) for full in (False, True)]
-            room = (self.full_work * sum(done) - done[True]) / (1 - self.full_work)
+            done = [self._work(known, rung) for rung in range(RUNGS)]
+            share = min(self.full_work, WITH_SECOND) if any(own[1] for own in self.epochs) else self.full_work
+            room = (share * sum(done) - done[FULL]) / (1 - share)
         limit = self._most_macs(known)
 
         def affordable(one: Tried) -> bool:
-            return one.net.macs <= limit and max(1, one.net.macs) * self.epochs[one.way][True] <= room
+            epochs = self.epochs[one.way]
+            return one.net.macs <= limit and (self._to_be_looked_at(one) or max(1, one.net.macs) * epochs[FULL] <= room)
 
         def wanted(one: Tried) -> bool:
             return self._worth_a_seed(one, seeds[one.net.id, one.way]) and affordable(one)
@@ -222,27 +227,31 @@ class Evolution:
         weights *= [self.next_front**rank / (1 + seeds[one.net.id, one.way]) for one, rank in some]
         return some[int(random.choice(len(some), p=weights / weights.sum()))][0]
 
-    def _work(self, known: Known, full: bool) -> float:
-        """Return those of all trainings so far by one kind of recipe."""
-        return sum(macs * self.epochs[way][full] for (way, kind), macs in known.macs.items() if kind == full)
+    def _to_be_looked_at(self, one: Tried) -> bool:
+        """Whether a network is to have a second look before the full recipe."""
+        return not one.full and one.looks < 2 and self.epochs[one.way][1] > 0
+
+    def _work(self, known: Known, rung: int) -> float:
+        """Return those of all trainings so far on one rung."""
+        return sum(macs * self.epochs[way][rung] for (way, own), macs in known.macs.items() if own == rung)
 
     def _worth_a_seed(self, one: Tried, seeds: int) -> bool:
         """Whether a network is to be trained by the full recipe, which was proposed for so many seeds."""
-        if seeds >= self.most_seeds or seeds > len(one.full):  # or one is on its way
+        if seeds >= self.most_seeds or seeds > len(one.full) or one.looks > one.looked:  # or one is on its way
             return False
         return self.goal.worth_a_seed(one, seeds)
 
     def _most_macs(self, known: Known) -> float:
         """Return the multiply-accumulates that a network may have at most."""
-        work = self._work(known, False) + self._work(known, True)
-        return max(float(max(net.macs for net in self.starts)), self.goal.largest_share * work / max(full for _, full in self.epochs))
+        work = sum(self._work(known, rung) for rung in range(RUNGS))
+        return max(float(max(net.macs for net in self.starts)), self.goal.largest_share * work / max(own[FULL] for own in self.epochs))
 
     def _candidates(self, known: Known) -> int:
         """Return how many networks the next one is chosen from; 0 where it is not."""
         if math.isnan(known.predictor().spread):
             return 0
         usual = sum(known.macs.values()) / len(known.proposed)
-        size = int(usual * self.epochs[0][not self.rungs] * self.images / _WORK_EACH)
+        size = int(usual * self.epochs[0][0 if self.rungs else FULL] * self.images / _WORK_EACH)
         return min(size, _MOST_CANDIDATES) if size >= _FEWEST_CANDIDATES else 0
 
     def _child(self, number: int, parent: Tried, known: Known, limit: float, random: np.random.Generator) -> Proposal | None:

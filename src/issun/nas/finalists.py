@@ -55,8 +55,8 @@ def finalists(
     sure : bool
         Whether the lower 95 % bound must reach the target.
     more : float
-        How many times as many images confirmation trains on as the search. So many times fewer errors are what more images may bring at
-        best (learning curves of small networks: Cortes et al. 1993), so a network may have so many times more errors than asked.
+        How many times as many images confirmation trains on as the search. Where the error falls as one over the number of images, more
+        images bring so many times fewer errors, and small networks gain less; so a network may have so many times more errors than asked.
 
     Returns
     -------
@@ -73,23 +73,24 @@ def finalists(
         return _spread(front[0][::-1], MOST_OF_FRONTIER) if front else []
     for seeds in range(SETTLED_SEEDS, 0, -1):
         front = fronts([one for one in networks if len(one.full) >= seeds or _sure_enough(one, query)], 1)
-        candidates = front[0] if front else []  # smallest first
-        reaching = [one for one in candidates if query.target is None or figure(one) >= query.target]
+        settled = front[0] if front else []  # smallest first
+        reaching = [one for one in settled if query.target is None or figure(one) >= query.target]
         if reaching:
             break
     else:
         return []
     if query.target is None:
-        return candidates[-1:]
+        return settled[-1:]
     # Smaller ones are tried from fresh seeds in any case: two trainings are enough, where a single one may be luck.
-    front = fronts([one for one in networks if len(one.full) >= min(seeds, _SEEDS_BELOW) or _sure_enough(one, query)], 1)
-    candidates = [one for one in front[0] if one.net.parameters < reaching[0].net.parameters]
+    front = fronts([one for one in networks if len(one.full) >= min(seeds, _SEEDS_BELOW)], 1)
+    smaller = [one for one in front[0] if one.net.parameters < reaching[0].net.parameters]
     least = 1 - more * (1 - query.target) - _ERRORS_BELOW * math.sqrt(query.target * (1 - query.target) / images)
-    below = _spread([reaching[0], *(one for one in candidates[::-1] if figure(one) >= least)], 1 + _BELOW)[1:]
-    larger = _spread(reaching[1:], _ABOVE)
-    safe = next((one for one in reaching if lower_bound(one.full, images, folds) >= query.target), reaching[-1])
-    if all(one.net.parameters < safe.net.parameters for one in larger) and safe is not reaching[0]:
-        larger = [*larger[: _ABOVE - 1], safe]
+    below = _spread([reaching[0], *(one for one in smaller[::-1] if figure(one) >= least)], 1 + _BELOW)[1:]
+    # Larger ones are for the case that it fails: none beyond the first that reaches the target safely.
+    safe = next((place for place, one in enumerate(reaching) if lower_bound(one.full, images, folds) >= query.target), len(reaching) - 1)
+    larger = _spread(reaching[1 : max(safe, 1) + 1], _ABOVE)
+    if safe and larger[-1] is not reaching[safe]:
+        larger = [*larger[: _ABOVE - 1], reaching[safe]]
     return [*larger[::-1], reaching[0], *below]
 
 

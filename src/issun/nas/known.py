@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from issun.arch.net import Net
 from issun.arch.traits import traits
 from issun.nas.predictor import Predictor
 from issun.study.statistics import LEAST_ERROR
+
+#: The rung of the full recipe, see `Proposal.rung`; and how many there are.
+FULL, RUNGS = 2, 3
 
 #: A predictor is fitted anew after so many proposals.
 _REFITTED = 8
@@ -34,9 +37,11 @@ class Proposal:
     change : str
         What makes it differ from that, in words.
     full : bool
-        Whether it is trained by the full recipe, and not by the short one.
+        Whether it is trained by the full recipe, and not by that of a look.
     way : int
         Which of the ways of training it is.
+    second : bool
+        Whether it is a second look; where neither, a first one.
     """
 
     number: int
@@ -46,6 +51,12 @@ class Proposal:
     change: str
     full: bool = False
     way: int = 0
+    second: bool = False
+
+    @property
+    def rung(self) -> int:
+        """How far up it is: 0 for a first look, 1 for a second, 2 for the full recipe."""
+        return FULL if self.full else 1 if self.second else 0
 
     @property
     def key(self) -> tuple[str, int]:
@@ -74,7 +85,9 @@ class Tried:
     full : tuple of float
         Its accuracies after the full recipe, one for each seed.
     accuracy : float
-        Their mean; where there are none, what the first look lets expect of it.
+        Their mean; where there are none, what the last look lets expect of it.
+    looks, looked : int
+        How many looks at it were proposed, and how many have been judged.
     """
 
     net: Net
@@ -82,6 +95,8 @@ class Tried:
     number: int
     full: tuple[float, ...]
     accuracy: float
+    looks: int = field(default=1, compare=False)
+    looked: int = field(default=1, compare=False)
 
 
 def trained(judged: Iterable[Judged]) -> list[Tried]:
@@ -138,8 +153,10 @@ class Known:
         In their order.
     seeds : dict of (str, int) to int
         Of each network, by its id, and way of training how often the full recipe was proposed.
-    macs : dict of (int, bool) to int
-        The multiply-accumulates of all networks that were proposed, by way of training and whether by the full recipe.
+    looks : dict of (str, int) to int
+        Likewise how often a look was proposed.
+    macs : dict of (int, int) to int
+        The multiply-accumulates of all networks that were proposed, by way of training and rung.
     children : dict of int to int
         Of each network, by the number of its first proposal, how many networks were made from it.
     """
@@ -147,23 +164,26 @@ class Known:
     def __init__(self, ways: int = 1) -> None:
         self.proposed: list[Proposal] = []
         self.seeds: dict[tuple[str, int], int] = {}
-        self.macs: dict[tuple[int, bool], int] = {}
+        self.looks: dict[tuple[str, int], int] = {}
+        self.macs: dict[tuple[int, int], int] = {}
         self.children: dict[int, int] = {}
         self._ways = ways
         self._places: dict[tuple[str, int], int] = {}
         self._first: list[Proposal] = []
         self._rows = np.zeros((0, 0))  # of the networks, with room for more
         self._full: list[list[float]] = []
-        self._log: list[tuple[int, bool, float]] = []  # of each training the place of its network, the recipe and its accuracy
-        self._predictor, self._fitted = Predictor(np.zeros((0, 0)), np.zeros(0), np.zeros(0)), 0
+        self._looked: list[int] = []
+        self._log: list[tuple[int, int, float]] = []  # of each training the place of its network, the rung and its accuracy
+        self._predictor, self._fitted = Predictor(np.zeros((0, 0)), *np.zeros((RUNGS, 0))), 0
 
     def note(self, proposal: Proposal) -> None:
         """Take note of a proposal."""
         self.proposed.append(proposal)
         self.seeds[proposal.key] = self.seeds.get(proposal.key, 0) + proposal.full
-        if proposal.parent is not None and not proposal.seed:
+        self.looks[proposal.key] = self.looks.get(proposal.key, 0) + (not proposal.full)
+        if proposal.parent is not None and not proposal.seed and not proposal.second:
             self.children[proposal.parent] = self.children.get(proposal.parent, 0) + 1
-        how = proposal.way, proposal.full
+        how = proposal.way, proposal.rung
         self.macs[how] = self.macs.get(how, 0) + max(1, proposal.net.macs)
 
     def learn(self, judged: Judged) -> None:
@@ -174,9 +194,11 @@ class Known:
             self._keep(self.row(proposal.net, proposal.way))
             self._first.append(proposal)
             self._full.append([])
+            self._looked.append(0)
         if proposal.full:
             self._full[place].append(judged.accuracy)
-        self._log.append((place, proposal.full, judged.accuracy))
+        self._looked[place] += not proposal.full
+        self._log.append((place, proposal.rung, judged.accuracy))
 
     def _keep(self, row: list[float]) -> None:
         count = len(self._first)
@@ -194,37 +216,39 @@ class Known:
         """Return what predicts errors: fitted to what was learnt when the last `_REFITTED` proposals began, whenever it is asked for."""
         count = max(0, len(self._log) - len(self.proposed) % _REFITTED)
         if count != self._fitted:
-            short, full = self._errors(count)
-            self._predictor, self._fitted = Predictor(self._rows[: len(short)], short, full), count
+            errors = self._errors(count)
+            self._predictor, self._fitted = Predictor(self._rows[: errors.shape[1]], *errors), count
         return self._predictor
 
-    def _errors(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the logarithms of the errors after both recipes, of the networks of the first trainings."""
+    def _errors(self, count: int) -> NDArray[np.float64]:
+        """Return the logarithms of the errors on each rung, of the networks of the first trainings."""
         log = self._log[:count]
         size = 1 + max((place for place, _, _ in log), default=-1)
-        sums, counts = np.zeros((2, size)), np.zeros((2, size))
+        sums, counts = np.zeros((RUNGS, size)), np.zeros((RUNGS, size))
         places, kinds, accuracies = (np.array(column) for column in zip(*log, strict=True)) if log else (np.zeros(0, int),) * 3
         np.add.at(sums, (kinds.astype(int), places), accuracies)
         np.add.at(counts, (kinds.astype(int), places), 1)
         means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-        errors = np.log(np.maximum(1 - means, LEAST_ERROR))
-        return errors[0], errors[1]
+        errors: NDArray[np.float64] = np.log(np.maximum(1 - means, LEAST_ERROR))
+        return errors
 
     def fronts(self, most: int) -> list[list[Tried]]:
         """Return what `fronts` returns of all networks that were judged, those with a first look alone included."""
         if not self._first:
             return []
-        short, full = self._errors(len(self._log))
+        short, second, full = self._errors(len(self._log))
         looked = np.isnan(full)
         guesses = full.copy()
-        guesses[looked] = self.predictor().after_look(self._rows[: len(short)][looked], short[looked])
+        guesses[looked] = self.predictor().after_looks(self._rows[: len(short)][looked], short[looked], second[looked])
         accuracies = 1 - np.minimum(1.0, np.exp(guesses))
         sizes = np.array([one.net.parameters for one in self._first], float)
         return [[self._tried(place, float(accuracies[place])) for place in front] for front in _fronts(sizes, accuracies, most)]
 
     def _tried(self, place: int, guess: float) -> Tried:
         first, full = self._first[place], self._full[place]
-        return Tried(first.net, first.way, first.number, tuple(full), _mean(full) if full else guess)
+        return Tried(
+            first.net, first.way, first.number, tuple(full), _mean(full) if full else guess, self.looks[first.key], self._looked[place]
+        )
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -120,11 +120,18 @@ class SearchProgress(Event):
 
 @dataclass(frozen=True)
 class Way:
-    """A way of training: its name, the recipe of a first look at a network, and the full one."""
+    """A way of training: its name, the recipe of a first look at a network, the full one, and where these are far apart that of a second
+    look between them."""
 
     name: str
     short: Recipe
     full: Recipe
+    second: Recipe | None = None
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """All there are."""
+        return tuple(one for one in (self.short, self.second, self.full) if one is not None)
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,9 @@ class Training:
     def recipe(self, proposal: Proposal) -> Recipe:
         """Return the recipe of a proposal."""
         way = self.ways[proposal.way]
+        if proposal.second:
+            assert way.second is not None
+            return way.second
         return way.full if proposal.full else way.short
 
     def trial(self, net: Net, recipe: Recipe, split: Split, seed: int, inputs: Inputs) -> Trial:
@@ -176,8 +186,9 @@ def past(facts: SearchFacts, inputs: Inputs) -> list[Proposal]:
         if one.network_id not in nets:
             nets[one.network_id] = parse_network(one.network, one.input, classes)
         way = facts.settings.way_of(one.recipe_id)
-        full = one.recipe_id == facts.settings.ways[way].full
-        found.append(Proposal(one.number, nets[one.network_id], one.seed, one.parent, one.change, full, way))
+        own = facts.settings.ways[way]
+        full, second = one.recipe_id == own.full, one.recipe_id == own.second
+        found.append(Proposal(one.number, nets[one.network_id], one.seed, one.parent, one.change, full, way, second))
     return found
 
 

@@ -63,8 +63,9 @@ def ways_of(
         full |= {f"{name}, twice the epochs".removeprefix("usual, "): twice(full[name]) for name in longer}
     ways: list[Way] = []
     for name, one in full.items():
-        way, known = Way(name, short_recipe(one, images), one), [recipe for other in ways for recipe in (other.short, other.full)]
-        if way.short not in known and way.full not in known:  # a recipe tells which way it belongs to
+        way = Way(name, short_recipe(one, images), one, second_recipe(one, images))
+        known = [recipe for other in ways for recipe in other.recipes]
+        if not any(recipe in known for recipe in way.recipes):  # a recipe tells which way it belongs to
             ways.append(way)
     return tuple(ways)
 
@@ -89,3 +90,10 @@ def short_recipe(recipe: Recipe, images: int) -> Recipe:
     batch = min(recipe.batch_size, SHORT_BATCH)
     short = {"epochs": max(1, recipe.epochs // USUAL_EPOCHS), "batch_size": batch, "steps_per_epoch": SHORT_IMAGES // batch}
     return Recipe(**recipe.model_dump() | short)
+
+
+def second_recipe(recipe: Recipe, images: int) -> Recipe | None:
+    """Return the recipe of a second look at a network: a quarter of the epochs, where a first look sees a quarter of their images at most.
+    None elsewhere."""
+    second = Recipe(**recipe.model_dump() | {"epochs": math.ceil(SHORT_SHARE * recipe.epochs)})
+    return second if short_recipe(recipe, images).seen(images) <= SHORT_SHARE * second.seen(images) else None

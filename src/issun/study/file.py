@@ -237,7 +237,8 @@ class StudyFile:
 
     def data_of(self, name: str) -> str:
         """Return the images of a part: a name or a path, as of `issun.load`."""
-        return self.parts[name].data or self.data
+        own = self.parts[name].data
+        return self.data if own is None else own
 
     @property
     def usual_parts(self) -> list[str]:

@@ -437,7 +437,7 @@ class _Contents:
             ProposalFacts(number, network_id, network, data.input if own is None else _shape(own), *others)
             for number, network_id, network, own, *others in self._rows(query)
         )
-        known = {recipe for way in settings.ways for recipe in (way.short, way.full)}
+        known = {recipe for way in settings.ways for recipe in way.recipes}
         for place, one in enumerate(proposals):
             if one.number != place:
                 raise missing_row(self._path, "proposals", {"number": place})

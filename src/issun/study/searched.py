@@ -32,11 +32,18 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class WayFacts:
-    """A way of training: its name, and the ids of the recipe of a first look at a network and of the full one."""
+    """A way of training: its name, and the ids of the recipe of a first look at a network, of the full one, and of a second look (empty
+    where there is none)."""
 
     name: str
     short: str
     full: str
+    second: str = ""
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """All there are."""
+        return tuple(one for one in (self.short, self.second, self.full) if one)
 
 
 #: How it is said that searches differ, where their values would be too long.
@@ -166,7 +173,7 @@ class SearchSettings:
         mine, theirs = ({**asdict(one.query), **asdict(one)} for one in (self, other))
         found = []
         for name in mine:
-            if name == "ways" and [(way.short, way.full) for way in self.ways] == [(way.short, way.full) for way in other.ways]:
+            if name == "ways" and [way.recipes for way in self.ways] == [way.recipes for way in other.ways]:
                 continue  # they are called otherwise
             if name != "query" and mine[name] != theirs[name]:
                 if name == "choices":
@@ -185,7 +192,7 @@ class SearchSettings:
 
     def way_of(self, recipe_id: str) -> int:
         """Return which way of training a recipe belongs to."""
-        return next(number for number, way in enumerate(self.ways) if recipe_id in (way.short, way.full))
+        return next(number for number, way in enumerate(self.ways) if recipe_id in way.recipes)
 
 
 @dataclass(frozen=True)
@@ -419,7 +426,8 @@ class Searched:
         for proposal in self.facts.descent(Candidate(*one.judged.key[:2])):
             way = self.settings.ways[self.settings.way_of(proposal.recipe_id)]
             entry = self._judged.get(Candidate(proposal.network_id, way.full))
-            other = short.get((proposal.network_id, way.short))
+            looks = [short.get((proposal.network_id, recipe)) for recipe in (way.second, way.short)]
+            other = next(filter(None, looks), None)
             accuracy = entry.val_accuracy_mean if entry else other.val_accuracy_mean if other else math.nan
             found.append(Step(proposal, accuracy, entry is not None, self._cut(proposal)))
         return found
