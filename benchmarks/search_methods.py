@@ -4,7 +4,8 @@ Ways of search (`METHODS`) get the same networks to start with, the same changes
 core. The training images are divided by class: 70 % are trained on, 15 % judge, and 15 % are seen by no method; nor is the test part. On
 what no method saw all networks of its frontier are measured at the end. What they reach is told as one number, the hypervolume: the area
 that the frontier dominates in the plane of log10 parameters and log10 error, up to a corner that was fixed beforehand (`CORNER`). More is
-better. `table` prints it over time, `plot` draws it (``plot --json FILE FILE --output PICTURE``).
+better. `table` prints it over time, `plot` draws it (``plot --json FILE FILE --output PICTURE``); both take several
+files.
 
 Trainings run one after the other, each with what was judged at least `LAG` trainings before, as if that many ran at the same time. What
 counts is processor time, with that of choosing. For Optuna (`pip install optuna`) a network is a start and up to twelve changes, each a
@@ -49,8 +50,8 @@ LAG = 8
 #: Parameters and error beyond which nothing counts.
 CORNER = (100_000, 0.5)
 
-#: Seed of the division of the images; and shares that are trained on and that judge.
-DIVISION, SHARES = 0, (0.7, 0.15)
+#: Shares of the images that are trained on and that judge.
+SHARES = (0.7, 0.15)
 
 
 class Method(Protocol):
@@ -175,9 +176,9 @@ METHODS: dict[str, Callable[[Query, tuple[Net, ...], int, tuple[float, float, fl
 }
 
 
-def divided(dataset: Dataset) -> Dataset:
+def divided(dataset: Dataset, division: int = 0) -> Dataset:
     """Return the images as three parts: to train on, to judge (the validation part) and unseen (the test part, with what it was before)."""
-    random = np.random.default_rng(DIVISION)
+    random = np.random.default_rng(division)
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     for number in range(len(dataset.classes)):
         own = random.permutation(np.flatnonzero(dataset.labels == number))
@@ -281,25 +282,39 @@ def compared(name: str, dataset: Dataset, recipe: Recipe, query: Query, seconds:
     return found | {"frontier": run.frontier(len(run.judged))}
 
 
-def table(runs: Sequence[dict[str, Any]]) -> None:
-    """Print the mean hypervolume over time, and the paired difference of each method to the evolution at the end with its 95 % interval."""
-    ends = {(run["method"], run["seed"]): run["hypervolume"]["unseen"][-1] for run in runs}
-    moments = runs[0]["seconds"]
-    print("| method | " + " | ".join(f"{moment:.0f} s" for moment in moments) + " | runs | less than evolution | 95 % interval |")
-    print("|---|" + "---:|" * (len(moments) + 3))
-    for name in dict.fromkeys(run["method"] for run in runs):
-        own = [run["hypervolume"]["unseen"] for run in runs if run["method"] == name]
-        means = " | ".join(f"{statistics.fmean(column):.2f}" for column in zip(*own, strict=True))
-        paired = [ends["evolution", seed] - end for (method, seed), end in ends.items() if method == name and ("evolution", seed) in ends]
-        more = ""
-        if name != "evolution" and len(paired) > 1:
-            half = float(stdtrit(len(paired) - 1, 0.975)) * statistics.stdev(paired) / math.sqrt(len(paired))
-            more = f"{statistics.fmean(paired):+.2f} | ± {half:.2f}"
-        print(f"| {name} | {means} | {len(own)} | {more or ' | '} |")
+#: Which of the moments a table shows.
+SHOWN = (0, 2, 4)
+
+
+def table(files: Sequence[dict[str, Any]]) -> None:
+    """Print the mean hypervolume over time, and by how much the evolution is ahead of each method at the end, in the runs from seeds that
+    both have, with the 95 % interval of that."""
+    moments = files[0]["runs"][0]["seconds"]
+    after = " | ".join(f"{'after ' if not place else ''}{moments[place]:.0f} s" for place in SHOWN)
+    print(f"| data | method | runs | trainings | {after} | evolution is ahead by |\n|---|---|---:|---:|{'---:|' * len(SHOWN)}---:|")
+    for kept in files:
+        runs, data = kept["runs"], kept["data"]["data"]
+        ends = {(run["method"], run["seed"]): run["hypervolume"]["unseen"][-1] for run in runs}
+        for name in (name for name in METHODS if any(run["method"] == name for run in runs)):
+            own = [run for run in runs if run["method"] == name]
+            columns = list(zip(*(run["hypervolume"]["unseen"] for run in own), strict=True))
+            means = " | ".join(f"{statistics.fmean(columns[place]):.2f}" for place in SHOWN)
+            paired = [
+                ends["evolution", seed] - end for (method, seed), end in ends.items() if method == name and ("evolution", seed) in ends
+            ]
+            ahead = ""
+            if name != "evolution" and len(paired) > 1:
+                half = float(stdtrit(len(paired) - 1, 0.975)) * statistics.stdev(paired) / math.sqrt(len(paired))
+                ahead = f"{statistics.fmean(paired):+.2f} ± {half:.2f}"
+            trainings = statistics.fmean(run["trainings"] for run in own)
+            print(f"| {SHORT.get(data, data)} | {name} | {len(own)} | {trainings:,.0f} | {means} | {ahead} |")
 
 
 #: What data sets are called in a picture.
 NAMES = {"mnist": "MNIST", "sign-digits-48": "hands, 48x48 grey"}
+
+#: And in a table.
+SHORT = {"mnist": "MNIST", "sign-digits-48": "hands"}
 
 
 def plot(files: Sequence[dict[str, Any]], output: Path) -> None:
@@ -338,18 +353,20 @@ def main() -> None:
     parser.add_argument("--max-params", type=int)
     parser.add_argument("--macs-per-pixel", type=int, default=400)
     parser.add_argument("--methods", type=lambda text: text.split(";"), default=list(METHODS), help="with semicolons between")
-    parser.add_argument("--json", type=Path, required=True, nargs="+", help="runs that it holds are not done again; of `plot` several")
+    parser.add_argument("--division", type=int, default=0, help="seed of the division of the images")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument(
+        "--json", type=Path, required=True, nargs="+", help="runs that it holds are not done again; of `table` and `plot` several"
+    )
     parser.add_argument("--output", type=Path, help="the picture that `plot` draws")
     arguments = parser.parse_args()
-    if arguments.what == "plot":
-        plot([json.loads(path.read_text()) for path in arguments.json], arguments.output)
+    if arguments.what != "run":
+        files = [json.loads(path.read_text()) for path in arguments.json]
+        table(files) if arguments.what == "table" else plot(files, arguments.output)
         return
     [file] = arguments.json
     kept = json.loads(file.read_text()) if file.exists() else {"runs": []}
-    if arguments.what == "table":
-        table(kept["runs"])
-        return
-    dataset = divided(issun.load(arguments.data, data_dir=arguments.data_dir, gray=True if arguments.gray else None))
+    dataset = divided(issun.load(arguments.data, data_dir=arguments.data_dir, gray=True if arguments.gray else None), arguments.division)
     recipe = Recipe.for_images(len(dataset.images) - dataset.given_validation)
     if arguments.epochs:
         recipe = recipe.model_copy(update={"epochs": arguments.epochs})
@@ -358,13 +375,13 @@ def main() -> None:
     runs: list[dict[str, Any]] = kept["runs"]
     done = {(run["method"], run["seed"]) for run in runs}
     data = {"data": Path(arguments.data).stem, "fingerprint": dataset.fingerprint}  # without paths of this machine
-    about = {"data": data, "corner": CORNER, "lag": LAG, "query": query.__dict__, "epochs": recipe.epochs}
-    for seed in range(arguments.seeds):
+    about = {"data": data, "division": arguments.division, "corner": CORNER, "lag": LAG, "query": query.__dict__, "epochs": recipe.epochs}
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for name in arguments.methods:
             if (name, seed) not in done:
                 runs.append(compared(name, dataset, recipe, query, arguments.seconds, seed))
                 file.write_text(json.dumps({**about, "runs": runs}, indent=1) + "\n")  # a long run that is stopped keeps these
-    table(runs)
+    table([{**about, "runs": runs}])
 
 
 if __name__ == "__main__":

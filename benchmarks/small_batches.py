@@ -66,7 +66,8 @@ def main() -> None:
         rows.append(row | {"accuracies": found, "ratios": ratios})
         figures = " | ".join(f"{ratio:.2f}" for ratio in ratios)
         print(f"| {recipe.batch_size} | {recipe.learning_rate} | {recipe.epochs} | {seconds:.2f} | {figures} |", flush=True)
-    about = {"machine": machine(), "data": dataset.about, "images": images, "seeds": arguments.seeds, "networks": list(map(str, nets))}
+    data = {"data": Path(arguments.data).stem, "fingerprint": dataset.fingerprint}  # without paths of this machine
+    about = {"machine": machine(), "data": data, "images": images, "seeds": arguments.seeds, "networks": list(map(str, nets))}
     arguments.json.write_text(json.dumps({**about, "parameters": [net.parameters for net in nets], "rows": rows}, indent=1) + "\n")
 
 

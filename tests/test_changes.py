@@ -286,7 +286,7 @@ def test_finalists_go_down_from_one_that_is_safe() -> None:
     # Confirmation trains on more images: where these are a fifth more, so may be the errors.
     further = [one.accuracy for one in finalists(Query(target=0.9), many, 1_000, more=1.2) if one.accuracy < 0.9]
     assert 0.88 - 2 * error <= min(further) < min(short)
-    assert len(further) == 4
+    assert len(further) > len(short)
     assert finalists(Query(target=0.5), [], 1_000) == []
 
 

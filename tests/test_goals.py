@@ -46,6 +46,10 @@ def test_what_a_network_gains_is_the_difference_of_areas(frontier: list[tuple[in
 
 def test_the_query_decides_what_is_looked_for() -> None:
     assert isinstance(goal_of(Query(target=0.9, max_params=500), NETS, pareto=True), Smallest)
+    nearer = goal_of(Query(target=0.9), NETS, False, more=1.2)  # confirmation trains on more images, which bring something
+    assert isinstance(nearer, Smallest)
+    assert nearer.target == pytest.approx(1 - 0.1 * 1.2**0.3)
+    assert 0.88 < nearer.target < 0.9
     assert isinstance(goal_of(Query(max_params=500), NETS, pareto=False), MostAccurate)
     assert isinstance(goal_of(Query(), NETS, pareto=False), WholeFrontier)
     whole = goal_of(Query(max_params=500), NETS, pareto=True)

@@ -27,8 +27,10 @@ from issun.errors import Cancelled, IssunError, RecipeError, SelectionError, Stu
 from issun.events import Remark
 from issun.nas import confirming, searching
 from issun.nas.confirming import CONFIRMATION_SEEDS
+from issun.nas.searching import Way
 from issun.nas.starts import starts
-from issun.nas.ways import ways_of
+from issun.nas.ways import second_recipe, short_recipe, twice, ways_of
+from issun.recipe import Recipe
 from issun.study import Query, Study
 from issun.study.importance import importances
 from issun.study.query import within
@@ -502,3 +504,30 @@ def test_a_search_goes_on_as_it_began_whatever_todays_searches_begin_with(tmp_pa
     assert again.facts.search.settings == begun.facts.search.settings
     assert again.facts.search.proposals[:20] == begun.facts.search.proposals
     assert len({entry.recipe_id for entry in again.entries}) == len({entry.recipe_id for entry in begun.entries})
+
+
+def test_a_search_that_began_with_other_recipes_goes_on_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, api, few = tmp_path / "one.sqlite", sys.modules["issun.api.search"], QUICK | {"trials": 20, "finalists": 1}
+
+    def without(*arguments: Any) -> tuple[Way, ...]:
+        usual = next(way for way in ways_of(*arguments) if way.name == "usual")
+        longer = twice(usual.full)
+        return usual, Way("twice the epochs", short_recipe(longer, 1_000), longer)
+
+    with monkeypatch.context() as before:
+        before.setattr(api, "ways_of", without)
+        begun = issun.search("digits", study=path, **few)
+    again = issun.search("digits", study=path, **few | {"trials": 24})
+    assert begun.facts.search is not None
+    assert again.facts.search is not None
+    assert again.facts.search.settings == begun.facts.search.settings
+    assert {entry.recipe_id for entry in again.entries} <= {recipe for way in begun.facts.search.settings.ways for recipe in way.recipes}
+    with pytest.raises(StudyError, match="other recipes"):
+        issun.search("digits", study=path, **few | {"trials": 28, "epochs": few["epochs"] + 1})
+
+
+@pytest.mark.parametrize(("images", "looks"), [(1_000, [15, 60]), (42_000, [1, 3, 12]), (20_000, [1, 3, 12])])
+def test_recipes_far_apart_have_one_between(images: int, looks: list[int]) -> None:
+    default = Recipe.for_images(images)
+    recipes = [short_recipe(default, images), second_recipe(default, images), default]
+    assert [one.epochs for one in recipes if one is not None] == looks

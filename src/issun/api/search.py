@@ -44,7 +44,7 @@ from issun.events import OnProgress, Remark, ignored
 from issun.nas.changes import neighbour
 from issun.nas.confirming import CONFIRMATION_SEEDS, candidate_of, refitted, with_test
 from issun.nas.confirming import confirm as confirm_finalists
-from issun.nas.evolution import FULL_WORK, Evolution
+from issun.nas.evolution import FULL_WORK, WITH_SECOND, Evolution
 from issun.nas.families import Families
 from issun.nas.finalists import MOST_OF_FRONTIER, USUAL_FINALISTS
 from issun.nas.finalists import finalists as to_confirm
@@ -380,6 +380,7 @@ def search(
     trained_ones = given.facts(inputs.first, training.split, confirmation)
     check_independent(trained_ones, allow_dependent, outer_folds)
     evolution = _evolution(inputs, query, nets, kept_to, seed, training, allowed, _whole(wish, pareto))
+    evolution = replace(evolution, more=_more(inputs, training, confirmation))
     limits = _limits(time, trials, confirm, _confirmations(wish, pareto))
     _check_counts(trials=trials, finalists=finalists, lag=lag)
     if sure and wish.target is None:
@@ -464,8 +465,8 @@ class _Job:
         """Fix the finalists, confirm them, and measure the model that is handed over on the test part."""
         facts, split, wanted = _facts(store.path), self.training.split, self.wanted
         images = len(judging(split, self.inputs))
-        learnt = [len(self.inputs.first.parts(one)[0]) for one in (split.each[0] if split.pooled else split, self.confirmation)]
-        how: dict[str, Any] = {"folds": max(1, split.folds), "pareto": wanted.pareto, "sure": wanted.sure, "more": learnt[1] / learnt[0]}
+        how: dict[str, Any] = {"folds": max(1, split.folds), "pareto": wanted.pareto, "sure": wanted.sure}
+        how["more"] = _more(self.inputs, self.training, self.confirmation)
         some = to_confirm(wanted.query, trained(judged), images, **how)
         if not some:
             return
@@ -661,6 +662,12 @@ def _with_macs(query: Query, inputs: Inputs) -> Query:
     return replace(query, max_macs=USUAL_MACS[query.target is None] * pixels)
 
 
+def _more(inputs: Inputs, training: Training, confirmation: Split) -> float:
+    """Return how many times as many images confirmation trains on as the search."""
+    split = training.split.each[0] if training.split.pooled else training.split
+    return len(inputs.first.parts(confirmation)[0]) / len(inputs.first.parts(split)[0])
+
+
 def _evolution(
     inputs: Inputs,
     query: Query,
@@ -719,10 +726,14 @@ def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threa
     trials = _trials(nets, way.short, inputs, split)
     plan = Plan(DataFacts.of(dataset), way.short, split, (0,), trials, (), train, held, inputs=tuple(map(DataFacts.of, inputs)))
     short = estimate(plan, inputs, threads) / len(nets) * max(1, split.folds)
-    # Of the multiply-accumulates `FULL_WORK` are for full recipes, each of which takes several times as many as a short one.
-    ratio = way.full.seen(len(train)) / way.short.seen(len(train))
     longer = sum(other.full.epochs for other in training.ways) / len(training.ways) / way.full.epochs
-    return short * longer * (1 if ratio == 1 else 1 / (1 - FULL_WORK + FULL_WORK / ratio))
+    if way.short == way.full:
+        return short * longer
+    # How the multiply-accumulates are divided among the recipes, the longer ones of which take several times as many for each training.
+    shares = {way.short: 1 - FULL_WORK, way.full: FULL_WORK}
+    if way.second is not None:
+        shares = {way.short: (1 - WITH_SECOND) / 2, way.second: (1 - WITH_SECOND) / 2, way.full: WITH_SECOND}
+    return short * longer / sum(share * way.short.seen(len(train)) / recipe.seen(len(train)) for recipe, share in shares.items())
 
 
 def _tell(inputs: Inputs, split: Split, confirming: Split, query: Query, asked: Query, tell: OnProgress) -> None:

@@ -103,6 +103,8 @@ class Evolution:
         Whether the whole frontier is looked for, although there are budgets.
     images : int
         How many images an epoch has: there are fewer candidates where a look is quickly over.
+    more : float
+        How many times as many images confirmation trains on.
 
     Raises
     ------
@@ -133,6 +135,7 @@ class Evolution:
     chosen: float = 0.8
     pareto: bool = False
     images: int = 0
+    more: float = 1.0
 
     def __post_init__(self) -> None:
         kept = tuple(net for net in self.starts if within(self.query, net))
@@ -298,7 +301,7 @@ class Evolution:
     @cached_property
     def goal(self) -> Goal:
         """What is looked for, in numbers."""
-        return goal_of(self.query, self.starts, self.pareto)
+        return goal_of(self.query, self.starts, self.pareto, self.more)
 
     def _at_another_input(self, one: Tried, seeds: dict[tuple[str, int], int], random: np.random.Generator) -> Net | None:
         """Return a network for images of another size or colour; None where there is none that is new."""

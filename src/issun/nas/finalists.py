@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from issun.nas.evolution import SETTLED_SEEDS
+from issun.nas.goals import judged_target
 from issun.nas.known import Tried, fronts
 from issun.study.query import Query
 from issun.study.statistics import lower_bound
@@ -55,14 +56,14 @@ def finalists(
     sure : bool
         Whether the lower 95 % bound must reach the target.
     more : float
-        How many times as many images confirmation trains on as the search. Where the error falls as one over the number of images, more
-        images bring so many times fewer errors, and small networks gain less; so a network may have so many times more errors than asked.
+        How many times as many images confirmation trains on as the search. What these are expected to bring is seen to (`judged_target`);
+        where the error falls as one over the number of images, they bring so many times fewer errors, and hardly ever more.
 
     Returns
     -------
     list of Tried
         With a target from the largest to the smallest, beginning with one that reaches it safely where there is one; none where no network
-        reaches it. With budgets alone the most accurate network. Otherwise the frontier, largest first.
+        can be expected to reach it. With budgets alone the most accurate network. Otherwise the frontier, largest first.
     """
 
     def figure(one: Tried) -> float:
@@ -71,10 +72,11 @@ def finalists(
     if query.target is None and pareto:
         front = fronts(networks, 1)
         return _spread(front[0][::-1], MOST_OF_FRONTIER) if front else []
+    target = 0.0 if query.target is None else judged_target(query.target, more)
     for seeds in range(SETTLED_SEEDS, 0, -1):
-        front = fronts([one for one in networks if len(one.full) >= seeds or _sure_enough(one, query)], 1)
+        front = fronts([one for one in networks if len(one.full) >= seeds or _sure_enough(one, query.target)], 1)
         settled = front[0] if front else []  # smallest first
-        reaching = [one for one in settled if query.target is None or figure(one) >= query.target]
+        reaching = [one for one in settled if figure(one) >= target]
         if reaching:
             break
     else:
@@ -94,9 +96,9 @@ def finalists(
     return [*larger[::-1], reaching[0], *below]
 
 
-def _sure_enough(one: Tried, query: Query) -> bool:
+def _sure_enough(one: Tried, target: float | None) -> bool:
     """Whether two trainings already tell that a network reaches the target: both do."""
-    return query.target is not None and len(one.full) > 1 and min(one.full) >= query.target
+    return target is not None and len(one.full) > 1 and min(one.full) >= target
 
 
 def _spread(networks: Sequence[Tried], most: int) -> list[Tried]:

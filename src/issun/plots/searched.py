@@ -215,7 +215,7 @@ def forecast_lines(forecast: SearchForecast) -> Iterator[Printable]:
         yield Folded(_sentence(f"{about}{counted(forecast.trials, f'{more}training')}, about {each} each{time}"))
         if forecast.spent:
             yield Folded(_sentence(f"the study has used {duration(forecast.spent)} of it"))
-    yield Whole(f"Ways of training: {', '.join(f'{way.name} ({way.full.epochs} epochs)' for way in forecast.training.ways)}")
+    yield Folded(f"Ways of training: {', '.join(f'{way.name} ({way.full.epochs} epochs)' for way in forecast.training.ways)}")
     if forecast.families:
         yield Folded(_sentence(f"it keeps to the families {' '.join(map(repr, forecast.families))}"))
     if forecast.choices:
