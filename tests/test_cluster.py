@@ -316,7 +316,7 @@ def test_a_cluster_may_grow_and_shrink(tmp_path: Path) -> None:
 
 def test_a_scheduler_that_does_not_answer_for_a_while_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("issun.cluster.crew._PATIENCE", 1.0)
-    plan, told = small_plan("dense n, dense", "n=1..4", epochs=8), []
+    plan, told = small_plan("dense n, dense", "n=1..10", epochs=8), []
     run_small(tmp_path / "whole.sqlite", plan)
     stopped: list[threading.Timer] = []
     with processes(tmp_path / "cluster") as cluster:
