@@ -105,7 +105,12 @@ def main() -> None:
         kept.append(row)
         figures = f"{seconds:.2f} | {row['all']:.3f} | {row['better']:.3f} | {row['ratio']:.2f}"
         print(f"| {name} | {row['batch']} | {row['images']:,} | {figures} |", flush=True)
-    about = {"machine": machine(), "data": {**dataset.about, "source": Path(dataset.source).name}, "images": images, "networks": list(map(str, nets))}
+    about = {
+        "machine": machine(),
+        "data": {**dataset.about, "source": Path(dataset.source).name},
+        "images": images,
+        "networks": list(map(str, nets)),
+    }
     arguments.json.write_text(json.dumps({**about, "rows": kept}, indent=1) + "\n")
 
 

@@ -77,7 +77,12 @@ def main() -> None:
             pairs = [(row["recipe"], fmean(row["accuracies"][way]) - fmean(drawn)) for row, drawn in zip(rows, usual, strict=True)]
             means = {name: 100 * fmean(value for recipe, value in pairs if recipe == name) for name in ("first look", "full")}
             print(f"{way}: " + ", ".join(f"{name} {value:+.2f} points" for name, value in means.items()))
-    about = {"machine": machine(), "data": {**dataset.about, "source": Path(dataset.source).name}, "images": images, "seeds": arguments.seeds}
+    about = {
+        "machine": machine(),
+        "data": {**dataset.about, "source": Path(dataset.source).name},
+        "images": images,
+        "seeds": arguments.seeds,
+    }
     kept = {**about, "large": str(large), "large_accuracy": model.val_accuracy, "rows": rows}
     arguments.json.write_text(json.dumps(kept, indent=1) + "\n")
 
