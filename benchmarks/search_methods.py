@@ -362,7 +362,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.what != "run":
         files = [json.loads(path.read_text()) for path in arguments.json]
-        table(files) if arguments.what == "table" else plot(files, arguments.output)
+        if arguments.what == "table":
+            table(files)
+        else:
+            plot(files, arguments.output)
         return
     [file] = arguments.json
     kept = json.loads(file.read_text()) if file.exists() else {"runs": []}

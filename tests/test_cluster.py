@@ -272,7 +272,7 @@ def test_a_trial_that_kills_its_worker_is_given_up_and_no_other(tmp_path: Path) 
         words = "no finished trial to choose from: 2 trials failed, the first one (`dense 2, dense`, seed 0: its worker"
         with pytest.raises(SelectionError, match=re.escape(words)):
             issun.show(tmp_path / "b.sqlite")
-    assert any(isinstance(event, Remark) and "is gone: 1 trial that it had is tried again" in event.text for event in told)
+    assert any(isinstance(event, Remark) and "is gone, with 1 trial that had not ended" in event.text for event in told)
     assert Study(tmp_path / "a.sqlite").facts.failures == ()
     run_small(tmp_path / "whole.sqlite", plan)
     assert rows_of(tmp_path / "a.sqlite") == rows_of(tmp_path / "whole.sqlite")

@@ -220,7 +220,6 @@ def train_network(
     count = threads_available() if threads is None else threads
     lessons = None if teacher is None else teacher.lessons(recipe, dataset, train, threads=count, engine=engine, cancel=cancel)
     runner = make_engine(net, recipe, scaling, count, engine, class_weights, lessons)
-
     watched = _Watched(runner, net, dataset, validation, cancel)
 
     def keep(line: Epoch, state: State) -> None:

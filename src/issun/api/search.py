@@ -535,7 +535,7 @@ def _training(
 ) -> Training:
     """Return how the networks of the search may be trained."""
     split = judging_split(inputs.first, outer, 1 if given else USUAL_FOLDS)  # what has seen the images of one fold has seen those of others
-    learning = inputs.first.parts(split.each[0] if split.pooled else split)[0]
+    learning = inputs.first.parts(split.first)[0]
     taught_by = given.teacher
     if given.original is not None and taught_by is None:
         taught_by = Teacher([given.original.model], given.original.name)
@@ -551,7 +551,7 @@ def _as_begun(training: Training, study: Study, inputs: Inputs, given: Given) ->
     usual = next(_recipe_id(way.full, inputs, training.split) for way in training.ways if way.name == "usual")
     if usual not in [way.full for way in facts.settings.ways if way.name == "usual"]:  # other settings: who compares them says so
         return training
-    images = len(inputs.first.parts(training.split.each[0] if training.split.pooled else training.split)[0])
+    images = len(inputs.first.parts(training.split.first)[0])
     fulls = [full for way in training.ways for full in (way.full, twice(way.full))]
     todays = {_recipe_id(full, inputs, training.split): full for full in fulls}
     ways = []
@@ -664,8 +664,7 @@ def _with_macs(query: Query, inputs: Inputs) -> Query:
 
 def _more(inputs: Inputs, training: Training, confirmation: Split) -> float:
     """Return how many times as many images confirmation trains on as the search."""
-    split = training.split.each[0] if training.split.pooled else training.split
-    return len(inputs.first.parts(confirmation)[0]) / len(inputs.first.parts(split)[0])
+    return len(inputs.first.parts(confirmation)[0]) / len(inputs.first.parts(training.split.first)[0])
 
 
 def _evolution(
@@ -689,7 +688,7 @@ def _evolution(
         if problem := space.refusal(net):
             raise SelectionError(f"the start `{net}` is not in the space: {problem}; change it, or the space")
     rungs = training.ways[0].short != training.ways[0].full
-    images = len(dataset.parts(training.split.each[0] if training.split.pooled else training.split)[0])
+    images = len(dataset.parts(training.split.first)[0])
     looks = [(way.short, way.second, way.full) for way in training.ways]
     epochs = tuple(tuple(0.0 if one is None else one.seen(images) / images for one in recipes) for recipes in looks)
     own: dict[str, Any] = {"seed": seed, "rungs": rungs, "ways": tuple(way.name for way in training.ways), "epochs": epochs}
@@ -721,7 +720,7 @@ def _recipe_id(recipe: Recipe, inputs: Inputs, split: Split) -> str:
 def _seconds_each(nets: Sequence[Net], inputs: Inputs, training: Training, threads: int | None) -> float:
     """Return about how many seconds a proposal takes, of all threads together, judging by the networks that the search begins with."""
     dataset, way = inputs.first, training.ways[0]
-    split = training.split.each[0] if training.split.pooled else training.split
+    split = training.split.first
     train, held = dataset.parts(split)
     trials = _trials(nets, way.short, inputs, split)
     plan = Plan(DataFacts.of(dataset), way.short, split, (0,), trials, (), train, held, inputs=tuple(map(DataFacts.of, inputs)))

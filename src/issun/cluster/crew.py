@@ -659,9 +659,7 @@ class ClusterCrew:
             self._cluster.members.pop(member.address, None)
             sent, member.sent, member.ready = member.sent, [], False
         if count := sum(len(one.jobs) for one in sent):
-            self._cluster.remark(
-                f"worker {member.address} is gone: {counted(count, 'trial')} that it had {'is' if count == 1 else 'are'} tried again"
-            )
+            self._cluster.remark(f"worker {member.address} is gone, with {counted(count, 'trial')} that had not ended")
         for one in sent:
             with contextlib.suppress(Exception):
                 self._go(self._client._cancel([one.future], force=True), _ignored)

@@ -137,6 +137,11 @@ class Split:
             for number in range(self.folds)
         )
 
+    @property
+    def first(self) -> Split:
+        """The split of a single training: of all folds together the first fold, else this one."""
+        return self.each[0] if self.pooled else self
+
     def indices(
         self, labels: NDArray[np.int32], classes: tuple[str, ...], groups: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

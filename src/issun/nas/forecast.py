@@ -59,7 +59,7 @@ class SearchForecast:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         split = self.training.split
-        train = self.inputs.first.parts(split.each[0] if split.pooled else split)[0]
+        train = self.inputs.first.parts(split.first)[0]
         values: dict[str, Any] = plain(
             {
                 "data": self.inputs.first.name,

@@ -73,7 +73,7 @@ class Goal(ABC):
 
 
 #: The power of the number of images by which the error is taken to fall. Hestness et al. (2017) found up to 0.35 for deep networks on real
-#: data; small ones on MNIST had 0.4 between search and confirmation.
+#: data.
 _LEARNING = 0.3
 
 

@@ -16,7 +16,7 @@ from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.preprocessing import StandardScaler
 
 #: The ratio between the errors of the full recipe and of a look counts as if so many usual networks had been seen with this one: about what
-#: first looks, and second ones, had in first trials on digits and MNIST.
+#: first looks had in first trials on digits and MNIST, and second ones on MNIST.
 CAUTION, USUAL_RATIO, USUAL_SECOND = 2, 0.6, 0.8
 
 #: Penalty of the traits' share in that ratio: about so many networks must agree before it is half of what they say.

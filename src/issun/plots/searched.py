@@ -181,7 +181,7 @@ def _descent(searched: Searched, winner: Finalist) -> Iterator[Printable]:
     """Yield where the answer comes from: one line a step, with the judged accuracy."""
     steps = searched.descent(winner)
     yield ""
-    yield Whole("Where it comes from (judged accuracy; ~ after a first look, a short training):")
+    yield Whole("Where it comes from (judged accuracy; ~ after a look, a short training):")
     shown = list(enumerate(steps))
     if len(shown) > _STEPS:
         shown = [*shown[: _STEPS // 2], *shown[-_STEPS // 2 :]]

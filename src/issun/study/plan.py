@@ -328,7 +328,7 @@ def plan(
         raise NetworkError(_none_feasible(infeasible, inputs.several, query is not None and bool(query.budgets)))
     dataset = inputs.first  # labels and groups, which alone decide a split, are the same for all
     split = dataset.resolved(split)
-    train, validation = dataset.parts(split.each[0] if split.pooled else split)
+    train, validation = dataset.parts(split.first)
     folds = tuple(dataset.parts(one)[1] for one in split.each) if split.pooled else ()
     trials = tuple(
         Trial(family, knobs, net, recipe, one, seed, fingerprint, teacher)

@@ -43,8 +43,7 @@ def make_plan(
     inputs = Inputs.of(data)
     dataset = inputs.first  # whatever is decided here rests on labels and groups, which all inputs share
     split = split_for(dataset, validation, folds)
-    first = split.each[0] if split.pooled else split
-    full = Recipe.wanted(recipe, len(dataset.parts(first)[0]), **settings)
+    full = Recipe.wanted(recipe, len(dataset.parts(split.first)[0]), **settings)
     if isinstance(seeds, int):
         if not 1 <= seeds <= 10_000:
             raise RecipeError(f"`seeds` (={seeds}) must be a number of seeds, from 1 to 10,000, or a list of seeds")
